@@ -1,0 +1,99 @@
+"""Interactions as one flat array, each user's items in total order: what the recommender reads."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ..errors import DataError
+
+NO_TARGET = -1
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Every user's items in total order, and where the leave-one-out split cuts them.
+
+    Attributes:
+        items: int64 [N], rows of the item table; user `u` owns `items[offsets[u]:offsets[u + 1]]`.
+        offsets: int64 [U + 1].
+        train_length: int64 [U], leading items of each user that are training.
+        validation: int64 [U], validation target, or `NO_TARGET`.
+        test: int64 [U], test target, or `NO_TARGET`.
+    """
+
+    items: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    train_length: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+    @classmethod
+    def from_tables(cls, interactions: pl.DataFrame, split: pl.DataFrame) -> "Sequences":
+        """Build from `interactions.parquet` (sorted by user, position) and `split.parquet` (sorted by user).
+
+        Raises:
+            DataError: the two tables do not name the same users 0, 1, 2, …
+        """
+        users = split["user"].to_numpy()
+        lengths = np.bincount(interactions["user"].to_numpy(), minlength=len(users))
+        if len(lengths) != len(users) or not np.array_equal(users, np.arange(len(users))):
+            raise DataError("interactions and split name different users", remedy="run `dvc repro ingest`")
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        targets = [split[name].fill_null(NO_TARGET).to_numpy() for name in ("validation", "test")]
+        return cls(
+            items=interactions["item"].to_numpy().astype(np.int64),
+            offsets=offsets,
+            train_length=split["train_length"].to_numpy().astype(np.int64),
+            validation=targets[0].astype(np.int64),
+            test=targets[1].astype(np.int64),
+        )
+
+    @property
+    def user_count(self) -> int:
+        """Number of users."""
+        return len(self.train_length)
+
+    def training_items(self, user: int) -> NDArray[np.int64]:
+        """Return the training part of a user's items, int64 [train_length], oldest first."""
+        start = self.offsets[user]
+        return self.items[start : start + self.train_length[user]]
+
+    def training_counts(self, item_count: int) -> NDArray[np.int64]:
+        """Return how often each item occurs in the training parts, int64 [item_count]."""
+        counts = np.zeros(item_count, np.int64)
+        for user in range(self.user_count):
+            np.add.at(counts, self.training_items(user), 1)
+        return counts
+
+    def validation_histories(self) -> list[NDArray[np.int64]]:
+        """Return each user's history before the validation target: the training items."""
+        return [self.training_items(user) for user in range(self.user_count)]
+
+    def test_histories(self) -> list[NDArray[np.int64]]:
+        """Return each user's history before the test target: training items and the validation item."""
+        return [
+            np.append(self.training_items(user), self.validation[user])
+            if self.validation[user] != NO_TARGET
+            else self.training_items(user)
+            for user in range(self.user_count)
+        ]
+
+
+def pad_histories(
+    histories: list[NDArray[np.int64]], limit: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Keep the latest `limit` items of each history and pad on the right.
+
+    Padding is row 0: nothing causal reads behind a history's end, so its value never matters.
+
+    Returns:
+        rows int64 [B, T] with T the longest kept length (at least 1), and lengths int64 [B].
+    """
+    kept = [history[-limit:] for history in histories]
+    lengths = np.array([len(history) for history in kept], np.int64)
+    rows = np.zeros((len(kept), max(1, int(lengths.max(initial=0)))), np.int64)
+    for row, history in zip(rows, kept, strict=True):
+        row[: len(history)] = history
+    return rows, lengths

@@ -1,0 +1,53 @@
+"""One family of typed errors: what is wrong, where, and what to do about it."""
+
+
+class HierrecError(Exception):
+    """Base of every error that the user can do something about.
+
+    Args:
+        what: what is wrong, one sentence without a final stop.
+        where: the place: file, line, column, key.
+        remedy: what to do about it.
+    """
+
+    def __init__(self, what: str, where: str | None = None, remedy: str | None = None) -> None:
+        self.what, self.where, self.remedy = what, where, remedy
+        super().__init__(what, where, remedy)
+
+    def __str__(self) -> str:
+        lines = [self.what if self.where is None else f"{self.where}: {self.what}"]
+        if self.remedy is not None:
+            lines.append(f"  what to do: {self.remedy}")
+        return "\n".join(lines)
+
+
+class DataError(HierrecError):
+    """Input data or a data artifact is malformed or inconsistent."""
+
+
+class DownloadError(HierrecError):
+    """A file could not be fetched, or is not the file that was asked for."""
+
+
+class ParamsError(HierrecError):
+    """A parameter is unknown, of the wrong type, out of range, or contradicts another."""
+
+
+class ModelError(HierrecError):
+    """A pre-trained model cannot be loaded or cannot be used for this purpose."""
+
+
+class StoreError(HierrecError):
+    """An embedding store is damaged, incomplete, or of another version."""
+
+
+class IndexMismatchError(HierrecError):
+    """An index is damaged or does not belong to the vectors at hand."""
+
+
+class CheckpointError(HierrecError):
+    """A model checkpoint is damaged, of another version, or does not fit the data."""
+
+
+class NumericalError(HierrecError):
+    """A computation gave NaN or an infinity where a number is needed."""

@@ -1,0 +1,179 @@
+"""Frozen models of params.yaml, one per stage. Unknown keys are refused, and an error names file, line and key."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from .errors import ParamsError
+
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A frozen section of params.yaml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Counts(Section):
+    """What a data set must hold, or ingest stops."""
+
+    interactions: Positive
+    users: Positive
+    rated_items: Positive
+    items: Positive
+
+
+class IngestParams(Section):
+    """Where the interactions come from."""
+
+    dataset: Literal["movielens", "sample"]
+    archive: Annotated[str, Field(min_length=1)]
+    """URL or path of the archive in MovieLens-1M's layout."""
+    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None
+    expected: Counts | None
+    candidates: Literal["interacted", "all"]
+    """Items that may be ranked: those with an interaction, or all that are listed."""
+
+
+class EncodeParams(Section):
+    """The item LLM: text in, one frozen vector per item out."""
+
+    model: Annotated[str, Field(min_length=1)]
+    """`t5-nano` (bundled), a model id of a hub, or a path."""
+    revision: str | None
+    template: Annotated[str, Field(min_length=1)]
+    max_length: Annotated[int, Field(ge=2)]
+    """Tokens of a text that are read; the rest is cut."""
+    batch_tokens: Positive
+    whitening_dimension: Positive | None
+    """Dimensions kept by PCA whitening; null: vectors are centred only."""
+
+
+class IndexParams(Section):
+    """FAISS over the item vectors."""
+
+    factory: Annotated[str, Field(min_length=1)]
+    """FAISS index factory string; `Flat` is exact."""
+
+
+class BackboneParams(Section):
+    """The recommendation LLM: a decoder of transformers, from a config or pre-trained."""
+
+    pretrained: str | None
+    revision: str | None
+    config: dict[str, Any]
+    """`model_type` and the keys of that type's config; overrides where `pretrained` is given."""
+
+
+class PoolingParams(Section):
+    """How the hidden states up to a position become the user there."""
+
+    kind: Literal["mean", "last", "window", "recency"]
+    window: Positive
+
+
+class TrainParams(Section):
+    """The recommendation LLM, its head, and how they are trained."""
+
+    seed: Annotated[int, Field(ge=0)]
+    history: Annotated[int, Field(ge=2)]
+    """Items of a history that are read at most; longer ones are cut into windows for training."""
+    residual_width: Annotated[int, Field(ge=0)]
+    """Width of the learned vector beside each item's frozen one; 0: frozen vectors only."""
+    input_dropout: Share
+    backbone: BackboneParams
+    pooling: PoolingParams
+    loss: Literal["sampled_softmax", "softmax"]
+    negatives: Positive
+    epochs: Positive
+    batch_windows: Positive
+    learning_rate: Annotated[float, Field(gt=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    warmup_steps: Annotated[int, Field(ge=0)]
+    gradient_clip: Annotated[float, Field(gt=0)]
+    validate_every: Positive
+    """Epochs between two validations."""
+    patience: Positive
+    """Validations without a better NDCG@10 after which training stops."""
+
+
+class FusionParams(Section):
+    """Retrieval-augmented variant: what is retrieved, and how the fusion is learned."""
+
+    sources: Annotated[tuple[Literal["next_items", "items"], ...], Field(min_length=1)]
+    neighbours: Positive
+    """Remembered prefixes retrieved per user."""
+    item_neighbours: Positive
+    """Similar items retrieved per item of the recent history."""
+    recent_items: Positive
+    """Items of the recent history that are looked up."""
+    positions: Positive
+    """Training prefixes per user, the latest ones, from which the fusion learns."""
+    epochs: Positive
+    batch_size_users: Positive
+    learning_rate: Annotated[float, Field(gt=0)]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "FusionParams":
+        if len(set(self.sources)) != len(self.sources):
+            raise ValueError("sources names one source twice")
+        return self
+
+
+class EvaluateParams(Section):
+    """Full-catalogue evaluation."""
+
+    batch_users: Positive
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    ingest: IngestParams
+    encode: EncodeParams
+    index: IndexParams
+    train: TrainParams
+    fusion: FusionParams
+    evaluate: EvaluateParams
+
+
+def load_params(path: Path) -> Params:
+    """Read and check params.yaml as DVC reads it (YAML 1.2: `1e-3` is a number).
+
+    Raises:
+        ParamsError: the file is missing, is not YAML, or a key is unknown, missing, of the wrong type or
+            out of range; the message names line and key.
+    """
+    try:
+        document = YAML(typ="rt").load(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ParamsError("file is missing", str(path), "run from the root of the project") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"not YAML: {error}", str(path), "mend the syntax there") from None
+    try:
+        return Params.model_validate(document)
+    except ValidationError as error:
+        problems = [_describe(path, document, problem["loc"], problem["msg"]) for problem in error.errors()]
+        raise ParamsError(
+            "; ".join(problems), remedy="correct params.yaml; every key is described there"
+        ) from None
+
+
+def _describe(path: Path, document: Any, location: Iterable[str | int], message: str) -> str:
+    """Name file, line and key of one problem; the line is that of the nearest key that exists."""
+    node, line, keys = document, None, []
+    for key in location:
+        keys.append(str(key))
+        try:
+            line = node.lc.data[key][0] + 1
+            node = node[key]
+        except (AttributeError, KeyError, IndexError, TypeError):
+            break
+    place = str(path) if line is None else f"{path}, line {line}"
+    return f"{place}, key {'.'.join(keys)}: {message}"

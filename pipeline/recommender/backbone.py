@@ -1,0 +1,127 @@
+"""The recommendation LLM: any decoder of transformers that reads `inputs_embeds`."""
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+
+from ..errors import ModelError, ParamsError
+from ..params import BackboneParams
+
+KEY = "params.yaml, key train.backbone"
+
+
+def build_backbone(params: BackboneParams, history: int) -> PreTrainedModel:
+    """Make the decoder from its config, or load a pre-trained one by name or path.
+
+    Random weights come from torch's global generator: seed it first.
+
+    Args:
+        params: what to build.
+        history: longest sequence that it must read.
+
+    Returns:
+        A model whose forward takes `inputs_embeds` [B, T, D], without a token embedding table.
+
+    Raises:
+        ParamsError: unknown model type or config key, or too few positions for `history`.
+        ModelError: the pre-trained model cannot be loaded, or the model is not a causal decoder.
+    """
+    config = backbone_config(params)
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is not None and positions < history:
+        raise ParamsError(
+            f"the backbone reads {positions} positions, but train.history is {history}",
+            KEY,
+            "shorten train.history, or raise max_position_embeddings in train.backbone.config",
+        )
+    model = _load(params, config) if params.pretrained else empty_backbone(config)
+    # Items come as vectors: a token embedding table would be dead weight in every checkpoint.
+    model.set_input_embeddings(nn.Identity())
+    _check_causal(model)
+    return model
+
+
+def backbone_config(params: BackboneParams) -> PreTrainedConfig:
+    """Resolve the params to a config of transformers.
+
+    Raises:
+        ParamsError: unknown model type or config key.
+        ModelError: the pre-trained model's config cannot be loaded.
+    """
+    keys = dict(params.config)
+    model_type = keys.pop("model_type", None)
+    if params.pretrained:
+        try:
+            config = AutoConfig.from_pretrained(params.pretrained, revision=params.revision or "main")
+        except (OSError, ValueError) as error:
+            raise _unloadable(params, error) from None
+        if model_type not in (None, config.model_type):
+            raise ParamsError(f"{params.pretrained} is a {config.model_type}, not a {model_type}", KEY)
+    else:
+        try:
+            config = AutoConfig.for_model(model_type)
+        except ValueError:
+            raise ParamsError(
+                f"{model_type!r} is no model type of transformers", f"{KEY}.config.model_type", "e.g. gpt2, llama"
+            ) from None
+        # Nothing is looked up by token: keep transformers from making a vocabulary of 50,000 rows.
+        config.vocab_size = 1
+    for key, value in keys.items():
+        if not hasattr(config, key):
+            raise ParamsError(f"{config.model_type} has no such setting", f"{KEY}.config.{key}")
+        setattr(config, key, value)
+    config.use_cache = False
+    return config
+
+
+def empty_backbone(config: PreTrainedConfig) -> PreTrainedModel:
+    """Make a model of this config with random weights from torch's global generator.
+
+    Raises:
+        ParamsError: transformers refuses the config.
+    """
+    try:
+        return AutoModel.from_config(config)
+    except (ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
+        raise ParamsError(f"transformers refuses this config: {error}", f"{KEY}.config") from None
+
+
+def _load(params: BackboneParams, config: PreTrainedConfig) -> PreTrainedModel:
+    try:
+        return AutoModel.from_pretrained(
+            params.pretrained,
+            revision=params.revision or "main",
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _unloadable(params, error) from None
+
+
+def _unloadable(params: BackboneParams, error: Exception) -> ModelError:
+    return ModelError(
+        f"cannot load {params.pretrained}: {error}",
+        f"{KEY}.pretrained",
+        "give a path with config.json and model.safetensors, or a hub id and its revision; null: from the config",
+    )
+
+
+def _check_causal(model: PreTrainedModel) -> None:
+    """Refuse a model in which a later input changes an earlier state: it would see the target in training."""
+    width = model.config.hidden_size
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(2, 4, width, generator=generator)  # [2, 4, D]
+    inputs[1, :3] = inputs[0, :3]
+    model.eval()
+    try:
+        with torch.no_grad():
+            states = model(inputs_embeds=inputs).last_hidden_state  # [2, 4, D]
+    except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise ModelError(
+            f"{model.config.model_type} does not read a sequence of vectors: {error}", KEY, "e.g. gpt2, llama"
+        ) from None
+    if not torch.allclose(states[0, :3], states[1, :3], atol=1e-5):
+        raise ModelError(
+            f"{model.config.model_type} reads the future of a sequence", KEY, "name a causal decoder, e.g. gpt2"
+        )

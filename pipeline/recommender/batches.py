@@ -1,0 +1,75 @@
+"""Training batches: every prefix of every user is an example, in one causal pass over windows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.sequences import Sequences, pad_histories
+
+# Windows of similar length share a batch: shuffled windows are sorted by length within pools of this many batches.
+POOL = 16
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch of windows, padded on the right.
+
+    Attributes:
+        rows: int64 [B, T], item rows that are read.
+        targets: int64 [B, T], the item after each.
+        mask: bool [B, T], whether there is a target.
+    """
+
+    rows: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    mask: NDArray[np.bool_]
+
+
+def training_windows(
+    sequences: Sequences, history: int, generator: np.random.Generator
+) -> list[NDArray[np.int64]]:
+    """Cut every user's training items into windows, each at most `history + 1` items: `history` targets.
+
+    Neighbouring windows share one item, so every training item but a user's first is a target exactly once.
+    Where a user needs several windows, the cuts fall at a random phase: over epochs, a target is seen with
+    histories of different lengths.
+    """
+    windows = []
+    for user in range(sequences.user_count):
+        items = sequences.training_items(user)
+        targets = len(items) - 1
+        if targets < 1:
+            continue
+        phase = int(generator.integers(1, history + 1)) if targets > history else history
+        cuts = [0, *range(phase, targets, history), targets]
+        windows += [items[start : stop + 1] for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
+    return windows
+
+
+def training_batches(
+    sequences: Sequences, history: int, batch_windows: int, generator: np.random.Generator
+) -> Iterator[Batch]:
+    """Yield one epoch of batches in random order."""
+    windows = training_windows(sequences, history, generator)
+    order = generator.permutation(len(windows))
+    groups = []
+    for start in range(0, len(order), POOL * batch_windows):
+        pool = order[start : start + POOL * batch_windows]
+        pool = pool[np.argsort([len(windows[index]) for index in pool], kind="stable")]
+        groups += [pool[first : first + batch_windows] for first in range(0, len(pool), batch_windows)]
+    for group in generator.permutation(len(groups)):
+        yield _batch([windows[index] for index in groups[group]])
+
+
+def batch_count(sequences: Sequences, history: int, batch_windows: int) -> int:
+    """Return about how many batches an epoch has (the random phases move it by a few)."""
+    targets = np.maximum(sequences.train_length - 1, 0)
+    return max(1, int(np.ceil((np.ceil(targets / history)).sum() / batch_windows)))
+
+
+def _batch(windows: list[NDArray[np.int64]]) -> Batch:
+    rows, lengths = pad_histories([window[:-1] for window in windows], limit=len(max(windows, key=len)))
+    targets, _ = pad_histories([window[1:] for window in windows], limit=rows.shape[1])
+    return Batch(rows, targets, mask=np.arange(rows.shape[1]) < lengths[:, None])

@@ -1,0 +1,68 @@
+"""The hierarchical recommender: item vectors in, users out, one product with the item table to rank."""
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from .item_table import ItemTable
+from .pooling import Pooling
+
+
+class Recommender(nn.Module):
+    """Item table → recommendation LLM → pooling → single-layer head (Lite-LLM4Rec, arXiv 2402.09543).
+
+    Args:
+        items: the item space, n items of F + R dimensions.
+        backbone: causal decoder with hidden size D.
+        pooling: states to users.
+        input_dropout: share of the input's components dropped in training.
+    """
+
+    def __init__(
+        self, items: ItemTable, backbone: PreTrainedModel, pooling: Pooling, input_dropout: float
+    ) -> None:
+        super().__init__()
+        width = backbone.config.hidden_size
+        self.items = items
+        self.input = nn.Linear(items.width, width)
+        self.norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(input_dropout)
+        self.backbone = backbone
+        self.pooling = pooling
+        self.head = nn.Linear(width, items.width)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Read sequences of items.
+
+        Args:
+            rows: int64 [B, T], item rows; padding may only stand behind a sequence's end.
+
+        Returns:
+            float [B, T, D], the user as known after each position.
+        """
+        inputs = self.input(self.items.vectors())  # [n, D]
+        inputs = self.dropout(self.norm(inputs[rows]))  # [B, T, D]
+        states = self.backbone(inputs_embeds=inputs).last_hidden_state  # [B, T, D]
+        return self.pooling(states)
+
+    def catalogue(self) -> tuple[Tensor, Tensor]:
+        """Return keys [n, D] and biases [n] with `users @ keys.T + biases == head(users) @ items.T`.
+
+        The head is linear, so it can be moved to the item side: a score then costs D products, not F + R.
+        """
+        items = self.items.vectors()  # [n, F + R]
+        return items @ self.head.weight, items @ self.head.bias  # [n, D], [n]
+
+    def score(self, users: Tensor) -> Tensor:
+        """Score the whole catalogue: [..., D] -> [..., n]."""
+        keys, biases = self.catalogue()
+        return users @ keys.T + biases  # [..., n]
+
+    def users(self, rows: Tensor, lengths: Tensor) -> Tensor:
+        """Return the user after the last item of each history: rows [B, T], lengths [B] -> [B, D].
+
+        An empty history (length 0) gives the zero vector, which ranks by the head's bias alone.
+        """
+        states = self(rows)  # [B, T, D]
+        last = states[torch.arange(len(rows), device=rows.device), (lengths - 1).clamp(min=0)]  # [B, D]
+        return last * (lengths > 0).unsqueeze(-1)

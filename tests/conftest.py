@@ -1,0 +1,22 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def ml1m_archive() -> Path:
+    """The MovieLens-1M archive; tests that need it are marked `realdata`."""
+    default = Path(__file__).parents[2] / "shared" / "ml-1m" / "ml-1m.zip"
+    path = Path(os.environ.get("HIERREC_ML1M", default))
+    if not path.is_file():
+        pytest.skip(f"needs MovieLens-1M: no file {path} (set HIERREC_ML1M)")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep tests out of the user's cache."""
+    monkeypatch.setenv("HIERREC_CACHE", str(tmp_path_factory.getbasetemp() / "hierrec-cache"))
