@@ -68,7 +68,7 @@ class BackboneParams(Section):
     pretrained: str | None
     revision: str | None
     config: dict[str, Any]
-    """`model_type` and the keys of that type's config; overrides where `pretrained` is given."""
+    """`model_type` and the keys of that type's config; not read where `pretrained` is given."""
 
 
 class PoolingParams(Section):
@@ -116,7 +116,7 @@ class FusionParams(Section):
     positions: Positive
     """Training prefixes per user, the latest ones, from which the fusion learns."""
     epochs: Positive
-    batch_size_users: Positive
+    batch_users: Positive
     learning_rate: Annotated[float, Field(gt=0)]
 
     @model_validator(mode="after")

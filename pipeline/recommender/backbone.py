@@ -34,7 +34,7 @@ def build_backbone(params: BackboneParams, history: int) -> PreTrainedModel:
             KEY,
             "shorten train.history, or raise max_position_embeddings in train.backbone.config",
         )
-    model = _load(params, config) if params.pretrained else empty_backbone(config)
+    model = _load(params.pretrained, params.revision, config) if params.pretrained else empty_backbone(config)
     # Items come as vectors: a token embedding table would be dead weight in every checkpoint.
     model.set_input_embeddings(nn.Identity())
     _check_causal(model)
@@ -48,29 +48,32 @@ def backbone_config(params: BackboneParams) -> PreTrainedConfig:
         ParamsError: unknown model type or config key.
         ModelError: the pre-trained model's config cannot be loaded.
     """
-    keys = dict(params.config)
-    model_type = keys.pop("model_type", None)
     if params.pretrained:
         try:
             config = AutoConfig.from_pretrained(params.pretrained, revision=params.revision or "main")
         except (OSError, ValueError) as error:
-            raise _unloadable(params, error) from None
-        if model_type not in (None, config.model_type):
-            raise ParamsError(f"{params.pretrained} is a {config.model_type}, not a {model_type}", KEY)
+            raise _unloadable(params.pretrained, error) from None
     else:
-        try:
-            config = AutoConfig.for_model(model_type)
-        except ValueError:
-            raise ParamsError(
-                f"{model_type!r} is no model type of transformers", f"{KEY}.config.model_type", "e.g. gpt2, llama"
-            ) from None
-        # Nothing is looked up by token: keep transformers from making a vocabulary of 50,000 rows.
-        config.vocab_size = 1
+        config = _new_config(params)
+    config.use_cache = False
+    return config
+
+
+def _new_config(params: BackboneParams) -> PreTrainedConfig:
+    keys = dict(params.config)
+    model_type = keys.pop("model_type", None)
+    try:
+        config = AutoConfig.for_model(model_type)
+    except ValueError:
+        raise ParamsError(
+            f"{model_type!r} is no model type of transformers", f"{KEY}.config.model_type", "e.g. gpt2, llama"
+        ) from None
+    # Nothing is looked up by token: keep transformers from making a vocabulary of 50,000 rows.
+    config.vocab_size, config.pad_token_id = 1, None
     for key, value in keys.items():
         if not hasattr(config, key):
-            raise ParamsError(f"{config.model_type} has no such setting", f"{KEY}.config.{key}")
+            raise ParamsError(f"{model_type} has no such setting", f"{KEY}.config.{key}", "correct the key")
         setattr(config, key, value)
-    config.use_cache = False
     return config
 
 
@@ -86,22 +89,22 @@ def empty_backbone(config: PreTrainedConfig) -> PreTrainedModel:
         raise ParamsError(f"transformers refuses this config: {error}", f"{KEY}.config") from None
 
 
-def _load(params: BackboneParams, config: PreTrainedConfig) -> PreTrainedModel:
+def _load(name: str, revision: str | None, config: PreTrainedConfig) -> PreTrainedModel:
     try:
         return AutoModel.from_pretrained(
-            params.pretrained,
-            revision=params.revision or "main",
+            name,
+            revision=revision or "main",
             config=config,
             dtype=torch.float32,
             use_safetensors=True,
         )
     except (OSError, ValueError, RuntimeError) as error:
-        raise _unloadable(params, error) from None
+        raise _unloadable(name, error) from None
 
 
-def _unloadable(params: BackboneParams, error: Exception) -> ModelError:
+def _unloadable(name: str, error: Exception) -> ModelError:
     return ModelError(
-        f"cannot load {params.pretrained}: {error}",
+        f"cannot load {name}: {error}",
         f"{KEY}.pretrained",
         "give a path with config.json and model.safetensors, or a hub id and its revision; null: from the config",
     )
@@ -123,5 +126,7 @@ def _check_causal(model: PreTrainedModel) -> None:
         ) from None
     if not torch.allclose(states[0, :3], states[1, :3], atol=1e-5):
         raise ModelError(
-            f"{model.config.model_type} reads the future of a sequence", KEY, "name a causal decoder, e.g. gpt2"
+            f"{model.config.model_type} reads the future of a sequence",
+            KEY,
+            "name a causal decoder, e.g. gpt2",
         )

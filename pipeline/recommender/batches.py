@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ def training_windows(
             continue
         phase = int(generator.integers(1, history + 1)) if targets > history else history
         cuts = [0, *range(phase, targets, history), targets]
-        windows += [items[start : stop + 1] for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
+        windows += [items[start : stop + 1] for start, stop in pairwise(cuts)]
     return windows
 
 

@@ -1,4 +1,4 @@
-"""The hierarchical recommender: item vectors in, users out, one product with the item table to rank."""
+"""The sequence model: item vectors in, users out, one product with the item table to rank."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from .item_table import ItemTable
 from .pooling import Pooling
 
 
-class Recommender(nn.Module):
+class SequenceModel(nn.Module):
     """Item table → recommendation LLM → pooling → single-layer head (Lite-LLM4Rec, arXiv 2402.09543).
 
     Args:

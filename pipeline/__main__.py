@@ -1,0 +1,5 @@
+"""`python -m hierrec`."""
+
+from .cli import main
+
+main(prog_name="hierrec")

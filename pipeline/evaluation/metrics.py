@@ -1,0 +1,44 @@
+"""Recall and NDCG of one target per user, from its rank."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import DataError
+
+KS = (10, 20)
+
+
+def ndcg(ranks: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+    """Return NDCG@k of each rank, [N]: `1 / log2(1 + rank)`, as one relevant item has the ideal 1."""
+    return np.where(ranks <= k, 1 / np.log2(1 + ranks), 0.0)
+
+
+def recall(ranks: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+    """Return Recall@k of each rank, [N]: 1 if the target is among the first k, else 0."""
+    return (ranks <= k).astype(np.float64)
+
+
+def metrics_from_ranks(ranks: ArrayLike, ks: Sequence[int] = KS) -> dict[str, float]:
+    """Return the mean of NDCG@k and Recall@k over all users, for each cutoff.
+
+    Args:
+        ranks: [N], rank of each user's target: 1 is best, fractions come from ties (10.5 is outside the first
+            10), infinity is a target that was not ranked.
+        ks: the cutoffs.
+
+    Returns:
+        `{"ndcg@10": …, "ndcg@20": …, "recall@10": …, "recall@20": …}`
+
+    Raises:
+        DataError: there is no rank, or one is NaN or below 1.
+    """
+    ranks = np.asarray(ranks, np.float64)
+    if ranks.size == 0:
+        raise DataError("no user has a target, so there is nothing to evaluate", "ranks", "check the split")
+    if not (ranks >= 1).all():
+        worst = int(np.argmin(ranks >= 1))
+        raise DataError(f"{ranks[worst]} is not a rank; ranks begin at 1", f"ranks, user {worst}")
+    measures = {"ndcg": ndcg, "recall": recall}
+    return {f"{name}@{k}": float(measure(ranks, k).mean()) for name, measure in measures.items() for k in ks}

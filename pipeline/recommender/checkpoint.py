@@ -1,0 +1,102 @@
+"""A trained recommender on disk: `model.safetensors` and `config.json`."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import AutoConfig
+
+from ..errors import CheckpointError, DataError
+from ..files import atomic_directory, read_json, write_json
+from ..params import TrainParams
+from .backbone import build_backbone, empty_backbone
+from .item_table import ItemTable
+from .pooling import Pooling
+from .sequence_model import SequenceModel
+
+SCHEMA_VERSION = 1
+REMEDY = "run `dvc repro` to train again, or `dvc pull`"
+
+
+def new_recommender(params: TrainParams, frozen: NDArray[np.float32]) -> SequenceModel:
+    """Make an untrained recommender; all random weights come from `params.seed`.
+
+    Args:
+        params: section `train`.
+        frozen: float32 [n, F], whitened item vectors.
+
+    Raises:
+        ParamsError, ModelError: as `build_backbone`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(params.seed)
+        backbone = build_backbone(params.backbone, params.history)
+        return _assemble(params, frozen, backbone)
+
+
+def save_recommender(folder: Path, model: SequenceModel, params: TrainParams, store_hash: str) -> None:
+    """Write a recommender; the frozen item vectors stay in their store, named by its hash."""
+    with atomic_directory(folder) as temporary:
+        save_file(state_of(model), temporary / "model.safetensors")
+        config = {
+            "schema_version": SCHEMA_VERSION,
+            "train": params.model_dump(mode="json"),
+            "backbone": model.backbone.config.to_dict(),
+            "items": len(model.items),
+            "frozen_width": model.items.frozen.shape[1],
+            "store_hash": store_hash,
+        }
+        write_json(temporary / "config.json", config)
+
+
+def load_recommender(
+    folder: Path, frozen: NDArray[np.float32], store_hash: str
+) -> tuple[SequenceModel, TrainParams]:
+    """Read a recommender that was trained on these item vectors.
+
+    Args:
+        folder: what `save_recommender` wrote.
+        frozen: float32 [n, F], whitened item vectors of the store.
+        store_hash: hash of that store.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, of another version, or trained on other vectors.
+    """
+    where = str(folder)
+    try:
+        config = read_json(folder / "config.json")
+        version, trained_on = config["schema_version"], config["store_hash"]
+    except DataError as error:
+        raise CheckpointError(error.what, error.where, REMEDY) from None
+    except (KeyError, TypeError):
+        raise CheckpointError("config.json is not one of a recommender", where, REMEDY) from None
+    if version != SCHEMA_VERSION:
+        raise CheckpointError(f"schema version {version}, this is version {SCHEMA_VERSION}", where, REMEDY)
+    if trained_on != store_hash:
+        raise CheckpointError(
+            f"trained on the item vectors {trained_on[:12]}, not on {store_hash[:12]}", where, REMEDY
+        )
+    try:
+        params = TrainParams.model_validate(config["train"])
+        backbone = empty_backbone(AutoConfig.for_model(**config["backbone"]))
+        backbone.set_input_embeddings(nn.Identity())
+        model = _assemble(params, frozen, backbone)
+        model.load_state_dict(load_file(folder / "model.safetensors"))
+    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError) as error:
+        raise CheckpointError(f"cannot be read: {error}", where, REMEDY) from None
+    return model.eval(), params
+
+
+def state_of(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Return a copy of a module's state that shares no memory with it."""
+    return {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
+
+
+def _assemble(params: TrainParams, frozen: NDArray[np.float32], backbone: nn.Module) -> SequenceModel:
+    items = ItemTable(torch.from_numpy(np.array(frozen)), params.residual_width)
+    pooling = Pooling(params.pooling.kind, params.pooling.window)
+    return SequenceModel(items, backbone, pooling, params.input_dropout)  # type: ignore[arg-type]

@@ -1,0 +1,85 @@
+"""Users with what was retrieved for them, so that many epochs of fusion cost one retrieval."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from ..retrieval.sources import Query, Retrieved, Source
+from .fusion import Fusion
+from .rag import as_tensors, recommendable
+from .sequence_model import SequenceModel
+
+
+@dataclass(frozen=True)
+class FusionExamples:
+    """N users at some point of their sequence.
+
+    Attributes:
+        states: float32 [N, D].
+        histories: N arrays of item rows, oldest first.
+        targets: int64 [N], the items that came next.
+        retrieved: what each source found, in the order of the fusion's sources.
+    """
+
+    states: NDArray[np.float32]
+    histories: list[NDArray[np.int64]]
+    targets: NDArray[np.int64]
+    retrieved: list[Retrieved]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @classmethod
+    def collect(
+        cls,
+        states: NDArray[np.float32],
+        users: NDArray[np.int64],
+        histories: list[NDArray[np.int64]],
+        targets: NDArray[np.int64],
+        sources: Mapping[str, Source],
+        batch_users: int,
+    ) -> "FusionExamples":
+        """Retrieve from every source for every example."""
+        parts: list[list[Retrieved]] = [[] for _ in sources]
+        starts = range(0, len(targets), batch_users)
+        for start in tqdm(starts, desc="retrieve", unit="batch", disable=None):
+            batch = slice(start, start + batch_users)
+            query = Query(states[batch], users[batch], histories[batch])
+            for part, source in zip(parts, sources.values(), strict=True):
+                part.append(source.retrieve(query))
+        return cls(states, histories, targets, [_stacked(part) for part in parts])
+
+    def fuse(
+        self,
+        batch: NDArray[np.int64],
+        model: SequenceModel,
+        fusion: Fusion,
+        candidates: NDArray[np.bool_],
+    ) -> Tensor:
+        """Return the fused log-probabilities [B, n] of the examples `batch`, int64 [B]."""
+        states = torch.from_numpy(self.states[batch])  # [B, D]
+        histories = [self.histories[index] for index in batch]
+        with torch.no_grad():
+            scores = recommendable(model.score(states), histories, candidates)  # [B, n]
+        lengths = torch.tensor([len(history) for history in histories])
+        retrieved = [
+            as_tensors(
+                Retrieved(found.items[batch], found.similarities[batch], found.ages[batch]), scores.dtype
+            )
+            for found in self.retrieved
+        ]
+        return fusion(states, scores, lengths, retrieved)
+
+
+def _stacked(parts: list[Retrieved]) -> Retrieved:
+    """Join batches; int32 rows halve the memory of a long collection."""
+    return Retrieved(
+        np.concatenate([found.items.astype(np.int32) for found in parts]),
+        np.concatenate([found.similarities for found in parts]),
+        np.concatenate([found.ages for found in parts]),
+    )

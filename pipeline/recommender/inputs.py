@@ -1,0 +1,56 @@
+"""What the recommender reads: sequences, candidates, and the frozen item vectors that belong to them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.sequences import Sequences
+from ..data.tables import load_interactions, load_items, load_split
+from ..errors import DataError, StoreError
+from ..item_llm.store import EmbeddingStore
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The data with the vectors that belong to it.
+
+    Attributes:
+        sequences: every user's items, and the split.
+        candidates: bool [n], items that may be ranked.
+        frozen: float32 [n, F], whitened item vectors.
+        store_hash: hash of the store they come from.
+    """
+
+    sequences: Sequences
+    candidates: NDArray[np.bool_]
+    frozen: NDArray[np.float32]
+    store_hash: str
+
+
+def load_inputs(data: Path, item_embeddings: Path) -> Inputs:
+    """Read and check the artifacts of `ingest` and `encode`.
+
+    Args:
+        data: folder of the tables.
+        item_embeddings: folder of the store.
+
+    Raises:
+        DataError, StoreError: an artifact is missing or damaged, or the two name different items.
+    """
+    items = load_items(data / "items.parquet")
+    interactions = load_interactions(data / "interactions.parquet")
+    if interactions["item"].max() >= len(items):  # type: ignore[operator]
+        raise DataError(
+            "an interaction names an item that is not listed", str(data), "run `dvc repro ingest`"
+        )
+    store = EmbeddingStore.open(item_embeddings)
+    if list(store.item_ids) != items["item_id"].to_list():
+        raise StoreError("holds other items than the data", str(item_embeddings), "run `dvc repro encode`")
+    return Inputs(
+        sequences=Sequences.from_tables(interactions, load_split(data / "split.parquet")),
+        candidates=items["candidate"].to_numpy(),
+        frozen=store.whitened(),
+        store_hash=store.hash,
+    )

@@ -1,0 +1,103 @@
+"""The rag variant on disk: sequence model, fusion and datastore, in one folder."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from ..errors import CheckpointError, DataError
+from ..files import atomic_directory, read_json, write_json
+from ..params import FusionParams, TrainParams
+from ..retrieval.datastore import Datastore
+from ..retrieval.index import ItemIndex
+from ..retrieval.similar_items import SimilarItems
+from ..retrieval.sources import Source
+from .checkpoint import REMEDY, load_recommender, save_recommender, state_of
+from .fusion import Fusion
+from .hierarchical import HierarchicalRecommender
+from .rag import RagRecommender
+from .sequence_model import SequenceModel
+
+SCHEMA_VERSION = 1
+
+
+def open_sources(
+    params: FusionParams, datastore: Datastore, index: ItemIndex, frozen: NDArray[np.float32]
+) -> dict[str, Source]:
+    """Return the sources that the params name, in their order.
+
+    Args:
+        params: section `fusion`.
+        datastore: remembered prefixes.
+        index: of the item vectors.
+        frozen: float32 [n, F], the item vectors.
+    """
+    sources: dict[str, Source] = {
+        "next_items": datastore,
+        "items": SimilarItems(index, frozen, params.item_neighbours, params.recent_items),
+    }
+    return {name: sources[name] for name in params.sources}
+
+
+def save_rag(
+    folder: Path,
+    model: SequenceModel,
+    train: TrainParams,
+    fusion: Fusion,
+    params: FusionParams,
+    datastore: Datastore,
+    store_hash: str,
+) -> None:
+    """Write all that the variant needs beside the item vectors and their index."""
+    with atomic_directory(folder) as temporary:
+        save_recommender(temporary / "base", model, train, store_hash)
+        datastore.write(temporary / "datastore")
+        save_file(state_of(fusion), temporary / "fusion.safetensors")
+        write_json(
+            temporary / "config.json",
+            {"schema_version": SCHEMA_VERSION, "fusion": params.model_dump(mode="json")},
+        )
+
+
+def load_rag(
+    folder: Path,
+    frozen: NDArray[np.float32],
+    index: ItemIndex,
+    candidates: NDArray[np.bool_],
+    store_hash: str,
+    dtype: torch.dtype = torch.float64,
+) -> RagRecommender:
+    """Read what `save_rag` wrote.
+
+    Args:
+        folder: where.
+        frozen: float32 [n, F], whitened item vectors of the store.
+        index: of these vectors.
+        candidates: bool [n], items that may be recommended.
+        store_hash: hash of that store.
+        dtype: as `HierarchicalRecommender`.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, of another version, or made for other vectors.
+    """
+    model, train = load_recommender(folder / "base", frozen, store_hash)
+    try:
+        config = read_json(folder / "config.json")
+        if config["schema_version"] != SCHEMA_VERSION:
+            raise CheckpointError(
+                f"schema version {config['schema_version']}, this is version {SCHEMA_VERSION}",
+                str(folder),
+                REMEDY,
+            )
+        params = FusionParams.model_validate(config["fusion"])
+        fusion = Fusion(model.head.in_features, len(params.sources))
+        fusion.load_state_dict(load_file(folder / "fusion.safetensors"))
+    except (DataError, OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"cannot be read: {error}", str(folder), REMEDY) from None
+    datastore = Datastore.open(folder / "datastore", params.neighbours)
+    sources = open_sources(params, datastore, index, frozen)
+    base = HierarchicalRecommender(model, train.history, dtype)
+    return RagRecommender(base, sources, fusion, candidates)

@@ -1,0 +1,83 @@
+"""Interrupted training goes on: the state after an epoch, kept outside the stage's outs and keyed on content."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ..files import atomic_path
+from .checkpoint import state_of
+
+
+@dataclass
+class Progress:
+    """How far training has come.
+
+    Attributes:
+        epoch: epochs that are done.
+        curve: one record per validation.
+        best: state of the best model so far.
+        best_metric: its validation NDCG@10.
+        stale: validations since then.
+    """
+
+    epoch: int = 0
+    curve: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_metric: float = -1.0
+    stale: int = 0
+
+
+class TrainingState:
+    """One file, `<key>.safetensors`: weights, optimizer moments, best weights, and progress in its header.
+
+    Args:
+        folder: a cache that outlives the stage's outs.
+        key: hash of all that determines the training: data, vectors, params, code, library versions.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self.path = folder / f"{key}.safetensors"
+
+    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+        """Write the state after an epoch, atomically."""
+        tensors = {f"model/{name}": tensor for name, tensor in state_of(model).items()}
+        tensors |= {f"best/{name}": tensor for name, tensor in progress.best.items()}
+        for index, moments in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer/{index}/{name}": value for name, value in moments.items()}
+        header = {
+            "epoch": progress.epoch,
+            "curve": progress.curve,
+            "best_metric": progress.best_metric,
+            "stale": progress.stale,
+        }
+        with atomic_path(self.path) as temporary:
+            save_file(tensors, temporary, metadata={"progress": json.dumps(header)})
+
+    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+        """Load the state into model and optimizer; a missing or damaged file means a fresh start."""
+        groups: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                header = json.loads(file.metadata()["progress"])
+                for name in file.keys():  # noqa: SIM118 - not a mapping
+                    group, _, rest = name.partition("/")
+                    groups[group][rest] = file.get_tensor(name)
+        except (FileNotFoundError, SafetensorError, KeyError, ValueError):
+            return Progress()
+        model.load_state_dict(groups["model"])
+        moments: dict[int, dict[str, Any]] = {}
+        for name, value in groups["optimizer"].items():
+            index, _, moment = name.partition("/")
+            moments.setdefault(int(index), {})[moment] = value
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+        return Progress(best=groups["best"], **header)
+
+    def remove(self) -> None:
+        """Forget the state: training is done."""
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,137 @@
+"""Training of the recommender: one epoch reads every prefix of every user once."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..data.sequences import Sequences
+from ..errors import DataError, NumericalError
+from ..params import TrainParams
+from .batches import Batch, batch_count, training_batches
+from .loss import sampled_softmax_loss, softmax_loss
+from .resume import Progress, TrainingState, state_of
+from .sequence_model import SequenceModel
+
+Validate = Callable[[SequenceModel], dict[str, float]]
+CHOSEN_BY = "ndcg@10"
+
+
+def fit(
+    model: SequenceModel, sequences: Sequences, params: TrainParams, validate: Validate, state: TrainingState
+) -> Progress:
+    """Train with AdamW and early stopping; leave the best weights in `model`.
+
+    All randomness of epoch e comes from (seed, e) alone, so a run that was interrupted after any epoch ends with
+    the same weights as one that was not.
+
+    Args:
+        model: fresh from its seed.
+        sequences: the data; only training items are read.
+        params: section `train`.
+        validate: metrics of the model on the validation targets; NDCG@10 picks the checkpoint.
+        state: where an interrupted training is kept.
+
+    Returns:
+        The learning curve and the best validation NDCG@10.
+
+    Raises:
+        DataError: no user has two training items.
+        NumericalError: the loss is not finite.
+    """
+    counts = torch.from_numpy(sequences.training_counts(len(model.items)))  # [n]
+    if int(counts.sum()) <= sequences.user_count:
+        raise DataError(
+            "no user has two training items, so there is nothing to learn", "interactions.parquet"
+        )
+    # Items without training are never drawn: their text alone must rank them.
+    probability = (counts > 0).float() / (counts > 0).sum()  # [n]
+    optimizer = torch.optim.AdamW(
+        [parameter for parameter in model.parameters() if parameter.requires_grad],
+        lr=params.learning_rate,
+        weight_decay=params.weight_decay,
+        betas=(0.9, 0.98),
+        fused=True,
+    )
+    progress = state.restore(model, optimizer)
+    # Moments of rarely seen items decay into denormal numbers, which make a CPU many times slower.
+    torch.set_flush_denormal(True)
+    steps = params.epochs * batch_count(sequences, params.history, params.batch_windows)
+    with (
+        tqdm(total=steps, desc="train", unit="batch", disable=None) as bar,
+        torch.random.fork_rng(devices=[]),
+    ):
+        bar.update(progress.epoch * steps // params.epochs)
+        while progress.epoch < params.epochs and progress.stale < params.patience:
+            loss = _run_epoch(model, optimizer, sequences, params, progress.epoch, probability, bar)
+            progress.epoch += 1
+            if progress.epoch % params.validate_every == 0 or progress.epoch == params.epochs:
+                _validate(model, validate, progress, loss)
+                bar.set_postfix(loss=f"{loss:.3f}", best=f"{progress.best_metric:.4f}")
+            state.save(model, optimizer, progress)
+    model.load_state_dict(progress.best)
+    model.eval()
+    return progress
+
+
+def _run_epoch(
+    model: SequenceModel,
+    optimizer: torch.optim.Optimizer,
+    sequences: Sequences,
+    params: TrainParams,
+    epoch: int,
+    probability: Tensor,
+    bar: tqdm,
+) -> float:
+    """Train one epoch; return its mean loss."""
+    generator = np.random.default_rng([params.seed, epoch])
+    sampler = torch.Generator().manual_seed(int(generator.integers(2**63)))
+    torch.manual_seed(int(generator.integers(2**63)))  # dropout knows no generator of its own
+    model.train()
+    total, examples = 0.0, 0
+    first_step = epoch * batch_count(sequences, params.history, params.batch_windows)
+    batches = training_batches(sequences, params.history, params.batch_windows, generator)
+    for step, batch in enumerate(batches, start=first_step + 1):
+        for group in optimizer.param_groups:
+            group["lr"] = params.learning_rate * min(1.0, step / max(1, params.warmup_steps))
+        loss = _batch_loss(model, batch, params, probability, sampler)
+        if not torch.isfinite(loss):
+            raise NumericalError(
+                f"the loss is {loss.item()} in epoch {epoch + 1}",
+                remedy="lower train.learning_rate, or check the item vectors",
+            )
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), params.gradient_clip)
+        optimizer.step()
+        count = int(batch.mask.sum())
+        total, examples = total + loss.item() * count, examples + count
+        bar.update()
+    return total / examples
+
+
+def _batch_loss(
+    model: SequenceModel, batch: Batch, params: TrainParams, probability: Tensor, sampler: torch.Generator
+) -> Tensor:
+    mask = torch.from_numpy(batch.mask)  # [B, T]
+    targets = torch.from_numpy(batch.targets)[mask]  # [M]
+    users = model(torch.from_numpy(batch.rows))[mask]  # [M, D]
+    keys, biases = model.catalogue()  # [n, D], [n]
+    if params.loss == "softmax":
+        return softmax_loss(users, targets, keys, biases)
+    negatives = torch.multinomial(probability, params.negatives, replacement=True, generator=sampler)  # [S]
+    return sampled_softmax_loss(users, targets, keys, biases, negatives, probability.log())
+
+
+def _validate(model: SequenceModel, validate: Validate, progress: Progress, loss: float) -> None:
+    """Append a record to the curve; keep the weights if they are the best so far."""
+    model.eval()
+    metrics = validate(model)
+    progress.curve.append({"epoch": progress.epoch, "train_loss": loss, **metrics})
+    if metrics[CHOSEN_BY] > progress.best_metric:
+        progress.best_metric, progress.stale = metrics[CHOSEN_BY], 0
+        progress.best = state_of(model)
+    else:
+        progress.stale += 1

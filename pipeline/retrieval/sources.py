@@ -1,0 +1,48 @@
+"""What retrieval hands to the fusion, and the one interface behind which its sources stand."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+NO_ITEM = -1
+ANONYMOUS = -1
+
+
+@dataclass(frozen=True)
+class Query:
+    """A batch of users who want something retrieved.
+
+    Attributes:
+        states: float32 [B, D], the users as the sequence model knows them.
+        users: int64 [B], user rows, or `ANONYMOUS`.
+        histories: B arrays of item rows, int64, oldest first.
+    """
+
+    states: NDArray[np.float32]
+    users: NDArray[np.int64]
+    histories: list[NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Retrieved:
+    """Items with the evidence for them; an item may come several times.
+
+    Attributes:
+        items: int32 or int64 [B, K], item rows, or `NO_ITEM` where less was found.
+        similarities: float32 [B, K], cosine similarity of what was matched.
+        ages: float32 [B, K], items of the history that are younger than the one that was matched.
+    """
+
+    items: NDArray[np.integer]
+    similarities: NDArray[np.float32]
+    ages: NDArray[np.float32]
+
+
+class Source(Protocol):
+    """A place from which items are retrieved for users."""
+
+    def retrieve(self, query: Query) -> Retrieved:
+        """Return the items found for each user of the batch."""
+        ...

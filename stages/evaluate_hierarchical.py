@@ -1,0 +1,23 @@
+"""Stage 5a: metrics of the hierarchical variant."""
+
+from hierrec.evaluation.report import evaluate as evaluate_scorer
+from hierrec.params import EvaluateParams
+from hierrec.recommender.checkpoint import load_recommender
+from hierrec.recommender.hierarchical import HierarchicalRecommender
+from hierrec.recommender.inputs import load_inputs
+
+from stages.results import write_results
+from stages.stage import DATA, ITEM_EMBEDDINGS, MODELS, Summary, stage
+
+
+@stage("evaluate", libraries=("torch", "transformers"))
+def main(evaluate: EvaluateParams) -> Summary:
+    inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
+    model, train = load_recommender(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
+    scorer = HierarchicalRecommender(model, train.history)
+    results = evaluate_scorer(scorer, inputs.sequences, inputs.candidates, evaluate.batch_users)
+    return write_results("hierarchical", *results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""Stage 5b: metrics of the retrieval-augmented variant."""
+
+from hierrec.evaluation.report import evaluate as evaluate_scorer
+from hierrec.params import EvaluateParams
+from hierrec.recommender.inputs import load_inputs
+from hierrec.recommender.rag_checkpoint import load_rag
+from hierrec.retrieval.index import ItemIndex
+
+from stages.results import write_results
+from stages.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, Summary, stage
+
+
+@stage("evaluate", libraries=("torch", "transformers", "faiss-cpu"))
+def main(evaluate: EvaluateParams) -> Summary:
+    inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
+    index = ItemIndex.open(INDEX, inputs.store_hash)
+    scorer = load_rag(MODELS / "rag", inputs.frozen, index, inputs.candidates, inputs.store_hash)
+    results = evaluate_scorer(scorer, inputs.sequences, inputs.candidates, evaluate.batch_users)
+    return write_results("rag", *results)
+
+
+if __name__ == "__main__":
+    main()

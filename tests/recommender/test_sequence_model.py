@@ -1,0 +1,83 @@
+"""The sequence model: causal, blind to padding, and a linear head that may be moved to the item side."""
+
+import numpy as np
+import torch
+from hierrec.data.sequences import pad_histories
+from hierrec.params import TrainParams
+from hierrec.recommender.checkpoint import new_recommender
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+histories = st.lists(st.lists(st.integers(0, 23), min_size=1, max_size=10), min_size=1, max_size=4)
+quick = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+
+
+@quick
+@given(
+    first=st.lists(st.integers(0, 23), min_size=3, max_size=8),
+    changed=st.integers(0, 23),
+    cut=st.integers(1, 7),
+)
+def test_a_later_item_changes_no_earlier_user(
+    train_params: TrainParams, frozen: NDArray, first: list[int], changed: int, cut: int
+) -> None:
+    model = new_recommender(train_params, frozen).eval()
+    second = [*first[:cut], *([changed] * len(first[cut:]))]
+    with torch.no_grad():
+        users = model(torch.tensor([first, second]))
+    torch.testing.assert_close(users[0, :cut], users[1, :cut], atol=1e-5, rtol=1e-5)
+
+
+@quick
+@given(batch=histories, padding=st.integers(0, 23))
+def test_padding_and_batch_mates_change_nothing(
+    train_params: TrainParams, frozen: NDArray, batch: list[list[int]], padding: int
+) -> None:
+    model = new_recommender(train_params, frozen).eval()
+    arrays = [np.array(history) for history in batch]
+    rows, lengths = pad_histories(arrays, limit=10)
+    rows[np.arange(rows.shape[1]) >= lengths[:, None]] = padding
+    with torch.no_grad():
+        together = model.users(torch.from_numpy(rows), torch.from_numpy(lengths))
+        alone = [model(torch.from_numpy(history)[None])[0, -1] for history in arrays]
+    torch.testing.assert_close(together, torch.stack(alone), atol=1e-5, rtol=1e-5)
+
+
+def test_scores_are_products_of_the_projected_user_with_the_item_table(
+    train_params: TrainParams, frozen: NDArray
+) -> None:
+    model = new_recommender(train_params, frozen)
+    with torch.no_grad():
+        model.items.residual.normal_(generator=torch.Generator().manual_seed(0))
+        users = torch.randn(5, 16, generator=torch.Generator().manual_seed(1))
+        torch.testing.assert_close(model.score(users), model.head(users) @ model.items.vectors().T)
+
+
+def test_the_residual_starts_at_zero_and_can_be_switched_off(
+    train_params: TrainParams, frozen: NDArray
+) -> None:
+    assert not new_recommender(train_params, frozen).items.residual.any()
+    model = new_recommender(train_params.model_copy(update={"residual_width": 0}), frozen)
+    assert model.items.vectors().shape == frozen.shape
+    assert "items.residual" not in dict(model.named_parameters()) or model.items.residual.numel() == 0
+
+
+def test_an_empty_history_ranks_by_the_bias(train_params: TrainParams, frozen: NDArray) -> None:
+    model = new_recommender(train_params, frozen).eval()
+    rows, lengths = pad_histories([np.array([], np.int64), np.array([3])], limit=10)
+    with torch.no_grad():
+        scores = model.score(model.users(torch.from_numpy(rows), torch.from_numpy(lengths)))
+        torch.testing.assert_close(scores[0], model.catalogue()[1])
+    assert not torch.allclose(scores[0], scores[1])
+
+
+def test_weights_come_from_the_seed_alone(train_params: TrainParams, frozen: NDArray) -> None:
+    torch.manual_seed(1)
+    first = new_recommender(train_params, frozen).state_dict()
+    before = torch.random.get_rng_state()
+    second = new_recommender(train_params, frozen).state_dict()
+    assert torch.equal(before, torch.random.get_rng_state())
+    other = new_recommender(train_params.model_copy(update={"seed": 4}), frozen).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["head.weight"], other["head.weight"])

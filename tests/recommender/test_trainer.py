@@ -1,0 +1,145 @@
+"""Training learns, stops, resumes bit for bit, and never looks at a target that is held out."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hierrec.data.sequences import Sequences
+from hierrec.errors import DataError, NumericalError
+from hierrec.evaluation.evaluator import rank_targets
+from hierrec.evaluation.metrics import metrics_from_ranks
+from hierrec.params import TrainParams
+from hierrec.recommender.checkpoint import new_recommender
+from hierrec.recommender.hierarchical import HierarchicalRecommender
+from hierrec.recommender.resume import Progress, TrainingState
+from hierrec.recommender.sequence_model import SequenceModel
+from hierrec.recommender.trainer import Validate, fit
+from numpy.typing import NDArray
+
+from tests.recommender.world import ITEMS, make_sequences
+
+
+def validator(sequences: Sequences, history: int) -> Validate:
+    def validate(model: SequenceModel) -> dict[str, float]:
+        scorer = HierarchicalRecommender(model, history, torch.float32)
+        candidates = np.ones(ITEMS, np.bool_)
+        histories = sequences.validation_histories()
+        return metrics_from_ranks(rank_targets(scorer, histories, sequences.validation, candidates, 8))
+
+    return validate
+
+
+def constant(model: SequenceModel) -> dict[str, float]:
+    return {"ndcg@10": 0.5}
+
+
+def trained(
+    params: TrainParams, frozen: NDArray, sequences: Sequences, validate: Validate, folder: Path
+) -> tuple[SequenceModel, Progress]:
+    model = new_recommender(params, frozen)
+    return model, fit(model, sequences, params, validate, TrainingState(folder, "key"))
+
+
+@pytest.mark.parametrize("loss", ["sampled_softmax", "softmax"])
+def test_learns_to_walk_the_ring(
+    train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path, loss: str
+) -> None:
+    params = train_params.model_copy(update={"epochs": 25, "loss": loss})
+    _, progress = trained(params, frozen, sequences, validator(sequences, 10), tmp_path)
+    losses = [record["train_loss"] for record in progress.curve]
+    assert losses[-1] < 0.5 * losses[0]
+    assert progress.best_metric > 0.9
+
+
+def test_a_run_interrupted_after_any_epoch_ends_with_the_same_weights(
+    train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
+) -> None:
+    validate = validator(sequences, 10)
+    expected, whole = trained(train_params, frozen, sequences, validate, tmp_path / "whole")
+
+    class Killed(Exception):
+        pass
+
+    calls = 0
+
+    def killed_in_epoch_three(model: SequenceModel) -> dict[str, float]:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise Killed
+        return validate(model)
+
+    with pytest.raises(Killed):
+        trained(train_params, frozen, sequences, killed_in_epoch_three, tmp_path / "parts")
+    resumed, parts = trained(train_params, frozen, sequences, validate, tmp_path / "parts")
+    assert parts.curve == whole.curve
+    state = resumed.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in expected.state_dict().items())
+
+
+def test_held_out_targets_never_reach_training(
+    train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
+) -> None:
+    ends = sequences.offsets[1:]
+    items = sequences.items.copy()
+    held = sequences.validation >= 0
+    items[ends[held] - 1] = (items[ends[held] - 1] + 5) % ITEMS
+    items[ends[held] - 2] = (items[ends[held] - 2] + 7) % ITEMS
+    changed = replace(
+        sequences,
+        items=items,
+        validation=np.where(held, (sequences.validation + 7) % ITEMS, -1),
+        test=np.where(held, (sequences.test + 5) % ITEMS, -1),
+    )
+    first, _ = trained(train_params, frozen, sequences, constant, tmp_path / "a")
+    second, _ = trained(train_params, frozen, changed, constant, tmp_path / "b")
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+
+
+def test_stops_early_and_keeps_the_best(
+    train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
+) -> None:
+    heads = []
+
+    def falling(model: SequenceModel) -> dict[str, float]:
+        heads.append(model.head.weight.detach().clone())
+        return {"ndcg@10": 1.0 / len(heads)}
+
+    params = train_params.model_copy(update={"epochs": 20, "patience": 2})
+    model, progress = trained(params, frozen, sequences, falling, tmp_path)
+    assert progress.epoch == 3
+    assert torch.equal(model.head.weight, heads[0])
+    assert not torch.equal(heads[0], heads[-1])
+
+
+def test_an_item_without_training_keeps_no_residual(
+    train_params: TrainParams, frozen: NDArray, tmp_path: Path
+) -> None:
+    users = [np.arange(8) for _ in range(10)]
+    model, _ = trained(train_params, frozen, make_sequences(users), constant, tmp_path)
+    assert model.items.residual[:6].abs().sum(1).min() > 0
+    assert not model.items.residual[6:].any()
+
+
+def test_nothing_to_learn_is_an_error(train_params: TrainParams, frozen: NDArray, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nothing to learn"):
+        trained(train_params, frozen, make_sequences([np.array([1]), np.array([2])]), constant, tmp_path)
+
+
+def test_a_loss_that_explodes_is_an_error(
+    train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
+) -> None:
+    broken = frozen.copy()
+    broken[:] = np.inf
+    with pytest.raises(NumericalError, match="loss"):
+        trained(train_params, broken, sequences, constant, tmp_path)
+
+
+def test_a_damaged_state_means_a_fresh_start(
+    train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
+) -> None:
+    (tmp_path / "key.safetensors").write_bytes(b"not safetensors")
+    _, progress = trained(train_params, frozen, sequences, constant, tmp_path)
+    assert progress.epoch == train_params.epochs

@@ -1,0 +1,30 @@
+"""How the tests of the recommender make users."""
+
+import numpy as np
+from hierrec.data.sequences import NO_TARGET, Sequences
+from numpy.typing import NDArray
+
+ITEMS = 24
+GPT2 = {"model_type": "gpt2", "n_embd": 16, "n_layer": 1, "n_head": 2, "n_inner": 32, "resid_pdrop": 0.1}
+LLAMA = {
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "intermediate_size": 32,
+}
+
+
+def make_sequences(users: list[NDArray[np.int64]]) -> Sequences:
+    """Split each user's items leave-one-out."""
+    lengths = np.array([len(items) for items in users])
+    split = lengths >= 3
+    return Sequences(
+        items=np.concatenate(users).astype(np.int64),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        train_length=np.where(split, lengths - 2, lengths),
+        validation=np.array(
+            [items[-2] if held else NO_TARGET for items, held in zip(users, split, strict=True)]
+        ),
+        test=np.array([items[-1] if held else NO_TARGET for items, held in zip(users, split, strict=True)]),
+    )

@@ -1,0 +1,72 @@
+"""The datastore finds exactly the nearest prefixes of other users."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hierrec.errors import CheckpointError
+from hierrec.retrieval.datastore import Datastore
+from hierrec.retrieval.sources import ANONYMOUS, NO_ITEM, Query
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def make(seed: int, entries: int, users: int, neighbours: int) -> tuple[Datastore, np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    states = generator.standard_normal((entries, 6))
+    owners = generator.integers(users, size=entries)
+    return Datastore(states, np.arange(entries) + 100, owners, neighbours), states, owners
+
+
+@given(
+    seed=st.integers(0, 999),
+    entries=st.integers(1, 60),
+    users=st.integers(1, 4),
+    neighbours=st.integers(1, 12),
+)
+def test_equals_brute_force_without_the_users_own(
+    seed: int, entries: int, users: int, neighbours: int
+) -> None:
+    datastore, states, owners = make(seed, entries, users, neighbours)
+    queries = np.random.default_rng(seed + 1).standard_normal((5, 6)).astype(np.float32)
+    asking = np.array([ANONYMOUS, 0, 1, 2, 3])
+    found = datastore.retrieve(Query(queries, asking, [np.array([0])] * 5))
+    cosine = (queries / np.linalg.norm(queries, axis=1, keepdims=True)) @ (
+        states / np.linalg.norm(states, axis=1, keepdims=True)
+    ).T
+    for row, user in enumerate(asking):
+        allowed = np.flatnonzero(owners != user)
+        nearest = allowed[np.argsort(-cosine[row, allowed], kind="stable")][:neighbours]
+        kept = found.items[row] != NO_ITEM
+        assert kept.sum() == len(nearest)
+        np.testing.assert_allclose(found.similarities[row, kept], cosine[row, nearest], atol=2e-3)
+        assert not set(found.items[row, kept] - 100) & set(np.flatnonzero(owners == user))
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    datastore, states, _ = make(0, 30, 3, 4)
+    datastore.write(tmp_path / "datastore")
+    opened = Datastore.open(tmp_path / "datastore", 4)
+    query = Query(states[:7].astype(np.float32), np.full(7, ANONYMOUS), [np.array([0])] * 7)
+    first, second = datastore.retrieve(query), opened.retrieve(query)
+    np.testing.assert_array_equal(first.items, second.items)
+    np.testing.assert_allclose(first.similarities, second.similarities, atol=1e-3)
+    np.testing.assert_array_equal(first.items[:, 0], np.arange(7) + 100)
+
+
+@pytest.mark.parametrize("name", ["keys.npy", "entries.parquet"])
+@pytest.mark.parametrize("content", [None, b"", b"garbage"])
+def test_a_damaged_file_is_refused(tmp_path: Path, name: str, content: bytes | None) -> None:
+    make(0, 30, 3, 4)[0].write(tmp_path / "datastore")
+    (tmp_path / "datastore" / name).unlink()
+    if content is not None:
+        (tmp_path / "datastore" / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match="what to do"):
+        Datastore.open(tmp_path / "datastore", 4)
+
+
+def test_keys_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    make(0, 30, 3, 4)[0].write(tmp_path / "datastore")
+    np.save(tmp_path / "datastore" / "keys.npy", np.zeros((29, 6), np.float16))
+    with pytest.raises(CheckpointError, match="30 entries"):
+        Datastore.open(tmp_path / "datastore", 4)

@@ -1,0 +1,24 @@
+"""Similar items of the recent history, youngest first, never the item itself."""
+
+import numpy as np
+from hierrec.retrieval.index import ItemIndex
+from hierrec.retrieval.similar_items import SimilarItems
+from hierrec.retrieval.sources import NO_ITEM, Query
+
+
+def test_neighbours_of_each_recent_item() -> None:
+    vectors = np.random.default_rng(0).standard_normal((12, 5)).astype(np.float32)
+    vectors[7] = vectors[3]  # twins
+    source = SimilarItems(ItemIndex.build(vectors, "Flat"), vectors, neighbours=3, recent=2)
+    query = Query(np.zeros((2, 1), np.float32), np.array([0, 1]), [np.array([1, 2, 3]), np.array([5])])
+    found = source.retrieve(query)
+    assert found.items.shape == found.similarities.shape == found.ages.shape == (2, 6)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    for item, place in ((3, slice(0, 3)), (2, slice(3, 6))):
+        cosine = unit @ unit[item]
+        cosine[item] = -np.inf
+        np.testing.assert_allclose(found.similarities[0, place], np.sort(cosine)[::-1][:3], atol=1e-5)
+        assert item not in found.items[0, place]
+    assert found.items[0, 0] == 7
+    assert found.ages[0].tolist() == [0, 0, 0, 1, 1, 1]
+    assert (found.items[1, 3:] == NO_ITEM).all()

@@ -1,0 +1,109 @@
+"""dvc.yaml says of every stage exactly what it depends on, and keeps clear of DVC's traps."""
+
+import importlib
+import tomllib
+from typing import Any
+
+import pytest
+from hierrec.params import Params
+from ruamel.yaml import YAML
+
+from stages.stage import Stage
+from tests.stages.imports import ROOT, code_files
+
+PIPELINE: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")
+STAGES: dict[str, Any] = PIPELINE["stages"]
+PARAMS: dict[str, Any] = YAML(typ="safe").load(ROOT / "params.yaml")
+# Package data that a stage reads beside its code.
+BUNDLED = {"ingest": {"pipeline/data/sample_films.csv"}, "encode": {"pipeline/item_llm/t5_nano"}}
+
+each_stage = pytest.mark.parametrize("name", STAGES)
+
+
+def stage(name: str) -> Stage:
+    return importlib.import_module(f"stages.{name}").main
+
+
+def paths(entries: list[Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [(entry, {}) if isinstance(entry, str) else next(iter(entry.items())) for entry in entries]
+
+
+def test_the_stages_stand_in_order() -> None:
+    order = list(dict.fromkeys(name.partition("_")[0] for name in STAGES))
+    assert order == ["ingest", "encode", "index", "train", "evaluate"]
+
+
+@each_stage
+def test_it_runs_its_own_file(name: str) -> None:
+    assert STAGES[name]["cmd"] == f"python -m stages.{name}"
+
+
+@each_stage
+def test_it_depends_on_all_the_code_that_it_runs_and_no_more(name: str) -> None:
+    artifacts = {path for path in STAGES[name]["deps"] if path.startswith("artifacts/")}
+    code = set(STAGES[name]["deps"]) - artifacts
+    assert code == code_files(name) | BUNDLED.get(name, set())
+
+
+@each_stage
+def test_it_depends_on_artifacts_of_earlier_stages(name: str) -> None:
+    made: set[str] = set()
+    for earlier, definition in STAGES.items():
+        if earlier == name:
+            break
+        made |= {path for path, _ in paths(definition.get("outs", []))}
+    assert {path for path in STAGES[name]["deps"] if path.startswith("artifacts/")} <= made
+
+
+@each_stage
+def test_it_declares_the_params_and_libraries_that_it_reads(name: str) -> None:
+    sections = {entry for entry in STAGES[name]["params"] if isinstance(entry, str)}
+    assert sections == set(stage(name).sections)
+    others = [entry for entry in STAGES[name]["params"] if not isinstance(entry, str)]
+    libraries = [key for entry in others for key in entry["pyproject.toml"]]
+    assert libraries == [f"tool.hierrec.libraries.{library}" for library in stage(name).libraries]
+
+
+@each_stage
+def test_only_metrics_and_plots_stay_out_of_the_cache(name: str) -> None:
+    assert all(options.get("cache", True) for _, options in paths(STAGES[name].get("outs", [])))
+    for kind in ("metrics", "plots"):
+        for _, options in paths(STAGES[name].get(kind, [])):
+            assert options["cache"] is False
+
+
+def test_every_param_has_a_default_that_is_valid_and_no_name_that_dvc_passes_over() -> None:
+    Params.model_validate(PARAMS)
+
+    def keys(node: Any) -> set[str]:
+        if not isinstance(node, dict):
+            return set()
+        return set(node) | {key for value in node.values() for key in keys(value)}
+
+    assert not keys(PARAMS) & {"size", "nfiles"}
+
+
+def test_params_name_the_official_archive() -> None:
+    assert PARAMS["ingest"]["archive"] == "https://files.grouplens.org/datasets/movielens/ml-1m.zip"
+    assert PARAMS["ingest"]["md5"] == "c4d9eecfca2ab87c1945afe126590906"
+
+
+def test_nothing_that_later_stages_read_holds_ratings_or_times() -> None:
+    for name in STAGES:
+        assert not {"artifacts/data/ratings.parquet", "artifacts/data/manifest.json"} & set(
+            STAGES[name]["deps"]
+        )
+
+
+def test_declared_library_versions_are_those_of_the_lock() -> None:
+    lock = dict(
+        line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line
+    )
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hierrec"]["libraries"]
+    assert declared == {name: lock[name] for name in declared}
+
+
+def test_other_projects_find_the_artifacts_by_name() -> None:
+    outs = {path for definition in STAGES.values() for path, _ in paths(definition.get("outs", []))}
+    assert {entry["path"] for entry in PIPELINE["artifacts"].values()} <= outs
+    assert "item-embeddings" in PIPELINE["artifacts"]

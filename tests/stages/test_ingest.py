@@ -1,0 +1,100 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hierrec.data.tables import load_items
+from hierrec.files import sha256_file
+from hierrec.params import IngestParams
+
+from stages import ingest
+from tests.data.archives import FILES, write_archive
+
+SMALL = {"interactions": 10, "users": 4, "rated_items": 4, "items": 5}
+
+
+def params(archive: Path | str, **changes: object) -> IngestParams:
+    values = {"dataset": "movielens", "archive": str(archive), "md5": None, "expected": SMALL}
+    return IngestParams.model_validate({**values, "candidates": "interacted", **changes})
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_an_archive_becomes_artifacts_and_a_summary(project: Path) -> None:
+    summary = ingest.main.function(ingest=params(write_archive(project / "small.zip")))
+    assert summary == [
+        "movielens: 10 interactions of 4 users",
+        "5 items listed, 4 of them candidates for ranking",
+        "2 users with a validation and a test target; tables in artifacts/data/",
+    ]
+    files = {
+        path.relative_to(project).as_posix() for path in (project / "artifacts").rglob("*") if path.is_file()
+    }
+    assert files == {
+        *(f"artifacts/data/{t}.parquet" for t in ("items", "users", "interactions", "split", "ratings")),
+        "artifacts/data/manifest.json",
+        "artifacts/metrics/data.json",
+    }
+    counts = json.loads((project / "artifacts/metrics/data.json").read_text())
+    assert counts == {"candidates": 4, "interactions": 10, "items": 5, "users": 4}
+
+
+def test_all_listed_items_may_be_candidates(project: Path) -> None:
+    ingest.main.function(ingest=params(write_archive(project / "small.zip"), candidates="all"))
+    assert load_items(Path("artifacts/data/items.parquet"))["candidate"].all()
+
+
+def test_the_sample_needs_no_archive(project: Path) -> None:
+    summary = ingest.main.function(ingest=params("absent.zip", dataset="sample"))
+    assert summary[0] == "sample: 20,124 interactions of 600 users"
+
+
+def run(project: Path, archive: Path) -> subprocess.CompletedProcess[str]:
+    """Run the stage as DVC does, on ``archive``."""
+    root = Path(ingest.__file__).parents[1]
+    text = (root / "params.yaml").read_text("utf-8")
+    text = text.replace("https://files.grouplens.org/datasets/movielens/ml-1m.zip", str(archive))
+    text = text.replace("c4d9eecfca2ab87c1945afe126590906", "null")
+    for name, official in {
+        "interactions": 1000209,
+        "users": 6040,
+        "rated_items": 3706,
+        "items": 3883,
+    }.items():
+        text = text.replace(f"{name}: {official}", f"{name}: {SMALL[name]}")
+    (project / "params.yaml").write_text(text, "utf-8")
+    shutil.copy(root / "pyproject.toml", project)
+    return subprocess.run(
+        [sys.executable, "-m", "stages.ingest"],
+        capture_output=True,
+        text=True,
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+
+
+def test_bad_input_gives_one_message_and_leaves_the_artifacts(project: Path) -> None:
+    sound = run(project, write_archive(project / "small.zip"))
+    assert (sound.returncode, sound.stderr) == (0, "")
+    assert len(sound.stdout.splitlines()) == 3
+    before = {path: sha256_file(path) for path in (project / "artifacts").rglob("*.*") if path.is_file()}
+    assert len(before) == 7
+
+    broken = write_archive(project / "broken.zip", {**FILES, "ratings.dat": b"1::1::9::978300760\n"})
+    result = run(project, broken)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr.splitlines() == [
+        f"error: {broken}, ml-1m/ratings.dat, line 1, column Rating: '9' is not a whole number from 1 to 5",
+        "  what to do: correct the file, or fetch the archive again",
+    ]
+    assert {
+        path: sha256_file(path) for path in (project / "artifacts").rglob("*.*") if path.is_file()
+    } == before

@@ -1,0 +1,165 @@
+"""The whole pipeline through real DVC: what runs, what does not, and what its commands show."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.stages.project import Project, archive_params, write_small_archive
+
+ALL = [
+    "ingest",
+    "encode",
+    "index",
+    "train_hierarchical",
+    "train_rag",
+    "evaluate_hierarchical",
+    "evaluate_rag",
+]
+VARIANTS = ("hierarchical", "rag")
+METRICS = {"ndcg@10", "ndcg@20", "recall@10", "recall@20"}
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_small_archive(tmp_path_factory.mktemp("archive") / "small.zip")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, archive: Path) -> Project:
+    """A project in which `dvc repro` has run once, committed."""
+    project = Project.create(tmp_path_factory.mktemp("built") / "project", archive)
+    assert sorted(project.repro()) == sorted(ALL)
+    project.commit("first run")
+    return project
+
+
+@pytest.fixture
+def project(built: Project) -> Iterator[Project]:
+    """The built project, put back as it was afterwards."""
+    yield built
+    built.run("git", "reset", "--hard", "--quiet", "HEAD")
+    built.run("dvc", "checkout", "--quiet", "--force")
+
+
+def test_both_variants_have_metrics_in_git(project: Project) -> None:
+    for variant in VARIANTS:
+        metrics = project.read_json(f"artifacts/metrics/{variant}.json")
+        for split in ("validation", "test"):
+            assert set(metrics[split]) == METRICS
+            assert all(0 < value < 1 for value in metrics[split].values())
+            assert metrics[split]["recall@20"] >= metrics[split]["recall@10"] >= metrics[split]["ndcg@10"]
+        assert metrics["users"] == 120
+    tracked = project.run("git", "ls-files", "artifacts").split()
+    assert {"artifacts/metrics/hierarchical.json", "artifacts/plots/rag.csv"} <= set(tracked)
+    assert not [path for path in tracked if path.endswith((".parquet", ".npy", ".safetensors"))]
+
+
+def test_the_artifacts_are_complete(project: Project) -> None:
+    artifacts = project.folder / "artifacts"
+    for path in ("item_embeddings/embeddings.npy", "index/manifest.json", "models/rag/fusion.safetensors"):
+        assert (artifacts / path).is_file()
+    assert not list(artifacts.rglob("*.part"))
+    curve = pl.read_csv(artifacts / "plots" / "hierarchical.csv")
+    assert curve["epoch"].to_list() == [1, 2, 3]
+    assert {"train_loss", "ndcg@10", "recall@10"} <= set(curve.columns)
+
+
+def test_a_second_repro_runs_nothing(project: Project) -> None:
+    assert project.repro() == []
+    assert project.run("git", "status", "--porcelain") == ""
+
+
+def test_a_training_param_reruns_training_and_evaluation_only(project: Project) -> None:
+    project.set(train__learning_rate=1e-3)
+    assert set(project.repro()) == {stage for stage in ALL if stage.startswith(("train", "evaluate"))}
+    difference = json.loads(project.run("dvc", "metrics", "diff", "--json"))
+    for variant in VARIANTS:
+        assert difference[f"artifacts/metrics/{variant}.json"]["test.ndcg@10"]["diff"] != 0
+    params = json.loads(project.run("dvc", "params", "diff", "--json"))
+    assert params["params.yaml"]["train.learning_rate"]["new"] == 1e-3
+    project.run("dvc", "plots", "diff", "HEAD", "--out", "plots_out")
+    page = (project.folder / "plots_out" / "index.html").read_text("utf-8")
+    assert "Validation NDCG@10 by epoch" in page
+    assert "rag_recall.csv" in page
+
+
+def test_a_fusion_param_leaves_the_hierarchical_variant_alone(project: Project) -> None:
+    project.set(fusion__neighbours=20)
+    assert project.repro() == ["train_rag", "evaluate_rag"]
+
+
+def test_a_comment_in_the_training_code_does_not_encode_again(project: Project) -> None:
+    trainer = project.folder / "pipeline" / "recommender" / "trainer.py"
+    trainer.write_text(trainer.read_text("utf-8") + "\n# a remark\n", "utf-8")
+    ran = project.repro()
+    assert "train_hierarchical" in ran
+    assert not {"ingest", "encode", "index"} & set(ran)
+    # The same numbers came out, so nothing behind the training had to follow but what runs that code itself.
+    assert "evaluate_hierarchical" not in ran
+
+
+def test_an_archive_with_other_ratings_and_times_reruns_ingest_only(project: Project, tmp_path: Path) -> None:
+    other = write_small_archive(tmp_path / "other.zip", later=86_400)
+    before = project.lock()
+    overrides = archive_params(other)
+    project.set(ingest__archive=overrides["ingest.archive"], ingest__md5=overrides["ingest.md5"])
+    assert project.repro() == ["ingest"]
+    after = project.lock()
+    assert {name: after[name] for name in ALL[1:]} == {name: before[name] for name in ALL[1:]}
+
+
+def test_exp_run_takes_another_archive_and_exp_show_compares(project: Project, tmp_path: Path) -> None:
+    other = write_small_archive(tmp_path / "other.zip", later=86_400)
+    settings = [f"-S{key}={value}" for key, value in archive_params(other).items()]
+    project.run("dvc", "exp", "run", "--name", "elsewhere", *settings, "-Strain.learning_rate=0.003")
+    table = project.run("dvc", "exp", "show", "--csv")
+    assert "elsewhere" in table
+    assert "test.ndcg@10" in table
+    assert "train.learning_rate" in table
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("train__epochs", "many", "train.epochs"),
+        ("train__epoch", 3, "train.epoch"),
+        ("encode__template", "{plot}", "plot"),
+        ("ingest__archive", "/no/such/file.zip", "/no/such/file.zip"),
+        ("index__factory", "Flatt", "Flatt"),
+        ("train__history", 5000, "positions"),
+    ],
+)
+def test_bad_params_give_one_clear_message(project: Project, key: str, value: object, message: str) -> None:
+    project.set(**{key: value})
+    output = project.run("dvc", "repro", status=255)
+    assert message in output
+    assert "error: " in output
+    assert "Traceback" not in output
+
+
+def test_two_runs_give_the_same_lock(project: Project, archive: Path, tmp_path: Path) -> None:
+    again = Project.create(tmp_path / "again", archive)
+    again.repro()
+    first, second = project.lock(), again.lock()
+    assert first == second
+
+
+def test_the_command_shows_metrics_and_recommends(project: Project) -> None:
+    table = project.run(sys.executable, "-m", "hierrec", "metrics")
+    assert "hierarchical" in table
+    assert "ndcg@10" in table
+    items = pl.read_parquet(project.folder / "artifacts" / "data" / "items.parquet")
+    titles = set(items.select(pl.format("{} ({})", "title", "year")).to_series())
+    for variant in VARIANTS:
+        command = (sys.executable, "-m", "hierrec", "recommend", "--user", "7", "--variant", variant)
+        answer = json.loads(project.run(*command, "--json"))
+        assert len(answer["recommended"]) == 10
+        assert set(answer["recommended"]) <= titles
+        assert not set(answer["recommended"]) & set(answer["history"])
+    output = project.run(sys.executable, "-m", "hierrec", "recommend", "--user", "nobody", status=1)
+    assert "nobody" in output
+    assert "Traceback" not in output
