@@ -55,7 +55,7 @@ class Sequences:
         """Number of users."""
         return len(self.train_length)
 
-    def training_items(self, user: int) -> NDArray[np.int64]:
+    def training_items(self, user: int | np.integer) -> NDArray[np.int64]:
         """Return the training part of a user's items, int64 [train_length], oldest first."""
         start = self.offsets[user]
         return self.items[start : start + self.train_length[user]]

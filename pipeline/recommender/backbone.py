@@ -69,7 +69,8 @@ def _new_config(params: BackboneParams) -> PreTrainedConfig:
             f"{model_type!r} is no model type of transformers", f"{KEY}.config.model_type", "e.g. gpt2, llama"
         ) from None
     # Nothing is looked up by token: keep transformers from making a vocabulary of 50,000 rows.
-    config.vocab_size, config.pad_token_id = 1, None
+    config.vocab_size = 1
+    config.bos_token_id = config.eos_token_id = config.pad_token_id = None
     for key, value in keys.items():
         if not hasattr(config, key):
             raise ParamsError(f"{model_type} has no such setting", f"{KEY}.config.{key}", "correct the key")

@@ -81,7 +81,7 @@ class Datastore:
             keys = np.load(folder / "keys.npy", allow_pickle=False)
             entries = pl.read_parquet(folder / "entries.parquet")
             next_items, users = entries["next_item"].to_numpy(), entries["user"].to_numpy()
-        except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        except (OSError, EOFError, ValueError, pl.exceptions.PolarsError) as error:
             raise CheckpointError(f"cannot be read: {error}", str(folder), REMEDY) from None
         if keys.ndim != 2 or len(keys) != len(entries):
             raise CheckpointError(f"keys {keys.shape} do not fit {len(entries)} entries", str(folder), REMEDY)

@@ -1,0 +1,27 @@
+"""What a reader hands to ``dataset.build``: items and interactions as their source lists them."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+ITEMS = pl.Schema({"item_id": pl.String, "title": pl.String, "year": pl.Int32, "genres": pl.List(pl.String)})
+INTERACTIONS = pl.Schema(
+    {"user_id": pl.String, "item_id": pl.String, "rating": pl.Int8, "timestamp": pl.Int64}
+)
+
+
+@dataclass(frozen=True)
+class RawDataset:
+    """A data set in the order of its source, before rows are numbered.
+
+    Attributes:
+        name: `movielens` or `sample`.
+        md5: checksum of the archive that was read; None where there is none.
+        items: one row per listed item; title in reading order, year null where unknown, genres maybe empty.
+        interactions: one row per rating, in file order; timestamp in seconds since 1970 (UTC).
+    """
+
+    name: str
+    md5: str | None
+    items: pl.DataFrame
+    interactions: pl.DataFrame

@@ -1,0 +1,131 @@
+"""The tables of a data set as Parquet: the writer, and readers that check columns, types, order, ranges."""
+
+from collections.abc import Set
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..errors import DataError
+
+_REMEDY = "run `dvc repro ingest`, or `dvc pull`"
+
+_ROW_GROUP = 2**20
+
+_ITEMS = pl.Schema(
+    {
+        "row": pl.Int32,
+        "item_id": pl.String,
+        "title": pl.String,
+        "year": pl.Int32,
+        "genres": pl.List(pl.String),
+        "candidate": pl.Boolean,
+    }
+)
+_USERS = pl.Schema({"user": pl.Int32, "user_id": pl.String})
+_INTERACTIONS = pl.Schema({"user": pl.Int32, "item": pl.Int32, "position": pl.Int32})
+_SPLIT = pl.Schema({"user": pl.Int32, "train_length": pl.Int32, "validation": pl.Int32, "test": pl.Int32})
+
+
+def write_table(table: pl.DataFrame, path: Path) -> None:
+    """Write a table with a checksum per page; equal tables give equal bytes."""
+    arrow = table.to_arrow(compat_level=pl.CompatLevel.oldest())
+    pq.write_table(arrow, path, compression="zstd", row_group_size=_ROW_GROUP, write_page_checksum=True)
+
+
+def load_items(path: Path) -> pl.DataFrame:
+    """Read `items.parquet`: row i describes item i; columns beyond the known ones are kept.
+
+    Raises:
+        DataError: the file is missing or damaged, or a column, type, order or value is not as written.
+    """
+    items = _read(path, _ITEMS, nullable={"year"}, more=True)
+    _check(path, "row", _numbered(items["row"]), "rows are not numbered from 0")
+    _check(path, "item_id", items["item_id"].n_unique() == len(items), "an id is there twice")
+    _check(path, "candidate", bool(items["candidate"].any()), "no item may be ranked")
+    return items
+
+
+def load_users(path: Path) -> pl.DataFrame:
+    """Read `users.parquet`: row i describes user i.
+
+    Raises:
+        DataError: as for ``load_items``.
+    """
+    users = _read(path, _USERS)
+    _check(path, "user", _numbered(users["user"]), "users are not numbered from 0")
+    _check(path, "user_id", users["user_id"].n_unique() == len(users), "an id is there twice")
+    return users
+
+
+def load_interactions(path: Path) -> pl.DataFrame:
+    """Read `interactions.parquet`: item rows, sorted by (user, position).
+
+    Users are 0.. without a gap, positions 0.. within each user, items >= 0; whether an item row exists is for
+    the caller to check, who holds the items.
+
+    Raises:
+        DataError: as for ``load_items``.
+    """
+    interactions = _read(path, _INTERACTIONS)
+    user, position = interactions["user"], interactions["position"]
+    first = (user != user.shift(1)).fill_null(True)
+    _check(path, "user", _numbered(user.filter(first)), "users are not numbered from 0, or not sorted")
+    counted = interactions.select(pl.int_range(pl.len(), dtype=pl.Int32).over("user")).to_series()
+    _check(path, "position", bool((position == counted).all()), "positions of a user are not 0, 1, 2, …")
+    _check(path, "item", bool((interactions["item"] >= 0).all()), "an item row is negative")
+    return interactions
+
+
+def load_split(path: Path) -> pl.DataFrame:
+    """Read `split.parquet`: row i belongs to user i; the two targets are both there or both null.
+
+    Raises:
+        DataError: as for ``load_items``.
+    """
+    split = _read(path, _SPLIT, nullable={"validation", "test"})
+    validation, test = split["validation"], split["test"]
+    _check(path, "user", _numbered(split["user"]), "users are not numbered from 0")
+    _check(path, "train_length", bool((split["train_length"] >= 1).all()), "a user trains on nothing")
+    paired = validation.is_null() == test.is_null()
+    _check(path, "test", bool(paired.all()), "a user has one target of the two")
+    _check(path, "validation", bool((validation.drop_nulls() >= 0).all()), "an item row is negative")
+    _check(path, "test", bool((test.drop_nulls() >= 0).all()), "an item row is negative")
+    return split
+
+
+def _read(
+    path: Path, columns: pl.Schema, nullable: Set[str] = frozenset(), more: bool = False
+) -> pl.DataFrame:
+    """Read a table and check what every table must hold; ``more``: further columns are allowed."""
+    try:
+        # by pyarrow, because polars panics on damaged files and does not verify checksums
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            arrow = file.read()
+        arrow.validate(full=True)
+        table = pl.DataFrame({name: pl.Series(arrow[name]) for name in arrow.column_names})
+    except FileNotFoundError:
+        raise DataError("file is missing", str(path), _REMEDY) from None
+    except (pa.ArrowException, OSError, ValueError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"not a readable Parquet file ({error})", str(path), _REMEDY) from None
+    for name, dtype in columns.items():
+        if name not in table.columns:
+            raise DataError(f"column {name} is missing", str(path), _REMEDY)
+        if table.schema[name] != dtype:
+            raise DataError(f"type is {table.schema[name]}, not {dtype}", f"{path}, column {name}", _REMEDY)
+        _check(path, name, name in nullable or not table[name].has_nulls(), "a value is missing")
+    unknown = [name for name in table.columns if name not in columns]
+    if unknown and not more:
+        raise DataError(f"unknown columns: {', '.join(unknown)}", str(path), _REMEDY)
+    _check(path, next(iter(columns)), not table.is_empty(), "table is empty")
+    return table
+
+
+def _numbered(rows: pl.Series) -> bool:
+    return bool((rows == pl.int_range(len(rows), dtype=pl.Int32, eager=True)).all())
+
+
+def _check(path: Path, column: str, holds: bool, problem: str) -> None:
+    if not holds:
+        raise DataError(problem, f"{path}, column {column}", _REMEDY)

@@ -1,0 +1,196 @@
+"""The encoder: the mean that it says it takes, whatever the batch, for any text and many kinds of model."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hierrec.errors import DataError, ModelError, NumericalError
+from hierrec.item_llm.encoder import ItemEncoder
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+
+from tests.item_llm.tiny_models import TEXTS, ModelFolder
+
+KINDS = ["t5", "t5-full", "bert", "bart", "gpt2"]
+AWKWARD = ["", " ", "a", "word " * 10_000, "🎬🎥", "七人の侍", "\x00\n\t", "é" * 300, "Heat"]
+
+
+@pytest.fixture(scope="module")
+def encoder(model_folder: ModelFolder) -> ItemEncoder:
+    return ItemEncoder.load(str(model_folder("t5")), None, 32)
+
+
+def test_is_the_mean_of_what_transformers_gives(model_folder: ModelFolder) -> None:
+    from transformers import AutoTokenizer, T5EncoderModel
+
+    folder = model_folder("t5")
+    model, tokenizer = T5EncoderModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    vectors = ItemEncoder.load(str(folder), None, 16).encode(TEXTS, 64)
+    for text, vector in zip(TEXTS, vectors, strict=True):
+        tokens = tokenizer(text, truncation=True, max_length=16, return_tensors="pt")
+        with torch.no_grad():
+            hidden = model(**tokens).last_hidden_state[0]
+        np.testing.assert_allclose(vector, hidden.mean(0).numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_text_in_any_kind_of_model(kind: str, model_folder: ModelFolder) -> None:
+    encoder = ItemEncoder.load(str(model_folder(kind)), None, 32)
+    texts = AWKWARD + TEXTS
+    vectors = encoder.encode(texts, 128)
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (len(texts), 16)
+    assert np.isfinite(vectors).all()
+    alone = np.concatenate([encoder.encode([text], 128) for text in texts])
+    np.testing.assert_allclose(vectors, alone, atol=1e-5)
+    assert len(np.unique(vectors[-len(TEXTS) :].round(4), axis=0)) == len(TEXTS)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@given(
+    texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1), budget=st.integers(1, 200)
+)
+def test_the_batch_does_not_matter(encoder: ItemEncoder, texts: list[str], budget: int) -> None:
+    vectors = encoder.encode(texts, budget)
+    assert np.isfinite(vectors).all()
+    np.testing.assert_allclose(vectors, encoder.encode(texts[::-1], 10_000)[::-1], atol=1e-5)
+
+
+def test_batches_keep_to_the_budget(encoder: ItemEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes: list[tuple[int, int]] = []
+    pad = encoder._pad
+    monkeypatch.setattr(
+        encoder, "_pad", lambda tokens: shapes.append((len(tokens), max(map(len, tokens)))) or pad(tokens)
+    )
+    places = np.concatenate([places for places, _ in encoder.batches(TEXTS * 20, 100)])
+    assert sorted(places) == list(range(len(TEXTS) * 20))
+    assert all(rows * length <= 100 for rows, length in shapes)
+    assert [length for _, length in shapes] == sorted((length for _, length in shapes), reverse=True)
+    assert max(rows for rows, _ in shapes) > 10  # short texts share a batch
+
+
+def test_only_so_many_tokens_are_read(encoder: ItemEncoder) -> None:
+    start = "Heat and " * 50
+    vectors = encoder.encode([start + "Alien", start + "Toy Story"], 100)
+    np.testing.assert_array_equal(vectors[0], vectors[1])
+
+
+def test_half_precision_weights_compute_in_float32(copy: Path) -> None:
+    from transformers import T5EncoderModel
+
+    T5EncoderModel.from_pretrained(copy).half().save_pretrained(copy)
+    assert next(iter(load_file(copy / "model.safetensors").values())).dtype == torch.float16
+    encoder = ItemEncoder.load(str(copy), None, 32)
+    vectors = encoder.encode(TEXTS, 100)
+    assert vectors.dtype == np.float32
+    assert not np.array_equal(vectors, vectors.astype(np.float16))
+    assert encoder._model.dtype == torch.float32
+
+
+def test_lone_surrogates_are_a_typed_error(encoder: ItemEncoder) -> None:
+    with pytest.raises(DataError, match="item 7: not a valid text"):
+        encoder.encode(["Heat", "\ud800"], 100, ["item 3", "item 7"])
+
+
+def test_nothing_to_encode(encoder: ItemEncoder) -> None:
+    with pytest.raises(DataError, match="no texts"):
+        encoder.encode([], 100)
+
+
+def test_a_vector_that_is_not_finite_names_its_item(copy: Path) -> None:
+    encoder = ItemEncoder.load(str(copy), None, 32)
+    ids = {text: encoder._tokenizer(text)["input_ids"] for text in ("Heat", "Alien", "M")}
+    token = (set(ids["M"]) - {*ids["Heat"], *ids["Alien"]}).pop()
+    weights = load_file(copy / "model.safetensors")
+    weights["shared.weight"][token] = torch.inf
+    save_file(weights, copy / "model.safetensors", {"format": "pt"})
+    texts = ["Heat", "Alien", "M"]
+    with pytest.raises(NumericalError, match="item 2"):
+        ItemEncoder.load(str(copy), None, 32).encode(texts, 100, [f"item {row}" for row in range(3)])
+
+
+def test_fingerprint_covers_weights_tokenizer_config_and_settings(copy: Path) -> None:
+    def fingerprint(max_length: int = 32) -> str:
+        return ItemEncoder.load(str(copy), None, max_length).fingerprint
+
+    seen = [fingerprint(), fingerprint(33)]
+    weights = load_file(copy / "model.safetensors")
+    weights["shared.weight"][5, 5] += 1
+    save_file(weights, copy / "model.safetensors", {"format": "pt"})
+    seen.append(fingerprint())
+    for name in ("tokenizer.json", "config.json"):
+        (copy / name).write_text((copy / name).read_text() + " ")
+        seen.append(fingerprint())
+    assert len(set(seen)) == len(seen)
+    assert fingerprint() == seen[-1]
+
+
+def test_the_fingerprint_does_not_know_the_folder(model_folder: ModelFolder, copy: Path) -> None:
+    here, there = (ItemEncoder.load(str(folder), None, 32) for folder in (model_folder("t5"), copy))
+    assert here.fingerprint == there.fingerprint
+    assert str(copy.parent) not in json.dumps(there.description)
+    assert there.description["model"]["id"] == "copy"
+
+
+def test_the_fingerprint_needs_no_torch(model_folder: ModelFolder) -> None:
+    script = (
+        "import sys; from hierrec.item_llm.encoder import ItemEncoder\n"
+        f"ItemEncoder.load({str(model_folder('t5'))!r}, None, 32).cache_key\n"
+        "assert not {'torch', 'transformers'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_weights_that_are_missing_are_not_drawn_at_random(copy: Path) -> None:
+    weights = load_file(copy / "model.safetensors")
+    del weights["encoder.final_layer_norm.weight"]
+    save_file(weights, copy / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=r"lack encoder\.final_layer_norm\.weight"):
+        ItemEncoder.load(str(copy), None, 32).encode(TEXTS, 100)
+
+
+def test_damaged_files(copy: Path) -> None:
+    for name, message in [
+        ("model.safetensors", "model cannot be loaded"),
+        ("tokenizer.json", "tokenizer cannot be loaded"),
+    ]:
+        content = (copy / name).read_bytes()
+        (copy / name).write_bytes(content[:100])
+        with pytest.raises(ModelError, match=f"model copy: the {message}"):
+            ItemEncoder.load(str(copy), None, 32).encode(TEXTS, 100)
+        (copy / name).write_bytes(content)
+
+
+def test_a_tokenizer_of_another_model(copy: Path) -> None:
+    from transformers import T5Config, T5EncoderModel
+
+    small = T5Config(vocab_size=10, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
+    T5EncoderModel(small).save_pretrained(copy)
+    with pytest.raises(ModelError, match="do not belong together"):
+        ItemEncoder.load(str(copy), None, 32).encode(TEXTS, 100)
+
+
+def test_more_tokens_than_the_model_has_positions(model_folder: ModelFolder) -> None:
+    with pytest.raises(ModelError, match=r"at most 64 tokens, not 65(.|\n)*max_length to 64"):
+        ItemEncoder.load(str(model_folder("bert")), None, 65).encode(TEXTS, 100)
+
+
+def test_a_model_that_reads_no_text(copy: Path) -> None:
+    from transformers import ViTConfig, ViTModel
+
+    vit = ViTConfig(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        image_size=8,
+        patch_size=4,
+    )
+    ViTModel(vit).save_pretrained(copy)
+    with pytest.raises(ModelError):
+        ItemEncoder.load(str(copy), None, 32).encode(TEXTS, 100)

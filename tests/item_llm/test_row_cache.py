@@ -1,0 +1,169 @@
+"""The row cache: what is known is not computed, what was computed survives, what is damaged is computed again."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hierrec.errors import DataError, NumericalError
+from hierrec.item_llm.encoder import ItemEncoder
+from hierrec.item_llm.row_cache import RowCache, encode_texts
+from hierrec.item_llm.store import text_hash
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tests.item_llm.tiny_models import TEXTS, ModelFolder
+
+MANY = [f"Film {number}. {TEXTS[number % len(TEXTS)]}" for number in range(60)]
+
+
+@pytest.fixture
+def folder(model_folder: ModelFolder) -> str:
+    return str(model_folder("t5"))
+
+
+def encode(folder: str, cache: Path, texts: Sequence[str]) -> tuple[NDArray[np.float32], int]:
+    encoder = ItemEncoder.load(folder, None, 32)
+    return encode_texts(encoder, texts, 200, RowCache(cache, encoder.cache_key))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+@given(
+    batches=st.lists(
+        st.dictionaries(st.integers(0, 20), st.floats(width=32, allow_nan=False), min_size=1), max_size=4
+    ),
+    wanted=st.lists(st.integers(0, 25), min_size=1),
+)
+def test_gives_back_what_was_put(
+    batches: list[dict[int, float]], wanted: list[int], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    cache = RowCache(tmp_path_factory.mktemp("cache"), "key")
+    known: dict[int, float] = {}
+    for batch in batches:
+        new = {number: value for number, value in batch.items() if number not in known}
+        if new:
+            keys = np.array([f"{number:064x}" for number in new], "S64")
+            cache.put(keys, np.array([[value, -value] for value in new.values()], np.float32))
+        known |= new
+    found, rows = cache.get(np.array([f"{number:064x}" for number in wanted], "S64"))
+    assert found.tolist() == [number in known for number in wanted]
+    for place, number in enumerate(wanted):
+        if number in known:
+            assert rows is not None
+            assert rows[place].tolist() == [known[number], -known[number]]
+
+
+def test_equals_the_encoder_in_order(folder: str, tmp_path: Path) -> None:
+    vectors, encoded = encode(folder, tmp_path, MANY)
+    assert encoded == len(MANY)
+    np.testing.assert_allclose(vectors, ItemEncoder.load(folder, None, 32).encode(MANY, 10_000), atol=1e-5)
+
+
+def test_equal_texts_are_encoded_once_and_are_equal_in_every_bit(folder: str, tmp_path: Path) -> None:
+    vectors, encoded = encode(folder, tmp_path, TEXTS * 3)
+    assert encoded == len(TEXTS)
+    assert np.array_equal(vectors[: len(TEXTS)], vectors[-len(TEXTS) :])
+
+
+def test_only_changed_texts_are_encoded(folder: str, tmp_path: Path) -> None:
+    first, _ = encode(folder, tmp_path, MANY)
+    changed = ["Restored: " + text if number % 6 == 0 else text for number, text in enumerate(MANY)]
+    second, encoded = encode(folder, tmp_path, changed)
+    assert encoded == 10
+    same = np.arange(len(MANY)) % 6 != 0
+    assert np.array_equal(first[same], second[same])
+    assert (first[~same] != second[~same]).any(axis=1).all()
+    assert encode(folder, tmp_path, MANY[::-1])[1] == 0
+
+
+def test_another_model_or_setting_shares_no_row(
+    folder: str, model_folder: ModelFolder, tmp_path: Path
+) -> None:
+    encode(folder, tmp_path, TEXTS)
+    assert encode(str(model_folder("t5-full")), tmp_path, TEXTS)[1] == len(TEXTS)
+    encoder = ItemEncoder.load(folder, None, 31)
+    assert encode_texts(encoder, TEXTS, 200, RowCache(tmp_path, encoder.cache_key))[1] == len(TEXTS)
+
+
+def test_nothing_to_encode_runs_no_model(folder: str, tmp_path: Path) -> None:
+    vectors, _ = encode(folder, tmp_path / "cache", MANY)
+    np.save(tmp_path / "expected.npy", vectors)
+    script = f"""
+import sys, time
+from pathlib import Path
+import numpy as np
+from hierrec.item_llm.encoder import ItemEncoder
+from hierrec.item_llm.row_cache import RowCache, encode_texts
+start = time.perf_counter()
+encoder = ItemEncoder.load({folder!r}, None, 32)
+cache = RowCache(Path({str(tmp_path / "cache")!r}), encoder.cache_key)
+vectors, encoded = encode_texts(encoder, {MANY!r}, 200, cache)
+assert time.perf_counter() - start < 1
+assert encoded == 0
+assert np.array_equal(vectors, np.load({str(tmp_path / "expected.npy")!r}))
+assert not {{"torch", "transformers"}} & sys.modules.keys()
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_damaged_file_is_computed_again(folder: str, tmp_path: Path) -> None:
+    first, _ = encode(folder, tmp_path, MANY)
+    (path,) = tmp_path.rglob("*.npy")
+    for damaged in (path.read_bytes()[:-10], path.read_bytes()[:-1] + b"\xff", b""):
+        path.write_bytes(damaged)
+        again, encoded = encode(folder, tmp_path, MANY)
+        assert encoded == len(MANY)
+        assert np.array_equal(first, again)
+        assert encode(folder, tmp_path, MANY)[1] == 0
+
+
+class StopsAfter(ItemEncoder):
+    """An encoder that fails after some batches."""
+
+    def batches(self, *arguments: Any) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        for number, batch in enumerate(super().batches(*arguments)):
+            if number == 3:
+                raise NumericalError("stopped")
+            yield batch
+
+
+def test_work_done_before_a_failure_is_kept(folder: str, tmp_path: Path) -> None:
+    encoder = ItemEncoder.load(folder, None, 32)
+    cache = RowCache(tmp_path, encoder.cache_key)
+    with pytest.raises(NumericalError, match="stopped"):
+        encode_texts(StopsAfter(encoder.files, 32), MANY, 200, cache)
+    encoded = encode_texts(encoder, MANY, 200, cache)[1]
+    assert 0 < encoded < len(MANY)
+
+
+def test_work_done_before_a_kill_is_kept(folder: str, tmp_path: Path) -> None:
+    texts = [f"Film {number}." for number in range(20_000)]
+    script = f"""
+from pathlib import Path
+from hierrec.item_llm import row_cache
+from hierrec.item_llm.encoder import ItemEncoder
+row_cache.SAVE_SECONDS = 0.0
+encoder = ItemEncoder.load({folder!r}, None, 32)
+cache = row_cache.RowCache(Path({str(tmp_path)!r}), encoder.cache_key)
+row_cache.encode_texts(encoder, [f"Film {{number}}." for number in range(20_000)], 100, cache)
+"""
+    process = subprocess.Popen([sys.executable, "-c", script])
+    deadline = time.monotonic() + 60
+    while len(list(tmp_path.rglob("*.npy"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() < 0, "the process ended before it was killed"
+    saved = sum(len(np.load(path)) for path in tmp_path.rglob("*.npy"))
+    cache = RowCache(tmp_path, ItemEncoder.load(folder, None, 32).cache_key)
+    found, _ = cache.get(np.array([text_hash(text) for text in texts], "S64"))
+    assert 0 < found.sum() == saved < len(texts)
+
+
+def test_no_texts(folder: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no texts"):
+        encode(folder, tmp_path, [])

@@ -1,0 +1,162 @@
+"""The item index: true neighbours in a total order, and a refusal to serve other vectors."""
+
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+from hierrec.errors import IndexMismatchError, NumericalError, ParamsError
+from hierrec.files import read_json, write_json
+from hierrec.retrieval.index import ItemIndex
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float32]
+
+
+def normal(count: int, width: int, seed: int = 0) -> Matrix:
+    return np.random.default_rng(seed).normal(size=(count, width)).astype(np.float32)
+
+
+def brute_force(vectors: Matrix, queries: Matrix, k: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def unit(matrix: Matrix) -> NDArray[np.float64]:
+        norm = np.linalg.norm(matrix.astype(np.float64), axis=1, keepdims=True)
+        return matrix / np.where(norm > 0, norm, 1)
+
+    cosine = unit(queries) @ unit(vectors).T
+    order = np.lexsort((np.broadcast_to(np.arange(len(vectors)), cosine.shape), -cosine.round(9)), axis=-1)
+    return np.take_along_axis(cosine, order, 1)[:, :k], order[:, :k]
+
+
+@given(
+    # Few distinct vectors, zeros among them: ties inside the first k and across its border.
+    st.lists(st.tuples(*[st.integers(-1, 1)] * 3), min_size=1, max_size=120),
+    st.integers(1, 130),
+)
+def test_ties_go_by_row(values: list[tuple[int, int, int]], k: int) -> None:
+    vectors = np.array(values, np.float32)
+    similarities, rows = ItemIndex.build(vectors).search(vectors, k)
+    expected_similarities, expected_rows = brute_force(vectors, vectors, k)
+    np.testing.assert_array_equal(rows, expected_rows)
+    np.testing.assert_allclose(similarities, expected_similarities, atol=1e-6)
+
+
+def test_equals_brute_force() -> None:
+    vectors, queries = normal(700, 24), 5 * normal(90, 24, seed=1)
+    similarities, rows = ItemIndex.build(vectors).search(queries, 20)
+    expected_similarities, expected_rows = brute_force(vectors, queries, 20)
+    assert (similarities.dtype, rows.dtype) == (np.float32, np.int64)
+    np.testing.assert_array_equal(rows, expected_rows)
+    np.testing.assert_allclose(similarities, expected_similarities, atol=1e-6)
+
+
+@pytest.mark.parametrize("width", [7, 64, 129])
+def test_the_batch_changes_no_bit(width: int) -> None:
+    # FAISS itself sums in another order for batches of 20 queries and more.
+    vectors = np.repeat(normal(150, width), 3, axis=0)
+    queries = normal(50, width, seed=1)
+    index = ItemIndex.build(vectors)
+    similarities, rows = index.search(queries, 10)
+    for size in (1, 3, 19, 33):
+        for start in range(0, len(queries), size):
+            part = slice(start, start + size)
+            some_similarities, some_rows = index.search(queries[part], 10)
+            assert np.array_equal(some_rows, rows[part])
+            assert np.array_equal(some_similarities, similarities[part])
+
+
+def test_no_more_than_there_are() -> None:
+    similarities, rows = ItemIndex.build(normal(3, 4)).search(normal(2, 4, seed=1), 10)
+    assert similarities.shape == rows.shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("factory", "exact"), [("Flat", True), ("HNSW8", False), ("IVF4,Flat", False), ("SQ8", False)]
+)
+def test_approximate_search_is_never_silent(factory: str, exact: bool, tmp_path: Path) -> None:
+    vectors = normal(200, 8)
+    index = ItemIndex.build(vectors, factory)
+    index.write(tmp_path / "index", "s")
+    assert read_json(tmp_path / "index" / "manifest.json")["exact"] is exact
+    opened = ItemIndex.open(tmp_path / "index", "s")
+    assert opened.exact is index.exact is exact
+    similarities, rows = opened.search(vectors, 5)
+    assert similarities.shape == rows.shape == (200, 5)
+    assert (np.diff(similarities) <= 0).all()
+    assert np.array_equal(opened.search(vectors, 5)[1], index.search(vectors, 5)[1])
+
+
+def test_an_approximate_index_says_what_it_did_not_find() -> None:
+    index = ItemIndex.build(normal(40, 8), "IVF4,Flat")  # one list is probed: fewer than 40
+    similarities, rows = index.search(normal(1, 8, seed=1), 40)
+    assert ((rows < 0) == np.isneginf(similarities)).all()
+    assert rows[0, 0] >= 0
+    assert rows[0, -1] == -1
+
+
+@pytest.mark.parametrize("factory", ["Flat", "HNSW8", "IVF4,Flat"])
+def test_equal_vectors_give_equal_bytes(factory: str, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        ItemIndex.build(normal(300, 8), factory).write(tmp_path / name, "s")
+    for file in ("index.faiss", "manifest.json"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+@pytest.mark.parametrize("factory", ["Flatt", "IVF500,Flat", ""])
+def test_factories_that_cannot_be(factory: str) -> None:
+    threads = faiss.omp_get_max_threads()
+    with pytest.raises(ParamsError, match=r"index\.factory: FAISS cannot index 100 vectors"):
+        ItemIndex.build(normal(100, 8), factory)
+    assert faiss.omp_get_max_threads() == threads
+
+
+def test_not_finite() -> None:
+    vectors = normal(10, 4)
+    index = ItemIndex.build(vectors)
+    vectors[3, 2] = np.inf
+    with pytest.raises(NumericalError, match="row 3"):
+        ItemIndex.build(vectors)
+    with pytest.raises(NumericalError):
+        index.search(vectors, 2)
+
+
+def test_queries_of_another_width() -> None:
+    with pytest.raises(IndexMismatchError, match="width 4"):
+        ItemIndex.build(normal(10, 4)).search(normal(1, 5), 2)
+
+
+def test_another_store_is_refused(tmp_path: Path) -> None:
+    ItemIndex.build(normal(10, 4)).write(tmp_path / "index", "old")
+    with pytest.raises(IndexMismatchError, match=r"store old, not new(.|\n)*dvc repro index"):
+        ItemIndex.open(tmp_path / "index", "new")
+
+
+def test_damage_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / "index"
+    with pytest.raises(IndexMismatchError, match="missing"):
+        ItemIndex.open(folder, "s")
+    ItemIndex.build(normal(10, 4)).write(folder, "s")
+    manifest, path = read_json(folder / "manifest.json"), folder / "index.faiss"
+
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(IndexMismatchError, match="another hash"):
+        ItemIndex.open(folder, "s")
+    path.write_bytes(content)
+
+    for key, value, message in [
+        ("schema_version", 2, "schema version 2"),
+        ("count", 11, "10 vectors of width 4"),
+        ("index_sha256", None, "another hash"),
+    ]:
+        write_json(folder / "manifest.json", {**manifest, key: value})
+        with pytest.raises(IndexMismatchError, match=message):
+            ItemIndex.open(folder, "s")
+    write_json(folder / "manifest.json", {"schema_version": 1})
+    with pytest.raises(IndexMismatchError, match="key count is missing"):
+        ItemIndex.open(folder, "s")
+    write_json(folder / "manifest.json", manifest)
+    path.unlink()
+    with pytest.raises(IndexMismatchError, match="missing"):
+        ItemIndex.open(folder, "s")

@@ -1,0 +1,56 @@
+"""Installed, the project is `hierrec` and nothing else, and works from any folder."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel's content."""
+    target = tmp_path_factory.mktemp("site")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*pip, "--target", str(target), str(ROOT)], check=True)
+    return target
+
+
+def python(installed: Path, code: str) -> str:
+    """Run code in a fresh interpreter that stands in another folder and sees the installed package first."""
+    program = f"import sys; sys.path.insert(0, {str(installed)!r})\n{code}"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program], cwd=installed.parent, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_no_generic_name_reaches_site_packages(installed: Path) -> None:
+    names = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
+    assert names <= {"hierrec", "bin"}
+
+
+def test_the_bundled_encoder_works_from_another_folder(installed: Path) -> None:
+    code = (
+        "import hierrec\n"
+        "from hierrec.item_llm.encoder import ItemEncoder\n"
+        "vectors = ItemEncoder.load('t5-nano', None, 64).encode(['A space war', 'A love story'], 4096)\n"
+        "print(hierrec.__file__, vectors.shape[0])"
+    )
+    file, count = python(installed, code).split()
+    assert Path(file).is_relative_to(installed)
+    assert count == "2"
+
+
+def test_every_package_is_in_the_wheel(installed: Path) -> None:
+    sources = {path.relative_to(ROOT / "pipeline") for path in (ROOT / "pipeline").rglob("*.py")}
+    assert {path for path in sources if not (installed / "hierrec" / path).is_file()} == set()
+
+
+def test_the_command_starts_without_heavy_imports() -> None:
+    code = "import sys, hierrec.cli; print(*[m for m in ('torch', 'transformers', 'faiss', 'polars') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
