@@ -53,12 +53,14 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        DataError: the file is missing or is not JSON.
+        DataError: the file is missing, cannot be read, or is not JSON.
     """
     try:
         return json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise DataError("file is missing", str(path), "run `dvc repro`, or `dvc pull`") from None
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", str(path), "mend that, or name another") from None
     except ValueError as error:
         raise DataError(f"not JSON ({error})", str(path), "remove it and run `dvc repro`") from None
 

@@ -15,9 +15,9 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
-    """A frozen section of params.yaml."""
+    """A frozen section of params.yaml. Types are strict: neither "2" nor true is a number."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
 
 class Counts(Section):
@@ -106,7 +106,7 @@ class TrainParams(Section):
 class FusionParams(Section):
     """Retrieval-augmented variant: what is retrieved, and how the fusion is learned."""
 
-    sources: Annotated[tuple[Literal["next_items", "items"], ...], Field(min_length=1)]
+    sources: Annotated[tuple[Literal["next_items", "items"], ...], Field(min_length=1, strict=False)]
     neighbours: Positive
     """Remembered prefixes retrieved per user."""
     item_neighbours: Positive
@@ -147,13 +147,15 @@ def load_params(path: Path) -> Params:
     """Read and check params.yaml as DVC reads it (YAML 1.2: `1e-3` is a number).
 
     Raises:
-        ParamsError: the file is missing, is not YAML, or a key is unknown, missing, of the wrong type or
+        ParamsError: the file is missing or unreadable, is not YAML, or a key is unknown, missing, of the wrong type or
             out of range; the message names line and key.
     """
     try:
         document = YAML(typ="rt").load(path.read_text("utf-8"))
     except FileNotFoundError:
         raise ParamsError("file is missing", str(path), "run from the root of the project") from None
+    except OSError as error:
+        raise ParamsError(f"cannot be read ({error.strerror})", str(path), "mend that") from None
     except (YAMLError, UnicodeDecodeError) as error:
         raise ParamsError(f"not YAML: {error}", str(path), "mend the syntax there") from None
     try:
@@ -176,4 +178,4 @@ def _describe(path: Path, document: Any, location: Iterable[str | int], message:
         except (AttributeError, KeyError, IndexError, TypeError):
             break
     place = str(path) if line is None else f"{path}, line {line}"
-    return f"{place}, key {'.'.join(keys)}: {message}"
+    return f"{place}, key {'.'.join(keys)}: {message}" if keys else f"{place}: {message}"

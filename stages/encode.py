@@ -18,7 +18,7 @@ def main(encode: EncodeParams) -> Summary:
     texts = render(items, encode.template)
     encoder = ItemEncoder.load(encode.model, encode.revision, encode.max_length)
     names = [f"item {item_id}" for item_id in items["item_id"]]
-    cache = RowCache(cache_dir("encode"), encoder.cache_key)
+    cache = RowCache(cache_dir("encode"), encoder.cache_key(encode.batch_tokens))
     vectors, encoded = encode_texts(encoder, texts, encode.batch_tokens, cache, names)
     whitening = Whitening.fit(vectors, encode.whitening_dimension)
     EmbeddingStore.write(

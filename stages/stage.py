@@ -2,6 +2,8 @@
 
 import os
 import sys
+import tempfile
+import tomllib
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +19,7 @@ INDEX = ARTIFACTS / "index"
 MODELS = ARTIFACTS / "models"
 METRICS = ARTIFACTS / "metrics"
 PLOTS = ARTIFACTS / "plots"
+LIBRARIES = "pyproject.toml, key tool.hierrec.libraries"
 
 Summary = list[str]
 
@@ -40,8 +43,8 @@ class Stage:
     def __call__(self) -> None:
         """Run the stage in the current folder and exit."""
         try:
-            check_libraries(self.libraries)
             params = load_params(Path("params.yaml"))
+            check_libraries(self.libraries)
             summary = self.function(**{section: getattr(params, section) for section in self.sections})
         except HierrecError as error:
             print(f"error: {error}", file=sys.stderr)
@@ -50,11 +53,15 @@ class Stage:
 
 
 def check_libraries(libraries: tuple[str, ...]) -> None:
-    """Refuse to write artifacts with another library version than the one that dvc.lock will record."""
-    import tomllib
+    """Refuse to write artifacts with another library version than the one that dvc.lock will record.
 
-    declared = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["tool"]["hierrec"]["libraries"]
+    Raises:
+        ParamsError: the installed version is not the declared one, or pyproject.toml declares none.
+    """
+    declared = _declared_libraries() if libraries else {}
     for library in libraries:
+        if library not in declared:
+            raise ParamsError(f"{library} is not declared", LIBRARIES, "declare the version that is installed")
         try:
             installed = version(library).partition("+")[0]
         except PackageNotFoundError:
@@ -62,9 +69,18 @@ def check_libraries(libraries: tuple[str, ...]) -> None:
         if installed != declared[library]:
             raise ParamsError(
                 f"{library} {declared[library]} is declared, but the installed version is {installed}",
-                "pyproject.toml, key tool.hierrec.libraries",
+                LIBRARIES,
                 "use the locked environment (`make env`), or change the declared version on purpose",
             )
+
+
+def _declared_libraries() -> dict[str, str]:
+    try:
+        return tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["tool"]["hierrec"]["libraries"]
+    except (OSError, ValueError) as error:
+        raise ParamsError(f"cannot be read: {error}", "pyproject.toml", "restore it from git") from None
+    except (KeyError, TypeError):
+        raise ParamsError("no libraries are declared", LIBRARIES, "restore it from git") from None
 
 
 def cache_dir(name: str) -> Path:
@@ -72,8 +88,17 @@ def cache_dir(name: str) -> Path:
 
     `HIERREC_CACHE` overrides the user's cache folder. Everything in it is keyed on content, so that checkouts
     share it, and it can be removed at any time.
+
+    Raises:
+        ParamsError: the folder cannot be made or cannot be written.
     """
     root = os.environ.get("HIERREC_CACHE")
     folder = (Path(root) if root else Path(pooch.os_cache("hierrec"))) / name
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        remedy = "set the environment variable HIERREC_CACHE to a folder that can be written"
+        raise ParamsError(f"the cache cannot be written ({error.strerror})", str(folder), remedy) from None
     return folder

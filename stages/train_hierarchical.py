@@ -1,20 +1,18 @@
 """Stage 4a: the sequence model with its head, early-stopped on the validation targets."""
 
-import hashlib
 from pathlib import Path
 
 import hierrec
 import torch
-import transformers
 from hierrec.evaluation.evaluator import rank_targets
 from hierrec.evaluation.metrics import metrics_from_ranks
-from hierrec.files import sha256_file, sha256_json
+from hierrec.files import sha256_file
 from hierrec.params import TrainParams
 from hierrec.recommender.checkpoint import new_recommender, save_recommender
 from hierrec.recommender.curve import write_curve
 from hierrec.recommender.hierarchical import HierarchicalRecommender
-from hierrec.recommender.inputs import Inputs, load_inputs
-from hierrec.recommender.resume import TrainingState
+from hierrec.recommender.inputs import load_inputs
+from hierrec.recommender.resume import TrainingState, training_key
 from hierrec.recommender.sequence_model import SequenceModel
 from hierrec.recommender.trainer import CHOSEN_BY, fit
 
@@ -36,7 +34,10 @@ def main(train: TrainParams) -> Summary:
             rank_targets(scorer, histories, targets, inputs.candidates, VALIDATION_BATCH)
         )
 
-    state = TrainingState(cache_dir("train"), training_key(inputs, train))
+    key = training_key(model, inputs.sequences, inputs.candidates, train, code_hashes())
+    # Moments of rarely seen items decay into denormal numbers, which make a CPU many times slower.
+    torch.set_flush_denormal(True)
+    state = TrainingState(cache_dir("train"), key)
     progress = fit(model, inputs.sequences, train, validate, state)
     save_recommender(MODELS / "hierarchical", model, train, inputs.store_hash)
     write_curve(PLOTS / "hierarchical.csv", progress.curve)
@@ -49,19 +50,10 @@ def main(train: TrainParams) -> Summary:
     ]
 
 
-def training_key(inputs: Inputs, train: TrainParams) -> str:
-    """Hash all that determines the training, so that only the very same training is ever resumed."""
-    sequences = hashlib.sha256(inputs.sequences.items.tobytes() + inputs.sequences.offsets.tobytes())
+def code_hashes() -> list[str]:
+    """Hash every file of the package and this one."""
     package = Path(hierrec.__file__).parent
-    return sha256_json(
-        {
-            "train": train.model_dump(mode="json"),
-            "store": inputs.store_hash,
-            "sequences": sequences.hexdigest(),
-            "code": [sha256_file(path) for path in sorted(package.rglob("*.py"))],
-            "libraries": [torch.__version__, transformers.__version__],
-        }
-    )
+    return [sha256_file(path) for path in [*sorted(package.rglob("*.py")), Path(__file__)]]
 
 
 if __name__ == "__main__":

@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A loaded machine is slow, not wrong; where nobody watches, the examples are always the same.
+settings.register_profile("hierrec", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("hierrec")
 
 
 @pytest.fixture(scope="session")

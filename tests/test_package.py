@@ -1,5 +1,6 @@
 """Installed, the project is `hierrec` and nothing else, and works from any folder."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,13 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel's content."""
-    target = tmp_path_factory.mktemp("site")
+    """A folder with the wheel's content, built from a copy, since a build writes into its source."""
+    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
+    shutil.copytree(ROOT / "pipeline", source / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, source)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    subprocess.run([*pip, "--target", str(target), str(ROOT)], check=True)
+    subprocess.run([*pip, "--target", str(target), str(source)], check=True)
     return target
 
 

@@ -34,21 +34,33 @@ class Sequences:
         """Build from `interactions.parquet` (sorted by user, position) and `split.parquet` (sorted by user).
 
         Raises:
-            DataError: the two tables do not name the same users 0, 1, 2, …
+            DataError: the two tables do not name the same users 0, 1, 2, …, or the split does not cut a user's
+                items into training items, validation target and test target, in this order.
         """
         users = split["user"].to_numpy()
         lengths = np.bincount(interactions["user"].to_numpy(), minlength=len(users))
         if len(lengths) != len(users) or not np.array_equal(users, np.arange(len(users))):
             raise DataError("interactions and split name different users", remedy="run `dvc repro ingest`")
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        targets = [split[name].fill_null(NO_TARGET).to_numpy() for name in ("validation", "test")]
-        return cls(
+        sequences = cls(
             items=interactions["item"].to_numpy().astype(np.int64),
-            offsets=offsets,
+            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
             train_length=split["train_length"].to_numpy().astype(np.int64),
-            validation=targets[0].astype(np.int64),
-            test=targets[1].astype(np.int64),
+            validation=split["validation"].fill_null(NO_TARGET).to_numpy().astype(np.int64),
+            test=split["test"].fill_null(NO_TARGET).to_numpy().astype(np.int64),
         )
+        sequences._check_split()
+        return sequences
+
+    def _check_split(self) -> None:
+        held_out = self.validation != NO_TARGET  # [U]
+        lengths = np.diff(self.offsets)  # [U]
+        fits = (self.train_length >= 0) & (self.train_length + 2 * held_out <= lengths)  # [U]
+        _all_hold(fits, "train_length", "reaches beyond the user's items")
+        after_training = (self.offsets[:-1] + self.train_length)[held_out]  # [U'], place in items
+        for place, name in enumerate(("validation", "test")):
+            expected = np.full(self.user_count, NO_TARGET)
+            expected[held_out] = self.items[after_training + place]
+            _all_hold(getattr(self, name) == expected, name, "is not the item that follows")
 
     @property
     def user_count(self) -> int:
@@ -79,6 +91,12 @@ class Sequences:
             else self.training_items(user)
             for user in range(self.user_count)
         ]
+
+
+def _all_hold(holds: NDArray[np.bool_], column: str, problem: str) -> None:
+    if not holds.all():
+        user = int(np.argmin(holds))
+        raise DataError(problem, f"split, column {column}, user {user}", "run `dvc repro ingest`")
 
 
 def pad_histories(

@@ -54,5 +54,6 @@ def rank_targets(
         excluded = not_candidate.repeat(len(batch), 1)  # [B, n]
         for row, history in enumerate(batch_histories):
             excluded[row, torch.from_numpy(history)] = True
-        ranks[batch] = mean_ranks(scores, torch.from_numpy(targets[batch]), excluded).numpy()
+        # In float32, equal items tie: rounding in float64 differs between the columns of one product.
+        ranks[batch] = mean_ranks(scores.float(), torch.from_numpy(targets[batch]), excluded).numpy()
     return ranks[users]

@@ -2,16 +2,31 @@
 
 from typing import Any
 
+from ..errors import DataError
+
 
 def metrics_table(results: dict[str, Any]) -> list[list[str]]:
     """Return the rows of a table, header first: one row per variant and split, one column per metric.
 
     Args:
         results: per variant what `evaluate` returned: `{"validation": {...}, "test": {...}, …}`.
+
+    Raises:
+        DataError: a variant has no metrics of a split, or other metrics than the others.
     """
-    names = sorted(next(iter(results.values()))["test"])
-    rows = [["variant", "split", *names]]
+    names: list[str] = []
+    rows = []
     for variant, metrics in results.items():
         for split in ("validation", "test"):
-            rows.append([variant, split, *(f"{metrics[split][name]:.4f}" for name in names)])
-    return rows
+            try:
+                values = {name: f"{value:.4f}" for name, value in sorted(metrics[split].items())}
+            except (KeyError, TypeError, AttributeError, ValueError):
+                values = {}
+            names = names or list(values)
+            if not values or list(values) != names:
+                raise DataError(
+                    f"the metrics of {variant} lack those of {split}, or they differ from the others",
+                    remedy=f"run `dvc repro evaluate_{variant}`",
+                )
+            rows.append([variant, split, *values.values()])
+    return [["variant", "split", *names], *rows]

@@ -21,6 +21,9 @@ DTYPE = "float32"
 BLOCK = 65_536
 """Texts that are tokenised at a time."""
 
+LENGTH_STEP = 4
+"""Texts are padded to multiples of this many tokens."""
+
 
 class ItemEncoder:
     """A frozen text encoder of transformers.
@@ -57,10 +60,10 @@ class ItemEncoder:
         settings = {key: value for key, value in self.description.items() if key != "model"}
         return sha256_json({**self.files.hashes, **settings})
 
-    @cached_property
-    def cache_key(self) -> str:
-        """SHA-256 over the fingerprint and the versions of the libraries that compute."""
-        return sha256_json([self.fingerprint, *(version(library) for library in ("torch", "transformers"))])
+    def cache_key(self, batch_tokens: int) -> str:
+        """Return the SHA-256 over the fingerprint and what else decides a vector's last bits."""
+        libraries = [version(library) for library in ("torch", "transformers")]
+        return sha256_json([self.fingerprint, batch_tokens, *libraries])
 
     def encode(
         self, texts: Sequence[str], batch_tokens: int, names: Sequence[str] | None = None
@@ -78,7 +81,12 @@ class ItemEncoder:
     def batches(
         self, texts: Sequence[str], batch_tokens: int, names: Sequence[str] | None = None
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Encode texts in batches of similar length, longest first.
+        """Encode texts in batches of one length, longest first.
+
+        A text's length alone decides the shape of its batch: lengths are rounded up, and a batch that is not full
+        is filled with repetitions. Matrix products of one shape sum in one order, so that a text has the same
+        vector, to the last bit on one machine, whatever it is encoded with: what comes from a cache equals what
+        would be computed.
 
         A text that gives no token (an empty one, for some tokenizers) is read as the tokenizer's end mark
         alone, or whichever of its marks it has: every text has a vector.
@@ -86,7 +94,7 @@ class ItemEncoder:
         Args:
             texts: any texts.
             batch_tokens: padded tokens of a batch at most (a longer text is a batch of its own); changes
-                speed and memory; vectors change by rounding only.
+                speed and memory, and vectors by rounding only.
             names: what messages call the texts; None: their numbers.
 
         Yields:
@@ -101,8 +109,8 @@ class ItemEncoder:
             for start in range(0, len(texts), BLOCK):
                 block = texts[start : start + BLOCK]
                 tokens = self._tokenise(block, start, names)
-                for batch in _by_length(tokens, batch_tokens):
-                    vectors = self._forward([tokens[place] for place in batch])
+                for batch, shape in self._shape(tokens, batch_tokens):
+                    vectors = self._forward([tokens[place] for place in batch], shape)
                     places = batch + start
                     finite = np.isfinite(vectors).all(1)
                     if not finite.all():
@@ -148,29 +156,41 @@ class ItemEncoder:
                 return mark
         raise ModelError("the tokenizer has no token for an empty text", self.files.place, OTHERWISE)
 
-    def _forward(self, tokens: list[list[int]]) -> NDArray[np.float32]:
-        """Return the mean over each text's tokens of the last hidden states, [b, d]."""
+    def _shape(
+        self, tokens: list[list[int]], batch_tokens: int
+    ) -> Iterator[tuple[NDArray[np.int64], tuple[int, int]]]:
+        """Yield the places of each batch's texts and the batch's shape: rows, tokens."""
+        lengths = np.array([len(ids) for ids in tokens])
+        lengths = np.minimum(-(-lengths // LENGTH_STEP) * LENGTH_STEP, self.max_length)
+        for length in np.unique(lengths)[::-1].tolist():
+            places = np.flatnonzero(lengths == length)
+            rows = max(1, batch_tokens // length)
+            for start in range(0, len(places), rows):
+                yield places[start : start + rows], (rows, length)
+
+    def _forward(self, tokens: list[list[int]], shape: tuple[int, int]) -> NDArray[np.float32]:
+        """Return the mean over each text's tokens of the last hidden states, [b, d], computed in `shape`."""
         import torch
 
-        ids, mask = (tensor.to(self._model.device) for tensor in self._pad(tokens))  # [b, t] each
+        ids, mask = (tensor.to(self._model.device) for tensor in self._pad(tokens, shape))  # [rows, t] each
         try:
             with torch.inference_mode():
-                hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state  # [b, t, d]
+                hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state  # [rows, t, d]
         except (TypeError, ValueError, AttributeError) as error:
             raise ModelError(f"not a text encoder: {error}", self.files.place, OTHERWISE) from error
-        weights = mask.unsqueeze(-1).to(hidden.dtype)  # [b, t, 1]
+        weights = mask.unsqueeze(-1).to(hidden.dtype)  # [rows, t, 1]
         # `where`, not a product: whatever stands at the padding, even NaN, never reaches a vector.
         hidden = torch.where(weights > 0, hidden, 0)
-        return (hidden.sum(1) / weights.sum(1)).cpu().numpy()  # [b, d]
+        vectors = hidden.sum(1) / weights.sum(1)  # [rows, d]
+        return vectors[: len(tokens)].cpu().numpy()
 
-    def _pad(self, tokens: list[list[int]]) -> "tuple[Tensor, Tensor]":
-        """Return ids and attention mask, int64 [b, t] each, padded on the right."""
+    def _pad(self, tokens: list[list[int]], shape: tuple[int, int]) -> "tuple[Tensor, Tensor]":
+        """Return ids and attention mask, int64 of `shape`, padded on the right and filled with the first text."""
         import torch
 
-        padding = getattr(self._tokenizer, "pad_token_id", None) or 0
-        ids = torch.full((len(tokens), max(map(len, tokens))), padding)
+        ids = torch.full(shape, getattr(self._tokenizer, "pad_token_id", None) or 0)
         mask = torch.zeros_like(ids)
-        for row, text in enumerate(tokens):
+        for row, text in enumerate(tokens + tokens[:1] * (shape[0] - len(tokens))):
             ids[row, : len(text)] = torch.tensor(text)
             mask[row, : len(text)] = 1
         return ids, mask
@@ -233,14 +253,3 @@ class ItemEncoder:
 
 def _name(place: int, names: Sequence[str] | None) -> str:
     return f"text {place}" if names is None else names[place]
-
-
-def _by_length(tokens: list[list[int]], batch_tokens: int) -> Iterator[NDArray[np.int64]]:
-    """Yield the places of each batch, longest texts first."""
-    lengths = np.array([len(ids) for ids in tokens])
-    order = np.argsort(-lengths, kind="stable")
-    start = 0
-    while start < len(order):
-        size = max(1, batch_tokens // int(lengths[order[start]]))
-        yield order[start : start + size]
-        start += size

@@ -29,7 +29,7 @@ class RowCache:
 
     Args:
         folder: where the caches of all encoders lie.
-        key: what the vectors depend on beside their text, ``ItemEncoder.cache_key``.
+        key: what the vectors depend on beside their text, ``ItemEncoder.cache_key()``.
     """
 
     def __init__(self, folder: Path, key: str) -> None:

@@ -1,8 +1,13 @@
 """The recommendation LLM: any decoder of transformers that reads `inputs_embeds`."""
 
+import re
+from pathlib import Path
+
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 from ..errors import ModelError, ParamsError
 from ..params import BackboneParams
@@ -49,8 +54,14 @@ def backbone_config(params: BackboneParams) -> PreTrainedConfig:
         ModelError: the pre-trained model's config cannot be loaded.
     """
     if params.pretrained:
+        if not Path(params.pretrained).is_dir() and not re.fullmatch("[0-9a-f]{40}", params.revision or ""):
+            raise ModelError(
+                f"{params.pretrained} is no folder, and a hub model needs its commit: 40 hexadecimal digits",
+                f"{KEY}.revision",
+                "name the commit, or a folder; a branch would be another model tomorrow",
+            )
         try:
-            config = AutoConfig.from_pretrained(params.pretrained, revision=params.revision or "main")
+            config = AutoConfig.from_pretrained(params.pretrained, revision=params.revision)
         except (OSError, ValueError) as error:
             raise _unloadable(params.pretrained, error) from None
     else:
@@ -62,19 +73,21 @@ def backbone_config(params: BackboneParams) -> PreTrainedConfig:
 def _new_config(params: BackboneParams) -> PreTrainedConfig:
     keys = dict(params.config)
     model_type = keys.pop("model_type", None)
-    try:
-        config = AutoConfig.for_model(model_type)
-    except ValueError:
+    if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING_NAMES:
         raise ParamsError(
             f"{model_type!r} is no model type of transformers", f"{KEY}.config.model_type", "e.g. gpt2, llama"
-        ) from None
+        )
+    config = AutoConfig.for_model(model_type)
     # Nothing is looked up by token: keep transformers from making a vocabulary of 50,000 rows.
     config.vocab_size = 1
     config.bos_token_id = config.eos_token_id = config.pad_token_id = None
     for key, value in keys.items():
         if not hasattr(config, key):
             raise ParamsError(f"{model_type} has no such setting", f"{KEY}.config.{key}", "correct the key")
-        setattr(config, key, value)
+        try:
+            setattr(config, key, value)
+        except Exception as error:  # transformers checks some values, each in its own way
+            raise ParamsError(f"{value!r} is refused: {error}", f"{KEY}.config.{key}") from None
     return config
 
 
@@ -86,21 +99,29 @@ def empty_backbone(config: PreTrainedConfig) -> PreTrainedModel:
     """
     try:
         return AutoModel.from_config(config)
-    except (ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
+    except Exception as error:  # anything from ZeroDivisionError to KeyError, by the kind of mistake
         raise ParamsError(f"transformers refuses this config: {error}", f"{KEY}.config") from None
 
 
 def _load(name: str, revision: str | None, config: PreTrainedConfig) -> PreTrainedModel:
     try:
-        return AutoModel.from_pretrained(
+        model, report = AutoModel.from_pretrained(
             name,
-            revision=revision or "main",
+            revision=revision,
             config=config,
             dtype=torch.float32,
             use_safetensors=True,
+            output_loading_info=True,
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise _unloadable(name, error) from None
+    if report["missing_keys"]:
+        raise ModelError(
+            f"{name} has no weights {', '.join(sorted(report['missing_keys']))}",
+            f"{KEY}.pretrained",
+            "save the whole model again",
+        )
+    return model
 
 
 def _unloadable(name: str, error: Exception) -> ModelError:

@@ -1,6 +1,7 @@
 """A trained recommender on disk: `model.safetensors` and `config.json`."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoConfig
+from transformers import AutoConfig, PreTrainedConfig
 
 from ..errors import CheckpointError, DataError
 from ..files import atomic_directory, read_json, write_json
@@ -44,8 +45,8 @@ def save_recommender(folder: Path, model: SequenceModel, params: TrainParams, st
         save_file(state_of(model), temporary / "model.safetensors")
         config = {
             "schema_version": SCHEMA_VERSION,
-            "train": params.model_dump(mode="json"),
-            "backbone": model.backbone.config.to_dict(),
+            "train": _without_path(params).model_dump(mode="json"),
+            "backbone": _backbone_dict(model.backbone.config),
             "items": len(model.items),
             "frozen_width": model.items.frozen.shape[1],
             "store_hash": store_hash,
@@ -69,7 +70,7 @@ def load_recommender(
     where = str(folder)
     try:
         config = read_json(folder / "config.json")
-        version, trained_on = config["schema_version"], config["store_hash"]
+        version, trained_on = config["schema_version"], str(config["store_hash"])
     except DataError as error:
         raise CheckpointError(error.what, error.where, REMEDY) from None
     except (KeyError, TypeError):
@@ -86,7 +87,7 @@ def load_recommender(
         backbone.set_input_embeddings(nn.Identity())
         model = _assemble(params, frozen, backbone)
         model.load_state_dict(load_file(folder / "model.safetensors"))
-    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError) as error:
+    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"cannot be read: {error}", where, REMEDY) from None
     return model.eval(), params
 
@@ -94,6 +95,20 @@ def load_recommender(
 def state_of(model: nn.Module) -> dict[str, torch.Tensor]:
     """Return a copy of a module's state that shares no memory with it."""
     return {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
+
+
+def _without_path(params: TrainParams) -> TrainParams:
+    """Keep a folder's name only: where it lay on this machine says nothing elsewhere."""
+    if not params.backbone.pretrained:
+        return params
+    backbone = params.backbone.model_copy(update={"pretrained": Path(params.backbone.pretrained).name})
+    return params.model_copy(update={"backbone": backbone})
+
+
+def _backbone_dict(config: PreTrainedConfig) -> dict[str, Any]:
+    """Return what rebuilds the config; null tokens must be said, or their defaults would come back."""
+    tokens = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"))
+    return {key: value for key, value in config.to_dict().items() if key != "_name_or_path"} | tokens
 
 
 def _assemble(params: TrainParams, frozen: NDArray[np.float32], backbone: nn.Module) -> SequenceModel:

@@ -9,10 +9,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from ..data.sequences import NO_TARGET, Sequences
 from ..retrieval.sources import Query, Retrieved, Source
 from .fusion import Fusion
+from .hierarchical import HierarchicalRecommender
+from .prefixes import Prefixes
 from .rag import as_tensors, recommendable
 from .sequence_model import SequenceModel
+
+RETRIEVAL_BATCH = 2048
+"""Queries per search: an exact search multiplies matrices, and large ones cost a sixth of small ones."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +48,43 @@ class FusionExamples:
         histories: list[NDArray[np.int64]],
         targets: NDArray[np.int64],
         sources: Mapping[str, Source],
-        batch_users: int,
     ) -> "FusionExamples":
         """Retrieve from every source for every example."""
         parts: list[list[Retrieved]] = [[] for _ in sources]
-        starts = range(0, len(targets), batch_users)
+        starts = range(0, max(1, len(targets)), RETRIEVAL_BATCH)
         for start in tqdm(starts, desc="retrieve", unit="batch", disable=None):
-            batch = slice(start, start + batch_users)
+            batch = slice(start, start + RETRIEVAL_BATCH)
             query = Query(states[batch], users[batch], histories[batch])
             for part, source in zip(parts, sources.values(), strict=True):
                 part.append(source.retrieve(query))
         return cls(states, histories, targets, [_stacked(part) for part in parts])
+
+    @classmethod
+    def latest_prefixes(
+        cls, prefixes: Prefixes, sequences: Sequences, sources: Mapping[str, Source], positions: int
+    ) -> "FusionExamples":
+        """Return each user's latest `positions` training prefixes; what comes after training is not read."""
+        earliest = sequences.train_length - positions  # [U]
+        chosen = np.flatnonzero(prefixes.positions >= earliest[prefixes.users])
+        users = prefixes.users[chosen]
+        histories = [
+            sequences.training_items(user)[:position]
+            for user, position in zip(users, prefixes.positions[chosen], strict=True)
+        ]
+        return cls.collect(prefixes.states[chosen], users, histories, prefixes.next_items[chosen], sources)
+
+    @classmethod
+    def validation(
+        cls, base: HierarchicalRecommender, sequences: Sequences, sources: Mapping[str, Source]
+    ) -> "FusionExamples":
+        """Return the users who have a validation target, as they stand before it."""
+        users = np.flatnonzero(sequences.validation != NO_TARGET)
+        histories = [sequences.training_items(user) for user in users]
+        with torch.inference_mode():
+            states = torch.cat(
+                [base.states(histories[start : start + 256]) for start in range(0, len(users), 256)]
+            ).numpy()  # [N, D]
+        return cls.collect(states, users, histories, sequences.validation[users], sources)
 
     def fuse(
         self,

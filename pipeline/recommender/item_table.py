@@ -9,8 +9,8 @@ from torch import Tensor, nn
 class ItemTable(nn.Module):
     """Frozen vectors [n, F] next to a learned residual [n, R]; the item space has F + R dimensions.
 
-    The residual starts at zero, so that at first items differ by their text alone, and an item without training
-    keeps none. With width 0 the table is purely frozen.
+    The residual starts at zero, so that at first items differ by their text alone. With width 0 the table is
+    purely frozen.
 
     Args:
         frozen: float32 [n, F], whitened item vectors; scaled here to unit expected norm.

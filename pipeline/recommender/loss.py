@@ -35,9 +35,15 @@ def sampled_softmax_loss(
         negatives: int64 [S], item rows drawn with replacement.
         log_probability: [n], log q of every item.
     """
-    positive = (users * keys[targets]).sum(-1) + biases[targets]  # [M]
+    # Not `keys[targets]`: its gradient is summed in an order that threads decide.
+    target_keys, target_biases = F.embedding(targets, keys), biases.index_select(0, targets)  # [M, D], [M]
+    negative_keys, negative_biases = (
+        F.embedding(negatives, keys),
+        biases.index_select(0, negatives),
+    )  # [S, D], [S]
+    positive = (users * target_keys).sum(-1) + target_biases  # [M]
     correction = log_probability[negatives] + math.log(len(negatives))  # [S]
-    sampled = users @ keys[negatives].T + (biases[negatives] - correction)  # [M, S]
+    sampled = users @ negative_keys.T + (negative_biases - correction)  # [M, S]
     sampled = sampled.masked_fill(targets[:, None] == negatives[None, :], -torch.inf)
     total = torch.logsumexp(torch.cat([positive[:, None], sampled], dim=1), dim=1)  # [M]
     return (total - positive).mean()

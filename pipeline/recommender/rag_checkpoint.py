@@ -35,11 +35,13 @@ def open_sources(
         index: of the item vectors.
         frozen: float32 [n, F], the item vectors.
     """
-    sources: dict[str, Source] = {
-        "next_items": datastore,
-        "items": SimilarItems(index, frozen, params.item_neighbours, params.recent_items),
-    }
-    return {name: sources[name] for name in params.sources}
+    sources: dict[str, Source] = {}
+    for name in params.sources:
+        if name == "next_items":
+            sources[name] = datastore
+        else:
+            sources[name] = SimilarItems(index, frozen, params.item_neighbours, params.recent_items)
+    return sources
 
 
 def save_rag(

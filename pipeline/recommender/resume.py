@@ -1,16 +1,21 @@
 """Interrupted training goes on: the state after an epoch, kept outside the stage's outs and keyed on content."""
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..files import atomic_path
+from ..data.sequences import Sequences
+from ..files import atomic_path, sha256_json
+from ..params import TrainParams
 from .checkpoint import state_of
 
 
@@ -31,6 +36,31 @@ class Progress:
     best: dict[str, Tensor] = field(default_factory=dict)
     best_metric: float = -1.0
     stale: int = 0
+
+
+def training_key(
+    model: nn.Module,
+    sequences: Sequences,
+    candidates: NDArray[np.bool_],
+    params: TrainParams,
+    code: list[str],
+) -> str:
+    """Hash all that determines a training, so that only the very same one is ever resumed.
+
+    Args:
+        model: untrained; its weights stand for seed, shape and a pre-trained backbone, its frozen vectors for the
+            store.
+        sequences: the data and its split.
+        candidates: bool [n], items that validation ranks.
+        params: section `train`.
+        code: hashes of the code that trains.
+    """
+    digest = hashlib.sha256(sha256_json([params.model_dump(mode="json"), code, torch.__version__]).encode())
+    for tensor in [*model.parameters(), *model.buffers()]:
+        digest.update(tensor.detach().numpy().tobytes())
+    for array in (*vars(sequences).values(), candidates):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 class TrainingState:

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from .item_table import ItemTable
@@ -41,7 +42,8 @@ class SequenceModel(nn.Module):
             float [B, T, D], the user as known after each position.
         """
         inputs = self.input(self.items.vectors())  # [n, D]
-        inputs = self.dropout(self.norm(inputs[rows]))  # [B, T, D]
+        # Not `inputs[rows]`: its gradient is summed in an order that threads decide.
+        inputs = self.dropout(self.norm(F.embedding(rows, inputs)))  # [B, T, D]
         states = self.backbone(inputs_embeds=inputs).last_hidden_state  # [B, T, D]
         return self.pooling(states)
 

@@ -11,8 +11,9 @@ from ..data.sequences import Sequences
 from ..errors import DataError, NumericalError
 from ..params import TrainParams
 from .batches import Batch, batch_count, training_batches
+from .checkpoint import state_of
 from .loss import sampled_softmax_loss, softmax_loss
-from .resume import Progress, TrainingState, state_of
+from .resume import Progress, TrainingState
 from .sequence_model import SequenceModel
 
 Validate = Callable[[SequenceModel], dict[str, float]]
@@ -56,8 +57,6 @@ def fit(
         fused=True,
     )
     progress = state.restore(model, optimizer)
-    # Moments of rarely seen items decay into denormal numbers, which make a CPU many times slower.
-    torch.set_flush_denormal(True)
     steps = params.epochs * batch_count(sequences, params.history, params.batch_windows)
     with (
         tqdm(total=steps, desc="train", unit="batch", disable=None) as bar,

@@ -21,6 +21,7 @@ class SimilarItems:
         self.recent = recent
         neighbours = min(neighbours, len(vectors) - 1)
         similarities, rows = index.search(vectors, neighbours + 1)  # [n, k + 1]
+        similarities = np.where(rows == NO_ITEM, 0, similarities)  # an approximate index may find fewer
         # Drop the item itself; where an equal vector took its place, drop the last neighbour instead.
         own = rows == np.arange(len(vectors))[:, None]
         own[~own.any(1), -1] = True

@@ -12,6 +12,7 @@ from hierrec.errors import DataError, ModelError, NumericalError
 from hierrec.item_llm.encoder import ItemEncoder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from tests.item_llm.tiny_models import TEXTS, ModelFolder
@@ -30,8 +31,9 @@ def test_is_the_mean_of_what_transformers_gives(model_folder: ModelFolder) -> No
 
     folder = model_folder("t5")
     model, tokenizer = T5EncoderModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
-    vectors = ItemEncoder.load(str(folder), None, 16).encode(TEXTS, 64)
-    for text, vector in zip(TEXTS, vectors, strict=True):
+    texts = [TEXTS[0][:end] for end in range(len(TEXTS[0]))]  # of every length, most of them padded
+    vectors = ItemEncoder.load(str(folder), None, 16).encode(texts, 64)
+    for text, vector in zip(texts, vectors, strict=True):
         tokens = tokenizer(text, truncation=True, max_length=16, return_tensors="pt")
         with torch.no_grad():
             hidden = model(**tokens).last_hidden_state[0]
@@ -61,17 +63,34 @@ def test_the_batch_does_not_matter(encoder: ItemEncoder, texts: list[str], budge
     np.testing.assert_allclose(vectors, encoder.encode(texts[::-1], 10_000)[::-1], atol=1e-5)
 
 
+def test_what_else_is_encoded_changes_no_bit() -> None:
+    encoder = ItemEncoder.load("t5-nano", None, 64)  # wide enough for sums whose order depends on the shape
+    texts = [f"{text} {number}" for number in range(40) for text in TEXTS]
+    vectors = encoder.encode(texts, 1024)
+    shuffled = np.random.default_rng(0).permutation(len(texts))
+    assert np.array_equal(encoder.encode([texts[place] for place in shuffled], 1024), vectors[shuffled])
+    for some in (slice(0, 1), slice(7, 12), slice(0, 37)):
+        assert np.array_equal(encoder.encode(texts[some], 1024), vectors[some])
+
+
 def test_batches_keep_to_the_budget(encoder: ItemEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
     shapes: list[tuple[int, int]] = []
-    pad = encoder._pad
-    monkeypatch.setattr(
-        encoder, "_pad", lambda tokens: shapes.append((len(tokens), max(map(len, tokens)))) or pad(tokens)
-    )
+    forward = encoder._forward
+
+    def watch(tokens: list[list[int]], shape: tuple[int, int]) -> NDArray[np.float32]:
+        shapes.append(shape)
+        return forward(tokens, shape)
+
+    monkeypatch.setattr(encoder, "_forward", watch)
     places = np.concatenate([places for places, _ in encoder.batches(TEXTS * 20, 100)])
     assert sorted(places) == list(range(len(TEXTS) * 20))
     assert all(rows * length <= 100 for rows, length in shapes)
     assert [length for _, length in shapes] == sorted((length for _, length in shapes), reverse=True)
     assert max(rows for rows, _ in shapes) > 10  # short texts share a batch
+    assert len({length for _, length in shapes}) == len(set(shapes))  # and a length has one shape
+    shapes.clear()
+    encoder.encode(["word " * 100], 5)
+    assert shapes == [(1, 32)]
 
 
 def test_only_so_many_tokens_are_read(encoder: ItemEncoder) -> None:
@@ -140,7 +159,7 @@ def test_the_fingerprint_does_not_know_the_folder(model_folder: ModelFolder, cop
 def test_the_fingerprint_needs_no_torch(model_folder: ModelFolder) -> None:
     script = (
         "import sys; from hierrec.item_llm.encoder import ItemEncoder\n"
-        f"ItemEncoder.load({str(model_folder('t5'))!r}, None, 32).cache_key\n"
+        f"ItemEncoder.load({str(model_folder('t5'))!r}, None, 32).cache_key(100)\n"
         "assert not {'torch', 'transformers'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -29,7 +29,7 @@ def folder(model_folder: ModelFolder) -> str:
 
 def encode(folder: str, cache: Path, texts: Sequence[str]) -> tuple[NDArray[np.float32], int]:
     encoder = ItemEncoder.load(folder, None, 32)
-    return encode_texts(encoder, texts, 200, RowCache(cache, encoder.cache_key))
+    return encode_texts(encoder, texts, 200, RowCache(cache, encoder.cache_key(200)))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
@@ -79,6 +79,9 @@ def test_only_changed_texts_are_encoded(folder: str, tmp_path: Path) -> None:
     assert np.array_equal(first[same], second[same])
     assert (first[~same] != second[~same]).any(axis=1).all()
     assert encode(folder, tmp_path, MANY[::-1])[1] == 0
+    fresh, encoded = encode(folder, tmp_path / "fresh", changed)
+    assert encoded == len(MANY)
+    assert np.array_equal(fresh, second)
 
 
 def test_another_model_or_setting_shares_no_row(
@@ -87,7 +90,7 @@ def test_another_model_or_setting_shares_no_row(
     encode(folder, tmp_path, TEXTS)
     assert encode(str(model_folder("t5-full")), tmp_path, TEXTS)[1] == len(TEXTS)
     encoder = ItemEncoder.load(folder, None, 31)
-    assert encode_texts(encoder, TEXTS, 200, RowCache(tmp_path, encoder.cache_key))[1] == len(TEXTS)
+    assert encode_texts(encoder, TEXTS, 200, RowCache(tmp_path, encoder.cache_key(200)))[1] == len(TEXTS)
 
 
 def test_nothing_to_encode_runs_no_model(folder: str, tmp_path: Path) -> None:
@@ -101,7 +104,7 @@ from hierrec.item_llm.encoder import ItemEncoder
 from hierrec.item_llm.row_cache import RowCache, encode_texts
 start = time.perf_counter()
 encoder = ItemEncoder.load({folder!r}, None, 32)
-cache = RowCache(Path({str(tmp_path / "cache")!r}), encoder.cache_key)
+cache = RowCache(Path({str(tmp_path / "cache")!r}), encoder.cache_key(200))
 vectors, encoded = encode_texts(encoder, {MANY!r}, 200, cache)
 assert time.perf_counter() - start < 1
 assert encoded == 0
@@ -125,8 +128,8 @@ def test_a_damaged_file_is_computed_again(folder: str, tmp_path: Path) -> None:
 class StopsAfter(ItemEncoder):
     """An encoder that fails after some batches."""
 
-    def batches(self, *arguments: Any) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        for number, batch in enumerate(super().batches(*arguments)):
+    def batches(self, *args: Any, **kwargs: Any) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        for number, batch in enumerate(super().batches(*args, **kwargs)):
             if number == 3:
                 raise NumericalError("stopped")
             yield batch
@@ -134,7 +137,7 @@ class StopsAfter(ItemEncoder):
 
 def test_work_done_before_a_failure_is_kept(folder: str, tmp_path: Path) -> None:
     encoder = ItemEncoder.load(folder, None, 32)
-    cache = RowCache(tmp_path, encoder.cache_key)
+    cache = RowCache(tmp_path, encoder.cache_key(200))
     with pytest.raises(NumericalError, match="stopped"):
         encode_texts(StopsAfter(encoder.files, 32), MANY, 200, cache)
     encoded = encode_texts(encoder, MANY, 200, cache)[1]
@@ -149,7 +152,7 @@ from hierrec.item_llm import row_cache
 from hierrec.item_llm.encoder import ItemEncoder
 row_cache.SAVE_SECONDS = 0.0
 encoder = ItemEncoder.load({folder!r}, None, 32)
-cache = row_cache.RowCache(Path({str(tmp_path)!r}), encoder.cache_key)
+cache = row_cache.RowCache(Path({str(tmp_path)!r}), encoder.cache_key(100))
 row_cache.encode_texts(encoder, [f"Film {{number}}." for number in range(20_000)], 100, cache)
 """
     process = subprocess.Popen([sys.executable, "-c", script])
@@ -159,7 +162,7 @@ row_cache.encode_texts(encoder, [f"Film {{number}}." for number in range(20_000)
     process.kill()
     assert process.wait() < 0, "the process ended before it was killed"
     saved = sum(len(np.load(path)) for path in tmp_path.rglob("*.npy"))
-    cache = RowCache(tmp_path, ItemEncoder.load(folder, None, 32).cache_key)
+    cache = RowCache(tmp_path, ItemEncoder.load(folder, None, 32).cache_key(100))
     found, _ = cache.get(np.array([text_hash(text) for text in texts], "S64"))
     assert 0 < found.sum() == saved < len(texts)
 

@@ -42,9 +42,15 @@ def save_model(kind: str, folder: Path) -> None:
     """Save a model of a kind (t5, t5-full, bert, bart, gpt2) and its tokenizer."""
     import transformers as tf
 
-    size = {"vocab_size": 200, "num_hidden_layers": 2, "num_attention_heads": 2}
     t5 = tf.T5Config(vocab_size=200, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2)
-    bert = tf.BertConfig(**size, hidden_size=16, intermediate_size=32, max_position_embeddings=64)
+    bert = tf.BertConfig(
+        vocab_size=200,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+    )
     bart = tf.BartConfig(
         vocab_size=200,
         d_model=16,

@@ -8,6 +8,7 @@ import torch
 from hierrec.errors import ModelError, ParamsError
 from hierrec.params import BackboneParams
 from hierrec.recommender.backbone import build_backbone
+from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from tests.recommender.world import LLAMA
@@ -58,6 +59,35 @@ def test_an_encoder_is_refused_because_it_reads_the_future() -> None:
 def test_an_unknown_model_type_names_the_key() -> None:
     with pytest.raises(ParamsError, match=r"train\.backbone\.config\.model_type"):
         build_backbone(backbone(model_type="gpt5000"), history=8)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"n_layer": "two"}, {"n_embd": None}, {"activation_function": "nope"}, {"n_head": 0}],
+    ids=lambda config: next(iter(config)),
+)
+def test_a_bad_value_is_a_params_error(config: dict[str, Any]) -> None:
+    good = {"model_type": "gpt2", "n_embd": 16, "n_layer": 1, "n_head": 2}
+    with pytest.raises(ParamsError, match=r"train\.backbone"):
+        build_backbone(backbone(**{**good, **config}), history=8)
+
+
+def test_a_hub_model_needs_its_commit() -> None:
+    with pytest.raises(ModelError, match="commit"):
+        build_backbone(backbone(pretrained="some/decoder"), history=8)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", None])
+def test_damaged_or_missing_weights_are_refused(tmp_path: Path, content: bytes | None) -> None:
+    LlamaForCausalLM(LlamaConfig(vocab_size=11, **LLAMA)).save_pretrained(tmp_path)  # type: ignore[arg-type]
+    weights = tmp_path / "model.safetensors"
+    if content is None:
+        tensors = load_file(weights)
+        save_file({name: t for name, t in tensors.items() if "mlp" not in name}, weights, {"format": "pt"})
+    else:
+        weights.write_bytes(content)
+    with pytest.raises(ModelError, match="what to do"):
+        build_backbone(backbone(pretrained=str(tmp_path)), history=8)
 
 
 def test_an_unknown_setting_names_the_key() -> None:

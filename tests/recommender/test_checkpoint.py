@@ -1,6 +1,7 @@
 """A recommender comes back from disk as it was, or is refused."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from hierrec.errors import CheckpointError
 from hierrec.params import BackboneParams, TrainParams
 from hierrec.recommender.checkpoint import load_recommender, new_recommender, save_recommender
 from numpy.typing import NDArray
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from tests.recommender.world import LLAMA
 
@@ -43,6 +45,22 @@ def test_round_trip_of_another_backbone(
     params = train_params.model_copy(update={"backbone": backbone, "pooling": pooling})
     model = new_recommender(params, frozen).eval()
     save_recommender(tmp_path / "model", model, params, "store")
+    loaded, _ = load_recommender(tmp_path / "model", frozen, "store")
+    rows = torch.tensor([[1, 2, 3]])
+    assert torch.equal(model(rows), loaded(rows))
+
+
+def test_round_trip_of_a_pretrained_decoder_without_its_path(
+    tmp_path: Path, train_params: TrainParams, frozen: NDArray
+) -> None:
+    torch.manual_seed(0)
+    LlamaForCausalLM(LlamaConfig(vocab_size=11, **LLAMA)).save_pretrained(tmp_path / "decoder")  # type: ignore[arg-type]
+    backbone = BackboneParams(pretrained=str(tmp_path / "decoder"), revision=None, config={})
+    params = train_params.model_copy(update={"backbone": backbone})
+    model = new_recommender(params, frozen).eval()
+    save_recommender(tmp_path / "model", model, params, "store")
+    assert str(tmp_path) not in (tmp_path / "model" / "config.json").read_text()
+    shutil.rmtree(tmp_path / "decoder")
     loaded, _ = load_recommender(tmp_path / "model", frozen, "store")
     rows = torch.tensor([[1, 2, 3]])
     assert torch.equal(model(rows), loaded(rows))

@@ -77,7 +77,7 @@ def test_learns_to_trust_the_source_that_is_right(train_params: TrainParams, fro
     states = generator.standard_normal((200, WIDTH)).astype(np.float32)
     histories = [np.array([0, 1])] * 200
     examples = FusionExamples.collect(
-        states, np.arange(200), histories, targets, {"liar": Liar(), "oracle": Oracle()}, 64
+        states, np.arange(200), histories, targets, {"liar": Liar(), "oracle": Oracle()}
     )
     candidates = np.ones(ITEMS, np.bool_)
     fusion = Fusion(WIDTH, 2)

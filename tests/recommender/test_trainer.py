@@ -13,7 +13,7 @@ from hierrec.evaluation.metrics import metrics_from_ranks
 from hierrec.params import TrainParams
 from hierrec.recommender.checkpoint import new_recommender
 from hierrec.recommender.hierarchical import HierarchicalRecommender
-from hierrec.recommender.resume import Progress, TrainingState
+from hierrec.recommender.resume import Progress, TrainingState, training_key
 from hierrec.recommender.sequence_model import SequenceModel
 from hierrec.recommender.trainer import Validate, fit
 from numpy.typing import NDArray
@@ -77,6 +77,50 @@ def test_a_run_interrupted_after_any_epoch_ends_with_the_same_weights(
     assert parts.curve == whole.curve
     state = resumed.state_dict()
     assert all(torch.equal(tensor, state[name]) for name, tensor in expected.state_dict().items())
+
+
+def test_threads_do_not_make_two_trainings_differ(
+    train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
+) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        first, _ = trained(train_params, frozen, sequences, constant, tmp_path / "a")
+        second, _ = trained(train_params, frozen, sequences, constant, tmp_path / "b")
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+
+
+def test_width_zero_trains_on_frozen_vectors_alone(
+    train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
+) -> None:
+    params = train_params.model_copy(update={"residual_width": 0, "epochs": 15})
+    model, progress = trained(params, frozen, sequences, validator(sequences, 10), tmp_path)
+    assert torch.equal(model.items.vectors(), model.items.frozen)
+    assert progress.best_metric > 0.5
+
+
+def test_only_the_very_same_training_has_the_same_key(
+    train_params: TrainParams, frozen: NDArray, sequences: Sequences
+) -> None:
+    candidates = np.ones(ITEMS, np.bool_)
+
+    def key(params: TrainParams = train_params, vectors: NDArray = frozen, **changes: object) -> str:
+        data = replace(sequences, **changes.pop("data", {}))  # type: ignore[arg-type]
+        given = {"candidates": candidates, "code": ["a"], **changes}
+        return training_key(new_recommender(params, vectors), data, params=params, **given)  # type: ignore[arg-type]
+
+    others = [
+        key(train_params.model_copy(update={"epochs": 5})),
+        key(train_params.model_copy(update={"seed": 9})),
+        key(vectors=frozen + 1),
+        key(candidates=~candidates),
+        key(code=["b"]),
+        key(data={"validation": sequences.validation + 1}),
+    ]
+    assert key() == key()
+    assert len({key(), *others}) == 7
 
 
 def test_held_out_targets_never_reach_training(

@@ -36,11 +36,16 @@ def test_equals_brute_force_without_the_users_own(
     ).T
     for row, user in enumerate(asking):
         allowed = np.flatnonzero(owners != user)
-        nearest = allowed[np.argsort(-cosine[row, allowed], kind="stable")][:neighbours]
+        ordered = allowed[np.argsort(-cosine[row, allowed], kind="stable")]
+        nearest = ordered[:neighbours]
         kept = found.items[row] != NO_ITEM
         assert kept.sum() == len(nearest)
         np.testing.assert_allclose(found.similarities[row, kept], cosine[row, nearest], atol=2e-3)
         assert not set(found.items[row, kept] - 100) & set(np.flatnonzero(owners == user))
+        # Float16 keys may swap entries that are nearly equally near; all others stand at their place.
+        gaps = np.concatenate([[np.inf], -np.diff(cosine[row, ordered]), [np.inf]])
+        distinct = (np.minimum(gaps[:-1], gaps[1:]) > 4e-3)[: len(nearest)]
+        np.testing.assert_array_equal(found.items[row, kept][distinct], nearest[distinct] + 100)
 
 
 def test_round_trip(tmp_path: Path) -> None:

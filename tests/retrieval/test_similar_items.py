@@ -22,3 +22,12 @@ def test_neighbours_of_each_recent_item() -> None:
     assert found.items[0, 0] == 7
     assert found.ages[0].tolist() == [0, 0, 0, 1, 1, 1]
     assert (found.items[1, 3:] == NO_ITEM).all()
+
+
+def test_an_approximate_index_that_finds_fewer_leaves_no_infinity() -> None:
+    vectors = np.random.default_rng(0).standard_normal((60, 5)).astype(np.float32)
+    source = SimilarItems(ItemIndex.build(vectors, "IVF20,Flat"), vectors, neighbours=10, recent=1)
+    histories = [np.array([item]) for item in range(60)]
+    found = source.retrieve(Query(np.zeros((60, 1), np.float32), np.arange(60), histories))
+    assert (found.items == NO_ITEM).any()
+    assert np.isfinite(found.similarities).all()

@@ -5,17 +5,33 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = {"hierrec": ROOT / "pipeline", "stages": ROOT / "stages"}
+FOLDER_CONSTANTS = {"DATA", "ITEM_EMBEDDINGS", "INDEX", "MODELS", "METRICS", "PLOTS"}
 
 
 def code_files(stage: str) -> set[str]:
     """Return the files of this repository that `python -m stages.<stage>` imports, relative to its root."""
+    return {str(path.relative_to(ROOT)) for path in _closure(stage)}
+
+
+def top_level_imports(stage: str) -> set[str]:
+    """Return the top-level modules, ours and others', that the code of a stage imports."""
+    return {name.partition(".")[0] for path in _closure(stage) for name in _imported(path)}
+
+
+def artifact_folders(stage: str) -> set[str]:
+    """Return the constants of `stages.stage` for folders of artifacts that a stage's own files import."""
+    names = {name for path in _closure(stage) if path.parent == FOLDERS["stages"] for name in _imported(path)}
+    return {name.rpartition(".")[2] for name in names if name.startswith("stages.stage.")} & FOLDER_CONSTANTS
+
+
+def _closure(stage: str) -> set[Path]:
     todo, seen = [f"stages.{stage}"], set()
     while todo:
         module = todo.pop()
         for path in _module_files(module) - seen:
             seen.add(path)
             todo += _imported(path)
-    return {str(path.relative_to(ROOT)) for path in seen}
+    return seen
 
 
 def _module_files(module: str) -> set[Path]:
@@ -33,7 +49,7 @@ def _module_files(module: str) -> set[Path]:
 def _imported(path: Path) -> list[str]:
     """Return the dotted names that a file imports, wherever in the file, type checking included."""
     package = (
-        ["hierrec", *path.relative_to(ROOT / "pipeline").parent.parts] if "pipeline" in path.parts else []
+        ["hierrec", *path.relative_to(ROOT / "pipeline").parent.parts] if path.is_relative_to(ROOT / "pipeline") else []
     )
     names = []
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):

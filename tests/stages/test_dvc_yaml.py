@@ -1,6 +1,7 @@
 """dvc.yaml says of every stage exactly what it depends on, and keeps clear of DVC's traps."""
 
 import importlib
+import re
 import tomllib
 from typing import Any
 
@@ -8,14 +9,18 @@ import pytest
 from hierrec.params import Params
 from ruamel.yaml import YAML
 
+from stages import stage as stage_module
 from stages.stage import Stage
-from tests.stages.imports import ROOT, code_files
+from tests.stages.imports import ROOT, artifact_folders, code_files, top_level_imports
 
 PIPELINE: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")
 STAGES: dict[str, Any] = PIPELINE["stages"]
 PARAMS: dict[str, Any] = YAML(typ="safe").load(ROOT / "params.yaml")
 # Package data that a stage reads beside its code.
 BUNDLED = {"ingest": {"pipeline/data/sample_films.csv"}, "encode": {"pipeline/item_llm/t5_nano"}}
+
+# Libraries that compute, by the module that is imported.
+MODULES = {"torch": "torch", "transformers": "transformers", "faiss": "faiss-cpu"}
 
 each_stage = pytest.mark.parametrize("name", STAGES)
 
@@ -62,6 +67,24 @@ def test_it_declares_the_params_and_libraries_that_it_reads(name: str) -> None:
     others = [entry for entry in STAGES[name]["params"] if not isinstance(entry, str)]
     libraries = [key for entry in others for key in entry["pyproject.toml"]]
     assert libraries == [f"tool.hierrec.libraries.{library}" for library in stage(name).libraries]
+
+
+@each_stage
+def test_it_declares_every_library_that_computes_in_its_code(name: str) -> None:
+    imported = {MODULES[module] for module in top_level_imports(name) & set(MODULES)}
+    assert imported == set(stage(name).libraries)
+
+
+@each_stage
+def test_it_declares_the_artifacts_that_it_uses_and_no_more(name: str) -> None:
+    kinds = ("deps", "outs", "metrics", "plots")
+    declared = {path for kind in kinds for path, _ in paths(STAGES[name].get(kind, []))}
+    declared = {path for path in declared if path.startswith("artifacts/")}
+    used = {str(getattr(stage_module, constant)) for constant in artifact_folders(name)}
+    assert {"/".join(path.split("/")[:2]) for path in declared} == used
+    source = (ROOT / "stages" / f"{name}.py").read_text("utf-8")
+    models = {f"artifacts/models/{model}" for model in re.findall(r'MODELS / "(\w+)"', source)}
+    assert {path for path in declared if path.startswith("artifacts/models/")} == models
 
 
 @each_stage

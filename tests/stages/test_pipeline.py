@@ -73,7 +73,9 @@ def test_a_second_repro_runs_nothing(project: Project) -> None:
     assert project.run("git", "status", "--porcelain") == ""
 
 
-def test_a_training_param_reruns_training_and_evaluation_only(project: Project) -> None:
+def test_a_training_param_reruns_training_and_evaluation_only(
+    project: Project, tmp_path: Path
+) -> None:
     project.set(train__learning_rate=1e-3)
     assert set(project.repro()) == {stage for stage in ALL if stage.startswith(("train", "evaluate"))}
     difference = json.loads(project.run("dvc", "metrics", "diff", "--json"))
@@ -81,8 +83,8 @@ def test_a_training_param_reruns_training_and_evaluation_only(project: Project) 
         assert difference[f"artifacts/metrics/{variant}.json"]["test.ndcg@10"]["diff"] != 0
     params = json.loads(project.run("dvc", "params", "diff", "--json"))
     assert params["params.yaml"]["train.learning_rate"]["new"] == 1e-3
-    project.run("dvc", "plots", "diff", "HEAD", "--out", "plots_out")
-    page = (project.folder / "plots_out" / "index.html").read_text("utf-8")
+    project.run("dvc", "plots", "diff", "HEAD", "--out", str(tmp_path / "plots"))
+    page = (tmp_path / "plots" / "index.html").read_text("utf-8")
     assert "Validation NDCG@10 by epoch" in page
     assert "rag_recall.csv" in page
 
