@@ -60,7 +60,7 @@ def read_json(path: Path) -> Any:
     except (FileNotFoundError, NotADirectoryError):
         raise DataError("file is missing", str(path), "run `dvc repro`, or `dvc pull`") from None
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", str(path), "mend that, or name another") from None
+        raise DataError(f"cannot be read ({error.strerror})", str(path), "mend that") from None
     except ValueError as error:
         raise DataError(f"not JSON ({error})", str(path), "remove it and run `dvc repro`") from None
 

@@ -61,7 +61,7 @@ def check_libraries(libraries: tuple[str, ...]) -> None:
     declared = _declared_libraries() if libraries else {}
     for library in libraries:
         if library not in declared:
-            raise ParamsError(f"{library} is not declared", LIBRARIES, "declare the version that is installed")
+            raise ParamsError(f"{library} is not declared", LIBRARIES, "declare its version")
         try:
             installed = version(library).partition("+")[0]
         except PackageNotFoundError:

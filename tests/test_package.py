@@ -17,8 +17,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "pipeline", source / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, source)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    subprocess.run([*pip, "--target", str(target), str(source)], check=True)
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(target)]
+    subprocess.run([sys.executable, "-m", "pip", "install", *options, str(source)], check=True)
     return target
 
 
@@ -55,6 +55,7 @@ def test_every_package_is_in_the_wheel(installed: Path) -> None:
 
 
 def test_the_command_starts_without_heavy_imports() -> None:
-    code = "import sys, hierrec.cli; print(*[m for m in ('torch', 'transformers', 'faiss', 'polars') if m in sys.modules])"
+    heavy = {"torch", "transformers", "faiss", "polars"}
+    code = f"import sys, hierrec.cli; print(*{heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

@@ -6,8 +6,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 
 from ..errors import ModelError, ParamsError
 from ..params import BackboneParams
@@ -73,7 +72,7 @@ def backbone_config(params: BackboneParams) -> PreTrainedConfig:
 def _new_config(params: BackboneParams) -> PreTrainedConfig:
     keys = dict(params.config)
     model_type = keys.pop("model_type", None)
-    if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING_NAMES:
+    if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING:
         raise ParamsError(
             f"{model_type!r} is no model type of transformers", f"{KEY}.config.model_type", "e.g. gpt2, llama"
         )

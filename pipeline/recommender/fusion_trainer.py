@@ -40,7 +40,7 @@ def train_fusion(
         validate: metrics of a fusion on the validation targets; NDCG@10 picks the epoch.
 
     Returns:
-        One record per epoch; epoch 0 is the untrained interpolation.
+        One record per epoch; epoch 0, without a loss, is the untrained interpolation.
 
     Raises:
         DataError: there is no example.
@@ -51,7 +51,7 @@ def train_fusion(
     optimizer = torch.optim.AdamW(fusion.parameters(), lr=params.learning_rate, weight_decay=0.01)
     generator = np.random.default_rng([seed, len(examples)])
     batch_count = -(-len(examples) // params.batch_users)
-    curve = [{"epoch": 0, "train_loss": float("nan"), **validate(fusion.eval())}]
+    curve = [{"epoch": 0, **validate(fusion.eval())}]
     best = state_of(fusion)
     for epoch in tqdm(range(1, params.epochs + 1), desc="fusion", unit="epoch", disable=None):
         fusion.train()

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Retrieval: nearest items and remembered histories, found with FAISS."""

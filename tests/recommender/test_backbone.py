@@ -51,7 +51,7 @@ def test_a_pretrained_decoder_keeps_its_weights(tmp_path: Path) -> None:
 
 
 def test_an_encoder_is_refused_because_it_reads_the_future() -> None:
-    config = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    config: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     with pytest.raises(ModelError, match="future"):
         build_backbone(backbone(model_type="bert", **config), history=8)
 

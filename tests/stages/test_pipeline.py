@@ -73,9 +73,7 @@ def test_a_second_repro_runs_nothing(project: Project) -> None:
     assert project.run("git", "status", "--porcelain") == ""
 
 
-def test_a_training_param_reruns_training_and_evaluation_only(
-    project: Project, tmp_path: Path
-) -> None:
+def test_a_training_param_reruns_training_and_evaluation_only(project: Project, tmp_path: Path) -> None:
     project.set(train__learning_rate=1e-3)
     assert set(project.repro()) == {stage for stage in ALL if stage.startswith(("train", "evaluate"))}
     difference = json.loads(project.run("dvc", "metrics", "diff", "--json"))

@@ -1,0 +1,44 @@
+"""Stage `export`: the folder that ships with the package: float16 weights, config, tokenizer, model card."""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from settings import load_params
+from student import config
+from transformers import AutoTokenizer
+
+
+def main() -> None:
+    """Write the folder `export.folder`, whole or not at all."""
+    settings = load_params()
+    folder = Path(settings["export"]["folder"])
+    tokenizer = AutoTokenizer.from_pretrained("work/tokenizer")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    try:
+        weights = load_file("work/model/model.safetensors")
+        halves = {name: value.to(torch.float16).contiguous() for name, value in weights.items()}
+        save_file(halves, temporary / "model.safetensors", metadata={"format": "pt"})
+        content = config(len(tokenizer), settings["train"]).to_diff_dict()
+        content |= {"architectures": ["T5EncoderModel"], "dtype": "float32"}
+        (temporary / "config.json").write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", "utf-8")
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copyfile(Path("work/tokenizer") / name, temporary / name)
+        shutil.copyfile("MODEL_CARD.md", temporary / "README.md")
+        for path in temporary.iterdir():
+            path.chmod(0o644)
+        temporary.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    print(sum(path.stat().st_size for path in folder.iterdir()), "bytes in", folder)
+
+
+if __name__ == "__main__":
+    main()

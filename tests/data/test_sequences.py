@@ -1,0 +1,91 @@
+"""Sequences are the tables' content, cut where the split says, or a typed error."""
+
+import numpy as np
+import polars as pl
+import pytest
+from hierrec.data.sequences import NO_TARGET, Sequences, pad_histories
+from hierrec.errors import DataError
+from hypothesis import given
+from hypothesis import strategies as st
+
+Users = list[list[int]]
+ITEMS = 9
+some_users = st.lists(st.lists(st.integers(0, ITEMS - 1), min_size=1, max_size=8), min_size=1, max_size=6)
+
+
+def tables(users: Users) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return interactions and split, leave-one-out, of users given as lists of items."""
+    rows = [(user, item, position) for user, items in enumerate(users) for position, item in enumerate(items)]
+    interactions = pl.DataFrame(rows, dict.fromkeys(("user", "item", "position"), pl.Int32), orient="row")
+    split = [
+        (user, len(items) - 2, *items[-2:]) if len(items) >= 3 else (user, len(items), None, None)
+        for user, items in enumerate(users)
+    ]
+    columns = ["user", "train_length", "validation", "test"]
+    return interactions, pl.DataFrame(split, columns, orient="row").cast(pl.Int32)
+
+
+@given(some_users)
+def test_histories_and_targets_are_those_of_the_tables(users: Users) -> None:
+    sequences = Sequences.from_tables(*tables(users))
+    assert sequences.user_count == len(users)
+    validation, test = sequences.validation_histories(), sequences.test_histories()
+    for user, items in enumerate(users):
+        training = items[:-2] if len(items) >= 3 else items
+        assert sequences.training_items(user).tolist() == validation[user].tolist() == training
+        if len(items) >= 3:
+            assert [*validation[user], sequences.validation[user], sequences.test[user]] == items
+            assert [*test[user], sequences.test[user]] == items
+        else:
+            assert sequences.validation[user] == sequences.test[user] == NO_TARGET
+            assert test[user].tolist() == items
+
+
+@given(some_users)
+def test_only_training_items_are_counted(users: Users) -> None:
+    training = [item for items in users for item in (items[:-2] if len(items) >= 3 else items)]
+    counts = Sequences.from_tables(*tables(users)).training_counts(ITEMS)
+    assert counts.tolist() == [training.count(item) for item in range(ITEMS)]
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("train_length", [2, 5, 1], "column train_length, user 1"),
+        ("train_length", [3, 2, 1], "column train_length, user 0"),
+        ("train_length", [2, 2, 2], "column train_length, user 2"),
+        ("train_length", [2, -1, 1], "column train_length, user 1"),
+        ("train_length", [1, 2, 1], "column validation, user 0"),
+        ("validation", [2, 5, None], "column validation, user 1"),
+        ("validation", [3, 6, None], "column validation, user 0"),
+        ("validation", [None, 6, None], "column test, user 0"),
+        ("test", [3, 6, None], "column test, user 1"),
+        ("test", [3, None, None], "column test, user 1"),
+        ("test", [3, 7, 0], "column test, user 2"),
+        ("user", [0, 2, 1], "different users"),
+    ],
+)
+def test_a_split_that_does_not_fit_is_refused(column: str, values: list[int | None], message: str) -> None:
+    interactions, split = tables([[0, 1, 2, 3], [4, 5, 6, 7], [8]])
+    wrong = split.with_columns(pl.Series(column, values, pl.Int32))
+    with pytest.raises(DataError, match=message):
+        Sequences.from_tables(interactions, wrong)
+
+
+def test_other_users_are_refused() -> None:
+    interactions, split = tables([[0, 1, 2], [3]])
+    for fewer, users in ((interactions, split[:1]), (interactions[:3], split)):
+        with pytest.raises(DataError, match="dvc repro ingest"):
+            Sequences.from_tables(fewer, users)
+
+
+@given(
+    histories=st.lists(st.lists(st.integers(1, 9), max_size=7), max_size=5),
+    limit=st.integers(1, 8),
+)
+def test_padding_keeps_the_latest_items(histories: Users, limit: int) -> None:
+    rows, lengths = pad_histories([np.array(history, np.int64) for history in histories], limit)
+    assert rows.shape == (len(histories), max([1, *lengths]))
+    for row, length, history in zip(rows, lengths, histories, strict=True):
+        assert row[:length].tolist() == history[-limit:]
+        assert not row[length:].any()

@@ -1,0 +1,108 @@
+"""Ranks of a real model: over the whole catalogue, without what may not be recommended, whatever the batch."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hierrec.data.sequences import NO_TARGET
+from hierrec.evaluation.evaluator import rank_targets
+from hierrec.params import load_params
+from hierrec.recommender.checkpoint import new_recommender
+from hierrec.recommender.hierarchical import HierarchicalRecommender
+from numpy.typing import NDArray
+
+from tests.recommender.world import GPT2
+
+# Twins lie far apart and at the end of the catalogue, where a matrix product rounds otherwise than in its middle.
+ITEMS, TWIN, USERS, HISTORY = 38, 19, 60, 6
+CANDIDATES = np.arange(ITEMS) % 5 != 0
+
+
+def scorer(frozen: NDArray[np.float32]) -> HierarchicalRecommender:
+    """Return a tiny untrained recommender, whose scores are all different where the vectors are."""
+    train = load_params(Path(__file__).parents[2] / "params.yaml").train
+    backbone = train.backbone.model_copy(update={"config": GPT2})
+    params = train.model_copy(update={"history": HISTORY, "residual_width": 0, "backbone": backbone})
+    return HierarchicalRecommender(new_recommender(params, frozen), HISTORY)
+
+
+@pytest.fixture(scope="module")
+def frozen() -> NDArray[np.float32]:
+    """Item vectors; items i and i + TWIN have the same."""
+    vectors = np.random.default_rng(0).standard_normal((TWIN, 12)).astype(np.float32)
+    return np.tile(vectors, (2, 1))
+
+
+@pytest.fixture(scope="module")
+def distinct() -> NDArray[np.float32]:
+    """Item vectors, all different."""
+    return np.random.default_rng(1).standard_normal((ITEMS, 12)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def users() -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:
+    """Histories of 1 to 12 items, in no order of length, and targets; each fourth user has none."""
+    generator = np.random.default_rng(2)
+    histories, targets = [], []
+    for user in range(USERS):
+        *history, target = generator.permutation(ITEMS)[: generator.integers(2, 14)]
+        histories.append(np.array(history))
+        targets.append(NO_TARGET if user % 4 == 3 else target)
+    return histories, np.array(targets)
+
+
+def test_equals_counting_by_hand(distinct: NDArray, users: tuple) -> None:
+    histories, targets = users
+    model = scorer(distinct)
+    expected = []
+    for history, target in zip(histories, targets, strict=True):
+        if target == NO_TARGET:
+            continue
+        with torch.inference_mode():
+            scores = model.score_histories([history], np.array([0]))[0].numpy()
+        others = set(np.flatnonzero(CANDIDATES)) - set(history)
+        better = sum(scores[item] > scores[target] for item in others)
+        expected.append(better + 1 if target in others else np.inf)
+    ranks = rank_targets(model, histories, targets, CANDIDATES, batch_users=7)
+    assert ranks.tolist() == expected
+    assert np.isinf(ranks).any()
+    assert ranks[np.isfinite(ranks)].max() > ITEMS / 2
+
+
+@pytest.mark.parametrize("batch_users", [1, 2, 7, 64])
+def test_the_batch_changes_no_rank(frozen: NDArray, users: tuple, batch_users: int) -> None:
+    histories, targets = users
+    model = scorer(frozen)
+    expected = rank_targets(model, histories, targets, CANDIDATES, batch_users=5)
+    actual = rank_targets(model, histories, targets, CANDIDATES, batch_users)
+    np.testing.assert_array_equal(actual, expected)
+
+
+def test_items_with_equal_vectors_tie(frozen: NDArray, users: tuple) -> None:
+    histories, targets = users
+    ranks = rank_targets(scorer(frozen), histories, targets, np.ones(ITEMS, np.bool_), batch_users=16)
+    having = targets != NO_TARGET
+    twins = np.array(
+        [(target + TWIN) % ITEMS in history for history, target in zip(histories, targets, strict=True)]
+    )
+    # A twin that is ranked shares two places with the target, so the mean rank lies between; else it is whole.
+    np.testing.assert_array_equal(ranks % 1, np.where(twins[having], 0, 0.5))
+    assert 0 < twins[having].sum() < having.sum()
+
+
+def test_users_without_a_target_are_passed_over(distinct: NDArray, users: tuple) -> None:
+    histories, targets = users
+    having = np.flatnonzero(targets != NO_TARGET)
+    model = scorer(distinct)
+    ranks = rank_targets(model, histories, targets, CANDIDATES, batch_users=8)
+    only = rank_targets(
+        model, [histories[user] for user in having], targets[having], CANDIDATES, batch_users=8
+    )
+    assert len(ranks) == len(having) == 45
+    np.testing.assert_array_equal(ranks, only)
+
+
+def test_nobody_with_a_target_gives_no_rank(distinct: NDArray) -> None:
+    ranks = rank_targets(scorer(distinct), [np.array([1])], np.array([NO_TARGET]), CANDIDATES, batch_users=8)
+    assert ranks.shape == (0,)

@@ -1,0 +1,46 @@
+"""`python -m stages.demo`, as `make demo` runs it."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from hierrec.data.sample import sample_dataset
+
+from stages.workspace import PARTS, environment
+from tests.stages.imports import ROOT
+
+
+def test_the_demo_shows_metrics_and_films_and_leaves_the_tree_alone(tmp_path: Path) -> None:
+    for name in (*PARTS, ".gitignore", ".dvc/config", ".dvcignore"):
+        source, target = ROOT / name, tmp_path / name
+        target.parent.mkdir(exist_ok=True)
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, target, symlinks=True, ignore=ignored)
+        else:
+            shutil.copy(source, target)
+    variables = {name: value for name, value in environment(tmp_path).items() if name != "PYTHONPATH"}
+
+    def run(*command: str) -> str:
+        done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run("git", "init", "--quiet")
+    before = run("git", "status", "--porcelain", "--untracked-files=all")
+    content = {path: path.read_bytes() for path in tmp_path.rglob("*.yaml")}
+    output = run(sys.executable, "-m", "stages.demo")
+
+    rows = re.findall(r"^(\w+) +(validation|test)((?: +0\.\d{4})+)$", output, re.MULTILINE)
+    assert [row[:2] for row in rows] == [
+        (variant, split) for variant in ("hierarchical", "rag") for split in ("validation", "test")
+    ]
+    assert all(len(values.split()) == 4 for _, _, values in rows)
+    films = set(sample_dataset().items["title"])
+    recommended = re.findall(r"^ +[1-5]  (.+) \(\d{4}\)$", output, re.MULTILINE)
+    assert len(recommended) == 15
+    assert set(recommended) <= films
+    assert run("git", "status", "--porcelain", "--untracked-files=all") == before
+    assert {path: path.read_bytes() for path in content} == content

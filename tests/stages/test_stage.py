@@ -1,0 +1,126 @@
+"""A stage as a command: params in, a summary or one message out, its own code, a cache that can be written."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hierrec.errors import DataError, ParamsError
+from hierrec.params import IngestParams
+
+from stages.stage import Summary, cache_dir, check_libraries, stage
+from tests.stages.imports import ROOT
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with the params and the declarations of the project."""
+    for name in ("params.yaml", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def message(run: Callable[[], None], capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the message with which a stage ends."""
+    with pytest.raises(SystemExit) as caught:
+        run()
+    assert caught.value.code == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return captured.err
+
+
+def test_the_stages_run_the_code_beside_them(tmp_path: Path) -> None:
+    # The environment's `hierrec` may be an editable install of another checkout: this very one, here.
+    folder = tmp_path / "copy"
+    for name in ("stages", "pipeline", ".package"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=ignored)
+    code = "import stages, hierrec; print(hierrec.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env={}, capture_output=True, text=True, check=True
+    )
+    assert Path(done.stdout.strip()).resolve() == (folder / "pipeline" / "__init__.py").resolve()
+
+
+def test_a_stage_gets_its_sections_and_prints_its_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    @stage("ingest")
+    def main(ingest: IngestParams) -> Summary:
+        return [f"dataset {ingest.dataset}", "done"]
+
+    main()
+    assert capsys.readouterr().out == "dataset movielens\ndone\n"
+
+
+def test_a_typed_error_becomes_one_message(capsys: pytest.CaptureFixture[str]) -> None:
+    @stage("ingest")
+    def main(ingest: IngestParams) -> Summary:
+        raise DataError("a value is missing", "a table", "add it")
+
+    assert message(main, capsys) == "error: a table: a value is missing\n  what to do: add it\n"
+
+
+@pytest.mark.parametrize("libraries", [(), ("torch",)])
+def test_outside_the_root_the_message_says_so(
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    libraries: tuple[str, ...],
+) -> None:
+    @stage(libraries=libraries)
+    def main() -> Summary:
+        raise AssertionError
+
+    (project / "elsewhere").mkdir()
+    monkeypatch.chdir(project / "elsewhere")
+    assert "run from the root of the project" in message(main, capsys)
+
+
+def test_the_environment_has_the_declared_libraries() -> None:
+    check_libraries(("torch", "transformers", "faiss-cpu"))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (None, "cannot be read"),
+        ("[tool", "cannot be read"),
+        ("[tool.other]", "no libraries"),
+        ("tool = 1", "no libraries"),
+        ('[tool.hierrec.libraries]\nfaiss-cpu = "1"', "torch is not declared"),
+        (
+            '[tool.hierrec.libraries]\ntorch = "0.1"',
+            r"torch 0\.1 is declared, but the installed version is 2",
+        ),
+    ],
+)
+def test_libraries_that_are_not_as_declared_are_refused(
+    project: Path, text: str | None, problem: str
+) -> None:
+    (project / "pyproject.toml").unlink()
+    if text is not None:
+        (project / "pyproject.toml").write_text(text)
+    with pytest.raises(ParamsError, match=problem):
+        check_libraries(("torch",))
+
+
+def test_a_library_that_is_not_installed_is_named(project: Path) -> None:
+    (project / "pyproject.toml").write_text('[tool.hierrec.libraries]\nno-such-library = "1"')
+    with pytest.raises(ParamsError, match="not installed"):
+        check_libraries(("no-such-library",))
+
+
+def test_the_cache_is_where_the_environment_says(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIERREC_CACHE", str(project / "a" / "b"))
+    assert cache_dir("encode") == cache_dir("encode") == project / "a" / "b" / "encode"
+    assert list((project / "a" / "b" / "encode").iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["params.yaml", "params.yaml/cache", "/proc/no-such-folder"])
+def test_a_cache_that_cannot_be_written_is_a_typed_error(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    monkeypatch.setenv("HIERREC_CACHE", place)
+    with pytest.raises(ParamsError, match="HIERREC_CACHE"):
+        cache_dir("encode")

@@ -1,0 +1,93 @@
+"""params.yaml: what is valid, and errors that name file, line and key."""
+
+from pathlib import Path
+
+import pytest
+from hierrec.errors import ParamsError
+from hierrec.params import load_params
+
+TEXT = (Path(__file__).parents[1] / "params.yaml").read_text("utf-8")
+
+
+def load(folder: Path, old: str, new: str) -> tuple[Path, int]:
+    """Load params.yaml with one line changed; return its path and the line's number."""
+    lines = TEXT.splitlines()
+    (number,) = [number for number, line in enumerate(lines) if line.startswith(old)]
+    lines[number] = new
+    path = folder / "params.yaml"
+    path.write_text("\n".join(lines), "utf-8")
+    return path, number + 1
+
+
+def test_the_params_of_the_project_are_valid(tmp_path: Path) -> None:
+    path, _ = load(tmp_path, "train:", "train:")
+    params = load_params(path)
+    assert params.train.learning_rate == 2e-3
+    assert params.fusion.sources == ("next_items", "items")
+
+
+@pytest.mark.parametrize(("text", "value"), [("1", 1.0), ("1e-2", 0.01), ("0.5", 0.5)])
+def test_a_whole_number_is_a_number_and_so_is_an_exponent(tmp_path: Path, text: str, value: float) -> None:
+    path, _ = load(tmp_path, "  gradient_clip:", f"  gradient_clip: {text}")
+    clip = load_params(path).train.gradient_clip
+    assert (clip, type(clip)) == (value, float)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "message"),
+    [
+        ("  epochs: 40", '  epochs: "2"', "train.epochs", "valid integer"),
+        ("  epochs: 40", "  epochs: 2.0", "train.epochs", "valid integer"),
+        ("  epochs: 40", "  epochs: 0", "train.epochs", "greater than or equal to 1"),
+        ("  seed:", "  seed: true", "train.seed", "valid integer"),
+        ("  seed:", "  seed: null", "train.seed", "valid integer"),
+        ("  seed:", "  seeds: 1", "train.seeds", "not permitted"),
+        ("  input_dropout:", "  input_dropout: 1.0", "train.input_dropout", "less than 1"),
+        ("  input_dropout:", "  input_dropout: .nan", "train.input_dropout", "finite"),
+        ("  gradient_clip:", '  gradient_clip: "1"', "train.gradient_clip", "valid number"),
+        ("  template:", "  template: 7", "encode.template", "valid string"),
+        ("    kind:", "    kind: first", "train.pooling.kind", "'recency'"),
+        ("  md5:", "  md5: c4d9", "ingest.md5", "pattern"),
+        ("    users:", "    users: -1", "ingest.expected.users", "greater than or equal to 1"),
+        ("  sources:", "  sources: []", "fusion.sources", "at least 1"),
+        ("  sources:", "  sources: items", "fusion.sources", "valid tuple"),
+        ("  sources:", "  sources: [next_items, movies]", "fusion.sources.1", "'items'"),
+    ],
+)
+def test_an_error_names_file_line_and_key(tmp_path: Path, old: str, new: str, key: str, message: str) -> None:
+    path, line = load(tmp_path, old, new)
+    with pytest.raises(ParamsError) as caught:
+        load_params(path)
+    assert f"{path}, line {line}, key {key}: " in caught.value.what
+    assert message in caught.value.what
+
+
+def test_a_missing_key_is_named_with_its_section(tmp_path: Path) -> None:
+    path, line = load(tmp_path, "  patience:", "")
+    with pytest.raises(ParamsError, match=r"line \d+, key train\.patience: Field required") as caught:
+        load_params(path)
+    section = TEXT.splitlines().index("train:") + 1
+    assert f"line {section}," in caught.value.what
+    assert section < line
+
+
+def test_a_source_may_be_named_once(tmp_path: Path) -> None:
+    path, _ = load(tmp_path, "  sources:", "  sources: [items, items]")
+    with pytest.raises(ParamsError, match=r"key fusion: .*twice"):
+        load_params(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"- 1\n", b"train: {", b"a: 1\na: 2\n", b"\xff\xfe", None])
+def test_a_file_that_is_no_params_yaml_is_a_typed_error(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "params.yaml"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ParamsError, match=r"params\.yaml"):
+        load_params(path)
+
+
+def test_a_missing_file_says_where_to_stand(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match="root of the project"):
+        load_params(tmp_path / "params.yaml")
