@@ -51,9 +51,9 @@ def test_a_pretrained_decoder_keeps_its_weights(tmp_path: Path) -> None:
 
 
 def test_an_encoder_is_refused_because_it_reads_the_future() -> None:
-    config: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    sizes: dict[str, Any] = {"num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     with pytest.raises(ModelError, match="future"):
-        build_backbone(backbone(model_type="bert", **config), history=8)
+        build_backbone(backbone(model_type="bert", hidden_size=16, **sizes), history=8)
 
 
 def test_an_unknown_model_type_names_the_key() -> None:
