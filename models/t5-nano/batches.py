@@ -58,3 +58,9 @@ def cut(rows: np.ndarray, lengths: np.ndarray, most_texts: int, most_tokens: int
             batches.append(rows[start:stop])
             start = stop
     return batches
+
+
+def by_length(lengths: Sequence[int], most_tokens: int) -> Sequence[np.ndarray]:
+    """Cut all rows into batches of like length, shortest first, of at most so many padded tokens."""
+    sizes = np.array(lengths, np.int64)
+    return cut(np.argsort(sizes, kind="stable"), sizes, max(1, len(sizes)), most_tokens)

