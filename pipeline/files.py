@@ -1,4 +1,4 @@
-"""Writing beside and renaming, hashing, canonical JSON: how every artifact reaches the disk."""
+"""Writing beside and renaming, hashing, canonical JSON, caches: how everything reaches the disk."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .errors import DataError
+from .errors import DataError, ParamsError
 
 
 @contextmanager
@@ -75,3 +75,26 @@ def sha256_json(value: Any) -> str:
     """Return the hex SHA-256 of ``value`` as canonical compact JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def cache_dir(name: str) -> Path:
+    """Return the folder of a cache, outside the stages' outs, which DVC removes before a stage runs.
+
+    `HIERREC_CACHE` overrides the user's cache folder. Everything in it is keyed on content, so that checkouts
+    share it, and it can be removed at any time.
+
+    Raises:
+        ParamsError: the folder cannot be made or cannot be written.
+    """
+    import pooch  # slow to import, and the command starts without
+
+    root = os.environ.get("HIERREC_CACHE")
+    folder = (Path(root) if root else Path(pooch.os_cache("hierrec"))) / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        remedy = "set the environment variable HIERREC_CACHE to a folder that can be written"
+        raise ParamsError(f"the cache cannot be written ({error.strerror})", str(folder), remedy) from None
+    return folder

@@ -1,10 +1,12 @@
 """Frozen models of params.yaml, one per stage. Unknown keys are refused, and an error names file, line and key."""
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -12,6 +14,8 @@ from .errors import ParamsError
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Md5 = Annotated[str, Field(pattern=r"^([0-9a-f]{32})?$")]
+"""A checksum; empty where a shell could not compute it, which is refused once it is clear that the file exists."""
 
 
 class Section(BaseModel):
@@ -32,13 +36,29 @@ class Counts(Section):
 class IngestParams(Section):
     """Where the interactions come from."""
 
-    dataset: Literal["movielens", "sample"]
+    dataset: Literal["movielens", "files", "sample"]
     archive: Annotated[str, Field(min_length=1)]
-    """URL or path of the archive in MovieLens-1M's layout."""
-    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None
+    """`movielens`: URL or path of the archive in MovieLens-1M's layout."""
+    md5: Md5 | None
     expected: Counts | None
+    interactions: Annotated[str, Field(min_length=1)] | None
+    """`files`: path (or URL) of a table of user, item, timestamp; CSV or Parquet."""
+    interactions_md5: Md5 | None
+    items: Annotated[str, Field(min_length=1)] | None
+    """`files`: path (or URL) of a table of items and their texts; CSV or Parquet."""
+    items_md5: Md5 | None
+    item_text: Annotated[str, Field(min_length=1)] | None
+    """Path (or URL) of further text per item, for any data set; JSON, CSV or Parquet."""
+    item_text_md5: Md5 | None
     candidates: Literal["interacted", "all"]
     """Items that may be ranked: those with an interaction, or all that are listed."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> "IngestParams":
+        for key in ("interactions", "items"):
+            if self.dataset == "files" and getattr(self, key) is None:
+                raise ValueError(f"dataset: files needs the path of a table, but {key} is null")
+        return self
 
 
 class EncodeParams(Section):
@@ -97,6 +117,8 @@ class TrainParams(Section):
     weight_decay: Annotated[float, Field(ge=0)]
     warmup_steps: Annotated[int, Field(ge=0)]
     gradient_clip: Annotated[float, Field(gt=0)]
+    average: Share
+    """Decay, per step, of the running average of the weights, which is what is validated and kept; 0: the latest."""
     validate_every: Positive
     """Epochs between two validations."""
     patience: Positive
@@ -109,6 +131,8 @@ class FusionParams(Section):
     sources: Annotated[tuple[Literal["next_items", "items"], ...], Field(min_length=1, strict=False)]
     neighbours: Positive
     """Remembered prefixes retrieved per user."""
+    following: Positive
+    """Items taken from a remembered prefix: the one that came next, and those after it."""
     item_neighbours: Positive
     """Similar items retrieved per item of the recent history."""
     recent_items: Positive
@@ -127,9 +151,15 @@ class FusionParams(Section):
 
 
 class EvaluateParams(Section):
-    """Full-catalogue evaluation."""
+    """Full-catalogue evaluation, and the comparison of the variants."""
 
     batch_users: Positive
+    seed: Annotated[int, Field(ge=0)]
+    """Of the perturbed histories and of the bootstrap."""
+    perturbed_share: Share
+    """Share of a history's items that are dropped or replaced to see how robust a variant is."""
+    resamples: Positive
+    """Bootstrap resamples of the users, for intervals and p-values."""
 
 
 class Params(Section):
@@ -161,7 +191,9 @@ def load_params(path: Path) -> Params:
     try:
         return Params.model_validate(document)
     except ValidationError as error:
-        problems = [_describe(path, document, problem["loc"], problem["msg"]) for problem in error.errors()]
+        problems = [
+            _describe(path, document, problem["loc"], _message(problem)) for problem in error.errors()
+        ]
         raise ParamsError(
             "; ".join(problems), remedy="correct params.yaml; every key is described there"
         ) from None
@@ -179,3 +211,25 @@ def _describe(path: Path, document: Any, location: Iterable[str | int], message:
             break
     place = str(path) if line is None else f"{path}, line {line}"
     return f"{place}, key {'.'.join(keys)}: {message}" if keys else f"{place}: {message}"
+
+
+def _message(problem: ErrorDetails) -> str:
+    """Return pydantic's message; for an unknown key, with the known key that is spelt most like it."""
+    message, location = problem["msg"].removeprefix("Value error, "), problem["loc"]
+    if problem["type"] != "extra_forbidden":
+        return message
+    similar = get_close_matches(str(location[-1]), _known_keys(location[:-1]), n=1)
+    return f"{message}; did you mean {similar[0]}?" if similar else message
+
+
+def _known_keys(location: tuple[str | int, ...]) -> list[str]:
+    """Return the keys of the section at a location; none where it is no section."""
+    section: type[BaseModel] = Params
+    for key in location:
+        annotation = section.model_fields[str(key)].annotation
+        kinds = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
+        sections = [kind for kind in kinds if issubclass(kind, BaseModel)]
+        if not sections:
+            return []
+        section = sections[0]
+    return list(section.model_fields)

@@ -1,6 +1,6 @@
 """Stage 5a: metrics of the hierarchical variant."""
 
-from hierrec.evaluation.report import evaluate as evaluate_scorer
+from hierrec.evaluation.protocol import evaluate as evaluate_scorer
 from hierrec.params import EvaluateParams
 from hierrec.recommender.checkpoint import load_recommender
 from hierrec.recommender.hierarchical import HierarchicalRecommender
@@ -15,8 +15,8 @@ def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     model, train = load_recommender(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
     scorer = HierarchicalRecommender(model, train.history)
-    results = evaluate_scorer(scorer, inputs.sequences, inputs.candidates, evaluate.batch_users)
-    return write_results("hierarchical", *results)
+    ranks = evaluate_scorer(scorer, inputs.sequences, inputs.candidates, evaluate)
+    return write_results("hierarchical", ranks, int(inputs.candidates.sum()), evaluate)
 
 
 if __name__ == "__main__":

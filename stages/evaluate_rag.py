@@ -1,6 +1,6 @@
 """Stage 5b: metrics of the retrieval-augmented variant."""
 
-from hierrec.evaluation.report import evaluate as evaluate_scorer
+from hierrec.evaluation.protocol import evaluate as evaluate_scorer
 from hierrec.params import EvaluateParams
 from hierrec.recommender.inputs import load_inputs
 from hierrec.recommender.rag_checkpoint import load_rag
@@ -15,8 +15,8 @@ def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     index = ItemIndex.open(INDEX, inputs.store_hash)
     scorer = load_rag(MODELS / "rag", inputs.frozen, index, inputs.candidates, inputs.store_hash)
-    results = evaluate_scorer(scorer, inputs.sequences, inputs.candidates, evaluate.batch_users)
-    return write_results("rag", *results)
+    ranks = evaluate_scorer(scorer, inputs.sequences, inputs.candidates, evaluate)
+    return write_results("rag", ranks, int(inputs.candidates.sum()), evaluate)
 
 
 if __name__ == "__main__":

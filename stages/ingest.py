@@ -1,8 +1,13 @@
-"""Stage 1: an archive or the embedded sample becomes items, users, interactions and a leave-one-out split."""
+"""Stage 1: an archive, tables or the embedded sample become items, users, interactions and a leave-one-out split."""
 
-from hierrec.data.dataset import build
+from pathlib import Path
+
+from hierrec.data.dataset import build, refuse_unlearnable
 from hierrec.data.download import fetch
+from hierrec.data.item_text import add_item_text
 from hierrec.data.movielens import read_movielens
+from hierrec.data.own_files import read_files
+from hierrec.data.raw import RawDataset
 from hierrec.data.sample import sample_dataset
 from hierrec.files import write_json
 from hierrec.params import IngestParams
@@ -12,11 +17,13 @@ from stages.stage import DATA, METRICS, Summary, cache_dir, stage
 
 @stage("ingest")
 def main(ingest: IngestParams) -> Summary:
-    if ingest.dataset == "sample":
-        raw = sample_dataset()
-    else:
-        raw = read_movielens(fetch(ingest.archive, ingest.md5, cache_dir("downloads")), ingest.expected)
+    raw = _read(ingest)
+    lines = []
+    if ingest.item_text is not None:
+        raw, matched, unknown = add_item_text(raw, _file(ingest, "item_text"))
+        lines = [f"further text for {matched:,} items; {unknown:,} ids of {ingest.item_text} name no item"]
     dataset = build(raw, ingest.candidates)
+    refuse_unlearnable(dataset)
     dataset.write(DATA)
     write_json(METRICS / "data.json", dataset.counts)
     counts = dataset.counts
@@ -24,8 +31,31 @@ def main(ingest: IngestParams) -> Summary:
     return [
         f"{dataset.name}: {counts['interactions']:,} interactions of {counts['users']:,} users",
         f"{counts['items']:,} items listed, {counts['candidates']:,} of them candidates for ranking",
+        *lines,
         f"{held_out:,} users with a validation and a test target; tables in {DATA}/",
+        *_unpinned(ingest, raw),
     ]
+
+
+def _read(ingest: IngestParams) -> RawDataset:
+    if ingest.dataset == "sample":
+        return sample_dataset()
+    if ingest.dataset == "files":
+        return read_files(_file(ingest, "interactions"), _file(ingest, "items"))
+    return read_movielens(fetch(ingest.archive, ingest.md5, cache_dir("downloads")), ingest.expected)
+
+
+def _file(ingest: IngestParams, key: str) -> Path:
+    """Return the file that the param `ingest.<key>` names, with the checksum of `ingest.<key>_md5`."""
+    return fetch(getattr(ingest, key), getattr(ingest, f"{key}_md5"), cache_dir("downloads"), key=key)
+
+
+def _unpinned(ingest: IngestParams, raw: RawDataset) -> Summary:
+    """Return a line with the checksums that params.yaml lacks; without them, DVC sees no change of the files."""
+    lacking = [
+        f"{key}_md5: {md5}" for key, md5 in raw.checksums.items() if getattr(ingest, f"{key}_md5") is None
+    ]
+    return [f"to let DVC see changes of these files, set in ingest: {', '.join(lacking)}"] if lacking else []
 
 
 if __name__ == "__main__":

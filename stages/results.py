@@ -1,21 +1,31 @@
 """How the evaluation of a variant is written and summed up."""
 
-from typing import Any
+from pathlib import Path
 
 import polars as pl
+from hierrec.data.tables import write_table
+from hierrec.evaluation.summary import recall_curve, summarise
 from hierrec.files import atomic_path, write_json
+from hierrec.params import EvaluateParams
 
-from stages.stage import METRICS, PLOTS, Summary
+from stages.stage import METRICS, PLOTS, RANKS, Summary
 
 
-def write_results(variant: str, metrics: dict[str, Any], recall_at: pl.DataFrame) -> Summary:
-    """Write metrics and the recall curve of a variant; return the stage's summary."""
+def write_results(variant: str, ranks: pl.DataFrame, candidates: int, evaluate: EvaluateParams) -> Summary:
+    """Write ranks, metrics and the recall curve of a variant; return the stage's summary."""
+    metrics = summarise(ranks, candidates, evaluate)
+    with atomic_path(RANKS / f"{variant}.parquet") as temporary:
+        write_table(ranks, temporary)
     write_json(METRICS / f"{variant}.json", metrics)
-    with atomic_path(PLOTS / f"{variant}_recall.csv") as temporary:
-        recall_at.with_columns(pl.col("recall").round(6)).write_csv(temporary)
-    test = metrics["test"]
+    write_csv(PLOTS / f"{variant}_recall.csv", recall_curve(ranks))
     return [
-        f"{variant}: {metrics['users']:,} users, {metrics['candidates']:,} candidates each",
-        "test " + ", ".join(f"{name} {value:.4f}" for name, value in test.items()),
-        f"metrics in {METRICS / f'{variant}.json'}",
+        f"{variant}: {metrics['users']:,} users, {candidates:,} candidates each",
+        "test " + ", ".join(f"{name} {value:.4f}" for name, value in metrics["test"].items()),
+        f"metrics in {METRICS / f'{variant}.json'}, ranks in {RANKS / f'{variant}.parquet'}",
     ]
+
+
+def write_csv(path: Path, table: pl.DataFrame) -> None:
+    """Write a table for plots."""
+    with atomic_path(path) as temporary:
+        table.write_csv(temporary, float_precision=6)

@@ -1,15 +1,13 @@
-"""What every stage shares: params in, typed errors out as one message, a closing summary, the cache's place."""
+"""What every stage shares: params in, typed errors out as one message, a closing summary."""
 
-import os
 import sys
-import tempfile
 import tomllib
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import pooch
 from hierrec.errors import HierrecError, ParamsError
+from hierrec.files import cache_dir as cache_dir
 from hierrec.params import load_params
 
 ARTIFACTS = Path("artifacts")
@@ -19,6 +17,7 @@ INDEX = ARTIFACTS / "index"
 MODELS = ARTIFACTS / "models"
 METRICS = ARTIFACTS / "metrics"
 PLOTS = ARTIFACTS / "plots"
+RANKS = ARTIFACTS / "ranks"
 LIBRARIES = "pyproject.toml, key tool.hierrec.libraries"
 
 Summary = list[str]
@@ -81,24 +80,3 @@ def _declared_libraries() -> dict[str, str]:
         raise ParamsError(f"cannot be read: {error}", "pyproject.toml", "restore it from git") from None
     except (KeyError, TypeError):
         raise ParamsError("no libraries are declared", LIBRARIES, "restore it from git") from None
-
-
-def cache_dir(name: str) -> Path:
-    """Return the folder of a cache outside the stages' outs, which DVC removes before a stage runs.
-
-    `HIERREC_CACHE` overrides the user's cache folder. Everything in it is keyed on content, so that checkouts
-    share it, and it can be removed at any time.
-
-    Raises:
-        ParamsError: the folder cannot be made or cannot be written.
-    """
-    root = os.environ.get("HIERREC_CACHE")
-    folder = (Path(root) if root else Path(pooch.os_cache("hierrec"))) / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        remedy = "set the environment variable HIERREC_CACHE to a folder that can be written"
-        raise ParamsError(f"the cache cannot be written ({error.strerror})", str(folder), remedy) from None
-    return folder

@@ -2,8 +2,8 @@
 
 import numpy as np
 import torch
+from hierrec.evaluation.evaluator import rank_in_batches
 from hierrec.evaluation.metrics import metrics_from_ranks
-from hierrec.evaluation.ranking import mean_ranks
 from hierrec.params import FusionParams
 from hierrec.recommender.checkpoint import load_recommender
 from hierrec.recommender.curve import write_curve
@@ -17,6 +17,8 @@ from hierrec.recommender.rag_checkpoint import open_sources, save_rag
 from hierrec.recommender.trainer import CHOSEN_BY
 from hierrec.retrieval.datastore import Datastore
 from hierrec.retrieval.index import ItemIndex
+from numpy.typing import NDArray
+from torch import Tensor
 
 from stages.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, stage
 
@@ -26,7 +28,10 @@ def main(fusion: FusionParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     model, train = load_recommender(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
     prefixes = prefix_states(model, inputs.sequences, train.history, fusion.batch_users)
-    datastore = Datastore(prefixes.states, prefixes.next_items, prefixes.users, fusion.neighbours)
+    datastore = None
+    if "next_items" in fusion.sources:
+        remembered = prefixes.states, prefixes.next_items, prefixes.users
+        datastore = Datastore(*remembered, fusion.neighbours, fusion.following)
     index = ItemIndex.open(INDEX, inputs.store_hash)
     sources = open_sources(fusion, datastore, index, inputs.frozen)
     base = HierarchicalRecommender(model, train.history, torch.float32)
@@ -34,14 +39,13 @@ def main(fusion: FusionParams) -> Summary:
     latest = FusionExamples.latest_prefixes(prefixes, inputs.sequences, sources, fusion.positions)
 
     def validate(fused: Fusion) -> dict[str, float]:
-        ranks = []
-        for start in range(0, len(held_out), fusion.batch_users):
-            batch = np.arange(start, min(start + fusion.batch_users, len(held_out)))
-            with torch.inference_mode():
-                scores = held_out.fuse(batch, model, fused, inputs.candidates)  # [B, n]
-            targets = torch.from_numpy(held_out.targets[batch])
-            ranks.append(mean_ranks(scores, targets, scores == -torch.inf).numpy())
-        return metrics_from_ranks(np.concatenate(ranks))
+        def score(batch: NDArray[np.int64]) -> Tensor:
+            return held_out.fuse(batch, model, fused, inputs.candidates)  # [B, n]
+
+        seen, batch_users = held_out.histories, fusion.batch_users
+        return metrics_from_ranks(
+            rank_in_batches(score, seen, held_out.targets, inputs.candidates, batch_users)
+        )
 
     learned = Fusion(model.head.in_features, len(sources))
     curve = train_fusion(learned, model, latest, inputs.candidates, fusion, train.seed, validate)
@@ -49,7 +53,7 @@ def main(fusion: FusionParams) -> Summary:
     write_curve(PLOTS / "rag.csv", curve)
     best = max(record[CHOSEN_BY] for record in curve)
     return [
-        f"rag: {len(datastore):,} remembered prefixes, {len(latest):,} of them to learn the fusion from",
+        f"rag: {len(prefixes.users):,} training prefixes, {len(latest):,} of them to learn the fusion from",
         f"best validation {CHOSEN_BY}: {best:.4f}; plain interpolation: {curve[0][CHOSEN_BY]:.4f}",
         f"model in {MODELS / 'rag'}/, learning curve in {PLOTS / 'rag.csv'}",
     ]

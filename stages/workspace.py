@@ -16,6 +16,9 @@ PARTS = ("pipeline", "stages", ".package", "dvc.yaml", "params.yaml", "pyproject
 SAMPLE: dict[str, Any] = {
     "ingest.dataset": "sample",
     "train.history": 50,
+    "train.residual_width": 64,
+    "train.backbone.config.n_embd": 64,
+    "train.backbone.config.n_inner": 128,
     "train.negatives": 128,
     "train.epochs": 30,
     "train.batch_windows": 32,

@@ -62,6 +62,31 @@ def test_an_error_names_file_line_and_key(tmp_path: Path, old: str, new: str, ke
     assert message in caught.value.what
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "meant"),
+    [
+        ("  patience:", "  patiense: 5", "patience"),
+        ("    users:", "    user: 6040", "users"),
+        ("    kind:", "    knd: last", "kind"),
+        ("train:", "trian:", "train"),
+    ],
+)
+def test_a_misspelt_key_is_told_from_the_one_that_was_meant(
+    tmp_path: Path, old: str, new: str, meant: str
+) -> None:
+    path, line = load(tmp_path, old, new)
+    with pytest.raises(ParamsError, match=rf"line {line}, key [\w.]+: Extra .*; did you mean {meant}\?"):
+        load_params(path)
+
+
+def test_an_unknown_key_like_no_other_is_named_alone(tmp_path: Path) -> None:
+    path, _ = load(tmp_path, "  seed:", "  zzzz: 1")
+    with pytest.raises(ParamsError) as caught:
+        load_params(path)
+    assert "key train.zzzz: Extra inputs" in caught.value.what
+    assert "did you mean" not in caught.value.what
+
+
 def test_a_missing_key_is_named_with_its_section(tmp_path: Path) -> None:
     path, line = load(tmp_path, "  patience:", "")
     with pytest.raises(ParamsError, match=r"line \d+, key train\.patience: Field required") as caught:

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Data sets: their readers, and the tables that later stages read."""

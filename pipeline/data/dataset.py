@@ -1,7 +1,8 @@
 """From a raw data set to the tables that later stages read: row numbers, total order, leave-one-out split."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -23,15 +24,17 @@ class Dataset:
     """The tables of a data set.
 
     Attributes:
-        name: `movielens` or `sample`.
+        name: `movielens`, `files` or `sample`.
         md5: checksum of the archive; None where there is none.
-        items: row, item_id, title, year, genres, candidate; row i describes item i, in natural order of ids.
+        items: row, item_id, title, year, genres, further texts, candidate; row i describes item i, in natural order
+            of ids.
         users: user, user_id; in natural order of ids.
         interactions: user, item, position; sorted by (user, position). Position counts from 0 within a user
             in the total order (timestamp, row in file).
         split: user, train_length, validation, test; the leading `train_length` positions are for training,
             the two targets are item rows, both null for users with fewer than 3 interactions.
         ratings: user, position, rating, timestamp. Kept apart, because no later stage may depend on them.
+        checksums: MD5 of other files that were read, by the param that names them.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Dataset:
     interactions: pl.DataFrame
     split: pl.DataFrame
     ratings: pl.DataFrame
+    checksums: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -55,8 +59,11 @@ class Dataset:
     def write(self, folder: Path) -> None:
         """Write `*.parquet` and `manifest.json` into ``folder``; equal tables give equal bytes.
 
-        All files are complete before the first takes its place, and the manifest takes it last.
+        All files are complete before the first takes its place, and the manifest takes it last. What a run that was
+        killed left half-written is removed.
         """
+        for leftover in folder.glob(".*.part"):
+            leftover.unlink()
         tables = {
             "items.parquet": self.items,
             "users.parquet": self.users,
@@ -74,7 +81,7 @@ class Dataset:
                 {
                     "schema_version": SCHEMA_VERSION,
                     "dataset": self.name,
-                    "source": {"md5": self.md5},
+                    "source": {"md5": self.md5, **self.checksums},
                     "counts": self.counts,
                     "sha256": {name: sha256_file(path) for name, path in written.items()},
                 },
@@ -126,7 +133,25 @@ def build(raw: RawDataset, candidates: Literal["interacted", "all"] = "interacte
         events.select("user", "item", "position"),
         leave_one_out(events),
         events.select("user", "position", "rating", "timestamp"),
+        raw.checksums,
     )
+
+
+def refuse_unlearnable(dataset: Dataset) -> None:
+    """Refuse a data set from which nothing can be learned, or on which nothing can be measured.
+
+    Raises:
+        DataError: no user has targets (3 interactions), or no user has 2 training interactions.
+    """
+    remedy = "use a data set with longer histories"
+    if not dataset.split["test"].count():
+        what = f"no user has {_HELD_OUT + 1} interactions, so there is no target to validate and test on"
+        raise DataError(what, dataset.name, remedy)
+    if dataset.split["train_length"].max() == 1:
+        what = (
+            "every user has one training interaction (all but the last two), so no next item can be learned"
+        )
+        raise DataError(what, dataset.name, remedy)
 
 
 def leave_one_out(interactions: pl.DataFrame) -> pl.DataFrame:

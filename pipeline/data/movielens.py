@@ -10,6 +10,7 @@ import polars as pl
 from ..errors import DataError
 from ..params import Counts
 from .archive import Member, read_members
+from .checks import quote, refuse, refuse_duplicates
 from .raw import INTERACTIONS, ITEMS, RawDataset
 from .titles import split_title
 
@@ -75,9 +76,12 @@ def read_movielens(archive: Path, expected: Counts | None = None) -> RawDataset:
     movies_place, users_place, ratings_place = (members[name].place for name in _FILES)
     del members  # the texts are large
 
-    _refuse_duplicates(movies, ["MovieID"], movies_place)
-    _refuse_duplicates(users, ["UserID"], users_place)
-    _refuse_duplicates(ratings, ["UserID", "MovieID"], ratings_place)
+    for table, keys, place in (
+        (movies, ["MovieID"], movies_place),
+        (users, ["UserID"], users_place),
+        (ratings, ["UserID", "MovieID"], ratings_place),
+    ):
+        refuse_duplicates(table, keys, place, "keep one of the lines", "line")
     _refuse_unknown(ratings["UserID"], users["UserID"], ratings_place, "users.dat")
     _refuse_unknown(ratings["MovieID"], movies["MovieID"], ratings_place, "movies.dat")
     items = _items(movies, movies_place)
@@ -104,7 +108,7 @@ def _parse(member: Member, columns: tuple[_Text | _Integer, ...]) -> pl.DataFram
     _refuse(
         found != len(columns),
         member.place,
-        lambda row: f"{found[row]} instead of {len(columns)} columns: {_quote(lines[row])}",
+        lambda row: f"{found[row]} instead of {len(columns)} columns: {quote(lines[row])}",
         layout,
     )
     fields = lines.str.splitn(_SEPARATOR, len(columns)).struct.rename_fields(names).struct.unnest()
@@ -121,7 +125,7 @@ def _typed(texts: pl.Series, column: _Text | _Integer, place: str) -> pl.Series:
         bad = ~texts.is_in(column.allowed)
     else:
         return texts
-    _refuse(bad, place, lambda row: f"{_quote(texts[row])} is not {wanted}", remedy, f"column {column.name}")
+    _refuse(bad, place, lambda row: f"{quote(texts[row])} is not {wanted}", remedy, column.name)
     return values
 
 
@@ -130,22 +134,22 @@ def _items(movies: pl.DataFrame, place: str) -> pl.DataFrame:
     listed = movies["Title"]
     titles, years = zip(*(split_title(text) for text in listed), strict=True)
     title, year = pl.Series(titles, dtype=pl.String), pl.Series(years, dtype=pl.Int32)
-    _refuse(title == "", place, lambda row: f"no title in {_quote(listed[row])}", None, "column Title")
+    _refuse(title == "", place, lambda row: f"no title in {quote(listed[row])}", None, "Title")
     _refuse(
         ~year.is_between(_YEARS.start, _YEARS.stop - 1).fill_null(True),
         place,
         lambda row: f"the year {year[row]} is not from {_YEARS.start} to {_YEARS.stop - 1}",
         None,
-        "column Title",
+        "Title",
     )
     unknown = movies["Genres"].is_in(["", _NO_GENRES])
     genres = movies["Genres"].str.split("|")
     _refuse(
         (genres.list.contains("") | (genres.list.n_unique() != genres.list.len())) & ~unknown,
         place,
-        lambda row: f"a genre is empty or named twice: {_quote(movies['Genres'][row])}",
+        lambda row: f"a genre is empty or named twice: {quote(movies['Genres'][row])}",
         "separate genres by |",
-        "column Genres",
+        "Genres",
     )
     genres = pl.select(pl.when(unknown).then(pl.lit([], pl.List(pl.String))).otherwise(genres)).to_series()
     return pl.DataFrame(
@@ -160,25 +164,8 @@ def _refuse(
     remedy: str | None,
     column: str | None = None,
 ) -> None:
-    """Raise for the first row in which ``bad`` holds, and say how many more there are."""
-    rows = bad.arg_true()
-    if rows.is_empty():
-        return
-    where = f"{place}, line {rows[0] + 1}" + (f", {column}" if column else "")
-    more = f" (and {len(rows) - 1:,} more lines)" if len(rows) > 1 else ""
-    raise DataError(describe(rows[0]) + more, where, remedy or "correct the file, or fetch the archive again")
-
-
-def _refuse_duplicates(table: pl.DataFrame, keys: list[str], place: str) -> None:
-    first = table.select(pl.struct(keys).is_first_distinct()).to_series()
-
-    def describe(row: int) -> str:
-        values = table.row(row, named=True)
-        same = table.select(pl.all_horizontal(pl.col(key) == values[key] for key in keys)).to_series()
-        named = ", ".join(f"{key} {values[key]}" for key in keys)
-        return f"{named} is there already, on line {same.arg_true()[0] + 1}"
-
-    _refuse(~first, place, describe, "keep one of the lines")
+    remedy = remedy or "correct the file, or fetch the archive again"
+    refuse(bad, place, describe, remedy, column, "line")
 
 
 def _refuse_unknown(ids: pl.Series, known: pl.Series, place: str, file: str) -> None:
@@ -187,7 +174,7 @@ def _refuse_unknown(ids: pl.Series, known: pl.Series, place: str, file: str) -> 
         place,
         lambda row: f"{ids[row]} is not listed in {file}",
         None,
-        f"column {ids.name}",
+        ids.name,
     )
 
 
@@ -206,7 +193,3 @@ def _compare(expected: Counts, items: pl.DataFrame, ratings: pl.DataFrame, archi
     if wrong:
         remedy = "use the official archive, or set ingest.expected to what yours holds, or to null"
         raise DataError("; ".join(wrong), str(archive), remedy)
-
-
-def _quote(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:57] + "...")

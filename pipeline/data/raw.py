@@ -1,6 +1,7 @@
 """What a reader hands to ``dataset.build``: items and interactions as their source lists them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -15,13 +16,17 @@ class RawDataset:
     """A data set in the order of its source, before rows are numbered.
 
     Attributes:
-        name: `movielens` or `sample`.
+        name: `movielens`, `files` or `sample`.
         md5: checksum of the archive that was read; None where there is none.
-        items: one row per listed item; title in reading order, year null where unknown, genres maybe empty.
-        interactions: one row per rating, in file order; timestamp in seconds since 1970 (UTC).
+        items: one row per listed item; title in reading order, year null where unknown, genres maybe empty. Further
+            columns are text or lists of text, null where unknown.
+        interactions: one row per interaction, in file order. A timestamp is int64 seconds since 1970 (UTC); from
+            `files`, a number of any unit, and ratings are null.
+        checksums: MD5 of other files that were read, by the param that names them.
     """
 
     name: str
     md5: str | None
     items: pl.DataFrame
     interactions: pl.DataFrame
+    checksums: Mapping[str, str] = field(default_factory=dict)

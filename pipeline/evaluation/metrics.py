@@ -20,16 +20,13 @@ def recall(ranks: NDArray[np.float64], k: int) -> NDArray[np.float64]:
     return (ranks <= k).astype(np.float64)
 
 
-def metrics_from_ranks(ranks: ArrayLike, ks: Sequence[int] = KS) -> dict[str, float]:
-    """Return the mean of NDCG@k and Recall@k over all users, for each cutoff.
+def metrics_by_user(ranks: ArrayLike, ks: Sequence[int] = KS) -> dict[str, NDArray[np.float64]]:
+    """Return NDCG@k and Recall@k of each user, for each cutoff: `{"ndcg@10": [N], "ndcg@20": …, "recall@10": …, …}`.
 
     Args:
         ranks: [N], rank of each user's target: 1 is best, fractions come from ties (10.5 is outside the first
             10), infinity is a target that was not ranked.
         ks: the cutoffs.
-
-    Returns:
-        `{"ndcg@10": …, "ndcg@20": …, "recall@10": …, "recall@20": …}`
 
     Raises:
         DataError: there is no rank, or one is NaN or below 1.
@@ -41,4 +38,17 @@ def metrics_from_ranks(ranks: ArrayLike, ks: Sequence[int] = KS) -> dict[str, fl
         worst = int(np.argmin(ranks >= 1))
         raise DataError(f"{ranks[worst]} is not a rank; ranks begin at 1", f"ranks, user {worst}")
     measures = {"ndcg": ndcg, "recall": recall}
-    return {f"{name}@{k}": float(measure(ranks, k).mean()) for name, measure in measures.items() for k in ks}
+    return {f"{name}@{k}": measure(ranks, k) for name, measure in measures.items() for k in ks}
+
+
+def metrics_from_ranks(ranks: ArrayLike, ks: Sequence[int] = KS) -> dict[str, float]:
+    """Return the means of `metrics_by_user`: `{"ndcg@10": …, "ndcg@20": …, "recall@10": …, "recall@20": …}`.
+
+    Args:
+        ranks: [N], as for `metrics_by_user`.
+        ks: the cutoffs.
+
+    Raises:
+        DataError: as for `metrics_by_user`.
+    """
+    return {name: float(values.mean()) for name, values in metrics_by_user(ranks, ks).items()}

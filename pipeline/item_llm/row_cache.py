@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..files import atomic_path, sha256_file
 from .encoder import ItemEncoder
-from .store import text_hash
+from .store_files import text_hash
 
 SAVE_SECONDS = 10.0
 """Work that a kill can lose."""

@@ -1,7 +1,6 @@
 """The embedding store: a folder of item vectors that any project can read with numpy and a Parquet reader."""
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,30 +8,33 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from ..errors import DataError, StoreError
-from ..files import atomic_directory, read_json, sha256_file, sha256_json, write_json
-from .whitening import CHUNK, Whitening
-
-SCHEMA_VERSION = 1
-
-VECTORS = "embeddings.npy"
-ITEMS = "items.parquet"
-EXPORT = "embeddings.parquet"
-WHITENING = "whitening.safetensors"
-MANIFEST = "manifest.json"
-
-REMEDY = "run `dvc repro encode`, or fetch the store again (`dvc pull`, `dvc update`)"
-
-SCHEMA = pl.Schema(
-    {"row": pl.Int32, "item_id": pl.String, "title": pl.String, "text": pl.String, "text_hash": pl.String}
+from ..errors import DataError, ParamsError
+from ..files import atomic_directory, sha256_file, sha256_json, write_json
+from .store_files import (
+    EXPORT,
+    FILES,
+    ITEMS,
+    MANIFEST,
+    SCHEMA_VERSION,
+    VECTORS,
+    WHITENING,
+    check_export,
+    check_finite,
+    check_hash,
+    check_texts,
+    ids_hash,
+    read_items,
+    read_manifest,
+    read_vectors,
+    read_whitening,
+    text_hash,
 )
+from .whitening import Whitening
 
-
-def text_hash(text: str) -> str:
-    """Return the hex SHA-256 of a text in UTF-8."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+COMPARED = 4096
+"""Vectors held in float64 at a time while neighbours are looked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,28 +98,24 @@ class EmbeddingStore:
                 "count": vectors.shape[0],
                 "dimension": vectors.shape[1],
                 "whitened_dimension": whitening.projection.shape[1],
-                "ids_sha256": _ids_hash(table),
-                "files": {
-                    name: sha256_file(temporary / name) for name in (VECTORS, ITEMS, EXPORT, WHITENING)
-                },
+                "ids_sha256": ids_hash(table),
+                "files": {name: sha256_file(temporary / name) for name in FILES},
             }
             write_json(temporary / MANIFEST, manifest)
 
     @classmethod
-    def open(cls, folder: Path) -> "EmbeddingStore":
-        """Open a store after checking hashes, shapes and the order of ids.
+    def open(cls, path: str | Path) -> "EmbeddingStore":
+        """Open the store in a folder after checking hashes, shapes and the order of ids.
 
         Raises:
             StoreError: something is missing, damaged, of another version, or does not fit together.
         """
-        manifest = _read_manifest(folder)
+        folder = Path(path)
+        manifest = read_manifest(folder)
         for name in (VECTORS, ITEMS, WHITENING):
-            _check_hash(folder, manifest, name)
-        vectors, items = _read_vectors(folder / VECTORS), _read_items(folder / ITEMS)
-        whitening = Whitening.load(folder / WHITENING)
-        store = cls(folder, manifest, vectors, items, whitening)
-        store._check_shapes()
-        return store
+            check_hash(folder, manifest, name)
+        vectors, items = read_vectors(folder, manifest), read_items(folder, manifest)
+        return cls(folder, manifest, vectors, items, read_whitening(folder, manifest))
 
     def verify(self) -> None:
         """Check what ``open`` leaves out: every vector, every text's hash, and the Parquet export.
@@ -125,21 +123,10 @@ class EmbeddingStore:
         Raises:
             StoreError: names the file and the first row that is wrong.
         """
-        for start in range(0, len(self.vectors), CHUNK):
-            finite = np.isfinite(self.vectors[start : start + CHUNK]).all(axis=1)
-            _check_rows(finite, start, self.folder / VECTORS, "the vector is not finite")
-        hashes = np.array([text_hash(text) for text in self.items["text"]])
-        same = hashes == self.items["text_hash"].to_numpy()
-        _check_rows(same, 0, self.folder / ITEMS, "text_hash is not the hash of text")
-        _check_hash(self.folder, self.manifest, EXPORT)
-        export = pl.read_parquet(self.folder / EXPORT)
-        path = self.folder / EXPORT
-        if export.columns != ["item_id", "embedding"] or len(export) != len(self.items):
-            raise StoreError(f"columns {export.columns}, {len(export)} rows", str(path), REMEDY)
-        same = (export["item_id"] == self.items["item_id"]).to_numpy()
-        _check_rows(same, 0, path, f"item_id is not that of {ITEMS}")
-        same = (export["embedding"].to_numpy() == self.vectors).all(1)
-        _check_rows(same, 0, path, f"embedding is not that of {VECTORS}")
+        check_finite(self.folder, self.vectors)
+        check_texts(self.folder, self.items)
+        check_hash(self.folder, self.manifest, EXPORT)
+        check_export(self.folder, self.items, self.vectors)
 
     @property
     def hash(self) -> str:
@@ -163,6 +150,37 @@ class EmbeddingStore:
         except KeyError:
             raise DataError(f"no item {item_id!r}", str(self.folder), "use an id of items.parquet") from None
 
+    def vector(self, item_id: str) -> NDArray[np.float32]:
+        """Return the vector of an item, float32 [d], read-only; raises as ``row`` does."""
+        return self.vectors[self.row(item_id)]
+
+    def vectors_of(self, item_ids: Iterable[str]) -> NDArray[np.float32]:
+        """Return the vectors of n items, in their order, float32 [n, d]; raises as ``row`` does."""
+        return self.vectors[np.array([self.row(item_id) for item_id in item_ids], np.int64)]
+
+    def neighbours(self, item_id: str, k: int) -> pl.DataFrame:
+        """Return the items most similar to an item, itself left out: exact cosine of the vectors as they are.
+
+        Args:
+            item_id: the item.
+            k: neighbours wanted, at least 1; a store of fewer other items gives them all.
+
+        Returns:
+            row, item_id, title and cosine (float64; 0 where a vector is zero), best first, equal ones by row.
+
+        Raises:
+            DataError: there is no such item.
+            ParamsError: `k` is below 1.
+        """
+        if k < 1:
+            raise ParamsError(f"{k} neighbours are asked for", "k", "ask for 1 or more")
+        row = self.row(item_id)
+        cosines = _cosines(self.vectors, self.vectors[row])  # [n]
+        order = np.argsort(-cosines, kind="stable")
+        order = order[order != row][:k]
+        neighbours = self.items[order].select("row", "item_id", "title")
+        return neighbours.with_columns(pl.Series("cosine", cosines[order]))
+
     def whitened(self) -> NDArray[np.float32]:
         """Return the whitened vectors, float32 [n, w]."""
         return self.whitening.apply(self.vectors)
@@ -171,83 +189,12 @@ class EmbeddingStore:
     def _rows(self) -> dict[str, int]:
         return {item_id: row for row, item_id in enumerate(self.item_ids)}
 
-    def _check_shapes(self) -> None:
-        count, width = self.manifest["count"], self.manifest["dimension"]
-        whitened = self.manifest["whitened_dimension"]
-        shapes = {
-            VECTORS: (self.vectors.shape, (count, width)),
-            ITEMS: ((len(self.items),), (count,)),
-            WHITENING: (self.whitening.projection.shape, (width, whitened)),
-        }
-        for name, (shape, expected) in shapes.items():
-            if shape != expected:
-                raise StoreError(
-                    f"shape {shape}, but {MANIFEST} says {expected}", str(self.folder / name), REMEDY
-                )
-        if _ids_hash(self.items) != self.manifest["ids_sha256"]:
-            raise StoreError(f"item ids are not those of {MANIFEST}", str(self.folder / ITEMS), REMEDY)
 
-
-def _ids_hash(items: pl.DataFrame) -> str:
-    """Return the SHA-256 of the item ids as a JSON list, in order of rows."""
-    return sha256_json(items["item_id"].to_list())
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
-    try:
-        manifest = read_json(path)
-    except DataError as error:
-        raise StoreError(error.what, error.where, REMEDY) from None
-    version = manifest.get("schema_version") if isinstance(manifest, dict) else None
-    if version != SCHEMA_VERSION:
-        raise StoreError(
-            f"schema version {version}; this program reads version {SCHEMA_VERSION}",
-            str(path),
-            "encode again, or use the release of hierrec that wrote it",
-        )
-    wanted = {"count", "dimension", "whitened_dimension", "ids_sha256", "files"}
-    files = manifest.get("files")
-    missing = sorted(wanted - manifest.keys()) or sorted(
-        f"files.{name}" for name in (VECTORS, ITEMS, EXPORT, WHITENING) if name not in (files or {})
-    )
-    if missing:
-        raise StoreError(f"key {missing[0]} is missing", str(path), REMEDY)
-    return manifest
-
-
-def _check_hash(folder: Path, manifest: dict[str, Any], name: str) -> None:
-    path = folder / name
-    if not path.is_file():
-        raise StoreError("file is missing", str(path), REMEDY)
-    if sha256_file(path) != manifest["files"][name]:
-        raise StoreError(f"content has another hash than {MANIFEST} says", str(path), REMEDY)
-
-
-def _read_vectors(path: Path) -> NDArray[np.float32]:
-    try:
-        vectors = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
-        raise StoreError(f"not a numpy matrix: {error}", str(path), REMEDY) from None
-    if vectors.dtype != np.dtype("<f4"):
-        raise StoreError(f"numbers are {vectors.dtype}, not float32", str(path), REMEDY)
-    return vectors
-
-
-def _read_items(path: Path) -> pl.DataFrame:
-    try:
-        items = pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise StoreError(f"not a Parquet table: {error}", str(path), REMEDY) from None
-    if items.schema != SCHEMA:
-        raise StoreError(f"columns are {dict(items.schema)}, not {dict(SCHEMA)}", str(path), REMEDY)
-    ordered = items["row"].to_numpy() == np.arange(len(items))
-    _check_rows(ordered, 0, path, "column row is not the row's number")
-    _check_rows(items["item_id"].is_first_distinct().to_numpy(), 0, path, "the item id is there twice")
-    return items
-
-
-def _check_rows(right: ArrayLike, start: int, path: Path, problem: str) -> None:
-    wrong = np.flatnonzero(~np.asarray(right, np.bool_))
-    if len(wrong):
-        raise StoreError(problem, f"{path}, row {start + wrong[0]}", REMEDY)
+def _cosines(vectors: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the cosines [n] of vectors [n, d] with a query [d], each by the same sums: equal vectors tie."""
+    cosines, wide = np.zeros(len(vectors)), query.astype(np.float64)
+    for start in range(0, len(vectors), COMPARED):
+        rows = vectors[start : start + COMPARED].astype(np.float64)
+        norms = np.sqrt((rows**2).sum(1) * (wide**2).sum())
+        np.divide((rows * wide).sum(1), norms, out=cosines[start : start + COMPARED], where=norms > 0)
+    return cosines

@@ -1,6 +1,7 @@
 """Retrieval fused into the recommendation: a mixture of the model's distribution and the sources'."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,21 @@ from torch import Tensor, nn
 # Where learning starts: interpolation as in kNN-LM, most of the weight on the model.
 MODEL_SHARE = 0.7
 TEMPERATURE = 0.05
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """What the fusion weighs, and how.
+
+    Attributes:
+        shares: [B, S + 1], weight of the model and of each source; rows sum to 1.
+        distributions: [B, S + 1, n], of the model and of each source.
+        weights: per source [B, K], the weight of each retrieved item in its distribution.
+    """
+
+    shares: Tensor
+    distributions: Tensor
+    weights: list[Tensor]
 
 
 class Fusion(nn.Module):
@@ -46,27 +62,37 @@ class Fusion(nn.Module):
             states: [B, D], users.
             model_scores: [B, n], -inf where an item is not to be recommended.
             lengths: [B], items in the history.
-            retrieved: per source items int64 [B, K] (-1: none), similarities [B, K] and ages [B, K].
+            retrieved: per source items int64 [B, K] (-1: none), similarities [B, K] and ages [K].
 
         Returns:
             [B, n], log-probabilities; -inf where the model's score is.
         """
+        mixture = self.mix(states, model_scores, lengths, retrieved)
+        fused = torch.einsum("bs,bsn->bn", mixture.shares, mixture.distributions)  # [B, n]
+        # Even where all shares underflow, an item that is allowed stays ahead of one that is not.
+        return fused.clamp(min=1e-30).log().masked_fill(model_scores == -torch.inf, -torch.inf)
+
+    def mix(
+        self,
+        states: Tensor,
+        model_scores: Tensor,
+        lengths: Tensor,
+        retrieved: list[tuple[Tensor, Tensor, Tensor]],
+    ) -> Mixture:
+        """Return the parts of the mixture; arguments as for `forward`."""
         allowed = model_scores > -torch.inf  # [B, n]
-        distributions, evidence, found = [model_scores.softmax(-1)], [], []
+        distributions, evidence, weights = [model_scores.softmax(-1)], [], []
         for source, (items, similarities, ages) in enumerate(retrieved):
-            weights = self._weights(source, items, similarities, ages, allowed)  # [B, K]
-            share = torch.zeros_like(model_scores).scatter_add(1, items.clamp(min=0), weights)  # [B, n]
+            weights.append(self._weights(source, items, similarities, ages, allowed))  # [B, K]
+            share = torch.zeros_like(model_scores).scatter_add(1, items.clamp(min=0), weights[-1])  # [B, n]
             distributions.append(share)
-            evidence.append(self._evidence(weights, similarities, share, distributions[0]))  # [B, 3]
-            found.append(weights.sum(-1) > 0)  # [B]
+            evidence.append(self._evidence(weights[-1], similarities, share, distributions[0]))  # [B, 3]
         length = torch.log1p(lengths.to(states.dtype)).unsqueeze(-1) / 5  # [B, 1]
         features = torch.cat([self.state_norm(states), *evidence, length], dim=-1)  # [B, D + 3 S + 1]
-        gates = self.gate(features)  # [B, S + 1]
+        found = [weight.sum(-1) > 0 for weight in weights]  # S times [B]
         usable = torch.stack([torch.ones_like(found[0]), *found], dim=-1)  # [B, S + 1]
-        shares = gates.masked_fill(~usable, -torch.inf).softmax(-1)  # [B, S + 1]
-        mixture = torch.einsum("bs,bsn->bn", shares, torch.stack(distributions, dim=1))  # [B, n]
-        # Even where all shares underflow, an item that is allowed stays ahead of one that is not.
-        return mixture.clamp(min=1e-30).log().masked_fill(~allowed, -torch.inf)
+        shares = self.gate(features).masked_fill(~usable, -torch.inf).softmax(-1)  # [B, S + 1]
+        return Mixture(shares, torch.stack(distributions, dim=1), weights)
 
     def _weights(
         self, source: int, items: Tensor, similarities: Tensor, ages: Tensor, allowed: Tensor

@@ -20,6 +20,8 @@ from .sequence_model import SequenceModel
 RETRIEVAL_BATCH = 2048
 """Queries per search: an exact search multiplies matrices, and large ones cost a sixth of small ones."""
 
+Found = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]
+
 
 @dataclass(frozen=True)
 class FusionExamples:
@@ -29,13 +31,13 @@ class FusionExamples:
         states: float32 [N, D].
         histories: N arrays of item rows, oldest first.
         targets: int64 [N], the items that came next.
-        retrieved: what each source found, in the order of the fusion's sources.
+        retrieved: items int32 [N, K], similarities [N, K] and ages [K] of each source, in the fusion's order.
     """
 
     states: NDArray[np.float32]
     histories: list[NDArray[np.int64]]
     targets: NDArray[np.int64]
-    retrieved: list[Retrieved]
+    retrieved: list[Found]
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -100,18 +102,16 @@ class FusionExamples:
             scores = recommendable(model.score(states), histories, candidates)  # [B, n]
         lengths = torch.tensor([len(history) for history in histories])
         retrieved = [
-            as_tensors(
-                Retrieved(found.items[batch], found.similarities[batch], found.ages[batch]), scores.dtype
-            )
-            for found in self.retrieved
+            as_tensors(items[batch], similarities[batch], ages, scores.dtype)
+            for items, similarities, ages in self.retrieved
         ]
         return fusion(states, scores, lengths, retrieved)
 
 
-def _stacked(parts: list[Retrieved]) -> Retrieved:
+def _stacked(parts: list[Retrieved]) -> Found:
     """Join batches; int32 rows halve the memory of a long collection."""
-    return Retrieved(
+    return (
         np.concatenate([found.items.astype(np.int32) for found in parts]),
         np.concatenate([found.similarities for found in parts]),
-        np.concatenate([found.ages for found in parts]),
+        parts[0].ages,
     )

@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..retrieval.sources import Query, Retrieved, Source
+from ..retrieval.sources import Query, Source
+from .exclusion import excluded_items
 from .fusion import Fusion
 from .hierarchical import HierarchicalRecommender
 
@@ -43,25 +44,26 @@ class RagRecommender:
         """
         states = self.base.states(histories)  # [B, D]
         query = Query(states.float().numpy(), users, histories)
-        retrieved = [source.retrieve(query) for source in self.sources.values()]
+        found = [source.retrieve(query) for source in self.sources.values()]
         scores = recommendable(self.base.model.score(states), histories, self.candidates)  # [B, n]
         lengths = torch.tensor([len(history) for history in histories])
-        return self.fusion(states, scores, lengths, [as_tensors(found, scores.dtype) for found in retrieved])
+        retrieved = [as_tensors(one.items, one.similarities, one.ages, scores.dtype) for one in found]
+        return self.fusion(states, scores, lengths, retrieved)
 
 
 def recommendable(
     scores: Tensor, histories: list[NDArray[np.int64]], candidates: NDArray[np.bool_]
 ) -> Tensor:
     """Return scores [B, n] with -inf for items of the history and for items that may not be recommended."""
-    scores = scores.masked_fill(torch.from_numpy(~candidates), -torch.inf)  # [B, n]
-    for row, history in enumerate(histories):
-        scores[row, torch.from_numpy(history)] = -torch.inf
-    return scores
+    return scores.masked_fill(excluded_items(histories, candidates), -torch.inf)  # [B, n]
 
 
-def as_tensors(found: Retrieved, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    """Return items int64, similarities and ages, each [B, K], for the fusion."""
-    similarities, ages = (
-        torch.from_numpy(np.array(part)).to(dtype) for part in (found.similarities, found.ages)
-    )
-    return torch.from_numpy(np.array(found.items)), similarities, ages
+def as_tensors(
+    items: NDArray[np.integer],
+    similarities: NDArray[np.float32],
+    ages: NDArray[np.float32],
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what the fusion reads of a source: items int64 [B, K], similarities [B, K] and ages [K]."""
+    weights, distances = torch.from_numpy(similarities).to(dtype), torch.from_numpy(ages).to(dtype)
+    return torch.from_numpy(items).long(), weights, distances

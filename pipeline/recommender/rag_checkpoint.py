@@ -25,21 +25,21 @@ SCHEMA_VERSION = 1
 
 
 def open_sources(
-    params: FusionParams, datastore: Datastore, index: ItemIndex, frozen: NDArray[np.float32]
+    params: FusionParams, datastore: Datastore | None, index: ItemIndex, frozen: NDArray[np.float32]
 ) -> dict[str, Source]:
     """Return the sources that the params name, in their order.
 
     Args:
         params: section `fusion`.
-        datastore: remembered prefixes.
+        datastore: remembered prefixes; None where the params do not name `next_items`.
         index: of the item vectors.
         frozen: float32 [n, F], the item vectors.
     """
     sources: dict[str, Source] = {}
     for name in params.sources:
-        if name == "next_items":
+        if name == "next_items" and datastore is not None:
             sources[name] = datastore
-        else:
+        elif name == "items":
             sources[name] = SimilarItems(index, frozen, params.item_neighbours, params.recent_items)
     return sources
 
@@ -50,13 +50,14 @@ def save_rag(
     train: TrainParams,
     fusion: Fusion,
     params: FusionParams,
-    datastore: Datastore,
+    datastore: Datastore | None,
     store_hash: str,
 ) -> None:
     """Write all that the variant needs beside the item vectors and their index."""
     with atomic_directory(folder) as temporary:
         save_recommender(temporary / "base", model, train, store_hash)
-        datastore.write(temporary / "datastore")
+        if datastore is not None:
+            datastore.write(temporary / "datastore")
         save_file(state_of(fusion), temporary / "fusion.safetensors")
         write_json(
             temporary / "config.json",
@@ -99,7 +100,9 @@ def load_rag(
         fusion.load_state_dict(load_file(folder / "fusion.safetensors"))
     except (DataError, OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"cannot be read: {error}", str(folder), REMEDY) from None
-    datastore = Datastore.open(folder / "datastore", params.neighbours)
+    datastore = None
+    if "next_items" in params.sources:
+        datastore = Datastore.open(folder / "datastore", params.neighbours, params.following)
     sources = open_sources(params, datastore, index, frozen)
     base = HierarchicalRecommender(model, train.history, dtype)
     return RagRecommender(base, sources, fusion, candidates)

@@ -1,70 +1,222 @@
-"""Recommendations for people: ids and titles instead of rows and scores."""
+"""Recommendations for people and programs: ids and titles instead of rows and scores."""
 
+import os
+from collections.abc import Iterator, Sequence
+from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
+from numpy.typing import NDArray
 
+from ..data.sequences import Sequences
 from ..data.tables import load_items, load_users
-from ..errors import DataError
-from ..retrieval.index import ItemIndex
+from ..errors import DataError, ParamsError
+from ..retrieval.sources import ANONYMOUS
+from .answers import Item, Recommendation, SimilarItem, User, Why
+from .artifacts import require
+from .catalogue import Catalogue
 from .checkpoint import load_recommender
-from .hierarchical import HierarchicalRecommender
+from .find_items import NotFoundError, nearest
 from .inputs import load_inputs
-from .rag import RagRecommender, recommendable
 from .rag_checkpoint import load_rag
+from .scoring import Scored, Scorer
+from .why import Explainer
+
+BATCH = 256
+"""Histories per forward pass: bounds memory."""
+
+History = User | Sequence[str | int]
+"""A user of the data, or item ids and titles, oldest first."""
 
 
-def recommend_to_user(artifacts: Path, variant: str, user_id: str, count: int) -> dict[str, Any]:
-    """Recommend the next items to a user of the data set, whose whole sequence is the history.
+class Recommender:
+    """A trained model of either variant, with the data that it was trained on.
 
-    Args:
-        artifacts: folder that the stages wrote.
+        recommender = Recommender.load("artifacts/models/rag")
+        recommender.recommend(["Toy Story (1995)", "Heat"], k=5)
+        recommender.recommend(recommender.user("42"))
+
+    A history is a user of the data, or a list of item ids and titles, oldest first; it may be empty. An id wins over
+    a title that reads like it. What is in the history is not recommended.
+
+    Attributes:
         variant: `hierarchical` or `rag`.
-        user_id: the user's id in the data set.
-        count: items to recommend at most.
-
-    Returns:
-        `{"user": id, "history": [titles], "recommended": [titles]}`
-
-    Raises:
-        DataError: there is no such user, or an artifact is missing or damaged.
+        item_ids: of the catalogue, in the order of `score`.
     """
-    data = artifacts / "data"
-    items = load_items(data / "items.parquet")
-    users = load_users(data / "users.parquet")["user_id"]
-    rows = users.index_of(user_id)
-    if rows is None:
-        raise DataError(
-            f"there is no user {user_id!r}", str(data / "users.parquet"), f"e.g. {users[0]}, {users[-1]}"
+
+    def __init__(
+        self, scorer: Scorer, catalogue: Catalogue, sequences: Sequences, user_ids: list[str]
+    ) -> None:
+        self._scorer, self._catalogue, self._sequences, self._user_ids = (
+            scorer,
+            catalogue,
+            sequences,
+            user_ids,
         )
-    inputs = load_inputs(data, artifacts / "item_embeddings")
-    scorer: HierarchicalRecommender | RagRecommender
-    if variant == "hierarchical":
-        model, train = load_recommender(
-            artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash
+        self._user_rows = {user_id: row for row, user_id in enumerate(user_ids)}
+        self.variant = "hierarchical" if scorer.fusion is None else "rag"
+        self.item_ids = catalogue.item_ids
+
+    @classmethod
+    def load(
+        cls,
+        model: str | PathLike[str],
+        *,
+        data: str | PathLike[str] | None = None,
+        item_embeddings: str | PathLike[str] | None = None,
+        index: str | PathLike[str] | None = None,
+    ) -> "Recommender":
+        """Read a trained model, of the variant that lies there.
+
+        Args:
+            model: folder `models/hierarchical` or `models/rag` among the artifacts; the others lie beside it.
+            data: the tables, if they lie elsewhere.
+            item_embeddings: the embedding store, if it lies elsewhere.
+            index: the index of its vectors, if it lies elsewhere; the hierarchical variant needs it for `similar` only.
+
+        Raises:
+            DataError, StoreError, IndexMismatchError, CheckpointError: an artifact is missing or damaged, or they do
+                not belong together.
+        """
+        folder = Path(model)
+        artifacts = Path(os.path.normpath(folder / ".." / ".."))
+        tables = artifacts / "data" if data is None else Path(data)
+        store = artifacts / "item_embeddings" if item_embeddings is None else Path(item_embeddings)
+        index_folder = artifacts / "index" if index is None else Path(index)
+        retrieves = (folder / "fusion.safetensors").is_file()
+        require(folder, tables, store, *([index_folder] if retrieves else []))
+        inputs = load_inputs(tables, store)
+        catalogue = Catalogue(
+            load_items(tables / "items.parquet"), inputs.frozen, inputs.store_hash, index_folder
         )
-        scorer = HierarchicalRecommender(model, train.history)
-    else:
-        index = ItemIndex.open(artifacts / "index", inputs.store_hash)
-        scorer = load_rag(
-            artifacts / "models" / "rag", inputs.frozen, index, inputs.candidates, inputs.store_hash
-        )
-    sequences = inputs.sequences
-    history = sequences.items[sequences.offsets[rows] : sequences.offsets[rows + 1]]
-    with torch.inference_mode():
-        scores = scorer.score_histories([history], np.array([rows]))  # [1, n]
-        scores = recommendable(scores, [history], inputs.candidates)[0]  # [n]
-    order = scores.sort(descending=True, stable=True).indices[: min(count, int((scores > -torch.inf).sum()))]
-    titles = items.select(
-        pl.when(pl.col("year").is_null())
-        .then(pl.col("title"))
-        .otherwise(pl.format("{} ({})", "title", "year"))
-    ).to_series()
-    return {
-        "user": user_id,
-        "history": titles.gather(history).to_list(),
-        "recommended": titles.gather(order.numpy()).to_list(),
-    }
+        if retrieves:
+            rag = load_rag(
+                folder, inputs.frozen, catalogue.index, inputs.candidates, inputs.store_hash, torch.float32
+            )
+            base = rag.base
+            scorer = Scorer(base.model, base.history, inputs.candidates, rag.sources, rag.fusion)
+        else:
+            trained, train = load_recommender(folder, inputs.frozen, inputs.store_hash)
+            scorer = Scorer(trained, train.history, inputs.candidates)
+        users = load_users(tables / "users.parquet")["user_id"].to_list()
+        return cls(scorer, catalogue, inputs.sequences, users)
+
+    def recommend(self, history: History, k: int = 10, why: bool = False) -> list[Recommendation]:
+        """Return the k likeliest next items, best first; fewer where fewer may be recommended.
+
+        Args:
+            history: a user, or ids and titles, oldest first.
+            k: at least 1.
+            why: say where each probability comes from and what was retrieved (`rag` only).
+
+        Raises:
+            NotFoundError: an item of the history is not known, or its title is ambiguous.
+            ParamsError: k is below 1, or `why` is asked of the hierarchical variant, which retrieves nothing.
+        """
+        return self.recommend_many([history], k, why)[0]
+
+    def recommend_many(
+        self, histories: Sequence[History], k: int = 10, why: bool = False
+    ) -> list[list[Recommendation]]:
+        """Recommend to many at once, in batches; as `recommend` for each.
+
+        Raises:
+            NotFoundError, ParamsError: as for `recommend`.
+        """
+        if k < 1:
+            raise ParamsError(f"k is {k}", remedy="ask for at least one item")
+        return [
+            self._best(scored, place, k, why)
+            for scored in self._batches(histories)
+            for place in range(len(scored.scores))
+        ]
+
+    def score(self, history: History) -> NDArray[np.float32]:
+        """Return the score of every item, float32 [n] in the order of `item_ids`; -inf: not to be recommended.
+
+        Logits of the hierarchical variant, log-probabilities of the rag variant.
+
+        Raises:
+            NotFoundError: as for `recommend`.
+        """
+        return self.score_many([history])[0]
+
+    def score_many(self, histories: Sequence[History]) -> NDArray[np.float32]:
+        """Return the scores of many histories, float32 [B, n]; as `score` for each."""
+        scores = [scored.scores.numpy() for scored in self._batches(histories)]
+        return np.concatenate(scores) if scores else np.empty((0, len(self.item_ids)), np.float32)
+
+    def user(self, user_id: str | int) -> User:
+        """Return a user of the data with the whole history.
+
+        Recommending to a user retrieves nothing of the user's own; to the same items as a list, it may.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        row = self._user_rows.get(str(user_id))
+        if row is None:
+            candidates = nearest(str(user_id), self._user_ids)
+            remedy = "did you mean:" if candidates else f"ids are like {self._user_ids[0]!r}"
+            raise NotFoundError(f"there is no user {str(user_id)!r}", candidates, remedy)
+        return User(self._user_ids[row], row, tuple(self._catalogue[item] for item in self._items_of(row)))
+
+    def item(self, item: str | int) -> Item:
+        """Return the item with this id or title.
+
+        Raises:
+            NotFoundError: there is none, or there are several.
+        """
+        return self._catalogue[self._catalogue.row(item)]
+
+    def similar(self, item: str | int, k: int = 10) -> list[SimilarItem]:
+        """Return the k items whose texts are most similar, best first.
+
+        Raises:
+            NotFoundError: as for `item`.
+        """
+        return self._catalogue.similar(item, k)
+
+    def _batches(self, histories: Sequence[History]) -> Iterator[Scored]:
+        for start in range(0, len(histories), BATCH):
+            batch = histories[start : start + BATCH]
+            users = [history.row if isinstance(history, User) else ANONYMOUS for history in batch]
+            yield self._scorer.score([self._rows(history) for history in batch], np.array(users))
+
+    def _rows(self, history: History) -> NDArray[np.int64]:
+        if isinstance(history, User):
+            return self._items_of(history.row)
+        if isinstance(history, str):
+            raise DataError(f"the history {history!r} is one text", remedy="give a list of items")
+        return np.array([self._catalogue.row(item) for item in history], np.int64)
+
+    def _items_of(self, user: int) -> NDArray[np.int64]:
+        offsets = self._sequences.offsets
+        return self._sequences.items[offsets[user] : offsets[user + 1]]
+
+    def _best(self, scored: Scored, place: int, k: int, why: bool) -> list[Recommendation]:
+        scores = scored.scores[place]  # [n]
+        possible = int((scores > -torch.inf).sum())
+        rows = scores.sort(descending=True, stable=True).indices[: min(k, possible)].tolist()
+        reasons = self._why(scored, place, rows) if why else [None] * len(rows)
+        probabilities = scores.softmax(-1)  # [n]; log-probabilities stay what they are
+        return [
+            Recommendation(
+                self.item_ids[row],
+                self._catalogue[row].title,
+                float(scores[row]),
+                float(probabilities[row]),
+                reason,
+            )
+            for row, reason in zip(rows, reasons, strict=True)
+        ]
+
+    def _why(self, scored: Scored, place: int, rows: list[int]) -> list[Why]:
+        fusion, sources = self._scorer.fusion, list(self._scorer.sources)
+        if fusion is None:
+            raise ParamsError(
+                "the hierarchical variant retrieves nothing, so it cannot say why",
+                remedy="take the rag variant",
+            )
+        return Explainer(fusion, sources, self._catalogue, self._user_ids).explain(scored, place, rows)

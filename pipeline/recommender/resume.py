@@ -64,7 +64,7 @@ def training_key(
 
 
 class TrainingState:
-    """One file, `<key>.safetensors`: weights, optimizer moments, best weights, and progress in its header.
+    """One file, `<key>.safetensors`: weights, their average, optimizer moments, best weights, progress in its header.
 
     Args:
         folder: a cache that outlives the stage's outs.
@@ -74,9 +74,12 @@ class TrainingState:
     def __init__(self, folder: Path, key: str) -> None:
         self.path = folder / f"{key}.safetensors"
 
-    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    def save(
+        self, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+    ) -> None:
         """Write the state after an epoch, atomically."""
         tensors = {f"model/{name}": tensor for name, tensor in state_of(model).items()}
+        tensors |= {f"average/{name}": tensor for name, tensor in state_of(average).items()}
         tensors |= {f"best/{name}": tensor for name, tensor in progress.best.items()}
         for index, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{index}/{name}": value for name, value in moments.items()}
@@ -89,9 +92,9 @@ class TrainingState:
         with atomic_path(self.path) as temporary:
             save_file(tensors, temporary, metadata={"progress": json.dumps(header)})
 
-    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-        """Load the state into model and optimizer; a missing or damaged file means a fresh start."""
-        groups: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
+    def restore(self, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+        """Load the state into its owners; a missing or damaged file means a fresh start."""
+        groups: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "best": {}, "optimizer": {}}
         try:
             with safe_open(self.path, framework="pt") as file:
                 header = json.loads(file.metadata()["progress"])
@@ -101,6 +104,7 @@ class TrainingState:
         except (FileNotFoundError, SafetensorError, KeyError, ValueError):
             return Progress()
         model.load_state_dict(groups["model"])
+        average.load_state_dict(groups["average"])
         moments: dict[int, dict[str, Any]] = {}
         for name, value in groups["optimizer"].items():
             index, _, moment = name.partition("/")

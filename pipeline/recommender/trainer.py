@@ -1,10 +1,12 @@
 """Training of the recommender: one epoch reads every prefix of every user once."""
 
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from ..data.sequences import Sequences
@@ -18,12 +20,16 @@ from .sequence_model import SequenceModel
 
 Validate = Callable[[SequenceModel], dict[str, float]]
 CHOSEN_BY = "ndcg@10"
+ParamList = tuple[Tensor, ...] | list[Tensor]
 
 
 def fit(
     model: SequenceModel, sequences: Sequences, params: TrainParams, validate: Validate, state: TrainingState
 ) -> Progress:
     """Train with AdamW and early stopping; leave the best weights in `model`.
+
+    What is validated and kept is a running average of the weights (Polyak & Juditsky 1992): it is what a falling
+    learning rate would lead to, without an end that must be known beforehand.
 
     All randomness of epoch e comes from (seed, e) alone, so a run that was interrupted after any epoch ends with
     the same weights as one that was not.
@@ -56,7 +62,8 @@ def fit(
         betas=(0.9, 0.98),
         fused=True,
     )
-    progress = state.restore(model, optimizer)
+    average = AveragedModel(model, multi_avg_fn=_running_average(params.average))
+    progress = state.restore(model, average, optimizer)
     steps = params.epochs * batch_count(sequences, params.history, params.batch_windows)
     with (
         tqdm(total=steps, desc="train", unit="batch", disable=None) as bar,
@@ -64,19 +71,31 @@ def fit(
     ):
         bar.update(progress.epoch * steps // params.epochs)
         while progress.epoch < params.epochs and progress.stale < params.patience:
-            loss = _run_epoch(model, optimizer, sequences, params, progress.epoch, probability, bar)
+            loss = _run_epoch(model, average, optimizer, sequences, params, progress.epoch, probability, bar)
             progress.epoch += 1
             if progress.epoch % params.validate_every == 0 or progress.epoch == params.epochs:
-                _validate(model, validate, progress, loss)
+                _validate(cast(SequenceModel, average.module), validate, progress, loss)
                 bar.set_postfix(loss=f"{loss:.3f}", best=f"{progress.best_metric:.4f}")
-            state.save(model, optimizer, progress)
+            state.save(model, average, optimizer, progress)
     model.load_state_dict(progress.best)
     model.eval()
     return progress
 
 
+def _running_average(decay: float) -> Callable[[ParamList, ParamList, Tensor | int], None]:
+    """Return the update of an exponential average, whose first steps weigh more so that it forgets the start."""
+
+    def update(averages: ParamList, weights: ParamList, updates: Tensor | int) -> None:
+        share = max(1 - decay, 9 / (int(updates) + 10))
+        for average, weight in zip(averages, weights, strict=True):
+            average.lerp_(weight, share)
+
+    return update
+
+
 def _run_epoch(
     model: SequenceModel,
+    average: AveragedModel,
     optimizer: torch.optim.Optimizer,
     sequences: Sequences,
     params: TrainParams,
@@ -105,6 +124,7 @@ def _run_epoch(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), params.gradient_clip)
         optimizer.step()
+        average.update_parameters(model)
         count = int(batch.mask.sum())
         total, examples = total + loss.item() * count, examples + count
         bar.update()

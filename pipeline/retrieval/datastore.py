@@ -1,4 +1,4 @@
-"""Source `next_items`: what other users took next after a prefix similar to this one."""
+"""Source `next_items`: what other users took next, and soon after, where they stood as this user stands."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import CheckpointError
 from ..files import atomic_directory
+from .cosine import unit_vectors
 from .sources import NO_ITEM, Query, Retrieved
 
 REMEDY = "run `dvc repro train_rag`, or `dvc pull`"
@@ -21,17 +22,21 @@ class Datastore:
     his own: those of later positions would leak, those of earlier ones name items of his history.
 
     Args:
-        states: float [N, D], kept as float16 (cosine similarity changes by less than 1e-3).
+        states: float [N, D], kept as float16 (cosine similarity changes by less than 1e-3). All prefixes of a user
+            stand together, shortest first: what came later is what the entries behind came to next.
         next_items: int [N], item rows.
         users: int [N], user rows.
         neighbours: entries retrieved per query.
+        following: items taken from an entry: the next one and those that came after it.
     """
 
-    def __init__(self, states: NDArray, next_items: NDArray, users: NDArray, neighbours: int) -> None:
-        self.keys = _normalised(states).astype(np.float16)  # [N, D]
+    def __init__(
+        self, states: NDArray, next_items: NDArray, users: NDArray, neighbours: int, following: int
+    ) -> None:
+        self.keys = unit_vectors(states).astype(np.float16)  # [N, D]
         self.next_items = np.asarray(next_items, np.int32)
         self.users = np.asarray(users, np.int32)
-        self.neighbours = neighbours
+        self.neighbours, self.following = neighbours, following
         self._index = faiss.IndexFlatIP(self.keys.shape[1])
         self._index.add(self.keys.astype(np.float32))  # pyright: ignore[reportCallIssue]
 
@@ -39,10 +44,15 @@ class Datastore:
         return len(self.next_items)
 
     def retrieve(self, query: Query) -> Retrieved:
-        """Return the next items of the nearest prefixes of other users, nearest first; ties go by entry."""
-        queries = _normalised(query.states)  # [B, D]
+        """Return the items that followed the nearest prefixes of other users.
+
+        They come as all next items, nearest prefix first (ties go by entry), then all items after these, and so
+        on; the age of an item is its distance from the prefix.
+        """
+        queries = unit_vectors(query.states)  # [B, D]
         entries = np.full((len(queries), self.neighbours), -1, np.int64)
-        todo, fetch = np.arange(len(queries)), 2 * self.neighbours
+        todo = np.flatnonzero(queries.any(1))  # nothing resembles an empty history
+        fetch = 2 * self.neighbours
         while len(todo):
             fetch = min(fetch, len(self))
             _, found = self._index.search(queries[todo], fetch)  # pyright: ignore[reportCallIssue]
@@ -60,8 +70,13 @@ class Datastore:
         # Similarities are taken anew: FAISS rounds differently for different batch sizes.
         keys = self.keys[entries].astype(np.float32)  # [B, K, D]
         similarities = np.einsum("bd,bkd->bk", queries, keys)  # [B, K]
-        items = np.where(entries >= 0, self.next_items[entries], NO_ITEM).astype(np.int64)
-        return Retrieved(items, similarities, np.zeros_like(similarities))
+        entries, similarities = np.tile(entries, self.following), np.tile(similarities, self.following)
+        ages = np.repeat(np.arange(self.following), self.neighbours)  # [following * K]
+        later = np.minimum(entries + ages, len(self) - 1)  # [B, following * K]
+        origins = self.users[entries]  # [B, following * K]
+        there = (entries >= 0) & (entries + ages == later) & (self.users[later] == origins)
+        items = np.where(there, self.next_items[later], NO_ITEM).astype(np.int64)
+        return Retrieved(items, similarities, ages.astype(np.float32), origins)
 
     def write(self, folder: Path) -> None:
         """Write `keys.npy` (float16 [N, D]) and `entries.parquet` (next_item, user)."""
@@ -71,7 +86,7 @@ class Datastore:
             entries.write_parquet(temporary / "entries.parquet", compression="zstd")
 
     @classmethod
-    def open(cls, folder: Path, neighbours: int) -> "Datastore":
+    def open(cls, folder: Path, neighbours: int, following: int) -> "Datastore":
         """Read what `write` wrote.
 
         Raises:
@@ -85,9 +100,4 @@ class Datastore:
             raise CheckpointError(f"cannot be read: {error}", str(folder), REMEDY) from None
         if keys.ndim != 2 or len(keys) != len(entries):
             raise CheckpointError(f"keys {keys.shape} do not fit {len(entries)} entries", str(folder), REMEDY)
-        return cls(keys, next_items, users, neighbours)
-
-
-def _normalised(vectors: NDArray) -> NDArray[np.float32]:
-    vectors = np.asarray(vectors, np.float32)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+        return cls(keys, next_items, users, neighbours, following)

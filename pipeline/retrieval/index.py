@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, IndexMismatchError, NumericalError, ParamsError
 from ..files import atomic_directory, read_json, write_json
+from .cosine import unit_vectors
 
 SCHEMA_VERSION = 1
 
@@ -55,7 +56,7 @@ class ItemIndex:
         finite = np.isfinite(vectors).all(axis=1)
         if not finite.all():
             raise NumericalError("the vector is not finite", f"row {int(np.argmin(finite))}", "encode again")
-        unit = _normalise(vectors)
+        unit = unit_vectors(vectors)
         threads = faiss.omp_get_max_threads()
         try:
             index = faiss.index_factory(unit.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
@@ -103,7 +104,7 @@ class ItemIndex:
             )
         if not np.isfinite(queries).all():
             raise NumericalError("a query is not finite", "index")
-        unit, k = _normalise(queries), min(k, len(self))
+        unit, k = unit_vectors(queries), min(k, len(self))
         if self.exact:
             return self._search_exactly(unit, k)
         similarities, rows = self.index.search(unit, k)
@@ -190,12 +191,6 @@ class ItemIndex:
                 REMEDY,
             )
         return cls(index, manifest["factory"])
-
-
-def _normalise(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return vectors [n, d] scaled to norm 1; zeros stay zeros."""
-    norm = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)  # [n, 1]
-    return np.ascontiguousarray(vectors / np.where(norm > 0, norm, 1), np.float32)
 
 
 def _in_order(

@@ -33,10 +33,12 @@ class SimilarItems:
         count, width = self._items.shape[1], self.recent * self._items.shape[1]
         items = np.full((len(query.histories), width), NO_ITEM, np.int64)
         similarities = np.zeros((len(query.histories), width), np.float32)
+        origins = np.full((len(query.histories), width), NO_ITEM, np.int64)
         for user, history in enumerate(query.histories):
             latest = history[-self.recent :][::-1]
             found = len(latest) * count
             items[user, :found] = self._items[latest].ravel()
             similarities[user, :found] = self._similarities[latest].ravel()
+            origins[user, :found] = np.repeat(latest, count)
         ages = np.repeat(np.arange(self.recent, dtype=np.float32), count)  # [recent * k]
-        return Retrieved(items, similarities, np.broadcast_to(ages, items.shape))
+        return Retrieved(items, similarities, ages, origins)

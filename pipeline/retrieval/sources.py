@@ -27,17 +27,20 @@ class Query:
 
 @dataclass(frozen=True)
 class Retrieved:
-    """Items with the evidence for them; an item may come several times.
+    """Items with the evidence for them; an item may come several times, and K is the source's own.
 
     Attributes:
         items: int32 or int64 [B, K], item rows, or `NO_ITEM` where less was found.
         similarities: float32 [B, K], cosine similarity of what was matched.
-        ages: float32 [B, K], items of the history that are younger than the one that was matched.
+        ages: float32 [K], distance in time of each place, for all users: how far back in the history the item lies
+            that was matched, or how long after a remembered prefix the item came.
+        origins: int [B, K], what was matched: the row of the history's item, or of the user who had the prefix.
     """
 
     items: NDArray[np.integer]
     similarities: NDArray[np.float32]
     ages: NDArray[np.float32]
+    origins: NDArray[np.integer]
 
 
 class Source(Protocol):

@@ -3,6 +3,7 @@ import os
 import socket
 import termios
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -155,15 +156,18 @@ def test_another_file_says_what_was_expected_and_what_came(server: Server, cache
 
 def test_a_web_page_is_called_a_web_page(server: Server, cache: Path) -> None:
     server.answers = [body(PAGE)]
-    with pytest.raises(DownloadError, match="this is a web page, not an archive"):
+    with pytest.raises(DownloadError, match="this is a web page, not the file"):
         fetch(server.url, MD5, cache, wait=0)
     assert_no_file(cache)
 
 
 def test_nobody_listens(server: Server, cache: Path) -> None:
     server.close()
-    with pytest.raises(DownloadError, match=r"tried 3 times .*refused") as caught:
+    with pytest.raises(
+        DownloadError, match=r"tried 3 times .*127\.0\.0\.1 cannot be reached \(.*refused\)"
+    ) as caught:
         fetch(server.url, MD5, cache, attempts=3, wait=0)
+    assert len(caught.value.what) < 120
     assert_says_both_ways_out(caught.value, server.url)
 
 
@@ -231,7 +235,7 @@ def test_a_local_archive_with_another_checksum(tmp_path: Path, cache: Path) -> N
     assert "correct ingest.md5" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["absent.zip", ".", "~nobody-of-this-name/x.zip", "a\0b"])
+@pytest.mark.parametrize("name", ["absent.zip", "~nobody-of-this-name/x.zip", "a\0b"])
 def test_a_path_without_a_file(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -239,6 +243,45 @@ def test_a_path_without_a_file(
     with pytest.raises(DownloadError, match="no such file") as caught:
         fetch(name, MD5, cache)
     assert "correct ingest.archive" in str(caught.value)
+
+
+def test_a_folder_is_called_a_folder(tmp_path: Path, cache: Path) -> None:
+    with pytest.raises(DownloadError, match="is a folder, not a file"):
+        fetch(str(tmp_path), MD5, cache)
+
+
+def test_without_a_file_an_empty_checksum_is_not_blamed(tmp_path: Path, server: Server, cache: Path) -> None:
+    # What `-S ingest.md5=$(md5sum < wrong/path)` leaves: first the path is wrong, then the checksum.
+    with pytest.raises(DownloadError, match="no such file") as caught:
+        fetch(str(tmp_path / "absent.zip"), "", cache)
+    assert "correct ingest.archive" in str(caught.value)
+    (tmp_path / "local.zip").write_bytes(CONTENT)
+    with pytest.raises(DownloadError, match=rf"(?s)its checksum is empty.*set ingest\.md5 to {MD5}"):
+        fetch(str(tmp_path / "local.zip"), "", cache)
+    with pytest.raises(DownloadError, match="its checksum is empty"):
+        fetch(server.url, "", cache)
+    assert server.requests == 0
+
+
+def test_messages_name_the_param_of_the_file(tmp_path: Path, cache: Path) -> None:
+    path = tmp_path / "items.csv"
+    with pytest.raises(DownloadError, match=r"correct ingest\.items; .*ingest\.items_md5") as caught:
+        fetch(str(path), None, cache, key="items")
+    assert "archive" not in str(caught.value)
+    path.write_bytes(CONTENT)
+    assert fetch(str(path), MD5, cache, key="items") == path
+    with pytest.raises(DownloadError, match=r"correct ingest\.items_md5"):
+        fetch(str(path), "0" * 32, cache, key="items")
+
+
+def test_what_a_killed_download_left_is_removed_and_a_running_one_is_not(server: Server, cache: Path) -> None:
+    cache.mkdir()
+    for name, age in {"tmpkilled": 7200, "tmprunning": 5, "kept-other.zip": 7200}.items():
+        (cache / name).write_bytes(CONTENT[:100])
+        os.utime(cache / name, (time.time() - age, time.time() - age))
+    server.answers = [WHOLE]
+    path = fetch(server.url, MD5, cache)
+    assert {found.name for found in cache.iterdir()} == {path.name, "tmprunning", "kept-other.zip"}
 
 
 def assert_says_both_ways_out(error: DownloadError, url: str) -> None:

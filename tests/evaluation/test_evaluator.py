@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from hierrec.data.sequences import NO_TARGET
-from hierrec.evaluation.evaluator import rank_targets
+from hierrec.errors import DataError
+from hierrec.evaluation.evaluator import rank_in_batches, rank_targets
 from hierrec.params import load_params
 from hierrec.recommender.checkpoint import new_recommender
 from hierrec.recommender.hierarchical import HierarchicalRecommender
@@ -106,3 +107,40 @@ def test_users_without_a_target_are_passed_over(distinct: NDArray, users: tuple)
 def test_nobody_with_a_target_gives_no_rank(distinct: NDArray) -> None:
     ranks = rank_targets(scorer(distinct), [np.array([1])], np.array([NO_TARGET]), CANDIDATES, batch_users=8)
     assert ranks.shape == (0,)
+
+
+def test_what_was_seen_is_not_ranked_even_where_the_history_lacks_it(distinct: NDArray, users: tuple) -> None:
+    histories, targets = users
+    model, everything = scorer(distinct), np.ones(ITEMS, np.bool_)
+    latest = [history[-1:] for history in histories]
+    ranks = rank_targets(model, latest, targets, everything, batch_users=9, seen=histories)
+    alone = rank_targets(model, latest, targets, everything, batch_users=9)
+    assert (ranks <= alone).all()
+    expected = []
+    for user in np.flatnonzero(targets != NO_TARGET):
+        with torch.inference_mode():
+            scores = model.score_histories([latest[user]], np.array([0]))[0].numpy()
+        others = set(range(ITEMS)) - set(histories[user])
+        expected.append(1 + sum(scores[item] > scores[targets[user]] for item in others))
+    assert ranks.tolist() == expected
+    assert (ranks < alone).any()
+
+
+@pytest.mark.parametrize("kind", ["history", "seen"])
+def test_a_target_in_the_history_is_a_leak(distinct: NDArray, kind: str) -> None:
+    clean, leaking = [np.array([1, 2]), np.array([3])], [np.array([1, 2]), np.array([3, 9])]
+    histories, seen = (leaking, clean) if kind == "history" else (clean, leaking)
+    everything = np.ones(ITEMS, np.bool_)
+    with pytest.raises(DataError, match=r"history of user 1: the history holds the target, item 9"):
+        rank_targets(scorer(distinct), histories, np.array([7, 9]), everything, 2, seen)
+    # Without a target there is nothing to leak.
+    assert len(rank_targets(scorer(distinct), histories, np.array([7, NO_TARGET]), everything, 2, seen)) == 1
+
+
+def test_scores_that_lie_ready_rank_the_same(distinct: NDArray, users: tuple) -> None:
+    histories, targets = users
+    model = scorer(distinct)
+    with torch.inference_mode():
+        scores = model.score_histories(histories, np.arange(USERS))
+    ranks = rank_in_batches(lambda batch: scores[torch.from_numpy(batch)], histories, targets, CANDIDATES, 7)
+    assert ranks.tolist() == rank_targets(model, histories, targets, CANDIDATES, 7).tolist()

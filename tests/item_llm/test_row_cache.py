@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from hierrec.errors import DataError, NumericalError
 from hierrec.item_llm.encoder import ItemEncoder
 from hierrec.item_llm.row_cache import RowCache, encode_texts
-from hierrec.item_llm.store import text_hash
+from hierrec.item_llm.store_files import text_hash
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -116,9 +116,14 @@ assert not {{"torch", "transformers"}} & sys.modules.keys()
 
 def test_a_damaged_file_is_computed_again(folder: str, tmp_path: Path) -> None:
     first, _ = encode(folder, tmp_path, MANY)
-    (path,) = tmp_path.rglob("*.npy")
-    for damaged in (path.read_bytes()[:-10], path.read_bytes()[:-1] + b"\xff", b""):
-        path.write_bytes(damaged)
+    damages: list[Callable[[bytes], bytes]] = [
+        lambda content: content[:-10],
+        lambda content: content[:-1] + bytes([content[-1] ^ 1]),
+        lambda content: b"",
+    ]
+    for damage in damages:
+        for path in tmp_path.rglob("*.npy"):
+            path.write_bytes(damage(path.read_bytes()))
         again, encoded = encode(folder, tmp_path, MANY)
         assert encoded == len(MANY)
         assert np.array_equal(first, again)

@@ -10,32 +10,20 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hierrec.errors import DataError, StoreError
+from hierrec.errors import DataError, ParamsError, StoreError
 from hierrec.files import read_json, sha256_file, write_json
-from hierrec.item_llm.store import EmbeddingStore, text_hash
+from hierrec.item_llm.store import COMPARED, EmbeddingStore
+from hierrec.item_llm.store_files import text_hash
 from hierrec.item_llm.whitening import Whitening
 
+from tests.item_llm.stores import DESCRIPTION, write_store
+
 IDS = ["1", "2", "10", "ä", "x y"]
-DESCRIPTION: dict[str, Any] = {
-    "model": {
-        "id": "m",
-        "revision": None,
-        "weights_sha256": "w",
-        "tokenizer_sha256": "t",
-        "config_sha256": "c",
-    },
-    "pooling": "mean",
-    "max_length": 32,
-    "dtype": "float32",
-}
 VECTORS = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
 
 
 def write(folder: Path, vectors: np.ndarray = VECTORS, titles: str = "Film") -> Path:
-    items = pl.DataFrame({"item_id": IDS, "title": [f"{titles} {item_id}" for item_id in IDS], "other": 1})
-    texts = [f"{title}." for title in items["title"]]
-    EmbeddingStore.write(folder, items, texts, vectors, Whitening.fit(vectors, 3), "{title}.", DESCRIPTION)
-    return folder
+    return write_store(folder, IDS, vectors, [f"{titles} {item_id}" for item_id in IDS], 3)
 
 
 @pytest.fixture
@@ -55,6 +43,53 @@ def test_round_trip(folder: Path) -> None:
     store.verify()
     with pytest.raises(DataError, match="no item '3'"):
         store.row("3")
+
+
+def test_lookup_by_id(folder: Path) -> None:
+    store = EmbeddingStore.open(str(folder))
+    assert np.array_equal(store.vector("ä"), VECTORS[3])
+    assert np.array_equal(store.vectors_of(["x y", "2", "x y"]), VECTORS[[4, 1, 4]])
+    assert store.vectors_of([]).shape == (0, 4)
+    with pytest.raises(ValueError, match="read-only"):
+        store.vector("ä")[0] = 1
+    for lookup in (store.vector, lambda item_id: store.vectors_of(["1", item_id])):
+        with pytest.raises(DataError, match="no item '3'"):
+            lookup("3")
+
+
+def test_neighbours_are_the_nearest_by_cosine(folder: Path) -> None:
+    store = EmbeddingStore.open(folder)
+    unit = VECTORS.astype(np.float64) / np.linalg.norm(VECTORS.astype(np.float64), axis=1, keepdims=True)
+    cosines = unit @ unit[2]
+    expected = sorted({0, 1, 3, 4}, key=lambda row: -cosines[row])
+    neighbours = store.neighbours("10", 3)
+    assert neighbours.columns == ["row", "item_id", "title", "cosine"]
+    assert neighbours["row"].to_list() == expected[:3]
+    assert neighbours["item_id"].to_list() == [IDS[row] for row in expected[:3]]
+    assert np.allclose(neighbours["cosine"], cosines[expected[:3]], rtol=0, atol=1e-12)
+    assert store.neighbours("10", 100)["row"].to_list() == expected
+    with pytest.raises(ParamsError, match="0 neighbours"):
+        store.neighbours("10", 0)
+    with pytest.raises(DataError, match="no item '3'"):
+        store.neighbours("3", 1)
+
+
+def test_neighbours_of_one_similarity_stand_by_row(tmp_path: Path) -> None:
+    # more rows than are compared at a time, in two groups of equal vectors, and one vector of zeros
+    count = COMPARED + 7
+    pair = np.random.default_rng(1).normal(size=(2, 33)).astype(np.float32)
+    vectors = pair[np.arange(count) % 2]
+    vectors[5] = 0
+    write_store(tmp_path / "store", [str(row) for row in range(count)], vectors)
+    neighbours = EmbeddingStore.open(tmp_path / "store").neighbours("2", count)
+    even = list(range(0, count, 2))
+    even.remove(2)
+    odd = list(range(1, count, 2))
+    odd.remove(5)
+    signs = neighbours.group_by("cosine", maintain_order=True).agg("row")
+    groups = [even, odd, [5]] if pair[0] @ pair[1] > 0 else [even, [5], odd]
+    assert signs["row"].to_list() == groups
+    assert EmbeddingStore.open(tmp_path / "store").neighbours("5", 3)["row"].to_list() == [0, 1, 2]
 
 
 def test_manifest(folder: Path) -> None:
@@ -175,11 +210,12 @@ def test_inconsistency_is_found(folder: Path, name: str, change: Any, message: s
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema_version": 2}, "schema version 2; this program reads version 1"),
+        ({"schema_version": 2}, r"schema version 2; this program reads version 1(.|\n)*dvc repro encode"),
         ({"count": None}, "shape"),
         ({"ids_sha256": ""}, "item ids are not those"),
         ({"files": {}}, r"key files\.embeddings\.npy is missing"),
         ({"files": None}, r"key files\.embeddings\.npy is missing"),
+        ({"model": {}}, r"key model\.id is missing"),
     ],
 )
 def test_wrong_manifests(folder: Path, change: dict[str, Any], message: str) -> None:

@@ -27,6 +27,7 @@ def train_params() -> TrainParams:
         weight_decay=0.0,
         warmup_steps=1,
         gradient_clip=1.0,
+        average=0.5,
         validate_every=1,
         patience=10,
     )

@@ -66,12 +66,12 @@ def test_learns_to_trust_the_source_that_is_right(train_params: TrainParams, fro
     class Oracle:
         def retrieve(self, query: Query) -> Retrieved:
             right = targets[query.users][:, None]
-            return Retrieved(right, np.ones_like(right, np.float32), np.zeros_like(right, np.float32))
+            return Retrieved(right, np.ones_like(right, np.float32), np.zeros(1, np.float32), right)
 
     class Liar:
         def retrieve(self, query: Query) -> Retrieved:
             wrong = (targets[query.users][:, None] + 1) % ITEMS
-            return Retrieved(wrong, np.ones_like(wrong, np.float32), np.zeros_like(wrong, np.float32))
+            return Retrieved(wrong, np.ones_like(wrong, np.float32), np.zeros(1, np.float32), wrong)
 
     model = new_recommender(train_params, frozen).eval()
     states = generator.standard_normal((200, WIDTH)).astype(np.float32)
@@ -95,6 +95,7 @@ def test_learns_to_trust_the_source_that_is_right(train_params: TrainParams, fro
     params = FusionParams(
         sources=("next_items", "items"),
         neighbours=1,
+        following=1,
         item_neighbours=1,
         recent_items=1,
         positions=1,

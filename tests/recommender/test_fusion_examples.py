@@ -19,7 +19,7 @@ def remembered(
 ) -> tuple[Datastore, FusionExamples]:
     model = new_recommender(params, frozen)
     prefixes = prefix_states(model, sequences, params.history, 8)
-    datastore = Datastore(prefixes.states, prefixes.next_items, prefixes.users, 5)
+    datastore = Datastore(prefixes.states, prefixes.next_items, prefixes.users, 5, 2)
     return datastore, FusionExamples.latest_prefixes(prefixes, sequences, {"next_items": datastore}, 3)
 
 
@@ -41,7 +41,7 @@ def test_held_out_items_change_neither_datastore_nor_examples(
     np.testing.assert_array_equal(first.keys, second.keys)
     np.testing.assert_array_equal(first.next_items, second.next_items)
     np.testing.assert_array_equal(learned.targets, learned_again.targets)
-    np.testing.assert_array_equal(learned.retrieved[0].items, learned_again.retrieved[0].items)
+    np.testing.assert_array_equal(learned.retrieved[0][0], learned_again.retrieved[0][0])
 
 
 def test_examples_are_the_latest_prefixes_with_their_next_item(

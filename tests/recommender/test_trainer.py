@@ -79,6 +79,23 @@ def test_a_run_interrupted_after_any_epoch_ends_with_the_same_weights(
     assert all(torch.equal(tensor, state[name]) for name, tensor in expected.state_dict().items())
 
 
+def test_what_is_kept_is_the_average_of_the_weights(
+    train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
+) -> None:
+    def head(average: float, epochs: int) -> torch.Tensor:
+        params = train_params.model_copy(update={"average": average, "epochs": epochs, "batch_windows": 1000})
+        folder = tmp_path / f"{average}-{epochs}"
+        rising = iter(range(1, 10))  # so that the latest is the best
+        model, _ = trained(params, frozen, sequences, lambda _: {"ndcg@10": float(next(rising))}, folder)
+        return model.head.weight
+
+    # One batch an epoch, so one step; the first update copies, the second has the share of `_running_average`.
+    first, second = head(0.0, 1), head(0.0, 2)
+    assert torch.equal(head(0.2, 1), first)
+    assert torch.allclose(head(0.2, 2), torch.lerp(first, second, 9 / 11), atol=1e-7)
+    assert not torch.equal(first, second)
+
+
 def test_threads_do_not_make_two_trainings_differ(
     train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ def make(seed: int, entries: int, users: int, neighbours: int) -> tuple[Datastor
     generator = np.random.default_rng(seed)
     states = generator.standard_normal((entries, 6))
     owners = generator.integers(users, size=entries)
-    return Datastore(states, np.arange(entries) + 100, owners, neighbours), states, owners
+    return Datastore(states, np.arange(entries) + 100, owners, neighbours, 1), states, owners
 
 
 @given(
@@ -48,10 +48,30 @@ def test_equals_brute_force_without_the_users_own(
         np.testing.assert_array_equal(found.items[row, kept][distinct], nearest[distinct] + 100)
 
 
+def test_takes_what_came_after_the_prefix_and_never_the_next_users_items() -> None:
+    states = np.eye(6)  # users 7 and 8, three prefixes each
+    owners, items = np.array([7, 7, 7, 8, 8, 8]), np.array([10, 11, 12, 20, 21, 22])
+    datastore = Datastore(states, items, owners, neighbours=2, following=3)
+    query = states[1] + 0.5 * states[4]  # nearest: the second prefix of user 7, then that of user 8
+    found = datastore.retrieve(Query(query[None].astype(np.float32), np.array([ANONYMOUS]), [np.array([0])]))
+    assert found.items.tolist() == [[11, 21, 12, 22, NO_ITEM, NO_ITEM]]
+    assert found.ages.tolist() == [0, 0, 1, 1, 2, 2]
+    assert found.origins[0, :4].tolist() == [7, 8, 7, 8]
+    np.testing.assert_allclose(found.similarities[0], [0.894, 0.447] * 3, atol=1e-3)
+
+
+def test_nothing_resembles_an_empty_history() -> None:
+    datastore, states, _ = make(0, 30, 3, 4)
+    queries = np.stack([np.zeros(6), states[0]]).astype(np.float32)
+    found = datastore.retrieve(Query(queries, np.full(2, ANONYMOUS), [np.array([], np.int64), np.array([0])]))
+    assert (found.items[0] == NO_ITEM).all()
+    assert (found.items[1] != NO_ITEM).all()
+
+
 def test_round_trip(tmp_path: Path) -> None:
     datastore, states, _ = make(0, 30, 3, 4)
     datastore.write(tmp_path / "datastore")
-    opened = Datastore.open(tmp_path / "datastore", 4)
+    opened = Datastore.open(tmp_path / "datastore", 4, 1)
     query = Query(states[:7].astype(np.float32), np.full(7, ANONYMOUS), [np.array([0])] * 7)
     first, second = datastore.retrieve(query), opened.retrieve(query)
     np.testing.assert_array_equal(first.items, second.items)
@@ -67,11 +87,11 @@ def test_a_damaged_file_is_refused(tmp_path: Path, name: str, content: bytes | N
     if content is not None:
         (tmp_path / "datastore" / name).write_bytes(content)
     with pytest.raises(CheckpointError, match="what to do"):
-        Datastore.open(tmp_path / "datastore", 4)
+        Datastore.open(tmp_path / "datastore", 4, 1)
 
 
 def test_keys_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     make(0, 30, 3, 4)[0].write(tmp_path / "datastore")
     np.save(tmp_path / "datastore" / "keys.npy", np.zeros((29, 6), np.float16))
     with pytest.raises(CheckpointError, match="30 entries"):
-        Datastore.open(tmp_path / "datastore", 4)
+        Datastore.open(tmp_path / "datastore", 4, 1)

@@ -12,7 +12,7 @@ def test_neighbours_of_each_recent_item() -> None:
     source = SimilarItems(ItemIndex.build(vectors, "Flat"), vectors, neighbours=3, recent=2)
     query = Query(np.zeros((2, 1), np.float32), np.array([0, 1]), [np.array([1, 2, 3]), np.array([5])])
     found = source.retrieve(query)
-    assert found.items.shape == found.similarities.shape == found.ages.shape == (2, 6)
+    assert found.items.shape == found.similarities.shape == found.origins.shape == (2, 6)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     for item, place in ((3, slice(0, 3)), (2, slice(3, 6))):
         cosine = unit @ unit[item]
@@ -20,7 +20,8 @@ def test_neighbours_of_each_recent_item() -> None:
         np.testing.assert_allclose(found.similarities[0, place], np.sort(cosine)[::-1][:3], atol=1e-5)
         assert item not in found.items[0, place]
     assert found.items[0, 0] == 7
-    assert found.ages[0].tolist() == [0, 0, 0, 1, 1, 1]
+    assert found.ages.tolist() == [0, 0, 0, 1, 1, 1]
+    assert found.origins[0].tolist() == [3, 3, 3, 2, 2, 2]
     assert (found.items[1, 3:] == NO_ITEM).all()
 
 

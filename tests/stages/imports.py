@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = {"hierrec": ROOT / "pipeline", "stages": ROOT / "stages"}
-FOLDER_CONSTANTS = {"DATA", "ITEM_EMBEDDINGS", "INDEX", "MODELS", "METRICS", "PLOTS"}
+FOLDER_CONSTANTS = {"DATA", "ITEM_EMBEDDINGS", "INDEX", "MODELS", "METRICS", "PLOTS", "RANKS"}
 
 
 def code_files(stage: str) -> set[str]:

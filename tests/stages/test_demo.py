@@ -39,7 +39,7 @@ def test_the_demo_shows_metrics_and_films_and_leaves_the_tree_alone(tmp_path: Pa
     ]
     assert all(len(values.split()) == 4 for _, _, values in rows)
     films = set(sample_dataset().items["title"])
-    recommended = re.findall(r"^ +[1-5]  (.+) \(\d{4}\)$", output, re.MULTILINE)
+    recommended = re.findall(r"^[1-5]  (.+) \(\d{4}\) +0\.\d{4}$", output, re.MULTILINE)
     assert len(recommended) == 15
     assert set(recommended) <= films
     assert run("git", "status", "--porcelain", "--untracked-files=all") == before

@@ -20,7 +20,7 @@ PARAMS: dict[str, Any] = YAML(typ="safe").load(ROOT / "params.yaml")
 BUNDLED = {"ingest": {"pipeline/data/sample_films.csv"}, "encode": {"pipeline/item_llm/t5_nano"}}
 
 # Libraries that compute, by the module that is imported.
-MODULES = {"torch": "torch", "transformers": "transformers", "faiss": "faiss-cpu"}
+MODULES = {"torch": "torch", "transformers": "transformers", "faiss": "faiss-cpu", "sklearn": "scikit-learn"}
 
 each_stage = pytest.mark.parametrize("name", STAGES)
 
@@ -56,7 +56,8 @@ def test_it_depends_on_artifacts_of_earlier_stages(name: str) -> None:
     for earlier, definition in STAGES.items():
         if earlier == name:
             break
-        made |= {path for path, _ in paths(definition.get("outs", []))}
+        for kind in ("outs", "metrics", "plots"):
+            made |= {path for path, _ in paths(definition.get(kind, []))}
     assert {path for path in STAGES[name]["deps"] if path.startswith("artifacts/")} <= made
 
 

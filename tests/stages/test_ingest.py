@@ -6,19 +6,24 @@ import sys
 from pathlib import Path
 
 import pytest
+from hierrec.data.own_files import md5_file
 from hierrec.data.tables import load_items
 from hierrec.files import sha256_file
 from hierrec.params import IngestParams
+from pydantic import ValidationError
 
 from stages import ingest
 from tests.data.archives import FILES, write_archive
+from tests.data.own_tables import write_tables
 
 SMALL = {"interactions": 10, "users": 4, "rated_items": 4, "items": 5}
 
 
 def params(archive: Path | str, **changes: object) -> IngestParams:
     values = {"dataset": "movielens", "archive": str(archive), "md5": None, "expected": SMALL}
-    return IngestParams.model_validate({**values, "candidates": "interacted", **changes})
+    unset = {key: None for key in ("interactions", "items", "item_text")}
+    unset |= {f"{key}_md5": None for key in unset}
+    return IngestParams.model_validate({**values, **unset, "candidates": "interacted", **changes})
 
 
 @pytest.fixture
@@ -54,6 +59,41 @@ def test_all_listed_items_may_be_candidates(project: Path) -> None:
 def test_the_sample_needs_no_archive(project: Path) -> None:
     summary = ingest.main.function(ingest=params("absent.zip", dataset="sample"))
     assert summary[0] == "sample: 20,124 interactions of 600 users"
+
+
+def test_tables_of_ones_own_become_artifacts(project: Path) -> None:
+    paths = {key.removeprefix("ingest."): value for key, value in write_tables(project).items()}
+    summary = ingest.main.function(ingest=params("absent.zip", **paths))
+    assert summary[0] == "files: 8 interactions of 3 users"
+    md5s = {name: md5_file(Path(paths[name])) for name in ("interactions", "items")}
+    assert summary[3].endswith(f"interactions_md5: {md5s['interactions']}, items_md5: {md5s['items']}")
+    manifest = json.loads((project / "artifacts/data/manifest.json").read_text())
+    assert manifest["dataset"] == "files"
+    assert manifest["source"] == {"md5": None, **md5s}
+    pinned = {f"{name}_md5": md5 for name, md5 in md5s.items()}
+    assert len(ingest.main.function(ingest=params("absent.zip", **paths, **pinned))) == 3
+
+
+@pytest.mark.parametrize("key", ["interactions", "items"])
+def test_both_tables_must_be_named(project: Path, key: str) -> None:
+    paths = {key.removeprefix("ingest."): value for key, value in write_tables(project).items()}
+    with pytest.raises(ValidationError, match=f"{key} is null"):
+        params("absent.zip", **{**paths, key: None})
+
+
+def test_further_text_joins_any_data_set(project: Path) -> None:
+    (project / "texts.json").write_text('{"1": "A plot.", "2": "Another.", "x": "Of no item."}')
+    summary = ingest.main.function(ingest=params("absent.zip", dataset="sample", item_text="texts.json"))
+    assert summary[2] == "further text for 2 items; 1 ids of texts.json name no item"
+    assert load_items(Path("artifacts/data/items.parquet"))["extra_text"].count() == 2
+
+
+def test_what_a_killed_run_left_is_removed(project: Path) -> None:
+    archive = write_archive(project / "small.zip")
+    ingest.main.function(ingest=params(archive))
+    (project / "artifacts/data/.items.parquet.abc.part").write_bytes(b"half")
+    ingest.main.function(ingest=params(archive))
+    assert not list((project / "artifacts").rglob("*.part"))
 
 
 def run(project: Path, archive: Path) -> subprocess.CompletedProcess[str]:

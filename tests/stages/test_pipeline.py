@@ -18,6 +18,8 @@ ALL = [
     "train_rag",
     "evaluate_hierarchical",
     "evaluate_rag",
+    "evaluate_compare",
+    "evaluate_report",
 ]
 VARIANTS = ("hierarchical", "rag")
 METRICS = {"ndcg@10", "ndcg@20", "recall@10", "recall@20"}
@@ -89,7 +91,7 @@ def test_a_training_param_reruns_training_and_evaluation_only(project: Project, 
 
 def test_a_fusion_param_leaves_the_hierarchical_variant_alone(project: Project) -> None:
     project.set(fusion__neighbours=20)
-    assert project.repro() == ["train_rag", "evaluate_rag"]
+    assert project.repro() == ["train_rag", "evaluate_rag", "evaluate_compare", "evaluate_report"]
 
 
 def test_a_comment_in_the_training_code_does_not_encode_again(project: Project) -> None:
@@ -157,9 +159,10 @@ def test_the_command_shows_metrics_and_recommends(project: Project) -> None:
     for variant in VARIANTS:
         command = (sys.executable, "-m", "hierrec", "recommend", "--user", "7", "--variant", variant)
         answer = json.loads(project.run(*command, "--json"))
-        assert len(answer["recommended"]) == 10
-        assert set(answer["recommended"]) <= titles
-        assert not set(answer["recommended"]) & set(answer["history"])
+        recommended = {item["title"] for item in answer["recommended"]}
+        assert len(recommended) == 10
+        assert recommended <= titles
+        assert not recommended & {item["title"] for item in answer["history"]}
     output = project.run(sys.executable, "-m", "hierrec", "recommend", "--user", "nobody", status=1)
     assert "nobody" in output
     assert "Traceback" not in output

@@ -1,0 +1,1 @@
+"""Measured comparisons; the library does not import them."""

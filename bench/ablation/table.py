@@ -1,0 +1,84 @@
+"""Stage `table`: all results side by side, `table.json` for machines and `table.md` for people."""
+
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from hierrec.files import atomic_path, read_json, write_json
+
+from bench.ablation.markdown import render
+from bench.ablation.settings import HERE, WORK, Settings, command, load_settings
+
+Numbers = dict[str, Any]
+"""Nested numbers."""
+
+
+def main() -> None:
+    """Write both."""
+    settings = load_settings()
+    table, absent = collect(settings, WORK)
+    write_json(HERE / "table.json", table)
+    with atomic_path(HERE / "table.md") as temporary:
+        temporary.write_text(render(settings, table, absent), "utf-8")
+
+
+def collect(settings: Settings, work: Path) -> tuple[Numbers, dict[str, str]]:
+    """Read every result that there is.
+
+    Args:
+        settings: which runs there should be.
+        work: where the stages wrote.
+
+    Returns:
+        The table, `{"runs": {"vectors/row": {...}}, "cold": {row: {...}}}`, where each number over several seeds is
+        `{"mean": m, "sd": s}`; and the runs that it lacks, with the reason.
+    """
+    runs: Numbers = {}
+    absent: dict[str, str] = {}
+    for run, seeds in settings.seeds().items():
+        vectors, _, row = run.partition("/")
+        paths = [Path("runs") / vectors / f"{row}-{seed}.json" for seed in seeds]
+        results = [read_json(work / path) for path in paths if (work / path).is_file()]
+        if not results:
+            absent[run] = "not run"
+        elif "skipped" in results[0]:
+            absent[run] = f"skipped: {results[0]['skipped']}"
+        elif "same_as" in results[0]:
+            absent[run] = f"as {vectors}/{results[0]['same_as']}"
+        else:
+            costs = [
+                read_json(work / "costs" / path.relative_to("runs"))
+                for path in paths
+                if (work / path).is_file()
+            ]
+            runs[run] = {**_over_seeds(results), **_over_seeds(costs), "seeds": len(results)}
+    for run, reason in list(absent.items()):
+        if reason.startswith("as ") and reason[3:] in runs:
+            runs[run] = runs[reason[3:]]
+            del absent[run]
+    cold = {}
+    for row in settings.cold.rows:
+        paths = [work / "cold" / f"{row}-{seed}.json" for seed in settings.cold.seeds]
+        results = [read_json(path) for path in paths if path.is_file()]
+        if results:
+            cold[row] = {**_over_seeds(results), "seeds": len(results)}
+    return {"runs": runs, "cold": cold}, absent
+
+
+def _over_seeds(results: list[Numbers]) -> Numbers:
+    """Return mean and standard deviation (of the sample) of each number; what is the same for all stays a number."""
+    summary: Numbers = {}
+    for key, first in sorted(results[0].items()):
+        values = [result[key] for result in results]
+        if isinstance(first, dict):
+            summary[key] = _over_seeds(values)
+        elif isinstance(first, int):
+            summary[key] = first if len(set(values)) == 1 else fmean(values)
+        else:
+            spread = {"sd": round(stdev(values), 6)} if len(values) > 1 else {}
+            summary[key] = {"mean": round(fmean(values), 6), **spread}
+    return summary
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,78 @@
+"""One training as the project's stage does it: data and frozen vectors in, the best model out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from hierrec.data.sequences import Sequences
+from hierrec.data.tables import load_interactions, load_items, load_split
+from hierrec.evaluation.evaluator import rank_targets
+from hierrec.evaluation.metrics import metrics_from_ranks
+from hierrec.item_llm.whitening import Whitening
+from hierrec.params import TrainParams
+from hierrec.recommender.checkpoint import new_recommender
+from hierrec.recommender.hierarchical import HierarchicalRecommender
+from hierrec.recommender.resume import TrainingState
+from hierrec.recommender.sequence_model import SequenceModel
+from hierrec.recommender.trainer import fit
+from numpy.typing import NDArray
+
+BATCH_USERS = 256
+
+
+@dataclass(frozen=True)
+class Data:
+    """The item table, every user's items with the split, and which items may be ranked (bool [n])."""
+
+    items: pl.DataFrame
+    sequences: Sequences
+    candidates: NDArray[np.bool_]
+
+
+def load_data(folder: Path) -> Data:
+    """Read what the project's stage `ingest` wrote."""
+    items = load_items(folder / "items.parquet")
+    interactions = load_interactions(folder / "interactions.parquet")
+    sequences = Sequences.from_tables(interactions, load_split(folder / "split.parquet"))
+    return Data(items, sequences, items["candidate"].to_numpy())
+
+
+def train_params(row: dict[str, Any], seed: int) -> TrainParams:
+    """Return the section `train` of a planned row with its seed."""
+    return TrainParams.model_validate({**row["train"], "seed": seed})
+
+
+def frozen_vectors(vectors: NDArray[np.float32], dimension: int | None) -> NDArray[np.float32]:
+    """Whiten vectors float32 [n, d]; vectors of width 0 stay as they are."""
+    return vectors if vectors.shape[1] == 0 else Whitening.fit(vectors, dimension).apply(vectors)
+
+
+def train(
+    sequences: Sequences, candidates: NDArray[np.bool_], frozen: NDArray[np.float32], params: TrainParams
+) -> SequenceModel:
+    """Train a recommender, early-stopped on the validation targets.
+
+    Args:
+        sequences: its training items are read, and its validation targets are ranked.
+        candidates: bool [n], items among which they are ranked.
+        frozen: float32 [n, F], whitened item vectors.
+        params: section `train`.
+    """
+    # As in the project's stage: denormal numbers make a CPU many times slower.
+    torch.set_flush_denormal(True)
+    model = new_recommender(params, frozen)
+    histories = sequences.validation_histories()
+
+    def validate(model: SequenceModel) -> dict[str, float]:
+        scorer = HierarchicalRecommender(model, params.history, torch.float32)
+        return metrics_from_ranks(
+            rank_targets(scorer, histories, sequences.validation, candidates, BATCH_USERS)
+        )
+
+    with TemporaryDirectory() as folder:
+        fit(model, sequences, params, validate, TrainingState(Path(folder), "state"))
+    return model

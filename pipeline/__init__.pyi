@@ -1,0 +1,3 @@
+from .recommender.recommend import Recommender as Recommender
+
+__version__: str

@@ -1,0 +1,159 @@
+"""`hierrec embeddings`: stores checked, made, exported and looked into."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import DataError, ParamsError
+
+FORMATS = ("parquet", "npy", "datasets", "word2vec", "projector")
+
+path = click.Path(path_type=Path)
+store_argument = click.argument("store", type=path)
+out_option = click.option(
+    "--out", type=path, required=True, help="Where to; written as a whole or not at all."
+)
+force_option = click.option("--force", is_flag=True, help="Replace what is there.")
+
+
+@click.group()
+def embeddings() -> None:
+    """Use item embeddings, of this project or of any store folder."""
+
+
+@embeddings.command()
+@store_argument
+@click.pass_context
+def verify(context: click.Context, store: Path) -> None:
+    """Check every file, hash, shape and row of a store; say all that is wrong."""
+    from ..item_llm.diagnosis import diagnose
+    from ..item_llm.store import EmbeddingStore
+
+    problems = diagnose(store)
+    for problem in problems:
+        click.echo(f"error: {problem.where}: {problem.what}", err=True)
+    for remedy in dict.fromkeys(problem.remedy for problem in problems):
+        click.echo(f"  what to do: {remedy}", err=True)
+    if problems:
+        context.exit(1)
+    opened = EmbeddingStore.open(store)
+    manifest, (count, width) = opened.manifest, opened.vectors.shape
+    model = manifest["model"]
+    revision = "" if model["revision"] is None else f" at {model['revision'][:12]}"
+    click.echo(f"OK: {count:,} items, vectors of width {width}, {manifest['whitened_dimension']} whitened")
+    click.echo(
+        f"by {model['id']}{revision} (weights {model['weights_sha256'][:12]}), {manifest['template']!r}"
+    )
+    click.echo(f"store {opened.hash[:12]}")
+
+
+@embeddings.command()
+@store_argument
+@click.option("--format", "form", type=click.Choice(FORMATS), required=True, help="See below.")
+@out_option
+@click.option("--whitened", is_flag=True, help="The whitened vectors, in place of the encoder's.")
+@force_option
+def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> None:
+    """Write ids and vectors in another tool's format.
+
+    \b
+    parquet    a file: item_id, title, embedding (a list of fixed length)
+    npy        a folder: embeddings.npy, and ids.json in its order
+    datasets   a folder for Hugging Face's datasets.load_from_disk
+    word2vec   a text file for gensim's KeyedVectors.load_word2vec_format
+    projector  a folder for TensorBoard's projector: tensors.tsv, metadata.tsv
+
+    In the last two, white space, control characters and % in ids are percent-encoded.
+    """
+    from ..item_llm.export import WRITERS
+    from ..item_llm.export import export as write
+    from ..item_llm.store import EmbeddingStore
+
+    is_folder = WRITERS[form][1]
+    with _replacing(out, is_folder, force, keep=store):
+        opened = EmbeddingStore.open(store)
+        write(opened, form, out, whitened)
+    width = opened.manifest["whitened_dimension" if whitened else "dimension"]
+    click.echo(f"{len(opened.items):,} vectors of width {width} written to {out}{'/' if is_folder else ''}")
+
+
+@embeddings.command()
+@click.option("--items", type=path, required=True, help="Table of items: .csv or .parquet.")
+@out_option
+@click.option("--model", default="t5-nano", show_default=True, help="Bundled name, folder, or id of a hub.")
+@click.option("--revision", help="Commit of a hub model.")
+@click.option("--template", default="{title}", show_default=True, help="Text of an item, from its {columns}.")
+@click.option("--id-column", default="item_id", show_default=True, help="Column of the items' ids.")
+@click.option("--max-length", type=click.IntRange(2), default=128, show_default=True, help="Tokens read.")
+@click.option("--batch-tokens", type=click.IntRange(1), default=2048, show_default=True, help="Of a batch.")
+@click.option("--whitening-dimension", type=click.IntRange(1), help="By default vectors are centred only.")
+@force_option
+def encode(items: Path, out: Path, id_column: str, force: bool, **settings: Any) -> None:
+    """Encode a catalogue of your own: the pipeline's encoder, row cache and kind of store."""
+    from pydantic import ValidationError
+
+    from ..item_llm.catalogue import read_catalogue
+    from ..item_llm.encode_items import encode_items
+    from ..params import EncodeParams
+
+    try:
+        params = EncodeParams(**settings)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise ParamsError(problem["msg"], f"--{problem['loc'][0]}".replace("_", "-")) from None
+    with _replacing(out, True, force or _is_store(out), keep=items):
+        summary = encode_items(read_catalogue(items, id_column), params, out)
+    click.echo("\n".join(summary))
+
+
+@embeddings.command()
+@store_argument
+@click.argument("item")
+@click.option("-k", "count", type=click.IntRange(1), default=10, show_default=True, help="How many.")
+def neighbours(store: Path, item: str, count: int) -> None:
+    """Show the items whose vectors are nearest to an item's, by cosine."""
+    from ..item_llm.store import EmbeddingStore
+
+    for _, item_id, title, cosine in EmbeddingStore.open(store).neighbours(item, count).iter_rows():
+        click.echo(f"{cosine:.4f}  {item_id}  {title}")
+
+
+def _is_store(folder: Path) -> bool:
+    """Whether a folder is a store and holds nothing else, or is empty: nothing is lost that cannot be made again."""
+    from ..item_llm.store_files import FILES, MANIFEST
+
+    if not folder.is_dir():
+        return False
+    names = {entry.name for entry in folder.iterdir()}
+    return not names or (MANIFEST in names and names <= {*FILES, MANIFEST})
+
+
+@contextmanager
+def _replacing(out: Path, is_folder: bool, force: bool, keep: Path) -> Iterator[None]:
+    """Refuse to write to `out` what would destroy something; turn the system's errors into typed ones.
+
+    Args:
+        out: what is written.
+        is_folder: what it will be.
+        force: it may be there already.
+        keep: what is read, which neither holds `out` nor lies in it.
+
+    Raises:
+        DataError: `out` may not be written, or cannot be.
+    """
+    target, source, here = out.resolve(), keep.resolve(), Path.cwd().resolve()
+    if target.is_relative_to(source) or source.is_relative_to(target) or here.is_relative_to(target):
+        what = f"would replace the current folder, or {keep}, or write into it"
+        raise DataError(what, str(out), "choose another place: --out")
+    if out.is_symlink() or (out.exists() and out.is_dir() != is_folder):
+        wanted = "folder" if is_folder else "file"
+        raise DataError(f"is there and is not a {wanted}", str(out), "choose another place: --out")
+    if out.exists() and not force:
+        raise DataError("is there already", str(out), "choose another place, or replace it: --force")
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"cannot be written ({error.strerror or error})", str(out), "mend that") from None

@@ -1,0 +1,102 @@
+"""`hierrec recommend`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .options import VARIANTS, artifacts_option, count_option, json_option
+from .show import show_table
+
+if TYPE_CHECKING:
+    from ..recommender.answers import Evidence, Recommendation, Why
+
+LATEST = 5
+"""Items of a history that are shown."""
+NEAREST = 2
+"""Matches of a source that are shown."""
+
+
+@click.command()
+@click.option("--user", help="Id of a user of the data set: recommends given the whole history.")
+@click.option(
+    "--history",
+    multiple=True,
+    metavar="ITEM",
+    help="An item of the history, by title or id, oldest first; give it again for each item.",
+)
+@click.option("--variant", type=click.Choice(VARIANTS), default="rag", show_default=True)
+@click.option("--why", is_flag=True, help="Say what was retrieved and what it contributed (variant rag).")
+@count_option
+@json_option
+@artifacts_option
+def recommend(
+    user: str | None,
+    history: tuple[str, ...],
+    variant: str,
+    why: bool,
+    count: int,
+    as_json: bool,
+    artifacts: Path,
+) -> None:
+    """Recommend the next items to a user of the data set, or to anybody's history.
+
+    Titles are matched whatever their case, accents and punctuation; article and year may be left out.
+    """
+    if (user is None) == (not history):
+        raise click.UsageError("give either --user or --history")
+    if why and variant != "rag":
+        raise click.UsageError("--why needs --variant rag: the other retrieves nothing")
+    from ..recommender.recommend import Recommender
+
+    recommender = Recommender.load(artifacts / "models" / variant)
+    if user is not None:
+        asked = recommender.user(user)
+        read = asked.history
+    else:
+        read = tuple(recommender.item(item) for item in history)
+        asked = [item.item_id for item in read]
+    found = recommender.recommend(asked, count, why)
+    if as_json:
+        answer = {
+            "user": user,
+            "variant": variant,
+            "history": [asdict(item) for item in read],
+            "recommended": [asdict(item) for item in found],
+        }
+        click.echo(json.dumps(answer, ensure_ascii=False))
+        return
+    latest = ", ".join(item.title for item in read[-LATEST:])
+    click.echo(f"{'history' if user is None else f'user {user}, latest'}: {latest}")
+    if why and found and found[0].why:
+        trust = ", ".join(f"{share:.0%} {name}" for name, share in found[0].why.trust.items())
+        click.echo(f"trust: {trust}")
+    _show(found, why)
+
+
+def _show(found: "Sequence[Recommendation]", why: bool) -> None:
+    header, text = ["", "title", "probability"], ["title"]
+    if why and found and found[0].why:
+        header += [*found[0].why.parts, "because"]
+        text.append("because")
+    rows = [
+        [place, item.title, item.probability, *([] if item.why is None else _reasons(item.why))]
+        for place, item in enumerate(found, start=1)
+    ]
+    show_table(header, rows, text)
+
+
+def _reasons(why: "Why") -> list[str]:
+    """Return the cells of a row: percentages, and what was retrieved by the sources that count for one."""
+    evidence = [found for found in why.evidence if why.parts[found.source] >= 0.005]
+    return [*(f"{part:.0%}" for part in why.parts.values()), "; ".join(map(_because, evidence))]
+
+
+def _because(evidence: "Evidence") -> str:
+    nearest = ", ".join(f"{match.name} ({match.similarity:.2f})" for match in evidence.matches[:NEAREST])
+    more = len(evidence.matches) - NEAREST
+    relation = "like" if evidence.source == "items" else "taken by"
+    return f"{relation} {nearest}" + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,220 @@
+"""Tables that people bring, CSV or Parquet: read strictly, with ids, texts and lists of texts as columns."""
+
+import csv
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.parquet as pq
+
+from ..errors import DataError
+from .archive import looks_like_html
+from .checks import quote, refuse
+
+_CSV_REMEDY = "write the table as UTF-8 with a line of column names, columns separated by commas"
+_BLOCK = 2**26
+"""Bytes of a CSV file that are parsed at a time; no row may be longer."""
+
+_EXACT = 2**53
+"""From here on, floats cannot tell whole numbers apart."""
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """Read a CSV or Parquet table.
+
+    The values of a CSV file are all text, null where nothing stands between two commas. A Parquet file keeps its
+    types, as far as they are text, numbers, booleans, dates, or lists of those.
+
+    Raises:
+        DataError: the file is of another kind, damaged, not UTF-8, has a row with too few or too many columns, no
+            row, a column without a name of its own, or a type that is none of those.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".parquet"):
+        raise DataError(
+            "neither a CSV nor a Parquet file by its name", str(path), "let it end in .csv or .parquet"
+        )
+    if looks_like_html(path):
+        raise DataError("is a web page, not a table", str(path), "fetch the file again")
+    try:
+        table = _read_csv(path) if suffix == ".csv" else _read_parquet(path)
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror or error})", str(path), "mend that") from None
+    if table.is_empty():
+        raise DataError("table has no rows", str(path), "use one that has")
+    return table
+
+
+def find_column(table: pl.DataFrame, name: str, place: str, needed: Sequence[str]) -> str:
+    """Return the column of a table that is called ``name`` or ``<name>_id``.
+
+    Raises:
+        DataError: there is none, or both are there.
+    """
+    found = [column for column in (name, f"{name}_id") if column in table.columns]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise DataError(f"has both columns {' and '.join(found)}", place, "keep one of them")
+    raise DataError(
+        f"column {name} is missing; there are {', '.join(map(quote, table.columns[:20]))}",
+        place,
+        f"name columns {', '.join(needed)}, separated by commas where it is a CSV file",
+    )
+
+
+def as_ids(values: pl.Series, place: str) -> pl.Series:
+    """Return ids as text: text as it is, whole numbers without a decimal point.
+
+    Raises:
+        DataError: an id is missing, has control characters, or is neither text nor a whole number.
+    """
+    name, remedy = values.name, "give every row an id: text, or a whole number"
+    if values.dtype.is_float():  # whole numbers that stood beside a missing one
+        bad = ~(values.is_finite() & (values == values.floor()) & (values.abs() < _EXACT))
+        refuse(bad, place, lambda row: f"{values[row]} is not a whole number", remedy, name)
+        values = values.cast(pl.Int64)
+    elif not (values.dtype.is_integer() or values.dtype in (pl.String, pl.Null)):
+        raise DataError(
+            f"type is {values.dtype}, not text or a whole number", f"{place}, column {name}", remedy
+        )
+    ids = values.cast(pl.String)
+    refuse(ids.fill_null("").str.strip_chars() == "", place, lambda _: "an id is missing", remedy, name)
+    control = ids.str.contains(r"[\x00-\x1f\x7f]")
+    refuse(control, place, lambda row: f"{quote(ids[row])} has a control character", remedy, name)
+    return ids
+
+
+def as_text(values: pl.Series) -> pl.Series:
+    """Return a column as text, or as lists of text if it holds lists; what is blank or NaN is null, or left out."""
+    if isinstance(values.dtype, pl.List):
+        texts = values.list.eval(_text(pl.element(), values.dtype.inner).drop_nulls())
+        return texts.cast(pl.List(pl.String))
+    return values.to_frame().select(_text(pl.col(values.name), values.dtype)).to_series()
+
+
+def _text(values: pl.Expr, dtype: object) -> pl.Expr:
+    if dtype in (pl.Float32, pl.Float64):
+        values = values.fill_nan(None)
+    texts = values.cast(pl.String)
+    return pl.when(texts.str.strip_chars() != "").then(texts)
+
+
+def _read_csv(path: Path) -> pl.DataFrame:
+    names, lines = _header(path)
+    _check_names(path, names)
+    _check_quotes(path)
+    try:
+        table = pc.read_csv(
+            path,
+            pc.ReadOptions(use_threads=False, column_names=names, skip_rows=lines, block_size=_BLOCK),
+            pc.ParseOptions(newlines_in_values=True),
+            pc.ConvertOptions(
+                column_types={name: pa.string() for name in names},
+                null_values=[""],
+                strings_can_be_null=True,
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        raise _csv_error(path, str(error), lines) from None
+    return pl.DataFrame({name: pl.Series(table[name]) for name in names})
+
+
+def _header(path: Path) -> tuple[list[str], int]:
+    """Return the column names of a CSV file and the number of its lines that they take."""
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        reader = csv.reader(file)
+        try:
+            names = next((row for row in reader if row), [])
+            "".join(names).encode()
+        except UnicodeEncodeError:
+            raise DataError("is not UTF-8", f"{path}, line 1", _CSV_REMEDY) from None
+        except csv.Error as error:
+            raise DataError(
+                f"has no line of column names ({error})", f"{path}, line 1", _CSV_REMEDY
+            ) from None
+    if not names:
+        raise DataError("file is empty", str(path), _CSV_REMEDY)
+    return names, reader.line_num
+
+
+def _check_quotes(path: Path) -> None:
+    """Refuse a quote that is never closed: Arrow would read the rest of the file as one value."""
+    with path.open("rb") as file:
+        quotes = sum(line.count(b'"') for line in file)
+    if quotes % 2 == 0:
+        return
+    rows = 0
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        try:
+            for row in csv.reader(file, strict=True):
+                rows += bool(row)
+        except csv.Error as error:
+            what = f"a quote is never closed, or stands within a value ({error})"
+            raise DataError(
+                what, f"{path}, row {rows}", 'write "" for a quote within a value, and quotes round it'
+            ) from None
+
+
+def _csv_error(path: Path, message: str, lines: int) -> DataError:
+    """Turn Arrow's message, which counts rows from the first line on, into one that counts rows of the table."""
+    if "Could not skip" in message or "Empty CSV" in message:
+        return DataError("table has no rows", str(path), "use one that has")
+    number = re.search(r"Row #(\d+): ", message)
+    where = str(path) if number is None else f"{path}, row {int(number[1]) - lines}"
+    what = message[number.end() :] if number is not None else message
+    if "invalid UTF8" in message:
+        what = "is not UTF-8"
+    return DataError(what if len(what) <= 120 else what[:117] + "...", where, _CSV_REMEDY)
+
+
+def _read_parquet(path: Path) -> pl.DataFrame:
+    remedy = "write the table again, as a plain Parquet file"
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            _check_names(path, file.schema_arrow.names)
+            for field in file.schema_arrow:
+                if not _is_plain(field.type):
+                    what = f"type is {field.type}, which is neither text, number, date nor a list of those"
+                    raise DataError(
+                        what, f"{path}, column {field.name}", "leave the column out, or convert it"
+                    )
+            table = file.read()
+        table.validate(full=True)
+        return pl.DataFrame({name: _plain(table[name]) for name in table.column_names})
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"not a readable Parquet file ({error})", str(path), remedy) from None
+
+
+def _check_names(path: Path, names: Sequence[str]) -> None:
+    remedy = "give every column one name of its own (pandas: index=False leaves the index out)"
+    for number, name in enumerate(names, 1):
+        if not name.strip():
+            raise DataError(f"column {number} has no name", str(path), remedy)
+        if name in names[: number - 1]:
+            raise DataError(f"two columns are named {quote(name)}", str(path), remedy)
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    types = pa.types
+    if types.is_list(kind) or types.is_large_list(kind):
+        return _is_scalar(kind.value_type)
+    return _is_scalar(kind.value_type if types.is_dictionary(kind) else kind)
+
+
+def _is_scalar(kind: pa.DataType) -> bool:
+    types = pa.types
+    if types.is_float16(kind):
+        return False
+    tests = (types.is_string, types.is_large_string, types.is_integer, types.is_floating, types.is_boolean)
+    return any(test(kind) for test in (*tests, types.is_date, types.is_timestamp, types.is_null))
+
+
+def _plain(column: pa.ChunkedArray) -> pl.Series:
+    """Return a column as polars holds it; dictionaries (pandas' categories) become their values."""
+    return pl.Series(column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column)

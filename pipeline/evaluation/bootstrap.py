@@ -1,0 +1,44 @@
+"""How certain a metric is, and whether two variants differ: the bootstrap over users."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+CONFIDENCE = 0.95
+
+
+def resampled_means(values: NDArray[np.float64], resamples: int, seed: int) -> NDArray[np.float64]:
+    """Return the means of users drawn with replacement, as many as there are, again and again.
+
+    Equal seeds draw the same users, so that the columns, and the variants, are paired.
+
+    Args:
+        values: [U, M], M values of each user.
+        resamples: R.
+        seed: of the draws.
+
+    Returns:
+        float64 [R, M].
+    """
+    generator = np.random.default_rng(seed)
+    users = len(values)
+    means = np.empty((resamples, values.shape[1]))
+    for mean in means:
+        mean[:] = np.bincount(generator.integers(users, size=users), minlength=users) @ values / users
+    return means
+
+
+def intervals(means: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the lower and upper ends [M] of the percentile intervals of resampled means [R, M]."""
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(means, [tail, 1 - tail], axis=0)
+    return low, high
+
+
+def p_values(differences: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the two-sided p [M] of "no difference", from resampled mean differences [R, M].
+
+    Twice the share of resamples in which the difference is zero or has the other sign (Efron and Tibshirani 1993,
+    section 15.4). The resample that is at hand, the data, counts too, so that p is never 0.
+    """
+    smaller = np.minimum((differences <= 0).sum(0), (differences >= 0).sum(0))  # [M]
+    return np.minimum(1, 2 * (1 + smaller) / (1 + len(differences)))

@@ -1,0 +1,51 @@
+"""Histories with some of their items dropped or replaced: how robust is a recommender to what it does not know?"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.sequences import NO_TARGET
+
+
+def perturbed_histories(
+    histories: list[NDArray[np.int64]],
+    targets: NDArray[np.int64],
+    candidates: NDArray[np.bool_],
+    share: float,
+    seed: int,
+) -> dict[str, list[NDArray[np.int64]]]:
+    """Drop a share of each history's items at random, and, at the same places, replace them at random.
+
+    What stays keeps its order. At least one item of a history stays. Replacements are candidates, all different,
+    neither in the history nor the target; where a user has too few of those, fewer items are replaced. The
+    randomness of a user comes from the seed and his row alone, so every variant reads the same histories.
+
+    Args:
+        histories: U histories, item rows, oldest first.
+        targets: int64 [U], item rows, or `NO_TARGET`.
+        candidates: bool [n], items that may be ranked.
+        share: of a history's items, in [0, 1); rounded to whole items.
+        seed: of the random choices.
+
+    Returns:
+        `{"dropped": U histories, "replaced": U histories}`
+    """
+    dropped, replaced = [], []
+    for user, (history, target) in enumerate(zip(histories, targets, strict=True)):
+        generator = np.random.default_rng([seed, user])
+        count = min(round(share * len(history)), max(0, len(history) - 1))
+        places = generator.permutation(len(history))[:count]
+        dropped.append(np.delete(history, places))
+        new = generator.permutation(_others(history, target, candidates))[:count]
+        noisy = history.copy()
+        noisy[places[: len(new)]] = new
+        replaced.append(noisy)
+    return {"dropped": dropped, "replaced": replaced}
+
+
+def _others(history: NDArray[np.int64], target: np.int64, candidates: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the candidates that are neither in the history nor the target."""
+    other = candidates.copy()
+    other[history] = False
+    if target != NO_TARGET:
+        other[target] = False
+    return np.flatnonzero(other)

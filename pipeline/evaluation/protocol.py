@@ -1,0 +1,67 @@
+"""What is ranked: every user's validation and test target, the latter also after perturbed histories."""
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ..data.sequences import NO_TARGET, Sequences
+from ..errors import DataError
+from ..params import EvaluateParams
+from .evaluator import Scorer, rank_targets
+from .perturbation import perturbed_histories
+from .ranks import SCHEMA
+from .slices import GROUPS, history_groups, popularity_groups
+
+
+def evaluate(
+    scorer: Scorer, sequences: Sequences, candidates: NDArray[np.bool_], params: EvaluateParams
+) -> pl.DataFrame:
+    """Rank the whole catalogue for every user, once per target and history.
+
+    At test time the validation item belongs to the history. What is in the true history is not ranked, whether or
+    not a perturbed one names it; nor is what a perturbed history names.
+
+    Args:
+        scorer: the variant.
+        sequences: the data and its split.
+        candidates: bool [n], items that may be ranked.
+        params: section `evaluate`.
+
+    Returns:
+        One row per user, columns as in `ranks.SCHEMA`.
+
+    Raises:
+        DataError: no user has a target, or a history holds the target.
+        NumericalError: a score is NaN.
+    """
+    test, before_test = sequences.test, sequences.test_histories()
+    users = np.flatnonzero(test != NO_TARGET)
+    if not len(users):
+        raise DataError("no user has a target, so there is nothing to evaluate", "split", "check the data")
+    perturbed = perturbed_histories(before_test, test, candidates, params.perturbed_share, params.seed)
+
+    def ranks(histories: list[NDArray[np.int64]]) -> NDArray[np.float64]:
+        return rank_targets(scorer, histories, test, candidates, params.batch_users, before_test)  # [U']
+
+    table = pl.DataFrame(
+        {
+            "user": users,
+            "validation": rank_targets(
+                scorer, sequences.validation_histories(), sequences.validation, candidates, params.batch_users
+            ),
+            "test": ranks(before_test),
+            **{name: ranks(histories) for name, histories in perturbed.items()},
+            **_groups(sequences, users, len(candidates)),
+        },
+        SCHEMA,
+    )
+    everyone = pl.DataFrame({"user": np.arange(sequences.user_count)}, {"user": pl.Int32})
+    return everyone.join(table, on="user", how="left", maintain_order="left")
+
+
+def _groups(sequences: Sequences, users: NDArray[np.int64], item_count: int) -> dict[str, list[str]]:
+    """Return the name of each user's group in each slice."""
+    lengths = sequences.train_length[users] + 1  # [U'], at test time
+    popularity = popularity_groups(sequences.training_counts(item_count))[sequences.test[users]]  # [U']
+    groups = {"history": history_groups(lengths), "popularity": popularity}
+    return {name: [GROUPS[name][group] for group in groups[name]] for name in GROUPS}

@@ -1,0 +1,62 @@
+"""The ranks of a variant's targets, one row per user: what every metric is computed from."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from .slices import GROUPS
+
+PERTURBED = ("dropped", "replaced")
+"""Columns of the test ranks after a part of the history was dropped or replaced."""
+
+SCHEMA = pl.Schema(
+    {
+        "user": pl.Int32,
+        "validation": pl.Float64,
+        "test": pl.Float64,
+        **dict.fromkeys(PERTURBED, pl.Float64),
+        **dict.fromkeys(GROUPS, pl.String),
+    }
+)
+"""Row u belongs to user u. All but the user is null where he has no target. A rank is 1 at best, and infinite for a
+target that was not ranked. `history` and `popularity` name the user's group in each slice."""
+
+
+def load_ranks(path: Path) -> pl.DataFrame:
+    """Read the ranks of a variant.
+
+    Raises:
+        DataError: the file is missing or damaged, or a column or type is not as written.
+    """
+    remedy = "run `dvc repro`, or `dvc pull`"
+    try:
+        # by pyarrow, because polars panics on damaged files and does not verify checksums
+        ranks = pl.DataFrame(pq.read_table(path, page_checksum_verification=True))
+    except FileNotFoundError:
+        raise DataError("file is missing", str(path), remedy) from None
+    except (pa.ArrowException, OSError, ValueError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"not a readable Parquet file ({error})", str(path), remedy) from None
+    if ranks.schema != SCHEMA:
+        raise DataError(
+            f"the columns are {dict(ranks.schema)}, not {dict(SCHEMA)}", str(path), "run `dvc repro`"
+        )
+    return ranks
+
+
+def sliced(ranks: pl.DataFrame) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """Return test ranks by slice and group, each [U'], U' >= 0.
+
+    The groups of `history` and of `popularity` each hold every user once; those of `perturbed` hold all users, with
+    another history.
+    """
+    ranks = ranks.drop_nulls("test")
+    slices = {
+        name: {group: ranks.filter(pl.col(name) == group)["test"].to_numpy() for group in groups}
+        for name, groups in GROUPS.items()
+    }
+    return {**slices, "perturbed": {name: ranks[name].to_numpy() for name in PERTURBED}}

@@ -1,0 +1,50 @@
+"""Items to a store: what the encode stage does, and `hierrec embeddings encode` for anybody's catalogue."""
+
+from pathlib import Path
+
+import polars as pl
+
+from ..files import cache_dir
+from ..params import EncodeParams
+from .encoder import ItemEncoder
+from .row_cache import RowCache, encode_texts
+from .store import EmbeddingStore
+from .template import render
+from .whitening import Whitening
+
+
+def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> list[str]:
+    """Render, encode and whiten items, and write their store, replacing `folder`.
+
+    Texts that were encoded before, in any project of this user, come from the row cache.
+
+    Args:
+        items: item_id and whatever columns the template names, one row per item; in the store, the id stands for
+            a missing title.
+        encode: the encoder, its settings, the template.
+        folder: where to.
+
+    Returns:
+        A closing summary, line by line.
+
+    Raises:
+        ParamsError: the template names no column, the whitening is too wide, or the cache cannot be written.
+        DataError, ModelError, NumericalError: see ``ItemEncoder``.
+    """
+    texts = render(items, encode.template)
+    encoder = ItemEncoder.load(encode.model, encode.revision, encode.max_length)
+    names = [f"item {item_id}" for item_id in items["item_id"]]
+    cache = RowCache(cache_dir("encode"), encoder.cache_key(encode.batch_tokens))
+    vectors, encoded = encode_texts(encoder, texts, encode.batch_tokens, cache, names)
+    whitening = Whitening.fit(vectors, encode.whitening_dimension)
+    title = pl.col("title") if "title" in items.columns else pl.lit(None, pl.String)
+    items = items.select("item_id", title.fill_null(pl.col("item_id")).alias("title"))
+    EmbeddingStore.write(folder, items, texts, vectors, whitening, encode.template, encoder.description)
+    how = (
+        "centred only" if encode.whitening_dimension is None else f"whitened to {encode.whitening_dimension}"
+    )
+    return [
+        f"encode: {len(items):,} items by {encode.model}; {encoded:,} texts encoded, the rest from the cache",
+        f"vectors of width {vectors.shape[1]}, {how}",
+        f"written to {folder}/",
+    ]

@@ -1,0 +1,85 @@
+"""Scores of the catalogue for people who wait: nothing that depends on items alone is computed twice."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..data.sequences import pad_histories
+from ..retrieval.sources import Query, Retrieved, Source
+from .fusion import Fusion
+from .rag import as_tensors, recommendable
+from .sequence_model import SequenceModel
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A batch of histories with their scores, and all that led to them.
+
+    Attributes:
+        query: the users.
+        model_scores: [B, n], the sequence model's; -inf for what may not be recommended.
+        retrieved: what each source found.
+        scores: [B, n], those to rank by: fused where something is retrieved, else the model's.
+    """
+
+    query: Query
+    model_scores: Tensor
+    retrieved: list[Retrieved]
+    scores: Tensor
+
+
+class Scorer:
+    """Either variant with the items' side of the sequence model computed once, in float32.
+
+    Args:
+        model: trained.
+        history: items that it reads at most.
+        candidates: bool [n], items that may be recommended.
+        sources: of retrieval, in the order of the fusion; none for the hierarchical variant.
+        fusion: of this model and these sources, where there are any.
+    """
+
+    def __init__(
+        self,
+        model: SequenceModel,
+        history: int,
+        candidates: NDArray[np.bool_],
+        sources: Mapping[str, Source] | None = None,
+        fusion: Fusion | None = None,
+    ) -> None:
+        self.model, self.history, self.candidates = model.eval(), history, candidates
+        self.sources, self.fusion = dict(sources or {}), fusion
+        with torch.inference_mode():
+            self._inputs = model.norm(model.input(model.items.vectors()))  # [n, D]
+            self._keys, self._biases = model.catalogue()  # [n, D], [n]
+
+    @torch.inference_mode()
+    def score(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Scored:
+        """Score the whole catalogue for a batch.
+
+        Args:
+            histories: item rows, oldest first.
+            users: int64 [B], user rows, so that nobody retrieves entries of his own; `ANONYMOUS`: not known.
+        """
+        states = self._states(histories)  # [B, D]
+        query = Query(states.numpy(), users, histories)
+        model_scores = recommendable(
+            states @ self._keys.T + self._biases, histories, self.candidates
+        )  # [B, n]
+        if self.fusion is None:
+            return Scored(query, model_scores, [], model_scores)
+        retrieved = [source.retrieve(query) for source in self.sources.values()]
+        found = [as_tensors(one.items, one.similarities, one.ages, states.dtype) for one in retrieved]
+        lengths = torch.tensor([len(history) for history in histories])
+        return Scored(query, model_scores, retrieved, self.fusion(states, model_scores, lengths, found))
+
+    def _states(self, histories: list[NDArray[np.int64]]) -> Tensor:
+        """Return the users [B, D], as `SequenceModel.users` does."""
+        padded, lengths = (torch.from_numpy(part) for part in pad_histories(histories, self.history))
+        hidden = self.model.backbone(inputs_embeds=self._inputs[padded]).last_hidden_state  # [B, T, D]
+        states = self.model.pooling(hidden)[torch.arange(len(padded)), (lengths - 1).clamp(min=0)]  # [B, D]
+        return states * (lengths > 0).unsqueeze(-1)

@@ -1,0 +1,33 @@
+"""Stage 5c: is the retrieval-augmented variant better, where, and may that be chance?"""
+
+from hierrec.evaluation.comparison import compare
+from hierrec.evaluation.metrics import metrics_from_ranks
+from hierrec.evaluation.published import beside_published
+from hierrec.evaluation.ranks import load_ranks
+from hierrec.evaluation.summary import slices_table
+from hierrec.files import read_json, write_json
+from hierrec.params import EvaluateParams
+
+from stages.results import write_csv
+from stages.stage import METRICS, PLOTS, RANKS, Summary, stage
+
+
+@stage("evaluate")
+def main(evaluate: EvaluateParams) -> Summary:
+    ranks = {variant: load_ranks(RANKS / f"{variant}.parquet") for variant in ("hierarchical", "rag")}
+    comparison = compare(ranks, evaluate)
+    test = {variant: metrics_from_ranks(table["test"].drop_nulls()) for variant, table in ranks.items()}
+    write_json(METRICS / "comparison.json", comparison)
+    write_csv(PLOTS / "slices.csv", slices_table(ranks))
+    write_csv(PLOTS / "published.csv", beside_published(test, read_json(METRICS / "data.json")))
+    ndcg = comparison["test"]["ndcg@10"]
+    change = f"{ndcg['rag'] - ndcg['hierarchical']:+.4f}"
+    return [
+        f"test ndcg@10: hierarchical {ndcg['hierarchical']:.4f}, rag {ndcg['rag']:.4f}",
+        f"difference {change}, 95% interval {ndcg['low']:+.4f} to {ndcg['high']:+.4f}, p {ndcg['p']:.4f}",
+        f"all metrics and slices in {METRICS / 'comparison.json'}",
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Stage 6: one page for people about what was run and what came out."""
+
+import polars as pl
+import torch
+from hierrec.data.tables import load_items, load_users
+from hierrec.files import atomic_path, read_json
+from hierrec.item_llm.store import EmbeddingStore
+from hierrec.recommender.catalogue import Catalogue
+from hierrec.recommender.checkpoint import load_recommender
+from hierrec.recommender.inputs import load_inputs
+from hierrec.recommender.rag_checkpoint import load_rag
+from hierrec.recommender.scoring import Scorer
+from hierrec.recommender.why import Explainer
+from hierrec.report.facts import facts, flat
+from hierrec.report.items import Items, item_map, neighbours
+from hierrec.report.page import Content, render
+from hierrec.report.people import people
+from hierrec.report.quality import VARIANTS, Results
+
+from stages.stage import ARTIFACTS, DATA, INDEX, ITEM_EMBEDDINGS, METRICS, MODELS, PLOTS, Summary, stage
+
+REPORT = ARTIFACTS / "report.html"
+
+
+@stage(libraries=("torch", "transformers", "faiss-cpu", "scikit-learn"))
+def main() -> Summary:
+    inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
+    store = EmbeddingStore.open(ITEM_EMBEDDINGS)
+    table = load_items(DATA / "items.parquet")
+    user_ids = load_users(DATA / "users.parquet")["user_id"].to_list()
+    catalogue = Catalogue(table, inputs.frozen, inputs.store_hash, INDEX)
+    items = Items(catalogue, table["genres"].to_list(), inputs.sequences.training_counts(len(table)))
+    model, train = load_recommender(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
+    rag = load_rag(
+        MODELS / "rag", inputs.frozen, catalogue.index, inputs.candidates, inputs.store_hash, torch.float32
+    )
+    scorers = {
+        "hierarchical": Scorer(model, train.history, inputs.candidates),
+        "rag": Scorer(rag.base.model, rag.base.history, inputs.candidates, rag.sources, rag.fusion),
+    }
+    explainer = Explainer(rag.fusion, list(rag.sources), catalogue, user_ids)
+    settings = {
+        "train": train.model_dump(mode="json"),
+        "fusion": read_json(MODELS / "rag" / "config.json")["fusion"],
+    }
+    comparison = METRICS / "comparison.json"
+    results = Results(
+        metrics={variant: read_json(METRICS / f"{variant}.json") for variant in VARIANTS},
+        comparison=read_json(comparison)["test"] if comparison.is_file() else {},
+        counts=read_json(METRICS / "data.json"),
+        curves={variant: pl.read_csv(PLOTS / f"{variant}.csv") for variant in VARIANTS},
+        recall={variant: pl.read_csv(PLOTS / f"{variant}_recall.csv") for variant in VARIANTS},
+    )
+    page = render(
+        Content(
+            results=results,
+            facts=facts(results.counts, store, catalogue.index, model, rag.sources, settings),
+            settings=list(flat(settings)),
+            map=item_map(items, store.vectors),
+            people=people(inputs.sequences, user_ids, catalogue, scorers, explainer),
+            neighbours=neighbours(items),
+        )
+    )
+    with atomic_path(REPORT) as temporary:
+        temporary.write_text(page, "utf-8")
+    return [
+        f"report: {len(page.encode()) / 1e6:.1f} MB, open it in a browser",
+        "it names items of the data set, so it stays out of git",
+        f"written to {REPORT}",
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""`hierrec embeddings`: catalogues in, stores checked, other tools' formats out, nothing lost on the way."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from click.testing import Result
+from hierrec.cli.embeddings import FORMATS
+from hierrec.item_llm.export import WRITERS
+from hierrec.item_llm.store import EmbeddingStore
+
+from tests.item_llm.stores import write_store
+
+Run = Callable[..., Result]
+
+VECTORS = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+CATALOGUE = "sku,title,maker\nA 1,Red chair,Kemp\n7,Blue chair,\nß,,Kemp\n"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return write_store(tmp_path / "store", list("abcde"), VECTORS, dimension=2)
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Path:
+    path = tmp_path / "items.csv"
+    path.write_text(CATALOGUE, "utf-8")
+    return path
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def fails(result: Result, *messages: str) -> None:
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    for message in messages:
+        assert message in result.stderr
+
+
+def test_verify_sums_up_a_whole_store(run: Run, store: Path) -> None:
+    result = run("embeddings", "verify", str(store))
+    assert (result.exit_code, result.stderr) == (0, "")
+    first, second, third = result.stdout.splitlines()
+    assert first == "OK: 5 items, vectors of width 4, 2 whitened"
+    assert second == "by m (weights w), '{title}.'"
+    assert third == f"store {EmbeddingStore.open(store).hash[:12]}"
+
+
+def test_verify_says_all_that_is_wrong(run: Run, store: Path) -> None:
+    (store / "whitening.safetensors").unlink()
+    np.save(store / "embeddings.npy", VECTORS[:4])
+    result = run("embeddings", "verify", str(store))
+    fails(result, "whitening.safetensors: file is missing", "shape (4, 4), but manifest.json says (5, 4)")
+    assert result.stderr.count("what to do") == 1
+    fails(run("embeddings", "verify", str(store / "absent")), "absent/manifest.json: file is missing")
+
+
+def test_encode_writes_a_store_like_the_pipelines(run: Run, catalogue: Path, tmp_path: Path) -> None:
+    command = ["embeddings", "encode", "--items", str(catalogue), "--id-column", "sku"]
+    command += ["--template", "{title}. Maker: {maker}.", "--max-length", "32"]
+    first = run(*command, "--out", str(tmp_path / "first"))
+    assert first.exit_code == 0, first.stderr
+    assert "3 items by t5-nano" in first.stdout
+    assert run("embeddings", "verify", str(tmp_path / "first")).exit_code == 0
+    opened = EmbeddingStore.open(tmp_path / "first")
+    assert opened.item_ids == ["A 1", "7", "ß"]
+    assert opened.items["title"].to_list() == ["Red chair", "Blue chair", "ß"]
+    assert opened.items["text"].to_list() == ["Red chair. Maker: Kemp.", "Blue chair.", "Maker: Kemp."]
+    assert opened.manifest["max_length"] == 32
+    second = run(*command, "--out", str(tmp_path / "second"))
+    assert "0 texts encoded, the rest from the cache" in second.stdout
+    assert content(tmp_path / "first") == content(tmp_path / "second")
+
+
+def test_encode_replaces_a_store_but_nothing_else(
+    run: Run, catalogue: Path, store: Path, tmp_path: Path
+) -> None:
+    command = ["embeddings", "encode", "--items", str(catalogue), "--id-column", "sku", "--out"]
+    assert run(*command, str(store)).exit_code == 0
+    assert EmbeddingStore.open(store).item_ids == ["A 1", "7", "ß"]
+    (store / "notes.txt").write_text("mine")
+    before = content(store)
+    fails(run(*command, str(store)), "is there already", "--force")
+    assert content(store) == before
+    assert run(*command, str(store), "--force").exit_code == 0
+    assert not (store / "notes.txt").exists()
+    (tmp_path / "empty").mkdir()
+    assert run(*command, str(tmp_path / "empty")).exit_code == 0
+    fails(run(*command, str(tmp_path), "--force"), "would replace")  # the catalogue lies in it
+    fails(run(*command, str(catalogue), "--force"), "would replace")
+    other = tmp_path / "other.txt"
+    other.write_text("mine")
+    fails(run(*command, str(other), "--force"), "is not a folder")
+    assert catalogue.read_text("utf-8") == CATALOGUE
+
+
+def test_neither_the_current_folder_nor_one_above_is_replaced(
+    run: Run, catalogue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "work" / "here"
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    for out in (".", "..", str(here)):
+        command = ["embeddings", "encode", "--items", str(catalogue), "--id-column", "sku", "--force"]
+        fails(run(*command, "--out", out), "would replace the current folder")
+    assert here.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "messages"),
+    [
+        (CATALOGUE, [], ["column 'item_id' is missing", "'sku'", "--id-column"]),
+        (CATALOGUE, ["--id-column", "sku", "--template", "{name}"], ["{name} is no column", "maker"]),
+        (CATALOGUE, ["--id-column", "sku", "--template", ""], ["--template"]),
+        (CATALOGUE, ["--id-column", "sku", "--whitening-dimension", "9"], ["not 9", "whitening_dimension"]),
+        (CATALOGUE, ["--id-column", "sku", "--model", "google/x"], ["needs its commit", "t5-nano"]),
+        (CATALOGUE, ["--id-column", "maker"], ["row", "an id is missing"]),
+        ("item_id,title\n1,a\n1,b\n", [], ["1"]),
+        ("item_id,title\n", [], ["no rows"]),
+        ("", [], ["empty"]),
+    ],
+)
+def test_bad_catalogues_and_settings_give_one_message(
+    run: Run, tmp_path: Path, table: str, options: list[str], messages: list[str]
+) -> None:
+    (tmp_path / "items.csv").write_text(table, "utf-8")
+    out = tmp_path / "out"
+    result = run("embeddings", "encode", "--items", str(tmp_path / "items.csv"), "--out", str(out), *options)
+    fails(result, *messages)
+    assert list(tmp_path.iterdir()) == [tmp_path / "items.csv"]
+
+
+def test_a_catalogue_that_is_not_there(run: Run, tmp_path: Path) -> None:
+    command = ["embeddings", "encode", "--out", str(tmp_path / "out"), "--items"]
+    fails(run(*command, str(tmp_path / "absent.csv")), "absent.csv")
+    fails(run(*command, str(tmp_path / "items.xlsx")), "let it end in .csv or .parquet")
+
+
+def test_the_formats_are_those_that_can_be_written() -> None:
+    assert tuple(WRITERS) == FORMATS
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_export(run: Run, store: Path, tmp_path: Path, form: str) -> None:
+    before = content(store)
+    out = tmp_path / "out"
+    command = ["embeddings", "export", str(store), "--format", form, "--out"]
+    result = run(*command, str(out), "--whitened")
+    assert result.exit_code == 0, result.stderr
+    assert "5 vectors of width 2 written to" in result.stdout
+    assert out.is_dir() == WRITERS[form][1]
+    fails(run(*command, str(out)), "is there already", "--force")
+    assert "width 4" in run(*command, str(out), "--force").stdout
+    for place in (store, store / "inside", tmp_path):
+        fails(run(*command, str(place), "--force"), "would replace")
+    if form == "parquet":
+        assert np.array_equal(pl.read_parquet(out)["embedding"].to_numpy(), VECTORS)
+    assert content(store) == before
+
+
+def test_a_damaged_store_is_not_exported(run: Run, store: Path, tmp_path: Path) -> None:
+    np.save(store / "embeddings.npy", VECTORS * 2)
+    out = tmp_path / "out"
+    fails(run("embeddings", "export", str(store), "--format", "npy", "--out", str(out)), "another hash")
+    assert not out.exists()
+
+
+def test_a_place_below_a_file_cannot_be_written(run: Run, store: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "out"
+    result = run("embeddings", "export", str(store), "--format", "npy", "--out", str(out))
+    fails(result, "cannot be written")
+
+
+def test_neighbours(run: Run, store: Path) -> None:
+    result = run("embeddings", "neighbours", str(store), "c", "-k", "3")
+    expected = EmbeddingStore.open(store).neighbours("c", 3)
+    assert [line.split()[1] for line in result.stdout.splitlines()] == expected["item_id"].to_list()
+    fails(run("embeddings", "neighbours", str(store), "z"), "no item 'z'")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = {"torch", "transformers", "polars", "numpy", "pyarrow", "pydantic"}
+    for arguments in (["--help"], ["embeddings", "--help"], ["embeddings", "encode", "--help"]):
+        code = (
+            f"import sys\nfrom hierrec.cli import main\nmain({arguments}, standalone_mode=False)\n"
+            f"print('heavy:', *({heavy} & set(sys.modules)))"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == "heavy:"

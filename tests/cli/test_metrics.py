@@ -1,0 +1,75 @@
+"""`hierrec metrics`."""
+
+import os
+import pty
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from hierrec.files import write_json
+
+SPLITS: dict[str, Any] = {
+    "validation": {"ndcg@10": 0.5, "recall@10": 0.25},
+    "test": {"ndcg@10": 0.125, "recall@10": 1.0},
+}
+Run = Callable[..., Result]
+
+
+def write_metrics(folder: Path, rag: Any = SPLITS) -> None:
+    write_json(folder / "metrics" / "hierarchical.json", SPLITS)
+    write_json(folder / "metrics" / "rag.json", rag)
+
+
+def test_metrics_stand_in_a_table(run: Run, tmp_path: Path) -> None:
+    write_metrics(tmp_path)
+    result = run("metrics", "--artifacts", str(tmp_path))
+    assert result.exit_code == 0
+    assert result.output.splitlines() == [
+        "variant       split       ndcg@10  recall@10",
+        "hierarchical  validation   0.5000     0.2500",
+        "hierarchical  test         0.1250     1.0000",
+        "rag           validation   0.5000     0.2500",
+        "rag           test         0.1250     1.0000",
+    ]
+
+
+def test_at_a_terminal_the_table_has_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_metrics(tmp_path)
+    monkeypatch.setenv("TERM", "xterm")
+    shown = bytearray()
+
+    def read(terminal: int) -> bytes:
+        part = os.read(terminal, 4096)
+        shown.extend(part)
+        return part
+
+    status = pty.spawn([sys.executable, "-m", "hierrec", "metrics", "--artifacts", str(tmp_path)], read)
+    output = shown.decode("utf-8")
+    assert status == 0, output
+    assert "╭" in output
+    assert "0.1250" in output
+
+
+@pytest.mark.parametrize(
+    "rag",
+    [
+        {},
+        [],
+        None,
+        {"validation": SPLITS["validation"]},
+        {**SPLITS, "test": {}},
+        {**SPLITS, "test": None},
+        {**SPLITS, "test": {"ndcg@10": 0.5}},
+        {**SPLITS, "test": {"ndcg@10": "high", "recall@10": 1}},
+    ],
+)
+def test_metrics_that_are_none_give_one_message(run: Run, tmp_path: Path, rag: Any) -> None:
+    write_metrics(tmp_path, rag)
+    result = run("metrics", "--artifacts", str(tmp_path))
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: the metrics of rag ")
+    assert "dvc repro evaluate_rag" in result.stderr

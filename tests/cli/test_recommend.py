@@ -1,0 +1,99 @@
+"""`hierrec recommend` and `hierrec similar`."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from hierrec import Recommender
+
+Run = Callable[..., Result]
+LINE = re.compile(r" *\d+  (?P<title>.+?) +(?P<probability>\d\.\d{4})")
+
+
+def test_a_user_is_recommended_what_the_api_recommends(run: Run, artifacts: Path) -> None:
+    recommender = Recommender.load(artifacts / "models" / "rag")
+    result = run("recommend", "--user", "42", "-k", "12", "--artifacts", str(artifacts))
+    assert result.exit_code == 0, result.output
+    latest, header, *lines = result.output.splitlines()
+    assert latest.startswith("user 42, latest: ")
+    assert latest.endswith(recommender.user("42").history[-1].title)
+    assert header.split() == ["title", "probability"]
+    matches = [LINE.fullmatch(line) for line in lines]
+    assert [match["title"] for match in matches if match] == [
+        item.title for item in recommender.recommend(recommender.user("42"), k=12)
+    ]
+    assert len(lines) == 12
+
+
+@pytest.mark.parametrize("variant", ["hierarchical", "rag"])
+def test_a_history_of_titles_as_json(run: Run, artifacts: Path, variant: str) -> None:
+    titles = ["--history", "toy story", "--history", "Heat (1995)"]
+    result = run(
+        "recommend", *titles, "--variant", variant, "-k", "3", "--json", "--artifacts", str(artifacts)
+    )
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert answer["user"] is None
+    assert answer["variant"] == variant
+    assert [item["title"] for item in answer["history"]] == ["Toy Story (1995)", "Heat (1995)"]
+    expected = Recommender.load(artifacts / "models" / variant).recommend(["Toy Story", "Heat"], k=3)
+    assert [item["item_id"] for item in answer["recommended"]] == [item.item_id for item in expected]
+    assert [item["probability"] for item in answer["recommended"]] == [item.probability for item in expected]
+    assert all(item["why"] is None for item in answer["recommended"])
+
+
+def test_why_shows_parts_and_what_was_retrieved(run: Run, artifacts: Path) -> None:
+    arguments = ["recommend", "--history", "Toy Story", "--why", "-k", "10", "--artifacts", str(artifacts)]
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    history, trust, header, *lines = result.output.splitlines()
+    assert history == "history: Toy Story (1995)"
+    assert re.fullmatch(r"trust: \d+% model, \d+% next_items, \d+% items", trust)
+    assert header.split() == ["title", "probability", "model", "next_items", "items", "because"]
+    assert len(lines) == 10
+    assert any("like Toy Story (1995) (0." in line for line in lines)
+    why = json.loads(run(*arguments, "--json").stdout)["recommended"][0]["why"]
+    assert sum(why["parts"].values()) == pytest.approx(1)
+    assert why["evidence"][0]["matches"][0].keys() == {"id", "name", "similarity", "age"}
+
+
+def test_a_pipe_gets_plain_text(run: Run, artifacts: Path) -> None:
+    for command in (["recommend", "--user", "1", "--why"], ["similar", "Heat"]):
+        output = run(*command, "--artifacts", str(artifacts)).output
+        assert not re.search(r"[\x1b\u2500-\u257f]", output)
+        assert all(line == line.rstrip() for line in output.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        (["recommend", "--history", "Toy Stroy"], ["no item is called 'Toy Stroy'", "Toy Story (1995), id "]),
+        (["recommend", "--user", "nobody"], ["there is no user 'nobody'"]),
+        (["similar", "Godfather 2"], ["no item is called 'Godfather 2'", "The Godfather"]),
+    ],
+)
+def test_what_is_not_known_is_answered_with_the_nearest(
+    run: Run, artifacts: Path, arguments: list[str], messages: list[str]
+) -> None:
+    result = run(*arguments, "--artifacts", str(artifacts))
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert all(message in result.stderr for message in messages)
+
+
+def test_similar_items(run: Run, artifacts: Path) -> None:
+    expected = Recommender.load(artifacts / "models" / "hierarchical").similar("Heat (1995)", k=4)
+    result = run("similar", "heat", "-k", "4", "--artifacts", str(artifacts))
+    assert result.exit_code == 0
+    first, header, *lines = result.output.splitlines()
+    assert first == "similar to Heat (1995):"
+    assert header.split() == ["title", "similarity"]
+    matches = [LINE.fullmatch(line) for line in lines]
+    assert [match["title"] for match in matches if match] == [item.title for item in expected]
+    answer = json.loads(run("similar", "heat", "-k", "4", "--json", "--artifacts", str(artifacts)).stdout)
+    assert answer["item"]["title"] == "Heat (1995)"
+    assert [item["item_id"] for item in answer["similar"]] == [item.item_id for item in expected]

@@ -1,0 +1,33 @@
+"""A small data set of one's own, made by the tests: texts that are missing, ties, and an item without interaction."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+TABLES: dict[str, bytes] = {
+    "interactions.csv": (
+        b"user,item,timestamp\n"
+        b"ann,kettle,100\nann,cup,300\nann,teapot,200\nann,spoon,300\n"
+        b"bob,cup,50\nbob,kettle,60\nbob,spoon,70\n"
+        b"cleo,spoon,5\n"
+    ),
+    "items.csv": (
+        "item,title,year,genres,plot\n"
+        'kettle,Kettle,1961,Home|Steel,"Boils, and whistles."\n'
+        "teapot,,,,\n"
+        "cup,Étude in Clay,1999,Home,\n"
+        "spoon,Spoon,,Steel,Stirs.\n"
+        "fork,Fork,,,Nobody took it.\n"
+    ).encode(),
+    "texts.json": b'{"kettle": "Made of copper.", "spoon": " ", "cup": null, "9": "No such item."}',
+}
+
+
+def write_tables(folder: Path, files: Mapping[str, bytes] = TABLES) -> dict[str, str]:
+    """Write the files; return the params of `ingest` that name them."""
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return {
+        "ingest.dataset": "files",
+        "ingest.interactions": str(folder / "interactions.csv"),
+        "ingest.items": str(folder / "items.csv"),
+    }

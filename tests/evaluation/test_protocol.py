@@ -1,0 +1,127 @@
+"""What is ranked, for a recommender that knows by rule what comes next."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hierrec.data.sequences import NO_TARGET, Sequences
+from hierrec.errors import DataError
+from hierrec.evaluation.protocol import evaluate
+from hierrec.evaluation.ranks import SCHEMA
+from hierrec.params import load_params
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tests.recommender.world import ITEMS, make_sequences
+
+ALL = np.ones(ITEMS, np.bool_)
+PARAMS = load_params(Path(__file__).parents[2] / "params.yaml").evaluate.model_copy(update={"batch_users": 5})
+# Around the ring of items, one step at a time; the last user is too short for the split.
+WALKS = make_sequences([(user * 3 + np.arange(5 + user % 4)) % ITEMS for user in range(12)] + [np.arange(2)])
+
+
+class Successor:
+    """Expects the item that follows the latest one on the ring; the further ahead, the less likely."""
+
+    def __init__(self) -> None:
+        self.read: list[tuple[int, list[int]]] = []
+
+    def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:
+        """Return scores [B, n]; keep who was asked for with which history."""
+        self.read += [(int(user), history.tolist()) for user, history in zip(users, histories, strict=True)]
+        latest = torch.tensor([history[-1] for history in histories]).unsqueeze(1)  # [B, 1]
+        return -((torch.arange(ITEMS) - latest - 1) % ITEMS).double()  # [B, n]
+
+
+class Constant:
+    """Scores given by user and item, whatever the history."""
+
+    def __init__(self, scores: Tensor) -> None:
+        self.scores = scores
+
+    def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:
+        """Return scores [B, n]."""
+        return self.scores[users]
+
+
+def test_one_row_per_user_and_nulls_where_there_is_no_target() -> None:
+    table = evaluate(Successor(), WALKS, ALL, PARAMS)
+    assert table.schema == SCHEMA
+    assert table["user"].to_list() == list(range(13))
+    assert table.row(12)[1:] == (None,) * 6
+    assert not table.head(12).null_count().sum_horizontal()[0]
+
+
+def test_at_test_time_the_validation_item_ends_the_history() -> None:
+    table = evaluate(Successor(), WALKS, ALL, PARAMS).head(12)
+    # Were the validation item missing from the history, every test target would rank second.
+    assert table["validation"].to_list() == table["test"].to_list() == [1.0] * 12
+
+
+def test_the_validation_item_is_excluded_at_test_time_only() -> None:
+    scores = torch.zeros(13, ITEMS)
+    users = torch.arange(12)
+    scores[users, torch.from_numpy(WALKS.validation[:12])] = 2
+    scores[users, torch.from_numpy(WALKS.test[:12])] = 1
+    table = evaluate(Constant(scores), WALKS, ALL, PARAMS).head(12)
+    for column in ("validation", "test", "dropped", "replaced"):
+        assert table[column].to_list() == [1.0] * 12
+
+
+def test_a_dropped_item_does_not_become_a_recommendation() -> None:
+    scores = torch.zeros(13, ITEMS)
+    for user in range(13):
+        scores[user, torch.from_numpy(WALKS.training_items(user))] = 2
+        scores[user, WALKS.test[user]] = 1
+    table = evaluate(Constant(scores), WALKS, ALL, PARAMS).head(12)
+    assert table["dropped"].to_list() == table["replaced"].to_list() == [1.0] * 12
+
+
+def test_both_variants_read_the_same_histories_and_never_a_target() -> None:
+    first, second = Successor(), Successor()
+    evaluate(first, WALKS, ALL, PARAMS)
+    evaluate(second, WALKS, ALL, PARAMS.model_copy(update={"batch_users": 64}))
+    assert sorted(first.read) == sorted(second.read)
+    other = Successor()
+    evaluate(other, WALKS, ALL, PARAMS.model_copy(update={"seed": PARAMS.seed + 1}))
+    assert sorted(other.read) != sorted(first.read)
+    assert len(first.read) == 4 * 12
+    for user, history in first.read:
+        assert WALKS.test[user] not in history
+
+
+def test_only_candidates_count() -> None:
+    few = np.arange(ITEMS) % 2 == 0
+    table = evaluate(Successor(), WALKS, few, PARAMS)
+    assert (np.isfinite(table["test"].to_numpy()[:12]) == few[WALKS.test[:12]]).all()
+
+
+def test_the_groups_are_those_of_history_and_popularity() -> None:
+    # Item 0 is everybody's first; each user's target is 0's successor on the ring or an item nobody trains on.
+    users = [np.array([0, *range(2 + user, 4 + 2 * user), 20 if user % 2 else 1]) for user in range(6)]
+    table = evaluate(Successor(), make_sequences(users), ALL, PARAMS)
+    assert table["history"].to_list() == ["short", "short", "middle", "middle", "long", "long"]
+    counts = make_sequences(users).training_counts(ITEMS)
+    assert counts[0] == 6
+    assert counts[20] == counts[1] == 0
+    assert set(table["popularity"]) == {"tail"}
+
+
+def test_a_planted_leak_is_a_typed_error() -> None:
+    class Leaking(Sequences):
+        """Puts the test target into the history."""
+
+        def test_histories(self) -> list[NDArray[np.int64]]:
+            return [np.append(history, max(0, t)) for history, t in zip(super().test_histories(), self.test)]  # noqa: B905
+
+    leaking = Leaking(**{name: getattr(WALKS, name) for name in WALKS.__dataclass_fields__})
+    with pytest.raises(DataError, match=r"history of user 0.*holds the target, item 4"):
+        evaluate(Successor(), leaking, ALL, PARAMS)
+
+
+def test_no_target_at_all_is_a_typed_error() -> None:
+    nobody = replace(WALKS, validation=np.full(13, NO_TARGET), test=np.full(13, NO_TARGET))
+    with pytest.raises(DataError, match="nothing to evaluate"):
+        evaluate(Successor(), nobody, ALL, PARAMS)

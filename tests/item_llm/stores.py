@@ -1,0 +1,40 @@
+"""Small stores on disk."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from hierrec.item_llm.store import EmbeddingStore
+from hierrec.item_llm.whitening import Whitening
+from numpy.typing import NDArray
+
+DESCRIPTION: dict[str, Any] = {
+    "model": {
+        "id": "m",
+        "revision": None,
+        "weights_sha256": "w",
+        "tokenizer_sha256": "t",
+        "config_sha256": "c",
+    },
+    "pooling": "mean",
+    "max_length": 32,
+    "dtype": "float32",
+}
+
+
+def write_store(
+    folder: Path,
+    ids: Sequence[str],
+    vectors: NDArray[np.float32],
+    titles: Sequence[str] | None = None,
+    dimension: int | None = None,
+) -> Path:
+    """Write a store of these vectors; without titles, item `x` is called `Film x`."""
+    titles = [f"Film {item_id}" for item_id in ids] if titles is None else titles
+    items = pl.DataFrame({"item_id": ids, "title": titles}, {"item_id": pl.String, "title": pl.String})
+    texts = [f"{title}." for title in titles]
+    whitening = Whitening.fit(vectors, dimension)
+    EmbeddingStore.write(folder, items, texts, vectors, whitening, "{title}.", DESCRIPTION)
+    return folder

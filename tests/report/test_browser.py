@@ -1,0 +1,144 @@
+"""The page in a real browser, headless: it renders, nothing complains, hovering says what is there."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hierrec.report.page import render
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+from tests.report.world import MOVIELENS, World, full_results
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+DESKTOP, PHONE = (1280, 900), (390, 844)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    """A Chromium with a profile of its own."""
+    binary = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    driver = shutil.which("chromedriver")
+    if not binary or not driver:
+        pytest.skip("needs Chromium and its chromedriver on the PATH (Debian: chromium, chromium-driver)")
+    options = ChromeOptions()
+    options.binary_location = binary
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    chrome = Chrome(options, Service(driver))
+    yield chrome
+    chrome.quit()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory, world: World) -> Path:
+    """The report of a small world, as a file."""
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(render(world.content(full_results(MOVIELENS))), "utf-8")
+    return path
+
+
+def show(browser: Chrome, page: Path, size: tuple[int, int]) -> None:
+    """Open the page in a window of this size."""
+    width, height = size
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.get(page.as_uri())
+
+
+def run(browser: Chrome, script: str, *arguments: Any) -> Any:
+    return browser.execute_script(f"return {script}", *arguments)
+
+
+def tip(browser: Chrome) -> WebElement:
+    return browser.find_element(By.ID, "tip")
+
+
+def bring(browser: Chrome, element: WebElement) -> WebElement:
+    """Scroll an element into view, and wait until the browser has drawn that."""
+    script = """
+        arguments[0].scrollIntoView({block: "center", behavior: "instant"});
+        requestAnimationFrame(() => requestAnimationFrame(arguments[1]));
+    """
+    browser.execute_async_script(script, element)
+    return element
+
+
+def hover(browser: Chrome, element: WebElement, x: float = 0, y: float = 0) -> None:
+    """Move the pointer to x, y from the middle of an element."""
+    bring(browser, element)
+    ActionChains(browser).move_to_element_with_offset(element, round(x), round(y)).perform()
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_it_renders_without_complaint_and_without_network(
+    browser: Chrome, page: Path, size: tuple[int, int]
+) -> None:
+    show(browser, page, size)
+    assert browser.find_element(By.TAG_NAME, "h1").text == "What comes next?"
+    assert browser.get_log("browser") == []
+    assert run(browser, "performance.getEntriesByType('resource').length") == 0
+    assert not run(browser, "document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    for chart in browser.find_elements(By.CSS_SELECTOR, "figure, .map svg"):
+        assert chart.size["width"] > 200
+        assert chart.size["height"] > 100
+
+
+def test_hovering_over_a_dot_of_the_map_shows_the_title(browser: Chrome, page: Path, world: World) -> None:
+    show(browser, page, DESKTOP)
+    drawing = browser.find_element(By.CSS_SELECTOR, ".map svg")
+    points = run(browser, "points")
+    scale = drawing.rect["width"] / run(browser, "map.viewBox.baseVal.width")
+    for x, y, name, genres in (points[0], points[7], points[-1]):
+        hover(browser, drawing, (x - 500) * scale, (y - 500) * scale)
+        assert tip(browser).is_displayed()
+        assert tip(browser).text == f"{name}\n{genres}".strip()
+    assert points[7][2] == world.catalogue[7].title
+    hover(browser, browser.find_element(By.TAG_NAME, "h1"))
+    assert not tip(browser).is_displayed()
+
+
+def test_hovering_over_a_mark_and_a_curve_shows_the_number(browser: Chrome, page: Path) -> None:
+    show(browser, page, DESKTOP)
+    hover(browser, browser.find_element(By.CSS_SELECTOR, ".mark.rag"))
+    assert tip(browser).text == "rag: 0.1870 [0.1770, 0.1970]"
+    hover(browser, browser.find_element(By.CSS_SELECTOR, "#training .dot"))
+    assert tip(browser).text == "hierarchical, epoch 0: 0.1000"
+
+
+def test_a_genre_can_be_seen_alone(browser: Chrome, page: Path) -> None:
+    show(browser, page, DESKTOP)
+    first, second, *_ = browser.find_elements(By.CSS_SELECTOR, ".genres button")
+    groups = len(browser.find_elements(By.CSS_SELECTOR, ".dots"))
+    for button in (first, second):
+        bring(browser, button).click()
+        assert button.get_attribute("aria-pressed") == "true"
+        assert len(browser.find_elements(By.CSS_SELECTOR, ".dots.faint")) == groups - 1
+    second.click()
+    assert browser.find_elements(By.CSS_SELECTOR, ".dots.faint") == []
+
+
+def test_an_item_can_be_found_by_a_part_of_its_title(browser: Chrome, page: Path) -> None:
+    show(browser, page, DESKTOP)
+    field, result = (browser.find_element(By.CSS_SELECTOR, f".map {name}") for name in ("input", ".result"))
+    field.send_keys("unicode")
+    assert result.text == "Ünïcödé 愛 (1994)"
+    assert browser.find_element(By.CSS_SELECTOR, ".found").get_attribute("d")
+    field.send_keys("x")
+    assert result.text == "No such item"

@@ -1,0 +1,54 @@
+"""What is drawn of the results, and what is left out where an evaluation did not write it."""
+
+import pytest
+from hierrec.report.quality import by_slice, measured, overview, recall_chart, training
+
+from tests.report.world import COUNTS, MOVIELENS, bare_results, full_results
+
+
+def test_published_numbers_stand_beside_ours_on_movielens_only() -> None:
+    labels = {row.label for row in overview(full_results(MOVIELENS))[0].rows}
+    assert labels == {"SASRec", "HSTU", "eSASRec", "hierarchical", "rag"}
+    assert {row.label for row in overview(full_results(COUNTS))[0].rows} == {"hierarchical", "rag"}
+
+
+def test_models_are_ordered_by_the_metric_that_is_shown() -> None:
+    for plot in overview(full_results(MOVIELENS)):
+        values = [float(row.text) for row in plot.rows]
+        assert values == sorted(values, reverse=True)
+    ndcg = overview(full_results(MOVIELENS))[0]
+    assert next(row.text for row in ndcg.rows if row.label == "HSTU") == "0.1719"
+
+
+def test_a_metric_has_its_interval() -> None:
+    value = measured(full_results(), "rag", "recall@10")
+    assert (value.value, value.low, value.high) == pytest.approx((0.33, 0.32, 0.34))
+
+
+def test_slices_have_their_groups_in_order_and_the_change() -> None:
+    history, popularity, perturbed = by_slice(full_results())
+    assert [row.label for row in history.rows] == ["Short", "Middle", "Long"]
+    assert [row.label for row in popularity.rows] == ["Head", "Middle", "Tail"]
+    assert [row.label for row in perturbed.rows] == ["As it was", "Items left out", "Items replaced"]
+    assert {row.text for row in history.rows} == {"+10.0%"}
+
+
+def test_a_group_without_users_is_left_out() -> None:
+    results = full_results()
+    for metrics in results.metrics.values():
+        metrics["slices"]["popularity"]["tail"] = {"users": 0}
+    assert [row.label for row in by_slice(results)[1].rows] == ["Head", "Middle"]
+
+
+def test_what_was_not_written_is_not_drawn() -> None:
+    results = bare_results()
+    assert by_slice(results) == []
+    assert training(results) == []
+    assert recall_chart(results) is None
+    assert measured(results, "rag", "ndcg@10").low is None
+
+
+def test_each_variant_has_its_learning_curves() -> None:
+    charts = training(full_results())
+    assert [chart.lines[0].kind for chart in charts] == ["hierarchical", "hierarchical", "rag", "rag"]
+    assert [len(chart.lines[0].points) for chart in charts] == [3, 2, 3, 2]
