@@ -81,7 +81,7 @@ def _cold_lines(settings: Settings, cold: dict[str, Any]) -> list[str]:
     ]
     for row, result in cold.items():
         test = result["test"]
-        header = [f"`{row}`, {result['seeds']} seeds", *RANKINGS.values()]
+        header = [f"`{row}`, seeds: {result['seeds']}", *RANKINGS.values()]
         rows = [
             [name, *(_figure(test[ranking][method]) for ranking in RANKINGS)]
             for method, name in METHODS.items()

@@ -52,7 +52,7 @@ def verify(context: click.Context, store: Path) -> None:
 
 @embeddings.command()
 @store_argument
-@click.option("--format", "form", type=click.Choice(FORMATS), required=True, help="See below.")
+@click.option("--format", "form", type=click.Choice(FORMATS), required=True, help="One of those above.")
 @out_option
 @click.option("--whitened", is_flag=True, help="The whitened vectors, in place of the encoder's.")
 @force_option

@@ -51,20 +51,23 @@ class Datastore:
         """
         queries = unit_vectors(query.states)  # [B, D]
         entries = np.full((len(queries), self.neighbours), -1, np.int64)
-        todo = np.flatnonzero(queries.any(1))  # nothing resembles an empty history
-        fetch = 2 * self.neighbours
-        while len(todo):
-            fetch = min(fetch, len(self))
-            _, found = self._index.search(queries[todo], fetch)  # pyright: ignore[reportCallIssue]
-            foreign = self.users[found] != query.users[todo, None]  # [b, fetch]
-            enough = foreign.sum(1) >= self.neighbours
-            if fetch == len(self):
-                enough[:] = True
-            for place in np.flatnonzero(enough):
-                kept = found[place, foreign[place]][: self.neighbours]
-                entries[todo[place], : len(kept)] = kept
-            todo, fetch = todo[~enough], 4 * fetch
+        asking = np.flatnonzero(queries.any(1))  # nothing resembles an empty history
+        _, found = self._index.search(queries[asking], 2 * self.neighbours)  # pyright: ignore[reportCallIssue]
+        for row, place in enumerate(asking):
+            # Where fewer entries exist than were asked for, FAISS fills up with -1.
+            others = found[row, (found[row] >= 0) & (self.users[found[row]] != query.users[place])]
+            if len(others) < self.neighbours:
+                others = self._search_among_others(queries[place], query.users[place])
+            kept = others[: self.neighbours]
+            entries[place, : len(kept)] = kept
         return self._retrieved(queries, entries)
+
+    def _search_among_others(self, query: NDArray[np.float32], user: int) -> NDArray[np.int64]:
+        """Search for one user whose own entries crowd the others out: query [D] to entries, nearest first."""
+        own = faiss.IDSelectorBatch(np.flatnonzero(self.users == user))
+        others = faiss.SearchParameters(sel=faiss.IDSelectorNot(own))  # pyright: ignore[reportCallIssue]
+        _, found = self._index.search(query[None], self.neighbours, params=others)  # pyright: ignore[reportCallIssue]
+        return found[0, found[0] >= 0]
 
     def _retrieved(self, queries: NDArray[np.float32], entries: NDArray[np.int64]) -> Retrieved:
         # Similarities are taken anew: FAISS rounds differently for different batch sizes.

@@ -66,6 +66,8 @@ def test_nothing_resembles_an_empty_history() -> None:
     found = datastore.retrieve(Query(queries, np.full(2, ANONYMOUS), [np.array([], np.int64), np.array([0])]))
     assert (found.items[0] == NO_ITEM).all()
     assert (found.items[1] != NO_ITEM).all()
+    nobody = datastore.retrieve(Query(queries[:1], np.full(1, ANONYMOUS), [np.array([], np.int64)]))
+    assert (nobody.items == NO_ITEM).all()
 
 
 def test_round_trip(tmp_path: Path) -> None:
