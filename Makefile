@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: env demo test lint format clean
+.PHONY: env demo test lint format ablation clean
 
 env: $(VENV)/locked
 
@@ -30,6 +30,11 @@ lint: env
 format: env
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Needs the data (`dvc repro ingest`); hours, see bench/ablation/README.md.
+ablation: env
+	$(BIN)/dvc repro ingest
+	cd bench/ablation && ../../$(BIN)/dvc repro
 
 clean:
 	rm -rf $(VENV) .demo build dist *.egg-info

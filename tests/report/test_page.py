@@ -45,7 +45,7 @@ class Parsed(HTMLParser):
 
 def test_texts_are_escaped(world: World) -> None:
     content = world.content(full_results())
-    page = render(replace(content, neighbours=[Neighbours(*ODD[:2], [])]))
+    page = render(replace(content, neighbours=[Neighbours(ODD[0], ODD[1], [])]))
     for text in (*ODD[:3], "<i>Odd</i>", "user <", "t5-<nano>", "{title} <b>"):
         assert text not in page
     parsed = Parsed(page)

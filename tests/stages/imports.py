@@ -15,12 +15,12 @@ def code_files(stage: str) -> set[str]:
 
 def top_level_imports(stage: str) -> set[str]:
     """Return the top-level modules, ours and others', that the code of a stage imports."""
-    return {name.partition(".")[0] for path in _closure(stage) for name in _imported(path)}
+    return {name.partition(".")[0] for path in _closure(stage) for name in imported(path)}
 
 
 def artifact_folders(stage: str) -> set[str]:
     """Return the constants of `stages.stage` for folders of artifacts that a stage's own files import."""
-    names = {name for path in _closure(stage) if path.parent == FOLDERS["stages"] for name in _imported(path)}
+    names = {name for path in _closure(stage) if path.parent == FOLDERS["stages"] for name in imported(path)}
     return {name.rpartition(".")[2] for name in names if name.startswith("stages.stage.")} & FOLDER_CONSTANTS
 
 
@@ -28,13 +28,13 @@ def _closure(stage: str) -> set[Path]:
     todo, seen = [f"stages.{stage}"], set()
     while todo:
         module = todo.pop()
-        for path in _module_files(module) - seen:
+        for path in module_files(module) - seen:
             seen.add(path)
-            todo += _imported(path)
+            todo += imported(path)
     return seen
 
 
-def _module_files(module: str) -> set[Path]:
+def module_files(module: str) -> set[Path]:
     """Return the file of a module and the `__init__.py` of every package above it; none if it is not ours."""
     top, *rest = module.split(".")
     if top not in FOLDERS:
@@ -46,7 +46,7 @@ def _module_files(module: str) -> set[Path]:
     return {path for path in files if path.is_file()}
 
 
-def _imported(path: Path) -> list[str]:
+def imported(path: Path) -> list[str]:
     """Return the dotted names that a file imports, wherever in the file, type checking included."""
     package = (
         ["hierrec", *path.relative_to(ROOT / "pipeline").parent.parts]

@@ -20,7 +20,7 @@ def code_of(program: Path) -> set[Path]:
     """Return the files of this repository that a program runs, `__init__` files aside."""
     todo, seen = [program], {program}
     while todo:
-        found = {file for name in imports._imported(todo.pop()) for file in module_files(name)} - seen
+        found = {file for name in imports.imported(todo.pop()) for file in module_files(name)} - seen
         seen |= found
         todo += found
     return {path.relative_to(ROOT) for path in seen if path.name != "__init__.py"}
@@ -30,7 +30,7 @@ def module_files(name: str) -> set[Path]:
     """Return the file of a module of this folder, or of the library with the packages above it."""
     folder, _, module = name.rpartition("bench.ablation.")
     path = HERE / f"{module.partition('.')[0]}.py"
-    return {path} if module and not folder and path.is_file() else imports._module_files(name)
+    return {path} if module and not folder and path.is_file() else imports.module_files(name)
 
 
 @pytest.mark.parametrize(("stage", "module"), [("items", "run"), ("cold", "cold")])
