@@ -17,7 +17,11 @@ PIPELINE: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")
 STAGES: dict[str, Any] = PIPELINE["stages"]
 PARAMS: dict[str, Any] = YAML(typ="safe").load(ROOT / "params.yaml")
 # Package data that a stage reads beside its code.
-BUNDLED = {"ingest": {"pipeline/data/sample_films.csv"}, "encode": {"pipeline/item_llm/t5_nano"}}
+BUNDLED = {
+    "ingest": {"pipeline/data/sample_films.csv"},
+    "encode": {"pipeline/item_llm/t5_nano"},
+    "evaluate_report": {"pipeline/report/templates"},
+}
 
 # Libraries that compute, by the module that is imported.
 MODULES = {"torch": "torch", "transformers": "transformers", "faiss": "faiss-cpu", "sklearn": "scikit-learn"}
@@ -82,6 +86,9 @@ def test_it_declares_the_artifacts_that_it_uses_and_no_more(name: str) -> None:
     declared = {path for kind in kinds for path, _ in paths(STAGES[name].get(kind, []))}
     declared = {path for path in declared if path.startswith("artifacts/")}
     used = {str(getattr(stage_module, constant)) for constant in artifact_folders(name)}
+    used |= {
+        str(path) for path in [getattr(importlib.import_module(f"stages.{name}"), "REPORT", None)] if path
+    }
     assert {"/".join(path.split("/")[:2]) for path in declared} == used
     source = (ROOT / "stages" / f"{name}.py").read_text("utf-8")
     models = {f"artifacts/models/{model}" for model in re.findall(r'MODELS / "(\w+)"', source)}

@@ -85,7 +85,7 @@ def test_a_training_param_reruns_training_and_evaluation_only(project: Project, 
     assert params["params.yaml"]["train.learning_rate"]["new"] == 1e-3
     project.run("dvc", "plots", "diff", "HEAD", "--out", str(tmp_path / "plots"))
     page = (tmp_path / "plots" / "index.html").read_text("utf-8")
-    assert "Validation NDCG@10 by epoch" in page
+    assert "validation metrics by epoch" in page
     assert "rag_recall.csv" in page
 
 

@@ -1,4 +1,4 @@
-"""Stage 6: one page for people about what was run and what came out."""
+"""Stage 5d: one page for people about what was run and what came out."""
 
 import polars as pl
 import torch
