@@ -37,8 +37,9 @@ def collect(settings: Settings, work: Path) -> tuple[Numbers, dict[str, str]]:
     absent: dict[str, str] = {}
     for run, seeds in settings.seeds().items():
         vectors, _, row = run.partition("/")
-        paths = [Path("runs") / vectors / f"{row}-{seed}.json" for seed in seeds]
-        results = [read_json(work / path) for path in paths if (work / path).is_file()]
+        names = [f"{row}-{seed}.json" for seed in seeds]
+        names = [name for name in names if (work / "runs" / vectors / name).is_file()]
+        results = [read_json(work / "runs" / vectors / name) for name in names]
         if not results:
             absent[run] = "not run"
         elif "skipped" in results[0]:
@@ -46,11 +47,7 @@ def collect(settings: Settings, work: Path) -> tuple[Numbers, dict[str, str]]:
         elif "same_as" in results[0]:
             absent[run] = f"as {vectors}/{results[0]['same_as']}"
         else:
-            costs = [
-                read_json(work / "costs" / path.relative_to("runs"))
-                for path in paths
-                if (work / path).is_file()
-            ]
+            costs = [read_json(work / "costs" / vectors / name) for name in names]
             runs[run] = {**_over_seeds(results), **_over_seeds(costs), "seeds": len(results)}
     for run, reason in list(absent.items()):
         if reason.startswith("as ") and reason[3:] in runs:
