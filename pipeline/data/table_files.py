@@ -100,7 +100,8 @@ def _text(values: pl.Expr, dtype: object) -> pl.Expr:
     if dtype in (pl.Float32, pl.Float64):
         values = values.fill_nan(None)
     texts = values.cast(pl.String)
-    return pl.when(texts.str.strip_chars() != "").then(texts)
+    # As Python's str.strip(): the separators below the space, which Unicode does not call white, are blank too.
+    return pl.when(texts.str.contains(r"[^\s\x1c-\x1f]")).then(texts)
 
 
 def _read_csv(path: Path) -> pl.DataFrame:

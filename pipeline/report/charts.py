@@ -182,7 +182,7 @@ def dot_plot(title: str, rows: Sequence[tuple[str, str, Sequence[Value], str]]) 
 
 def nice_ticks(low: float, high: float, count: int) -> list[float]:
     """Return about `count` round numbers, evenly spaced, the first at most `low` and the last at least `high`."""
-    if high <= low:
+    if high - low <= 1e-9 * max(1.0, abs(low), abs(high)):  # nothing between them that could be drawn
         low, high = low - abs(low) / 10 - 0.01, high + abs(high) / 10 + 0.01
     rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))

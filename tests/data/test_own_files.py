@@ -17,7 +17,7 @@ from hierrec.data.sample import sample_dataset
 from hierrec.data.tables import load_items
 from hierrec.errors import DataError
 from hierrec.item_llm.template import render
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -218,6 +218,7 @@ WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
     ),
     texts=st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=12), min_size=20, max_size=20),
 )
+@example(pairs=[("0", "0", 0)], texts=["\x1f"] * 20)
 def test_whatever_is_written_is_read(
     tmp_path: Path, pairs: list[tuple[str, str, int]], texts: list[str]
 ) -> None:

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 from hierrec.report.charts import SIZE, Value, dot_plot, line_chart, nice_ticks, tick_labels
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 numbers = st.floats(-1e6, 1e6, allow_subnormal=False).filter(lambda x: x == 0 or abs(x) > 1e-6)
@@ -33,6 +33,7 @@ def test_ticks_are_round_and_have_the_same_decimals() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 100), st.floats(0, 10)), min_size=1, max_size=20))
+@example([(0, 0.0), (0, 2.2250738585e-313)])
 def test_lines_stay_within_the_axes(points: list[tuple[int, float]]) -> None:
     xs, ys = zip(*points, strict=True)
     chart = line_chart("t", "x", [("a", "rag", xs, ys)])
@@ -57,6 +58,7 @@ def test_a_logarithmic_axis_is_even_in_powers() -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6), st.floats(0, 0.1))
+@example([0.0], 5e-324)
 def test_marks_and_intervals_stay_within_the_track(values: list[float], width: float) -> None:
     rows = [("row", "", [Value("rag", "rag", v, v - width, v + width)], "") for v in values]
     for row in dot_plot("t", rows).rows:
