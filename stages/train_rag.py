@@ -1,4 +1,7 @@
-"""Stage 4b: remember every training prefix, and learn to fuse what is retrieved into the recommendation."""
+"""Stage 4b: remember every training prefix, and learn to fuse what is retrieved into the recommendation.
+
+The fusion learns from the validation targets of one half of the users; the other half's pick the epoch.
+"""
 
 import numpy as np
 import torch
@@ -7,13 +10,13 @@ from hierrec.evaluation.metrics import metrics_from_ranks
 from hierrec.params import FusionParams
 from hierrec.recommender.checkpoint import load_recommender
 from hierrec.recommender.curve import write_curve
-from hierrec.recommender.fusion import Fusion
+from hierrec.recommender.fusion import Fusion, starts
 from hierrec.recommender.fusion_examples import FusionExamples
 from hierrec.recommender.fusion_trainer import train_fusion
 from hierrec.recommender.hierarchical import HierarchicalRecommender
 from hierrec.recommender.inputs import load_inputs
 from hierrec.recommender.prefixes import prefix_states
-from hierrec.recommender.rag_checkpoint import open_sources, save_rag
+from hierrec.recommender.rag_checkpoint import lookup, open_sources, save_rag
 from hierrec.recommender.trainer import CHOSEN_BY
 from hierrec.retrieval.datastore import Datastore
 from hierrec.retrieval.index import ItemIndex
@@ -31,12 +34,12 @@ def main(fusion: FusionParams) -> Summary:
     datastore = None
     if "next_items" in fusion.sources:
         remembered = prefixes.states, prefixes.next_items, prefixes.users
-        datastore = Datastore(*remembered, fusion.neighbours, fusion.following)
+        datastore = Datastore(*remembered, lookup(fusion))
     index = ItemIndex.open(INDEX, inputs.store_hash)
     sources = open_sources(fusion, datastore, index, inputs.frozen)
     base = HierarchicalRecommender(model, train.history, torch.float32)
-    held_out = FusionExamples.validation(base, inputs.sequences, sources)
-    latest = FusionExamples.latest_prefixes(prefixes, inputs.sequences, sources, fusion.positions)
+    examples = FusionExamples.validation(base, inputs.sequences, sources)
+    learned_from, held_out = examples.halves(train.seed)
 
     def validate(fused: Fusion) -> dict[str, float]:
         def score(batch: NDArray[np.int64]) -> Tensor:
@@ -47,14 +50,15 @@ def main(fusion: FusionParams) -> Summary:
             rank_in_batches(score, seen, held_out.targets, inputs.candidates, batch_users)
         )
 
-    learned = Fusion(model.head.in_features, len(sources))
-    curve = train_fusion(learned, model, latest, inputs.candidates, fusion, train.seed, validate)
+    learned = Fusion(starts(fusion))
+    curve = train_fusion(learned, model, learned_from, inputs.candidates, fusion, train.seed, validate)
     save_rag(MODELS / "rag", model, train, learned, fusion, datastore, inputs.store_hash)
     write_curve(PLOTS / "rag.csv", curve)
     best = max(record[CHOSEN_BY] for record in curve)
     return [
-        f"rag: {len(prefixes.users):,} training prefixes, {len(latest):,} of them to learn the fusion from",
-        f"best validation {CHOSEN_BY}: {best:.4f}; plain interpolation: {curve[0][CHOSEN_BY]:.4f}",
+        f"rag: {len(prefixes.users):,} training prefixes; fusion learned from {len(learned_from):,} users",
+        f"{CHOSEN_BY} on the validation targets of {len(held_out):,} others: {best:.4f}; "
+        f"plain interpolation: {curve[0][CHOSEN_BY]:.4f}",
         f"model in {MODELS / 'rag'}/, learning curve in {PLOTS / 'rag.csv'}",
     ]
 

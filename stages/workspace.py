@@ -23,9 +23,9 @@ SAMPLE: dict[str, Any] = {
     "train.epochs": 30,
     "train.batch_windows": 32,
     "train.warmup_steps": 20,
+    "fusion.shortlist": 100,
     "fusion.neighbours": 50,
     "fusion.item_neighbours": 10,
-    "fusion.positions": 20,
 }
 """Params for a data set of a few hundred items and users: a minute instead of half an hour."""
 

@@ -40,8 +40,8 @@ class Match:
         id: of the user or of the item.
         name: `user` with the id, or the item's title.
         similarity: cosine.
-        age: how many items later the other user came to the recommended one (0: next), or how many items ago the one
-            of the history was (0: the latest).
+        age: how many items later the other user came to the recommended one (0: next, -1: just before), or how many
+            items ago the one of the history was (0: the latest).
     """
 
     id: str

@@ -13,7 +13,6 @@ from ..data.sequences import NO_TARGET, Sequences
 from ..retrieval.sources import Query, Retrieved, Source
 from .fusion import Fusion
 from .hierarchical import HierarchicalRecommender
-from .prefixes import Prefixes
 from .rag import as_tensors, recommendable
 from .sequence_model import SequenceModel
 
@@ -61,19 +60,20 @@ class FusionExamples:
                 part.append(source.retrieve(query))
         return cls(states, histories, targets, [_stacked(part) for part in parts])
 
-    @classmethod
-    def latest_prefixes(
-        cls, prefixes: Prefixes, sequences: Sequences, sources: Mapping[str, Source], positions: int
-    ) -> "FusionExamples":
-        """Return each user's latest `positions` training prefixes; what comes after training is not read."""
-        earliest = sequences.train_length - positions  # [U]
-        chosen = np.flatnonzero(prefixes.positions >= earliest[prefixes.users])
-        users = prefixes.users[chosen]
-        histories = [
-            sequences.training_items(user)[:position]
-            for user, position in zip(users, prefixes.positions[chosen], strict=True)
-        ]
-        return cls.collect(prefixes.states[chosen], users, histories, prefixes.next_items[chosen], sources)
+    def take(self, rows: NDArray[np.int64]) -> "FusionExamples":
+        """Return the examples `rows`."""
+        return FusionExamples(
+            self.states[rows],
+            [self.histories[row] for row in rows],
+            self.targets[rows],
+            [(items[rows], similarities[rows], ages) for items, similarities, ages in self.retrieved],
+        )
+
+    def halves(self, seed: int) -> tuple["FusionExamples", "FusionExamples"]:
+        """Return two halves, drawn at random."""
+        order = np.random.default_rng([seed, len(self)]).permutation(len(self))
+        middle = len(self) // 2
+        return self.take(np.sort(order[:middle])), self.take(np.sort(order[middle:]))
 
     @classmethod
     def validation(
@@ -96,16 +96,17 @@ class FusionExamples:
         candidates: NDArray[np.bool_],
     ) -> Tensor:
         """Return the fused log-probabilities [B, n] of the examples `batch`, int64 [B]."""
-        states = torch.from_numpy(self.states[batch])  # [B, D]
         histories = [self.histories[index] for index in batch]
         with torch.no_grad():
-            scores = recommendable(model.score(states), histories, candidates)  # [B, n]
+            scores = recommendable(
+                model.score(torch.from_numpy(self.states[batch])), histories, candidates
+            )  # [B, n]
         lengths = torch.tensor([len(history) for history in histories])
         retrieved = [
             as_tensors(items[batch], similarities[batch], ages, scores.dtype)
             for items, similarities, ages in self.retrieved
         ]
-        return fusion(states, scores, lengths, retrieved)
+        return fusion(scores, lengths, retrieved)
 
 
 def _stacked(parts: list[Retrieved]) -> Found:

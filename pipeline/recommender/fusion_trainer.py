@@ -1,4 +1,4 @@
-"""Training of the fusion on remembered prefixes; the sequence model stays as it is."""
+"""Training of the fusion on held-out targets; the sequence model stays as it is."""
 
 from collections.abc import Callable
 
@@ -30,14 +30,17 @@ def train_fusion(
 ) -> list[dict[str, float]]:
     """Maximise the likelihood of the examples' targets under the mixture; leave the best weights in `fusion`.
 
+    The targets must be new to the model: of those that it was trained on it is surer than it should be, and a fusion
+    that learns from these trusts nothing else.
+
     Args:
         fusion: untrained.
         model: trained, frozen here.
-        examples: training prefixes and what was retrieved for them.
+        examples: users with targets that the model has not seen, and what was retrieved for them.
         candidates: bool [n], items that may be recommended.
         params: section `fusion`.
         seed: of the order of the examples.
-        validate: metrics of a fusion on the validation targets; NDCG@10 picks the epoch.
+        validate: metrics of a fusion on other users; NDCG@10 picks the epoch.
 
     Returns:
         One record per epoch; epoch 0, without a loss, is the untrained interpolation.
@@ -47,7 +50,9 @@ def train_fusion(
         NumericalError: the loss is not finite.
     """
     if not len(examples):
-        raise DataError("no user has two training items, so the fusion has nothing to learn from")
+        raise DataError(
+            "fewer than two users have a validation target, so the fusion has nothing to learn from"
+        )
     optimizer = torch.optim.AdamW(fusion.parameters(), lr=params.learning_rate, weight_decay=0.01)
     generator = np.random.default_rng([seed, len(examples)])
     batch_count = -(-len(examples) // params.batch_users)

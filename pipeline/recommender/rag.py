@@ -48,7 +48,7 @@ class RagRecommender:
         scores = recommendable(self.base.model.score(states), histories, self.candidates)  # [B, n]
         lengths = torch.tensor([len(history) for history in histories])
         retrieved = [as_tensors(one.items, one.similarities, one.ages, scores.dtype) for one in found]
-        return self.fusion(states, scores, lengths, retrieved)
+        return self.fusion(scores, lengths, retrieved)
 
 
 def recommendable(

@@ -11,17 +11,17 @@ from safetensors.torch import load_file, save_file
 from ..errors import CheckpointError, DataError
 from ..files import atomic_directory, read_json, write_json
 from ..params import FusionParams, TrainParams
-from ..retrieval.datastore import Datastore
+from ..retrieval.datastore import Datastore, Lookup
 from ..retrieval.index import ItemIndex
 from ..retrieval.similar_items import SimilarItems
 from ..retrieval.sources import Source
 from .checkpoint import REMEDY, load_recommender, save_recommender, state_of
-from .fusion import Fusion
+from .fusion import Fusion, starts
 from .hierarchical import HierarchicalRecommender
 from .rag import RagRecommender
 from .sequence_model import SequenceModel
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def open_sources(
@@ -42,6 +42,11 @@ def open_sources(
         elif name == "items":
             sources[name] = SimilarItems(index, frozen, params.item_neighbours, params.recent_items)
     return sources
+
+
+def lookup(params: FusionParams) -> Lookup:
+    """Return how the params want the datastore to be asked."""
+    return Lookup(params.shortlist, params.overlap, params.neighbours, params.following, params.preceding)
 
 
 def save_rag(
@@ -96,13 +101,13 @@ def load_rag(
                 REMEDY,
             )
         params = FusionParams.model_validate(config["fusion"])
-        fusion = Fusion(model.head.in_features, len(params.sources))
+        fusion = Fusion(starts(params))
         fusion.load_state_dict(load_file(folder / "fusion.safetensors"))
     except (DataError, OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"cannot be read: {error}", str(folder), REMEDY) from None
     datastore = None
     if "next_items" in params.sources:
-        datastore = Datastore.open(folder / "datastore", params.neighbours, params.following)
+        datastore = Datastore.open(folder / "datastore", lookup(params))
     sources = open_sources(params, datastore, index, frozen)
     base = HierarchicalRecommender(model, train.history, dtype)
     return RagRecommender(base, sources, fusion, candidates)

@@ -75,7 +75,7 @@ class Scorer:
         retrieved = [source.retrieve(query) for source in self.sources.values()]
         found = [as_tensors(one.items, one.similarities, one.ages, states.dtype) for one in retrieved]
         lengths = torch.tensor([len(history) for history in histories])
-        return Scored(query, model_scores, retrieved, self.fusion(states, model_scores, lengths, found))
+        return Scored(query, model_scores, retrieved, self.fusion(model_scores, lengths, found))
 
     def _states(self, histories: list[NDArray[np.int64]]) -> Tensor:
         """Return the users [B, D], as `SequenceModel.users` does."""

@@ -83,7 +83,6 @@ def _mixture(fusion: Fusion, scored: Scored, place: int) -> tuple[Tensor, list[N
         as_tensors(found.items[one], found.similarities[one], found.ages, model_scores.dtype)
         for found in scored.retrieved
     ]
-    states = torch.from_numpy(scored.query.states[one])  # [1, D]
     with torch.inference_mode():
-        mixture = fusion.mix(states, model_scores, torch.tensor([length]), retrieved)
+        mixture = fusion.mix(model_scores, torch.tensor([length]), retrieved)
     return mixture.shares[0], [weights[0].numpy() for weights in mixture.weights]

@@ -13,7 +13,7 @@ from .people import Person
 from .projection import SIDE
 from .quality import METRICS, VARIANTS, Results, by_slice, measured, overview, recall_chart, training
 
-SOURCES = {"model": "the sequence model", "next_items": "what others chose next", "items": "similar items"}
+SOURCES = {"model": "the sequence model", "next_items": "what others chose then", "items": "similar items"}
 """The parts of a fused probability, as they are shown."""
 
 TEMPLATES = Path(__file__).parent / "templates"

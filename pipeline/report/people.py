@@ -117,7 +117,7 @@ def _pick(name: str, hit: bool, why: Why | None) -> Pick:
 def _next_items(matches: Sequence[Match]) -> str:
     """Say how many others chose the item, and how like this user's history theirs was at best."""
     others = len({match.id for match in matches})
-    when = "soon after" if any(match.age for match in matches) else "next"
+    when = "about then" if any(match.age for match in matches) else "next"
     users = "1 similar user" if others == 1 else f"{others:,} similar users"
     return f"chosen {when} by {users} (up to {max(match.similarity for match in matches):.2f})"
 

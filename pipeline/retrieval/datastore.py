@@ -1,5 +1,6 @@
-"""Source `next_items`: what other users took next, and soon after, where they stood as this user stands."""
+"""Source `next_items`: what other users took around the moment when they stood as this user stands."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import faiss
@@ -10,33 +11,57 @@ from numpy.typing import NDArray
 from ..errors import CheckpointError
 from ..files import atomic_directory
 from .cosine import unit_vectors
+from .overlap import HistoryOverlap
 from .sources import NO_ITEM, Query, Retrieved
 
 REMEDY = "run `dvc repro train_rag`, or `dvc pull`"
 
 
+@dataclass(frozen=True)
+class Lookup:
+    """How a datastore is asked.
+
+    Attributes:
+        shortlist: entries with the nearest states, which are ranked again by states and histories.
+        overlap: weight of the histories in that ranking, 0 to 1; the rest is the states'.
+        neighbours: entries that are kept of the shortlist.
+        following: items taken from an entry: the next one and those that came after it.
+        preceding: items taken from before it.
+    """
+
+    shortlist: int
+    overlap: float
+    neighbours: int
+    following: int
+    preceding: int
+
+    @property
+    def ages(self) -> NDArray[np.int64]:
+        """The distance of each item taken from an entry: 0 is the next one, -1 the one before; int64 [A]."""
+        return np.concatenate([np.arange(self.following), -1 - np.arange(self.preceding)])
+
+
 class Datastore:
     """Remembered training prefixes: the user's state after the prefix, and the item that came next.
 
-    As in kNN-LM (Khandelwal et al. 2020, arXiv 1911.00172). Search is exact. A user never retrieves entries of
-    his own: those of later positions would leak, those of earlier ones name items of his history.
+    As in kNN-LM (Khandelwal et al. 2020, arXiv 1911.00172). Search is exact; the nearest states are ranked again
+    by how much the histories overlap as well. A user never retrieves entries of his own: those of later positions
+    would leak, those of earlier ones name items of his history.
 
     Args:
         states: float [N, D], kept as float16 (cosine similarity changes by less than 1e-3). All prefixes of a user
             stand together, shortest first: what came later is what the entries behind came to next.
         next_items: int [N], item rows.
         users: int [N], user rows.
-        neighbours: entries retrieved per query.
-        following: items taken from an entry: the next one and those that came after it.
+        lookup: how it is asked.
     """
 
-    def __init__(
-        self, states: NDArray, next_items: NDArray, users: NDArray, neighbours: int, following: int
-    ) -> None:
+    def __init__(self, states: NDArray, next_items: NDArray, users: NDArray, lookup: Lookup) -> None:
         self.keys = unit_vectors(states).astype(np.float16)  # [N, D]
         self.next_items = np.asarray(next_items, np.int32)
         self.users = np.asarray(users, np.int32)
-        self.neighbours, self.following = neighbours, following
+        self.lookup = lookup
+        self._overlap = HistoryOverlap(self.next_items, self.users)
         self._index = faiss.IndexFlatIP(self.keys.shape[1])
         self._index.add(self.keys.astype(np.float32))  # pyright: ignore[reportCallIssue]
 
@@ -44,41 +69,52 @@ class Datastore:
         return len(self.next_items)
 
     def retrieve(self, query: Query) -> Retrieved:
-        """Return the items that followed the nearest prefixes of other users.
+        """Return the items that other users took around the most similar prefixes.
 
-        They come as all next items, nearest prefix first (ties go by entry), then all items after these, and so
-        on; the age of an item is its distance from the prefix.
+        They come as all next items, most similar prefix first (ties go by entry), then all items after these, and
+        so on, then those before; the age of an item is its distance from the end of the prefix.
         """
         queries = unit_vectors(query.states)  # [B, D]
-        entries = np.full((len(queries), self.neighbours), -1, np.int64)
+        shape = len(queries), self.lookup.neighbours
+        entries, similarities = np.full(shape, -1, np.int64), np.zeros(shape, np.float32)
         asking = np.flatnonzero(queries.any(1))  # nothing resembles an empty history
-        _, found = self._index.search(queries[asking], 2 * self.neighbours)  # pyright: ignore[reportCallIssue]
+        _, found = self._index.search(queries[asking], self.lookup.shortlist)  # pyright: ignore[reportCallIssue]
         for row, place in enumerate(asking):
             # Where fewer entries exist than were asked for, FAISS fills up with -1.
             others = found[row, (found[row] >= 0) & (self.users[found[row]] != query.users[place])]
-            if len(others) < self.neighbours:
+            if len(others) < self.lookup.neighbours:
                 others = self._search_among_others(queries[place], query.users[place])
-            kept = others[: self.neighbours]
-            entries[place, : len(kept)] = kept
-        return self._retrieved(queries, entries)
+            kept, likeness = self._ranked(queries[place], query.histories[place], others)
+            entries[place, : len(kept)], similarities[place, : len(kept)] = kept, likeness
+        return self._retrieved(entries, similarities)
 
     def _search_among_others(self, query: NDArray[np.float32], user: int) -> NDArray[np.int64]:
         """Search for one user whose own entries crowd the others out: query [D] to entries, nearest first."""
         own = faiss.IDSelectorBatch(np.flatnonzero(self.users == user))
         others = faiss.SearchParameters(sel=faiss.IDSelectorNot(own))  # pyright: ignore[reportCallIssue]
-        _, found = self._index.search(query[None], self.neighbours, params=others)  # pyright: ignore[reportCallIssue]
+        _, found = self._index.search(query[None], self.lookup.shortlist, params=others)  # pyright: ignore[reportCallIssue]
         return found[0, found[0] >= 0]
 
-    def _retrieved(self, queries: NDArray[np.float32], entries: NDArray[np.int64]) -> Retrieved:
+    def _ranked(
+        self, query: NDArray[np.float32], history: NDArray[np.int64], entries: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Rank a shortlist [S] for a query [D]; return the entries kept and their similarities, both [K]."""
         # Similarities are taken anew: FAISS rounds differently for different batch sizes.
-        keys = self.keys[entries].astype(np.float32)  # [B, K, D]
-        similarities = np.einsum("bd,bkd->bk", queries, keys)  # [B, K]
-        entries, similarities = np.tile(entries, self.following), np.tile(similarities, self.following)
-        ages = np.repeat(np.arange(self.following), self.neighbours)  # [following * K]
-        later = np.minimum(entries + ages, len(self) - 1)  # [B, following * K]
-        origins = self.users[entries]  # [B, following * K]
-        there = (entries >= 0) & (entries + ages == later) & (self.users[later] == origins)
-        items = np.where(there, self.next_items[later], NO_ITEM).astype(np.int64)
+        states = self.keys[entries].astype(np.float32) @ query  # [S]
+        weight = self.lookup.overlap
+        similarities = (1 - weight) * states + weight * self._overlap(history, entries)  # [S]
+        order = np.lexsort((entries, -similarities))[: self.lookup.neighbours]
+        return entries[order], similarities[order]
+
+    def _retrieved(self, entries: NDArray[np.int64], similarities: NDArray[np.float32]) -> Retrieved:
+        """Return the items around entries [B, K] (-1: none)."""
+        count = len(self.lookup.ages)
+        entries, similarities = np.tile(entries, count), np.tile(similarities, count)  # [B, A * K]
+        ages = np.repeat(self.lookup.ages, self.lookup.neighbours)  # [A * K]
+        around = np.clip(entries + ages, 0, len(self) - 1)  # [B, A * K]
+        origins = self.users[entries]  # [B, A * K]
+        there = (entries >= 0) & (entries + ages == around) & (self.users[around] == origins)
+        items = np.where(there, self.next_items[around], NO_ITEM)
         return Retrieved(items, similarities, ages.astype(np.float32), origins)
 
     def write(self, folder: Path) -> None:
@@ -89,7 +125,7 @@ class Datastore:
             entries.write_parquet(temporary / "entries.parquet", compression="zstd")
 
     @classmethod
-    def open(cls, folder: Path, neighbours: int, following: int) -> "Datastore":
+    def open(cls, folder: Path, lookup: Lookup) -> "Datastore":
         """Read what `write` wrote.
 
         Raises:
@@ -103,4 +139,4 @@ class Datastore:
             raise CheckpointError(f"cannot be read: {error}", str(folder), REMEDY) from None
         if keys.ndim != 2 or len(keys) != len(entries):
             raise CheckpointError(f"keys {keys.shape} do not fit {len(entries)} entries", str(folder), REMEDY)
-        return cls(keys, next_items, users, neighbours, following)
+        return cls(keys, next_items, users, lookup)

@@ -33,7 +33,7 @@ class Retrieved:
         items: int32 or int64 [B, K], item rows, or `NO_ITEM` where less was found.
         similarities: float32 [B, K], cosine similarity of what was matched.
         ages: float32 [K], distance in time of each place, for all users: how far back in the history the item lies
-            that was matched, or how long after a remembered prefix the item came.
+            that was matched, or how long after a remembered prefix the item came (before its end: negative).
         origins: int [B, K], what was matched: the row of the history's item, or of the user who had the prefix.
     """
 

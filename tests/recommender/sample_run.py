@@ -11,7 +11,7 @@ import torch
 from stages.workspace import SAMPLE, make_workspace
 
 STAGES = ("ingest", "encode", "index", "train_hierarchical", "train_rag")
-BRIEF = {**SAMPLE, "train.epochs": 2, "train.validate_every": 1, "fusion.epochs": 1, "fusion.positions": 2}
+BRIEF = {**SAMPLE, "train.epochs": 2, "train.validate_every": 1, "fusion.epochs": 1}
 
 
 @cache

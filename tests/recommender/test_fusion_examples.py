@@ -1,14 +1,16 @@
-"""Nothing that is held out reaches the datastore or what the fusion learns from."""
+"""Nothing that is held out reaches the datastore; the fusion learns from validation targets alone."""
 
 from dataclasses import replace
 
 import numpy as np
+import torch
 from hierrec.data.sequences import Sequences
 from hierrec.params import TrainParams
 from hierrec.recommender.checkpoint import new_recommender
 from hierrec.recommender.fusion_examples import FusionExamples
+from hierrec.recommender.hierarchical import HierarchicalRecommender
 from hierrec.recommender.prefixes import prefix_states
-from hierrec.retrieval.datastore import Datastore
+from hierrec.retrieval.datastore import Datastore, Lookup
 from numpy.typing import NDArray
 
 from tests.recommender.world import ITEMS
@@ -17,13 +19,15 @@ from tests.recommender.world import ITEMS
 def remembered(
     params: TrainParams, frozen: NDArray, sequences: Sequences
 ) -> tuple[Datastore, FusionExamples]:
-    model = new_recommender(params, frozen)
+    model = new_recommender(params, frozen).eval()
     prefixes = prefix_states(model, sequences, params.history, 8)
-    datastore = Datastore(prefixes.states, prefixes.next_items, prefixes.users, 5, 2)
-    return datastore, FusionExamples.latest_prefixes(prefixes, sequences, {"next_items": datastore}, 3)
+    lookup = Lookup(shortlist=8, overlap=0.3, neighbours=5, following=2, preceding=2)
+    datastore = Datastore(prefixes.states, prefixes.next_items, prefixes.users, lookup)
+    base = HierarchicalRecommender(model, params.history, torch.float32)
+    return datastore, FusionExamples.validation(base, sequences, {"next_items": datastore})
 
 
-def test_held_out_items_change_neither_datastore_nor_examples(
+def test_test_items_change_nothing_and_validation_items_the_targets_alone(
     train_params: TrainParams, frozen: NDArray, sequences: Sequences
 ) -> None:
     held = sequences.validation >= 0
@@ -40,20 +44,19 @@ def test_held_out_items_change_neither_datastore_nor_examples(
     second, learned_again = remembered(train_params, frozen, changed)
     np.testing.assert_array_equal(first.keys, second.keys)
     np.testing.assert_array_equal(first.next_items, second.next_items)
-    np.testing.assert_array_equal(learned.targets, learned_again.targets)
+    np.testing.assert_array_equal((learned.targets + 7) % ITEMS, learned_again.targets)
+    np.testing.assert_array_equal(learned.states, learned_again.states)
     np.testing.assert_array_equal(learned.retrieved[0][0], learned_again.retrieved[0][0])
 
 
-def test_examples_are_the_latest_prefixes_with_their_next_item(
+def test_halves_share_nobody_and_leave_nobody_out(
     train_params: TrainParams, frozen: NDArray, sequences: Sequences
 ) -> None:
     _, examples = remembered(train_params, frozen, sequences)
-    expected = [
-        (sequences.training_items(user)[:position].tolist(), sequences.training_items(user)[position])
-        for user in range(sequences.user_count)
-        for position in range(max(1, sequences.train_length[user] - 3), sequences.train_length[user])
-    ]
-    assert [
-        (history.tolist(), target)
-        for history, target in zip(examples.histories, examples.targets, strict=True)
-    ] == expected
+    halves = examples.halves(3)
+    assert abs(len(halves[0]) - len(halves[1])) <= 1
+    both = np.concatenate([half.states for half in halves])
+    assert sorted(map(tuple, both.tolist())) == sorted(map(tuple, examples.states.tolist()))
+    again = examples.halves(3)
+    np.testing.assert_array_equal(halves[0].targets, again[0].targets)
+    assert examples.halves(4)[0].states.tolist() != halves[0].states.tolist()

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hierrec.errors import CheckpointError
-from hierrec.retrieval.datastore import Datastore
+from hierrec.retrieval.datastore import Datastore, Lookup
 from hierrec.retrieval.sources import ANONYMOUS, NO_ITEM, Query
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +15,8 @@ def make(seed: int, entries: int, users: int, neighbours: int) -> tuple[Datastor
     generator = np.random.default_rng(seed)
     states = generator.standard_normal((entries, 6))
     owners = generator.integers(users, size=entries)
-    return Datastore(states, np.arange(entries) + 100, owners, neighbours, 1), states, owners
+    lookup = Lookup(2 * neighbours, 0.0, neighbours, following=1, preceding=0)
+    return Datastore(states, np.arange(entries) + 100, owners, lookup), states, owners
 
 
 @given(
@@ -48,16 +49,28 @@ def test_equals_brute_force_without_the_users_own(
         np.testing.assert_array_equal(found.items[row, kept][distinct], nearest[distinct] + 100)
 
 
-def test_takes_what_came_after_the_prefix_and_never_the_next_users_items() -> None:
+def test_takes_what_came_around_the_prefix_and_never_another_users_items() -> None:
     states = np.eye(6)  # users 7 and 8, three prefixes each
     owners, items = np.array([7, 7, 7, 8, 8, 8]), np.array([10, 11, 12, 20, 21, 22])
-    datastore = Datastore(states, items, owners, neighbours=2, following=3)
+    datastore = Datastore(states, items, owners, Lookup(4, 0.0, 2, following=3, preceding=2))
     query = states[1] + 0.5 * states[4]  # nearest: the second prefix of user 7, then that of user 8
     found = datastore.retrieve(Query(query[None].astype(np.float32), np.array([ANONYMOUS]), [np.array([0])]))
-    assert found.items.tolist() == [[11, 21, 12, 22, NO_ITEM, NO_ITEM]]
-    assert found.ages.tolist() == [0, 0, 1, 1, 2, 2]
+    assert found.items.tolist() == [[11, 21, 12, 22, NO_ITEM, NO_ITEM, 10, 20, NO_ITEM, NO_ITEM]]
+    assert found.ages.tolist() == [0, 0, 1, 1, 2, 2, -1, -1, -2, -2]
     assert found.origins[0, :4].tolist() == [7, 8, 7, 8]
-    np.testing.assert_allclose(found.similarities[0], [0.894, 0.447] * 3, atol=1e-3)
+    np.testing.assert_allclose(found.similarities[0], [0.894, 0.447] * 5, atol=1e-3)
+
+
+def test_the_shortlist_is_ranked_by_states_and_histories_together() -> None:
+    states = np.tile([[1.0, 0.0], [0.9, 0.1], [0.8, 0.2]], (2, 1))  # users 7 and 8
+    owners, items = np.array([7, 7, 7, 8, 8, 8]), np.array([10, 11, 12, 20, 21, 22])
+    query = Query(np.array([[1.0, 0.0]], np.float32), np.array([ANONYMOUS]), [np.array([5, 20, 21])])
+    by_states = Datastore(states, items, owners, Lookup(6, 0.0, 2, 1, 0)).retrieve(query)
+    assert by_states.items.tolist() == [[10, 20]]
+    together = Datastore(states, items, owners, Lookup(6, 0.5, 2, 1, 0)).retrieve(query)
+    assert together.items.tolist() == [[22, 21]]  # users who had 20 and 21, and 20
+    short = Datastore(states, items, owners, Lookup(2, 0.5, 2, 1, 0)).retrieve(query)
+    assert sorted(short.items[0]) == [10, 20]  # the others are not on the shortlist
 
 
 def test_nothing_resembles_an_empty_history() -> None:
@@ -73,7 +86,7 @@ def test_nothing_resembles_an_empty_history() -> None:
 def test_round_trip(tmp_path: Path) -> None:
     datastore, states, _ = make(0, 30, 3, 4)
     datastore.write(tmp_path / "datastore")
-    opened = Datastore.open(tmp_path / "datastore", 4, 1)
+    opened = Datastore.open(tmp_path / "datastore", datastore.lookup)
     query = Query(states[:7].astype(np.float32), np.full(7, ANONYMOUS), [np.array([0])] * 7)
     first, second = datastore.retrieve(query), opened.retrieve(query)
     np.testing.assert_array_equal(first.items, second.items)
@@ -89,11 +102,11 @@ def test_a_damaged_file_is_refused(tmp_path: Path, name: str, content: bytes | N
     if content is not None:
         (tmp_path / "datastore" / name).write_bytes(content)
     with pytest.raises(CheckpointError, match="what to do"):
-        Datastore.open(tmp_path / "datastore", 4, 1)
+        Datastore.open(tmp_path / "datastore", Lookup(8, 0.0, 4, 1, 0))
 
 
 def test_keys_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     make(0, 30, 3, 4)[0].write(tmp_path / "datastore")
     np.save(tmp_path / "datastore" / "keys.npy", np.zeros((29, 6), np.float16))
     with pytest.raises(CheckpointError, match="30 entries"):
-        Datastore.open(tmp_path / "datastore", 4, 1)
+        Datastore.open(tmp_path / "datastore", Lookup(8, 0.0, 4, 1, 0))

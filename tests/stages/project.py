@@ -20,7 +20,6 @@ SMALL = {
     "train.epochs": 3,
     "train.validate_every": 1,
     "fusion.epochs": 2,
-    "fusion.positions": 5,
 }
 
 

@@ -31,10 +31,10 @@ TINY: dict[str, Any] = {
     "train.backbone.config.n_embd": 16,
     "train.backbone.config.n_inner": 16,
     "train.backbone.config.n_layer": 1,
+    "fusion.shortlist": 20,
     "fusion.neighbours": 10,
     "fusion.item_neighbours": 3,
     "fusion.recent_items": 3,
-    "fusion.positions": 2,
     "fusion.epochs": 1,
 }
 
