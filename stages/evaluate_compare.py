@@ -7,6 +7,7 @@ from hierrec.evaluation.ranks import load_ranks
 from hierrec.evaluation.summary import slices_table
 from hierrec.files import read_json, write_json
 from hierrec.params import EvaluateParams
+from hierrec.variants import VARIANTS
 
 from stages.results import write_csv
 from stages.stage import METRICS, PLOTS, RANKS, Summary, stage
@@ -14,7 +15,7 @@ from stages.stage import METRICS, PLOTS, RANKS, Summary, stage
 
 @stage("evaluate")
 def main(evaluate: EvaluateParams) -> Summary:
-    ranks = {variant: load_ranks(RANKS / f"{variant}.parquet") for variant in ("hierarchical", "rag")}
+    ranks = {variant: load_ranks(RANKS / f"{variant}.parquet") for variant in VARIANTS}
     comparison = compare(ranks, evaluate)
     test = {variant: metrics_from_ranks(table["test"].drop_nulls()) for variant, table in ranks.items()}
     write_json(METRICS / "comparison.json", comparison)

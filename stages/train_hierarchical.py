@@ -4,36 +4,23 @@ from pathlib import Path
 
 import hierrec
 import torch
-from hierrec.evaluation.evaluator import rank_targets
-from hierrec.evaluation.metrics import metrics_from_ranks
+from hierrec.evaluation.validation import validator
 from hierrec.files import sha256_file
 from hierrec.params import TrainParams
 from hierrec.recommender.checkpoint import new_recommender, save_recommender
 from hierrec.recommender.curve import write_curve
-from hierrec.recommender.hierarchical import HierarchicalRecommender
 from hierrec.recommender.inputs import load_inputs
 from hierrec.recommender.resume import TrainingState, training_key
-from hierrec.recommender.sequence_model import SequenceModel
 from hierrec.recommender.trainer import CHOSEN_BY, fit
 
 from stages.stage import DATA, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, cache_dir, stage
-
-VALIDATION_BATCH = 256
 
 
 @stage("train", libraries=("torch", "transformers"))
 def main(train: TrainParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     model = new_recommender(train, inputs.frozen)
-    histories = inputs.sequences.validation_histories()
-
-    def validate(model: SequenceModel) -> dict[str, float]:
-        scorer = HierarchicalRecommender(model, train.history, torch.float32)
-        targets = inputs.sequences.validation
-        return metrics_from_ranks(
-            rank_targets(scorer, histories, targets, inputs.candidates, VALIDATION_BATCH)
-        )
-
+    validate = validator(inputs.sequences, inputs.candidates, train.history)
     key = training_key(model, inputs.sequences, inputs.candidates, train, code_hashes())
     # Moments of rarely seen items decay into denormal numbers, which make a CPU many times slower.
     torch.set_flush_denormal(True)

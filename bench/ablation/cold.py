@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from hierrec.evaluation.evaluator import Scorer, rank_targets
 from hierrec.evaluation.metrics import recall
+from hierrec.evaluation.validation import BATCH_USERS
 from hierrec.files import read_json, write_json
 from hierrec.params import TrainParams
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from bench.ablation.cold_scorers import ModelScorer, TfIdfScorer, chance, residuals, user_states
 from bench.ablation.cold_split import ColdSplit, choose_cold, split_cold
 from bench.ablation.settings import HERE, WORK, ColdSettings, command, load_settings
-from bench.ablation.training import BATCH_USERS, Data, frozen_vectors, load_data, train, train_params
+from bench.ablation.training import Data, frozen_vectors, load_data, train, train_params
 from bench.ablation.vector_files import VECTORS
 
 K = 10

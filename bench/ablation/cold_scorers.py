@@ -5,14 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from hierrec.evaluation.validation import BATCH_USERS
 from hierrec.recommender.hierarchical import HierarchicalRecommender
 from hierrec.recommender.sequence_model import SequenceModel
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import Tensor
-
-from bench.ablation.training import BATCH_USERS
 
 
 class ModelScorer:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from hierrec.evaluation.metrics import NAMES
+
 from bench.ablation.settings import Settings
 
 METRICS = (
@@ -11,7 +13,6 @@ METRICS = (
     ("test", "recall@10"),
     ("test", "recall@20"),
 )
-NAMES = {"ndcg@10": "NDCG@10", "ndcg@20": "NDCG@20", "recall@10": "Recall@10", "recall@20": "Recall@20"}
 
 METHODS = {
     "model": "model, cold residual zero (as it is)",

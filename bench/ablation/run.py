@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from hierrec.evaluation.evaluator import rank_targets
 from hierrec.evaluation.metrics import metrics_from_ranks
+from hierrec.evaluation.validation import BATCH_USERS
 from hierrec.files import read_json, write_json
 from hierrec.recommender.hierarchical import HierarchicalRecommender
 
 from bench.ablation.settings import HERE, WORK, command, load_settings
-from bench.ablation.training import BATCH_USERS, Data, frozen_vectors, load_data, train, train_params
+from bench.ablation.training import Data, frozen_vectors, load_data, train, train_params
 from bench.ablation.vector_files import read_vectors
 
 

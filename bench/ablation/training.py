@@ -10,18 +10,14 @@ import polars as pl
 import torch
 from hierrec.data.sequences import Sequences
 from hierrec.data.tables import load_interactions, load_items, load_split
-from hierrec.evaluation.evaluator import rank_targets
-from hierrec.evaluation.metrics import metrics_from_ranks
+from hierrec.evaluation.validation import validator
 from hierrec.item_llm.whitening import Whitening
 from hierrec.params import TrainParams
 from hierrec.recommender.checkpoint import new_recommender
-from hierrec.recommender.hierarchical import HierarchicalRecommender
 from hierrec.recommender.resume import TrainingState
 from hierrec.recommender.sequence_model import SequenceModel
 from hierrec.recommender.trainer import fit
 from numpy.typing import NDArray
-
-BATCH_USERS = 256
 
 
 @dataclass(frozen=True)
@@ -65,14 +61,7 @@ def train(
     # As in the project's stage: denormal numbers make a CPU many times slower.
     torch.set_flush_denormal(True)
     model = new_recommender(params, frozen)
-    histories = sequences.validation_histories()
-
-    def validate(model: SequenceModel) -> dict[str, float]:
-        scorer = HierarchicalRecommender(model, params.history, torch.float32)
-        return metrics_from_ranks(
-            rank_targets(scorer, histories, sequences.validation, candidates, BATCH_USERS)
-        )
-
+    validate = validator(sequences, candidates, params.history)
     with TemporaryDirectory() as folder:
         fit(model, sequences, params, validate, TrainingState(Path(folder), "state"))
     return model

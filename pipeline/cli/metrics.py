@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from .options import VARIANTS, artifacts_option
+from ..variants import VARIANTS
+from .options import artifacts_option
 from .show import show_table
 
 

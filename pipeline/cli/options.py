@@ -4,8 +4,6 @@ from pathlib import Path
 
 import click
 
-VARIANTS = ("hierarchical", "rag")
-
 artifacts_option = click.option(
     "--artifacts",
     type=click.Path(path_type=Path),

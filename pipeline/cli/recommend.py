@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import VARIANTS, artifacts_option, count_option, json_option
+from ..variants import VARIANTS
+from .options import artifacts_option, count_option, json_option
 from .show import show_table
 
 if TYPE_CHECKING:

@@ -9,6 +9,9 @@ from ..errors import DataError
 
 KS = (10, 20)
 
+NAMES = {"ndcg@10": "NDCG@10", "recall@10": "Recall@10", "ndcg@20": "NDCG@20", "recall@20": "Recall@20"}
+"""The metrics as people read them."""
+
 
 def ndcg(ranks: NDArray[np.float64], k: int) -> NDArray[np.float64]:
     """Return NDCG@k of each rank, [N]: `1 / log2(1 + rank)`, as one relevant item has the ideal 1."""

@@ -70,7 +70,7 @@ class Why:
     """Where an item's probability comes from, in the `rag` variant.
 
     Attributes:
-        parts: of the probability, from `model` and from each source; they sum to 1.
+        parts: of the mixture behind the probability, from `model` and from each source; they sum to 1.
         trust: how much the fusion trusts `model` and each source for this user; they sum to 1.
         evidence: of the sources that retrieved the item.
     """

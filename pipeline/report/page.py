@@ -6,12 +6,14 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ..evaluation.metrics import NAMES
+from ..variants import VARIANTS
 from .charts import SIZE
 from .facts import Facts
 from .items import ItemMap, Neighbours
 from .people import Person
 from .projection import SIDE
-from .quality import METRICS, VARIANTS, Results, by_slice, measured, overview, recall_chart, training
+from .quality import Results, by_slice, measured, overview, recall_chart, training
 
 SOURCES = {"model": "the sequence model", "next_items": "what others chose then", "items": "similar items"}
 """The parts of a fused probability, as they are shown."""
@@ -53,7 +55,7 @@ def render(content: Content) -> str:
         recall=recall_chart(results),
         value=lambda variant, metric: measured(results, variant, metric),
         variants=VARIANTS,
-        metrics=METRICS,
+        metrics=NAMES,
         sources=SOURCES,
         size=SIZE,
         side=SIDE,

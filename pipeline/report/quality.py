@@ -7,11 +7,10 @@ from typing import Any
 
 import polars as pl
 
+from ..evaluation.metrics import NAMES
 from ..evaluation.published import PUBLISHED, beside_published
+from ..variants import VARIANTS
 from .charts import DotPlot, LineChart, Value, dot_plot, line_chart
-
-VARIANTS = ("hierarchical", "rag")
-METRICS = {"ndcg@10": "NDCG@10", "recall@10": "Recall@10", "ndcg@20": "NDCG@20", "recall@20": "Recall@20"}
 
 SLICES = {
     "history": ("Length of the history", {"short": "Short", "middle": "Middle", "long": "Long"}),
@@ -60,7 +59,7 @@ def overview(results: Results) -> list[DotPlot]:
             published = model in PUBLISHED
             drawn = Value("published", model, value) if published else measured(results, model, metric)
             rows.append((model, "published" if published else "", [drawn], f"{value:.4f}"))
-        plots.append(dot_plot(METRICS[metric], rows))
+        plots.append(dot_plot(NAMES[metric], rows))
     return plots
 
 

@@ -104,7 +104,7 @@ class Datastore:
         weight = self.lookup.overlap
         similarities = (1 - weight) * states + weight * self._overlap(history, entries)  # [S]
         order = np.lexsort((entries, -similarities))[: self.lookup.neighbours]
-        return entries[order], similarities[order]
+        return entries[order], similarities[order].astype(np.float32)
 
     def _retrieved(self, entries: NDArray[np.int64], similarities: NDArray[np.float32]) -> Retrieved:
         """Return the items around entries [B, K] (-1: none)."""

@@ -11,7 +11,7 @@ from hierrec.item_llm.whitening import Whitening
 from hierrec.params import load_params
 from hierrec.recommender.catalogue import Catalogue
 from hierrec.recommender.checkpoint import new_recommender
-from hierrec.recommender.fusion import Fusion
+from hierrec.recommender.fusion import Fusion, starts
 from hierrec.recommender.prefixes import prefix_states
 from hierrec.recommender.scoring import Scorer
 from hierrec.recommender.why import Explainer
@@ -20,7 +20,7 @@ from hierrec.report.items import Items, item_map, neighbours
 from hierrec.report.page import Content
 from hierrec.report.people import people
 from hierrec.report.quality import Results
-from hierrec.retrieval.datastore import Datastore
+from hierrec.retrieval.datastore import Datastore, Lookup
 from hierrec.retrieval.index import ItemIndex
 from hierrec.retrieval.similar_items import SimilarItems
 
@@ -83,11 +83,12 @@ class World:
         self.user_ids = [f"user <{row}>" for row in range(self.sequences.user_count)]
         self.model = new_recommender(self.train, frozen)
         prefixes = prefix_states(self.model, self.sequences, HISTORY, 16)
+        lookup = Lookup(40, self.fusion.overlap, 20, self.fusion.following, self.fusion.preceding)
         self.sources = {
-            "next_items": Datastore(prefixes.states, prefixes.next_items, prefixes.users, 20, 2),
-            "items": SimilarItems(self.catalogue.index, frozen, 5, 3),
+            "next_items": Datastore(prefixes.states, prefixes.next_items, prefixes.users, lookup),
+            "items": SimilarItems(self.catalogue.index, frozen, 5, self.fusion.recent_items),
         }
-        mixture = Fusion(self.model.head.in_features, len(self.sources)).eval()
+        mixture = Fusion(starts(self.fusion)).eval()
         self.scorers = {
             "hierarchical": Scorer(self.model, HISTORY, self.candidates),
             "rag": Scorer(self.model, HISTORY, self.candidates, self.sources, mixture),

@@ -1,0 +1,3 @@
+"""The recommenders that there are."""
+
+VARIANTS = ("hierarchical", "rag")
