@@ -6,7 +6,7 @@ import hierrec
 import torch
 from hierrec.evaluation.evaluator import rank_targets
 from hierrec.evaluation.metrics import metrics_from_ranks
-from hierrec.files import sha256_file
+from hierrec.files import cache_dir, sha256_file
 from hierrec.params import TrainParams
 from hierrec.recommender.checkpoint import new_recommender, save_recommender
 from hierrec.recommender.curve import write_curve
@@ -16,7 +16,7 @@ from hierrec.recommender.resume import TrainingState, training_key
 from hierrec.recommender.sequence_model import SequenceModel
 from hierrec.recommender.trainer import CHOSEN_BY, fit
 
-from stages.stage import DATA, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, cache_dir, stage
+from stages.stage import DATA, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, stage
 
 VALIDATION_BATCH = 256
 
