@@ -87,7 +87,9 @@ def _new_config(params: BackboneParams) -> PreTrainedConfig:
         try:
             setattr(config, key, value)
         except Exception as error:  # transformers checks some values, each in its own way
-            raise ParamsError(f"{value!r} is refused: {error}", f"{KEY}.config.{key}") from None
+            raise ParamsError(
+                f"{value!r} is refused: {error}", f"{KEY}.config.{key}", "correct the value"
+            ) from None
     return config
 
 
@@ -100,7 +102,9 @@ def empty_backbone(config: PreTrainedConfig) -> PreTrainedModel:
     try:
         return AutoModel.from_config(config, trust_remote_code=False)
     except Exception as error:  # anything from ZeroDivisionError to KeyError, by the kind of mistake
-        raise ParamsError(f"transformers refuses this config: {error}", f"{KEY}.config") from None
+        raise ParamsError(
+            f"transformers refuses this config: {error}", f"{KEY}.config", "correct its values"
+        ) from None
 
 
 def _load(name: str, revision: str | None, config: PreTrainedConfig) -> PreTrainedModel:

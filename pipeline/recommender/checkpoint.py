@@ -88,7 +88,7 @@ def load_recommender(
         model = _assemble(params, frozen, backbone)
         model.load_state_dict(load_file(folder / "model.safetensors"))
     except Exception as error:  # transformers and torch let anything from AttributeError to KeyError pass
-        raise CheckpointError(f"cannot be read: {error}", where, REMEDY) from None
+        raise CheckpointError(f"cannot be read: {_first(error)}", where, REMEDY) from None
     for name, tensor in model.state_dict().items():
         if not tensor.isfinite().all():
             raise CheckpointError(f"a number of the weight {name} is not finite", where, REMEDY)
@@ -98,6 +98,12 @@ def load_recommender(
 def state_of(model: nn.Module) -> dict[str, torch.Tensor]:
     """Return a copy of a module's state that shares no memory with it."""
     return {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
+
+
+def _first(error: Exception) -> str:
+    """Return the first problem of an error that lists many, line by line, as torch's of a state does."""
+    lines = str(error).split("\n\t")
+    return " ".join(lines[:2]) + (f" (and {len(lines) - 2} more)" if len(lines) > 2 else "")
 
 
 def _without_path(params: TrainParams) -> TrainParams:
