@@ -19,7 +19,9 @@ $(VENV)/locked: constraints.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	sed -nE '/^(pip|setuptools)==/,/[^\\]$$/p' constraints.txt > $(VENV)/tools.txt
 	$(BIN)/pip install --quiet --require-hashes --requirement $(VENV)/tools.txt
-	$(BIN)/pip install --quiet --require-hashes --constraint constraints.txt --no-build-isolation --only-deps '.[dev]'
+	$(BIN)/python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+		print(*project["dependencies"], *project["optional-dependencies"]["dev"], sep="\n")' > $(VENV)/wanted.txt
+	$(BIN)/pip install --quiet --require-hashes --constraint constraints.txt --no-build-isolation --requirement $(VENV)/wanted.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
