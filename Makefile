@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# The build of torch without CUDA (download.pytorch.org/whl/cpu, Python 3.11, Linux, x86-64), which pip takes where it
-# finds it, and PyPI does not have: the lock allows it beside PyPI's own.
+# The build of torch without CUDA (download.pytorch.org/whl/cpu, Python 3.11, Linux, x86-64), which PyPI does not have:
+# the lock allows it beside PyPI's, and where pip's settings name a folder that holds it (find-links), it is taken.
 TORCH_CPU := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
 
 .PHONY: env demo test lint format audit lock ablation clean
@@ -19,6 +19,8 @@ $(VENV)/locked: constraints.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	sed -nE '/^(pip|setuptools)==/,/[^\\]$$/p' constraints.txt > $(VENV)/tools.txt
 	$(BIN)/pip install --quiet --require-hashes --requirement $(VENV)/tools.txt
+	sed -nE '/^torch==/,/[^\\]$$/p' constraints.txt > $(VENV)/torch.txt
+	$(BIN)/pip install --quiet --require-hashes --no-index --no-deps --requirement $(VENV)/torch.txt 2> /dev/null || true
 	$(BIN)/python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 		print(*project["dependencies"], *project["optional-dependencies"]["dev"], sep="\n")' > $(VENV)/wanted.txt
 	$(BIN)/pip install --quiet --require-hashes --constraint constraints.txt --no-build-isolation --requirement $(VENV)/wanted.txt
