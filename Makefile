@@ -5,15 +5,26 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: env demo test lint format ablation clean
+# The build of torch without CUDA (download.pytorch.org/whl/cpu, Python 3.11, Linux, x86-64), which PyPI does not have:
+# the lock allows it beside PyPI's, and where pip's settings name a folder that holds it (find-links), it is taken.
+TORCH_CPU := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
+
+.PHONY: env demo test lint format audit lock ablation clean
 
 env: $(VENV)/locked
 
-# Every version is in constraints.txt, the build's own tools included (hence no build isolation).
+# Every version and every file's hash is in constraints.txt, those of the build's own tools included (hence no build
+# isolation). They come first: only a recent pip takes hashes from constraints.
 $(VENV)/locked: constraints.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt pip setuptools
-	$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+	sed -nE '/^(pip|setuptools)==/,/[^\\]$$/p' constraints.txt > $(VENV)/tools.txt
+	$(BIN)/pip install --quiet --require-hashes --requirement $(VENV)/tools.txt
+	sed -nE '/^torch==/,/[^\\]$$/p' constraints.txt > $(VENV)/torch.txt
+	$(BIN)/pip install --quiet --require-hashes --no-index --no-deps --requirement $(VENV)/torch.txt 2> /dev/null || true
+	$(BIN)/python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+		print(*project["dependencies"], *project["optional-dependencies"]["dev"], sep="\n")' > $(VENV)/wanted.txt
+	$(BIN)/pip install --quiet --require-hashes --constraint constraints.txt --no-build-isolation --requirement $(VENV)/wanted.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
 demo: env
@@ -30,6 +41,17 @@ lint: env
 format: env
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Secrets in the files, known weaknesses of the locked versions.
+audit: env
+	.ci/audit
+
+# Looks up the hashes of the versions in constraints.txt.
+lock: env
+	sed -nE 's/^([^ ]+==[^ ]+).*/\1/p' constraints.txt > $(VENV)/versions.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-deps --generate-hashes --no-annotate \
+		--no-header --output-file $(VENV)/hashed.txt $(VENV)/versions.txt
+	sed 's/^torch==.*/&\n    --hash=sha256:$(TORCH_CPU) \\/' $(VENV)/hashed.txt > constraints.txt
 
 # Needs the data (`dvc repro ingest`); hours, see bench/ablation/README.md.
 ablation: env

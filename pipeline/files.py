@@ -8,9 +8,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import DataError, ParamsError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @contextmanager
@@ -61,8 +64,27 @@ def read_json(path: Path) -> Any:
         raise DataError("file is missing", str(path), "run `dvc repro`, or `dvc pull`") from None
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", str(path), "mend that") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"not JSON ({error})", str(path), "remove it and run `dvc repro`") from None
+
+
+def map_npy(path: Path) -> "np.memmap":
+    """Map the array of a `.npy` file into memory, read-only.
+
+    Raises:
+        DataError: the file cannot be read, is no such file, or holds Python objects, which are never loaded.
+    """
+    import numpy as np  # the command starts without
+
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # by the kind of damage, anything from OSError to tokenize's TokenError
+        raise DataError(f"not a numpy array: {error}", str(path), "run `dvc repro`, or `dvc pull`") from None
+    if not isinstance(array, np.memmap):
+        raise DataError(
+            "not a numpy array: an archive of several", str(path), "run `dvc repro`, or `dvc pull`"
+        )
+    return array
 
 
 def sha256_file(path: Path) -> str:

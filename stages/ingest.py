@@ -9,10 +9,10 @@ from hierrec.data.movielens import read_movielens
 from hierrec.data.own_files import read_files
 from hierrec.data.raw import RawDataset
 from hierrec.data.sample import sample_dataset
-from hierrec.files import write_json
+from hierrec.files import cache_dir, write_json
 from hierrec.params import IngestParams
 
-from stages.stage import DATA, METRICS, Summary, cache_dir, stage
+from stages.stage import DATA, METRICS, Summary, stage
 
 
 @stage("ingest")

@@ -7,7 +7,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from hierrec.errors import HierrecError, ParamsError
-from hierrec.files import cache_dir as cache_dir
 from hierrec.params import load_params
 
 ARTIFACTS = Path("artifacts")
@@ -32,7 +31,7 @@ def stage(*sections: str, libraries: tuple[str, ...] = ()) -> Callable[[Callable
 
 
 class Stage:
-    """A stage as a command: exit status 0 and a summary, or 1 and one clear message."""
+    """A stage as a command: exit status 0 and a summary, or 1 and one clear message (`--debug`: a traceback)."""
 
     def __init__(
         self, function: Callable[..., Summary], sections: tuple[str, ...], libraries: tuple[str, ...]
@@ -46,6 +45,8 @@ class Stage:
             check_libraries(self.libraries)
             summary = self.function(**{section: getattr(params, section) for section in self.sections})
         except HierrecError as error:
+            if "--debug" in sys.argv:
+                raise
             print(f"error: {error}", file=sys.stderr)
             sys.exit(1)
         print("\n".join(summary))

@@ -5,7 +5,7 @@ from pathlib import Path
 import hierrec
 import torch
 from hierrec.evaluation.validation import validator
-from hierrec.files import sha256_file
+from hierrec.files import cache_dir, sha256_file
 from hierrec.params import TrainParams
 from hierrec.recommender.checkpoint import new_recommender, save_recommender
 from hierrec.recommender.curve import write_curve
@@ -13,7 +13,7 @@ from hierrec.recommender.inputs import load_inputs
 from hierrec.recommender.resume import TrainingState, training_key
 from hierrec.recommender.trainer import CHOSEN_BY, fit
 
-from stages.stage import DATA, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, cache_dir, stage
+from stages.stage import DATA, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, stage
 
 
 @stage("train", libraries=("torch", "transformers"))

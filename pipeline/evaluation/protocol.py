@@ -40,17 +40,19 @@ def evaluate(
         raise DataError("no user has a target, so there is nothing to evaluate", "split", "check the data")
     perturbed = perturbed_histories(before_test, test, candidates, params.perturbed_share, params.seed)
 
-    def ranks(histories: list[NDArray[np.int64]]) -> NDArray[np.float64]:
-        return rank_targets(scorer, histories, test, candidates, params.batch_users, before_test)  # [U']
+    def ranks(
+        histories: list[NDArray[np.int64]],
+        targets: NDArray[np.int64] = test,
+        seen: list[NDArray[np.int64]] | None = None,
+    ) -> NDArray[np.float64]:
+        return rank_targets(scorer, histories, targets, candidates, params.batch_users, seen)  # [U']
 
     table = pl.DataFrame(
         {
             "user": users,
-            "validation": rank_targets(
-                scorer, sequences.validation_histories(), sequences.validation, candidates, params.batch_users
-            ),
+            "validation": ranks(sequences.validation_histories(), sequences.validation),
             "test": ranks(before_test),
-            **{name: ranks(histories) for name, histories in perturbed.items()},
+            **{name: ranks(histories, seen=before_test) for name, histories in perturbed.items()},
             **_groups(sequences, users, len(candidates)),
         },
         SCHEMA,

@@ -103,11 +103,15 @@ class ModelFiles:
         index = self.folder / SHARDS
         if (self.folder / WEIGHTS).is_file() or not index.is_file():
             return [self.folder / WEIGHTS]
+        remedy = "fetch the model again"
         try:
             shards = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError, TypeError):
-            raise ModelError(f"{SHARDS} is damaged", self.place, "fetch the model again") from None
-        return [index, *(self.folder / Path(shard).name for shard in shards)]
+            outside = [shard for shard in shards if Path(shard).name != shard]
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+            raise ModelError(f"{SHARDS} is damaged", self.place, remedy) from None
+        if outside:
+            raise ModelError(f"{SHARDS} names a file outside the folder: {outside[0]!r}", self.place, remedy)
+        return [index, *(self.folder / shard for shard in shards)]
 
     @property
     def tokenizer(self) -> list[Path]:

@@ -182,7 +182,12 @@ class EmbeddingStore:
         return neighbours.with_columns(pl.Series("cosine", cosines[order]))
 
     def whitened(self) -> NDArray[np.float32]:
-        """Return the whitened vectors, float32 [n, w]."""
+        """Return the whitened vectors, float32 [n, w].
+
+        Raises:
+            StoreError: a vector is not finite; names the first.
+        """
+        check_finite(self.folder, self.vectors)
         return self.whitening.apply(self.vectors)
 
     @cached_property

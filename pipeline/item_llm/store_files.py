@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError, StoreError
-from ..files import read_json, sha256_file, sha256_json
+from ..files import map_npy, read_json, sha256_file, sha256_json
 from .whitening import CHUNK, Whitening
 
 SCHEMA_VERSION = 1
@@ -75,7 +75,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise StoreError(what, str(path), REBUILD)
     missing = [key for key in KEYS if key not in manifest]
     for key, names in (("model", MODEL_KEYS), ("files", FILES)):
-        missing += [f"{key}.{name}" for name in names if name not in (manifest.get(key) or {})]
+        section = manifest.get(key)
+        known = section if isinstance(section, dict) else {}
+        missing += [f"{key}.{name}" for name in names if name not in known]
     if missing:
         raise StoreError(f"key {missing[0]} is missing", str(path), REMEDY)
     return manifest
@@ -102,11 +104,9 @@ def read_vectors(folder: Path, manifest: dict[str, Any]) -> NDArray[np.float32]:
     """
     path = folder / VECTORS
     try:
-        vectors = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise StoreError(f"not a numpy matrix: {error}", str(path), REMEDY) from None
-    if not isinstance(vectors, np.memmap):
-        raise StoreError("not a numpy matrix: an archive of several", str(path), REMEDY)
+        vectors = map_npy(path)
+    except DataError as error:
+        raise StoreError(error.what, error.where, REMEDY) from None
     if vectors.dtype != np.dtype("<f4"):
         raise StoreError(f"numbers are {vectors.dtype}, not float32", str(path), REMEDY)
     _check_shape(path, vectors.shape, (manifest["count"], manifest["dimension"]))

@@ -92,6 +92,8 @@ class Whitening:
         if whitening.mean.ndim != 1 or whitening.projection.shape[:-1] != whitening.mean.shape:
             shapes = f"mean {whitening.mean.shape} and projection {whitening.projection.shape}"
             raise StoreError(f"{shapes} do not fit together", str(path), remedy)
+        if not (np.isfinite(whitening.mean).all() and np.isfinite(whitening.projection).all()):
+            raise StoreError("a number of the whitening map is not finite", str(path), remedy)
         return whitening
 
 

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 
@@ -60,8 +59,10 @@ def backbone_config(params: BackboneParams) -> PreTrainedConfig:
                 "name the commit, or a folder; a branch would be another model tomorrow",
             )
         try:
-            config = AutoConfig.from_pretrained(params.pretrained, revision=params.revision)
-        except (OSError, ValueError) as error:
+            config = AutoConfig.from_pretrained(
+                params.pretrained, revision=params.revision, trust_remote_code=False
+            )
+        except Exception as error:  # transformers lets anything from OSError to KeyError pass
             raise _unloadable(params.pretrained, error) from None
     else:
         config = _new_config(params)
@@ -86,7 +87,9 @@ def _new_config(params: BackboneParams) -> PreTrainedConfig:
         try:
             setattr(config, key, value)
         except Exception as error:  # transformers checks some values, each in its own way
-            raise ParamsError(f"{value!r} is refused: {error}", f"{KEY}.config.{key}") from None
+            raise ParamsError(
+                f"{value!r} is refused: {error}", f"{KEY}.config.{key}", "correct the value"
+            ) from None
     return config
 
 
@@ -97,9 +100,11 @@ def empty_backbone(config: PreTrainedConfig) -> PreTrainedModel:
         ParamsError: transformers refuses the config.
     """
     try:
-        return AutoModel.from_config(config)
+        return AutoModel.from_config(config, trust_remote_code=False)
     except Exception as error:  # anything from ZeroDivisionError to KeyError, by the kind of mistake
-        raise ParamsError(f"transformers refuses this config: {error}", f"{KEY}.config") from None
+        raise ParamsError(
+            f"transformers refuses this config: {error}", f"{KEY}.config", "correct its values"
+        ) from None
 
 
 def _load(name: str, revision: str | None, config: PreTrainedConfig) -> PreTrainedModel:
@@ -110,9 +115,10 @@ def _load(name: str, revision: str | None, config: PreTrainedConfig) -> PreTrain
             config=config,
             dtype=torch.float32,
             use_safetensors=True,
+            trust_remote_code=False,
             output_loading_info=True,
         )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except Exception as error:  # as above
         raise _unloadable(name, error) from None
     if report["missing_keys"]:
         raise ModelError(

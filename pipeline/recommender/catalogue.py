@@ -8,12 +8,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..data.tables import load_items
-from ..errors import StoreError
-from ..item_llm.store import EmbeddingStore
 from ..retrieval.index import ItemIndex
 from .answers import Item, SimilarItem
 from .artifacts import require
 from .find_items import ItemFinder, label
+from .inputs import open_store
 
 
 class Catalogue:
@@ -43,11 +42,8 @@ class Catalogue:
             DataError, StoreError, IndexMismatchError: one is missing, damaged, or does not belong to the others.
         """
         require(data, item_embeddings, index)
-        items, store = load_items(data / "items.parquet"), EmbeddingStore.open(item_embeddings)
-        if list(store.item_ids) != items["item_id"].to_list():
-            raise StoreError(
-                "holds other items than the data", str(item_embeddings), "run `dvc repro encode`"
-            )
+        items = load_items(data / "items.parquet")
+        store = open_store(item_embeddings, items)
         return cls(items, store.whitened(), store.hash, index)
 
     def __len__(self) -> int:

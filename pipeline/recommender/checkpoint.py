@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoConfig, PreTrainedConfig
@@ -65,7 +64,8 @@ def load_recommender(
         store_hash: hash of that store.
 
     Raises:
-        CheckpointError: a file is missing or damaged, of another version, or trained on other vectors.
+        CheckpointError: a file is missing or damaged, of another version, or trained on other vectors, or a weight is
+            not finite.
     """
     where = str(folder)
     try:
@@ -87,14 +87,23 @@ def load_recommender(
         backbone.set_input_embeddings(nn.Identity())
         model = _assemble(params, frozen, backbone)
         model.load_state_dict(load_file(folder / "model.safetensors"))
-    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"cannot be read: {error}", where, REMEDY) from None
+    except Exception as error:  # transformers and torch let anything from AttributeError to KeyError pass
+        raise CheckpointError(f"cannot be read: {_first(error)}", where, REMEDY) from None
+    for name, tensor in model.state_dict().items():
+        if not tensor.isfinite().all():
+            raise CheckpointError(f"a number of the weight {name} is not finite", where, REMEDY)
     return model.eval(), params
 
 
 def state_of(model: nn.Module) -> dict[str, torch.Tensor]:
     """Return a copy of a module's state that shares no memory with it."""
     return {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
+
+
+def _first(error: Exception) -> str:
+    """Return the first problem of an error that lists many, line by line, as torch's of a state does."""
+    lines = str(error).split("\n\t")
+    return " ".join(lines[:2]) + (f" (and {len(lines) - 2} more)" if len(lines) > 2 else "")
 
 
 def _without_path(params: TrainParams) -> TrainParams:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from ..data.sequences import Sequences
@@ -45,12 +46,26 @@ def load_inputs(data: Path, item_embeddings: Path) -> Inputs:
         raise DataError(
             "an interaction names an item that is not listed", str(data), "run `dvc repro ingest`"
         )
-    store = EmbeddingStore.open(item_embeddings)
-    if list(store.item_ids) != items["item_id"].to_list():
-        raise StoreError("holds other items than the data", str(item_embeddings), "run `dvc repro encode`")
+    store = open_store(item_embeddings, items)
     return Inputs(
         sequences=Sequences.from_tables(interactions, load_split(data / "split.parquet")),
         candidates=items["candidate"].to_numpy(),
         frozen=store.whitened(),
         store_hash=store.hash,
     )
+
+
+def open_store(folder: Path, items: pl.DataFrame) -> EmbeddingStore:
+    """Open the store of a data set's items.
+
+    Args:
+        folder: of the store.
+        items: the table `items.parquet`.
+
+    Raises:
+        StoreError: the store is missing or damaged, or names other items.
+    """
+    store = EmbeddingStore.open(folder)
+    if store.item_ids != items["item_id"].to_list():
+        raise StoreError("holds other items than the data", str(folder), "run `dvc repro encode`")
+    return store

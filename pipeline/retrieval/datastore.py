@@ -6,15 +6,20 @@ from pathlib import Path
 import faiss
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ..errors import CheckpointError
-from ..files import atomic_directory
+from ..errors import CheckpointError, DataError
+from ..files import atomic_directory, map_npy
 from .cosine import unit_vectors
 from .overlap import HistoryOverlap
 from .sources import NO_ITEM, Query, Retrieved
 
 REMEDY = "run `dvc repro train_rag`, or `dvc pull`"
+
+TYPES = (np.float16, np.int32, np.int32)
+"""Of keys, next items and users."""
 
 
 @dataclass(frozen=True)
@@ -129,14 +134,20 @@ class Datastore:
         """Read what `write` wrote.
 
         Raises:
-            CheckpointError: a file is missing or damaged, or the two do not fit.
+            CheckpointError: a file is missing or damaged, a number is impossible, or the two do not fit.
         """
+        where = str(folder)
         try:
-            keys = np.load(folder / "keys.npy", allow_pickle=False)
-            entries = pl.read_parquet(folder / "entries.parquet")
-            next_items, users = entries["next_item"].to_numpy(), entries["user"].to_numpy()
-        except (OSError, EOFError, ValueError, pl.exceptions.PolarsError) as error:
-            raise CheckpointError(f"cannot be read: {error}", str(folder), REMEDY) from None
+            keys = map_npy(folder / "keys.npy")
+            entries = pq.read_table(folder / "entries.parquet")  # polars panics on some damaged files
+            entries.validate(full=True)
+            next_items, users = (entries[name].to_numpy() for name in ("next_item", "user"))
+        except (DataError, OSError, ValueError, KeyError, pa.ArrowException) as error:
+            raise CheckpointError(f"cannot be read: {error}", where, REMEDY) from None
+        if (keys.dtype, next_items.dtype, users.dtype) != TYPES:
+            raise CheckpointError("keys are not float16, or entries are not int32", where, REMEDY)
         if keys.ndim != 2 or len(keys) != len(entries):
-            raise CheckpointError(f"keys {keys.shape} do not fit {len(entries)} entries", str(folder), REMEDY)
+            raise CheckpointError(f"keys {keys.shape} do not fit {len(entries)} entries", where, REMEDY)
+        if not np.isfinite(keys).all() or min(next_items.min(initial=0), users.min(initial=0)) < 0:
+            raise CheckpointError("a key is not finite, or an entry is negative", where, REMEDY)
         return cls(keys, next_items, users, lookup)

@@ -175,11 +175,14 @@ class ItemIndex:
             content = path.read_bytes()
         except FileNotFoundError:
             raise IndexMismatchError("file is missing", str(path), REMEDY) from None
+        except OSError as error:
+            raise IndexMismatchError(f"cannot be read ({error.strerror})", str(path), REMEDY) from None
         if hashlib.sha256(content).hexdigest() != manifest["index_sha256"]:
             raise IndexMismatchError(f"content has another hash than {MANIFEST} says", str(path), REMEDY)
+        faiss.set_deserialization_vector_byte_limit(len(content))  # a forged length takes no memory
         try:
             index = faiss.deserialize_index(np.frombuffer(content, np.uint8))
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             raise IndexMismatchError(
                 f"not an index that this FAISS reads: {error}", str(path), REMEDY
             ) from None

@@ -182,7 +182,7 @@ def replace_vector(row: int, value: float) -> Any:
     [
         ("embeddings.npy", lambda path: np.save(path, VECTORS[:4]), r"shape \(4, 4\), but .* \(5, 4\)"),
         ("embeddings.npy", lambda path: np.save(path, VECTORS.astype(np.float64)), "float64, not float32"),
-        ("embeddings.npy", lambda path: path.write_bytes(b"x" * 200), "not a numpy matrix"),
+        ("embeddings.npy", lambda path: path.write_bytes(b"x" * 200), "not a numpy array"),
         ("embeddings.npy", replace_vector(3, np.nan), "row 3: the vector is not finite"),
         ("embeddings.npy", replace_vector(2, 1), "embeddings.parquet, row 2"),
         ("items.parquet", lambda path: path.write_bytes(b"x" * 200), "not a Parquet table"),

@@ -128,7 +128,9 @@ def test_nothing_that_later_stages_read_holds_ratings_or_times() -> None:
 
 def test_declared_library_versions_are_those_of_the_lock() -> None:
     lock = dict(
-        line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line
+        line.removesuffix(" \\").split("==")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line
     )
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hierrec"]["libraries"]
     assert declared == {name: lock[name] for name in declared}

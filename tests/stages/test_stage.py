@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from hierrec.errors import DataError, ParamsError
+from hierrec.files import cache_dir
 from hierrec.params import IngestParams
 
-from stages.stage import Summary, cache_dir, check_libraries, stage
+from stages.stage import Summary, check_libraries, stage
 from tests.stages.imports import ROOT
 
 

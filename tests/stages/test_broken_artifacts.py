@@ -1,0 +1,101 @@
+"""Every broken artifact: exit code 1, one message with place and remedy, no traceback, artifacts as they were."""
+
+import importlib
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hierrec.files import sha256_file
+
+from stages.workspace import environment, set_params
+from tests.recommender.sample_run import sample_run
+from tests.stages.broken_artifacts import BROKEN, Case
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace in which the stages have run, for this module to spoil."""
+    folder = tmp_path_factory.mktemp("spoilt") / "project"
+    shutil.copytree(sample_run(tmp_path_factory.getbasetemp()), folder, symlinks=True)
+    return folder
+
+
+@pytest.fixture
+def project(built: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """The workspace as the current folder, put back as it was afterwards."""
+    shutil.copytree(built / "artifacts", tmp_path / "artifacts")
+    shutil.copy(built / "params.yaml", tmp_path)
+    monkeypatch.chdir(built)
+    yield built
+    shutil.rmtree(built / "artifacts")
+    shutil.copytree(tmp_path / "artifacts", built / "artifacts")
+    shutil.copy(tmp_path / "params.yaml", built)
+
+
+def spoil(project: Path, case: Case) -> None:
+    if case.edit is not None:
+        case.edit(project / "artifacts" / case.path)
+    if case.params:
+        set_params(project / "params.yaml", case.params)
+
+
+def artifacts(project: Path) -> dict[str, str]:
+    """Return the hash of every file under `artifacts/`."""
+    found = sorted(path for path in (project / "artifacts").rglob("*") if path.is_file())
+    return {str(path.relative_to(project)): sha256_file(path) for path in found}
+
+
+def check(message: str, case: Case) -> None:
+    assert message.startswith("error: ")
+    assert message.count("error: ") == 1
+    assert message.count("\n  what to do: ") == 1
+    assert re.search(case.message, message, re.DOTALL), message
+    assert len(message) < 1000
+    assert "Traceback" not in message
+
+
+def test_the_corpus_does_not_shrink() -> None:
+    assert len(BROKEN) >= 50
+    assert {case.stage for case in BROKEN.values()} >= {
+        *("encode", "index", "train_hierarchical", "train_rag"),
+        *("evaluate_hierarchical", "evaluate_rag", "evaluate_compare"),
+    }
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_it_is_refused_and_nothing_changes(
+    project: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    case = BROKEN[name]
+    spoil(project, case)
+    before = artifacts(project)
+    with pytest.raises(SystemExit) as caught:
+        importlib.import_module(f"stages.{case.stage}").main()
+    output = capsys.readouterr()
+    assert caught.value.code == 1
+    assert output.out == ""
+    check(output.err, case)
+    assert artifacts(project) == before
+
+
+def test_so_it_is_on_the_command_line_and_debug_shows_the_traceback(project: Path) -> None:
+    case = BROKEN["store: NaN"]
+    spoil(project, case)
+    before = artifacts(project)
+
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", f"stages.{case.stage}", *options]
+        return subprocess.run(command, env=environment(project), capture_output=True, text=True)
+
+    done = run()
+    assert (done.returncode, done.stdout) == (1, "")
+    check(done.stderr, case)
+    done = run("--debug")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "StoreError" in done.stderr
+    assert artifacts(project) == before
