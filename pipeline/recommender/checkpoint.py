@@ -21,6 +21,7 @@ from .sequence_model import SequenceModel
 
 SCHEMA_VERSION = 1
 REMEDY = "run `dvc repro` to train again, or `dvc pull`"
+REBUILD = "train again (`dvc repro`), or use the release of hierrec that wrote it"
 
 
 def new_recommender(params: TrainParams, frozen: NDArray[np.float32]) -> SequenceModel:
@@ -76,7 +77,8 @@ def load_recommender(
     except (KeyError, TypeError):
         raise CheckpointError("config.json is not one of a recommender", where, REMEDY) from None
     if version != SCHEMA_VERSION:
-        raise CheckpointError(f"schema version {version}, this is version {SCHEMA_VERSION}", where, REMEDY)
+        what = f"schema version {version}; this program reads version {SCHEMA_VERSION}"
+        raise CheckpointError(what, str(folder / "config.json"), REBUILD)
     if trained_on != store_hash:
         raise CheckpointError(
             f"trained on the item vectors {trained_on[:12]}, not on {store_hash[:12]}", where, REMEDY
