@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 from transformers import AutoConfig, PreTrainedConfig
 
@@ -43,7 +43,8 @@ def new_recommender(params: TrainParams, frozen: NDArray[np.float32]) -> Sequenc
 def save_recommender(folder: Path, model: SequenceModel, params: TrainParams, store_hash: str) -> None:
     """Write a recommender; the frozen item vectors stay in their store, named by its hash."""
     with atomic_directory(folder) as temporary:
-        save_file(state_of(model), temporary / "model.safetensors")
+        # Not `save_file`, which makes a file that nobody else may read.
+        (temporary / "model.safetensors").write_bytes(save(state_of(model)))
         config = {
             "schema_version": SCHEMA_VERSION,
             "train": _without_path(params).model_dump(mode="json"),
