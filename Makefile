@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: env demo test lint format ablation clean
+.PHONY: env demo test lint format torture ablation clean
 
 env: $(VENV)/locked
 
@@ -30,6 +30,10 @@ lint: env
 format: env
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# kill -9 in the midst of every stage, 120 times and more: see docs/reliability.md.
+torture: env
+	$(BIN)/python -m bench.torture
 
 # Needs the data (`dvc repro ingest`); hours, see bench/ablation/README.md.
 ablation: env

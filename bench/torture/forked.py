@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -17,11 +18,11 @@ from bench.torture.workspace import Workspace
 
 WRITES = frozenset({"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "shutil.rmtree"})
 LOG = "stage.log"
-EVENTS = "events"
+EVENTS, MODULES = "events", "modules"
 
 
 def run(workspace: Workspace, stage: str) -> tuple[float, int]:
-    """Run a stage undisturbed.
+    """Run a stage undisturbed; import here what it imported, so that the next process need not.
 
     Returns:
         Its CPU seconds, and how often it was about to change something on disk.
@@ -33,12 +34,21 @@ def run(workspace: Workspace, stage: str) -> tuple[float, int]:
     _, status, usage = os.wait4(pid, 0)
     if status != 0:
         raise RuntimeError(f"{stage} fails: {(workspace.folder / LOG).read_text()}")
+    for name in (workspace.folder / MODULES).read_text().split():
+        with suppress(ImportError):  # a module that was made, not imported
+            importlib.import_module(name)
     return usage.ru_utime + usage.ru_stime, (workspace.folder / EVENTS).stat().st_size
 
 
 def kill_before_write(workspace: Workspace, stage: str, number: int) -> bool:
     """Run a stage and kill it when it is about to change something on disk for the `number`-th time (from 0)."""
-    return _was_killed(_fork(workspace, stage, _Bomb(number)))
+    return _was_killed(_fork(workspace, stage, Bomb(number, signal.SIGKILL)))
+
+
+def interrupt_before_write(workspace: Workspace, stage: str, number: int) -> tuple[int, str]:
+    """Run a stage and press Ctrl-C as `kill_before_write` kills; return its exit status and what it printed."""
+    _, status = os.waitpid(_fork(workspace, stage, Bomb(number, signal.SIGINT)), 0)
+    return os.waitstatus_to_exitcode(status), (workspace.folder / LOG).read_text()
 
 
 def kill_after_seconds(workspace: Workspace, stage: str, seconds: float) -> bool:
@@ -67,7 +77,7 @@ def _fork(workspace: Workspace, stage: str, hook: Callable[[str, tuple[Any, ...]
         os.close(log)
         _in_own_group(pid)
         return pid
-    status = 1
+    status, imported = 1, set(sys.modules)
     try:
         _in_own_group(0)
         os.chdir(workspace.folder)
@@ -79,7 +89,12 @@ def _fork(workspace: Workspace, stage: str, hook: Callable[[str, tuple[Any, ...]
             sys.addaudithook(hook)
         main()
         status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
     finally:
+        Path(MODULES).write_text("\n".join(set(sys.modules) - imported))
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
@@ -114,14 +129,14 @@ class _Counter:
             os.write(self.file, b".")
 
 
-class _Bomb:
-    """Kills the process before a write."""
+class Bomb:
+    """Sends the process a signal before a write."""
 
-    def __init__(self, number: int) -> None:
-        self.left = number
+    def __init__(self, number: int, what: signal.Signals) -> None:
+        self.left, self.what = number, what
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         if _is_write(event, arguments):
             if self.left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), self.what)
             self.left -= 1
