@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # the lock allows it beside PyPI's, and where pip's settings name a folder that holds it (find-links), it is taken.
 TORCH_CPU := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
 
-.PHONY: env demo test lint format audit lock ablation clean
+.PHONY: env demo test lint format audit lock torture ablation clean
 
 env: $(VENV)/locked
 
@@ -52,6 +52,10 @@ lock: env
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-deps --generate-hashes --no-annotate \
 		--no-header --output-file $(VENV)/hashed.txt $(VENV)/versions.txt
 	sed 's/^torch==.*/&\n    --hash=sha256:$(TORCH_CPU) \\/' $(VENV)/hashed.txt > constraints.txt
+
+# kill -9 in the midst of every stage, 120 times and more: see docs/reliability.md.
+torture: env
+	$(BIN)/python -m bench.torture
 
 # Needs the data (`dvc repro ingest`); hours, see bench/ablation/README.md.
 ablation: env

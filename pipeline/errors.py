@@ -1,5 +1,8 @@
 """One family of typed errors: what is wrong, where, and what to do about it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class HierrecError(Exception):
     """Base of every error that the user can do something about.
@@ -51,3 +54,28 @@ class CheckpointError(HierrecError):
 
 class NumericalError(HierrecError):
     """A computation gave NaN or an infinity where a number is needed."""
+
+
+class MachineError(HierrecError):
+    """The machine gives out: a full disk, a folder that may not be written, no memory."""
+
+
+class OutOfMemoryError(MachineError):
+    """Memory ran out."""
+
+
+@contextmanager
+def memory_needed(what: str, where: str | None = None, remedy: str | None = None) -> Iterator[None]:
+    """Turn running out of memory within the block, a CPU's or a GPU's, into a typed error.
+
+    Raises:
+        OutOfMemoryError: with these arguments.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # torch has no type of its own for a CPU's memory; its messages say which allocator failed.
+        signs = ("out of memory", "can't allocate memory", "bad_alloc")
+        if isinstance(error, MemoryError) or any(sign in str(error) for sign in signs):
+            raise OutOfMemoryError(what, where, remedy) from None
+        raise

@@ -1,16 +1,21 @@
 """Writing beside and renaming, hashing, canonical JSON, caches: how everything reaches the disk."""
 
+import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import DataError, ParamsError
+from .errors import DataError, HierrecError, MachineError, ParamsError
+
+LEFTOVER = ".part"
+"""How the names end of what is being written, or was when its writer was killed."""
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,32 +23,101 @@ if TYPE_CHECKING:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; rename it to ``path`` if the block succeeds, else remove it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Yield a temporary path beside ``path``; rename it to ``path`` if the block succeeds, else remove it.
+
+    What killed writers left in that folder is removed first.
+
+    Raises:
+        MachineError: the disk is full, or cannot be written there.
+    """
+    with _machine_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=LEFTOVER, dir=path.parent)
+        temporary = Path(name)
+        try:
+            _claim(handle)
+            yield temporary
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+            os.close(handle)
 
 
 @contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path`` that replaces ``path`` whole if the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    try:
+    """Yield a temporary folder beside ``path`` that replaces ``path`` whole if the block succeeds.
+
+    The old folder is renamed before it is removed: whatever stands at ``path`` is whole. What killed writers left
+    beside it is removed first.
+
+    Raises:
+        MachineError: the disk is full, or cannot be written there.
+    """
+    with _machine_errors(path), ExitStack() as stack:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path.parent)
+
+        def beside() -> Path:
+            folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=LEFTOVER, dir=path.parent))
+            handle = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, handle)
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            _claim(handle)
+            return folder
+
+        temporary = beside()
         yield temporary
         temporary.chmod(0o755)
         if path.exists():
-            shutil.rmtree(path)
+            path.replace(beside())
         temporary.replace(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _claim(handle: int) -> None:
+    """Lock what is being written for as long as it is open: the system frees the lock of a process that is killed."""
+    with suppress(OSError):  # a file system without locks: nothing is removed there either
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what writers that were killed left in a folder; what others are writing is locked, and stays."""
+    for leftover in folder.glob(f".*{LEFTOVER}"):
+        with suppress(OSError):
+            handle = os.open(leftover, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if leftover.is_dir():
+                    shutil.rmtree(leftover)
+                else:
+                    leftover.unlink()
+            finally:
+                os.close(handle)
+
+
+@contextmanager
+def _machine_errors(path: Path) -> Iterator[None]:
+    """Turn what the system refuses while ``path`` is written into a typed error, whatever library was writing."""
+    try:
+        yield
+    except HierrecError:
+        raise
+    except Exception as error:
+        reason = _system_reason(error)
+        if reason is None:
+            raise
+        remedy = "free space on that disk, or make the folder writable, and run the command again"
+        raise MachineError(f"cannot be written ({reason})", str(path), remedy) from None
+
+
+def _system_reason(error: Exception) -> str | None:
+    """Return the system's reason for an error; None if it is not the system's."""
+    if isinstance(error, OSError):
+        return os.strerror(error.errno) if error.errno else str(error)
+    # Libraries written in Rust (polars, safetensors) have types of their own, but quote the system's number.
+    number = re.search(r"\(os error (\d+)\)", str(error))
+    return os.strerror(int(number[1])) if number else None
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,13 +1,16 @@
 """What every stage shares: params in, typed errors out as one message, a closing summary."""
 
+import signal
 import sys
 import tomllib
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from hierrec.errors import HierrecError, ParamsError
+from hierrec.errors import HierrecError, ParamsError, memory_needed
 from hierrec.params import load_params
+
+from stages import INTERRUPTED, leave
 
 ARTIFACTS = Path("artifacts")
 DATA = ARTIFACTS / "data"
@@ -18,6 +21,7 @@ METRICS = ARTIFACTS / "metrics"
 PLOTS = ARTIFACTS / "plots"
 RANKS = ARTIFACTS / "ranks"
 LIBRARIES = "pyproject.toml, key tool.hierrec.libraries"
+MEMORY = "end other programs, lower the stage's batch_… in params.yaml, or use a machine with more memory"
 
 Summary = list[str]
 
@@ -40,16 +44,25 @@ class Stage:
 
     def __call__(self) -> None:
         """Run the stage in the current folder and exit."""
+        if signal.getsignal(signal.SIGINT) is leave:  # from here on there may be work to save
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            params = load_params(Path("params.yaml"))
-            check_libraries(self.libraries)
-            summary = self.function(**{section: getattr(params, section) for section in self.sections})
+            with memory_needed("memory ran out", remedy=MEMORY):
+                summary = self._run()
         except HierrecError as error:
             if "--debug" in sys.argv:
                 raise
             print(f"error: {error}", file=sys.stderr)
             sys.exit(1)
+        except KeyboardInterrupt:
+            print(INTERRUPTED, file=sys.stderr)
+            sys.exit(128 + signal.SIGINT)
         print("\n".join(summary))
+
+    def _run(self) -> Summary:
+        params = load_params(Path("params.yaml"))
+        check_libraries(self.libraries)
+        return self.function(**{section: getattr(params, section) for section in self.sections})
 
 
 def check_libraries(libraries: tuple[str, ...]) -> None:

@@ -1,5 +1,6 @@
 """An artifact is written whole or not at all."""
 
+import fcntl
 import json
 from pathlib import Path
 
@@ -72,6 +73,31 @@ def test_a_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     assert (path / "old").read_text() == "old"
     assert list(path.iterdir()) == [path / "old"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_killed_writers_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    (tmp_path / ".other.json.abc.part").write_text("half")
+    (tmp_path / ".store.def.part").mkdir()
+    (tmp_path / ".store.def.part" / "vectors").write_text("half")
+    (tmp_path / ".gitignore").write_text("kept")
+    write_json(tmp_path / "a.json", 1)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.json", ".gitignore"}
+
+
+def test_what_another_process_is_writing_stays(tmp_path: Path) -> None:
+    # A lock belongs to an opening of a file, so that one process can stand for two.
+    with (
+        atomic_path(tmp_path / "a.json") as file,
+        atomic_directory(tmp_path / "store") as folder,
+        (tmp_path / ".b.json.abc.part").open("w") as other,
+    ):
+        fcntl.flock(other, fcntl.LOCK_EX)
+        write_json(tmp_path / "c.json", 1)
+        assert file.exists()
+        assert folder.exists()
+        assert (tmp_path / ".b.json.abc.part").exists()
+    write_json(tmp_path / "c.json", 2)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.json", "store", "c.json"}
 
 
 @given(value=values)

@@ -59,11 +59,8 @@ class Dataset:
     def write(self, folder: Path) -> None:
         """Write `*.parquet` and `manifest.json` into ``folder``; equal tables give equal bytes.
 
-        All files are complete before the first takes its place, and the manifest takes it last. What a run that was
-        killed left half-written is removed.
+        All files are complete before the first takes its place, and the manifest takes it last.
         """
-        for leftover in folder.glob(".*.part"):
-            leftover.unlink()
         tables = {
             "items.parquet": self.items,
             "users.parquet": self.users,

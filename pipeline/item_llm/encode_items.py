@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from ..errors import OutOfMemoryError
 from ..files import cache_dir
 from ..params import EncodeParams
 from .encoder import ItemEncoder
@@ -30,12 +33,13 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
     Raises:
         ParamsError: the template names no column, the whitening is too wide, or the cache cannot be written.
         DataError, ModelError, NumericalError: see ``ItemEncoder``.
+        OutOfMemoryError: memory runs out over one text alone; before that, smaller batches are tried.
+        MachineError: the store or the cache cannot be written.
     """
     texts = render(items, encode.template)
     encoder = ItemEncoder.load(encode.model, encode.revision, encode.max_length)
     names = [f"item {item_id}" for item_id in items["item_id"]]
-    cache = RowCache(cache_dir("encode"), encoder.cache_key(encode.batch_tokens))
-    vectors, encoded = encode_texts(encoder, texts, encode.batch_tokens, cache, names)
+    vectors, encoded, batch_tokens = _encode(encoder, texts, encode.batch_tokens, names)
     whitening = Whitening.fit(vectors, encode.whitening_dimension)
     title = pl.col("title") if "title" in items.columns else pl.lit(None, pl.String)
     items = items.select("item_id", title.fill_null(pl.col("item_id")).alias("title"))
@@ -46,5 +50,36 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
     return [
         f"encode: {len(items):,} items by {encode.model}; {encoded:,} texts encoded, the rest from the cache",
         f"vectors of width {vectors.shape[1]}, {how}",
+        *_reduced(batch_tokens, encode.batch_tokens),
         f"written to {folder}/",
+    ]
+
+
+def _encode(
+    encoder: ItemEncoder, texts: list[str], batch_tokens: int, names: list[str]
+) -> tuple[NDArray[np.float32], int, int]:
+    """Encode, in batches half as large as often as memory runs out.
+
+    Returns:
+        As ``encode_texts``, and the size of the batches: vectors are those that a run with it would give.
+
+    Raises:
+        OutOfMemoryError: memory runs out over one text alone.
+    """
+    while True:
+        cache = RowCache(cache_dir("encode"), encoder.cache_key(batch_tokens))
+        try:
+            return *encode_texts(encoder, texts, batch_tokens, cache, names), batch_tokens
+        except OutOfMemoryError:
+            if batch_tokens == 1:
+                raise
+        batch_tokens //= 2
+
+
+def _reduced(batch_tokens: int, wanted: int) -> list[str]:
+    if batch_tokens == wanted:
+        return []
+    return [
+        f"memory ran out in batches of {wanted:,} tokens; done in batches of {batch_tokens:,}: set batch_tokens to"
+        " that, so that every run gives these vectors to the last bit"
     ]

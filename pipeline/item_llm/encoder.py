@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..errors import DataError, ModelError, NumericalError
+from ..errors import DataError, ModelError, NumericalError, memory_needed
 from ..files import sha256_json
 from .model_files import OTHERWISE, ModelFiles
 
@@ -104,13 +104,19 @@ class ItemEncoder:
             DataError: a text is not valid Unicode.
             ModelError: the model cannot be loaded, or is not a text encoder.
             NumericalError: a vector is not finite.
+            OutOfMemoryError: a batch needs more memory than there is.
         """
         with tqdm(total=len(texts), desc="encode", unit="text", disable=None) as progress:
             for start in range(0, len(texts), BLOCK):
                 block = texts[start : start + BLOCK]
                 tokens = self._tokenise(block, start, names)
                 for batch, shape in self._shape(tokens, batch_tokens):
-                    vectors = self._forward([tokens[place] for place in batch], shape)
+                    with memory_needed(
+                        f"memory ran out in a batch of {shape[0]} texts of {shape[1]} tokens",
+                        self.files.place,
+                        "lower max_length, use a smaller model, or a machine with more memory",
+                    ):
+                        vectors = self._forward([tokens[place] for place in batch], shape)
                     places = batch + start
                     finite = np.isfinite(vectors).all(1)
                     if not finite.all():

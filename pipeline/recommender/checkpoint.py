@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 from transformers import AutoConfig, PreTrainedConfig
 
@@ -20,6 +20,7 @@ from .sequence_model import SequenceModel
 
 SCHEMA_VERSION = 1
 REMEDY = "run `dvc repro` to train again, or `dvc pull`"
+REBUILD = "train again (`dvc repro`), or use the release of hierrec that wrote it"
 
 
 def new_recommender(params: TrainParams, frozen: NDArray[np.float32]) -> SequenceModel:
@@ -41,7 +42,8 @@ def new_recommender(params: TrainParams, frozen: NDArray[np.float32]) -> Sequenc
 def save_recommender(folder: Path, model: SequenceModel, params: TrainParams, store_hash: str) -> None:
     """Write a recommender; the frozen item vectors stay in their store, named by its hash."""
     with atomic_directory(folder) as temporary:
-        save_file(state_of(model), temporary / "model.safetensors")
+        # Not `save_file`, which makes a file that nobody else may read.
+        (temporary / "model.safetensors").write_bytes(save(state_of(model)))
         config = {
             "schema_version": SCHEMA_VERSION,
             "train": _without_path(params).model_dump(mode="json"),
@@ -76,7 +78,8 @@ def load_recommender(
     except (KeyError, TypeError):
         raise CheckpointError("config.json is not one of a recommender", where, REMEDY) from None
     if version != SCHEMA_VERSION:
-        raise CheckpointError(f"schema version {version}, this is version {SCHEMA_VERSION}", where, REMEDY)
+        what = f"schema version {version}; this program reads version {SCHEMA_VERSION}"
+        raise CheckpointError(what, str(folder / "config.json"), REBUILD)
     if trained_on != store_hash:
         raise CheckpointError(
             f"trained on the item vectors {trained_on[:12]}, not on {store_hash[:12]}", where, REMEDY

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..data.sequences import Sequences
@@ -90,7 +90,8 @@ class TrainingState:
             "stale": progress.stale,
         }
         with atomic_path(self.path) as temporary:
-            save_file(tensors, temporary, metadata={"progress": json.dumps(header)})
+            # Not `save_file`, which writes a file of its own beside this one: a kill would leave it there for ever.
+            temporary.write_bytes(save(tensors, metadata={"progress": json.dumps(header)}))
 
     def restore(self, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
         """Load the state into its owners; a missing or damaged file means a fresh start."""

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from hierrec.errors import DataError, ParamsError
 from hierrec.files import cache_dir
 from hierrec.params import IngestParams
 
+from stages import INTERRUPTED
 from stages.stage import Summary, check_libraries, stage
 from tests.stages.imports import ROOT
 
@@ -62,6 +64,46 @@ def test_a_typed_error_becomes_one_message(capsys: pytest.CaptureFixture[str]) -
         raise DataError("a value is missing", "a table", "add it")
 
     assert message(main, capsys) == "error: a table: a value is missing\n  what to do: add it\n"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError(
+            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"
+        ),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    ],
+)
+def test_memory_that_runs_out_becomes_one_message(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @stage("ingest")
+    def main(ingest: IngestParams) -> Summary:
+        raise error
+
+    assert message(main, capsys).startswith("error: memory ran out\n  what to do: end other programs")
+
+
+def test_another_runtime_error_is_not_taken_for_memory() -> None:
+    @stage("ingest")
+    def main(ingest: IngestParams) -> Summary:
+        raise RuntimeError("a defect of ours")
+
+    with pytest.raises(RuntimeError, match="a defect of ours"):
+        main()
+
+
+def test_an_interrupt_becomes_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    @stage("ingest")
+    def main(ingest: IngestParams) -> Summary:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 130
+    assert capsys.readouterr() == ("", f"{INTERRUPTED}\n")
 
 
 @pytest.mark.parametrize("libraries", [(), ("torch",)])

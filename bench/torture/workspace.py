@@ -1,0 +1,93 @@
+"""A workspace on the embedded sample in which every stage has run, and what it must look like ever after."""
+
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hierrec.files import sha256_file
+from ruamel.yaml import YAML
+
+from stages.workspace import SAMPLE, make_workspace
+
+SMALL: dict[str, Any] = {
+    **SAMPLE,
+    "train.residual_width": 16,
+    "train.backbone.config.n_embd": 32,
+    "train.backbone.config.n_inner": 64,
+    "train.backbone.config.n_layer": 1,
+    "train.epochs": 4,
+    "train.validate_every": 1,
+    "fusion.epochs": 2,
+    "fusion.positions": 5,
+    "evaluate.resamples": 50,
+}
+"""Stages of about a second: what they write, and in what order, does not depend on it."""
+
+ROWS = re.compile(r"[0-9a-f]{64}\.npy")
+"""A file of encoded rows, which is what a cache holds when all stages have run."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A copy of the project.
+
+    Attributes:
+        folder: where it lies.
+    """
+
+    folder: Path
+
+    @classmethod
+    def make(cls, folder: Path) -> "Workspace":
+        """Copy the project there; no stage has run."""
+        make_workspace(folder, SMALL)
+        return cls(folder)
+
+    @property
+    def cache(self) -> Path:
+        """Rows that were encoded, states of trainings."""
+        return self.folder / ".cache"
+
+    @property
+    def stages(self) -> dict[str, list[str]]:
+        """The stages in their order, each with all that it writes."""
+        definitions = YAML(typ="safe").load(self.folder / "dvc.yaml")["stages"]
+        return {name: _written(definition) for name, definition in definitions.items()}
+
+    def forget(self, stage: str) -> None:
+        """Remove what a stage wrote and every cache, as if it had never run."""
+        self.remove_outs(stage)
+        shutil.rmtree(self.cache, ignore_errors=True)
+
+    def remove_outs(self, stage: str) -> None:
+        """Remove what a stage wrote, as DVC does before it runs one."""
+        for out in self.stages[stage]:
+            path = self.folder / out
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+    def contents(self) -> dict[str, str]:
+        """Return the hash of every artifact, and the name of whatever a killed writer left there or in a cache."""
+        artifacts = [path for path in (self.folder / "artifacts").rglob("*") if path.is_file()]
+        leftovers = [
+            path for path in self.cache.rglob("*") if path.is_file() and not ROWS.fullmatch(path.name)
+        ]
+        return {
+            **{str(path.relative_to(self.folder)): sha256_file(path) for path in artifacts},
+            **{str(path.relative_to(self.folder)): "left over" for path in leftovers},
+        }
+
+
+def differences(contents: Mapping[str, str], expected: Mapping[str, str]) -> list[str]:
+    """Return the files that are missing, too many, or not the same."""
+    return sorted(path for path in {*contents, *expected} if contents.get(path) != expected.get(path))
+
+
+def _written(definition: Mapping[str, Any]) -> list[str]:
+    entries = [entry for kind in ("outs", "metrics", "plots") for entry in definition.get(kind, [])]
+    return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]

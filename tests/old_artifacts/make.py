@@ -1,0 +1,87 @@
+"""`python -m tests.old_artifacts.make`: a tiny store, index and both models, as the present code writes them.
+
+Run once per schema version, in the release that introduces it; what it wrote is never made again, because later
+releases are tested on it.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from hierrec.item_llm.store import EmbeddingStore
+from hierrec.params import BackboneParams, FusionParams, PoolingParams, TrainParams
+from hierrec.recommender.checkpoint import new_recommender, save_recommender
+from hierrec.recommender.fusion import Fusion
+from hierrec.recommender.rag_checkpoint import save_rag
+from hierrec.retrieval.datastore import Datastore
+from hierrec.retrieval.index import ItemIndex
+
+from tests.item_llm.stores import write_store
+from tests.old_artifacts.readings import readings
+
+ITEMS = 12
+TRAIN = TrainParams(
+    seed=1,
+    history=6,
+    residual_width=4,
+    input_dropout=0.0,
+    backbone=BackboneParams(
+        pretrained=None,
+        revision=None,
+        config={
+            "model_type": "gpt2",
+            "n_embd": 8,
+            "n_layer": 1,
+            "n_head": 2,
+            "n_inner": 16,
+            "n_positions": 8,
+        },
+    ),
+    pooling=PoolingParams(kind="last", window=2),
+    loss="softmax",
+    negatives=1,
+    epochs=1,
+    batch_windows=1,
+    learning_rate=1e-3,
+    weight_decay=0.0,
+    warmup_steps=0,
+    gradient_clip=1.0,
+    average=0.0,
+    validate_every=1,
+    patience=1,
+)
+FUSION = FusionParams(
+    sources=("next_items", "items"),
+    neighbours=4,
+    following=2,
+    item_neighbours=2,
+    recent_items=2,
+    positions=1,
+    epochs=1,
+    batch_users=1,
+    learning_rate=1e-3,
+)
+
+
+def make(folder: Path) -> None:
+    """Write `store`, `index`, `hierarchical`, `rag`, and `readings.json`: the numbers that reading them gives."""
+    generator = np.random.default_rng(1)
+    vectors = generator.standard_normal((ITEMS, 6)).astype(np.float32)
+    write_store(folder / "store", [str(item) for item in range(ITEMS)], vectors, dimension=4)
+    store = EmbeddingStore.open(folder / "store")
+    ItemIndex.build(store.whitened()).write(folder / "index", store.hash)
+    model = new_recommender(TRAIN, store.whitened())
+    with torch.no_grad():
+        model.items.residual.normal_(generator=torch.Generator().manual_seed(1))
+    save_recommender(folder / "hierarchical", model, TRAIN, store.hash)
+    prefixes, width = 3 * ITEMS, model.head.in_features
+    states, nexts = generator.standard_normal((prefixes, width)), generator.integers(ITEMS, size=prefixes)
+    datastore = Datastore(states, nexts, np.repeat(np.arange(ITEMS), 3), FUSION.neighbours, FUSION.following)
+    fusion = Fusion(width, len(FUSION.sources))
+    save_rag(folder / "rag", model, TRAIN, fusion, FUSION, datastore, store.hash)
+    (folder / "readings.json").write_text(json.dumps(readings(folder), indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    make(Path(__file__).parent / "version_1")

@@ -1,0 +1,145 @@
+"""A full disk, one that cannot be written, and a file that grows too large: one typed error, and the old artifact."""
+
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hierrec.data.tables import write_table
+from hierrec.errors import MachineError
+from hierrec.files import atomic_path, sha256_file, write_json
+from hierrec.item_llm.row_cache import RowCache
+from hierrec.recommender.checkpoint import new_recommender, save_recommender
+from hierrec.retrieval.datastore import Datastore
+from hierrec.retrieval.index import ItemIndex
+
+from stages.workspace import environment, make_workspace
+from tests.item_llm.stores import write_store
+from tests.old_artifacts.make import TRAIN
+
+ROOM = 256 * 1024
+FITS, TOO_MANY = 8, 40_000
+
+
+def vectors(rows: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((rows, 6)).astype(np.float32)
+
+
+def table(folder: Path, rows: int) -> None:
+    with atomic_path(folder / "table.parquet") as temporary:
+        write_table(pl.DataFrame({"a": vectors(rows)[:, 0]}), temporary)
+
+
+def rows_of_a_cache(folder: Path, rows: int) -> None:
+    keys = np.array([f"{row:064x}" for row in range(rows)], "S64")
+    RowCache(folder, "key").put(keys, vectors(rows))
+
+
+def datastore(folder: Path, rows: int) -> None:
+    Datastore(vectors(rows), np.arange(rows), np.arange(rows), 1, 1).write(folder / "datastore")
+
+
+WRITERS: dict[str, Callable[[Path, int], None]] = {
+    "json": lambda folder, rows: write_json(folder / "a.json", "0123456789" * rows),
+    "table": table,
+    "store": lambda folder, rows: (
+        write_store(folder / "store", [str(row) for row in range(rows)], vectors(rows)) and None
+    ),
+    "index": lambda folder, rows: ItemIndex.build(vectors(rows)).write(folder / "index", "hash"),
+    "datastore": datastore,
+    "checkpoint": lambda folder, rows: save_recommender(
+        folder / "model", new_recommender(TRAIN, vectors(rows)), TRAIN, "hash"
+    ),
+    "cache": rows_of_a_cache,
+}
+
+
+def mount(folder: Path, *options: str) -> None:
+    """Mount or remount a small file system in memory, or skip where that is not allowed."""
+    try:
+        subprocess.run(
+            ["mount", "-t", "tmpfs", *options, "tmpfs", str(folder)], check=True, capture_output=True
+        )
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        pytest.skip("needs the right to mount a tmpfs")
+
+
+@contextmanager
+def mounted(folder: Path, *options: str) -> Iterator[Path]:
+    folder.mkdir(parents=True)
+    mount(folder, *options)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture(params=["full disk", "file size limit"])
+def little_room(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A folder in which no file of more than `ROOM` bytes can be written."""
+    if request.param == "full disk":
+        with mounted(tmp_path / "disk", "-o", f"size={ROOM}") as folder:
+            yield folder
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, hard))
+    try:
+        yield tmp_path
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {str(path): sha256_file(path) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_what_does_not_fit_is_a_typed_error_and_changes_nothing(little_room: Path, writer: str) -> None:
+    write = WRITERS[writer]
+    write(little_room, FITS)
+    before = contents(little_room)
+    assert before
+    with pytest.raises(MachineError, match=r"cannot be written \(") as caught:
+        write(little_room, TOO_MANY)
+    assert str(little_room) in str(caught.value)
+    assert "free space" in str(caught.value.remedy)
+    assert contents(little_room) == before
+    assert not [path for path in little_room.rglob("*") if path.name.startswith(".")]
+
+
+def ingest(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "stages.ingest"]
+    return subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True)
+
+
+def test_a_stage_on_a_full_and_on_a_read_only_disk(tmp_path: Path) -> None:
+    workspace = tmp_path / "workspace"
+    make_workspace(workspace)
+    assert ingest(workspace).returncode == 0
+    undisturbed = contents(workspace / "artifacts")
+    shutil.rmtree(workspace / "artifacts")
+    with mounted(workspace / "artifacts", "-o", "size=64k") as artifacts:
+        for options, reason in (
+            ("remount,size=64k", "No space left on device"),
+            ("remount,ro", "Read-only file system"),
+        ):
+            mount(artifacts, "-o", options)
+            done = ingest(workspace)
+            assert done.returncode == 1
+            lines = done.stderr.splitlines()
+            assert [line.partition(":")[0].strip() for line in lines] == ["error", "what to do"]
+            assert lines[0].startswith("error: artifacts/data/")
+            assert reason in lines[0]
+            assert not contents(artifacts)
+        mount(artifacts, "-o", "remount,rw,size=16m")
+        assert ingest(workspace).returncode == 0
+        assert contents(artifacts) == undisturbed
+        mount(artifacts, "-o", "remount,ro")
+        assert ingest(workspace).returncode == 1
+        assert contents(artifacts) == undisturbed

@@ -1,0 +1,95 @@
+"""`dvc repro` beside a `dvc repro`, and after one that was killed: DVC's locks, seen from the user."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stages.workspace import environment, make_workspace, run
+
+REPRO = ("dvc", "repro", "ingest")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    folder = tmp_path / "workspace"
+    make_workspace(folder)
+    run(folder, "dvc", "init", "--no-scm", "--quiet")
+    return folder
+
+
+@pytest.fixture
+def first(workspace: Path) -> Iterator[subprocess.Popen[str]]:
+    """A `dvc repro` that was stopped (not ended) while it runs its stage."""
+    process = subprocess.Popen(
+        REPRO,
+        cwd=workspace,
+        env=environment(workspace),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    while process.poll() is None and not artifacts(workspace):
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGSTOP)
+    yield process
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def writes(workspace: Path) -> bool:
+    """Whether DVC says that it is writing an artifact."""
+    try:
+        locks = json.loads((workspace / ".dvc" / "tmp" / "rwlock").read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return False
+    return any("artifacts/data" in path for path in locks.get("write", {}))
+
+
+def repro(workspace: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        REPRO,
+        cwd=workspace,
+        env=environment(workspace),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def artifacts(workspace: Path) -> list[str]:
+    return sorted(str(path.relative_to(workspace)) for path in (workspace / "artifacts").rglob("*"))
+
+
+def test_the_second_of_two_is_refused_and_the_first_ends_well(
+    workspace: Path, first: subprocess.Popen[str]
+) -> None:
+    before = artifacts(workspace)
+    second = repro(workspace)
+    assert second.returncode != 0
+    assert "Traceback" not in second.stdout
+    assert "is busy, it is being blocked by" in second.stdout
+    assert f"(PID {first.pid}): " in second.stdout
+    assert artifacts(workspace) == before
+    os.killpg(first.pid, signal.SIGCONT)
+    assert first.wait() == 0, first.stdout
+    assert "Stage 'ingest' didn't change" in repro(workspace).stdout
+
+
+def test_the_locks_of_a_killed_one_do_not_block_the_next(
+    workspace: Path, first: subprocess.Popen[str]
+) -> None:
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    assert writes(workspace), "nothing was left locked"
+    done = repro(workspace)
+    assert done.returncode == 0, done.stdout
+    assert not writes(workspace)
+    assert not list((workspace / "artifacts").rglob("*.part"))
