@@ -1,8 +1,10 @@
 """index: FAISS over the whitened item vectors."""
 
 from hierrec.item_llm.store import EmbeddingStore
+from hierrec.item_llm.whitening import WhitenedVectors
 from hierrec.params import IndexParams
-from hierrec.retrieval.index import ItemIndex
+from hierrec.retrieval.index_build import build_index
+from hierrec.retrieval.index_kinds import choose_kind
 
 from stages.stage import INDEX, ITEM_EMBEDDINGS, Summary, stage
 
@@ -11,11 +13,13 @@ from stages.stage import INDEX, ITEM_EMBEDDINGS, Summary, stage
 def main(index: IndexParams) -> Summary:
     """Write `artifacts/index/`."""
     store = EmbeddingStore.open(ITEM_EMBEDDINGS)
-    item_index = ItemIndex.build(store.whitened(), index.factory)
-    item_index.write(INDEX, store.hash)
+    vectors = WhitenedVectors(store.whitening, store.vectors)
+    kind = choose_kind(index.kind, len(store.items), index.exact_up_to)
+    item_index = build_index(vectors, INDEX, store.hash, kind, index.recall)
+    reached = item_index.setting.recall_at_20
+    short = f"; below the {index.recall} that is asked for" if reached < index.recall else ""
     return [
-        f"index: {len(item_index)} items by cosine, {index.factory}"
-        f" ({'exact' if item_index.exact else 'approximate'})",
+        f"index: {len(item_index):,} items by cosine, {item_index}{short}",
         f"tied to store {store.hash[:12]}",
         f"written to {INDEX}/",
     ]

@@ -22,9 +22,14 @@ def similar(item: str, count: int, as_json: bool, artifacts: Path) -> None:
     catalogue = Catalogue.load(artifacts / "data", artifacts / "item_embeddings", artifacts / "index")
     asked, found = catalogue[catalogue.row(item)], catalogue.similar(item, count)
     if as_json:
-        answer = {"item": asdict(asked), "similar": [asdict(other) for other in found]}
+        answer = {
+            "item": asdict(asked),
+            "exact": catalogue.index.exact,
+            "similar": [asdict(other) for other in found],
+        }
         click.echo(json.dumps(answer, ensure_ascii=False))
         return
-    click.echo(f"similar to {asked.title}:")
+    how = "" if catalogue.index.exact else f" ({catalogue.index})"
+    click.echo(f"similar to {asked.title}{how}:")
     rows = [(place, other.title, other.similarity) for place, other in enumerate(found, start=1)]
     show_table(("", "title", "similarity"), rows, text=("title",))

@@ -97,6 +97,28 @@ class Whitening:
         return whitening
 
 
+@dataclass(frozen=True)
+class WhitenedVectors:
+    """Whitened vectors, float32 [n, w], computed where they are asked for: memory holds none of the others.
+
+    Attributes:
+        whitening: the map.
+        vectors: float32 [n, d], raw, e.g. memory-mapped.
+    """
+
+    whitening: Whitening
+    vectors: NDArray[np.float32]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of vectors and their width."""
+        return len(self.vectors), self.whitening.projection.shape[1]
+
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return some rows, float32 [m, w]."""
+        return self.whitening.apply(self.vectors[rows])
+
+
 def _covariance(vectors: NDArray[np.float32], mean: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the covariance [d, d] of vectors [n, d] about their mean [d]."""
     scatter = np.zeros((len(mean), len(mean)))

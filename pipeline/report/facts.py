@@ -57,7 +57,7 @@ def facts(
                 ("Encoder", str(encoder["model"]["id"])),
                 ("Reads", encoder["template"]),
                 ("Vector", f"{encoder['dimension']} numbers, whitened to {encoder['whitened_dimension']}"),
-                ("Index", f"FAISS {index.factory}, {'exact' if index.exact else 'approximate'}"),
+                ("Index", str(index)),
             ],
         ),
         Facts(

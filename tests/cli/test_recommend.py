@@ -2,12 +2,16 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 from hierrec import Recommender
+from hierrec.item_llm.store import EmbeddingStore
+from hierrec.retrieval.index import ApproximateSearchWarning
+from hierrec.retrieval.index_build import build_index
 
 Run = Callable[..., Result]
 LINE = re.compile(r" *\d+  (?P<title>.+?) +(?P<probability>\d\.\d{4})")
@@ -96,4 +100,21 @@ def test_similar_items(run: Run, artifacts: Path) -> None:
     assert [match["title"] for match in matches if match] == [item.title for item in expected]
     answer = json.loads(run("similar", "heat", "-k", "4", "--json", "--artifacts", str(artifacts)).stdout)
     assert answer["item"]["title"] == "Heat (1995)"
+    assert answer["exact"] is True
     assert [item["item_id"] for item in answer["similar"]] == [item.item_id for item in expected]
+
+
+def test_similar_items_of_an_approximate_index_are_called_so(
+    run: Run, artifacts: Path, tmp_path: Path
+) -> None:
+    for folder in ("data", "item_embeddings"):
+        shutil.copytree(artifacts / folder, tmp_path / folder)
+    store = EmbeddingStore.open(tmp_path / "item_embeddings")
+    build_index(store.whitened(), tmp_path / "index", store.hash, "ivf")
+    with pytest.warns(ApproximateSearchWarning):
+        plain = run("similar", "heat", "--artifacts", str(tmp_path))
+    with pytest.warns(ApproximateSearchWarning):
+        as_json = run("similar", "heat", "--json", "--artifacts", str(tmp_path))
+    heading = r"similar to Heat \(1995\) \(FAISS IVF16,Flat, approximate: recall@20 [01]\.\d{3}\):"
+    assert re.fullmatch(heading, plain.output.splitlines()[0])
+    assert json.loads(as_json.stdout)["exact"] is False

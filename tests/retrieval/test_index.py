@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import faiss
 import numpy as np
 import pytest
-from hierrec.errors import IndexMismatchError, NumericalError, ParamsError
+from hierrec.errors import IndexMismatchError, NumericalError
 from hierrec.files import read_json, write_json
 from hierrec.retrieval.index import ItemIndex
 from hypothesis import given
@@ -92,46 +91,6 @@ def test_no_more_than_there_are() -> None:
     assert similarities.shape == rows.shape == (2, 3)
 
 
-@pytest.mark.parametrize(
-    ("factory", "exact"), [("Flat", True), ("HNSW8", False), ("IVF4,Flat", False), ("SQ8", False)]
-)
-def test_approximate_search_is_never_silent(factory: str, exact: bool, tmp_path: Path) -> None:
-    vectors = normal(200, 8)
-    index = ItemIndex.build(vectors, factory)
-    index.write(tmp_path / "index", "s")
-    assert read_json(tmp_path / "index" / "manifest.json")["exact"] is exact
-    opened = ItemIndex.open(tmp_path / "index", "s")
-    assert opened.exact is index.exact is exact
-    similarities, rows = opened.search(vectors, 5)
-    assert similarities.shape == rows.shape == (200, 5)
-    assert (np.diff(similarities) <= 0).all()
-    assert np.array_equal(opened.search(vectors, 5)[1], index.search(vectors, 5)[1])
-
-
-def test_an_approximate_index_says_what_it_did_not_find() -> None:
-    index = ItemIndex.build(normal(40, 8), "IVF4,Flat")  # one list is probed: fewer than 40
-    similarities, rows = index.search(normal(1, 8, seed=1), 40)
-    assert ((rows < 0) == np.isneginf(similarities)).all()
-    assert rows[0, 0] >= 0
-    assert rows[0, -1] == -1
-
-
-@pytest.mark.parametrize("factory", ["Flat", "HNSW8", "IVF4,Flat"])
-def test_equal_vectors_give_equal_bytes(factory: str, tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        ItemIndex.build(normal(300, 8), factory).write(tmp_path / name, "s")
-    for file in ("index.faiss", "manifest.json"):
-        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
-
-
-@pytest.mark.parametrize("factory", ["Flatt", "IVF500,Flat", ""])
-def test_factories_that_cannot_be(factory: str) -> None:
-    threads = faiss.omp_get_max_threads()
-    with pytest.raises(ParamsError, match=r"index\.factory: FAISS cannot index 100 vectors"):
-        ItemIndex.build(normal(100, 8), factory)
-    assert faiss.omp_get_max_threads() == threads
-
-
 def test_not_finite() -> None:
     vectors = normal(10, 4)
     index = ItemIndex.build(vectors)
@@ -167,14 +126,15 @@ def test_damage_is_found(tmp_path: Path) -> None:
     path.write_bytes(content)
 
     for key, value, message in [
-        ("schema_version", 2, "schema version 2"),
+        ("schema_version", 1, "schema version 1"),
         ("count", 11, "10 vectors of width 4"),
-        ("index_sha256", None, "another hash"),
+        ("files", {}, "another hash"),
+        ("kind", "tree", "kind 'tree'"),
     ]:
         write_json(folder / "manifest.json", {**manifest, key: value})
         with pytest.raises(IndexMismatchError, match=message):
             ItemIndex.open(folder, "s")
-    write_json(folder / "manifest.json", {"schema_version": 1})
+    write_json(folder / "manifest.json", {"schema_version": 2})
     with pytest.raises(IndexMismatchError, match="key count is missing"):
         ItemIndex.open(folder, "s")
     write_json(folder / "manifest.json", manifest)

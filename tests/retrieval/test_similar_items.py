@@ -1,7 +1,10 @@
 """Similar items of the recent history, youngest first, never the item itself."""
 
+from pathlib import Path
+
 import numpy as np
 from hierrec.retrieval.index import ItemIndex
+from hierrec.retrieval.index_build import build_index
 from hierrec.retrieval.similar_items import SimilarItems
 from hierrec.retrieval.sources import NO_ITEM, Query
 
@@ -9,7 +12,7 @@ from hierrec.retrieval.sources import NO_ITEM, Query
 def test_neighbours_of_each_recent_item() -> None:
     vectors = np.random.default_rng(0).standard_normal((12, 5)).astype(np.float32)
     vectors[7] = vectors[3]  # twins
-    source = SimilarItems(ItemIndex.build(vectors, "Flat"), vectors, neighbours=3, recent=2)
+    source = SimilarItems(ItemIndex.build(vectors), vectors, neighbours=3, recent=2)
     query = Query(np.zeros((2, 1), np.float32), np.array([0, 1]), [np.array([1, 2, 3]), np.array([5])])
     found = source.retrieve(query)
     assert found.items.shape == found.similarities.shape == found.origins.shape == (2, 6)
@@ -25,9 +28,10 @@ def test_neighbours_of_each_recent_item() -> None:
     assert (found.items[1, 3:] == NO_ITEM).all()
 
 
-def test_an_approximate_index_that_finds_fewer_leaves_no_infinity() -> None:
+def test_an_approximate_index_that_finds_fewer_leaves_no_infinity(tmp_path: Path) -> None:
     vectors = np.random.default_rng(0).standard_normal((60, 5)).astype(np.float32)
-    source = SimilarItems(ItemIndex.build(vectors, "IVF20,Flat"), vectors, neighbours=10, recent=1)
+    index = build_index(vectors, tmp_path / "index", "s", "ivf", recall=0.1)
+    source = SimilarItems(index, vectors, neighbours=20, recent=1)
     histories = [np.array([item]) for item in range(60)]
     found = source.retrieve(Query(np.zeros((60, 1), np.float32), np.arange(60), histories))
     assert (found.items == NO_ITEM).any()
