@@ -14,6 +14,7 @@ from .show import show_table
 
 if TYPE_CHECKING:
     from ..recommender.answers import Evidence, Recommendation, Why
+    from ..retrieval.prefix_search import Search
 
 LATEST = 5
 """Items of a history that are shown."""
@@ -30,6 +31,13 @@ NEAREST = 2
     help="An item of the history, by title or id, oldest first; give it again for each item.",
 )
 @click.option("--variant", type=click.Choice(VARIANTS), default="rag", show_default=True)
+@click.option(
+    "--search",
+    type=click.Choice(["exact", "fast"]),
+    default="exact",
+    show_default=True,
+    help="How variant rag finds what others took next; fast misses a few far neighbours (for programs, see the API).",
+)
 @click.option("--why", is_flag=True, help="Say what was retrieved and what it contributed (variant rag).")
 @count_option
 @json_option
@@ -38,6 +46,7 @@ def recommend(
     user: str | None,
     history: tuple[str, ...],
     variant: str,
+    search: "Search",
     why: bool,
     count: int,
     as_json: bool,
@@ -53,7 +62,7 @@ def recommend(
         raise click.UsageError("--why needs --variant rag: the other retrieves nothing")
     from ..recommender.recommend import Recommender
 
-    recommender = Recommender.load(artifacts / "models" / variant)
+    recommender = Recommender.load(artifacts / "models" / variant, search=search)
     if user is not None:
         asked = recommender.user(user)
         read = asked.history
@@ -65,6 +74,7 @@ def recommend(
         answer = {
             "user": user,
             "variant": variant,
+            "search": recommender.search,
             "history": [asdict(item) for item in read],
             "recommended": [asdict(item) for item in found],
         }
@@ -72,6 +82,8 @@ def recommend(
         return
     latest = ", ".join(item.title for item in read[-LATEST:])
     click.echo(f"{'history' if user is None else f'user {user}, latest'}: {latest}")
+    if recommender.search != "exact":
+        click.echo(f"search: {recommender.search}")
     if why and found and found[0].why:
         trust = ", ".join(f"{share:.0%} {name}" for name, share in found[0].why.trust.items())
         click.echo(f"trust: {trust}")

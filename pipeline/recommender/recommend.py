@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from ..data.sequences import Sequences
 from ..data.tables import load_items, load_users
 from ..errors import DataError, ParamsError
-from ..retrieval.sources import ANONYMOUS
+from ..retrieval.datastore import Datastore
+from ..retrieval.prefix_search import Search
+from ..retrieval.sources import ANONYMOUS, Source
 from .answers import Item, Recommendation, SimilarItem, User, Why
 from .artifacts import require
 from .catalogue import Catalogue
@@ -42,6 +44,8 @@ class Recommender:
 
     Attributes:
         variant: `hierarchical` or `rag`.
+        search: `exact`, unless `fast` was asked for and is used: the hierarchical variant searches nothing, and a
+            small datastore is always searched exactly.
         item_ids: of the catalogue, in the order of `score`.
     """
 
@@ -56,6 +60,9 @@ class Recommender:
         )
         self._user_rows = {user_id: row for row, user_id in enumerate(user_ids)}
         self.variant = "hierarchical" if scorer.fusion is None else "rag"
+        self.search: Search = (
+            "fast" if any(_is_fast(source) for source in scorer.sources.values()) else "exact"
+        )
         self.item_ids = catalogue.item_ids
 
     @classmethod
@@ -66,6 +73,7 @@ class Recommender:
         data: str | PathLike[str] | None = None,
         item_embeddings: str | PathLike[str] | None = None,
         index: str | PathLike[str] | None = None,
+        search: Search = "exact",
     ) -> "Recommender":
         """Read a trained model, of the variant that lies there.
 
@@ -74,6 +82,8 @@ class Recommender:
             data: the tables, if they lie elsewhere.
             item_embeddings: the embedding store, if it lies elsewhere.
             index: the index of its vectors, if it lies elsewhere; the hierarchical variant needs it for `similar` only.
+            search: how the rag variant finds what followed in the histories of others: `exact`, or `fast`, which
+                misses a few of the farthest neighbours and answers a single user several times sooner.
 
         Raises:
             DataError, StoreError, IndexMismatchError, CheckpointError: an artifact is missing or damaged, or they do
@@ -95,7 +105,11 @@ class Recommender:
                 folder, inputs.frozen, catalogue.index, inputs.candidates, inputs.store_hash, torch.float32
             )
             base = rag.base
-            scorer = Scorer(base.model, base.history, inputs.candidates, rag.sources, rag.fusion)
+            sources = {
+                name: source.searched(search) if isinstance(source, Datastore) else source
+                for name, source in rag.sources.items()
+            }
+            scorer = Scorer(base.model, base.history, inputs.candidates, sources, rag.fusion)
         else:
             trained, train = load_recommender(folder, inputs.frozen, inputs.store_hash)
             scorer = Scorer(trained, train.history, inputs.candidates)
@@ -220,3 +234,7 @@ class Recommender:
                 remedy="take the rag variant",
             )
         return Explainer(fusion, sources, self._catalogue, self._user_ids).explain(scored, place, rows)
+
+
+def _is_fast(source: Source) -> bool:
+    return isinstance(source, Datastore) and source.search == "fast"

@@ -54,7 +54,7 @@ class Scorer:
         self.model, self.history, self.candidates = model.eval(), history, candidates
         self.sources, self.fusion = dict(sources or {}), fusion
         with torch.inference_mode():
-            self._inputs = model.norm(model.input(model.items.vectors()))  # [n, D]
+            self._item_inputs = model.item_inputs()  # [n, D]
             self._keys, self._biases = model.catalogue()  # [n, D], [n]
 
     @torch.inference_mode()
@@ -65,7 +65,8 @@ class Scorer:
             histories: item rows, oldest first.
             users: int64 [B], user rows, so that nobody retrieves entries of his own; `ANONYMOUS`: not known.
         """
-        states = self._states(histories)  # [B, D]
+        rows, lengths = (torch.from_numpy(part) for part in pad_histories(histories, self.history))
+        states = self.model.users(rows, lengths, self._item_inputs)  # [B, D]
         query = Query(states.numpy(), users, histories)
         model_scores = recommendable(
             states @ self._keys.T + self._biases, histories, self.candidates
@@ -74,12 +75,5 @@ class Scorer:
             return Scored(query, model_scores, [], model_scores)
         retrieved = [source.retrieve(query) for source in self.sources.values()]
         found = [as_tensors(one.items, one.similarities, one.ages, states.dtype) for one in retrieved]
-        lengths = torch.tensor([len(history) for history in histories])
-        return Scored(query, model_scores, retrieved, self.fusion(model_scores, lengths, found))
-
-    def _states(self, histories: list[NDArray[np.int64]]) -> Tensor:
-        """Return the users [B, D], as `SequenceModel.users` does."""
-        padded, lengths = (torch.from_numpy(part) for part in pad_histories(histories, self.history))
-        hidden = self.model.backbone(inputs_embeds=self._inputs[padded]).last_hidden_state  # [B, T, D]
-        states = self.model.pooling(hidden)[torch.arange(len(padded)), (lengths - 1).clamp(min=0)]  # [B, D]
-        return states * (lengths > 0).unsqueeze(-1)
+        whole = torch.tensor([len(history) for history in histories])  # [B]
+        return Scored(query, model_scores, retrieved, self.fusion(model_scores, whole, found))

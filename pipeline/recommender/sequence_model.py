@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
+from .gpt2 import reads_one_position, state_at
 from .item_table import ItemTable
 from .pooling import Pooling
 
@@ -43,9 +44,11 @@ class SequenceModel(nn.Module):
         """
         inputs = self.input(self.items.vectors())  # [n, D]
         # Not `inputs[rows]`: its gradient is summed in an order that threads decide.
-        inputs = self.dropout(self.norm(F.embedding(rows, inputs)))  # [B, T, D]
-        states = self.backbone(inputs_embeds=inputs).last_hidden_state  # [B, T, D]
-        return self.pooling(states)
+        return self._read(self.dropout(self.norm(F.embedding(rows, inputs))))
+
+    def _read(self, inputs: Tensor) -> Tensor:
+        """Return the user after each position: inputs [B, T, D] -> [B, T, D]."""
+        return self.pooling(self.backbone(inputs_embeds=inputs).last_hidden_state)
 
     def catalogue(self) -> tuple[Tensor, Tensor]:
         """Return keys [n, D] and biases [n] with `users @ keys.T + biases == head(users) @ items.T`.
@@ -60,11 +63,24 @@ class SequenceModel(nn.Module):
         keys, biases = self.catalogue()
         return users @ keys.T + biases  # [..., n]
 
-    def users(self, rows: Tensor, lengths: Tensor) -> Tensor:
-        """Return the user after the last item of each history: rows [B, T], lengths [B] -> [B, D].
+    def item_inputs(self) -> Tensor:
+        """Return what the backbone reads of each item, [n, D]."""
+        return self.norm(self.input(self.items.vectors()))  # [n, D]
+
+    def users(self, rows: Tensor, lengths: Tensor, item_inputs: Tensor | None = None) -> Tensor:
+        """Return the user after the last item of each history, [B, D]; the model is in evaluation mode.
 
         An empty history (length 0) gives the zero vector, which ranks by the head's bias alone.
+
+        Args:
+            rows: int64 [B, T], item rows; padding may only stand behind a history's end.
+            lengths: int64 [B], items in each history.
+            item_inputs: what `item_inputs` returned, if it is known already.
         """
-        states = self(rows)  # [B, T, D]
-        last = states[torch.arange(len(rows), device=rows.device), (lengths - 1).clamp(min=0)]  # [B, D]
-        return last * (lengths > 0).unsqueeze(-1)
+        inputs = F.embedding(rows, self.item_inputs() if item_inputs is None else item_inputs)  # [B, T, D]
+        latest = (lengths - 1).clamp(min=0)  # [B]
+        if self.pooling.kind == "last" and reads_one_position(self.backbone):
+            users = state_at(self.backbone, inputs, latest)  # [B, D]
+        else:
+            users = self._read(inputs)[torch.arange(len(rows), device=rows.device), latest]  # [B, D]
+        return users * (lengths > 0).unsqueeze(-1)

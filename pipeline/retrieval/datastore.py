@@ -1,9 +1,11 @@
 """Source `next_items`: what other users took around the moment when they stood as this user stands."""
 
+import copy
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-import faiss
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -14,6 +16,7 @@ from ..errors import CheckpointError, DataError
 from ..files import atomic_directory, map_npy
 from .cosine import unit_vectors
 from .overlap import HistoryOverlap
+from .prefix_search import REFINED, Search, build_index
 from .sources import NO_ITEM, Query, Retrieved
 
 REMEDY = "run `dvc repro train_rag`, or `dvc pull`"
@@ -49,9 +52,9 @@ class Lookup:
 class Datastore:
     """Remembered training prefixes: the user's state after the prefix, and the item that came next.
 
-    As in kNN-LM (Khandelwal et al. 2020, arXiv 1911.00172). Search is exact; the nearest states are ranked again
-    by how much the histories overlap as well. A user never retrieves entries of his own: those of later positions
-    would leak, those of earlier ones name items of his history.
+    As in kNN-LM (Khandelwal et al. 2020, arXiv 1911.00172). Search is exact, unless `searched` is asked for another;
+    the nearest states are ranked again by how much the histories overlap as well. A user never retrieves entries of
+    his own: those of later positions would leak, those of earlier ones name items of his history.
 
     Args:
         states: float [N, D], kept as float16 (cosine similarity changes by less than 1e-3). All prefixes of a user
@@ -59,6 +62,9 @@ class Datastore:
         next_items: int [N], item rows.
         users: int [N], user rows.
         lookup: how it is asked.
+
+    Attributes:
+        search: how the nearest states are found, `exact` or `fast`.
     """
 
     def __init__(self, states: NDArray, next_items: NDArray, users: NDArray, lookup: Lookup) -> None:
@@ -67,11 +73,25 @@ class Datastore:
         self.users = np.asarray(users, np.int32)
         self.lookup = lookup
         self._overlap = HistoryOverlap(self.next_items, self.users)
-        self._index = faiss.IndexFlatIP(self.keys.shape[1])
-        self._index.add(self.keys.astype(np.float32))  # pyright: ignore[reportCallIssue]
+        self.search: Search = "exact"
 
     def __len__(self) -> int:
         return len(self.next_items)
+
+    def searched(self, search: Search) -> "Datastore":
+        """Return this datastore with another search, ready to answer; nothing but the search is built anew.
+
+        Where the fast search would compare with all entries anyway, the exact one takes its place.
+        """
+        other = copy.copy(self)
+        other.__dict__.pop("_index", None)
+        other.search = search if len(self) > REFINED * self.lookup.shortlist else "exact"
+        other._index  # noqa: B018  built here, not while the first user waits
+        return other
+
+    @cached_property
+    def _index(self) -> Any:
+        return build_index(self.keys, self.search)
 
     def retrieve(self, query: Query) -> Retrieved:
         """Return the items that other users took around the most similar prefixes.
@@ -83,22 +103,21 @@ class Datastore:
         shape = len(queries), self.lookup.neighbours
         entries, similarities = np.full(shape, -1, np.int64), np.zeros(shape, np.float32)
         asking = np.flatnonzero(queries.any(1))  # nothing resembles an empty history
-        _, found = self._index.search(queries[asking], self.lookup.shortlist)  # pyright: ignore[reportCallIssue]
+        _, found = self._index.search(queries[asking], self.lookup.shortlist)  # [b, S]
         for row, place in enumerate(asking):
-            # Where fewer entries exist than were asked for, FAISS fills up with -1.
-            others = found[row, (found[row] >= 0) & (self.users[found[row]] != query.users[place])]
-            if len(others) < self.lookup.neighbours:
-                others = self._search_among_others(queries[place], query.users[place])
+            user = query.users[place]
+            others = self._of_others(found[row], user)
+            if len(others) < self.lookup.neighbours:  # the user's own entries crowd them out
+                enough = self.lookup.shortlist + int((self.users == user).sum())
+                _, more = self._index.search(queries[place, None], enough)  # [1, enough]
+                others = self._of_others(more[0], user)
             kept, likeness = self._ranked(queries[place], query.histories[place], others)
             entries[place, : len(kept)], similarities[place, : len(kept)] = kept, likeness
         return self._retrieved(entries, similarities)
 
-    def _search_among_others(self, query: NDArray[np.float32], user: int) -> NDArray[np.int64]:
-        """Search for one user whose own entries crowd the others out: query [D] to entries, nearest first."""
-        own = faiss.IDSelectorBatch(np.flatnonzero(self.users == user))
-        others = faiss.SearchParameters(sel=faiss.IDSelectorNot(own))  # pyright: ignore[reportCallIssue]
-        _, found = self._index.search(query[None], self.lookup.shortlist, params=others)  # pyright: ignore[reportCallIssue]
-        return found[0, found[0] >= 0]
+    def _of_others(self, found: NDArray[np.int64], user: int) -> NDArray[np.int64]:
+        """Drop the user's own entries, and the -1 that stand where there are no more."""
+        return found[(found >= 0) & (self.users[found] != user)]
 
     def _ranked(
         self, query: NDArray[np.float32], history: NDArray[np.int64], entries: NDArray[np.int64]

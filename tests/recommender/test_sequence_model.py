@@ -1,13 +1,18 @@
 """The sequence model: causal, blind to padding, and a linear head that may be moved to the item side."""
 
 import numpy as np
+import pytest
 import torch
 from hierrec.data.sequences import pad_histories
-from hierrec.params import TrainParams
+from hierrec.params import BackboneParams, PoolingParams, TrainParams
 from hierrec.recommender.checkpoint import new_recommender
+from hierrec.recommender.gpt2 import reads_one_position
+from hierrec.recommender.pooling import Kind
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
+from tests.recommender.world import GPT2, ITEMS, LLAMA
 
 histories = st.lists(st.lists(st.integers(0, 23), min_size=1, max_size=10), min_size=1, max_size=4)
 quick = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -42,6 +47,39 @@ def test_padding_and_batch_mates_change_nothing(
         together = model.users(torch.from_numpy(rows), torch.from_numpy(lengths))
         alone = [model(torch.from_numpy(history)[None])[0, -1] for history in arrays]
     torch.testing.assert_close(together, torch.stack(alone), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize(
+    "attention", [{}, {"scale_attn_by_inverse_layer_idx": True}, {"scale_attn_weights": False}]
+)
+def test_gpt2_read_at_one_position_gives_what_its_own_forward_gives(
+    train_params: TrainParams, frozen: NDArray, layers: int, attention: dict[str, bool]
+) -> None:
+    config = {**GPT2, "n_layer": layers, **attention}
+    backbone = train_params.backbone.model_copy(update={"config": config})
+    model = new_recommender(train_params.model_copy(update={"backbone": backbone}), frozen).double().eval()
+    assert reads_one_position(model.backbone)
+    generator = torch.Generator().manual_seed(0)
+    rows, lengths = torch.randint(ITEMS, (7, 9), generator=generator), torch.tensor([1, 2, 5, 8, 9, 9, 3])
+    with torch.no_grad():
+        whole = model(rows)[torch.arange(7), lengths - 1]  # [B, D]
+        torch.testing.assert_close(model.users(rows, lengths), whole, rtol=0, atol=1e-12)
+        torch.testing.assert_close(model.users(rows, lengths, model.item_inputs()), whole, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["mean", "window", "recency"])
+def test_other_poolings_and_other_decoders_are_read_by_their_own_forward(
+    train_params: TrainParams, frozen: NDArray, kind: Kind
+) -> None:
+    pooled = train_params.model_copy(update={"pooling": PoolingParams(kind=kind, window=3)})
+    llama = BackboneParams(pretrained=None, revision=None, config={"model_type": "llama", **LLAMA})
+    rows, lengths = torch.arange(10).reshape(2, 5), torch.tensor([5, 2])
+    for params in (pooled, train_params.model_copy(update={"backbone": llama})):
+        model = new_recommender(params, frozen).eval()
+        with torch.no_grad():
+            whole = model(rows)[torch.arange(2), lengths - 1]  # [B, D]
+            torch.testing.assert_close(model.users(rows, lengths), whole)
 
 
 def test_scores_are_products_of_the_projected_user_with_the_item_table(
