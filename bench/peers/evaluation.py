@@ -6,6 +6,7 @@ taken out, targets ranked, Recall and NDCG at 10 and 20.
 
 import statistics
 import sys
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -44,9 +45,9 @@ def compare(artifacts: Path, rounds: int, threads: int, device: str, loop_users:
     batch = load_params(ROOT / "params.yaml").evaluate.batch_users
     held_out = int((inputs.sequences.test != NO_TARGET).sum())
     ways = {
-        OURS: _ours(artifacts, "batches", "float64", None, batch),
-        FLOAT32: _ours(artifacts, "batches", "float32", None, batch),
-        LOOP: _ours(artifacts, "loop", "float32", min(loop_users, held_out), batch),
+        OURS: _ours(artifacts, "batches", "float64", [held_out], batch),
+        FLOAT32: _ours(artifacts, "batches", "float32", [held_out], batch),
+        LOOP: _ours(artifacts, "loop", "float32", [min(loop_users, held_out)], batch),
     }
     reason = missing()
     if reason is None:
@@ -58,23 +59,17 @@ def compare(artifacts: Path, rounds: int, threads: int, device: str, loop_users:
         folder = Path(temporary)
         export_tests(inputs.sequences, folder)
 
-        def measure(way: Contestant, name: str) -> dict[str, float]:
-            out = folder / name
-            out.mkdir()
-            (line,) = run_contestant(way, folder, common, out)
-            return line
+        def measure(way: Contestant, name: str) -> list[dict[str, float]]:
+            (folder / name).mkdir()
+            return run_contestant(way, folder, common, folder / name)
 
-        for turn in range(rounds):
-            for name, way in ways.items():
-                runs[name].append(measure(way, f"{turn}-{name}"))
-                click.echo(f"{name}: {runs[name][-1]}", err=True)
-        small = max(1, batch // 4)
-        memory = {
-            str(users): measure(_ours(artifacts, "batches", "float64", users, small), f"memory-{users}")[
-                "memory_mib"
-            ]
-            for users in (held_out // 4 * share for share in MEMORY_SHARES)
-        }
+        for turn, name in product(range(rounds), ways):
+            runs[name] += measure(ways[name], f"{turn}-{name}")
+            click.echo(f"{name}: {runs[name][-1]}", err=True)
+        counts = [max(1, held_out // 16) * share for share in MEMORY_SHARES]
+        small = max(1, batch // 16)  # so that a few hundred users are several batches
+        lines = measure(_ours(artifacts, "batches", "float64", counts, small), "memory")
+        memory = {str(line["users"]): line["memory_mib"] for line in lines}
     per_user = {
         name: 1000 * statistics.median(line[clock] / line["users"] for line in lines)
         for name, lines in runs.items()
@@ -98,7 +93,7 @@ def compare(artifacts: Path, rounds: int, threads: int, device: str, loop_users:
     }
 
 
-def _ours(artifacts: Path, way: str, dtype: str, users: int | None, batch: int) -> Contestant:
+def _ours(artifacts: Path, way: str, dtype: str, users: list[int], batch: int) -> Contestant:
     settings = {
         "artifacts": str(artifacts.resolve()),
         "way": way,

@@ -75,7 +75,8 @@ def compare(
                 skipped[name] = str(error)  # one that fails does not void the time that the others took
                 curves.pop(name, None)
                 continue
-            curve = [{**line, **metrics_of(np.load(out / line.pop("top")), targets)} for line in lines]
+            tops = [np.load(out / line.pop("top")) for line in lines]
+            curve = [{**line, **metrics_of(top, targets)} for line, top in zip(lines, tops, strict=True)]
             curves.setdefault(name, []).append(curve)
             click.echo(f"{name}, run {seed}: {curve[-1]}", err=True)
     rates = {

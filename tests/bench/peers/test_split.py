@@ -10,6 +10,7 @@ from hierrec.evaluation.metrics import metrics_from_ranks
 from hierrec.recommender.checkpoint import load_recommender
 from hierrec.recommender.hierarchical import HierarchicalRecommender
 from hierrec.recommender.inputs import Inputs, load_inputs
+from hierrec.recommender.scoring import Scorer
 
 from bench.peers.evaluate_ours import loop
 from bench.peers.split import export_split, export_tests, metrics_of, validation_users
@@ -60,6 +61,7 @@ def test_all_ways_of_evaluating_agree(artifacts: Path, inputs: Inputs) -> None:
     scorer, sequences = HierarchicalRecommender(model, train.history), inputs.sequences
     histories = sequences.validation_histories()
     ranks = rank_targets(scorer, histories, sequences.validation, inputs.candidates, 64)
-    assert loop(scorer, histories, sequences.validation, inputs.candidates) == pytest.approx(ranks)
+    one_by_one = Scorer(model, train.history, inputs.candidates)
+    assert loop(one_by_one, histories, sequences.validation) == pytest.approx(ranks)
     top = top_items(model, sequences, inputs.candidates, np.arange(len(ranks)), train.history)
     assert metrics_of(top, sequences.validation) == pytest.approx(metrics_from_ranks(ranks))
