@@ -49,7 +49,7 @@ bench-env: $(PEERS)/locked
 # The peers need other versions than ours, so they have an environment of their own.
 $(PEERS)/locked: bench/peers/requirements.lock
 	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/pip install --quiet --no-deps --requirement bench/peers/requirements.lock
+	$(PEERS)/bin/pip install --quiet --requirement bench/peers/requirements.lock
 	touch $@
 
 clean:
