@@ -1,6 +1,7 @@
 # `make demo`, `make test`: both make the locked environment first.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
+PEERS := bench/.peers
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -9,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # the lock allows it beside PyPI's, and where pip's settings name a folder that holds it (find-links), it is taken.
 TORCH_CPU := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
 
-.PHONY: env demo test lint format audit lock torture ablation clean
+.PHONY: env demo test lint format audit lock torture ablation bench bench-env clean
 
 env: $(VENV)/locked
 
@@ -62,5 +63,20 @@ ablation: env
 	$(BIN)/dvc repro ingest
 	cd bench/ablation && ../../$(BIN)/dvc repro
 
+# Comparisons, one command each, on the artifacts of `dvc repro`; see bench/README.md. --quick runs one in seconds.
+bench: env bench-env
+	$(BIN)/python -m bench.peers.decoding
+	$(BIN)/python -m bench.peers.training
+	$(BIN)/python -m bench.peers.evaluation
+	$(PEERS)/bin/python bench/peers/theirs/plot.py bench/results
+
+bench-env: $(PEERS)/locked
+
+# The peers need other versions than ours, so they have an environment of their own.
+$(PEERS)/locked: bench/peers/requirements.lock
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --requirement bench/peers/requirements.lock
+	touch $@
+
 clean:
-	rm -rf $(VENV) .demo build dist *.egg-info
+	rm -rf $(VENV) $(PEERS) .demo build dist *.egg-info

@@ -140,11 +140,11 @@ class Recommender:
         """
         if k < 1:
             raise ParamsError(f"k is {k}", remedy="ask for at least one item")
-        return [
-            self._best(scored, place, k, why)
-            for scored in self._batches(histories)
-            for place in range(len(scored.scores))
-        ]
+        best: list[list[Recommendation]] = [[] for _ in histories]
+        for places, scored in self._batches(histories):
+            for row, place in enumerate(places):
+                best[place] = self._best(scored, row, k, why)
+        return best
 
     def score(self, history: History) -> NDArray[np.float32]:
         """Return the score of every item, float32 [n] in the order of `item_ids`; -inf: not to be recommended.
@@ -158,8 +158,10 @@ class Recommender:
 
     def score_many(self, histories: Sequence[History]) -> NDArray[np.float32]:
         """Return the scores of many histories, float32 [B, n]; as `score` for each."""
-        scores = [scored.scores.numpy() for scored in self._batches(histories)]
-        return np.concatenate(scores) if scores else np.empty((0, len(self.item_ids)), np.float32)
+        scores = np.empty((len(histories), len(self.item_ids)), np.float32)
+        for places, scored in self._batches(histories):
+            scores[places] = scored.scores.numpy()
+        return scores
 
     def user(self, user_id: str | int) -> User:
         """Return a user of the data with the whole history.
@@ -192,11 +194,14 @@ class Recommender:
         """
         return self._catalogue.similar(item, k)
 
-    def _batches(self, histories: Sequence[History]) -> Iterator[Scored]:
-        for start in range(0, len(histories), BATCH):
-            batch = histories[start : start + BATCH]
-            users = [history.row if isinstance(history, User) else ANONYMOUS for history in batch]
-            yield self._scorer.score([self._rows(history) for history in batch], np.array(users))
+    def _batches(self, histories: Sequence[History]) -> Iterator[tuple[NDArray[np.int64], Scored]]:
+        """Score histories of similar length together, as padding costs time; yield their places too, int64 [B]."""
+        rows = [self._rows(history) for history in histories]
+        users = np.array([history.row if isinstance(history, User) else ANONYMOUS for history in histories])
+        by_length = np.argsort([len(row) for row in rows], kind="stable")
+        for start in range(0, len(by_length), BATCH):
+            places = by_length[start : start + BATCH]
+            yield places, self._scorer.score([rows[place] for place in places], users[places])
 
     def _rows(self, history: History) -> NDArray[np.int64]:
         if isinstance(history, User):

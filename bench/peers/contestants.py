@@ -1,0 +1,115 @@
+"""Who trains, how, and by which interpreter: each is a program of its own with the same three arguments."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hierrec.errors import ModelError
+from hierrec.params import TrainParams
+
+from bench.peers.sample import ROOT
+
+PEERS_PYTHON = ROOT / "bench" / ".peers" / "bin" / "python"
+THEIRS = Path(__file__).parent / "theirs"
+DROPOUT, PEERS_LEARNING_RATE = 0.2, 1e-3
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A program, called as `command SPLIT SETTINGS OUT`.
+
+    Attributes:
+        command: interpreter and script.
+        settings: what its settings file says beside what all have.
+    """
+
+    command: tuple[str, ...]
+    settings: Mapping[str, Any]
+
+
+def contestants(train: TrainParams, data: Path, item_embeddings: Path) -> dict[str, Contestant]:
+    """Return ours, and the peers at the same width, blocks, heads, history, dropout and number of negatives.
+
+    Args:
+        train: section `train` of the project's params.
+        data, item_embeddings: folders that ours reads.
+    """
+    shape = _shape(train)
+    ours = {"data": str(data.resolve()), "item_embeddings": str(item_embeddings.resolve())}
+    return {
+        "ours": Contestant(
+            (sys.executable, "-m", "bench.peers.train_ours"),
+            {
+                **ours,
+                "train": train.model_copy(update={"epochs": 10**6, "validate_every": 1}).model_dump(
+                    mode="json"
+                ),
+            },
+        ),
+        # Its negatives are drawn for each position: 128 users, its default, would take 7 GB for their vectors alone.
+        "rectools, sampled softmax": _peer(
+            "rectools_train.py", shape | {"loss": "sampled_softmax", "batch": 24}
+        ),
+        "rectools, softmax": _peer("rectools_train.py", shape | {"loss": "softmax", "batch": 128}),
+        # Its default of 2048 would be a step every half minute; small batches are the better start.
+        "recbole, softmax": _peer("recbole_train.py", shape | {"batch": 256}),
+    }
+
+
+def rectools_evaluation(train: TrainParams) -> Contestant:
+    """Return RecTools' recommendations and metrics, for a model of the same shape with its own default loss."""
+    return _peer("rectools_evaluate.py", _shape(train) | {"loss": "softmax", "batch": 128})
+
+
+def missing() -> str | None:
+    """Return why the peers cannot run, or None."""
+    return None if PEERS_PYTHON.is_file() else "the peers' environment is missing: run `make bench-env`"
+
+
+def run_contestant(
+    contestant: Contestant, split: Path, common: Mapping[str, Any], out: Path
+) -> list[dict[str, Any]]:
+    """Run a contestant; return the lines of its curve.
+
+    Args:
+        contestant: who.
+        split: what `export_split` wrote.
+        common: settings of all: seconds, interval, clock, threads, device, seed.
+        out: empty folder for what it leaves.
+
+    Raises:
+        ModelError: it failed; the message ends with its own.
+    """
+    settings = out / "settings.json"
+    settings.write_text(json.dumps({**contestant.settings, **common}), "utf-8")
+    threads = str(common["threads"])
+    environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    command = [*contestant.command, str(split), str(settings), str(out)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    curve = out / "curve.jsonl"
+    if done.returncode or not curve.is_file():
+        raise ModelError(f"it failed: {done.stderr[-2000:]}", " ".join(contestant.command))
+    return [json.loads(line) for line in curve.read_text("utf-8").splitlines()]
+
+
+def _shape(train: TrainParams) -> dict[str, Any]:
+    config = train.backbone.config
+    return {
+        "width": config["n_embd"],
+        "inner": config["n_inner"],
+        "blocks": config["n_layer"],
+        "heads": config["n_head"],
+        "history": train.history,
+        "dropout": DROPOUT,
+        "negatives": train.negatives,
+        "learning_rate": PEERS_LEARNING_RATE,
+    }
+
+
+def _peer(script: str, settings: Mapping[str, Any]) -> Contestant:
+    return Contestant((str(PEERS_PYTHON), str(THEIRS / script)), settings)

@@ -1,0 +1,63 @@
+"""Our evaluation of all test targets, or the same by a plain loop over users: `python -m bench.peers.evaluate_ours`
+with the arguments of the peers' scripts, SPLIT SETTINGS OUT.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hierrec.data.sequences import NO_TARGET
+from hierrec.evaluation.evaluator import rank_targets
+from hierrec.evaluation.metrics import metrics_from_ranks
+from hierrec.recommender.checkpoint import load_recommender
+from hierrec.recommender.hierarchical import HierarchicalRecommender
+from hierrec.recommender.inputs import load_inputs
+from hierrec.recommender.scoring import Scorer
+from hierrec.retrieval.sources import ANONYMOUS
+from numpy.typing import NDArray
+
+from bench.peers.theirs.record import Stopwatch, append, peak_memory, reset_peak
+
+
+def main(_: Path, settings: dict[str, Any], out: Path) -> None:
+    """Evaluate as many users as the settings say, once for each of their numbers; write a line for each."""
+    torch.set_num_threads(settings["threads"])
+    artifacts = Path(settings["artifacts"])
+    inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
+    model, train = load_recommender(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash)
+    # The loop has the faster scorer, which computes the items' side once.
+    one_by_one = Scorer(model, train.history, inputs.candidates)
+    scorer = HierarchicalRecommender(model, train.history, getattr(torch, settings["dtype"]))
+    users = np.flatnonzero(inputs.sequences.test != NO_TARGET)
+    everyone = inputs.sequences.test_histories()
+    for count in settings["users"]:
+        chosen = users[np.linspace(0, len(users), count, endpoint=False).astype(int)]  # every k-th
+        histories, targets = [everyone[user] for user in chosen], inputs.sequences.test[chosen]
+        reset_peak()
+        before, watch = peak_memory(), Stopwatch()
+        if settings["way"] == "loop":
+            ranks = loop(one_by_one, histories, targets)
+        else:
+            ranks = rank_targets(scorer, histories, targets, inputs.candidates, settings["batch_users"])
+        metrics = metrics_from_ranks(ranks)
+        times = watch.read()
+        append(out, {**times, "users": len(chosen), "memory_mib": peak_memory() - before, **metrics})
+
+
+def loop(
+    scorer: Scorer, histories: list[NDArray[np.int64]], targets: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Rank one user after the other, as one would write it down first: score, sort, look the target up."""
+    ranks = []
+    for history, target in zip(histories, targets, strict=True):
+        scores = scorer.score([history], np.array([ANONYMOUS])).scores[0].numpy()  # [n], -inf for the history
+        ranking = np.argsort(-scores)
+        ranks.append(int(np.flatnonzero(ranking == target)[0]) + 1)
+    return np.array(ranks, np.float64)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text("utf-8")), Path(sys.argv[3]))

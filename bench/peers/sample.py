@@ -1,0 +1,41 @@
+"""The embedded sample as a folder of artifacts, with an untrained model: enough to time, in seconds."""
+
+from pathlib import Path
+
+from hierrec.data.dataset import build
+from hierrec.data.sample import sample_dataset
+from hierrec.data.tables import load_items
+from hierrec.item_llm.encode_items import encode_items
+from hierrec.params import Params, load_params
+from hierrec.recommender.checkpoint import new_recommender, save_recommender
+from hierrec.recommender.inputs import load_inputs
+
+ROOT = Path(__file__).parents[2]
+
+
+def write_sample(folder: Path) -> None:
+    """Write `data/`, `item_embeddings/` and `models/hierarchical/` as the stages do, smaller."""
+    params = quick_params()
+    build(sample_dataset(users=120, longest=40)).write(folder / "data")
+    encode_items(load_items(folder / "data" / "items.parquet"), params.encode, folder / "item_embeddings")
+    inputs = load_inputs(folder / "data", folder / "item_embeddings")
+    model = new_recommender(params.train, inputs.frozen)
+    save_recommender(folder / "models" / "hierarchical", model, params.train, inputs.store_hash)
+
+
+def quick_params() -> Params:
+    """Return the project's params, with a small model that reads 20 items."""
+    params = load_params(ROOT / "params.yaml")
+    config = params.train.backbone.config | {"n_embd": 32, "n_inner": 64}
+    train = params.train.model_copy(
+        update={
+            "history": 20,
+            "residual_width": 16,
+            "backbone": params.train.backbone.model_copy(update={"config": config}),
+            "negatives": 64,
+            "epochs": 2,
+            "validate_every": 1,
+        }
+    )
+    encode = params.encode.model_copy(update={"whitening_dimension": 16})
+    return params.model_copy(update={"train": train, "encode": encode})

@@ -1,0 +1,62 @@
+"""The split as peers read it: CSV of the training items, and who is asked about; the targets stay here."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from hierrec.data.sequences import NO_TARGET, Sequences
+from hierrec.evaluation.metrics import metrics_from_ranks
+from numpy.typing import NDArray
+
+
+def export_split(sequences: Sequences, users: NDArray[np.int64], folder: Path) -> None:
+    """Write `training.csv` (user, item, position: every user's training items in order) and `users.csv` (user).
+
+    Args:
+        sequences: the data.
+        users: int64 [V], whom rankings are asked for.
+        folder: where to.
+    """
+    _write_sequences(sequences.validation_histories(), folder)
+    pl.DataFrame({"user": users}).write_csv(folder / "users.csv")
+
+
+def export_tests(sequences: Sequences, folder: Path) -> None:
+    """Write `training.csv`, here every user's history before the test target, and `targets.csv` (user, item).
+
+    Only for the evaluation's time: whoever gets this knows the targets.
+    """
+    users = np.flatnonzero(sequences.test != NO_TARGET)
+    _write_sequences(sequences.test_histories(), folder)
+    pl.DataFrame({"user": users, "item": sequences.test[users]}).write_csv(folder / "targets.csv")
+
+
+def validation_users(sequences: Sequences, count: int) -> NDArray[np.int64]:
+    """Return up to `count` users with a validation target, int64, chosen at random from a fixed seed, ascending."""
+    users = np.flatnonzero(sequences.validation != NO_TARGET)
+    chosen = np.random.default_rng(1).permutation(users)[:count]
+    return np.sort(chosen)
+
+
+def metrics_of(top: NDArray[np.int64], targets: NDArray[np.int64]) -> dict[str, float]:
+    """Return our metrics of rankings that were cut: a target that is not there is a miss.
+
+    Args:
+        top: int64 [V, K], items of each user, best first; -1: none.
+        targets: int64 [V].
+    """
+    hits = top == targets[:, None]  # [V, K]
+    ranks = np.where(hits.any(1), hits.argmax(1) + 1.0, np.inf)  # [V]
+    return metrics_from_ranks(ranks)
+
+
+def _write_sequences(histories: list[NDArray[np.int64]], folder: Path) -> None:
+    lengths = [len(history) for history in histories]
+    table = pl.DataFrame(
+        {
+            "user": np.repeat(np.arange(len(histories)), lengths),
+            "item": np.concatenate(histories),
+            "position": np.concatenate([np.arange(length) for length in lengths]),
+        }
+    )
+    table.write_csv(folder / "training.csv")

@@ -1,0 +1,60 @@
+"""RecTools' SASRec as it is compared, and the split as RecTools reads it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd  # pyright: ignore[reportMissingImports]
+from rectools import Columns  # pyright: ignore[reportMissingImports]
+from rectools.dataset import Dataset  # pyright: ignore[reportMissingImports]
+from rectools.models import SASRecModel  # pyright: ignore[reportMissingImports]
+from rectools.models.nn.item_net import IdEmbeddingsItemNet  # pyright: ignore[reportMissingImports]
+
+TOP = 20
+
+
+def read_dataset(folder: Path) -> Dataset:
+    """Read `training.csv`."""
+    table = pd.read_csv(folder / "training.csv")
+    interactions = table.rename(columns={"user": Columns.User, "item": Columns.Item})
+    interactions[Columns.Weight] = 1.0
+    # The place in the sequence as a time: RecTools orders by time, and ties would be its own to break.
+    interactions[Columns.Datetime] = pd.to_datetime(interactions.pop("position"), unit="s")
+    return Dataset.construct(interactions)
+
+
+def read_users(folder: Path) -> np.ndarray:
+    """Read `users.csv`: int64 [V]."""
+    return pd.read_csv(folder / "users.csv")["user"].to_numpy()
+
+
+def make_model(settings: dict[str, Any], **others: Any) -> SASRecModel:
+    """Make RecTools' SASRec; what the settings do not name has RecTools' default.
+
+    Args:
+        settings: width, blocks, heads, history, dropout, loss, negatives, batch, learning_rate, device.
+        others: further arguments of the model.
+    """
+    return SASRecModel(
+        n_factors=settings["width"],
+        n_blocks=settings["blocks"],
+        n_heads=settings["heads"],
+        session_max_len=settings["history"],
+        dropout_rate=settings["dropout"],
+        loss=settings["loss"],
+        n_negatives=settings["negatives"],
+        batch_size=settings["batch"],
+        lr=settings["learning_rate"],
+        item_net_block_types=(IdEmbeddingsItemNet,),
+        recommend_torch_device=settings["device"],
+        **others,
+    )
+
+
+def top_items(model: SASRecModel, dataset: Dataset, users: np.ndarray) -> np.ndarray:
+    """Return the top items of the users as RecTools recommends them: int64 [V, 20], -1 where there are fewer."""
+    table = model.recommend(users, dataset, k=TOP, filter_viewed=True)
+    top = np.full((len(users), TOP), -1, np.int64)
+    rows = np.searchsorted(users, table[Columns.User])
+    top[rows, table[Columns.Rank] - 1] = table[Columns.Item]
+    return top

@@ -1,0 +1,80 @@
+"""Our hierarchical variant, trained for some seconds of processor time: `python -m bench.peers.train_ours` with the
+arguments of the peers' scripts, SPLIT SETTINGS OUT.
+"""
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from hierrec.data.sequences import Sequences
+from hierrec.params import TrainParams
+from hierrec.recommender.checkpoint import new_recommender
+from hierrec.recommender.inputs import load_inputs
+from hierrec.recommender.resume import TrainingState
+from hierrec.recommender.scoring import Scorer
+from hierrec.recommender.sequence_model import SequenceModel
+from hierrec.recommender.trainer import CHOSEN_BY, fit
+from numpy.typing import NDArray
+
+from bench.peers.theirs.record import Stopwatch, append
+
+TOP = 20
+RANKED_AT_A_TIME = 256
+
+
+class TimeIsOverError(Exception):
+    """Ends a training that knows epochs only."""
+
+
+def main(split: Path, settings: dict[str, Any], out: Path) -> None:
+    """Train by the project's own trainer; rank after each epoch while the clock stands."""
+    torch.set_num_threads(settings["threads"])
+    torch.set_flush_denormal(True)  # as the stage does
+    inputs = load_inputs(Path(settings["data"]), Path(settings["item_embeddings"]))
+    params = TrainParams.model_validate(settings["train"] | {"seed": settings["seed"]})
+    users = np.loadtxt(split / "users.csv", np.int64, skiprows=1, ndmin=1)
+    per_epoch = int(np.maximum(inputs.sequences.train_length - 1, 0).sum())
+    model = new_recommender(params, inputs.frozen)
+    epochs = 0
+    watch = Stopwatch()
+
+    def snapshot(model: SequenceModel) -> dict[str, float]:
+        nonlocal epochs
+        epochs += 1
+        times = watch.read()
+        watch.pause()
+        top = top_items(model, inputs.sequences, inputs.candidates, users, params.history)
+        append(out, {**times, "interactions": epochs * per_epoch}, top)
+        watch.resume()
+        if times[settings["clock"]] >= settings["seconds"]:
+            raise TimeIsOverError
+        return {CHOSEN_BY: float(epochs)}  # never stops early
+
+    with TemporaryDirectory() as folder, contextlib.suppress(TimeIsOverError):
+        fit(model, inputs.sequences, params, snapshot, TrainingState(Path(folder), "state"))
+
+
+def top_items(
+    model: SequenceModel,
+    sequences: Sequences,
+    candidates: NDArray[np.bool_],
+    users: NDArray[np.int64],
+    history: int,
+) -> NDArray[np.int64]:
+    """Return the top items after the training items: int64 [V, 20]."""
+    scorer = Scorer(model, history, candidates)
+    top = []
+    for start in range(0, len(users), RANKED_AT_A_TIME):
+        batch = users[start : start + RANKED_AT_A_TIME]
+        scores = scorer.score([sequences.training_items(user) for user in batch], batch).scores  # [B, n]
+        top.append(scores.topk(TOP).indices.numpy())
+    return np.concatenate(top)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text("utf-8")), Path(sys.argv[3]))

@@ -1,0 +1,67 @@
+"""What peers are given, and how their rankings are measured."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hierrec.evaluation.evaluator import rank_targets
+from hierrec.evaluation.metrics import metrics_from_ranks
+from hierrec.recommender.checkpoint import load_recommender
+from hierrec.recommender.hierarchical import HierarchicalRecommender
+from hierrec.recommender.inputs import Inputs, load_inputs
+from hierrec.recommender.scoring import Scorer
+
+from bench.peers.evaluate_ours import loop
+from bench.peers.split import export_split, export_tests, metrics_of, validation_users
+from bench.peers.train_ours import top_items
+
+
+@pytest.fixture(scope="module")
+def inputs(artifacts: Path) -> Inputs:
+    return load_inputs(artifacts / "data", artifacts / "item_embeddings")
+
+
+def test_peers_get_the_training_items_in_order_and_no_target(inputs: Inputs, tmp_path: Path) -> None:
+    users = validation_users(inputs.sequences, 10)
+    export_split(inputs.sequences, users, tmp_path)
+    table = pl.read_csv(tmp_path / "training.csv").sort("user", "position")
+    for user, rows in enumerate(table.partition_by("user", maintain_order=True)):
+        assert rows["item"].to_list() == inputs.sequences.training_items(user).tolist()
+    assert len(table) == inputs.sequences.train_length.sum()
+    assert pl.read_csv(tmp_path / "users.csv")["user"].to_list() == users.tolist()
+    assert {path.name for path in tmp_path.iterdir()} == {"training.csv", "users.csv"}
+
+
+def test_the_users_are_fixed_and_have_targets(inputs: Inputs) -> None:
+    users = validation_users(inputs.sequences, 10)
+    assert len(set(users.tolist())) == 10
+    assert np.array_equal(users, validation_users(inputs.sequences, 10))
+    assert (inputs.sequences.validation[users] >= 0).all()
+    assert len(validation_users(inputs.sequences, 10**6)) == inputs.sequences.user_count
+
+
+def test_the_evaluation_gets_the_validation_item_as_history(inputs: Inputs, tmp_path: Path) -> None:
+    export_tests(inputs.sequences, tmp_path)
+    lengths = pl.read_csv(tmp_path / "training.csv").group_by("user").len().sort("user")["len"]
+    assert lengths.to_list() == [len(history) for history in inputs.sequences.test_histories()]
+    targets = pl.read_csv(tmp_path / "targets.csv")
+    assert targets["item"].to_list() == inputs.sequences.test[targets["user"].to_numpy()].tolist()
+
+
+def test_a_target_outside_the_ranking_is_a_miss() -> None:
+    top = np.array([[4, 2, 9], [1, 5, 6], [7, 8, -1]])
+    metrics = metrics_of(top, np.array([2, 1, 3]))
+    assert metrics["recall@10"] == pytest.approx(2 / 3)
+    assert metrics["ndcg@10"] == pytest.approx((1 / np.log2(3) + 1) / 3)
+
+
+def test_all_ways_of_evaluating_agree(artifacts: Path, inputs: Inputs) -> None:
+    model, train = load_recommender(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash)
+    scorer, sequences = HierarchicalRecommender(model, train.history), inputs.sequences
+    histories = sequences.validation_histories()
+    ranks = rank_targets(scorer, histories, sequences.validation, inputs.candidates, 64)
+    one_by_one = Scorer(model, train.history, inputs.candidates)
+    assert loop(one_by_one, histories, sequences.validation) == pytest.approx(ranks)
+    top = top_items(model, sequences, inputs.candidates, np.arange(len(ranks)), train.history)
+    assert metrics_of(top, sequences.validation) == pytest.approx(metrics_from_ranks(ranks))
