@@ -60,13 +60,18 @@ def read_index(folder: Path, store_hash: str) -> tuple[faiss.Index, Setting, NDA
     setting = Setting(**{field.name: manifest[field.name] for field in fields(Setting)})
     for name in FILES[setting.kind]:
         _check_file(folder / name, manifest["files"].get(name))
+    limit = faiss.get_deserialization_vector_byte_limit()
     try:
+        # A forged length takes no memory.
+        faiss.set_deserialization_vector_byte_limit((folder / INDEX).stat().st_size)
         index = _open(folder, setting.kind)
         vectors = np.load(folder / VECTORS, mmap_mode="r") if setting.kind == "ivf_pq" else None
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, MemoryError, ValueError) as error:
         raise IndexMismatchError(
             f"not an index that this FAISS reads: {error}", str(folder / INDEX), REMEDY
         ) from None
+    finally:
+        faiss.set_deserialization_vector_byte_limit(limit)
     if (index.ntotal, index.d) != (manifest["count"], manifest["dimension"]):
         raise IndexMismatchError(
             f"{index.ntotal} vectors of width {index.d}, but {MANIFEST} says"
@@ -86,7 +91,9 @@ def _open(folder: Path, kind: Kind) -> faiss.Index:
             return faiss.read_index(path, faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
         case "ivf_pq":
             # Not IO_FLAG_ONDISK_SAME_DIR: it prints.
-            index: Any = faiss.read_index(path, faiss.IO_FLAG_SKIP_IVF_DATA)
+            index: Any = faiss.read_index(
+                path, faiss.IO_FLAG_SKIP_IVF_DATA | faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE
+            )
             lists: Any = faiss.downcast_InvertedLists(index.invlists)
             lists.filename, lists.read_only = str(folder / LISTS), True
             lists.do_mmap()
@@ -98,6 +105,8 @@ def _check_file(path: Path, expected: Any) -> None:
         actual = sha256_file(path)
     except FileNotFoundError:
         raise IndexMismatchError("file is missing", str(path), REMEDY) from None
+    except OSError as error:
+        raise IndexMismatchError(f"cannot be read ({error.strerror})", str(path), REMEDY) from None
     if actual != expected:
         raise IndexMismatchError(f"content has another hash than {MANIFEST} says", str(path), REMEDY)
 

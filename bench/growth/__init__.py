@@ -1,0 +1,1 @@
+"""What a larger catalogue costs: encoding, index, search, training memory."""

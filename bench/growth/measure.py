@@ -1,0 +1,134 @@
+"""One measurement in a process of its own: `python -m bench.growth.measure NAME JSON` prints JSON."""
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import numpy as np
+
+from bench.growth.catalogue import FileVectors, texts
+
+STEPS = 3
+
+
+class PeakMemory:
+    """Peak of the process's own memory (`RssAnon`: without mapped files), in MB, sampled while a block runs."""
+
+    def __enter__(self) -> "PeakMemory":
+        self._done, self.peak_mb = Event(), _own_memory_mb()
+        self.before_mb = self.peak_mb
+        self._thread = Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.01):
+            self.peak_mb = max(self.peak_mb, _own_memory_mb())
+
+    @property
+    def record(self) -> dict[str, float]:
+        """Megabytes at the start and at the peak."""
+        return {"memory_before_mb": round(self.before_mb, 1), "memory_peak_mb": round(self.peak_mb, 1)}
+
+
+def _own_memory_mb() -> float:
+    status = Path("/proc/self/status").read_text("utf-8")
+    line = next(line for line in status.splitlines() if line.startswith("RssAnon"))
+    return int(line.split()[1]) / 1024
+
+
+def encode(items: int, count: int, seed: int) -> dict[str, float]:
+    """Encode texts of a catalogue of `items` with t5-nano; CPU seconds for a thousand."""
+    from hierrec.item_llm.encoder import ItemEncoder
+
+    encoder = ItemEncoder.load("t5-nano", None, 128)
+    sample = texts(count, items, seed)
+    encoder.encode(sample[:8], 2048)  # loads the model
+    start = time.process_time()
+    vectors = encoder.encode(sample, 2048)
+    seconds = time.process_time() - start
+    return {"cpu_s_per_1000": 1000 * seconds / len(vectors)}
+
+
+def index(vectors: str, items: int, dimension: int, kind: Any, recall: float, queries: int) -> dict[str, Any]:
+    """Build an index, and search it for the 20 nearest of items: one by one, and all at once."""
+    from hierrec.retrieval.index_build import build_index
+
+    source = FileVectors(Path(vectors), items, dimension)
+    rows = np.random.default_rng(items).choice(items, min(queries, items), replace=False)
+    asked = source[np.sort(rows)]
+    with tempfile.TemporaryDirectory(dir=Path(vectors).parent) as folder:
+        with PeakMemory() as memory:
+            start = time.process_time()
+            built = build_index(source, Path(folder) / "index", "growth", kind, recall)
+            build = time.process_time() - start
+        files = sum(path.stat().st_size for path in (Path(folder) / "index").iterdir())
+        singles = []
+        for query in asked[:100]:
+            start = time.process_time()
+            built.search(query[None], 20)
+            singles.append(1000 * (time.process_time() - start))
+        start = time.process_time()
+        built.search(asked, 20)
+        batch = 1000 * (time.process_time() - start) / len(asked)
+    return {
+        "factory": built.setting.factory,
+        "effort": built.setting.effort,
+        "recall_at_20": built.setting.recall_at_20,
+        "build_and_tune_cpu_s": build,
+        "search_one_cpu_ms": float(np.median(singles)),
+        "search_batch_cpu_ms": batch,
+        "disk_mb": files / 2**20,
+        **memory.record,
+    }
+
+
+def train(items: int, dimension: int, residual_width: int, seed: int) -> dict[str, float]:
+    """Make training steps with sampled softmax over a catalogue of `items`; CPU seconds of a step, and memory."""
+    from hierrec.data.sequences import NO_TARGET, Sequences
+    from hierrec.params import load_params
+    from hierrec.recommender.checkpoint import new_recommender
+    from hierrec.recommender.resume import TrainingState
+    from hierrec.recommender.trainer import fit
+
+    params = load_params(Path("params.yaml")).train
+    windows, length = STEPS * params.batch_windows, params.history + 1
+    generator = np.random.default_rng(seed)
+    sequences = Sequences(
+        items=generator.integers(items, size=windows * length),
+        offsets=np.arange(windows + 1) * length,
+        train_length=np.full(windows, length),
+        validation=np.full(windows, NO_TARGET),
+        test=np.full(windows, NO_TARGET),
+    )
+    changed = {"residual_width": residual_width, "epochs": 1, "validate_every": 1}
+    params = params.model_copy(update=changed)
+    frozen = generator.standard_normal((items, dimension), np.float32)
+    table_mb = frozen.nbytes / 2**20
+    with tempfile.TemporaryDirectory() as folder, PeakMemory() as memory:
+        model = new_recommender(params, frozen)
+        start = time.process_time()
+        state = TrainingState(Path(folder), "growth")
+        fit(model, sequences, params, lambda _: {"ndcg@10": 0.0}, state)
+        seconds = time.process_time() - start
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return {
+        "step_cpu_s": seconds / STEPS,
+        "frozen_mb": table_mb,
+        "parameters_mb": 4 * parameters / 2**20,
+        **memory.record,
+    }
+
+
+MEASUREMENTS = {"encode": encode, "index": index, "train": train}
+
+if __name__ == "__main__":
+    print(json.dumps(MEASUREMENTS[sys.argv[1]](**json.loads(sys.argv[2]))))
