@@ -21,7 +21,6 @@ SMALL: dict[str, Any] = {
     "train.epochs": 4,
     "train.validate_every": 1,
     "fusion.epochs": 2,
-    "fusion.positions": 5,
     "evaluate.resamples": 50,
 }
 """Stages of about a second: what they write, and in what order, does not depend on it."""

@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class ItemTable(nn.Module):
@@ -33,6 +34,9 @@ class ItemTable(nn.Module):
         """Dimensions of the item space, F + R."""
         return self.frozen.shape[1] + self.residual.shape[1]
 
-    def vectors(self) -> Tensor:
-        """Return all item vectors, [n, F + R]."""
-        return torch.cat([self.frozen, self.residual], dim=-1)  # [n, F + R]
+    def vectors(self, rows: Tensor | None = None) -> Tensor:
+        """Return the vectors of all items, [n, F + R], or of those in `rows`, int64 [k]: [k, F + R]."""
+        if rows is None:
+            return torch.cat([self.frozen, self.residual], dim=-1)  # [n, F + R]
+        # Not `residual[rows]`: its gradient is summed in an order that threads decide.
+        return torch.cat([self.frozen[rows], F.embedding(rows, self.residual)], dim=-1)  # [k, F + R]

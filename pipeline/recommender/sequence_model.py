@@ -42,20 +42,24 @@ class SequenceModel(nn.Module):
         Returns:
             float [B, T, D], the user as known after each position.
         """
-        inputs = self.input(self.items.vectors())  # [n, D]
-        # Not `inputs[rows]`: its gradient is summed in an order that threads decide.
-        return self._read(self.dropout(self.norm(F.embedding(rows, inputs))))
+        items, places = rows.unique(return_inverse=True)  # [k], [B, T]
+        inputs = self.input(self.items.vectors(items))  # [k, D]
+        # Not `inputs[places]`: its gradient is summed in an order that threads decide.
+        return self._read(self.dropout(self.norm(F.embedding(places, inputs))))
 
     def _read(self, inputs: Tensor) -> Tensor:
         """Return the user after each position: inputs [B, T, D] -> [B, T, D]."""
         return self.pooling(self.backbone(inputs_embeds=inputs).last_hidden_state)
 
-    def catalogue(self) -> tuple[Tensor, Tensor]:
+    def catalogue(self, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return keys [n, D] and biases [n] with `users @ keys.T + biases == head(users) @ items.T`.
 
         The head is linear, so it can be moved to the item side: a score then costs D products, not F + R.
+
+        Args:
+            rows: int64 [n], the items; None: all.
         """
-        items = self.items.vectors()  # [n, F + R]
+        items = self.items.vectors(rows)  # [n, F + R]
         return items @ self.head.weight, items @ self.head.bias  # [n, D], [n]
 
     def score(self, users: Tensor) -> Tensor:

@@ -137,11 +137,14 @@ def _batch_loss(
     mask = torch.from_numpy(batch.mask)  # [B, T]
     targets = torch.from_numpy(batch.targets)[mask]  # [M]
     users = model(torch.from_numpy(batch.rows))[mask]  # [M, D]
-    keys, biases = model.catalogue()  # [n, D], [n]
     if params.loss == "softmax":
-        return softmax_loss(users, targets, keys, biases)
+        return softmax_loss(users, targets, *model.catalogue())
     negatives = torch.multinomial(probability, params.negatives, replacement=True, generator=sampler)  # [S]
-    return sampled_softmax_loss(users, targets, keys, biases, negatives, probability.log())
+    # A step costs the items that it touches, not the catalogue.
+    items, places = torch.cat([targets, negatives]).unique(return_inverse=True)  # [k], [M + S]
+    keys, biases = model.catalogue(items)  # [k, D], [k]
+    drawn = probability[items].log()  # [k]
+    return sampled_softmax_loss(users, places[: len(targets)], keys, biases, places[len(targets) :], drawn)
 
 
 def _validate(model: SequenceModel, validate: Validate, progress: Progress, loss: float) -> None:

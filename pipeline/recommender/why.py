@@ -34,9 +34,8 @@ class Explainer:
 
     def explain(self, scored: Scored, place: int, rows: Sequence[int]) -> list[Why]:
         """Return why the items `rows` have their scores, for the user at `place` of the batch."""
-        shares, weights = _mixture(self._fusion, scored, place)  # [S + 1], S times [K]
+        shares, model, weights = _mixture(self._fusion, scored, place)  # [S + 1], [n], S times [K]
         trust = dict(zip([MODEL, *self._sources], shares.tolist(), strict=True))
-        model = scored.model_scores[place].softmax(-1)  # [n]
         reasons = []
         for row in rows:
             evidence = self._evidence(scored, place, row, weights)
@@ -75,8 +74,8 @@ class Explainer:
         return Match(user_id, f"user {user_id}", similarity, age)
 
 
-def _mixture(fusion: Fusion, scored: Scored, place: int) -> tuple[Tensor, list[NDArray[np.floating]]]:
-    """Return what the fusion multiplies: shares [S + 1] of model and sources, and per source weights [K]."""
+def _mixture(fusion: Fusion, scored: Scored, place: int) -> tuple[Tensor, Tensor, list[NDArray[np.floating]]]:
+    """Return what the fusion multiplies: shares [S + 1], the model's distribution [n], weights [K] per source."""
     one = slice(place, place + 1)
     model_scores, length = scored.model_scores[one], len(scored.query.histories[place])
     retrieved = [
@@ -85,4 +84,5 @@ def _mixture(fusion: Fusion, scored: Scored, place: int) -> tuple[Tensor, list[N
     ]
     with torch.inference_mode():
         mixture = fusion.mix(model_scores, torch.tensor([length]), retrieved)
-    return mixture.shares[0], [weights[0].numpy() for weights in mixture.weights]
+    weights = [weights[0].numpy() for weights in mixture.weights]
+    return mixture.shares[0], mixture.distributions[0, 0], weights

@@ -72,7 +72,7 @@ def build_index(
     return item_index
 
 
-def _trained(name: str, vectors: Vectors) -> faiss.Index:
+def _trained(name: str, vectors: Vectors) -> Any:
     """Return an empty index, trained on a sample."""
     count, width = vectors.shape
     index: Any = faiss.index_factory(width, name, faiss.METRIC_INNER_PRODUCT)
@@ -110,11 +110,12 @@ def _fill(index: faiss.Index, vectors: Vectors) -> None:
         faiss.omp_set_num_threads(threads)
 
 
-def _fill_on_disk(index: faiss.IndexIVFPQ, vectors: Vectors, folder: Path) -> NDArray[np.float32]:
+def _fill_on_disk(index: Any, vectors: Vectors, folder: Path) -> NDArray[np.float32]:
     """Write inverted lists and vectors into the folder, shard by shard; return the vectors, memory-mapped."""
     stored = np.lib.format.open_memmap(folder / VECTORS, "w+", np.float32, vectors.shape)
     shards: list[Path] = []
-    shard, start = faiss.clone_index(index), 0
+    shard: Any = faiss.clone_index(index)
+    start = 0
     for batch in unit_batches(vectors):
         rows = np.arange(start, start + len(batch))
         stored[rows[0] : rows[-1] + 1] = batch

@@ -12,8 +12,8 @@ import torch
 from hierrec.item_llm.store import EmbeddingStore
 from hierrec.params import BackboneParams, FusionParams, PoolingParams, TrainParams
 from hierrec.recommender.checkpoint import new_recommender, save_recommender
-from hierrec.recommender.fusion import Fusion
-from hierrec.recommender.rag_checkpoint import save_rag
+from hierrec.recommender.fusion import Fusion, starts
+from hierrec.recommender.rag_checkpoint import lookup, save_rag
 from hierrec.retrieval.datastore import Datastore
 from hierrec.retrieval.index import ItemIndex
 
@@ -53,11 +53,13 @@ TRAIN = TrainParams(
 )
 FUSION = FusionParams(
     sources=("next_items", "items"),
+    shortlist=8,
+    overlap=0.5,
     neighbours=4,
     following=2,
+    preceding=2,
     item_neighbours=2,
     recent_items=2,
-    positions=1,
     epochs=1,
     batch_users=1,
     learning_rate=1e-3,
@@ -77,8 +79,8 @@ def make(folder: Path) -> None:
     save_recommender(folder / "hierarchical", model, TRAIN, store.hash)
     prefixes, width = 3 * ITEMS, model.head.in_features
     states, nexts = generator.standard_normal((prefixes, width)), generator.integers(ITEMS, size=prefixes)
-    datastore = Datastore(states, nexts, np.repeat(np.arange(ITEMS), 3), FUSION.neighbours, FUSION.following)
-    fusion = Fusion(width, len(FUSION.sources))
+    datastore = Datastore(states, nexts, np.repeat(np.arange(ITEMS), 3), lookup(FUSION))
+    fusion = Fusion(starts(FUSION))
     save_rag(folder / "rag", model, TRAIN, fusion, FUSION, datastore, store.hash)
     (folder / "readings.json").write_text(json.dumps(readings(folder), indent=1) + "\n")
 

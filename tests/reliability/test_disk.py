@@ -16,7 +16,7 @@ from hierrec.errors import MachineError
 from hierrec.files import atomic_path, sha256_file, write_json
 from hierrec.item_llm.row_cache import RowCache
 from hierrec.recommender.checkpoint import new_recommender, save_recommender
-from hierrec.retrieval.datastore import Datastore
+from hierrec.retrieval.datastore import Datastore, Lookup
 from hierrec.retrieval.index import ItemIndex
 
 from stages.workspace import environment, make_workspace
@@ -42,7 +42,9 @@ def rows_of_a_cache(folder: Path, rows: int) -> None:
 
 
 def datastore(folder: Path, rows: int) -> None:
-    Datastore(vectors(rows), np.arange(rows), np.arange(rows), 1, 1).write(folder / "datastore")
+    Datastore(vectors(rows), np.arange(rows), np.arange(rows), Lookup(1, 0, 1, 1, 0)).write(
+        folder / "datastore"
+    )
 
 
 WRITERS: dict[str, Callable[[Path, int], None]] = {
