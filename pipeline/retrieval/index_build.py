@@ -81,7 +81,7 @@ def _trained(name: str, vectors: Vectors) -> Any:
     index.cp.seed = SEED
     comparing = on_gpus(faiss.IndexFlatIP(width))
     index.clustering_index = comparing
-    if isinstance(index, faiss.IndexIVFPQ):
+    if hasattr(index, "pq"):
         index.pq.cp.seed = SEED
         index.do_polysemous_training = False  # minutes of annealing for a way of searching that is not used
     wanted = min(count, max(SAMPLE_PER_LIST * index.nlist, LEAST_SAMPLE))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, IndexMismatchError
-from ..files import read_json, sha256_file, write_json
+from ..files import map_npy, read_json, sha256_file, write_json
 from .index_kinds import Kind, Setting
 
 SCHEMA_VERSION = 2
@@ -26,7 +26,10 @@ REMEDY = "run `dvc repro index`"
 
 def write_index(folder: Path, index: faiss.Index, setting: Setting, store_hash: str) -> None:
     """Write index and manifest into a folder in which the other files of an `ivf_pq` index lie already."""
-    faiss.write_index(index, str(folder / INDEX))
+    try:
+        faiss.write_index(index, str(folder / INDEX))
+    except RuntimeError as error:  # which ends with the system's reason, in parentheses
+        raise OSError(str(error).strip().rpartition("(")[2].removesuffix(")")) from None
     manifest = {
         "schema_version": SCHEMA_VERSION,
         **asdict(setting),
@@ -65,8 +68,8 @@ def read_index(folder: Path, store_hash: str) -> tuple[faiss.Index, Setting, NDA
         # A forged length takes no memory.
         faiss.set_deserialization_vector_byte_limit((folder / INDEX).stat().st_size)
         index = _open(folder, setting.kind)
-        vectors = np.load(folder / VECTORS, mmap_mode="r") if setting.kind == "ivf_pq" else None
-    except (RuntimeError, MemoryError, ValueError) as error:
+        vectors = map_npy(folder / VECTORS) if setting.kind == "ivf_pq" else None
+    except (DataError, RuntimeError, MemoryError, ValueError) as error:
         raise IndexMismatchError(
             f"not an index that this FAISS reads: {error}", str(folder / INDEX), REMEDY
         ) from None

@@ -1,7 +1,7 @@
 """`python -m tests.old_artifacts.make`: a tiny store, index and both models, as the present code writes them.
 
-Run once per schema version, in the release that introduces it; what it wrote is never made again, because later
-releases are tested on it.
+Run once per schema version, in the release that introduces it, with the next number as the folder; what it wrote is
+never made again, because later releases are tested on it.
 """
 
 import json
@@ -18,7 +18,7 @@ from hierrec.retrieval.datastore import Datastore
 from hierrec.retrieval.index import ItemIndex
 
 from tests.item_llm.stores import write_store
-from tests.old_artifacts.readings import readings
+from tests.old_artifacts.readings import READINGS
 
 ITEMS = 12
 TRAIN = TrainParams(
@@ -82,8 +82,9 @@ def make(folder: Path) -> None:
     datastore = Datastore(states, nexts, np.repeat(np.arange(ITEMS), 3), lookup(FUSION))
     fusion = Fusion(starts(FUSION))
     save_rag(folder / "rag", model, TRAIN, fusion, FUSION, datastore, store.hash)
-    (folder / "readings.json").write_text(json.dumps(readings(folder), indent=1) + "\n")
+    readings = {name: read(folder) for name, read in READINGS.items()}
+    (folder / "readings.json").write_text(json.dumps(readings, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    make(Path(__file__).parent / "version_1")
+    make(Path(__file__).parent / "version_2")

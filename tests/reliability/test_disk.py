@@ -33,7 +33,7 @@ def vectors(rows: int) -> np.ndarray:
 
 def table(folder: Path, rows: int) -> None:
     with atomic_path(folder / "table.parquet") as temporary:
-        write_table(pl.DataFrame({"a": vectors(rows)[:, 0]}), temporary)
+        write_table(pl.DataFrame({"a": vectors(rows).ravel()}), temporary)
 
 
 def rows_of_a_cache(folder: Path, rows: int) -> None:

@@ -1,72 +1,101 @@
-"""Artifacts of version 1 are read as they were; those of another version are refused, with the way out."""
+"""Artifacts of earlier versions are read as they were, or refused with the way out; of unknown versions: refused."""
 
 import json
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from hierrec.errors import CheckpointError, HierrecError, IndexMismatchError, StoreError
 
-from tests.old_artifacts.readings import readings
+from tests.old_artifacts.readings import READINGS
 
-VERSION_1 = Path(__file__).parents[1] / "old_artifacts" / "version_1"
+OLD = Path(__file__).parents[1] / "old_artifacts"
 
-REFUSED = [
-    ("store/manifest.json", StoreError, "dvc repro encode"),
-    ("index/manifest.json", IndexMismatchError, "dvc repro index"),
-    ("hierarchical/config.json", CheckpointError, "dvc repro"),
-    ("rag/base/config.json", CheckpointError, "dvc repro"),
-    ("rag/config.json", CheckpointError, "dvc repro"),
+READ = {
+    "version_1": ["vectors", "whitened", "hierarchical"],
+    "version_2": ["vectors", "whitened", "nearest", "hierarchical", "rag"],
+}
+"""Per folder, what this release still reads in it."""
+
+
+class Versioned(NamedTuple):
+    """An artifact that says of which version it is."""
+
+    file: str
+    version: int
+    """The one that is read."""
+    reading: str
+    error: type[HierrecError]
+    command: str
+    """What makes it again."""
+
+
+VERSIONED = [
+    Versioned("store/manifest.json", 1, "vectors", StoreError, "dvc repro encode"),
+    Versioned("index/manifest.json", 2, "nearest", IndexMismatchError, "dvc repro index"),
+    Versioned("hierarchical/config.json", 1, "hierarchical", CheckpointError, "dvc repro"),
+    Versioned("rag/base/config.json", 1, "rag", CheckpointError, "dvc repro"),
+    Versioned("rag/config.json", 2, "rag", CheckpointError, "dvc repro"),
 ]
-"""File that names the version, error, command that makes the artifact again."""
+
+each_artifact = pytest.mark.parametrize("artifact", VERSIONED, ids=lambda artifact: artifact.file)
 
 
 @pytest.fixture
-def artifacts(tmp_path: Path) -> Path:
-    """A copy of the artifacts of version 1."""
-    return Path(shutil.copytree(VERSION_1, tmp_path / "artifacts"))
+def latest(tmp_path: Path) -> Path:
+    """A copy of the artifacts of the latest version."""
+    return Path(shutil.copytree(OLD / "version_2", tmp_path / "artifacts"))
 
 
 def set_version(path: Path, version: object) -> None:
     document = json.loads(path.read_text("utf-8"))
-    assert document["schema_version"] == 1
+    assert "schema_version" in document
     path.write_text(json.dumps({**document, "schema_version": version}), "utf-8")
 
 
-def test_version_1_is_read_and_means_what_it_meant() -> None:
-    expected = json.loads((VERSION_1 / "readings.json").read_text("utf-8"))
-    found = readings(VERSION_1)
-    assert found.keys() == expected.keys()
-    for name, numbers in expected.items():
-        np.testing.assert_allclose(found[name], numbers, rtol=1e-4, atol=1e-5, err_msg=name)
-
-
-@pytest.mark.parametrize("version", [0, 2])
-@pytest.mark.parametrize(("file", "error", "command"), REFUSED)
-def test_an_older_and_a_newer_version_are_refused(
-    artifacts: Path, file: str, error: type[HierrecError], command: str, version: int
-) -> None:
-    set_version(artifacts / file, version)
-    with pytest.raises(error) as caught:
-        readings(artifacts)
-    assert str((artifacts / file).parent) in str(caught.value)
+def assert_refused(folder: Path, artifact: Versioned, version: int) -> None:
+    with pytest.raises(artifact.error) as caught:
+        READINGS[artifact.reading](folder)
+    assert str((folder / artifact.file).parent) in str(caught.value)
     assert f"schema version {version}" in caught.value.what
-    assert "version 1" in caught.value.what
-    assert f"`{command}" in str(caught.value.remedy)
+    assert f"version {artifact.version}" in caught.value.what
+    assert f"`{artifact.command}" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"), [(folder, name) for folder, names in READ.items() for name in names]
+)
+def test_what_is_read_means_what_it_meant(folder: str, name: str) -> None:
+    expected = json.loads((OLD / folder / "readings.json").read_text("utf-8"))
+    np.testing.assert_allclose(READINGS[name](OLD / folder), expected[name], rtol=1e-4, atol=1e-5)
+
+
+def test_every_artifact_of_version_1_is_read_or_refused() -> None:
+    replaced = [artifact for artifact in VERSIONED if artifact.version > 1]
+    assert {artifact.reading for artifact in replaced} == set(READINGS) - set(READ["version_1"])
+    for artifact in replaced:
+        assert_refused(OLD / "version_1", artifact, 1)
+
+
+@pytest.mark.parametrize("step", [-1, 1])
+@each_artifact
+def test_an_older_and_a_newer_version_are_refused(latest: Path, artifact: Versioned, step: int) -> None:
+    set_version(latest / artifact.file, artifact.version + step)
+    assert_refused(latest, artifact, artifact.version + step)
 
 
 @pytest.mark.parametrize("version", [None, "1", [1], 1.5])
-@pytest.mark.parametrize(("file", "error", "_"), REFUSED)
-def test_a_version_that_is_no_number_is_refused(
-    artifacts: Path, file: str, error: type[HierrecError], _: str, version: object
-) -> None:
-    set_version(artifacts / file, version)
-    with pytest.raises(error):
-        readings(artifacts)
+@each_artifact
+def test_a_version_that_is_no_number_is_refused(latest: Path, artifact: Versioned, version: object) -> None:
+    set_version(latest / artifact.file, version)
+    with pytest.raises(artifact.error):
+        READINGS[artifact.reading](latest)
 
 
-def test_the_old_artifacts_stay_small() -> None:
-    files = [path for path in VERSION_1.rglob("*") if path.is_file()]
+@pytest.mark.parametrize("folder", READ)
+def test_the_old_artifacts_stay_small(folder: str) -> None:
+    files = [path for path in (OLD / folder).rglob("*") if path.is_file()]
     assert len(files) == 16
     assert sum(path.stat().st_size for path in files) < 64_000
