@@ -9,7 +9,7 @@ import click
 import torch
 from hierrec.files import write_json
 
-from bench.peers.machine import describe_machine
+from bench.machine import describe_machine
 from bench.peers.sample import ROOT, write_sample
 
 RESULTS = ROOT / "bench" / "results"

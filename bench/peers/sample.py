@@ -1,4 +1,4 @@
-"""The embedded sample as a folder of artifacts, with an untrained model: enough to time, in seconds."""
+"""The embedded sample as a folder of artifacts, with untrained models: enough to time, in seconds."""
 
 from pathlib import Path
 
@@ -8,23 +8,34 @@ from hierrec.data.tables import load_items
 from hierrec.item_llm.encode_items import encode_items
 from hierrec.params import Params, load_params
 from hierrec.recommender.checkpoint import new_recommender, save_recommender
+from hierrec.recommender.fusion import Fusion, starts
 from hierrec.recommender.inputs import load_inputs
+from hierrec.recommender.prefixes import prefix_states
+from hierrec.recommender.rag_checkpoint import lookup, save_rag
+from hierrec.retrieval.datastore import Datastore
+from hierrec.retrieval.index_build import build_index
 
 ROOT = Path(__file__).parents[2]
 
 
 def write_sample(folder: Path) -> None:
-    """Write `data/`, `item_embeddings/` and `models/hierarchical/` as the stages do, smaller."""
+    """Write `data/`, `item_embeddings/`, `index/` and `models/` as the stages do, smaller."""
     params = quick_params()
     build(sample_dataset(users=120, longest=40)).write(folder / "data")
     encode_items(load_items(folder / "data" / "items.parquet"), params.encode, folder / "item_embeddings")
     inputs = load_inputs(folder / "data", folder / "item_embeddings")
     model = new_recommender(params.train, inputs.frozen)
     save_recommender(folder / "models" / "hierarchical", model, params.train, inputs.store_hash)
+    build_index(inputs.frozen, folder / "index", inputs.store_hash)
+    prefixes = prefix_states(model, inputs.sequences, params.train.history, params.fusion.batch_users)
+    datastore = Datastore(prefixes.states, prefixes.next_items, prefixes.users, lookup(params.fusion))
+    fusion = Fusion(starts(params.fusion))
+    rag = folder / "models" / "rag"
+    save_rag(rag, model, params.train, fusion, params.fusion, datastore, inputs.store_hash)
 
 
 def quick_params() -> Params:
-    """Return the project's params, with a small model that reads 20 items."""
+    """Return the project's params, with a small model that reads 20 items, and remembers few of others."""
     params = load_params(ROOT / "params.yaml")
     config = params.train.backbone.config | {"n_embd": 32, "n_inner": 64}
     train = params.train.model_copy(
@@ -38,4 +49,5 @@ def quick_params() -> Params:
         }
     )
     encode = params.encode.model_copy(update={"whitening_dimension": 16})
-    return params.model_copy(update={"train": train, "encode": encode})
+    fusion = params.fusion.model_copy(update={"shortlist": 20, "neighbours": 10, "item_neighbours": 5})
+    return params.model_copy(update={"train": train, "encode": encode, "fusion": fusion})

@@ -216,8 +216,10 @@ class Recommender:
 
     def _best(self, scored: Scored, place: int, k: int, why: bool) -> list[Recommendation]:
         scores = scored.scores[place]  # [n]
-        possible = int((scores > -torch.inf).sum())
-        rows = scores.sort(descending=True, stable=True).indices[: min(k, possible)].tolist()
+        # Sorted are the k best alone, with all that tie with the last of them; ties go by row.
+        last = scores.topk(min(k, len(scores))).values[-1]
+        top = ((scores >= last) & (scores > -torch.inf)).nonzero()[:, 0]  # [m]
+        rows = top[scores[top].sort(descending=True, stable=True).indices[:k]].tolist()
         reasons = self._why(scored, place, rows) if why else [None] * len(rows)
         probabilities = scores.softmax(-1)  # [n]; log-probabilities stay what they are
         return [

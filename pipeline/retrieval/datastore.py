@@ -16,7 +16,7 @@ from ..errors import CheckpointError, DataError
 from ..files import atomic_directory, map_npy
 from .cosine import unit_vectors
 from .overlap import HistoryOverlap
-from .prefix_search import REFINED, Search, build_index
+from .prefix_search import PROBED, REFINED, Search, build_index
 from .sources import NO_ITEM, Query, Retrieved
 
 REMEDY = "run `dvc repro train_rag`, or `dvc pull`"
@@ -81,11 +81,12 @@ class Datastore:
     def searched(self, search: Search) -> "Datastore":
         """Return this datastore with another search, ready to answer; nothing but the search is built anew.
 
-        Where the fast search would compare with all entries anyway, the exact one takes its place.
+        Where the lists that the fast search reads would hold few more than it compares in full, the exact one takes
+        its place.
         """
         other = copy.copy(self)
         other.__dict__.pop("_index", None)
-        other.search = search if len(self) > REFINED * self.lookup.shortlist else "exact"
+        other.search = search if len(self) > REFINED * PROBED * self.lookup.shortlist else "exact"
         other._index  # noqa: B018  built here, not while the first user waits
         return other
 

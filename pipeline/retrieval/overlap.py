@@ -21,23 +21,25 @@ class HistoryOverlap:
     """
 
     def __init__(self, next_items: NDArray[np.integer], users: NDArray[np.integer]) -> None:
-        self.next_items, self.users = next_items, users
-        self._weights = RECENCY ** np.arange(WINDOW, dtype=np.float32)  # [W]
+        self.next_items = next_items
+        self._highest = int(next_items.max(initial=0))
+        first = np.flatnonzero(np.diff(users, prepend=-1))  # [U], each user's first entry
+        owned = np.diff(first, append=len(users))  # [U]
+        before = np.arange(len(users)) - np.repeat(first, owned)  # [N], entries of the user before this one
+        self._counted = before.clip(max=WINDOW).astype(np.int8)  # [N], items of the prefix that count
+        # A prefix of 0, 1, ..., W items, latest first, and its length as a vector.
+        weights = RECENCY ** np.arange(WINDOW, dtype=np.float32)  # [W]
+        self._weights = np.tri(WINDOW + 1, WINDOW, -1, np.float32) * weights  # [W + 1, W]
+        self._norms = np.linalg.norm(self._weights, axis=1)  # [W + 1]
 
     def __call__(self, history: NDArray[np.int64], entries: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the overlap of a history (item rows, oldest first) with each entry, float32 [S], 0 to 1."""
-        if not len(history):
-            return np.zeros(len(entries), np.float32)
         latest = history[::-1][:WINDOW]
-        items, place = np.unique(latest, return_inverse=True)  # both [I]
-        bag = np.bincount(place, self._weights[: len(latest)]).astype(np.float32)  # [I]
+        bag = np.zeros(max(self._highest, latest.max(initial=0)) + 1, np.float32)  # [n]
+        np.add.at(bag, latest, self._weights[WINDOW, : len(latest)])
+        counted = self._counted[entries]  # [S]
         places = entries[:, None] - 1 - np.arange(WINDOW)  # [S, W], the prefix backwards
-        before_first = places < 0
-        places = places.clip(min=0)
-        there = ~before_first & (self.users[places] == self.users[entries][:, None])  # [S, W]
-        weights = np.where(there, self._weights, 0)  # [S, W]
-        taken = self.next_items[places]  # [S, W]
-        found = np.searchsorted(items, taken).clip(max=len(items) - 1)  # [S, W]
-        shared = np.where(items[found] == taken, bag[found], 0)  # [S, W]
-        length = np.linalg.norm(weights, axis=1) * np.linalg.norm(bag)  # [S]
-        return (weights * shared).sum(1) / np.maximum(length, np.finfo(np.float32).tiny)
+        # Before a user's first entry the weight is 0, so it makes no difference what is read there.
+        shared = bag[self.next_items.take(places, mode="clip")]  # [S, W]
+        length = self._norms[counted] * np.linalg.norm(bag[np.unique(latest)])  # [S]
+        return (self._weights[counted] * shared).sum(1) / np.maximum(length, np.finfo(np.float32).tiny)

@@ -1,0 +1,1 @@
+"""How fast the project is where people wait for it."""

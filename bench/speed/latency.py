@@ -1,0 +1,166 @@
+"""`python -m bench.speed.latency`: the top 20 of one user, from a model that is loaded, one user after the other.
+
+Users are spread over all lengths of history; of each, the latest `train.history` items are read, given as ids.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import faiss
+import numpy as np
+import torch
+from hierrec import Recommender
+from hierrec.data.sequences import Sequences
+from hierrec.recommender.checkpoint import load_recommender
+from hierrec.recommender.hierarchical import HierarchicalRecommender
+from hierrec.recommender.inputs import Inputs, load_inputs
+from hierrec.recommender.rag import recommendable
+from numpy.typing import NDArray
+
+from bench.peers.command import run
+from bench.peers.decoding import every_kth_by_length
+from bench.speed.options import options
+
+TOP = 20
+WARM = 10
+HIERARCHICAL, RAG, EXACT, PLAIN = "hierarchical", "rag, fast search", "rag, exact search", "plain forward"
+RATIOS = ((PLAIN, HIERARCHICAL), (EXACT, RAG))
+
+Answer = Callable[[list[str]], list[str]]
+"""History to the best items; ids."""
+
+
+def compare(artifacts: Path, users: int, rounds: int, threads: int) -> dict[str, Any]:
+    """Time all ways, user by user in turns.
+
+    Args:
+        artifacts: folder of data, store, index and models.
+        users: that are answered, once a round.
+        rounds: figures are medians of them.
+        threads: of each.
+
+    Returns:
+        `ratios`: median time of the slower way over that of the faster; `milliseconds`: p50 and p99 of the users;
+        `shared_with_exact`: of the top 20, what the fast search recommends too.
+    """
+    faiss.omp_set_num_threads(threads)
+    inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
+    model, train = load_recommender(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash)
+    hierarchical = Recommender.load(artifacts / "models" / "hierarchical")
+    rag = Recommender.load(artifacts / "models" / "rag", search="fast")
+    ways: dict[str, Answer] = {
+        HIERARCHICAL: _recommend(hierarchical),
+        RAG: _recommend(rag),
+        EXACT: _recommend(Recommender.load(artifacts / "models" / "rag")),
+        PLAIN: _plain(HierarchicalRecommender(model, train.history, torch.float32), inputs, rag.item_ids),
+    }
+    histories = [
+        [rag.item_ids[row] for row in history[-train.history :]]
+        for history in _spread(inputs.sequences, users)
+    ]
+    for history in histories[:WARM]:
+        for answer in ways.values():
+            answer(history)
+    runs = [_round(ways, histories) for _ in range(rounds)]
+    milliseconds = {
+        name: {
+            f"{clock}_{name_of}": float(np.median([np.percentile(one[name][clock], q) for one in runs]))
+            for clock in ("cpu", "wall")
+            for name_of, q in (("p50", 50), ("p99", 99))
+        }
+        for name in ways
+    }
+    exact = [set(ways[EXACT](history)) for history in histories]
+    shared = [
+        len(best & set(ways[RAG](history))) / len(best)
+        for best, history in zip(exact, histories, strict=True)
+    ]
+    return {
+        "clock": "cpu",
+        "ratios": {
+            f"{slow} / {fast}": milliseconds[slow]["cpu_p50"] / milliseconds[fast]["cpu_p50"]
+            for slow, fast in RATIOS
+        },
+        "milliseconds": milliseconds,
+        "shared_with_exact": float(np.mean(shared)),
+        "settings": {
+            "users": len(histories),
+            "rounds": rounds,
+            "top": TOP,
+            "items": len(rag.item_ids),
+            "prefixes": _prefixes(inputs.sequences),
+            "search": rag.search,
+            "longest_history": max(map(len, histories)),
+            "mean_history": float(np.mean([len(history) for history in histories])),
+        },
+    }
+
+
+def _spread(sequences: Sequences, count: int) -> list[NDArray[np.int64]]:
+    """Return the histories of `count` users, spread over all lengths, in an order that is no order of length."""
+    histories = np.split(sequences.items, sequences.offsets[1:-1])
+    chosen = every_kth_by_length(histories, min(count, len(histories)))
+    return [chosen[place] for place in np.random.default_rng(1).permutation(len(chosen))]
+
+
+def _prefixes(sequences: Sequences) -> int:
+    return int((sequences.train_length - 1).clip(min=0).sum())
+
+
+def _recommend(recommender: Recommender) -> Answer:
+    return lambda history: [item.item_id for item in recommender.recommend(list(history), TOP)]
+
+
+def _plain(scorer: HierarchicalRecommender, inputs: Inputs, item_ids: list[str]) -> Answer:
+    """Return the hierarchical variant as one would write it down first: transformers' forward, all items anew."""
+    rows = {item_id: row for row, item_id in enumerate(item_ids)}
+
+    @torch.inference_mode()
+    def answer(history: list[str]) -> list[str]:
+        histories = [np.array([rows[item_id] for item_id in history])]
+        states = scorer.model(torch.from_numpy(histories[0])[None])[:, -1]  # [1, D]
+        scores = recommendable(scorer.model.score(states), histories, inputs.candidates)  # [1, n]
+        return [item_ids[row] for row in scores[0].topk(TOP).indices.tolist()]
+
+    return answer
+
+
+def _round(ways: Mapping[str, Answer], histories: list[list[str]]) -> dict[str, dict[str, list[float]]]:
+    """Answer every user once in every way; return milliseconds by way and clock."""
+    times: dict[str, dict[str, list[float]]] = {name: {"cpu": [], "wall": []} for name in ways}
+    for history in histories:
+        for name, answer in ways.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            answer(history)
+            times[name]["cpu"].append(1000 * (time.process_time() - cpu))
+            times[name]["wall"].append(1000 * (time.perf_counter() - wall))
+    return times
+
+
+@click.command()
+@options
+@click.option("--users", type=click.IntRange(1), default=500, help="That are answered, once a round.")
+def main(artifacts: Path, rounds: int, threads: int, quick: bool, out: Path | None, users: int) -> None:
+    """Latency of one user's recommendations."""
+    count = 20 if quick else users
+    result = run(
+        "latency",
+        lambda folder: compare(folder, count, rounds, threads),
+        artifacts,
+        threads,
+        "cpu",
+        quick,
+        out,
+    )
+    for name, ratio in result["ratios"].items():
+        click.echo(f"{name}: {ratio:.1f}")
+    for name, figures in result["milliseconds"].items():
+        click.echo(f"{name}: " + ", ".join(f"{figure} {value:.2f} ms" for figure, value in figures.items()))
+    click.echo(f"of the exact search's top {TOP}, the fast one has {result['shared_with_exact']:.2%}")
+
+
+if __name__ == "__main__":
+    main()
