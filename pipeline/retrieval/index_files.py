@@ -127,6 +127,6 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     wanted = {"count", "dimension", "store_hash", "files", *(field.name for field in fields(Setting))}
     if missing := wanted - manifest.keys():
         raise IndexMismatchError(f"key {min(missing)} is missing", str(path), REMEDY)
-    if manifest["kind"] not in FILES or not isinstance(manifest["files"], dict):
+    if manifest["kind"] not in tuple(FILES) or not isinstance(manifest["files"], dict):
         raise IndexMismatchError(f"kind {manifest['kind']!r} is not known", str(path), REMEDY)
     return manifest
