@@ -38,6 +38,7 @@ lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	.ci/secrets
 
 format: env
 	$(BIN)/ruff check --fix .

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 folder, item_id = sys.argv[1:]
-vectors = np.load(f"{folder}/embeddings.npy", mmap_mode="r")  # float32 [n, d]
+vectors = np.load(f"{folder}/embeddings.npy", mmap_mode="r", allow_pickle=False)  # float32 [n, d]
 items = pl.read_parquet(f"{folder}/items.parquet")  # row, item_id, title, text, text_hash
 unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 cosine = unit @ unit[items["item_id"].index_of(item_id)]

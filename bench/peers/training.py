@@ -75,7 +75,7 @@ def compare(
                 skipped[name] = str(error)  # one that fails does not void the time that the others took
                 curves.pop(name, None)
                 continue
-            tops = [np.load(out / line.pop("top")) for line in lines]
+            tops = [np.load(out / line.pop("top"), allow_pickle=False) for line in lines]
             curve = [{**line, **metrics_of(top, targets)} for line, top in zip(lines, tops, strict=True)]
             curves.setdefault(name, []).append(curve)
             click.echo(f"{name}, run {seed}: {curve[-1]}", err=True)

@@ -108,6 +108,16 @@ def load_rag(
     datastore = None
     if "next_items" in params.sources:
         datastore = Datastore.open(folder / "datastore", lookup(params))
+        _check_fit(datastore, model, len(frozen), str(folder / "datastore"))
     sources = open_sources(params, datastore, index, frozen)
     base = HierarchicalRecommender(model, train.history, dtype)
     return RagRecommender(base, sources, fusion, candidates)
+
+
+def _check_fit(datastore: Datastore, model: SequenceModel, items: int, where: str) -> None:
+    """Refuse a datastore of states of another width, or of items that there are not."""
+    if datastore.keys.shape[1] != model.head.in_features:
+        what = f"keys of width {datastore.keys.shape[1]} do not fit states of width {model.head.in_features}"
+        raise CheckpointError(what, where, REMEDY)
+    if datastore.next_items.max(initial=0) >= items:
+        raise CheckpointError(f"an entry names an item beyond the {items:,} that there are", where, REMEDY)

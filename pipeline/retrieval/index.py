@@ -95,7 +95,7 @@ class ItemIndex:
             fewer: then row -1 with similarity minus infinity stands at the end.
 
         Raises:
-            IndexMismatchError: queries have another width than the index.
+            IndexMismatchError: queries have another width than the index, or it is damaged.
             NumericalError: a query is not finite.
         """
         if queries.ndim != 2 or queries.shape[1] != self.index.d:
@@ -113,12 +113,19 @@ class ItemIndex:
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         if self._vectors is None:
             similarities, rows = self.index.search(unit, k)  # [b, k] each
+            self._check_rows(rows)
         else:
             _, rows = self.index.search(unit, min(RANKED_AGAIN * k, len(self)))  # [b, w]
+            self._check_rows(rows)
             similarities = self._similarities(unit, self._vectors, rows)
         similarities[rows < 0] = -np.inf
         similarities, rows = _in_order(similarities, rows)
         return similarities[:, :k], rows[:, :k]
+
+    def _check_rows(self, rows: NDArray[np.int64]) -> None:
+        """Refuse what inverted lists name that is no row: their ids are in a file, and read when they are needed."""
+        if not ((rows >= -1) & (rows < len(self))).all():
+            raise IndexMismatchError("names vectors that it does not hold", "index", REMEDY)
 
     def _search_exactly(
         self, unit: NDArray[np.float32], k: int

@@ -23,6 +23,9 @@ FILES = {"flat": [INDEX], "ivf": [INDEX], "hnsw": [INDEX], "ivf_pq": [INDEX, LIS
 
 REMEDY = "run `dvc repro index`"
 
+MAPPED_FROM = 4096
+"""Bytes from which on a file is mapped, not read: of a short one that ends too soon, FAISS's mapping reads on."""
+
 
 def write_index(folder: Path, index: faiss.Index, setting: Setting, store_hash: str) -> None:
     """Write index and manifest into a folder in which the other files of an `ivf_pq` index lie already."""
@@ -89,7 +92,8 @@ def _open(folder: Path, kind: Kind) -> faiss.Index:
     path = str(folder / INDEX)
     match kind:
         case "flat" | "hnsw":
-            return faiss.read_index(path, faiss.IO_FLAG_MMAP_IFC)
+            mapped = (folder / INDEX).stat().st_size >= MAPPED_FROM
+            return faiss.read_index(path, faiss.IO_FLAG_MMAP_IFC if mapped else 0)
         case "ivf":
             return faiss.read_index(path, faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
         case "ivf_pq":
@@ -99,8 +103,20 @@ def _open(folder: Path, kind: Kind) -> faiss.Index:
             )
             lists: Any = faiss.downcast_InvertedLists(index.invlists)
             lists.filename, lists.read_only = str(folder / LISTS), True
+            _check_lists(lists, (folder / LISTS).stat().st_size)
             lists.do_mmap()
             return index
+
+
+def _check_lists(lists: Any, available: int) -> None:
+    """Refuse inverted lists that would lie outside their file, which FAISS maps without a look."""
+    entry = lists.code_size + np.dtype(np.int64).itemsize  # a compressed vector and its row
+    places = [lists.lists.at(number) for number in range(lists.lists.size())]
+    ends = [place.offset + place.capacity * entry for place in places if place.capacity]
+    if not max(ends, default=0) <= lists.totsize <= available:
+        raise ValueError(f"the inverted lists end after the {available:,} bytes of their file")
+    if any(place.size > place.capacity for place in places):
+        raise ValueError("an inverted list holds more than fits into it")
 
 
 def _check_file(path: Path, expected: Any) -> None:
@@ -127,6 +143,6 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     wanted = {"count", "dimension", "store_hash", "files", *(field.name for field in fields(Setting))}
     if missing := wanted - manifest.keys():
         raise IndexMismatchError(f"key {min(missing)} is missing", str(path), REMEDY)
-    if manifest["kind"] not in FILES or not isinstance(manifest["files"], dict):
+    if manifest["kind"] not in tuple(FILES) or not isinstance(manifest["files"], dict):
         raise IndexMismatchError(f"kind {manifest['kind']!r} is not known", str(path), REMEDY)
     return manifest

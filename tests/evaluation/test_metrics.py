@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from hierrec.errors import DataError
-from hierrec.evaluation.metrics import metrics_from_ranks
+from hierrec.evaluation.metrics import metrics_by_user, metrics_from_ranks
 from hierrec.evaluation.ranking import mean_ranks
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,17 +50,51 @@ def test_what_is_no_rank_is_refused(ranks: list[float]) -> None:
         metrics_from_ranks(ranks)
 
 
-def test_equals_ranx() -> None:
+def naive_metrics(scores: list[float], target: int) -> dict[str, float]:
+    """Recall and NDCG of one user, by a loop: the places of all that score as the target does, then their mean."""
+    ordered = sorted(scores, reverse=True)
+    places = [place for place, score in enumerate(ordered, 1) if score == scores[target]]
+    rank = sum(places) / len(places)
+    return {
+        f"{name}@{k}": gain if rank <= k else 0.0
+        for k in (10, 20)
+        for name, gain in (("ndcg", 1 / math.log2(1 + rank)), ("recall", 1.0))
+    }
+
+
+@pytest.mark.parametrize("values", [2, 8, 40, 10**6])
+def test_equals_a_naive_loop_whatever_the_ties(values: int) -> None:
+    users, items = 1000, 60
+    generator = np.random.default_rng(values)
+    scores, target = generator.integers(values, size=(users, items)), generator.integers(items, size=users)
+    ranks = mean_ranks(torch.from_numpy(scores).double(), torch.from_numpy(target))
+    found = metrics_by_user(ranks)
+    for user in range(users):
+        expected = naive_metrics(scores[user].tolist(), int(target[user]))
+        assert {name: float(by_user[user]) for name, by_user in found.items()} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("values", [3, 12, 10**6])
+def test_equals_ranx_whatever_the_ties(values: int) -> None:
     from ranx import Qrels, Run, evaluate
 
-    users, items = 60, 40
-    rng = np.random.default_rng(0)
-    # No ties: ranx breaks them its own way.
-    scores = rng.permuted(np.tile(np.arange(items), (users, 1)), axis=1)
-    target = rng.integers(items, size=users)
-    qrels = Qrels({f"u{u}": {f"i{target[u]}": 1} for u in range(users)})
-    run = Run({f"u{u}": {f"i{i}": float(scores[u, i]) for i in range(items)} for u in range(users)})
+    users, items = 1000, 40
+    generator = np.random.default_rng(values)
+    scores, target = generator.integers(values, size=(users, items)), generator.integers(items, size=users)
+    every = np.arange(users)
+    ranks = mean_ranks(torch.from_numpy(scores).double(), torch.from_numpy(target)).numpy()
+    whole = ranks == np.floor(ranks)  # between two places there is none that ranx could give
+    assert 0.4 * users < whole.sum()
+    # ranx breaks ties its own way: among those that tie, put the target into the middle, which is its mean rank.
+    tied = scores == scores[every, target][:, None]
+    tied[every, target] = False
+    above = np.cumsum(tied, 1) <= tied.sum(1, keepdims=True) // 2
+    places = scores + np.where(tied, np.where(above, 0.25, -0.25), 0.0)
+    places += (
+        generator.permuted(np.tile(np.arange(items), (users, 1)), axis=1) / (1000 * items) * (places % 1 != 0)
+    )
+    chosen = np.flatnonzero(whole)
+    qrels = Qrels({f"u{u}": {f"i{target[u]}": 1} for u in chosen})
+    run = Run({f"u{u}": {f"i{i}": float(places[u, i]) for i in range(items)} for u in chosen})
     expected = evaluate(qrels, run, ["ndcg@10", "ndcg@20", "recall@10", "recall@20"])
-
-    ranks = mean_ranks(torch.from_numpy(scores).double(), torch.from_numpy(target))
-    assert metrics_from_ranks(ranks) == pytest.approx(expected)
+    assert metrics_from_ranks(ranks[whole]) == pytest.approx(expected)

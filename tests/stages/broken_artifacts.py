@@ -163,8 +163,11 @@ BROKEN: dict[str, Case] = {
     "index: of other vectors": Case(
         "train_rag", "built from other embeddings", INDEX_MANIFEST, entry(store_hash="0" * 64)
     ),
-    "index: manifest of version 2": Case(
-        "train_rag", "schema version 2", INDEX_MANIFEST, entry(schema_version=2)
+    "index: manifest of version 1": Case(
+        "train_rag", "schema version 1; this program reads version 2", INDEX_MANIFEST, entry(schema_version=1)
+    ),
+    "index: of a kind that is none": Case(
+        "evaluate_rag", r"kind \['flat'\] is not known", INDEX_MANIFEST, entry(kind=["flat"])
     ),
     "index: a vector more": Case("train_rag", r"vectors of width \d+, but", INDEX_MANIFEST, entry(count=1)),
     "index: damaged": Case("train_rag", "content has another hash", f"{INDEX}/index.faiss", flip),
@@ -203,7 +206,7 @@ BROKEN: dict[str, Case] = {
     ),
     "ranks: missing": Case("evaluate_compare", "file is missing"),
     "params: a typo": Case(
-        "index", r"key index\.factori: .*did you mean factory", params={"index.factori": "Flat"}
+        "index", r"key index\.exact_upto: .*did you mean exact_up_to", params={"index.exact_upto": 5}
     ),
     "params: a wrong type": Case("encode", r"key encode\.max_length: ", params={"encode.max_length": "long"}),
     "params: out of range": Case("encode", r"key encode\.batch_tokens: ", params={"encode.batch_tokens": 0}),
@@ -211,8 +214,9 @@ BROKEN: dict[str, Case] = {
         "encode", r"key train\.learning_rate: ", params={"train.learning_rate": float("inf")}
     ),
     "params: a source twice": Case("encode", r"key fusion: ", params={"fusion.sources": ["items", "items"]}),
-    "params: an unknown index": Case(
-        "index", "FAISS cannot index .* with 'Flatt'", params={"index.factory": "Flatt"}
+    "params: an unknown index": Case("index", r"key index\.kind: .*'flat'", params={"index.kind": "Flatt"}),
+    "params: more neighbours than the shortlist has": Case(
+        "train_rag", "neighbours 100000 are kept of a shortlist", params={"fusion.neighbours": 100_000}
     ),
     "params: an unknown text": Case("encode", "plot", params={"encode.template": "{plot}"}),
     "params: whitening wider than the vectors": Case(

@@ -131,7 +131,7 @@ def test_exp_run_takes_another_archive_and_exp_show_compares(project: Project, t
         ("train__epoch", 3, "train.epoch"),
         ("encode__template", "{plot}", "plot"),
         ("ingest__archive", "/no/such/file.zip", "/no/such/file.zip"),
-        ("index__factory", "Flatt", "Flatt"),
+        ("index__kind", "Flatt", "index.kind"),
         ("train__history", 5000, "positions"),
     ],
 )

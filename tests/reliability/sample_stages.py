@@ -1,0 +1,70 @@
+"""Stages of the sample in this process, in a copy of a workspace, with other params, threads or global state."""
+
+import importlib
+import random
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import chdir
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import pytest
+import torch
+from hierrec.files import read_json, sha256_file
+from threadpoolctl import threadpool_limits
+
+from stages.workspace import set_params
+
+AFTER_INGEST = ("encode", "index", "train_hierarchical", "train_rag", "evaluate_hierarchical", "evaluate_rag")
+TRAIN = AFTER_INGEST[2:]
+EVALUATE = AFTER_INGEST[4:]
+
+
+def run_stages(
+    workspace: Path,
+    folder: Path,
+    stages: Sequence[str],
+    params: Mapping[str, Any] | None = None,
+    threads: int = 1,
+) -> Path:
+    """Copy a workspace, run stages there, and return the copy's `artifacts/`; its caches are its own."""
+    shutil.copytree(workspace, folder, symlinks=True)
+    set_params(folder / "params.yaml", params or {})
+    before = torch.get_num_threads(), faiss.omp_get_max_threads()
+    torch.set_num_threads(threads)
+    faiss.omp_set_num_threads(threads)
+    try:
+        with pytest.MonkeyPatch.context() as patch, chdir(folder), threadpool_limits(threads):
+            patch.setenv("HIERREC_CACHE", str(folder / ".cache"))
+            for stage in stages:
+                importlib.import_module(f"stages.{stage}").main()
+    finally:
+        torch.set_num_threads(before[0])
+        faiss.omp_set_num_threads(before[1])
+        torch.set_flush_denormal(False)  # which training sets
+    return folder / "artifacts"
+
+
+def scramble(seed: int) -> None:
+    """Put every global random generator into another state."""
+    torch.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - the global state is what is scrambled
+    random.seed(seed)
+
+
+def contents(artifacts: Path) -> dict[str, str]:
+    """Return the hash of every file."""
+    files = sorted(path for path in artifacts.rglob("*") if path.is_file())
+    return {str(path.relative_to(artifacts)): sha256_file(path) for path in files}
+
+
+def metrics(artifacts: Path) -> dict[str, float]:
+    """Return validation and test metrics of both variants, by name."""
+    return {
+        f"{variant} {split} {name}": value
+        for variant in ("hierarchical", "rag")
+        for split in ("validation", "test")
+        for name, value in read_json(artifacts / "metrics" / f"{variant}.json")[split].items()
+    }

@@ -1,0 +1,88 @@
+"""The same numbers twice: whatever the global state, the threads and the batches; other seeds give others."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hierrec.files import read_json
+
+from tests.recommender.sample_run import sample_run
+from tests.reliability.sample_stages import (
+    AFTER_INGEST,
+    EVALUATE,
+    TRAIN,
+    contents,
+    metrics,
+    run_stages,
+    scramble,
+)
+
+TOLERANCE = 0.005
+"""Of a metric, when the number of threads changes: sums in another order, so weights that differ in the last bits."""
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return sample_run(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="module")
+def expected(workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All that follows from the sample's tables, with one thread."""
+    scramble(1)
+    return run_stages(workspace, tmp_path_factory.mktemp("expected") / "project", AFTER_INGEST)
+
+
+def test_the_global_state_of_random_generators_does_not_matter(
+    workspace: Path, expected: Path, tmp_path: Path
+) -> None:
+    scramble(2)
+    again = run_stages(workspace, tmp_path / "project", AFTER_INGEST)
+    assert len(contents(expected)) > 20
+    assert contents(again) == contents(expected)
+
+
+def test_another_number_of_threads_moves_no_metric_by_more_than_the_tolerance(
+    workspace: Path, expected: Path, tmp_path: Path
+) -> None:
+    again = run_stages(workspace, tmp_path / "project", AFTER_INGEST, threads=2)
+    assert metrics(again) == pytest.approx(metrics(expected), abs=TOLERANCE)
+
+
+def test_the_batches_of_encode_move_vectors_by_rounding_and_no_metric(
+    workspace: Path, expected: Path, tmp_path: Path
+) -> None:
+    again = run_stages(workspace, tmp_path / "project", AFTER_INGEST, {"encode.batch_tokens": 96})
+    vectors, others = (
+        np.load(folder / "item_embeddings" / "embeddings.npy", allow_pickle=False)
+        for folder in (expected, again)
+    )
+    np.testing.assert_allclose(others, vectors, atol=1e-5)
+    assert metrics(again) == metrics(expected)
+
+
+def test_the_batches_of_evaluate_change_no_byte(expected: Path, tmp_path: Path) -> None:
+    again = run_stages(expected.parent, tmp_path / "project", EVALUATE, {"evaluate.batch_users": 7})
+    assert contents(again) == contents(expected)
+
+
+def test_another_training_seed_gives_another_model_and_fusion(
+    workspace: Path, expected: Path, tmp_path: Path
+) -> None:
+    other = contents(run_stages(expected.parent, tmp_path / "project", TRAIN, {"train.seed": 2}))
+    differing = {name for name, content in contents(expected).items() if other[name] != content}
+    assert differing >= {"models/hierarchical/model.safetensors", "models/rag/fusion.safetensors"}
+    assert differing >= {"ranks/hierarchical.parquet", "ranks/rag.parquet"}
+    assert not {name for name in differing if name.startswith(("data", "item_embeddings", "index"))}
+
+
+def test_another_evaluation_seed_gives_other_perturbations_and_intervals_and_the_same_metrics(
+    expected: Path, tmp_path: Path
+) -> None:
+    other = run_stages(expected.parent, tmp_path / "project", EVALUATE, {"evaluate.seed": 2})
+    assert metrics(other) == metrics(expected)
+    for variant in ("hierarchical", "rag"):
+        before, after = (read_json(folder / "metrics" / f"{variant}.json") for folder in (expected, other))
+        assert before["intervals"] != after["intervals"]
+        assert before["slices"]["perturbed"] != after["slices"]["perturbed"]
+        assert before["slices"]["history"] == after["slices"]["history"]
