@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from bench.peers.command import run
 from bench.peers.decoding import every_kth_by_length
-from bench.speed.options import options
+from bench.speed.options import artifacts_option, options
 
 TOP = 20
 WARM = 10
@@ -141,6 +141,7 @@ def _round(ways: Mapping[str, Answer], histories: list[list[str]]) -> dict[str, 
 
 
 @click.command()
+@artifacts_option
 @options
 @click.option("--users", type=click.IntRange(1), default=500, help="That are answered, once a round.")
 def main(artifacts: Path, rounds: int, threads: int, quick: bool, out: Path | None, users: int) -> None:

@@ -1,0 +1,85 @@
+"""`python -m bench.speed.startup`: what a command costs that has nothing to do.
+
+In a workspace with the embedded sample, in which the pipeline has run: `dvc repro` beside `dvc status`, and
+`hierrec --help` beside an interpreter that does nothing.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+
+from bench.peers.command import run
+from bench.speed.options import options
+from stages.workspace import SAMPLE, environment, make_workspace
+from stages.workspace import run as run_in
+
+STATUS, REPRO, HELP, PYTHON = "dvc status", "dvc repro", "hierrec --help", "python -c pass"
+COMMANDS = {
+    STATUS: ("dvc", "status"),
+    REPRO: ("dvc", "repro"),
+    HELP: ("hierrec", "--help"),
+    PYTHON: (sys.executable, "-c", "pass"),
+}
+RATIOS = ((REPRO, STATUS), (HELP, PYTHON))
+SHORT = {"train.epochs": 2, "train.validate_every": 1, "fusion.epochs": 1}
+"""Params of the run that leaves nothing to do: how good the models are makes no difference."""
+
+
+def compare(rounds: int) -> dict[str, Any]:
+    """Run the pipeline once, then time each command `rounds` times, in turns.
+
+    Returns:
+        `ratios`: CPU time of a command over that of the one it is compared with; `seconds`: medians, CPU and wall.
+    """
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in COMMANDS}
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "workspace"
+        make_workspace(folder, {**SAMPLE, **SHORT})
+        run_in(folder, "dvc", "init", "--no-scm", "--quiet")
+        run_in(folder, "dvc", "repro", "--quiet")
+        for _ in range(rounds):
+            for name, command in COMMANDS.items():
+                runs[name].append(_cost(folder, command))
+    seconds = {
+        name: {clock: statistics.median(one[clock] for one in costs) for clock in ("cpu", "wall")}
+        for name, costs in runs.items()
+    }
+    return {
+        "data": "the embedded sample",
+        "clock": "cpu",
+        "ratios": {f"{one} / {other}": seconds[one]["cpu"] / seconds[other]["cpu"] for one, other in RATIOS},
+        "seconds": seconds,
+        "runs": runs,
+        "settings": {"rounds": rounds},
+    }
+
+
+def _cost(folder: Path, command: tuple[str, ...]) -> dict[str, float]:
+    """Run a command that finds nothing to do; return its seconds, CPU with all that it started."""
+    before, wall = os.times(), time.perf_counter()
+    subprocess.run(command, cwd=folder, env=environment(folder), stdout=subprocess.DEVNULL, check=True)
+    wall, after = time.perf_counter() - wall, os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return {"cpu": cpu, "wall": wall}
+
+
+@click.command()
+@options
+def main(rounds: int, threads: int, quick: bool, out: Path | None) -> None:
+    """Start-up, and commands that find nothing to do."""
+    result = run("startup", lambda _: compare(rounds), Path(), threads, "cpu", quick, out)
+    for name, ratio in result["ratios"].items():
+        click.echo(f"{name}: {ratio:.2f}")
+    for name, cost in result["seconds"].items():
+        click.echo(f"{name}: {cost['wall']:.2f} s, of the processor {cost['cpu']:.2f} s")
+
+
+if __name__ == "__main__":
+    main()
