@@ -51,7 +51,9 @@ def train_fusion(
     """
     if not len(examples):
         raise DataError(
-            "fewer than two users have a validation target, so the fusion has nothing to learn from"
+            "fewer than two users have a validation target, so the fusion has nothing to learn from",
+            "split",
+            "use data in which more users have 3 interactions or more",
         )
     optimizer = torch.optim.AdamW(fusion.parameters(), lr=params.learning_rate, weight_decay=0.01)
     generator = np.random.default_rng([seed, len(examples)])

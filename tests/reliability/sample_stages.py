@@ -1,4 +1,4 @@
-"""Stages of the sample in this process, in a copy of a workspace, with other params, threads or global state."""
+"""Stages of the sample in this process, in a copy of a workspace, with one thread: other params, other global state."""
 
 import importlib
 import random
@@ -8,7 +8,6 @@ from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import pytest
 import torch
@@ -27,22 +26,19 @@ def run_stages(
     folder: Path,
     stages: Sequence[str],
     params: Mapping[str, Any] | None = None,
-    threads: int = 1,
 ) -> Path:
     """Copy a workspace, run stages there, and return the copy's `artifacts/`; its caches are its own."""
     shutil.copytree(workspace, folder, symlinks=True)
     set_params(folder / "params.yaml", params or {})
-    before = torch.get_num_threads(), faiss.omp_get_max_threads()
-    torch.set_num_threads(threads)
-    faiss.omp_set_num_threads(threads)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
-        with pytest.MonkeyPatch.context() as patch, chdir(folder), threadpool_limits(threads):
+        with pytest.MonkeyPatch.context() as patch, chdir(folder), threadpool_limits(1):
             patch.setenv("HIERREC_CACHE", str(folder / ".cache"))
             for stage in stages:
                 importlib.import_module(f"stages.{stage}").main()
     finally:
-        torch.set_num_threads(before[0])
-        faiss.omp_set_num_threads(before[1])
+        torch.set_num_threads(threads)
         torch.set_flush_denormal(False)  # which training sets
     return folder / "artifacts"
 

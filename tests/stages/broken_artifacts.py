@@ -99,6 +99,18 @@ def first_item_again(table: pl.DataFrame) -> pl.DataFrame:
     return table.with_columns(pl.when(first).then(last).otherwise("item").cast(pl.Int32).alias("item"))
 
 
+def one_user_with_targets(split: pl.DataFrame) -> pl.DataFrame:
+    """Leave targets to user 0 alone; all that the others have is for training."""
+    others, held = pl.col("user") > 0, pl.col("test").is_not_null()
+    return split.with_columns(
+        pl.when(others & held)
+        .then(pl.col("train_length") + 2)
+        .otherwise("train_length")
+        .alias("train_length"),
+        *(pl.when(~others).then(name).alias(name) for name in ("validation", "test")),
+    )
+
+
 ITEMS, EVENTS, SPLIT = f"{DATA}/items.parquet", f"{DATA}/interactions.parquet", f"{DATA}/split.parquet"
 MATRIX, MANIFEST = f"{STORE}/embeddings.npy", f"{STORE}/manifest.json"
 INDEX_MANIFEST, KEYS = f"{INDEX}/manifest.json", f"{RAG}/datastore/keys.npy"
@@ -123,6 +135,9 @@ BROKEN: dict[str, Case] = {
     ),
     "tables: one changed byte": Case(
         "train_hierarchical", r"split\.parquet.*not a readable Parquet|column", SPLIT, flip
+    ),
+    "tables: one user with targets": Case(
+        "train_rag", "fewer than two users have a validation target", SPLIT, rows(one_user_with_targets)
     ),
     "tables: a planted leak": Case(
         "evaluate_hierarchical",
