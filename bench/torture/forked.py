@@ -137,6 +137,6 @@ class Bomb:
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         if _is_write(event, arguments):
-            if self.left == 0:
+            self.left -= 1  # first: the signal may come back as an exception
+            if self.left == -1:
                 os.kill(os.getpid(), self.what)
-            self.left -= 1

@@ -126,7 +126,7 @@ def interrupts(folder: Path) -> dict[str, Any]:
 
 def main(folder: Path) -> None:
     """Run all experiments."""
-    os.environ["HIERREC_CACHE"] = str(folder / "cache")
+    os.environ["HIERREC_CACHE"] = str(folder / ".cache")
     encoded, trained = folder / "encoded", folder / "trained"
 
     def encode_logged(kill_at: int | None) -> tuple[int | None, list[str]]:
