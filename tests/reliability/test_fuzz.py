@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -175,7 +176,11 @@ def test_a_datastore_of_states_of_another_width_is_refused(folder: Path) -> None
 @pytest.mark.parametrize("kind", ["flat", "ivf", "hnsw", "ivf_pq"])
 def test_no_bytes_crash_faiss(kind: str) -> None:
     command = [sys.executable, "-m", "tests.reliability.fuzz_index", kind, "120"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    alone = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+    }  # a process forked from one with OpenMP's threads may wait forever
+    done = subprocess.run(command, cwd=ROOT, env=alone, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     outcomes = json.loads(done.stdout.splitlines()[-1])
     assert set(outcomes) <= {"read", "refused"}, done.stdout
