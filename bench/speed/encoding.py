@@ -81,7 +81,7 @@ def _compare(texts: list[str], longest: int, rounds: int, threads: int) -> dict[
             out = folder / f"{turn}-{name}"
             out.mkdir()
             lines[name] += run_contestant(ways[name], folder, common, out)
-            vectors[name] = np.load(out / "vectors.npy")
+            vectors[name] = np.load(out / "vectors.npy", allow_pickle=False)
     seconds = {OURS: _median(lines[OURS])}
     if THEIR_DEFAULT in lines:
         by_batch = {
