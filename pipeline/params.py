@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -127,6 +127,29 @@ class TrainParams(Section):
     """Epochs between two validations."""
     patience: Positive
     """Validations without a better NDCG@10 after which training stops."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the model's products in training. Weights, scores and loss, what is kept and what is evaluated: float32."""
+    processes: Positive = 1
+    """Processes that share every batch."""
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _no_float16(cls, value: object) -> object:
+        if value == "float16":
+            raise ValueError(
+                "float16 ends at 65,504: T5 encoders overflow in it, and small gradients of a training vanish;"
+                " bfloat16 is as small and has float32's range (items are encoded in float32, always)"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _enough_windows(self) -> "TrainParams":
+        if self.processes > self.batch_windows:
+            raise ValueError(
+                f"{self.processes} processes cannot share batches of batch_windows {self.batch_windows}:"
+                " lower processes, or raise batch_windows"
+            )
+        return self
 
 
 class FusionParams(Section):

@@ -1,5 +1,6 @@
 """What every stage shares: params in, typed errors out as one message, a closing summary."""
 
+import os
 import signal
 import sys
 import tomllib
@@ -26,21 +27,29 @@ MEMORY = "end other programs, lower the stage's batch_… in params.yaml, or use
 Summary = list[str]
 
 
-def stage(*sections: str, libraries: tuple[str, ...] = ()) -> Callable[[Callable[..., Summary]], "Stage"]:
+def stage(
+    *sections: str, libraries: tuple[str, ...] = (), processes: bool = False
+) -> Callable[[Callable[..., Summary]], "Stage"]:
     """Declare a stage: the sections of params.yaml it reads and the libraries whose version changes its output.
 
-    The decorated function takes one keyword argument per section and returns its closing summary, line by line.
+    The decorated function takes one keyword argument per section and returns its closing summary, line by line: none
+    where another process gives it. `processes` says that torchrun may start it several times.
     """
-    return lambda function: Stage(function, sections, libraries)
+    return lambda function: Stage(function, sections, libraries, processes)
 
 
 class Stage:
     """A stage as a command: exit status 0 and a summary, or 1 and one clear message (`--debug`: a traceback)."""
 
     def __init__(
-        self, function: Callable[..., Summary], sections: tuple[str, ...], libraries: tuple[str, ...]
+        self,
+        function: Callable[..., Summary],
+        sections: tuple[str, ...],
+        libraries: tuple[str, ...],
+        processes: bool = False,
     ) -> None:
         self.function, self.sections, self.libraries = function, sections, libraries
+        self.processes = processes
 
     def __call__(self) -> None:
         """Run the stage in the current folder and exit."""
@@ -57,10 +66,17 @@ class Stage:
         except KeyboardInterrupt:
             print(INTERRUPTED, file=sys.stderr)
             sys.exit(128 + signal.SIGINT)
-        print("\n".join(summary))
+        if summary:
+            print("\n".join(summary))
 
     def _run(self) -> Summary:
         params = load_params(Path("params.yaml"))
+        if not self.processes and int(os.environ.get("WORLD_SIZE", 1)) > 1:
+            raise ParamsError(
+                "this stage runs as one process",
+                "torchrun",
+                "run it without; train_hierarchical alone takes several",
+            )
         check_libraries(self.libraries)
         return self.function(**{section: getattr(params, section) for section in self.sections})
 

@@ -9,23 +9,33 @@ from hierrec.files import cache_dir, sha256_file
 from hierrec.params import TrainParams
 from hierrec.recommender.checkpoint import new_recommender, save_recommender
 from hierrec.recommender.curve import write_curve
+from hierrec.recommender.distributed import joined
 from hierrec.recommender.inputs import load_inputs
 from hierrec.recommender.resume import TrainingState, training_key
 from hierrec.recommender.trainer import CHOSEN_BY, fit
+from torch.distributed import is_torchelastic_launched
 
+from stages.launch import launch
 from stages.stage import DATA, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, stage
 
 
-@stage("train", libraries=("torch", "transformers"))
+@stage("train", libraries=("torch", "transformers"), processes=True)
 def main(train: TrainParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     model = new_recommender(train, inputs.frozen)
+    if (
+        train.processes > 1 and not is_torchelastic_launched()
+    ):  # what is wrong so far has been said once, not by each
+        return launch("stages.train_hierarchical", train.processes)
     validate = validator(inputs.sequences, inputs.candidates, train.history)
     key = training_key(model, inputs.sequences, inputs.candidates, train, code_hashes())
     # Moments of rarely seen items decay into denormal numbers, which make a CPU many times slower.
     torch.set_flush_denormal(True)
     state = TrainingState(cache_dir("train"), key)
-    progress = fit(model, inputs.sequences, train, validate, state)
+    with joined(train.processes) as processes:
+        progress = fit(model, inputs.sequences, train, validate, state, processes)
+    if not processes.first:
+        return []
     save_recommender(MODELS / "hierarchical", model, train, inputs.store_hash)
     write_curve(PLOTS / "hierarchical.csv", progress.curve)
     state.remove()

@@ -46,7 +46,8 @@ def save_recommender(folder: Path, model: SequenceModel, params: TrainParams, st
         (temporary / "model.safetensors").write_bytes(save(state_of(model)))
         config = {
             "schema_version": SCHEMA_VERSION,
-            "train": _without_path(params).model_dump(mode="json"),
+            # Keys with a default are younger than the first models, which must not differ for want of them.
+            "train": _without_path(params).model_dump(mode="json", exclude_defaults=True),
             "backbone": _backbone_dict(model.backbone.config),
             "items": len(model.items),
             "frozen_width": model.items.frozen.shape[1],

@@ -43,7 +43,8 @@ class SequenceModel(nn.Module):
             float [B, T, D], the user as known after each position.
         """
         items, places = rows.unique(return_inverse=True)  # [k], [B, T]
-        inputs = self.input(self.items.vectors(items))  # [k, D]
+        # Rounded by autocast, but gathered in the weights' precision: the gradients of an item's places are summed.
+        inputs = self.input(self.items.vectors(items)).to(self.input.weight.dtype)  # [k, D]
         # Not `inputs[places]`: its gradient is summed in an order that threads decide.
         return self._read(self.dropout(self.norm(F.embedding(places, inputs))))
 

@@ -1,6 +1,7 @@
 """Training of the recommender: one epoch reads every prefix of every user once."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -12,19 +13,26 @@ from tqdm import tqdm
 from ..data.sequences import Sequences
 from ..errors import DataError, NumericalError
 from ..params import TrainParams
-from .batches import Batch, batch_count, training_batches
+from .batches import batch_count, training_batches
 from .checkpoint import state_of
-from .loss import sampled_softmax_loss, softmax_loss
+from .distributed import Processes
+from .objective import Objective
 from .resume import Progress, TrainingState
 from .sequence_model import SequenceModel
 
 Validate = Callable[[SequenceModel], dict[str, float]]
 CHOSEN_BY = "ndcg@10"
+ALONE = Processes()
 ParamList = tuple[Tensor, ...] | list[Tensor]
 
 
 def fit(
-    model: SequenceModel, sequences: Sequences, params: TrainParams, validate: Validate, state: TrainingState
+    model: SequenceModel,
+    sequences: Sequences,
+    params: TrainParams,
+    validate: Validate,
+    state: TrainingState,
+    processes: Processes = ALONE,
 ) -> Progress:
     """Train with AdamW and early stopping; leave the best weights in `model`.
 
@@ -34,12 +42,16 @@ def fit(
     All randomness of epoch e comes from (seed, e) alone, so a run that was interrupted after any epoch ends with
     the same weights as one that was not.
 
+    Several processes each call this with the same arguments and end with the same weights. Batches and negatives are
+    those of one process; each reads its share of a batch, with a dropout of its own.
+
     Args:
         model: fresh from its seed.
         sequences: the data; only training items are read.
         params: section `train`.
         validate: metrics of the model on the validation targets; NDCG@10 picks the checkpoint.
         state: where an interrupted training is kept.
+        processes: those that train together; the first validates and saves.
 
     Returns:
         The learning curve and the best validation NDCG@10.
@@ -64,19 +76,26 @@ def fit(
     )
     average = AveragedModel(model, multi_avg_fn=_running_average(params.average))
     progress = state.restore(model, average, optimizer)
+    processes.meet()  # before the first, should it have nothing left to do, can remove the state
     steps = params.epochs * batch_count(sequences, params.history, params.batch_windows)
     with (
-        tqdm(total=steps, desc="train", unit="batch", disable=None) as bar,
+        tqdm(total=steps, desc="train", unit="batch", disable=None if processes.first else True) as bar,
         torch.random.fork_rng(devices=[]),
     ):
         bar.update(progress.epoch * steps // params.epochs)
         while progress.epoch < params.epochs and progress.stale < params.patience:
-            loss = _run_epoch(model, average, optimizer, sequences, params, progress.epoch, probability, bar)
+            epoch = progress.epoch
+            loss = _run_epoch(
+                model, average, optimizer, sequences, params, epoch, probability, processes, bar
+            )
             progress.epoch += 1
             if progress.epoch % params.validate_every == 0 or progress.epoch == params.epochs:
-                _validate(cast(SequenceModel, average.module), validate, progress, loss)
+                averaged = cast(SequenceModel, average.module).eval()
+                metrics = processes.from_first(partial(validate, averaged))
+                _record(averaged, metrics, progress, loss)
                 bar.set_postfix(loss=f"{loss:.3f}", best=f"{progress.best_metric:.4f}")
-            state.save(model, average, optimizer, progress)
+            if processes.first:
+                state.save(model, average, optimizer, progress)
     model.load_state_dict(progress.best)
     model.eval()
     return progress
@@ -101,20 +120,24 @@ def _run_epoch(
     params: TrainParams,
     epoch: int,
     probability: Tensor,
+    processes: Processes,
     bar: tqdm,
 ) -> float:
     """Train one epoch; return its mean loss."""
     generator = np.random.default_rng([params.seed, epoch])
     sampler = torch.Generator().manual_seed(int(generator.integers(2**63)))
-    torch.manual_seed(int(generator.integers(2**63)))  # dropout knows no generator of its own
-    model.train()
+    # Dropout knows no generator of its own; each process drops other components.
+    torch.manual_seed(int(generator.integers(2**63)) + processes.rank)
+    objective = processes.parallel(Objective(model, probability, params))
+    objective.train()
     total, examples = 0.0, 0
     first_step = epoch * batch_count(sequences, params.history, params.batch_windows)
     batches = training_batches(sequences, params.history, params.batch_windows, generator)
     for step, batch in enumerate(batches, start=first_step + 1):
         for group in optimizer.param_groups:
             group["lr"] = params.learning_rate * min(1.0, step / max(1, params.warmup_steps))
-        loss = _batch_loss(model, batch, params, probability, sampler)
+        part, weight = processes.share(batch)
+        loss = objective(part, sampler) * weight
         if not torch.isfinite(loss):
             raise NumericalError(
                 f"the loss is {loss.item()} in epoch {epoch + 1}",
@@ -128,29 +151,11 @@ def _run_epoch(
         count = int(batch.mask.sum())
         total, examples = total + loss.item() * count, examples + count
         bar.update()
-    return total / examples
+    return processes.mean(total) / examples
 
 
-def _batch_loss(
-    model: SequenceModel, batch: Batch, params: TrainParams, probability: Tensor, sampler: torch.Generator
-) -> Tensor:
-    mask = torch.from_numpy(batch.mask)  # [B, T]
-    targets = torch.from_numpy(batch.targets)[mask]  # [M]
-    users = model(torch.from_numpy(batch.rows))[mask]  # [M, D]
-    if params.loss == "softmax":
-        return softmax_loss(users, targets, *model.catalogue())
-    negatives = torch.multinomial(probability, params.negatives, replacement=True, generator=sampler)  # [S]
-    # A step costs the items that it touches, not the catalogue.
-    items, places = torch.cat([targets, negatives]).unique(return_inverse=True)  # [k], [M + S]
-    keys, biases = model.catalogue(items)  # [k, D], [k]
-    drawn = probability[items].log()  # [k]
-    return sampled_softmax_loss(users, places[: len(targets)], keys, biases, places[len(targets) :], drawn)
-
-
-def _validate(model: SequenceModel, validate: Validate, progress: Progress, loss: float) -> None:
+def _record(model: SequenceModel, metrics: dict[str, float], progress: Progress, loss: float) -> None:
     """Append a record to the curve; keep the weights if they are the best so far."""
-    model.eval()
-    metrics = validate(model)
     progress.curve.append({"epoch": progress.epoch, "train_loss": loss, **metrics})
     if metrics[CHOSEN_BY] > progress.best_metric:
         progress.best_metric, progress.stale = metrics[CHOSEN_BY], 0

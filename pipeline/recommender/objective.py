@@ -1,0 +1,45 @@
+"""What training minimises: the loss of a batch of windows, as one module."""
+
+import torch
+from torch import Tensor, nn
+
+from ..params import TrainParams
+from .batches import Batch
+from .loss import sampled_softmax_loss, softmax_loss
+from .sequence_model import SequenceModel
+
+
+class Objective(nn.Module):
+    """Sequence model and loss.
+
+    The model may compute in bfloat16 (autocast); its weights, the scores and the loss are float32 all the same.
+
+    Args:
+        model: that is trained.
+        probability: float32 [n], by which negatives are drawn.
+        params: section `train`.
+    """
+
+    def __init__(self, model: SequenceModel, probability: Tensor, params: TrainParams) -> None:
+        super().__init__()
+        self.model, self.probability, self.params = model, probability, params
+
+    def forward(self, batch: Batch, sampler: torch.Generator) -> Tensor:
+        """Return the mean loss over the batch's positions; the negatives come from `sampler`, whatever the batch."""
+        mask = torch.from_numpy(batch.mask)  # [B, T]
+        targets = torch.from_numpy(batch.targets)[mask]  # [M]
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.params.precision == "bfloat16"):
+            users = self.model(torch.from_numpy(batch.rows))[mask]  # [M, D]
+        users = users.float()
+        if self.params.loss == "softmax":
+            return softmax_loss(users, targets, *self.model.catalogue())
+        negatives = torch.multinomial(
+            self.probability, self.params.negatives, replacement=True, generator=sampler
+        )  # [S]
+        # A step costs the items that it touches, not the catalogue.
+        items, places = torch.cat([targets, negatives]).unique(return_inverse=True)  # [k], [M + S]
+        keys, biases = self.model.catalogue(items)  # [k, D], [k]
+        drawn = self.probability[items].log()  # [k]
+        return sampled_softmax_loss(
+            users, places[: len(targets)], keys, biases, places[len(targets) :], drawn
+        )
