@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -114,10 +115,13 @@ def joined(count: int) -> Iterator[Processes]:
     distributed.init_process_group("gloo")
     try:
         yield Processes(distributed.get_rank(), count)
-    except RuntimeError as error:
-        if "gloo" not in str(error):
-            raise
-        raise _another_ended() from None
+    except BaseException as error:
+        # The wrapped module must go before the group does. The last to hold the group ends its threads; a module holds
+        # Python's lock meanwhile, for which they may wait.
+        traceback.clear_frames(error.__traceback__)
+        if isinstance(error, RuntimeError) and "gloo" in str(error):
+            raise _another_ended() from None
+        raise
     finally:
         distributed.destroy_process_group()
 
