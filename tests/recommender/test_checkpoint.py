@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from hierrec.errors import CheckpointError
+from hierrec.files import read_json
 from hierrec.params import BackboneParams, TrainParams
 from hierrec.recommender.checkpoint import load_recommender, new_recommender, save_recommender
 from numpy.typing import NDArray
@@ -23,6 +24,16 @@ def saved(tmp_path: Path, train_params: TrainParams, frozen: NDArray) -> Path:
         model.items.residual.normal_(generator=torch.Generator().manual_seed(0))
     save_recommender(tmp_path / "model", model, train_params, "store")
     return tmp_path / "model"
+
+
+def test_a_younger_key_is_written_where_it_is_not_its_default(
+    saved: Path, train_params: TrainParams, frozen: NDArray
+) -> None:
+    assert not {"precision", "processes"} & set(read_json(saved / "config.json")["train"])
+    params = train_params.model_copy(update={"precision": "bfloat16"})
+    save_recommender(saved, new_recommender(params, frozen), params, "hash")
+    assert read_json(saved / "config.json")["train"]["precision"] == "bfloat16"
+    assert load_recommender(saved, frozen, "hash")[1] == params
 
 
 def test_round_trip(saved: Path, train_params: TrainParams, frozen: NDArray) -> None:

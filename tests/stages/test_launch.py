@@ -1,0 +1,99 @@
+"""The training stage in two processes: by itself and by torchrun, killed and again."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from hierrec.errors import ParamsError
+from hierrec.files import read_json
+from hierrec.recommender.distributed import AGAIN
+
+from stages.stage import stage
+from stages.workspace import environment, set_params
+from tests.recommender.sample_run import sample_run
+from tests.reliability.sample_stages import contents
+
+STAGE = (sys.executable, "-m", "stages.train_hierarchical")
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+PARAMS = {"train.processes": 2, "train.epochs": 6, "train.validate_every": 2}
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sample's workspace, in which one process has trained, that wants two."""
+    folder = tmp_path_factory.mktemp("launch") / "project"
+    shutil.copytree(sample_run(tmp_path_factory.getbasetemp()), folder, symlinks=True)
+    set_params(folder / "params.yaml", PARAMS)
+    return folder
+
+
+def start(folder: Path, *command: str) -> subprocess.Popen[str]:
+    threads = {"OMP_NUM_THREADS": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=folder, env=environment(folder) | threads, **pipes)  # type: ignore[call-overload]
+
+
+def kill_second(process: subprocess.Popen[str], cache: Path) -> None:
+    """Kill the second of the stage's processes once an epoch is finished."""
+    while not list(cache.glob("train/*.safetensors")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    children = psutil.Process(process.pid).children()
+    [second] = [child for child in children if child.environ().get("RANK") == "1"]
+    second.kill()
+
+
+def test_killed_and_again_it_makes_what_torchrun_makes(workspace: Path, tmp_path: Path) -> None:
+    undisturbed = Path(shutil.copytree(workspace, tmp_path / "undisturbed", symlinks=True))
+    process = start(undisturbed, *TORCHRUN, "-m", "stages.train_hierarchical")
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert output.count("best validation") == 1
+    expected = contents(undisturbed / "artifacts")
+    before = contents(workspace / "artifacts")
+    assert expected != before
+    assert read_json(undisturbed / "artifacts/models/hierarchical/config.json")["train"]["processes"] == 2
+
+    process = start(workspace, *STAGE)
+    kill_second(process, workspace / ".cache")
+    output, errors = process.communicate()
+    assert (process.returncode, output) == (1, "")
+    assert "process 1 of 2 ended with SIGKILL" in errors
+    assert errors.endswith(f"what to do: {AGAIN}\n")
+    assert "Traceback" not in errors
+    assert contents(workspace / "artifacts") == before
+
+    process = start(workspace, *STAGE)
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert output.count("best validation") == 1
+    assert contents(workspace / "artifacts") == expected
+    assert not list((workspace / ".cache" / "train").iterdir())
+
+
+def test_an_interrupt_ends_all(workspace: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(workspace, tmp_path / "project", symlinks=True))
+    set_params(folder / "params.yaml", {"train.epochs": 1000, "train.patience": 1000})
+    process = start(folder, *STAGE)
+    while not list((folder / ".cache").glob("train/*.safetensors")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    children = psutil.Process(process.pid).children()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    assert process.returncode == 128 + signal.SIGINT
+    assert errors.count("interrupted") == 1
+    assert not psutil.wait_procs(children, timeout=30)[1]
+
+
+def test_a_stage_of_one_process_refuses_torchrun(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workspace)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(sys, "argv", ["stage", "--debug"])
+    with pytest.raises(ParamsError, match="runs as one process"):
+        stage("ingest")(lambda ingest: [])()
