@@ -24,6 +24,7 @@ from hierrec.recommender.distributed import Processes, joined
 from hierrec.recommender.resume import Progress, TrainingState
 from hierrec.recommender.sequence_model import SequenceModel
 from hierrec.recommender.trainer import fit
+from torch import nn
 
 from tests.old_artifacts.make import TRAIN
 from tests.recommender.world import GPT2, ITEMS, make_sequences
@@ -66,10 +67,10 @@ class Doomed(Processes):
 class Late(TrainingState):
     """Is read late."""
 
-    def restore(self, *owners: Any) -> Progress:
+    def restore(self, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
         """Wait, then read."""
         time.sleep(0.5)
-        return super().restore(*owners)
+        return super().restore(model, average, optimizer)
 
 
 def train(folder: Path, params: dict[str, Any], kill_after: int | None, finished: bool) -> dict[str, Any]:
