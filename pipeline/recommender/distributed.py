@@ -115,7 +115,9 @@ def joined(count: int) -> Iterator[Processes]:
     distributed.init_process_group("gloo")
     try:
         yield Processes(distributed.get_rank(), count)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     except BaseException as error:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends by itself, and says why
         # The wrapped module must go before the group does. The last to hold the group ends its threads; a module holds
         # Python's lock meanwhile, for which they may wait.
         traceback.clear_frames(error.__traceback__)
