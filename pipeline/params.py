@@ -73,6 +73,8 @@ class EncodeParams(Section):
     batch_tokens: Positive
     whitening_dimension: Positive | None
     """Dimensions kept by PCA whitening; null: vectors are centred only."""
+    shard_rows: Positive | None = None
+    """Items of a shard of the store; null: everything in one file."""
 
 
 class IndexParams(Section):

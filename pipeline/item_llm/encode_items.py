@@ -43,7 +43,9 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
     whitening = Whitening.fit(vectors, encode.whitening_dimension)
     title = pl.col("title") if "title" in items.columns else pl.lit(None, pl.String)
     items = items.select("item_id", title.fill_null(pl.col("item_id")).alias("title"))
-    EmbeddingStore.write(folder, items, texts, vectors, whitening, encode.template, encoder.description)
+    EmbeddingStore.write(
+        folder, items, texts, vectors, whitening, encode.template, encoder.description, encode.shard_rows
+    )
     how = (
         "centred only" if encode.whitening_dimension is None else f"whitened to {encode.whitening_dimension}"
     )
