@@ -6,6 +6,7 @@ import secrets
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -72,16 +73,18 @@ class RayEngine:
             tqdm(total=len(texts), desc="encode", unit="text", disable=None) as progress,
         ):
             workers = self._workers or max(1, int(ray.cluster_resources().get("GPU" if gpus else "CPU", 1)))
-            answers = ray.data.from_arrow(_blocks(texts, names)).map_batches(
-                EncodeWorker,
-                fn_constructor_args=(settings,),
-                batch_size=None,
-                batch_format="pyarrow",
-                compute=ray.data.ActorPoolStrategy(size=workers),
-                num_cpus=1,
-                num_gpus=gpus or None,
-                ray_remote_args_fn=_remote_arguments,
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of Ray's next versions
+                answers = ray.data.from_arrow(_blocks(texts, names)).map_batches(
+                    EncodeWorker,
+                    fn_constructor_args=(settings,),
+                    batch_size=None,
+                    batch_format="pyarrow",
+                    compute=ray.data.ActorPoolStrategy(size=workers),
+                    num_cpus=1,
+                    num_gpus=gpus or None,
+                    ray_remote_args_fn=_remote_arguments,
+                )
             for answer in answers.iter_batches(batch_size=None, batch_format="pyarrow"):
                 for row in answer.to_pylist():
                     places, vectors = unpack(row)
@@ -109,7 +112,7 @@ def _blocks(texts: Sequence[str], names: Sequence[str]) -> list[pa.Table]:
 
 
 @contextmanager
-def _cluster(workers: int | None) -> Iterator:
+def _cluster(workers: int | None) -> Iterator[Any]:
     """Yield ray, connected to the cluster of RAY_ADDRESS, or else to a local one that ends with the block.
 
     Raises:
@@ -127,12 +130,10 @@ def _cluster(workers: int | None) -> Iterator:
         raise ParamsError(what, "encode.engine", "pip install 'hierrec[ray]', or set it to local") from None
     owned = not ray.is_initialized()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if owned:
-                _connect(ray, workers)
-            _quiet(ray)
-            yield ray
+        if owned:
+            _connect(ray, workers)
+        _quiet(ray)
+        yield ray
     except HierrecError:
         raise
     except (RayError, ConnectionError, RuntimeError, OSError) as error:
@@ -143,7 +144,7 @@ def _cluster(workers: int | None) -> Iterator:
             ray.shutdown()
 
 
-def _connect(ray, workers: int | None) -> None:
+def _connect(ray: Any, workers: int | None) -> None:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if os.environ.get("RAY_ADDRESS"):
         ray.init(**quiet)
@@ -154,7 +155,7 @@ def _connect(ray, workers: int | None) -> None:
     ray.init(address="local", num_cpus=workers, include_dashboard=False, object_store_memory=OBJECTS, **quiet)
 
 
-def _quiet(ray) -> None:
+def _quiet(ray: Any) -> None:
     """No progress bars but ours, and nothing below an error from Ray Data."""
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
