@@ -73,6 +73,11 @@ class EncodeParams(Section):
     batch_tokens: Positive
     whitening_dimension: Positive | None
     """Dimensions kept by PCA whitening; null: vectors are centred only."""
+    shard_rows: Positive | None = None
+    """Items of a shard of the store; null: everything in one file."""
+    engine: Literal["local", "ray"] = "local"
+    workers: Positive | None = None
+    """`ray`: processes that encode; null: as many as the cluster has processors."""
 
 
 class IndexParams(Section):

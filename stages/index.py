@@ -1,7 +1,6 @@
 """index: FAISS over the whitened item vectors."""
 
 from hierrec.item_llm.store import EmbeddingStore
-from hierrec.item_llm.store_files import check_finite
 from hierrec.item_llm.whitening import WhitenedVectors
 from hierrec.params import IndexParams
 from hierrec.retrieval.index_build import build_index
@@ -14,9 +13,9 @@ from stages.stage import INDEX, ITEM_EMBEDDINGS, Summary, stage
 def main(index: IndexParams) -> Summary:
     """Write `artifacts/index/`."""
     store = EmbeddingStore.open(ITEM_EMBEDDINGS)
-    check_finite(ITEM_EMBEDDINGS, store.vectors)
+    store.check_finite()
     vectors = WhitenedVectors(store.whitening, store.vectors)
-    kind = choose_kind(index.kind, len(store.items), index.exact_up_to)
+    kind = choose_kind(index.kind, len(store.vectors), index.exact_up_to)
     item_index = build_index(vectors, INDEX, store.hash, kind, index.recall)
     reached = item_index.setting.recall_at_20
     short = f"; below the {index.recall} that is asked for" if reached < index.recall else ""

@@ -77,7 +77,7 @@ def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> No
         opened = EmbeddingStore.open(store)
         write(opened, form, out, whitened)
     width = opened.manifest["whitened_dimension" if whitened else "dimension"]
-    click.echo(f"{len(opened.items):,} vectors of width {width} written to {out}{'/' if is_folder else ''}")
+    click.echo(f"{len(opened.vectors):,} vectors of width {width} written to {out}{'/' if is_folder else ''}")
 
 
 @embeddings.command()
@@ -90,6 +90,13 @@ def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> No
 @click.option("--max-length", type=click.IntRange(2), default=128, show_default=True, help="Tokens read.")
 @click.option("--batch-tokens", type=click.IntRange(1), default=2048, show_default=True, help="Of a batch.")
 @click.option("--whitening-dimension", type=click.IntRange(1), help="By default vectors are centred only.")
+@click.option(
+    "--shard-rows", type=click.IntRange(1), help="Items of a shard; by default all are in one file."
+)
+@click.option(
+    "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Where."
+)
+@click.option("--workers", type=click.IntRange(1), help="Of engine ray; by default one for each processor.")
 @force_option
 def encode(items: Path, out: Path, id_column: str, force: bool, **settings: Any) -> None:
     """Encode a catalogue of your own: the pipeline's encoder, row cache and kind of store."""
@@ -123,12 +130,12 @@ def neighbours(store: Path, item: str, count: int) -> None:
 
 def _is_store(folder: Path) -> bool:
     """Whether a folder is a store and holds nothing else, or is empty: nothing is lost that cannot be made again."""
-    from ..item_llm.store_files import FILES, MANIFEST
+    from ..item_llm.store_files import FILES, INDEX, MANIFEST, SHARD
 
     if not folder.is_dir():
         return False
-    names = {entry.name for entry in folder.iterdir()}
-    return not names or (MANIFEST in names and names <= {*FILES, MANIFEST})
+    names = {entry.name for entry in folder.iterdir() if not SHARD.fullmatch(entry.name)}
+    return not names or (MANIFEST in names and names <= {*FILES, *INDEX, MANIFEST})
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from ..errors import OutOfMemoryError
 from ..files import cache_dir
 from ..params import EncodeParams
 from .encoder import ItemEncoder
-from .row_cache import RowCache, encode_texts
+from .row_cache import Batches, RowCache, encode_texts
 from .store import EmbeddingStore
 from .template import render
 from .whitening import Whitening
@@ -31,19 +31,24 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
         A closing summary, line by line.
 
     Raises:
-        ParamsError: the template names no column, the whitening is too wide, or the cache cannot be written.
+        ParamsError: the template names no column, the whitening is too wide, the cache cannot be written, or ray is
+            not installed.
         DataError, ModelError, NumericalError: see ``ItemEncoder``.
         OutOfMemoryError: memory runs out over one text alone; before that, smaller batches are tried.
-        MachineError: the store or the cache cannot be written.
+        MachineError: the store or the cache cannot be written, or the cluster of Ray gives up.
     """
     texts = render(items, encode.template)
     encoder = ItemEncoder.load(encode.model, encode.revision, encode.max_length)
     names = [f"item {item_id}" for item_id in items["item_id"]]
-    vectors, encoded, batch_tokens = _encode(encoder, texts, encode.batch_tokens, names)
+    vectors, encoded, batch_tokens = _encode(
+        encoder, texts, encode.batch_tokens, names, _batches(encoder, encode)
+    )
     whitening = Whitening.fit(vectors, encode.whitening_dimension)
     title = pl.col("title") if "title" in items.columns else pl.lit(None, pl.String)
     items = items.select("item_id", title.fill_null(pl.col("item_id")).alias("title"))
-    EmbeddingStore.write(folder, items, texts, vectors, whitening, encode.template, encoder.description)
+    EmbeddingStore.write(
+        folder, items, texts, vectors, whitening, encode.template, encoder.description, encode.shard_rows
+    )
     how = (
         "centred only" if encode.whitening_dimension is None else f"whitened to {encode.whitening_dimension}"
     )
@@ -55,8 +60,17 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
     ]
 
 
+def _batches(encoder: ItemEncoder, encode: EncodeParams) -> Batches:
+    """Return what encodes: the encoder in this process, or workers of Ray."""
+    if encode.engine == "local":
+        return encoder.batches
+    from .ray_engine import RayEngine
+
+    return RayEngine(encoder, encode.model, encode.workers).batches
+
+
 def _encode(
-    encoder: ItemEncoder, texts: list[str], batch_tokens: int, names: list[str]
+    encoder: ItemEncoder, texts: list[str], batch_tokens: int, names: list[str], batches: Batches
 ) -> tuple[NDArray[np.float32], int, int]:
     """Encode, in batches half as large as often as memory runs out.
 
@@ -69,7 +83,7 @@ def _encode(
     while True:
         cache = RowCache(cache_dir("encode"), encoder.cache_key(batch_tokens))
         try:
-            return *encode_texts(encoder, texts, batch_tokens, cache, names), batch_tokens
+            return *encode_texts(encoder, texts, batch_tokens, cache, names, batches), batch_tokens
         except OutOfMemoryError:
             if batch_tokens == 1:
                 raise

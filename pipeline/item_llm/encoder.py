@@ -130,11 +130,7 @@ class ItemEncoder:
 
     def _tokenise(self, texts: Sequence[str], start: int, names: Sequence[str] | None) -> list[list[int]]:
         """Return at least one token id per text."""
-        for place, text in enumerate(texts, start):
-            try:
-                text.encode("utf-8")
-            except UnicodeEncodeError as error:
-                raise DataError(f"not a valid text: {error}", _name(place, names), "mend the text") from None
+        check_texts(texts, start, names)
         tokens: list[list[int]] = self._tokenizer(
             list(texts),
             truncation=True,
@@ -255,6 +251,19 @@ class ItemEncoder:
         if not isinstance(encoder.get_input_embeddings(), torch.nn.Embedding):
             raise ModelError(f"{type(model).__name__} reads no text", place, OTHERWISE)
         return encoder.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+
+
+def check_texts(texts: Sequence[str], start: int, names: Sequence[str] | None) -> None:
+    """Refuse what is not valid Unicode; the first of `texts` is number `start` of `names`.
+
+    Raises:
+        DataError: names the first text that is not.
+    """
+    for place, text in enumerate(texts, start):
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise DataError(f"not a valid text: {error}", _name(place, names), "mend the text") from None
 
 
 def _name(place: int, names: Sequence[str] | None) -> str:

@@ -8,10 +8,10 @@ from urllib.parse import quote
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..files import atomic_directory, atomic_path, sha256_json, write_json
+from .rows import Rows
 from .store import EmbeddingStore
 
 NINE_DIGITS = "%.9g"
@@ -19,7 +19,7 @@ NINE_DIGITS = "%.9g"
 
 UNSAFE = re.compile(r"[\s%\x00-\x1f\x7f-\x9f\ufeff]")
 
-Writer = Callable[[Path, EmbeddingStore, NDArray[np.float32]], None]
+Writer = Callable[[Path, EmbeddingStore, Rows], None]
 
 
 def export(store: EmbeddingStore, form: str, out: Path, whitened: bool) -> None:
@@ -53,16 +53,16 @@ def token(item_id: str) -> str:
     return UNSAFE.sub(lambda match: quote(match[0], safe=""), item_id)
 
 
-def _write_parquet(path: Path, store: EmbeddingStore, vectors: NDArray[np.float32]) -> None:
+def _write_parquet(path: Path, store: EmbeddingStore, vectors: Rows) -> None:
     pq.write_table(_table(store, vectors), path, compression="zstd", write_page_checksum=True)
 
 
-def _write_npy(folder: Path, store: EmbeddingStore, vectors: NDArray[np.float32]) -> None:
+def _write_npy(folder: Path, store: EmbeddingStore, vectors: Rows) -> None:
     np.save(folder / "embeddings.npy", np.asarray(vectors), allow_pickle=False)
     write_json(folder / "ids.json", store.item_ids)
 
 
-def _write_datasets(folder: Path, store: EmbeddingStore, vectors: NDArray[np.float32]) -> None:
+def _write_datasets(folder: Path, store: EmbeddingStore, vectors: Rows) -> None:
     """Write what `datasets.load_from_disk` reads; it takes the features from the Arrow schema."""
     table, name = _table(store, vectors), "data-00000-of-00001.arrow"
     with pa.OSFile(str(folder / name), "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
@@ -82,7 +82,7 @@ def _write_datasets(folder: Path, store: EmbeddingStore, vectors: NDArray[np.flo
     write_json(folder / "state.json", state)
 
 
-def _write_word2vec(path: Path, store: EmbeddingStore, vectors: NDArray[np.float32]) -> None:
+def _write_word2vec(path: Path, store: EmbeddingStore, vectors: Rows) -> None:
     line = " ".join(["%s", *[NINE_DIGITS] * vectors.shape[1]]) + "\n"
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write(f"{len(vectors)} {vectors.shape[1]}\n")
@@ -90,7 +90,7 @@ def _write_word2vec(path: Path, store: EmbeddingStore, vectors: NDArray[np.float
             file.write(line % (token(item_id), *vector.tolist()))
 
 
-def _write_projector(folder: Path, store: EmbeddingStore, vectors: NDArray[np.float32]) -> None:
+def _write_projector(folder: Path, store: EmbeddingStore, vectors: Rows) -> None:
     """Write what TensorBoard's projector loads, and the config by which it finds it in a log folder."""
     np.savetxt(folder / "tensors.tsv", vectors, NINE_DIGITS, delimiter="\t", newline="\n", encoding="utf-8")
     lines = ["item_id\ttitle"]
@@ -101,7 +101,7 @@ def _write_projector(folder: Path, store: EmbeddingStore, vectors: NDArray[np.fl
     (folder / "projector_config.pbtxt").write_text(config, "utf-8", newline="\n")
 
 
-def _table(store: EmbeddingStore, vectors: NDArray[np.float32]) -> pa.Table:
+def _table(store: EmbeddingStore, vectors: Rows) -> pa.Table:
     """Return item_id, title and embedding (FixedSizeList of float32)."""
     numbers = pa.array(np.ascontiguousarray(vectors).reshape(-1))
     return pa.table(

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,11 @@ from .store_files import text_hash
 
 SAVE_SECONDS = 10.0
 """Work that a kill can lose."""
+
+Batches = Callable[
+    [Sequence[str], int, Sequence[str] | None], Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]
+]
+"""``ItemEncoder.batches``, or what gives the same vectors in other batches."""
 
 Keys = NDArray[np.bytes_]
 """Hashes of texts in hexadecimal, S64."""
@@ -80,6 +85,7 @@ def encode_texts(
     batch_tokens: int,
     cache: RowCache,
     names: Sequence[str] | None = None,
+    batches: Batches | None = None,
 ) -> tuple[NDArray[np.float32], int]:
     """Encode texts, equal ones once, and those that the cache holds not at all.
 
@@ -91,6 +97,7 @@ def encode_texts(
         batch_tokens: see ``ItemEncoder.batches``.
         cache: the encoder's.
         names: what messages call the texts.
+        batches: encodes what the cache lacks; None: the encoder itself.
 
     Returns:
         Vectors float32 [n, d], and how many texts were encoded.
@@ -116,7 +123,7 @@ def encode_texts(
             pending.clear()
 
     try:
-        for batch, vectors in encoder.batches(
+        for batch, vectors in (batches or encoder.batches)(
             [texts[place] for place in originals],
             batch_tokens,
             None if names is None else [names[place] for place in originals],

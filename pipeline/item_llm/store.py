@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +11,36 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, ParamsError
 from ..files import atomic_directory, sha256_file, sha256_json, write_json
+from .id_index import IdIndex
+from .rows import Rows
+from .shard_diagnosis import diagnose_shards
+from .shard_writer import write_shards
+from .sharded_vectors import ShardedVectors
+from .shards import open_shards
 from .store_files import (
     EXPORT,
     FILES,
     ITEMS,
     MANIFEST,
     SCHEMA_VERSION,
+    SHARDED_VERSION,
     VECTORS,
     WHITENING,
     check_export,
     check_finite,
     check_hash,
     check_texts,
+    files_of,
     ids_hash,
+    is_sharded,
+    item_table,
     read_items,
     read_manifest,
     read_vectors,
     read_whitening,
-    text_hash,
+    shard_files,
 )
+from .store_items import Items, ShardedItems, TableItems
 from .whitening import Whitening
 
 COMPARED = 4096
@@ -45,14 +55,14 @@ class EmbeddingStore:
         folder: where the store lies.
         manifest: content of `manifest.json`.
         vectors: float32 [n, d], memory-mapped and read-only: the encoder's output, not whitened.
-        items: row, item_id, title, text, text_hash; row i describes vector i.
+        catalogue: the items; row i describes vector i.
         whitening: the map fitted on these vectors.
     """
 
     folder: Path
     manifest: dict[str, Any]
-    vectors: NDArray[np.float32]
-    items: pl.DataFrame
+    vectors: Rows
+    catalogue: Items
     whitening: Whitening
 
     @staticmethod
@@ -60,10 +70,11 @@ class EmbeddingStore:
         folder: Path,
         items: pl.DataFrame,
         texts: Sequence[str],
-        vectors: NDArray[np.float32],
+        vectors: Rows,
         whitening: Whitening,
         template: str,
         description: dict[str, Any],
+        shard_rows: int | None = None,
     ) -> None:
         """Write a store as a whole, replacing `folder`; equal content gives equal bytes.
 
@@ -75,31 +86,26 @@ class EmbeddingStore:
             whitening: fitted on `vectors`.
             template: the texts'.
             description: the encoder's, ``ItemEncoder.description``.
+            shard_rows: rows of a shard; None: everything in one file.
         """
-        vectors = np.ascontiguousarray(vectors, "<f4")
-        table = items.select(
-            pl.int_range(pl.len(), dtype=pl.Int32).alias("row"),
-            pl.col("item_id", "title"),
-            pl.Series("text", texts, pl.String),
-            pl.Series("text_hash", [text_hash(text) for text in texts], pl.String),
-        )
-        export = table.select(
-            "item_id", pl.Series("embedding", vectors, pl.Array(pl.Float32, vectors.shape[1]))
-        )
         with atomic_directory(folder) as temporary:
-            np.save(temporary / VECTORS, vectors, allow_pickle=False)
-            table.write_parquet(temporary / ITEMS, compression="zstd")
-            export.write_parquet(temporary / EXPORT, compression="zstd")
+            if shard_rows is None:
+                _write_files(temporary, item_table(items, texts), vectors)
+                version, names = {"schema_version": SCHEMA_VERSION}, FILES
+            else:
+                counts = write_shards(temporary, items, texts, vectors, shard_rows)
+                version = {"schema_version": SHARDED_VERSION, "shards": counts}
+                names = files_of(version)
             whitening.save(temporary / WHITENING)
             manifest = {
-                "schema_version": SCHEMA_VERSION,
+                **version,
                 **description,
                 "template": template,
                 "count": vectors.shape[0],
                 "dimension": vectors.shape[1],
                 "whitened_dimension": whitening.projection.shape[1],
-                "ids_sha256": ids_hash(table),
-                "files": {name: sha256_file(temporary / name) for name in FILES},
+                "ids_sha256": ids_hash(items["item_id"]),
+                "files": {name: sha256_file(temporary / name) for name in names},
             }
             write_json(temporary / MANIFEST, manifest)
 
@@ -107,37 +113,67 @@ class EmbeddingStore:
     def open(cls, path: str | Path) -> "EmbeddingStore":
         """Open the store in a folder after checking hashes, shapes and the order of ids.
 
+        Of a store in shards, hashes and ids of a shard are checked when it is first read.
+
         Raises:
             StoreError: something is missing, damaged, of another version, or does not fit together.
         """
         folder = Path(path)
         manifest = read_manifest(folder)
-        for name in (VECTORS, ITEMS, WHITENING):
-            check_hash(folder, manifest, name)
-        vectors, items = read_vectors(folder, manifest), read_items(folder, manifest)
+        if is_sharded(manifest):
+            shards = open_shards(folder, manifest)
+            vectors = ShardedVectors(shards, manifest["dimension"])
+            items = ShardedItems(shards, IdIndex.open(folder, manifest))
+        else:
+            for name in (VECTORS, ITEMS):
+                check_hash(folder, manifest, name)
+            vectors = read_vectors(folder / VECTORS, (manifest["count"], manifest["dimension"]))
+            items = TableItems(read_items(folder, manifest))
+        check_hash(folder, manifest, WHITENING)
         return cls(folder, manifest, vectors, items, read_whitening(folder, manifest))
 
     def verify(self) -> None:
-        """Check what ``open`` leaves out: every vector, every text's hash, and the Parquet export.
+        """Check what ``open`` leaves out: every vector, every text's hash, and the Parquet export, or every shard.
 
         Raises:
             StoreError: names the file and the first row that is wrong.
         """
-        check_finite(self.folder, self.vectors)
-        check_texts(self.folder, self.items)
+        if is_sharded(self.manifest):
+            for problem in diagnose_shards(self.folder, self.manifest):
+                raise problem
+            return
+        self.check_finite()
+        check_texts(self.folder / ITEMS, self.items)
         check_hash(self.folder, self.manifest, EXPORT)
-        check_export(self.folder, self.items, self.vectors)
+        check_export(self.folder, self.items, self.vectors[:])
+
+    def check_finite(self) -> None:
+        """Check every number of every vector.
+
+        Raises:
+            StoreError: names the file and the first row that is wrong.
+        """
+        parts = self.vectors.parts() if isinstance(self.vectors, ShardedVectors) else None
+        for path, vectors in parts or [(self.folder / VECTORS, self.vectors[:])]:
+            check_finite(path, vectors)
 
     @property
     def hash(self) -> str:
         """SHA-256 over vectors, ids and whitening: what an index or a model was made from."""
         files = self.manifest["files"]
-        return sha256_json([files[VECTORS], self.manifest["ids_sha256"], files[WHITENING]])
+        shards = self.manifest["shards"] if is_sharded(self.manifest) else []
+        vectors = [files[shard_files(number)[0]] for number in range(len(shards))] or files[VECTORS]
+        return sha256_json([vectors, self.manifest["ids_sha256"], files[WHITENING]])
+
+    @property
+    def items(self) -> pl.DataFrame:
+        """Row, item_id, title, text, text_hash, all n rows; of a store in shards, read at every use."""
+        return self.catalogue.table
 
     @property
     def item_ids(self) -> list[str]:
         """Item ids by row."""
-        return self.items["item_id"].to_list()
+        return self.catalogue.ids.to_list()
 
     def row(self, item_id: str) -> int:
         """Return the row of an item.
@@ -145,10 +181,10 @@ class EmbeddingStore:
         Raises:
             DataError: there is no such item.
         """
-        try:
-            return self._rows[item_id]
-        except KeyError:
-            raise DataError(f"no item {item_id!r}", str(self.folder), "use an id of items.parquet") from None
+        row = self.catalogue.row(item_id)
+        if row is None:
+            raise DataError(f"no item {item_id!r}", str(self.folder), "use an id of the store's items")
+        return row
 
     def vector(self, item_id: str) -> NDArray[np.float32]:
         """Return the vector of an item, float32 [d], read-only; raises as ``row`` does."""
@@ -178,7 +214,7 @@ class EmbeddingStore:
         cosines = _cosines(self.vectors, self.vectors[row])  # [n]
         order = np.argsort(-cosines, kind="stable")
         order = order[order != row][:k]
-        neighbours = self.items[order].select("row", "item_id", "title")
+        neighbours = self.catalogue.take(order).select("row", "item_id", "title")
         return neighbours.with_columns(pl.Series("cosine", cosines[order]))
 
     def whitened(self) -> NDArray[np.float32]:
@@ -187,15 +223,20 @@ class EmbeddingStore:
         Raises:
             StoreError: a vector is not finite; names the first.
         """
-        check_finite(self.folder, self.vectors)
+        self.check_finite()
         return self.whitening.apply(self.vectors)
 
-    @cached_property
-    def _rows(self) -> dict[str, int]:
-        return {item_id: row for row, item_id in enumerate(self.item_ids)}
+
+def _write_files(folder: Path, table: pl.DataFrame, vectors: Rows) -> None:
+    """Write vectors and items in one file each, and the Parquet export of both."""
+    matrix = np.ascontiguousarray(vectors[:], "<f4")
+    embedding = pl.Series("embedding", matrix, pl.Array(pl.Float32, matrix.shape[1]))
+    np.save(folder / VECTORS, matrix, allow_pickle=False)
+    table.write_parquet(folder / ITEMS, compression="zstd")
+    table.select("item_id", embedding).write_parquet(folder / EXPORT, compression="zstd")
 
 
-def _cosines(vectors: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float64]:
+def _cosines(vectors: Rows, query: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the cosines [n] of vectors [n, d] with a query [d], each by the same sums: equal vectors tie."""
     cosines, wide = np.zeros(len(vectors)), query.astype(np.float64)
     for start in range(0, len(vectors), COMPARED):

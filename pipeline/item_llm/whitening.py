@@ -11,6 +11,7 @@ from safetensors.numpy import save as save_tensors
 
 from ..errors import NumericalError, ParamsError, StoreError
 from ..files import atomic_path
+from .rows import Rows
 
 CHUNK = 65_536
 """Rows held in float64 at a time."""
@@ -60,7 +61,7 @@ class Whitening:
             projection = _principal_directions(_covariance(vectors, mean), dimension)
         return cls(mean.astype(np.float32), projection.astype(np.float32))
 
-    def apply(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    def apply(self, vectors: Rows) -> NDArray[np.float32]:
         """Return whitened vectors, float32 [n, w], from raw ones, float32 [n, d]."""
         whitened = np.empty((len(vectors), self.projection.shape[1]), np.float32)
         mean, projection = self.mean.astype(np.float64), self.projection.astype(np.float64)
@@ -107,7 +108,7 @@ class WhitenedVectors:
     """
 
     whitening: Whitening
-    vectors: NDArray[np.float32]
+    vectors: Rows
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from ..item_llm.rows import Rows
 from ..recommender.answers import SimilarItem
 from ..recommender.catalogue import Catalogue
 from .projection import project
@@ -74,7 +75,7 @@ class Neighbours:
     similar: list[SimilarItem]
 
 
-def item_map(items: Items, vectors: NDArray[np.float32], limit: int = MAP_ITEMS) -> ItemMap:
+def item_map(items: Items, vectors: Rows, limit: int = MAP_ITEMS) -> ItemMap:
     """Project the vectors, float32 [n, d], of all items, or of the `limit` most popular."""
     rows = sorted(items.by_popularity[:limit])
     places = project(vectors[rows]).tolist()

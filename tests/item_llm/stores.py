@@ -30,11 +30,12 @@ def write_store(
     vectors: NDArray[np.float32],
     titles: Sequence[str] | None = None,
     dimension: int | None = None,
+    shard_rows: int | None = None,
 ) -> Path:
-    """Write a store of these vectors; without titles, item `x` is called `Film x`."""
+    """Write a store of these vectors; without titles, item `x` is called `Film x`; without `shard_rows`, one file."""
     titles = [f"Film {item_id}" for item_id in ids] if titles is None else titles
     items = pl.DataFrame({"item_id": ids, "title": titles}, {"item_id": pl.String, "title": pl.String})
     texts = [f"{title}." for title in titles]
     whitening = Whitening.fit(vectors, dimension)
-    EmbeddingStore.write(folder, items, texts, vectors, whitening, "{title}.", DESCRIPTION)
+    EmbeddingStore.write(folder, items, texts, vectors, whitening, "{title}.", DESCRIPTION, shard_rows)
     return folder

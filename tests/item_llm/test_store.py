@@ -210,7 +210,10 @@ def test_inconsistency_is_found(folder: Path, name: str, change: Any, message: s
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema_version": 2}, r"schema version 2; this program reads version 1(.|\n)*dvc repro encode"),
+        (
+            {"schema_version": 3},
+            r"schema version 3; this program reads versions 1 and 2(.|\n)*dvc repro encode",
+        ),
         ({"count": None}, "shape"),
         ({"ids_sha256": ""}, "item ids are not those"),
         ({"files": {}}, r"key files\.embeddings\.npy is missing"),

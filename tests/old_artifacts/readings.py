@@ -51,7 +51,7 @@ def _scores(recommender: HierarchicalRecommender | RagRecommender) -> list:
 
 
 READINGS: dict[str, Callable[[Path], list]] = {
-    "vectors": lambda folder: store(folder).vectors.tolist(),
+    "vectors": lambda folder: store(folder).vectors[:].tolist(),
     "whitened": lambda folder: store(folder).whitened().tolist(),
     "nearest": nearest,
     "hierarchical": hierarchical,

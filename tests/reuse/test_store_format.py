@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 from hierrec.item_llm.encode_items import encode_items
 from hierrec.item_llm.store import EmbeddingStore
-from hierrec.item_llm.store_files import KEYS, MODEL_KEYS, SCHEMA_VERSION
+from hierrec.item_llm.store_files import KEYS, MODEL_KEYS, SCHEMA_VERSION, SHARDED_VERSION
 from hierrec.params import EncodeParams
 from safetensors.numpy import load_file
 
+from tests.item_llm.stores import write_store
 from tests.reuse.publisher import ITEMS
 from tests.stages.imports import ROOT
 
@@ -54,7 +55,24 @@ def test_the_specification_names_every_file_key_and_column(folder: Path, manifes
     assert set(manifest) == {"schema_version", *KEYS}
     assert set(manifest["model"]) == set(MODEL_KEYS)
     assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, "manifest.json"])
-    assert f"version {SCHEMA_VERSION}" in SPECIFICATION
+    assert f"schema version {SCHEMA_VERSION}" in SPECIFICATION
+
+
+def test_the_specification_names_every_file_and_key_of_a_store_in_shards(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32)
+    folder = write_store(tmp_path / "store", ["a", "b", "c"], vectors, shard_rows=3)
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    assert set(manifest) == {"schema_version", "shards", *KEYS}
+    assert set(manifest["files"]) == {path.name for path in folder.iterdir()} - {"manifest.json"}
+    for name in [*manifest["files"], "shards"]:
+        assert f"`{name}`" in SPECIFICATION, name
+    assert f"schema version {SHARDED_VERSION}" in SPECIFICATION
+    vector_hashes = [manifest["files"]["embeddings-00000.npy"]]
+    store_hash = [vector_hashes, manifest["ids_sha256"], manifest["files"]["whitening.safetensors"]]
+    assert EmbeddingStore.open(folder).hash == sha256_of_json(store_hash)
+    expected = sorted((hashlib.sha256(name.encode()).digest()[:8], row) for row, name in enumerate("abc"))
+    assert np.load(folder / "id_hashes.npy").tolist() == [int.from_bytes(digest) for digest, _ in expected]
+    assert np.load(folder / "id_rows.npy").tolist() == [row for _, row in expected]
 
 
 def test_files_types_and_shapes(folder: Path, manifest: dict[str, Any]) -> None:

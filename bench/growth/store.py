@@ -1,0 +1,66 @@
+"""Opening and looking into a store in shards: `python -m bench.growth.store [--quick]` writes store.json."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import polars as pl
+from hierrec.files import write_json
+from hierrec.item_llm.store import EmbeddingStore
+from hierrec.item_llm.whitening import Whitening
+
+from bench.growth.run import RESULTS, machine
+
+WIDTH = 64
+NAMELESS = {"id": "generated", "revision": None} | dict.fromkeys(
+    ("config_sha256", "tokenizer_sha256", "weights_sha256"), ""
+)
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="A small store: seconds, and figures that mean nothing.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=RESULTS, show_default=False, help="Results' folder."
+)
+def main(quick: bool, out: Path) -> None:
+    """Write a store of 10 million generated rows, and measure it in a process of its own."""
+    count, shard_rows = (20_000, 5_000) if quick else (10_000_000, 1_000_000)
+    with tempfile.TemporaryDirectory(prefix="store-") as folder:
+        start = time.process_time()
+        write(Path(folder) / "store", count, shard_rows)
+        writing = time.process_time() - start
+        size = sum(path.stat().st_size for path in (Path(folder) / "store").iterdir())
+        command = [sys.executable, "-m", "bench.growth.store_measure", str(Path(folder) / "store")]
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    results: dict[str, Any] = {
+        "rows": count,
+        "width": WIDTH,
+        "shard_rows": shard_rows,
+        "disk_mb": round(size / 2**20),
+        "write_cpu_s": round(writing, 1),
+        **json.loads(done.stdout.splitlines()[-1]),
+        "machine": machine(),
+    }
+    write_json(out / "store.json", results)
+    click.echo(f"written: {out / 'store.json'}")
+
+
+def write(folder: Path, count: int, shard_rows: int) -> None:
+    """Write a store of random vectors and generated items."""
+    vectors = np.random.default_rng(1).standard_normal((count, WIDTH), np.float32)
+    row = pl.int_range(count)
+    items = pl.select(item_id=pl.format("item-{}", row), title=pl.format("Film {}", row))
+    whitening = Whitening(np.zeros(WIDTH, np.float32), np.eye(WIDTH, dtype=np.float32))
+    description = {"model": NAMELESS, "pooling": "mean", "max_length": 1, "dtype": "float32"}
+    texts = items["title"].to_list()
+    EmbeddingStore.write(folder, items, texts, vectors, whitening, "{title}", description, shard_rows)
+
+
+if __name__ == "__main__":
+    main()
