@@ -30,8 +30,42 @@ _SPLIT = pl.Schema({"user": pl.Int32, "train_length": pl.Int32, "validation": pl
 
 def write_table(table: pl.DataFrame, path: Path) -> None:
     """Write a table with a checksum per page; equal tables give equal bytes."""
-    arrow = table.to_arrow(compat_level=pl.CompatLevel.oldest())
-    pq.write_table(arrow, path, compression="zstd", row_group_size=_ROW_GROUP, write_page_checksum=True)
+    with TableWriter(path) as writer:
+        writer.write(table)
+
+
+class TableWriter:
+    """Writes a table that comes in parts, at least one; whatever the parts, the bytes are those of the whole."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: pq.ParquetWriter | None = None
+        self._rest: pl.DataFrame | None = None
+
+    def __enter__(self) -> "TableWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None and self._rest is not None:
+            self._write_group(self._rest)
+        if self._writer is not None:
+            self._writer.close()
+
+    def write(self, part: pl.DataFrame) -> None:
+        """Write the next rows: whole row groups now, the rest with what follows."""
+        rows = part if self._rest is None else pl.concat([self._rest, part])
+        whole = max(0, len(rows) - 1) // _ROW_GROUP * _ROW_GROUP
+        for start in range(0, whole, _ROW_GROUP):
+            self._write_group(rows[start : start + _ROW_GROUP])
+        self._rest = rows[whole:]
+
+    def _write_group(self, rows: pl.DataFrame) -> None:
+        arrow = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(
+                self._path, arrow.schema, compression="zstd", write_page_checksum=True
+            )
+        self._writer.write_table(arrow, row_group_size=_ROW_GROUP)
 
 
 def load_items(path: Path) -> pl.DataFrame:
