@@ -30,10 +30,10 @@ def ingest(interactions: Path, items: Path, folder: Path) -> dict[str, Any]:
 def load(interactions: Path, items: Path, folder: Path) -> dict[str, Any]:
     """Read the tables as training does; the two paths are not used."""
     from hierrec.data.sequences import Sequences
-    from hierrec.data.tables import load_interactions, load_split
+    from hierrec.data.tables import interaction_groups, load_split
 
     sequences = Sequences.from_tables(
-        load_interactions(folder / "interactions.parquet"), load_split(folder / "split.parquet")
+        interaction_groups(folder / "interactions.parquet"), load_split(folder / "split.parquet")
     )
     return {"items_sha256": hashlib.sha256(sequences.items.tobytes()).hexdigest()[:16]}
 

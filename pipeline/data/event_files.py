@@ -11,6 +11,9 @@ from .timestamps import FractionFound, Timestamps
 
 _NEEDED = ("user", "item", "timestamp")
 
+_BLOCK = 2**22
+"""Bytes of a CSV file that are parsed at a time, fewer than of other tables: its rows are short, and many."""
+
 
 def read_events(path: Path, listed: pl.Series, listing: str) -> EventLog:
     """Read and check interactions, CSV or Parquet (see `read_blocks`); that a pair is there once, the log will check.
@@ -33,7 +36,7 @@ def read_events(path: Path, listed: pl.Series, listing: str) -> EventLog:
 def _read(path: Path, listed: pl.Series, listing: str, fractions: bool) -> EventLog:
     place = str(path)
     log, checks, times = EventLog(listed, place), BlockChecks(), Timestamps(place, fractions)
-    for table in read_blocks(path):
+    for table in read_blocks(path, _BLOCK):
         user, item, time = (find_column(table, name, place, _NEEDED) for name in _NEEDED)
         with checks.block(len(table)):
             users = as_ids(table[user], place, checks.refuse)

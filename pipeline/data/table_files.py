@@ -15,8 +15,8 @@ from .archive import looks_like_html
 from .checks import Refuse, quote, refuse
 
 _CSV_REMEDY = "write the table as UTF-8 with a line of column names, columns separated by commas"
-_BLOCK = 2**24
-"""Bytes of a CSV file that are parsed at a time; no row may be longer."""
+_BLOCK = 2**26
+"""Bytes of a CSV file that are parsed at a time; no row may be longer. Arrow reads up to 32 such blocks ahead."""
 
 _ROWS = 2**18
 """Rows of a Parquet file that are read at a time."""
@@ -30,11 +30,15 @@ def read_table(path: Path) -> pl.DataFrame:
     return pl.concat(read_blocks(path), rechunk=True)
 
 
-def read_blocks(path: Path) -> Iterator[pl.DataFrame]:
+def read_blocks(path: Path, size: int = _BLOCK) -> Iterator[pl.DataFrame]:
     """Read a CSV or Parquet table a block of rows at a time; there is at least one, and none is empty.
 
     The values of a CSV file are all text, null where nothing stands between two commas. A Parquet file keeps its
     types, as far as they are text, numbers, booleans, dates, or lists of those.
+
+    Args:
+        path: the file.
+        size: bytes of a CSV file that are parsed at a time; no row may be longer.
 
     Raises:
         DataError: the file is of another kind, damaged, not UTF-8, has a row with too few or too many columns, no
@@ -49,7 +53,7 @@ def read_blocks(path: Path) -> Iterator[pl.DataFrame]:
         raise DataError("is a web page, not a table", str(path), "fetch the file again")
     empty = True
     try:
-        for block in _csv_blocks(path) if suffix == ".csv" else _parquet_blocks(path):
+        for block in _csv_blocks(path, size) if suffix == ".csv" else _parquet_blocks(path):
             if not block.is_empty():
                 empty = False
                 yield block
@@ -120,14 +124,14 @@ def _text(values: pl.Expr, dtype: object) -> pl.Expr:
     return pl.when(texts.str.contains(r"[^\s\x1c-\x1f]")).then(texts)
 
 
-def _csv_blocks(path: Path) -> Iterator[pl.DataFrame]:
+def _csv_blocks(path: Path, size: int) -> Iterator[pl.DataFrame]:
     names, lines = _header(path)
     _check_names(path, names)
     _check_quotes(path)
     try:
         with pc.open_csv(
             path,
-            pc.ReadOptions(use_threads=False, column_names=names, skip_rows=lines, block_size=_BLOCK),
+            pc.ReadOptions(use_threads=False, column_names=names, skip_rows=lines, block_size=size),
             pc.ParseOptions(newlines_in_values=True),
             pc.ConvertOptions(
                 column_types={name: pa.string() for name in names},
