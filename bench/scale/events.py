@@ -17,7 +17,7 @@ def write_log(folder: Path, interactions: int, suffix: str, seed: int = 1) -> tu
     Memory holds the whole log as numbers: this is not what is measured.
 
     Returns:
-        The two files: interactions (about that many, since a user has an item once), and items.
+        The two files: interactions, about that many (a short log has fewer, since a user has an item once), and items.
     """
     generator = np.random.default_rng([seed, interactions])
     count = max(10, interactions // LENGTH)

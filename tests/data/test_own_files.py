@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hierrec.data import event_files, table_files
 from hierrec.data.dataset import build
 from hierrec.data.own_files import md5_file, read_files
 from hierrec.data.raw import RawDataset
@@ -133,7 +134,9 @@ SAME_ORDER: dict[str, list[Any]] = {
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 @pytest.mark.parametrize("case", SAME_ORDER)
-def test_times_of_any_kind_order_the_interactions(tmp_path: Path, case: str, suffix: str) -> None:
+def test_times_of_any_kind_order_the_interactions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str, suffix: str
+) -> None:
     first, second, third = SAME_ORDER[case]
     table = pl.DataFrame({"user": 1, "item": [3, 1, 2], "timestamp": pl.Series([second, first, third])})
     path = tmp_path / f"events{suffix}"
@@ -145,6 +148,11 @@ def test_times_of_any_kind_order_the_interactions(tmp_path: Path, case: str, suf
     dataset = build(read_files(path, tmp_path / "items.parquet"))
     assert dataset.interactions["item"].to_list() == [0, 2, 1]
     assert dataset.ratings["timestamp"].is_sorted()
+    monkeypatch.setattr(event_files, "_BLOCK", 48)  # bytes: one row, or two
+    monkeypatch.setattr(table_files, "_ROWS", 1)
+    in_blocks = build(read_files(path, tmp_path / "items.parquet"))
+    assert_frame_equal(in_blocks.ratings, dataset.ratings)
+    assert_frame_equal(in_blocks.interactions, dataset.interactions)
 
 
 @pytest.mark.parametrize(
