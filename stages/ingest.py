@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import polars as pl
 from hierrec.data.dataset import build, refuse_unlearnable
 from hierrec.data.download import fetch
+from hierrec.data.event_log import EventLog
 from hierrec.data.item_text import add_item_text
 from hierrec.data.movielens import read_movielens
 from hierrec.data.own_files import read_files
@@ -37,7 +39,7 @@ def main(ingest: IngestParams) -> Summary:
     ]
 
 
-def _read(ingest: IngestParams) -> RawDataset:
+def _read(ingest: IngestParams) -> RawDataset[pl.DataFrame] | RawDataset[EventLog]:
     if ingest.dataset == "sample":
         return sample_dataset()
     if ingest.dataset == "files":

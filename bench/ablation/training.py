@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import torch
 from hierrec.data.sequences import Sequences
-from hierrec.data.tables import load_interactions, load_items, load_split
+from hierrec.data.tables import interaction_groups, load_items, load_split
 from hierrec.evaluation.validation import validator
 from hierrec.item_llm.whitening import Whitening
 from hierrec.params import TrainParams
@@ -32,7 +32,7 @@ class Data:
 def load_data(folder: Path) -> Data:
     """Read what the project's stage `ingest` wrote."""
     items = load_items(folder / "items.parquet")
-    interactions = load_interactions(folder / "interactions.parquet")
+    interactions = interaction_groups(folder / "interactions.parquet")
     sequences = Sequences.from_tables(interactions, load_split(folder / "split.parquet"))
     return Data(items, sequences, items["candidate"].to_numpy())
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.growth.catalogue import FileVectors, texts
+from bench.scale.process import resident_peak_mb
 
 STEPS = 3
 
@@ -88,6 +89,7 @@ def index(vectors: str, items: int, dimension: int, kind: Any, recall: float, qu
         "search_batch_cpu_ms": batch,
         "disk_mb": files / 2**20,
         **memory.record,
+        "resident_peak_mb": round(resident_peak_mb(), 1),
     }
 
 

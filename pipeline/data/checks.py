@@ -1,11 +1,52 @@
 """Refusals that name the first offending row of a table and say how many more there are."""
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import polars as pl
 
 from ..errors import DataError
+
+Unit = Literal["line", "row"]
+
+
+class Refuse(Protocol):
+    """`refuse`, or that of a table that is read in blocks."""
+
+    def __call__(
+        self,
+        bad: pl.Series,
+        place: str,
+        describe: Callable[[int], str],
+        remedy: str,
+        column: str | None = None,
+        unit: Unit = "row",
+    ) -> None:
+        """See `refuse`."""
+
+
+@dataclass
+class Refusal:
+    """Rows that are not as they must be: what is wrong with the first of them, counted from 0, and their number."""
+
+    what: str
+    place: str
+    row: int
+    count: int
+    remedy: str
+    column: str | None = None
+    unit: Unit = "row"
+
+    @property
+    def error(self) -> DataError:
+        """The message."""
+        where = f"{self.place}, {self.unit} {self.row + 1}" + (
+            f", column {self.column}" if self.column else ""
+        )
+        more = f" (and {self.count - 1:,} more {self.unit}s)" if self.count > 1 else ""
+        return DataError(self.what + more, where, self.remedy)
 
 
 def refuse(
@@ -14,7 +55,7 @@ def refuse(
     describe: Callable[[int], str],
     remedy: str,
     column: str | None = None,
-    unit: Literal["line", "row"] = "row",
+    unit: Unit = "row",
 ) -> None:
     """Raise for the first row in which ``bad`` holds.
 
@@ -30,15 +71,67 @@ def refuse(
         DataError: ``bad`` holds somewhere.
     """
     rows = bad.arg_true()
-    if rows.is_empty():
-        return
-    where = f"{place}, {unit} {rows[0] + 1}" + (f", column {column}" if column else "")
-    more = f" (and {len(rows) - 1:,} more {unit}s)" if len(rows) > 1 else ""
-    raise DataError(describe(rows[0]) + more, where, remedy)
+    if not rows.is_empty():
+        raise Refusal(describe(rows[0]), place, rows[0], len(rows), remedy, column, unit).error
+
+
+class BlockChecks:
+    """Checks of a table that is read in blocks, with the message that the whole table would get.
+
+    The same checks are made of each block, in the same order. What a block is refused for ends its checks, and the
+    others go on, since they may break an earlier check, or add to the number of rows.
+    """
+
+    def __init__(self) -> None:
+        self._start = self._check = 0
+        self._found: dict[int, Refusal] = {}
+
+    @contextmanager
+    def block(self, rows: int) -> Iterator[None]:
+        """Check the next block, of so many rows; what follows a refusal within is skipped."""
+        self._check = 0
+        with suppress(_BlockRefused):
+            yield
+        self._start += rows
+
+    def refuse(
+        self,
+        bad: pl.Series,
+        place: str,
+        describe: Callable[[int], str],
+        remedy: str,
+        column: str | None = None,
+        unit: Unit = "row",
+    ) -> None:
+        """Note the rows of a block in which ``bad`` holds, and leave the block; see `refuse`."""
+        self._check += 1
+        rows = bad.arg_true()
+        if rows.is_empty():
+            return
+        if self._check in self._found:
+            self._found[self._check].count += len(rows)
+        else:
+            self._found[self._check] = Refusal(
+                describe(rows[0]), place, self._start + rows[0], len(rows), remedy, column, unit
+            )
+        raise _BlockRefused
+
+    def finish(self) -> None:
+        """Raise for the first check that any block broke.
+
+        Raises:
+            DataError: there is one.
+        """
+        if self._found:
+            raise self._found[min(self._found)].error
+
+
+class _BlockRefused(Exception):
+    """Leaves the checks of a block."""
 
 
 def refuse_duplicates(
-    table: pl.DataFrame, keys: list[str], place: str, remedy: str, unit: Literal["line", "row"] = "row"
+    table: pl.DataFrame, keys: list[str], place: str, remedy: str, unit: Unit = "row"
 ) -> None:
     """Raise for the first row whose ``keys`` are those of a row before it."""
     first = table.select(pl.struct(keys).is_first_distinct()).to_series()

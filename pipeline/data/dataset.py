@@ -1,19 +1,26 @@
 """From a raw data set to the tables that later stages read: row numbers, total order, leave-one-out split."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..files import atomic_path, sha256_file, write_json
+from .event_log import EventLog
+from .event_order import OrderedEvents
 from .raw import RawDataset
-from .tables import write_table
+from .tables import TableWriter, write_table
 
 SCHEMA_VERSION = 1
+
+_INTERACTIONS = ("user", "item", "position")
+_RATINGS = ("user", "position", "rating", "timestamp")
 
 _HELD_OUT = 2
 """Interactions of a user that are held out: the validation and the test target."""
@@ -29,11 +36,11 @@ class Dataset:
         items: row, item_id, title, year, genres, further texts, candidate; row i describes item i, in natural order
             of ids.
         users: user, user_id; in natural order of ids.
-        interactions: user, item, position; sorted by (user, position). Position counts from 0 within a user
-            in the total order (timestamp, row in file).
+        events: user, item, position, rating, timestamp; sorted by (user, position), in tables of some users each, so
+            that memory need not hold all. Position counts from 0 within a user in the total order (timestamp, row in
+            file).
         split: user, train_length, validation, test; the leading `train_length` positions are for training,
             the two targets are item rows, both null for users with fewer than 3 interactions.
-        ratings: user, position, rating, timestamp. Kept apart, because no later stage may depend on them.
         checksums: MD5 of other files that were read, by the param that names them.
     """
 
@@ -41,17 +48,26 @@ class Dataset:
     md5: str | None
     items: pl.DataFrame
     users: pl.DataFrame
-    interactions: pl.DataFrame
+    events: Iterable[pl.DataFrame]
     split: pl.DataFrame
-    ratings: pl.DataFrame
     checksums: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def interactions(self) -> pl.DataFrame:
+        """All of user, item, position, in memory."""
+        return pl.concat(table.select(_INTERACTIONS) for table in self.events)
+
+    @property
+    def ratings(self) -> pl.DataFrame:
+        """All of user, position, rating, timestamp, in memory. Apart, because no later stage may depend on them."""
+        return pl.concat(table.select(_RATINGS) for table in self.events)
 
     @property
     def counts(self) -> dict[str, int]:
         """Numbers of users, listed items, candidates for ranking, and interactions."""
         return {
             "candidates": int(self.items["candidate"].sum()),
-            "interactions": len(self.interactions),
+            "interactions": int(self.split["train_length"].sum() + _HELD_OUT * self.split["test"].count()),
             "items": len(self.items),
             "users": len(self.users),
         }
@@ -61,18 +77,20 @@ class Dataset:
 
         All files are complete before the first takes its place, and the manifest takes it last.
         """
-        tables = {
-            "items.parquet": self.items,
-            "users.parquet": self.users,
-            "interactions.parquet": self.interactions,
-            "split.parquet": self.split,
-            "ratings.parquet": self.ratings,
-        }
+        names = [f"{name}.parquet" for name in ("items", "users", "interactions", "split", "ratings")]
         with ExitStack() as stack:  # unwinds from the last to the first
             manifest = stack.enter_context(atomic_path(folder / "manifest.json"))
-            written = {name: stack.enter_context(atomic_path(folder / name)) for name in tables}
-            for name, table in tables.items():
-                write_table(table, written[name])
+            written = {name: stack.enter_context(atomic_path(folder / name)) for name in names}
+            write_table(self.items, written["items.parquet"])
+            write_table(self.users, written["users.parquet"])
+            with (
+                TableWriter(written["interactions.parquet"]) as interactions,
+                TableWriter(written["ratings.parquet"]) as ratings,
+            ):
+                for table in self.events:
+                    interactions.write(table.select(_INTERACTIONS))
+                    ratings.write(table.select(_RATINGS))
+            write_table(self.split, written["split.parquet"])
             write_json(
                 manifest,
                 {
@@ -85,7 +103,9 @@ class Dataset:
             )
 
 
-def build(raw: RawDataset, candidates: Literal["interacted", "all"] = "interacted") -> Dataset:
+def build(
+    raw: RawDataset[pl.DataFrame | EventLog], candidates: Literal["interacted", "all"] = "interacted"
+) -> Dataset:
     """Number items and users, order the interactions, and split them leave-one-out.
 
     The last interaction of a user in the total order (timestamp, row in file) is the test target, the one
@@ -99,37 +119,29 @@ def build(raw: RawDataset, candidates: Literal["interacted", "all"] = "interacte
     Raises:
         DataError: there is no interaction, an id is listed twice, or an interaction names an item not listed.
     """
-    if raw.interactions.is_empty():
+    if not len(raw.interactions):
         raise DataError("no interactions", raw.name, "use a data set with at least one interaction")
-    items = raw.items.select(_natural_order("item_id").alias("row"), pl.all()).sort("row")
-    if items["item_id"].is_duplicated().any():
-        twice = items.filter(pl.col("item_id").is_duplicated())["item_id"][0]
+    ids = raw.items["item_id"]
+    if ids.is_duplicated().any():
+        twice = ids.filter(ids.is_duplicated())[0]
         raise DataError(f"item {twice!r} is listed twice", raw.name, "give every item an id of its own")
-    unlisted = raw.interactions.join(items, on="item_id", how="anti")["item_id"]
-    if not unlisted.is_empty():
-        raise DataError(
-            f"an interaction names item {unlisted[0]!r}, which is not listed", raw.name, "list it"
-        )
-    users = raw.interactions.select(pl.col("user_id").unique())
-    users = users.select(_natural_order("user_id").alias("user"), pl.all()).sort("user")
+    log = raw.interactions
+    if isinstance(log, pl.DataFrame):
+        log = EventLog.of(log, ids)
+    if len(log.item_seen) > len(ids):
+        unlisted = log.item_ids(np.array([len(ids)]))[0]
+        raise DataError(f"an interaction names item {unlisted!r}, which is not listed", raw.name, "list it")
 
-    events = (
-        raw.interactions.with_row_index("line")
-        .join(users, on="user_id", how="left")
-        .join(items.select("item_id", item="row"), on="item_id", how="left")
-        .select("user", "item", "rating", "timestamp", "line")
-        .sort("user", "timestamp", "line")
-        .with_columns(position=pl.int_range(pl.len(), dtype=pl.Int32).over("user"))
-    )
-    interacted = pl.col("row").is_in(events["item"].unique().implode())
+    rows, users = numbered(ids), numbered(log.user_ids())
+    events = OrderedEvents(log, users, rows)
+    seen = pl.Series(log.item_seen) if candidates == "interacted" else pl.repeat(True, len(ids), eager=True)
     return Dataset(
         raw.name,
         raw.md5,
-        items.with_columns(candidate=interacted if candidates == "interacted" else pl.lit(True)),
-        users,
-        events.select("user", "item", "position"),
-        leave_one_out(events),
-        events.select("user", "position", "rating", "timestamp"),
+        raw.items.select(pl.Series("row", rows), pl.all(), seen.alias("candidate")).sort("row"),
+        pl.DataFrame({"user": users, "user_id": log.user_ids()}).sort("user"),
+        events,
+        pl.concat(leave_one_out(table) for table in events),
         raw.checksums,
     )
 
@@ -165,8 +177,9 @@ def leave_one_out(interactions: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _natural_order(ids: str) -> pl.Expr:
-    """Rank of each id from 0: by number where all are whole numbers, else by text."""
-    number = pl.col(ids).cast(pl.UInt64, strict=False)
+def numbered(ids: pl.Series) -> NDArray[np.int32]:
+    """Return the number of each id from 0 in natural order, int32: by number where all are whole ones, else by text."""
+    number = pl.col("id").cast(pl.UInt64, strict=False)
     key = pl.when(number.null_count() == 0).then(number)
-    return pl.struct(number=key, text=ids).rank("ordinal").cast(pl.Int32) - 1
+    rank = pl.struct(number=key, text="id").rank("ordinal").cast(pl.Int32) - 1
+    return ids.to_frame("id").select(rank).to_series().to_numpy()

@@ -9,7 +9,7 @@ import polars as pl
 from ..errors import DataError
 from .checks import quote, refuse_duplicates
 from .own_files import md5_file
-from .raw import RawDataset
+from .raw import Interactions, RawDataset
 from .table_files import as_ids, as_text, find_column, read_table
 
 COLUMN = "extra_text"
@@ -40,7 +40,7 @@ def read_item_text(path: Path) -> pl.DataFrame:
     return found.drop_nulls()
 
 
-def add_item_text(raw: RawDataset, path: Path) -> tuple[RawDataset, int, int]:
+def add_item_text(raw: RawDataset[Interactions], path: Path) -> tuple[RawDataset[Interactions], int, int]:
     """Join the texts of a file to the items of a data set, as column `extra_text`; null where there is none.
 
     Returns:

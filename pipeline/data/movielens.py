@@ -58,7 +58,7 @@ _FILES = {
 }
 
 
-def read_movielens(archive: Path, expected: Counts | None = None) -> RawDataset:
+def read_movielens(archive: Path, expected: Counts | None = None) -> RawDataset[pl.DataFrame]:
     """Read and check an archive in MovieLens-1M's layout (``movies.dat``, ``users.dat``, ``ratings.dat``).
 
     Args:

@@ -1,25 +1,22 @@
 """Reader of a data set of one's own: a table of interactions and a table of items."""
 
 import hashlib
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 
 from ..errors import DataError
 from .checks import quote, refuse, refuse_duplicates
-from .raw import INTERACTIONS, RawDataset
+from .event_files import read_events
+from .event_log import EventLog
+from .raw import RawDataset
 from .table_files import as_ids, as_text, find_column, read_table
 
-_NEEDED = ("user", "item", "timestamp")
 _RESERVED = ("row", "candidate")
 _LAST_YEAR = 9999
-_EXACT = 2**53
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TIMES = "write numbers, dates, or ISO 8601 such as 2001-12-31T23:59:59, the same way in all rows"
 
 
-def read_files(interactions: Path, items: Path) -> RawDataset:
+def read_files(interactions: Path, items: Path) -> RawDataset[EventLog]:
     """Read and check the two tables of a data set, each CSV or Parquet (see `read_table`).
 
     Interactions have the columns `user`, `item` (or `user_id`, `item_id`) and `timestamp`; others are not read. A
@@ -33,14 +30,7 @@ def read_files(interactions: Path, items: Path) -> RawDataset:
         DataError: anything is not as it must be; the message names file, row and column.
     """
     listed = _items(read_table(items), str(items))
-    events = _interactions(read_table(interactions), str(interactions))
-    refuse(
-        ~events["item_id"].is_in(listed["item_id"].implode()),
-        str(interactions),
-        lambda row: f"item {quote(events['item_id'][row])} is not listed in {items}",
-        "add it there; a row with the id alone is enough",
-        "item",
-    )
+    events = read_events(interactions, listed["item_id"], str(items))
     checksums = {"interactions": md5_file(interactions), "items": md5_file(items)}
     return RawDataset("files", None, listed, events, checksums)
 
@@ -49,21 +39,6 @@ def md5_file(path: Path) -> str:
     """Return the hex MD5 of a file's content, DVC's checksum."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()
-
-
-def _interactions(table: pl.DataFrame, place: str) -> pl.DataFrame:
-    user, item, time = (find_column(table, name, place, _NEEDED) for name in _NEEDED)
-    events = pl.DataFrame(
-        {
-            "user": as_ids(table[user], place),
-            "item": as_ids(table[item], place),
-            "timestamp": _timestamps(table[time], place),
-        }
-    )
-    remedy = "keep one row of each user and item, e.g. the first"
-    refuse_duplicates(events, ["user", "item"], place, remedy)
-    rating = pl.lit(None, INTERACTIONS["rating"])
-    return events.select(user_id="user", item_id="item", rating=rating, timestamp="timestamp")
 
 
 def _items(table: pl.DataFrame, place: str) -> pl.DataFrame:
@@ -109,66 +84,3 @@ def _genres(values: pl.Series) -> pl.Series:
         texts = texts.fill_null("").str.split("|")
     named = pl.element().str.strip_chars()
     return texts.fill_null([]).list.eval(named.filter(named != "").unique(maintain_order=True))
-
-
-def _timestamps(values: pl.Series, place: str) -> pl.Series:
-    """Return timestamps as numbers that sort as they do: int64, or float64 where there are fractions.
-
-    Dates and datetimes count in their own unit since 1970, in UTC where no zone is named; written ones in
-    microseconds.
-    """
-    kind = values.dtype
-    moments = kind in (pl.Date, pl.Datetime)
-    if not (kind.is_integer() or kind.is_float() or moments or kind in (pl.String, pl.Null)):
-        raise DataError(f"type is {kind}", f"{place}, column {values.name}", _TIMES)
-    refuse(as_text(values).is_null(), place, lambda _: "a timestamp is missing", _TIMES, values.name)
-    if moments:
-        return values.to_physical().cast(pl.Int64)
-    if kind != pl.String:
-        return _numbers(values, place)
-    texts = values.str.strip_chars()
-    return (
-        _dates(texts, place)
-        if texts[:1].cast(pl.Float64, strict=False).has_nulls()
-        else _numbers(texts, place)
-    )
-
-
-def _numbers(values: pl.Series, place: str) -> pl.Series:
-    if not values.dtype.is_float():
-        whole = values.cast(pl.Int64, strict=False)
-        if not whole.has_nulls():
-            return whole
-    numbers = values.cast(pl.Float64, strict=False)
-    bad = ~(numbers.is_finite() & (numbers.abs() < _EXACT)).fill_null(False)
-
-    def describe(row: int) -> str:
-        problem = (
-            "is not a number, as that of row 1 is" if numbers[row] is None else "is too large to be exact"
-        )
-        return f"{quote(values[row])} {problem}"
-
-    refuse(bad, place, describe, _TIMES, values.name)
-    return numbers
-
-
-def _dates(texts: pl.Series, place: str) -> pl.Series:
-    moments = pl.Series([_microseconds(text) for text in texts], dtype=pl.Int64)
-
-    def describe(row: int) -> str:
-        wanted = "a date in ISO 8601, as that of row 1 is" if row else "a number, nor a date in ISO 8601"
-        return f"{quote(texts[row])} is not {wanted}"
-
-    refuse(moments.is_null(), place, describe, _TIMES, texts.name)
-    return moments
-
-
-def _microseconds(text: str) -> int | None:
-    """Return the microseconds since 1970 of a date or datetime in ISO 8601; None: it is none."""
-    try:
-        moment = datetime.fromisoformat(text)
-        return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // timedelta(
-            microseconds=1
-        )
-    except (ValueError, OverflowError):
-        return None

@@ -15,7 +15,9 @@ _START = 956_700_000
 """Seconds since 1970 at which the first user starts."""
 
 
-def sample_dataset(seed: int = 1, users: int = 600, shortest: int = 8, longest: int = 60) -> RawDataset:
+def sample_dataset(
+    seed: int = 1, users: int = 600, shortest: int = 8, longest: int = 60
+) -> RawDataset[pl.DataFrame]:
     """Return the sample: all films of `sample_films.csv` and generated users.
 
     Every draw is made among integers, so one seed gives the same data set on every platform.

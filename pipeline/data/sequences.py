@@ -1,5 +1,6 @@
 """Interactions as one flat array, each user's items in total order: what the recommender reads."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,19 +31,29 @@ class Sequences:
     test: NDArray[np.int64]
 
     @classmethod
-    def from_tables(cls, interactions: pl.DataFrame, split: pl.DataFrame) -> "Sequences":
+    def from_tables(cls, interactions: Iterable[pl.DataFrame], split: pl.DataFrame) -> "Sequences":
         """Build from `interactions.parquet` (sorted by user, position) and `split.parquet` (sorted by user).
+
+        Args:
+            interactions: in parts, of which memory holds one at a time, and of all the items.
+            split: whole.
 
         Raises:
             DataError: the two tables do not name the same users 0, 1, 2, …, or the split does not cut a user's
                 items into training items, validation target and test target, in this order.
         """
         users = split["user"].to_numpy()
-        lengths = np.bincount(interactions["user"].to_numpy(), minlength=len(users))
+        lengths = np.zeros(len(users), np.int64)  # [U]
+        parts: list[NDArray[np.int32]] = []
+        for part in interactions:
+            counts = np.bincount(part["user"].to_numpy(), minlength=len(lengths))
+            counts[: len(lengths)] += lengths
+            lengths = counts
+            parts.append(part["item"].to_numpy())
         if len(lengths) != len(users) or not np.array_equal(users, np.arange(len(users))):
             raise DataError("interactions and split name different users", remedy="run `dvc repro ingest`")
         sequences = cls(
-            items=interactions["item"].to_numpy().astype(np.int64),
+            items=np.concatenate(parts, dtype=np.int64),
             offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
             train_length=split["train_length"].to_numpy().astype(np.int64),
             validation=split["validation"].fill_null(NO_TARGET).to_numpy().astype(np.int64),

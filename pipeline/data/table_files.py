@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -12,21 +12,33 @@ import pyarrow.parquet as pq
 
 from ..errors import DataError
 from .archive import looks_like_html
-from .checks import quote, refuse
+from .checks import Refuse, quote, refuse
 
 _CSV_REMEDY = "write the table as UTF-8 with a line of column names, columns separated by commas"
 _BLOCK = 2**26
-"""Bytes of a CSV file that are parsed at a time; no row may be longer."""
+"""Bytes of a CSV file that are parsed at a time; no row may be longer. Arrow reads up to 32 such blocks ahead."""
+
+_ROWS = 2**18
+"""Rows of a Parquet file that are read at a time."""
 
 _EXACT = 2**53
 """From here on, floats cannot tell whole numbers apart."""
 
 
 def read_table(path: Path) -> pl.DataFrame:
-    """Read a CSV or Parquet table.
+    """Read a CSV or Parquet table whole; see `read_blocks`."""
+    return pl.concat(read_blocks(path), rechunk=True)
+
+
+def read_blocks(path: Path, size: int = _BLOCK) -> Iterator[pl.DataFrame]:
+    """Read a CSV or Parquet table a block of rows at a time; there is at least one, and none is empty.
 
     The values of a CSV file are all text, null where nothing stands between two commas. A Parquet file keeps its
     types, as far as they are text, numbers, booleans, dates, or lists of those.
+
+    Args:
+        path: the file.
+        size: bytes of a CSV file that are parsed at a time; no row may be longer.
 
     Raises:
         DataError: the file is of another kind, damaged, not UTF-8, has a row with too few or too many columns, no
@@ -39,13 +51,16 @@ def read_table(path: Path) -> pl.DataFrame:
         )
     if looks_like_html(path):
         raise DataError("is a web page, not a table", str(path), "fetch the file again")
+    empty = True
     try:
-        table = _read_csv(path) if suffix == ".csv" else _read_parquet(path)
+        for block in _csv_blocks(path, size) if suffix == ".csv" else _parquet_blocks(path):
+            if not block.is_empty():
+                empty = False
+                yield block
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror or error})", str(path), "mend that") from None
-    if table.is_empty():
+    if empty:
         raise DataError("table has no rows", str(path), "use one that has")
-    return table
 
 
 def find_column(table: pl.DataFrame, name: str, place: str, needed: Sequence[str]) -> str:
@@ -66,8 +81,13 @@ def find_column(table: pl.DataFrame, name: str, place: str, needed: Sequence[str
     )
 
 
-def as_ids(values: pl.Series, place: str) -> pl.Series:
+def as_ids(values: pl.Series, place: str, refuse: Refuse = refuse) -> pl.Series:
     """Return ids as text: text as it is, whole numbers without a decimal point.
+
+    Args:
+        values: the column, or a block of it.
+        place: the file.
+        refuse: what refuses rows.
 
     Raises:
         DataError: an id is missing, has control characters, or is neither text nor a whole number.
@@ -104,24 +124,25 @@ def _text(values: pl.Expr, dtype: object) -> pl.Expr:
     return pl.when(texts.str.contains(r"[^\s\x1c-\x1f]")).then(texts)
 
 
-def _read_csv(path: Path) -> pl.DataFrame:
+def _csv_blocks(path: Path, size: int) -> Iterator[pl.DataFrame]:
     names, lines = _header(path)
     _check_names(path, names)
     _check_quotes(path)
     try:
-        table = pc.read_csv(
+        with pc.open_csv(
             path,
-            pc.ReadOptions(use_threads=False, column_names=names, skip_rows=lines, block_size=_BLOCK),
+            pc.ReadOptions(use_threads=False, column_names=names, skip_rows=lines, block_size=size),
             pc.ParseOptions(newlines_in_values=True),
             pc.ConvertOptions(
                 column_types={name: pa.string() for name in names},
                 null_values=[""],
                 strings_can_be_null=True,
             ),
-        )
+        ) as reader:
+            for batch in reader:
+                yield pl.DataFrame({name: pl.Series(batch[name]) for name in names})
     except pa.ArrowInvalid as error:
         raise _csv_error(path, str(error), lines) from None
-    return pl.DataFrame({name: pl.Series(table[name]) for name in names})
 
 
 def _header(path: Path) -> tuple[list[str], int]:
@@ -172,7 +193,7 @@ def _csv_error(path: Path, message: str, lines: int) -> DataError:
     return DataError(what if len(what) <= 120 else what[:117] + "...", where, _CSV_REMEDY)
 
 
-def _read_parquet(path: Path) -> pl.DataFrame:
+def _parquet_blocks(path: Path) -> Iterator[pl.DataFrame]:
     remedy = "write the table again, as a plain Parquet file"
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
@@ -183,9 +204,9 @@ def _read_parquet(path: Path) -> pl.DataFrame:
                     raise DataError(
                         what, f"{path}, column {field.name}", "leave the column out, or convert it"
                     )
-            table = file.read()
-        table.validate(full=True)
-        return pl.DataFrame({name: _plain(table[name]) for name in table.column_names})
+            for batch in file.iter_batches(_ROWS):
+                batch.validate(full=True)
+                yield pl.DataFrame({name: _plain(batch[name]) for name in batch.schema.names})
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError, pl.exceptions.PolarsError) as error:
@@ -216,6 +237,6 @@ def _is_scalar(kind: pa.DataType) -> bool:
     return any(test(kind) for test in (*tests, types.is_date, types.is_timestamp, types.is_null))
 
 
-def _plain(column: pa.ChunkedArray) -> pl.Series:
+def _plain(column: pa.Array) -> pl.Series:
     """Return a column as polars holds it; dictionaries (pandas' categories) become their values."""
     return pl.Series(column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column)

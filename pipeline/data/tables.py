@@ -1,8 +1,9 @@
 """The tables of a data set as Parquet: the writer, and readers that check columns, types, order, ranges."""
 
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,8 +31,42 @@ _SPLIT = pl.Schema({"user": pl.Int32, "train_length": pl.Int32, "validation": pl
 
 def write_table(table: pl.DataFrame, path: Path) -> None:
     """Write a table with a checksum per page; equal tables give equal bytes."""
-    arrow = table.to_arrow(compat_level=pl.CompatLevel.oldest())
-    pq.write_table(arrow, path, compression="zstd", row_group_size=_ROW_GROUP, write_page_checksum=True)
+    with TableWriter(path) as writer:
+        writer.write(table)
+
+
+class TableWriter:
+    """Writes a table that comes in parts, at least one; whatever the parts, the bytes are those of the whole."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: pq.ParquetWriter | None = None
+        self._rest: pl.DataFrame | None = None
+
+    def __enter__(self) -> "TableWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None and self._rest is not None:
+            self._write_group(self._rest)
+        if self._writer is not None:
+            self._writer.close()
+
+    def write(self, part: pl.DataFrame) -> None:
+        """Write the next rows: whole row groups now, the rest with what follows."""
+        rows = part if self._rest is None else pl.concat([self._rest, part])
+        whole = max(0, len(rows) - 1) // _ROW_GROUP * _ROW_GROUP
+        for start in range(0, whole, _ROW_GROUP):
+            self._write_group(rows[start : start + _ROW_GROUP])
+        self._rest = rows[whole:]
+
+    def _write_group(self, rows: pl.DataFrame) -> None:
+        arrow = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(
+                self._path, arrow.schema, compression="zstd", write_page_checksum=True
+            )
+        self._writer.write_table(arrow, row_group_size=_ROW_GROUP)
 
 
 def load_items(path: Path) -> pl.DataFrame:
@@ -68,14 +103,28 @@ def load_interactions(path: Path) -> pl.DataFrame:
     Raises:
         DataError: as for ``load_items``.
     """
-    interactions = _read(path, _INTERACTIONS)
-    user, position = interactions["user"], interactions["position"]
-    first = (user != user.shift(1)).fill_null(True)
-    _check(path, "user", _numbered(user.filter(first)), "users are not numbered from 0, or not sorted")
-    counted = interactions.select(pl.int_range(pl.len(), dtype=pl.Int32).over("user")).to_series()
-    _check(path, "position", bool((position == counted).all()), "positions of a user are not 0, 1, 2, …")
-    _check(path, "item", bool((interactions["item"] >= 0).all()), "an item row is negative")
-    return interactions
+    return pl.concat(interaction_groups(path), rechunk=True)
+
+
+def interaction_groups(path: Path) -> Iterator[pl.DataFrame]:
+    """Read what `load_interactions` reads, a row group at a time.
+
+    Raises:
+        DataError: as for ``load_items``.
+    """
+    last_user = last_position = -1
+    for group in _groups(path, _INTERACTIONS):
+        user, position = (
+            group[name].to_numpy().astype(np.int64) for name in ("user", "position")
+        )  # [n] each
+        step = np.diff(user, prepend=last_user)  # [n], 1 where a user begins
+        numbered = ((step == 0) | (step == 1)).all() and (last_user >= 0 or step[0] == 1)
+        _check(path, "user", bool(numbered), "users are not numbered from 0, or not sorted")
+        expected = np.where(step == 1, 0, np.append(last_position, position[:-1]) + 1)  # [n]
+        _check(path, "position", np.array_equal(position, expected), "positions of a user are not 0, 1, 2, …")
+        _check(path, "item", bool((group["item"] >= 0).all()), "an item row is negative")
+        last_user, last_position = user[-1], position[-1]
+        yield group
 
 
 def load_split(path: Path) -> pl.DataFrame:
@@ -99,27 +148,45 @@ def _read(
     path: Path, columns: pl.Schema, nullable: Set[str] = frozenset(), more: bool = False
 ) -> pl.DataFrame:
     """Read a table and check what every table must hold; ``more``: further columns are allowed."""
+    return pl.concat(_groups(path, columns, nullable, more), rechunk=True)
+
+
+def _groups(
+    path: Path, columns: pl.Schema, nullable: Set[str] = frozenset(), more: bool = False
+) -> Iterator[pl.DataFrame]:
+    """Read a table a row group at a time, none of which is empty, and check each as `_read` does."""
+    empty = True
+    for table in _frames(path):
+        for name, dtype in columns.items():
+            if name not in table.columns:
+                raise DataError(f"column {name} is missing", str(path), _REMEDY)
+            if table.schema[name] != dtype:
+                raise DataError(
+                    f"type is {table.schema[name]}, not {dtype}", f"{path}, column {name}", _REMEDY
+                )
+            _check(path, name, name in nullable or not table[name].has_nulls(), "a value is missing")
+        unknown = [name for name in table.columns if name not in columns]
+        if unknown and not more:
+            raise DataError(f"unknown columns: {', '.join(unknown)}", str(path), _REMEDY)
+        if not table.is_empty():
+            empty = False
+            yield table
+    _check(path, next(iter(columns)), not empty, "table is empty")
+
+
+def _frames(path: Path) -> Iterator[pl.DataFrame]:
+    """Read the row groups of a table, or the empty table where there are none."""
     try:
         # by pyarrow, because polars panics on damaged files and does not verify checksums
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            arrow = file.read()
-        arrow.validate(full=True)
-        table = pl.DataFrame({name: pl.Series(arrow[name]) for name in arrow.column_names})
+            for number in range(max(1, file.num_row_groups)):
+                arrow = file.read_row_group(number) if file.num_row_groups else file.read()
+                arrow.validate(full=True)
+                yield pl.DataFrame({name: pl.Series(arrow[name]) for name in arrow.column_names})
     except FileNotFoundError:
         raise DataError("file is missing", str(path), _REMEDY) from None
     except (pa.ArrowException, OSError, ValueError, pl.exceptions.PolarsError) as error:
         raise DataError(f"not a readable Parquet file ({error})", str(path), _REMEDY) from None
-    for name, dtype in columns.items():
-        if name not in table.columns:
-            raise DataError(f"column {name} is missing", str(path), _REMEDY)
-        if table.schema[name] != dtype:
-            raise DataError(f"type is {table.schema[name]}, not {dtype}", f"{path}, column {name}", _REMEDY)
-        _check(path, name, name in nullable or not table[name].has_nulls(), "a value is missing")
-    unknown = [name for name in table.columns if name not in columns]
-    if unknown and not more:
-        raise DataError(f"unknown columns: {', '.join(unknown)}", str(path), _REMEDY)
-    _check(path, next(iter(columns)), not table.is_empty(), "table is empty")
-    return table
 
 
 def _numbered(rows: pl.Series) -> bool:

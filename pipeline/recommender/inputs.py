@@ -1,5 +1,6 @@
 """What the recommender reads: sequences, candidates, and the frozen item vectors that belong to them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..data.sequences import Sequences
-from ..data.tables import load_interactions, load_items, load_split
+from ..data.tables import interaction_groups, load_items, load_split
 from ..errors import DataError, StoreError
 from ..item_llm.store import EmbeddingStore
 
@@ -41,18 +42,23 @@ def load_inputs(data: Path, item_embeddings: Path) -> Inputs:
         DataError, StoreError: an artifact is missing or damaged, or the two name different items.
     """
     items = load_items(data / "items.parquet")
-    interactions = load_interactions(data / "interactions.parquet")
-    if interactions["item"].max() >= len(items):  # type: ignore[operator]
-        raise DataError(
-            "an interaction names an item that is not listed", str(data), "run `dvc repro ingest`"
-        )
     store = open_store(item_embeddings, items)
     return Inputs(
-        sequences=Sequences.from_tables(interactions, load_split(data / "split.parquet")),
+        sequences=Sequences.from_tables(_listed(data, len(items)), load_split(data / "split.parquet")),
         candidates=items["candidate"].to_numpy(),
         frozen=store.whitened(),
         store_hash=store.hash,
     )
+
+
+def _listed(data: Path, count: int) -> Iterator[pl.DataFrame]:
+    """Read the interactions in parts, and refuse items beyond the number of those that are listed."""
+    for part in interaction_groups(data / "interactions.parquet"):
+        if part["item"].max() >= count:  # type: ignore[operator]
+            raise DataError(
+                "an interaction names an item that is not listed", str(data), "run `dvc repro ingest`"
+            )
+        yield part
 
 
 def open_store(folder: Path, items: pl.DataFrame) -> EmbeddingStore:

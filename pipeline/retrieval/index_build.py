@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import ParamsError
 from ..files import atomic_directory
 from .cosine import unit_vectors
-from .fast_faiss import matrix_products, on_gpus
+from .fast_faiss import ListAdder, matrix_products, on_gpus
 from .index import ItemIndex
 from .index_files import LISTS, VECTORS
 from .index_kinds import Kind, Setting, effort_name, efforts, factory
@@ -65,7 +65,14 @@ def build_index(
         else:
             name = factory(kind, *vectors.shape)
             index = _trained(name, vectors)
-            stored = _fill_on_disk(index, vectors, temporary) if kind == "ivf_pq" else _fill(index, vectors)
+            stored = None
+            match kind:
+                case "ivf_pq":
+                    stored = _fill_on_disk(index, vectors, temporary)
+                case "ivf":
+                    _fill_lists(index, vectors)
+                case "hnsw":
+                    _fill_graph(index, vectors)
             item_index = ItemIndex(index, Setting(kind, name), stored)
             item_index.setting = _tuned(item_index, vectors, recall)
         item_index.write_into(temporary, store_hash)
@@ -99,11 +106,16 @@ def _trained(name: str, vectors: Vectors) -> Any:
     return index
 
 
-def _fill(index: faiss.Index, vectors: Vectors) -> None:
+def _fill_lists(index: Any, vectors: Vectors) -> None:
+    adder = ListAdder(index)
+    for batch in unit_batches(vectors):
+        adder.add(index, batch, np.arange(index.ntotal, index.ntotal + len(batch)))
+
+
+def _fill_graph(index: faiss.Index, vectors: Vectors) -> None:
     threads = faiss.omp_get_max_threads()
     try:
-        if isinstance(index, faiss.IndexHNSW):  # a graph built by several threads differs from run to run
-            faiss.omp_set_num_threads(1)
+        faiss.omp_set_num_threads(1)  # a graph built by several threads differs from run to run
         for batch in unit_batches(vectors):
             index.add(batch)  # pyright: ignore[reportCallIssue]
     finally:
@@ -115,11 +127,12 @@ def _fill_on_disk(index: Any, vectors: Vectors, folder: Path) -> NDArray[np.floa
     stored = np.lib.format.open_memmap(folder / VECTORS, "w+", np.float32, vectors.shape)
     shards: list[Path] = []
     shard: Any = faiss.clone_index(index)
+    adder = ListAdder(index)
     start = 0
     for batch in unit_batches(vectors):
         rows = np.arange(start, start + len(batch))
         stored[rows[0] : rows[-1] + 1] = batch
-        shard.add_with_ids(batch, rows)
+        adder.add(shard, batch, rows)
         start += len(batch)
         if shard.ntotal >= SHARD or start == vectors.shape[0]:
             shards.append(folder / f"shard{len(shards)}.faiss")

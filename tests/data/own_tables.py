@@ -3,6 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+import polars as pl
+from hierrec.data.event_log import NO_RATING, EventLog
+from hierrec.data.raw import RawDataset
+
 TABLES: dict[str, bytes] = {
     "interactions.csv": (
         b"user,item,timestamp\n"
@@ -31,3 +36,20 @@ def write_tables(folder: Path, files: Mapping[str, bytes] = TABLES) -> dict[str,
         "ingest.interactions": str(folder / "interactions.csv"),
         "ingest.items": str(folder / "items.csv"),
     }
+
+
+def events(raw: RawDataset) -> pl.DataFrame:
+    """Return the interactions of a log as a table, in their order."""
+    log = raw.interactions
+    assert isinstance(log, EventLog)
+    rows = np.concatenate(list(log.blocks()))
+    assert rows["line"].tolist() == list(range(len(log)))
+    ratings = [None if rating == NO_RATING else rating for rating in rows["rating"].tolist()]
+    return pl.DataFrame(
+        {
+            "user_id": log.user_ids(rows["user"]),
+            "item_id": log.item_ids(rows["item"]),
+            "rating": pl.Series(ratings, dtype=pl.Int8),
+            "timestamp": rows["timestamp"],
+        }
+    )

@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hierrec.data import event_files, table_files
+from hierrec.data.dataset import build
+from hierrec.data.own_files import read_files
+from hierrec.errors import DataError
 from hierrec.files import sha256_file
 from ruamel.yaml import YAML
 
@@ -73,3 +77,26 @@ def test_it_is_refused_and_nothing_changes(
     assert len(output.err) < 1000
     assert "Traceback" not in output.err
     assert artifacts(built) == before
+
+
+def refusal(folder: Path, case: str) -> str:
+    """Return the message of broken tables, as far as they are refused while they are read and sorted."""
+    params = BROKEN_TABLES[case].make(folder)
+    interactions, items = params["ingest.interactions"], params["ingest.items"]
+    if items is None or not Path(items).exists():
+        pytest.skip("refused before it is read")
+    try:
+        build(read_files(Path(interactions), Path(items)))
+    except DataError as error:
+        return str(error)
+    pytest.skip("refused by other checks")
+
+
+@pytest.mark.parametrize("case", BROKEN_TABLES)
+def test_a_table_in_blocks_is_refused_as_the_whole_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    whole = refusal(tmp_path, case)
+    monkeypatch.setattr(event_files, "_BLOCK", 48)  # bytes: two or three rows
+    monkeypatch.setattr(table_files, "_ROWS", 1)
+    assert refusal(tmp_path, case) == whole

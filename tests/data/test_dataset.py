@@ -3,6 +3,9 @@ import json
 from pathlib import Path
 from random import Random
 
+import hierrec.data.event_log as event_log
+import hierrec.data.event_order as event_order
+import hierrec.data.tables as tables
 import polars as pl
 import pytest
 from hierrec.data.dataset import Dataset, build
@@ -197,13 +200,32 @@ def test_values_that_keep_the_order_reach_no_table_but_ratings(
 def test_equal_tables_give_equal_bytes_whatever_their_chunks(archive: Path, tmp_path: Path) -> None:
     dataset = build(read_movielens(archive))
     dataset.write(tmp_path / "a")
+    (events,) = dataset.events
     chunked = {
-        table: pl.concat([getattr(dataset, table)[:2], getattr(dataset, table)[2:]], rechunk=False)
-        for table in TABLES
+        "items": pl.concat([dataset.items[:2], dataset.items[2:]], rechunk=False),
+        "events": [events[:1], events[1:4], events[4:]],
     }
     assert chunked["items"].n_chunks() == 2
     dataclasses.replace(dataset, **chunked).write(tmp_path / "b")
     assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
+
+
+@settings(deadline=None, max_examples=30)
+@given(rows=ratings(), bucket=st.integers(1, 12), block=st.integers(1, 12), group=st.integers(1, 12))
+def test_equal_data_give_equal_bytes_whatever_is_in_memory_at_a_time(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Rating], bucket: int, block: int, group: int
+) -> None:
+    folder = tmp_path_factory.mktemp("data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "_ROW_GROUP", group)
+        build(raw_dataset(rows)).write(folder / "whole")
+        patch.setattr(event_order, "BUCKET", bucket)
+        patch.setattr(event_log, "BLOCK", block)
+        patch.setattr(event_log, "_IN_MEMORY", 1)
+        dataset = build(raw_dataset(rows))
+        assert len(list(dataset.events)) >= len(rows) / (bucket + 30)  # 30 items: no user has more
+        dataset.write(folder / "parts")
+    assert hashes(folder / "whole") == hashes(folder / "parts")
 
 
 def test_writing_replaces_its_own_files_only(archive: Path, tmp_path: Path) -> None:
@@ -221,10 +243,8 @@ def test_a_failure_while_writing_changes_nothing(archive: Path, tmp_path: Path) 
     dataset = build(read_movielens(archive))
     dataset.write(folder)
     before = hashes(folder)
-    broken = dataclasses.replace(
-        build(read_movielens(archive), "all"), ratings=None
-    )  # the last to be written
-    with pytest.raises(AttributeError):
+    broken = dataclasses.replace(build(read_movielens(archive), "all"), split=None)  # the last to be written
+    with pytest.raises(TypeError):
         broken.write(folder)
     assert hashes(folder) == before
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hierrec.data import event_files, table_files
 from hierrec.data.dataset import build
 from hierrec.data.own_files import md5_file, read_files
 from hierrec.data.raw import RawDataset
@@ -21,7 +22,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from tests.data.own_tables import TABLES, write_tables
+from tests.data.own_tables import TABLES, events, write_tables
 
 EVENTS, ITEMS = "interactions.csv", "items.csv"
 
@@ -44,7 +45,7 @@ def test_a_sound_data_set(tmp_path: Path) -> None:
         ("spoon", "Spoon", None, ["Steel"], "Stirs."),
         ("fork", "Fork", None, [], "Nobody took it."),
     ]
-    assert raw.interactions.rows()[:2] == [("ann", "kettle", None, 100), ("ann", "cup", None, 300)]
+    assert events(raw).rows()[:2] == [("ann", "kettle", None, 100), ("ann", "cup", None, 300)]
     md5s = {"interactions": md5_file(tmp_path / EVENTS), "items": md5_file(tmp_path / ITEMS)}
     assert raw.checksums == md5s
 
@@ -112,7 +113,7 @@ def test_other_ways_to_write_it_make_no_difference(tmp_path: Path, case: str) ->
     found = ACCEPTED[case](tmp_path)
     expected = read(tmp_path)
     assert_frame_equal(found.items, expected.items)
-    assert_frame_equal(found.interactions, expected.interactions)
+    assert_frame_equal(events(found), events(expected))
 
 
 SAME_ORDER: dict[str, list[Any]] = {
@@ -133,7 +134,9 @@ SAME_ORDER: dict[str, list[Any]] = {
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 @pytest.mark.parametrize("case", SAME_ORDER)
-def test_times_of_any_kind_order_the_interactions(tmp_path: Path, case: str, suffix: str) -> None:
+def test_times_of_any_kind_order_the_interactions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str, suffix: str
+) -> None:
     first, second, third = SAME_ORDER[case]
     table = pl.DataFrame({"user": 1, "item": [3, 1, 2], "timestamp": pl.Series([second, first, third])})
     path = tmp_path / f"events{suffix}"
@@ -145,6 +148,11 @@ def test_times_of_any_kind_order_the_interactions(tmp_path: Path, case: str, suf
     dataset = build(read_files(path, tmp_path / "items.parquet"))
     assert dataset.interactions["item"].to_list() == [0, 2, 1]
     assert dataset.ratings["timestamp"].is_sorted()
+    monkeypatch.setattr(event_files, "_BLOCK", 48)  # bytes: one row, or two
+    monkeypatch.setattr(table_files, "_ROWS", 1)
+    in_blocks = build(read_files(path, tmp_path / "items.parquet"))
+    assert_frame_equal(in_blocks.ratings, dataset.ratings)
+    assert_frame_equal(in_blocks.interactions, dataset.interactions)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +236,7 @@ def test_whatever_is_written_is_read(
     with (tmp_path / ITEMS).open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("item", "plot"), *zip(ids, texts, strict=False)])
     raw = read_files(tmp_path / EVENTS, tmp_path / ITEMS)
-    assert raw.interactions.select("user_id", "item_id", "timestamp").rows() == pairs
+    assert events(raw).select("user_id", "item_id", "timestamp").rows() == pairs
     assert raw.items["item_id"].to_list() == ids
     assert raw.items["plot"].to_list() == [text if text.strip() else None for text in texts[: len(ids)]]
 

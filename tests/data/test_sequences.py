@@ -25,9 +25,14 @@ def tables(users: Users) -> tuple[pl.DataFrame, pl.DataFrame]:
     return interactions, pl.DataFrame(split, columns, orient="row").cast(pl.Int32)
 
 
+def sequences_of(interactions: pl.DataFrame, split: pl.DataFrame) -> Sequences:
+    """Sequences of a table that comes in parts of two rows."""
+    return Sequences.from_tables(interactions.iter_slices(2), split)
+
+
 @given(some_users)
 def test_histories_and_targets_are_those_of_the_tables(users: Users) -> None:
-    sequences = Sequences.from_tables(*tables(users))
+    sequences = sequences_of(*tables(users))
     assert sequences.user_count == len(users)
     validation, test = sequences.validation_histories(), sequences.test_histories()
     for user, items in enumerate(users):
@@ -44,7 +49,7 @@ def test_histories_and_targets_are_those_of_the_tables(users: Users) -> None:
 @given(some_users)
 def test_only_training_items_are_counted(users: Users) -> None:
     training = [item for items in users for item in (items[:-2] if len(items) >= 3 else items)]
-    counts = Sequences.from_tables(*tables(users)).training_counts(ITEMS)
+    counts = sequences_of(*tables(users)).training_counts(ITEMS)
     assert counts.tolist() == [training.count(item) for item in range(ITEMS)]
 
 
@@ -69,14 +74,14 @@ def test_a_split_that_does_not_fit_is_refused(column: str, values: list[int | No
     interactions, split = tables([[0, 1, 2, 3], [4, 5, 6, 7], [8]])
     wrong = split.with_columns(pl.Series(column, values, pl.Int32))
     with pytest.raises(DataError, match=message):
-        Sequences.from_tables(interactions, wrong)
+        sequences_of(interactions, wrong)
 
 
 def test_other_users_are_refused() -> None:
     interactions, split = tables([[0, 1, 2], [3]])
     for fewer, users in ((interactions, split[:1]), (interactions[:3], split)):
         with pytest.raises(DataError, match="dvc repro ingest"):
-            Sequences.from_tables(fewer, users)
+            sequences_of(fewer, users)
 
 
 @given(

@@ -12,7 +12,7 @@ import pytest
 import torch
 from hierrec import Recommender
 from hierrec.data.sequences import Sequences
-from hierrec.data.tables import load_interactions, load_split
+from hierrec.data.tables import interaction_groups, load_split
 from hierrec.errors import CheckpointError, DataError, IndexMismatchError, ParamsError
 from hierrec.item_llm.store import EmbeddingStore
 from hierrec.recommender.checkpoint import load_recommender
@@ -131,7 +131,7 @@ def test_an_empty_history_is_answered(recommender: Recommender) -> None:
 def test_a_user_has_the_history_of_the_data(artifacts: Path, recommender: Recommender) -> None:
     data = artifacts / "data"
     sequences = Sequences.from_tables(
-        load_interactions(data / "interactions.parquet"), load_split(data / "split.parquet")
+        interaction_groups(data / "interactions.parquet"), load_split(data / "split.parquet")
     )
     user = recommender.user(42)
     assert user == recommender.user("42")

@@ -1,0 +1,1 @@
+"""What grows when the input grows ten times: ingest over interactions, the index over items."""

@@ -1,0 +1,100 @@
+"""The total order of interactions, by user, timestamp and row, in parts: memory holds the rows of some users.
+
+A sort must see all rows before it yields the first. So rows are first dealt out, in one file, to buckets of users that
+follow each other, as many rows as memory may hold; then each bucket is sorted in its place.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from .checks import Refusal, quote
+from .event_log import NO_RATING, EventLog, RowFile
+
+BUCKET = 2**20
+"""Rows of a bucket, not counting those of its last user."""
+
+
+class OrderedEvents:
+    """The interactions of a log by (user, timestamp, row), a bucket of whole users at a time.
+
+    Yields tables of user, item and position, int32, rating, int8, and timestamp, int64 or float64. They can be read
+    again and again.
+
+    Args:
+        log: at least one interaction.
+        users: int32 [users of the log], the number that each is to have.
+        items: int32 [items of the log], the row of each.
+
+    Raises:
+        DataError: the log is to be checked, and a user has an item twice.
+    """
+
+    def __init__(self, log: EventLog, users: NDArray[np.int32], items: NDArray[np.int32]) -> None:
+        self._items = items
+        counts = np.zeros_like(log.user_counts)
+        counts[users] = log.user_counts
+        ends = np.cumsum(counts)  # [users], in their new order
+        bucket = (ends - counts) // BUCKET  # [users]
+        last = np.append(np.flatnonzero(np.diff(bucket)), len(counts) - 1)  # [buckets], its last user
+        self._bounds = np.append(0, ends[last])  # [buckets + 1]
+        self._rows = RowFile(log.rows.dtype["timestamp"].str[1:])
+        self._deal_out(log, users, np.searchsorted(last, np.arange(len(counts))))
+        self._sort(log, users)
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        for _, rows in self._buckets():
+            table = pl.DataFrame({name: rows[name] for name in ("user", "rating", "timestamp")})
+            yield table.select(
+                pl.col("user").cast(pl.Int32),
+                item=pl.Series(self._items[rows["item"]]),
+                position=pl.int_range(pl.len(), dtype=pl.Int32).over("user"),
+                rating=pl.col("rating").replace(NO_RATING, None),
+                timestamp="timestamp",
+            )
+
+    def _buckets(self) -> Iterator[tuple[int, NDArray[np.void]]]:
+        for start, end in zip(self._bounds[:-1].tolist(), self._bounds[1:].tolist(), strict=True):
+            yield start, self._rows.read(start, end - start)
+
+    def _deal_out(self, log: EventLog, users: NDArray[np.int32], bucket_of: NDArray[np.int64]) -> None:
+        """Write each row into the bucket of its user, under his number; within a bucket, rows keep their order."""
+        free = self._bounds[:-1].copy()  # [buckets], where the next row goes
+        for block in log.blocks():
+            numbers = users[block["user"]]
+            bucket = bucket_of[numbers]  # [rows]
+            order = np.argsort(bucket, kind="stable")
+            rows = block[order]
+            rows["user"] = numbers[order]
+            parts, starts = np.unique(bucket[order], return_index=True)
+            for part, piece in zip(parts, np.split(rows, starts[1:]), strict=True):
+                self._rows.write(int(free[part]), piece)
+                free[part] += len(piece)
+
+    def _sort(self, log: EventLog, users: NDArray[np.int32]) -> None:
+        found: list[Refusal] = []
+        for start, rows in self._buckets():
+            if log.place is not None:
+                found += _duplicates(rows, log, users, log.place)
+            self._rows.write(start, rows[np.lexsort((rows["timestamp"], rows["user"]))])  # stable
+        if found:
+            first = min(found, key=lambda refusal: refusal.row)
+            first.count = sum(refusal.count for refusal in found)
+            raise first.error
+
+
+def _duplicates(rows: NDArray[np.void], log: EventLog, users: NDArray[np.int32], place: str) -> list[Refusal]:
+    """Return the first row whose user and item are those of a row before it, if there is one, and how many are."""
+    pairs = rows["user"].astype(np.uint64) << np.uint64(32) | rows["item"]  # [rows]
+    again = np.flatnonzero(~pl.Series(pairs).is_first_distinct().to_numpy())
+    if not len(again):
+        return []
+    row = again[0]
+    user = log.user_ids(np.flatnonzero(users == rows["user"][row]))[0]
+    item = log.item_ids(rows["item"][[row]])[0]
+    earlier = rows["line"][np.argmax(pairs == pairs[row])]
+    what = f"user {quote(user)}, item {quote(item)} is there already, on row {earlier + 1}"
+    remedy = "keep one row of each user and item, e.g. the first"
+    return [Refusal(what, place, int(rows["line"][row]), len(again), remedy)]
