@@ -14,6 +14,8 @@ from .sequence_model import SequenceModel
 class HierarchicalRecommender:
     """Scores the catalogue from the latest items of a history, in one forward pass and one product.
 
+    What depends on items alone is computed once: a model that is trained on needs another recommender.
+
     Args:
         model: a trained sequence model.
         history: items that it reads at most.
@@ -25,12 +27,19 @@ class HierarchicalRecommender:
         self.model = model if dtype == torch.float32 else copy.deepcopy(model).to(dtype)
         self.model.eval()
         self.history = history
+        with torch.no_grad():
+            self._item_inputs = self.model.item_inputs()  # [n, D]
+            self._keys, self._biases = self.model.catalogue()  # [n, D], [n]
 
     def states(self, histories: list[NDArray[np.int64]]) -> Tensor:
         """Return the users after their histories, [B, D]."""
         rows, lengths = pad_histories(histories, self.history)
-        return self.model.users(torch.from_numpy(rows), torch.from_numpy(lengths))
+        return self.model.users(torch.from_numpy(rows), torch.from_numpy(lengths), self._item_inputs)
+
+    def scores(self, states: Tensor) -> Tensor:
+        """Return the scores of the whole catalogue, [B, n], for users [B, D]."""
+        return states @ self._keys.T + self._biases  # [B, n]
 
     def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:
         """Score the whole catalogue: [B, n], logits. Who the users are makes no difference."""
-        return self.model.score(self.states(histories))
+        return self.scores(self.states(histories))

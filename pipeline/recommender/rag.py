@@ -45,7 +45,7 @@ class RagRecommender:
         states = self.base.states(histories)  # [B, D]
         query = Query(states.float().numpy(), users, histories)
         found = [source.retrieve(query) for source in self.sources.values()]
-        scores = recommendable(self.base.model.score(states), histories, self.candidates)  # [B, n]
+        scores = recommendable(self.base.scores(states), histories, self.candidates)  # [B, n]
         lengths = torch.tensor([len(history) for history in histories])
         retrieved = [as_tensors(one.items, one.similarities, one.ages, scores.dtype) for one in found]
         return self.fusion(scores, lengths, retrieved)

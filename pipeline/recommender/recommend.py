@@ -25,8 +25,8 @@ from .rag_checkpoint import load_rag
 from .scoring import Scored, Scorer
 from .why import Explainer
 
-BATCH = 256
-"""Histories per forward pass: bounds memory."""
+BATCH = 64
+"""Histories scored at a time: bounds memory, and what is computed stays in the processor's cache."""
 
 History = User | Sequence[str | int]
 """A user of the data, or item ids and titles, oldest first."""
@@ -219,18 +219,15 @@ class Recommender:
         # Sorted are the k best alone, with all that tie with the last of them; ties go by row.
         last = scores.topk(min(k, len(scores))).values[-1]
         top = ((scores >= last) & (scores > -torch.inf)).nonzero()[:, 0]  # [m]
-        rows = top[scores[top].sort(descending=True, stable=True).indices[:k]].tolist()
+        best = top[scores[top].sort(descending=True, stable=True).indices[:k]]  # [k]
+        rows = best.tolist()
         reasons = self._why(scored, place, rows) if why else [None] * len(rows)
-        probabilities = scores.softmax(-1)  # [n]; log-probabilities stay what they are
+        probabilities = scores.softmax(-1)[best].tolist()  # log-probabilities stay what they are
         return [
-            Recommendation(
-                self.item_ids[row],
-                self._catalogue[row].title,
-                float(scores[row]),
-                float(probabilities[row]),
-                reason,
+            Recommendation(self.item_ids[row], self._catalogue[row].title, score, probability, reason)
+            for row, score, probability, reason in zip(
+                rows, scores[best].tolist(), probabilities, reasons, strict=True
             )
-            for row, reason in zip(rows, reasons, strict=True)
         ]
 
     def _why(self, scored: Scored, place: int, rows: list[int]) -> list[Why]:

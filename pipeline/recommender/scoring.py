@@ -1,4 +1,4 @@
-"""Scores of the catalogue for people who wait: nothing that depends on items alone is computed twice."""
+"""Scores of the catalogue for people who wait, with all that led to them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..data.sequences import pad_histories
 from ..retrieval.sources import Query, Retrieved, Source
 from .fusion import Fusion
+from .hierarchical import HierarchicalRecommender
 from .rag import as_tensors, recommendable
 from .sequence_model import SequenceModel
 
@@ -33,7 +33,7 @@ class Scored:
 
 
 class Scorer:
-    """Either variant with the items' side of the sequence model computed once, in float32.
+    """Either variant in float32, which keeps what it retrieved.
 
     Args:
         model: trained.
@@ -51,11 +51,8 @@ class Scorer:
         sources: Mapping[str, Source] | None = None,
         fusion: Fusion | None = None,
     ) -> None:
-        self.model, self.history, self.candidates = model.eval(), history, candidates
+        self._base, self.candidates = HierarchicalRecommender(model, history, torch.float32), candidates
         self.sources, self.fusion = dict(sources or {}), fusion
-        with torch.inference_mode():
-            self._item_inputs = model.item_inputs()  # [n, D]
-            self._keys, self._biases = model.catalogue()  # [n, D], [n]
 
     @torch.inference_mode()
     def score(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Scored:
@@ -65,12 +62,9 @@ class Scorer:
             histories: item rows, oldest first.
             users: int64 [B], user rows, so that nobody retrieves entries of his own; `ANONYMOUS`: not known.
         """
-        rows, lengths = (torch.from_numpy(part) for part in pad_histories(histories, self.history))
-        states = self.model.users(rows, lengths, self._item_inputs)  # [B, D]
+        states = self._base.states(histories)  # [B, D]
         query = Query(states.numpy(), users, histories)
-        model_scores = recommendable(
-            states @ self._keys.T + self._biases, histories, self.candidates
-        )  # [B, n]
+        model_scores = recommendable(self._base.scores(states), histories, self.candidates)  # [B, n]
         if self.fusion is None:
             return Scored(query, model_scores, [], model_scores)
         retrieved = [source.retrieve(query) for source in self.sources.values()]

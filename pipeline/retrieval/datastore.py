@@ -10,11 +10,13 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from numpy.typing import NDArray
 
 from ..errors import CheckpointError, DataError
 from ..files import atomic_directory, map_npy
 from .cosine import unit_vectors
+from .fast_faiss import matrix_products
 from .overlap import HistoryOverlap
 from .prefix_search import PROBED, REFINED, Search, build_index
 from .sources import NO_ITEM, Query, Retrieved
@@ -104,7 +106,8 @@ class Datastore:
         shape = len(queries), self.lookup.neighbours
         entries, similarities = np.full(shape, -1, np.int64), np.zeros(shape, np.float32)
         asking = np.flatnonzero(queries.any(1))  # nothing resembles an empty history
-        _, found = self._index.search(queries[asking], self.lookup.shortlist)  # [b, S]
+        with matrix_products(self.keys.shape[1]):
+            _, found = self._index.search(queries[asking], self.lookup.shortlist)  # [b, S]
         for row, place in enumerate(asking):
             user = query.users[place]
             others = self._of_others(found[row], user)
@@ -124,8 +127,10 @@ class Datastore:
         self, query: NDArray[np.float32], history: NDArray[np.int64], entries: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Rank a shortlist [S] for a query [D]; return the entries kept and their similarities, both [K]."""
-        # Similarities are taken anew: FAISS rounds differently for different batch sizes.
-        states = self.keys[entries].astype(np.float32) @ query  # [S]
+        # Similarities are taken anew: FAISS rounds differently for different batch sizes. Torch is five times as fast
+        # as numpy where float16 becomes float32.
+        keys = torch.from_numpy(self.keys.take(entries, axis=0)).float().numpy()  # [S, D]
+        states = keys @ query  # [S]
         weight = self.lookup.overlap
         similarities = (1 - weight) * states + weight * self._overlap(history, entries)  # [S]
         order = np.lexsort((entries, -similarities))[: self.lookup.neighbours]

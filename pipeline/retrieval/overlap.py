@@ -40,6 +40,7 @@ class HistoryOverlap:
         counted = self._counted[entries]  # [S]
         places = entries[:, None] - 1 - np.arange(WINDOW)  # [S, W], the prefix backwards
         # Before a user's first entry the weight is 0, so it makes no difference what is read there.
-        shared = bag[self.next_items.take(places, mode="clip")]  # [S, W]
+        shared = bag.take(self.next_items.take(places, mode="clip"))  # [S, W]
         length = self._norms[counted] * np.linalg.norm(bag[np.unique(latest)])  # [S]
-        return (self._weights[counted] * shared).sum(1) / np.maximum(length, np.finfo(np.float32).tiny)
+        weights = self._weights.take(counted, axis=0)  # [S, W]
+        return (weights * shared).sum(1) / np.maximum(length, np.finfo(np.float32).tiny)
