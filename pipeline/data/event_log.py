@@ -59,7 +59,7 @@ class RowFile:
         try:
             yield
         except OSError as error:
-            what = f"rows of interactions cannot be kept ({error.strerror})"
+            what = f"rows of interactions cannot be written ({error.strerror})"
             remedy = "free space on that disk, or set the environment variable HIERREC_CACHE to a folder of another one"
             raise MachineError(what, str(self._folder), remedy) from None
 

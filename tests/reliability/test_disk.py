@@ -5,12 +5,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from hierrec.data import event_log
+from hierrec.data.event_log import RowFile
 from hierrec.data.tables import write_table
 from hierrec.errors import MachineError
 from hierrec.files import atomic_path, sha256_file, write_json
@@ -113,6 +115,24 @@ def test_what_does_not_fit_is_a_typed_error_and_changes_nothing(little_room: Pat
     assert "free space" in str(caught.value.remedy)
     assert contents(little_room) == before
     assert not [path for path in little_room.rglob("*") if path.name.startswith(".")]
+
+
+def test_rows_that_do_not_fit_beside_memory_are_a_typed_error(
+    little_room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HIERREC_CACHE", str(little_room))
+    monkeypatch.setattr(event_log, "_IN_MEMORY", ROOM // 2)
+    rows = RowFile("i8")
+    some = np.zeros(FITS, rows.dtype)
+    rows.write(0, some)
+    assert np.array_equal(rows.read(0, FITS), some)
+    with pytest.raises(MachineError, match=r"cannot be written \(") as caught:
+        rows.write(FITS, np.zeros(TOO_MANY, rows.dtype))
+    assert str(little_room) in str(caught.value)
+    assert "free space" in str(caught.value.remedy)
+    assert not [path for path in little_room.rglob("*") if path.is_file()]
+    with suppress(OSError):  # what could not be written
+        rows._file.close()
 
 
 def ingest(folder: Path) -> subprocess.CompletedProcess[str]:
