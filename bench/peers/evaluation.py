@@ -67,8 +67,7 @@ def compare(artifacts: Path, rounds: int, threads: int, device: str, loop_users:
             runs[name] += measure(ways[name], f"{turn}-{name}")
             click.echo(f"{name}: {runs[name][-1]}", err=True)
         counts = [max(1, held_out // 16) * share for share in MEMORY_SHARES]
-        small = max(1, batch // 16)  # so that a few hundred users are several batches
-        lines = measure(_ours(artifacts, "batches", "float64", counts, small), "memory")
+        lines = measure(_ours(artifacts, "batches", "float64", counts, batch), "memory")
         memory = {str(line["users"]): line["memory_mib"] for line in lines}
     per_user = {
         name: 1000 * statistics.median(line[clock] / line["users"] for line in lines)
@@ -84,12 +83,7 @@ def compare(artifacts: Path, rounds: int, threads: int, device: str, loop_users:
         "memory_mib": memory,
         "runs": runs,
         "skipped": {} if reason is None else {RECTOOLS: reason},
-        "settings": {
-            "users": held_out,
-            "history": params.history,
-            "batch_users": batch,
-            "memory_batch_users": small,
-        },
+        "settings": {"users": held_out, "history": params.history, "batch_users": batch},
     }
 
 

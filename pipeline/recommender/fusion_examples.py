@@ -17,7 +17,7 @@ from .rag import as_tensors, recommendable
 from .sequence_model import SequenceModel
 
 RETRIEVAL_BATCH = 2048
-"""Queries per search: an exact search multiplies matrices, and large ones cost a sixth of small ones."""
+"""Queries per search."""
 
 Found = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]
 
