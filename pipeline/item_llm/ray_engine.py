@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import socket
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ BLOCK = 2048
 
 OBJECTS = 512 * 2**20
 """Bytes of a local cluster's object store; what does not fit is spilled to the disk."""
+
+CONNECT_SECONDS = 10.0
+"""Until a cluster that does not answer is an error."""
 
 RETRIES = 3
 """Of a block whose worker died."""
@@ -146,7 +150,10 @@ def _cluster(workers: int | None) -> Iterator[Any]:
 
 def _connect(ray: Any, workers: int | None) -> None:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if os.environ.get("RAY_ADDRESS"):
+    if address := os.environ.get("RAY_ADDRESS"):
+        host, _, port = address.rpartition("://")[2].rpartition(":")
+        if port.isdigit():  # Ray itself tries for minutes
+            socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
         ray.init(**quiet)
         return
     # Ray would write a token of its own to the user's home, which may not be there: one for this cluster alone.
