@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 from hierrec.errors import CheckpointError
 from hierrec.retrieval.datastore import Datastore, Lookup
+from hierrec.retrieval.fast_faiss import QUERIES
 from hierrec.retrieval.sources import ANONYMOUS, NO_ITEM, Query
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,6 +73,20 @@ def test_the_shortlist_is_ranked_by_states_and_histories_together() -> None:
     assert together.items.tolist() == [[22, 21]]  # users who had 20 and 21, and 20
     short = Datastore(states, items, owners, Lookup(2, 0.5, 2, 1, 0)).retrieve(query)
     assert sorted(short.items[0]) == [10, 20]  # the others are not on the shortlist
+
+
+def test_a_large_batch_finds_what_each_user_finds_alone() -> None:
+    datastore = make(0, 3000, 50, 40)[0]
+    users = np.arange(3 * QUERIES)  # from `QUERIES` on, FAISS multiplies matrices
+    states = np.random.default_rng(1).standard_normal((len(users), 6)).astype(np.float32)
+    histories = [np.array([100 + user, 200]) for user in users]
+    before = faiss.cvar.distance_compute_blas_threshold
+    together = datastore.retrieve(Query(states, users, histories))
+    assert faiss.cvar.distance_compute_blas_threshold == before
+    for user in users:
+        one = slice(user, user + 1)
+        alone = datastore.retrieve(Query(states[one], users[one], histories[one]))
+        np.testing.assert_array_equal(alone.items[0], together.items[user])
 
 
 def test_nothing_resembles_an_empty_history() -> None:
