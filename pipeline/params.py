@@ -5,7 +5,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -147,14 +155,16 @@ class TrainParams(Section):
             )
         return value
 
-    @model_validator(mode="after")
-    def _enough_windows(self) -> "TrainParams":
-        if self.processes > self.batch_windows:
+    @field_validator("processes")
+    @classmethod
+    def _enough_windows(cls, processes: int, info: ValidationInfo) -> int:
+        windows = info.data.get("batch_windows", processes)
+        if processes > windows:
             raise ValueError(
-                f"{self.processes} processes cannot share batches of batch_windows {self.batch_windows}:"
-                " lower processes, or raise batch_windows"
+                f"{processes} processes cannot share batches of {windows} windows;"
+                " lower it, or raise train.batch_windows"
             )
-        return self
+        return processes
 
 
 class FusionParams(Section):
