@@ -39,7 +39,7 @@ class TableWriter:
     """Writes a table that comes in parts, at least one; whatever the parts, the bytes are those of the whole."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._file = pa.OSFile(str(path), "wb")
         self._writer: pq.ParquetWriter | None = None
         self._rest: pl.DataFrame | None = None
 
@@ -47,10 +47,13 @@ class TableWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None and self._rest is not None:
-            self._write_group(self._rest)
-        if self._writer is not None:
-            self._writer.close()
+        try:
+            if kind is None and self._rest is not None:
+                self._write_group(self._rest)
+            if kind is None and self._writer is not None:
+                self._writer.close()
+        finally:
+            self._file.close()  # the writer would leave it open where the disk is full
 
     def write(self, part: pl.DataFrame) -> None:
         """Write the next rows: whole row groups now, the rest with what follows."""
@@ -64,7 +67,7 @@ class TableWriter:
         arrow = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
         if self._writer is None:
             self._writer = pq.ParquetWriter(
-                self._path, arrow.schema, compression="zstd", write_page_checksum=True
+                self._file, arrow.schema, compression="zstd", write_page_checksum=True
             )
         self._writer.write_table(arrow, row_group_size=_ROW_GROUP)
 
