@@ -41,7 +41,7 @@ def main() -> None:
     """Write metrics.json."""
     settings = load_params()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
-    folder = settings["export"]["folder"]
+    folder = settings["shipped"]
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = T5EncoderModel.from_pretrained(folder, dtype=torch.float32).eval()
     torch.manual_seed(settings["train"]["seed"])

@@ -1,4 +1,4 @@
-"""Stage `export`: the folder that ships with the package: float16 weights, config, tokenizer, model card."""
+"""Stages `first` and `export`: the folder of a round, the last of which ships with the package: float16 weights, config, tokenizer, model card."""
 
 import json
 import shutil
@@ -16,7 +16,8 @@ def main() -> None:
     """Write the folder `export.folder`, whole or not at all."""
     settings = load_params()
     folder = Path(settings["export"]["folder"])
-    tokenizer = AutoTokenizer.from_pretrained("work/tokenizer")
+    words = Path(settings["train"]["tokenizer"])
+    tokenizer = AutoTokenizer.from_pretrained(words)
     with atomic_directory(folder) as temporary:
         weights = load_file("work/model/model.safetensors")
         halves = {name: value.to(torch.float16).contiguous() for name, value in weights.items()}
@@ -25,8 +26,8 @@ def main() -> None:
         content |= {"architectures": ["T5EncoderModel"], "dtype": "float32"}
         (temporary / "config.json").write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", "utf-8")
         for name in ("tokenizer.json", "tokenizer_config.json"):
-            shutil.copyfile(Path("work/tokenizer") / name, temporary / name)
-        shutil.copyfile("MODEL_CARD.md", temporary / "README.md")
+            shutil.copyfile(words / name, temporary / name)
+        shutil.copyfile(Path(__file__).with_name("MODEL_CARD.md"), temporary / "README.md")
         for path in temporary.iterdir():
             path.chmod(0o644)
     print(sum(path.stat().st_size for path in folder.iterdir()), "bytes in", folder)

@@ -18,7 +18,7 @@ from batches import epoch
 from data import Labelled, read
 from films import read_abstracts, read_films
 from losses import distillation
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from settings import load_params
 from similarity import overlap, pair_correlation
 from student import build, embeddings, encode, pad, pool
@@ -120,16 +120,15 @@ def main() -> None:
     params = settings["train"]
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
     torch.set_flush_denormal(True)
-    tokenizer = AutoTokenizer.from_pretrained("work/tokenizer")
+    tokenizer = AutoTokenizer.from_pretrained(params["tokenizer"])
 
     def load() -> Labelled:
         return read(tokenizer, params["max_length"])
 
     data = load()
     if earlier := params["start_from"]:
-        target = Target.load(Path(earlier) / "target.npz")
-        model = start(tokenizer, data, target, params)
-        model.load_state_dict(load_file(Path(earlier) / "model.safetensors"), strict=False)
+        model = T5EncoderModel.from_pretrained(earlier, dtype=torch.float32).eval()
+        target = Target.align(data.vectors, encode(model, data.ids)[:, : params["width"] - params["spare"]])
     else:
         target = Target.fit(data.vectors, params["width"] - params["spare"])
         model = start(tokenizer, data, target, params)

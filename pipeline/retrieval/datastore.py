@@ -23,6 +23,9 @@ from .sources import NO_ITEM, Query, Retrieved
 
 REMEDY = "run `dvc repro train_rag`, or `dvc pull`"
 
+MARGIN = 64
+"""Entries that are looked up beyond the shortlist: by rounding, FAISS may take another for the last on it."""
+
 TYPES = (np.float16, np.int32, np.int32)
 """Of keys, next items and users."""
 
@@ -107,30 +110,43 @@ class Datastore:
         entries, similarities = np.full(shape, -1, np.int64), np.zeros(shape, np.float32)
         asking = np.flatnonzero(queries.any(1))  # nothing resembles an empty history
         with matrix_products(self.keys.shape[1]):
-            _, found = self._index.search(queries[asking], self.lookup.shortlist)  # [b, S]
+            _, found = self._index.search(queries[asking], self.lookup.shortlist + MARGIN)  # [b, S + M]
         for row, place in enumerate(asking):
-            user = query.users[place]
-            others = self._of_others(found[row], user)
+            others, states = self._shortlist(queries[place], found[row], query.users[place], 0)
             if len(others) < self.lookup.neighbours:  # the user's own entries crowd them out
-                enough = self.lookup.shortlist + int((self.users == user).sum())
-                _, more = self._index.search(queries[place, None], enough)  # [1, enough]
-                others = self._of_others(more[0], user)
-            kept, likeness = self._ranked(queries[place], query.histories[place], others)
+                own = int((self.users == query.users[place]).sum())
+                _, more = self._index.search(queries[place, None], self.lookup.shortlist + own + MARGIN)
+                others, states = self._shortlist(queries[place], more[0], query.users[place], own)
+            kept, likeness = self._ranked(query.histories[place], others, states)
             entries[place, : len(kept)], similarities[place, : len(kept)] = kept, likeness
         return self._retrieved(entries, similarities)
 
-    def _of_others(self, found: NDArray[np.int64], user: int) -> NDArray[np.int64]:
-        """Drop the user's own entries, and the -1 that stand where there are no more."""
-        return found[(found >= 0) & (self.users[found] != user)]
+    def _shortlist(
+        self, query: NDArray[np.float32], found: NDArray[np.int64], user: int, own: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return entries of others on a query's shortlist, and their similarities, both [S] at most, nearest first.
+
+        The similarities are taken anew, each row by itself: FAISS rounds differently for batches of different sizes,
+        which would decide who is last on the list.
+
+        Args:
+            query: [D].
+            found: entries that FAISS found, a few more than the list is long; -1 where there are no more.
+            user: whose own entries are dropped.
+            own: entries by which the list is longer, to have enough where they are dropped.
+        """
+        found = found[found >= 0]
+        # Torch is five times as fast as numpy where float16 becomes float32.
+        keys = torch.from_numpy(self.keys.take(found, axis=0)).float().numpy()  # [S + M, D]
+        states = np.einsum("sd,d->s", keys, query)  # [S + M]
+        nearest = np.lexsort((found, -states))[: self.lookup.shortlist + own]
+        nearest = nearest[self.users[found[nearest]] != user]
+        return found[nearest], states[nearest]
 
     def _ranked(
-        self, query: NDArray[np.float32], history: NDArray[np.int64], entries: NDArray[np.int64]
+        self, history: NDArray[np.int64], entries: NDArray[np.int64], states: NDArray[np.float32]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Rank a shortlist [S] for a query [D]; return the entries kept and their similarities, both [K]."""
-        # Similarities are taken anew: FAISS rounds differently for different batch sizes. Torch is five times as fast
-        # as numpy where float16 becomes float32.
-        keys = torch.from_numpy(self.keys.take(entries, axis=0)).float().numpy()  # [S, D]
-        states = keys @ query  # [S]
+        """Rank a shortlist [S] by states and histories; return the entries kept and their similarities, both [K]."""
         weight = self.lookup.overlap
         similarities = (1 - weight) * states + weight * self._overlap(history, entries)  # [S]
         order = np.lexsort((entries, -similarities))[: self.lookup.neighbours]
