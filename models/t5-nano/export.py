@@ -1,4 +1,4 @@
-"""Stages `first` and `export`: the folder of a round, the last of which ships with the package: float16 weights, config, tokenizer, model card."""
+"""Stages `first` and `export`: a round's folder (float16 weights, config, tokenizer, card); the last one ships."""
 
 import json
 import shutil

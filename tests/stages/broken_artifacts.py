@@ -161,8 +161,11 @@ BROKEN: dict[str, Case] = {
         "index", "another hash", f"{STORE}/items.parquet", rows(pl.DataFrame.reverse)
     ),
     "store: whitening damaged": Case("index", "another hash", f"{STORE}/whitening.safetensors", flip),
-    "store: manifest of version 2": Case(
-        "index", "schema version 2; this program reads version 1", MANIFEST, entry(schema_version=2)
+    "store: manifest of version 3": Case(
+        "index", "schema version 3; this program reads versions 1 and 2", MANIFEST, entry(schema_version=3)
+    ),
+    "store: manifest of version 2 without shards": Case(
+        "index", "key shards is missing", MANIFEST, entry(schema_version=2)
     ),
     "store: manifest without a key": Case("index", "key count is missing", MANIFEST, without("count")),
     "store: manifest is a list": Case(
