@@ -120,7 +120,9 @@ def build(films: list[Film], abstracts: dict[str, str], debian: Path, params: di
     word = word_source(rng, common, rare)
     invent = TitleMaker(rng, word, make.titles, names, lemmas, make.passages)
     stories = [(by_id[key].title, passages[key]) for key in keys]
-    mixer = PassageMixer(rng, stories, [name for name in names if " " in name], invent, word, params["swapped"])
+    mixer = PassageMixer(
+        rng, stories, [name for name in names if " " in name], invent, word, params["swapped"]
+    )
     rest += [
         ("passage", text)
         for text in (mixer() for _ in range(params["mixed_passages"]))
