@@ -100,10 +100,10 @@ def run_contestant(
 def _shape(train: TrainParams) -> dict[str, Any]:
     config = train.backbone.config
     return {
-        "width": config["n_embd"],
-        "inner": config["n_inner"],
-        "blocks": config["n_layer"],
-        "heads": config["n_head"],
+        "width": config["hidden_size"],
+        "inner": config["intermediate_size"],
+        "blocks": config["num_hidden_layers"],
+        "heads": config["num_attention_heads"],
         "history": train.history,
         "dropout": DROPOUT,
         "negatives": train.negatives,

@@ -37,7 +37,7 @@ def write_sample(folder: Path) -> None:
 def quick_params() -> Params:
     """Return the project's params, with a small model that reads 20 items, and remembers few of others."""
     params = load_params(ROOT / "params.yaml")
-    config = params.train.backbone.config | {"n_embd": 32, "n_inner": 64}
+    config = params.train.backbone.config | {"hidden_size": 32, "intermediate_size": 64}
     train = params.train.model_copy(
         update={
             "history": 20,

@@ -15,9 +15,9 @@ from stages.workspace import SAMPLE, make_workspace
 SMALL: dict[str, Any] = {
     **SAMPLE,
     "train.residual_width": 16,
-    "train.backbone.config.n_embd": 32,
-    "train.backbone.config.n_inner": 64,
-    "train.backbone.config.n_layer": 1,
+    "train.backbone.config.hidden_size": 32,
+    "train.backbone.config.intermediate_size": 64,
+    "train.backbone.config.num_hidden_layers": 1,
     "train.epochs": 4,
     "train.validate_every": 1,
     "fusion.epochs": 2,

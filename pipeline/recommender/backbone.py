@@ -75,7 +75,7 @@ def _new_config(params: BackboneParams) -> PreTrainedConfig:
     model_type = keys.pop("model_type", None)
     if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING:
         raise ParamsError(
-            f"{model_type!r} is no model type of transformers", f"{KEY}.config.model_type", "e.g. gpt2, llama"
+            f"{model_type!r} is no model type of transformers", f"{KEY}.config.model_type", "e.g. phi3, gpt2"
         )
     config = AutoConfig.for_model(model_type)
     # Nothing is looked up by token: keep transformers from making a vocabulary of 50,000 rows.
@@ -149,11 +149,11 @@ def _check_causal(model: PreTrainedModel) -> None:
             states = model(inputs_embeds=inputs).last_hidden_state  # [2, 4, D]
     except (TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise ModelError(
-            f"{model.config.model_type} does not read a sequence of vectors: {error}", KEY, "e.g. gpt2, llama"
+            f"{model.config.model_type} does not read a sequence of vectors: {error}", KEY, "e.g. phi3, gpt2"
         ) from None
     if not torch.allclose(states[0, :3], states[1, :3], atol=1e-5):
         raise ModelError(
             f"{model.config.model_type} reads the future of a sequence",
             KEY,
-            "name a causal decoder, e.g. gpt2",
+            "name a causal decoder, e.g. phi3",
         )

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from .gpt2 import reads_one_position, state_at
 from .item_table import ItemTable
+from .phi3 import reads_one_position, state_at
 from .pooling import Pooling
 
 

@@ -6,7 +6,7 @@ from hierrec.data.sequences import Sequences
 from hierrec.params import BackboneParams, PoolingParams, TrainParams
 from numpy.typing import NDArray
 
-from tests.recommender.world import GPT2, ITEMS, make_sequences
+from tests.recommender.world import ITEMS, PHI3, make_sequences
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def train_params() -> TrainParams:
         history=10,
         residual_width=8,
         input_dropout=0.1,
-        backbone=BackboneParams(pretrained=None, revision=None, config=GPT2),
+        backbone=BackboneParams(pretrained=None, revision=None, config=PHI3),
         pooling=PoolingParams(kind="last", window=3),
         loss="sampled_softmax",
         negatives=16,

@@ -27,10 +27,9 @@ from hierrec.recommender.trainer import fit
 from torch import nn
 
 from tests.old_artifacts.make import TRAIN
-from tests.recommender.world import GPT2, ITEMS, make_sequences
+from tests.recommender.world import ITEMS, PHI3, make_sequences
 
-NO_DROPOUT = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
-BACKBONE = TRAIN.backbone.model_copy(update={"config": GPT2 | NO_DROPOUT})
+BACKBONE = TRAIN.backbone.model_copy(update={"config": PHI3 | {"resid_pdrop": 0.0}})
 PARAMS = TRAIN.model_copy(
     update={
         "backbone": BACKBONE,

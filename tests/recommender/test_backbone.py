@@ -11,7 +11,7 @@ from hierrec.recommender.backbone import build_backbone
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from tests.recommender.world import LLAMA
+from tests.recommender.world import GPT2, LLAMA, PHI3
 
 
 def backbone(*, pretrained: str | None = None, **config: Any) -> BackboneParams:
@@ -21,7 +21,8 @@ def backbone(*, pretrained: str | None = None, **config: Any) -> BackboneParams:
 @pytest.mark.parametrize(
     "config",
     [
-        {"model_type": "gpt2", "n_embd": 16, "n_layer": 1, "n_head": 2},
+        PHI3,
+        GPT2,
         {"model_type": "llama", **LLAMA},
         {
             "model_type": "opt",
@@ -63,13 +64,12 @@ def test_an_unknown_model_type_names_the_key() -> None:
 
 @pytest.mark.parametrize(
     "config",
-    [{"n_layer": "two"}, {"n_embd": None}, {"activation_function": "nope"}, {"n_head": 0}],
+    [{"num_hidden_layers": "two"}, {"hidden_size": None}, {"hidden_act": "nope"}, {"num_attention_heads": 0}],
     ids=lambda config: next(iter(config)),
 )
 def test_a_bad_value_is_a_params_error(config: dict[str, Any]) -> None:
-    good = {"model_type": "gpt2", "n_embd": 16, "n_layer": 1, "n_head": 2}
     with pytest.raises(ParamsError, match=r"train\.backbone"):
-        build_backbone(backbone(**{**good, **config}), history=8)
+        build_backbone(backbone(**{**PHI3, **config}), history=8)
 
 
 def test_a_hub_model_needs_its_commit() -> None:
@@ -91,8 +91,8 @@ def test_damaged_or_missing_weights_are_refused(tmp_path: Path, content: bytes |
 
 
 def test_an_unknown_setting_names_the_key() -> None:
-    with pytest.raises(ParamsError, match=r"config\.n_layers"):
-        build_backbone(backbone(model_type="gpt2", n_layers=1), history=8)
+    with pytest.raises(ParamsError, match=r"config\.num_layers"):
+        build_backbone(backbone(model_type="phi3", num_layers=1), history=8)
 
 
 def test_a_refused_setting_is_reported() -> None:

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from tests.recommender.sample_run import sample_run
 from tests.recommender.world import ITEMS as ITEM_COUNT
+from tests.recommender.world import PHI3
 from tests.reliability.sample_stages import AFTER_INGEST, contents, run_stages
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +83,7 @@ def test_rows_that_tie_are_split_in_the_order_of_the_file(rows: list[Row]) -> No
 def tiny() -> SequenceModel:
     """A model with random weights that ranks the items of the world."""
     params = load_params(ROOT / "params.yaml").train
-    config = {"model_type": "gpt2", "n_embd": 16, "n_layer": 2, "n_head": 2, "n_inner": 32}
+    config = PHI3 | {"num_hidden_layers": 2}
     backbone = params.backbone.model_copy(update={"config": config})
     vectors = np.random.default_rng(0).standard_normal((ITEM_COUNT, 12)).astype(np.float32)
     return new_recommender(params.model_copy(update={"backbone": backbone, "history": 10}), vectors).eval()

@@ -5,7 +5,6 @@ from hierrec.data.sequences import NO_TARGET, Sequences
 from numpy.typing import NDArray
 
 ITEMS = 24
-GPT2 = {"model_type": "gpt2", "n_embd": 16, "n_layer": 1, "n_head": 2, "n_inner": 32, "resid_pdrop": 0.1}
 LLAMA = {
     "hidden_size": 16,
     "num_hidden_layers": 1,
@@ -13,6 +12,8 @@ LLAMA = {
     "num_key_value_heads": 2,
     "intermediate_size": 32,
 }
+PHI3 = {"model_type": "phi3", **LLAMA, "resid_pdrop": 0.1}
+GPT2 = {"model_type": "gpt2", "n_embd": 16, "n_layer": 1, "n_head": 2, "n_inner": 32}
 
 
 def make_sequences(users: list[NDArray[np.int64]]) -> Sequences:

@@ -248,12 +248,14 @@ BROKEN: dict[str, Case] = {
         "train_hierarchical", r"positions, but train\.history is 5000", params={"train.history": 5000}
     ),
     "params: heads that do not share the width": Case(
-        "train_hierarchical", r"train\.backbone\.config", params={"train.backbone.config.n_head": 3}
+        "train_hierarchical",
+        r"train\.backbone\.config",
+        params={"train.backbone.config.num_attention_heads": 3},
     ),
     "params: an unknown backbone": Case(
         "train_hierarchical", "no model type", params={"train.backbone.config.model_type": "gpt9"}
     ),
     "params: a typo in the config": Case(
-        "train_hierarchical", "has no such setting", params={"train.backbone.config.n_layers": 2}
+        "train_hierarchical", "has no such setting", params={"train.backbone.config.num_layers": 2}
     ),
 }

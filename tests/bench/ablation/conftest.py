@@ -13,9 +13,9 @@ from bench.ablation.training import Data, load_data
 TINY = {
     "train.history": 20,
     "train.residual_width": 8,
-    "train.backbone.config.n_embd": 16,
-    "train.backbone.config.n_layer": 1,
-    "train.backbone.config.n_inner": 32,
+    "train.backbone.config.hidden_size": 16,
+    "train.backbone.config.num_hidden_layers": 1,
+    "train.backbone.config.intermediate_size": 32,
     "train.negatives": 64,
     "train.batch_windows": 32,
     "train.warmup_steps": 2,
