@@ -100,11 +100,15 @@ def check_device(device: str, processes: int) -> None:
     if device == "cpu":
         return
     if not torch.cuda.is_available():
-        what = "torch finds no GPU that it can use" if torch.version.cuda else "this torch is built without CUDA"
+        what = (
+            "torch finds no GPU that it can use" if torch.version.cuda else "this torch is built without CUDA"
+        )
         raise ParamsError(what, DEVICE_KEY, "set it to cpu, or mend the driver or the build of torch")
     gpus = torch.cuda.device_count()
     if processes > gpus:
-        raise ParamsError(f"{processes} processes need a GPU each, but there are {gpus}", KEY, f"set it to {gpus}")
+        raise ParamsError(
+            f"{processes} processes need a GPU each, but there are {gpus}", KEY, f"set it to {gpus}"
+        )
 
 
 @contextmanager

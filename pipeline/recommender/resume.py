@@ -48,8 +48,8 @@ def training_key(
     """Hash all that determines a training, so that only the very same one is ever resumed.
 
     Args:
-        model: untrained, on the CPU; its weights stand for seed, shape and a pre-trained backbone, its frozen vectors for the
-            store.
+        model: untrained, on the CPU; its weights stand for seed, shape and a pre-trained backbone, its frozen vectors
+            for the store.
         sequences: the data and its split.
         candidates: bool [n], items that validation ranks.
         params: section `train`.
