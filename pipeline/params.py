@@ -145,7 +145,7 @@ class TrainParams(Section):
     processes: Positive = 1
     """Processes that share every batch."""
     device: Literal["cpu", "cuda"] = "cpu"
-    """What the model is trained on. All else, validation too, is computed on the CPU."""
+    """What the model is trained on; its validation is computed on the CPU."""
 
     @field_validator("precision", mode="before")
     @classmethod
