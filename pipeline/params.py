@@ -144,6 +144,8 @@ class TrainParams(Section):
     """Of the model's products in training. Weights, scores and loss, what is kept and what is evaluated: float32."""
     processes: Positive = 1
     """Processes that share every batch."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """What the model is trained on; its validation is computed on the CPU."""
 
     @field_validator("precision", mode="before")
     @classmethod

@@ -9,7 +9,7 @@ from hierrec.files import cache_dir, sha256_file
 from hierrec.params import TrainParams
 from hierrec.recommender.checkpoint import new_recommender, save_recommender
 from hierrec.recommender.curve import write_curve
-from hierrec.recommender.distributed import joined
+from hierrec.recommender.distributed import check_device, joined
 from hierrec.recommender.inputs import load_inputs
 from hierrec.recommender.resume import TrainingState, training_key
 from hierrec.recommender.trainer import CHOSEN_BY, fit
@@ -21,6 +21,7 @@ from stages.stage import DATA, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, stage
 
 @stage("train", libraries=("torch", "transformers"), processes=True)
 def main(train: TrainParams) -> Summary:
+    check_device(train.device, train.processes)
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     model = new_recommender(train, inputs.frozen)
     if (
@@ -32,7 +33,7 @@ def main(train: TrainParams) -> Summary:
     # Moments of rarely seen items decay into denormal numbers, which make a CPU many times slower.
     torch.set_flush_denormal(True)
     state = TrainingState(cache_dir("train"), key)
-    with joined(train.processes) as processes:
+    with joined(train.processes, train.device) as processes:
         progress = fit(model, inputs.sequences, train, validate, state, processes)
     if not processes.first:
         return []

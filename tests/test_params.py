@@ -51,6 +51,7 @@ def test_a_whole_number_is_a_number_and_so_is_an_exponent(tmp_path: Path, text: 
         ("  precision:", "  precision: float16", "train.precision", "T5 encoders overflow in it"),
         ("  processes:", "  processes: 0", "train.processes", "greater than or equal to 1"),
         ("  processes:", "  processes: 25", "train.processes", "cannot share batches of 24 windows"),
+        ("  device:", "  device: gpu", "train.device", "'cuda'"),
         ("  md5:", "  md5: c4d9", "ingest.md5", "pattern"),
         ("    users:", "    users: -1", "ingest.expected.users", "greater than or equal to 1"),
         ("  kind:", "  kind: pq", "index.kind", "'ivf_pq'"),

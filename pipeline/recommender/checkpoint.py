@@ -100,8 +100,10 @@ def load_recommender(
 
 
 def state_of(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Return a copy of a module's state that shares no memory with it."""
-    return {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
+    """Return a copy of a module's state on the CPU that shares no memory with it."""
+    return {
+        name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in model.state_dict().items()
+    }
 
 
 def _first(error: Exception) -> str:

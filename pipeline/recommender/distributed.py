@@ -19,6 +19,7 @@ from .batches import Batch
 
 Result = TypeVar("Result")
 KEY = "params.yaml, key train.processes"
+DEVICE_KEY = "params.yaml, key train.device"
 AGAIN = "run the same command again: it goes on after the last epoch that was finished"
 
 
@@ -86,12 +87,37 @@ class Processes:
         return results[0]  # type: ignore[return-value]
 
 
+def check_device(device: str, processes: int) -> None:
+    """Refuse GPUs that are not there.
+
+    Args:
+        device: `train.device`.
+        processes: `train.processes`, each of which needs a GPU of its own.
+
+    Raises:
+        ParamsError: torch can use no GPU, or fewer than there are processes.
+    """
+    if device == "cpu":
+        return
+    if not torch.cuda.is_available():
+        what = (
+            "torch finds no GPU that it can use" if torch.version.cuda else "this torch is built without CUDA"
+        )
+        raise ParamsError(what, DEVICE_KEY, "set it to cpu, or mend the driver or the build of torch")
+    gpus = torch.cuda.device_count()
+    if processes > gpus:
+        raise ParamsError(
+            f"{processes} processes need a GPU each, but there are {gpus}", KEY, f"set it to {gpus}"
+        )
+
+
 @contextmanager
-def joined(count: int) -> Iterator[Processes]:
+def joined(count: int, device: str = "cpu") -> Iterator[Processes]:
     """Join the processes that torchrun has started; one process joins nothing.
 
     Args:
         count: how many there must be: `train.processes`.
+        device: `train.device`; with `cuda`, each process computes on the GPU of its number.
 
     Raises:
         ParamsError: torchrun has started another number, or some of them on other machines.
@@ -112,7 +138,10 @@ def joined(count: int) -> Iterator[Processes]:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # what started it says that it was interrupted
     signal.signal(signal.SIGTERM, _stopped)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    distributed.init_process_group("gloo")
+    if device == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))  # from here on `cuda` is this one
+    # What is no gradient or weight stays on the CPU: `mean`, `from_first`, `meet`.
+    distributed.init_process_group("gloo" if device == "cpu" else "cpu:gloo,cuda:nccl")
     try:
         yield Processes(distributed.get_rank(), count)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

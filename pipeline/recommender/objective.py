@@ -14,9 +14,11 @@ class Objective(nn.Module):
 
     The model may compute in bfloat16 (autocast); its weights, the scores and the loss are float32 all the same.
 
+    What has no gradient is made on the CPU, so that a batch has the same negatives wherever the model is.
+
     Args:
-        model: that is trained.
-        probability: float32 [n], by which negatives are drawn.
+        model: that is trained, on any device.
+        probability: float32 [n] on the CPU, by which negatives are drawn.
         params: section `train`.
     """
 
@@ -26,20 +28,23 @@ class Objective(nn.Module):
 
     def forward(self, batch: Batch, sampler: torch.Generator) -> Tensor:
         """Return the mean loss over the batch's positions; the negatives come from `sampler`, whatever the batch."""
+        device = self.model.items.frozen.device
         mask = torch.from_numpy(batch.mask)  # [B, T]
         targets = torch.from_numpy(batch.targets)[mask]  # [M]
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.params.precision == "bfloat16"):
-            users = self.model(torch.from_numpy(batch.rows))[mask]  # [M, D]
+        rows = torch.from_numpy(batch.rows).to(device)  # [B, T]
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.params.precision == "bfloat16"):
+            users = self.model(rows)[mask.to(device)]  # [M, D]
         users = users.float()
         if self.params.loss == "softmax":
-            return softmax_loss(users, targets, *self.model.catalogue())
+            return softmax_loss(users, targets.to(device), *self.model.catalogue())
         negatives = torch.multinomial(
             self.probability, self.params.negatives, replacement=True, generator=sampler
         )  # [S]
         # A step costs the items that it touches, not the catalogue.
         items, places = torch.cat([targets, negatives]).unique(return_inverse=True)  # [k], [M + S]
+        drawn = self.probability[items].log().to(device)  # [k]
+        items, places = items.to(device), places.to(device)
         keys, biases = self.model.catalogue(items)  # [k, D], [k]
-        drawn = self.probability[items].log()  # [k]
         return sampled_softmax_loss(
             users, places[: len(targets)], keys, biases, places[len(targets) :], drawn
         )

@@ -48,8 +48,8 @@ def training_key(
     """Hash all that determines a training, so that only the very same one is ever resumed.
 
     Args:
-        model: untrained; its weights stand for seed, shape and a pre-trained backbone, its frozen vectors for the
-            store.
+        model: untrained, on the CPU; its weights stand for seed, shape and a pre-trained backbone, its frozen vectors
+            for the store.
         sequences: the data and its split.
         candidates: bool [n], items that validation ranks.
         params: section `train`.
@@ -82,7 +82,7 @@ class TrainingState:
         tensors |= {f"average/{name}": tensor for name, tensor in state_of(average).items()}
         tensors |= {f"best/{name}": tensor for name, tensor in progress.best.items()}
         for index, moments in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{index}/{name}": value for name, value in moments.items()}
+            tensors |= {f"optimizer/{index}/{name}": value.cpu() for name, value in moments.items()}
         header = {
             "epoch": progress.epoch,
             "curve": progress.curve,

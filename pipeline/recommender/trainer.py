@@ -46,10 +46,10 @@ def fit(
     those of one process; each reads its share of a batch, with a dropout of its own.
 
     Args:
-        model: fresh from its seed.
+        model: fresh from its seed, on the CPU; trained on `params.device`, and brought back.
         sequences: the data; only training items are read.
         params: section `train`.
-        validate: metrics of the model on the validation targets; NDCG@10 picks the checkpoint.
+        validate: metrics of the model, on the CPU, on the validation targets; NDCG@10 picks the checkpoint.
         state: where an interrupted training is kept.
         processes: those that train together; the first validates and saves.
 
@@ -67,6 +67,8 @@ def fit(
         )
     # Items without training are never drawn: their text alone must rank them.
     probability = (counts > 0).float() / (counts > 0).sum()  # [n]
+    device = torch.device(params.device)
+    model.to(device)
     optimizer = torch.optim.AdamW(
         [parameter for parameter in model.parameters() if parameter.requires_grad],
         lr=params.learning_rate,
@@ -80,7 +82,7 @@ def fit(
     steps = params.epochs * batch_count(sequences, params.history, params.batch_windows)
     with (
         tqdm(total=steps, desc="train", unit="batch", disable=None if processes.first else True) as bar,
-        torch.random.fork_rng(devices=[]),
+        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
     ):
         bar.update(progress.epoch * steps // params.epochs)
         while progress.epoch < params.epochs and progress.stale < params.patience:
@@ -90,13 +92,14 @@ def fit(
             )
             progress.epoch += 1
             if progress.epoch % params.validate_every == 0 or progress.epoch == params.epochs:
-                averaged = cast(SequenceModel, average.module).eval()
+                averaged = cast(SequenceModel, average.module).eval().cpu()
                 metrics = processes.from_first(partial(validate, averaged))
                 _record(averaged, metrics, progress, loss)
+                averaged.to(device)
                 bar.set_postfix(loss=f"{loss:.3f}", best=f"{progress.best_metric:.4f}")
             if processes.first:
                 state.save(model, average, optimizer, progress)
-    model.load_state_dict(progress.best)
+    model.cpu().load_state_dict(progress.best)
     model.eval()
     return progress
 

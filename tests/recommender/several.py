@@ -89,7 +89,8 @@ def train(folder: Path, params: dict[str, Any], kill_after: int | None, finished
     def validate(averaged: SequenceModel) -> dict[str, float]:
         nonlocal validations
         validations += 1
-        return {"ndcg@10": averaged.items.residual.abs().sum().item()}  # from zero: it grows
+        residual = averaged.items.residual.detach().numpy()  # of a model on the CPU
+        return {"ndcg@10": float(np.abs(residual).sum())}  # from zero: it grows
 
     try:
         with joined(chosen.processes) as processes:

@@ -133,13 +133,14 @@ def test_only_the_very_same_training_has_the_same_key(
         key(train_params.model_copy(update={"seed": 9})),
         key(train_params.model_copy(update={"precision": "bfloat16"})),
         key(train_params.model_copy(update={"processes": 2})),
+        key(train_params.model_copy(update={"device": "cuda"})),
         key(vectors=frozen + 1),
         key(candidates=~candidates),
         key(code=["b"]),
         key(data={"validation": sequences.validation + 1}),
     ]
     assert key() == key()
-    assert len({key(), *others}) == 9
+    assert len({key(), *others}) == 10
 
 
 def test_held_out_targets_never_reach_training(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 from hierrec.errors import ParamsError
 from hierrec.files import read_json
 from hierrec.recommender.distributed import AGAIN
@@ -89,6 +90,30 @@ def test_an_interrupt_ends_all(workspace: Path, tmp_path: Path) -> None:
     assert process.returncode == 128 + signal.SIGINT
     assert errors.count("interrupted") == 1
     assert not psutil.wait_procs(children, timeout=30)[1]
+
+
+def test_a_gpu_that_is_not_there_is_said_once(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(workspace, tmp_path / "project", symlinks=True))
+    set_params(folder / "params.yaml", {"train.device": "cuda"})
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    process = start(folder, *STAGE)
+    output, errors = process.communicate()
+    assert (process.returncode, output) == (1, "")
+    assert errors.startswith("error: params.yaml, key train.device: ")
+    assert errors.count("what to do: set it to cpu") == 1
+    assert len(errors.splitlines()) == 2
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs and a torch that can use them")
+def test_two_processes_train_on_two_gpus(workspace: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(workspace, tmp_path / "project", symlinks=True))
+    set_params(folder / "params.yaml", {"train.device": "cuda"})
+    process = start(folder, *STAGE)
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert output.count("best validation") == 1
 
 
 def test_a_stage_of_one_process_refuses_torchrun(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
