@@ -61,16 +61,24 @@ def means(stack: T5Stack, texts: Sequence[Sequence[int]], slots: int) -> Tensor:
     ids = F.pad(tokens, (0, slots - len(tokens))).to(stack.device)  # [S]
     states = stack.embed_tokens(ids)  # [S, D]
     groups = list(_groups(stack, [len(text) for text in texts]))
-    for block in cast(Sequence[T5Block], stack.block):
-        states = _attend(cast(T5LayerSelfAttention, block.layer[0]), states, groups)  # [S, D]
+    for block in _blocks(stack):
+        states = _attend(_attention(block), states, groups)  # [S, D]
         states = block.layer[-1](states)  # [S, D]
     states = stack.final_layer_norm(states)  # [S, D]
     return torch.cat([states[place].unflatten(0, (-1, bias.shape[2])).mean(1) for place, bias in groups])
 
 
+def _blocks(stack: T5Stack) -> Sequence[T5Block]:
+    return cast(Sequence[T5Block], stack.block)
+
+
+def _attention(block: T5Block) -> T5LayerSelfAttention:
+    return cast(T5LayerSelfAttention, block.layer[0])
+
+
 def _groups(stack: T5Stack, lengths: Sequence[int]) -> Iterator[Group]:
-    attention = cast(T5LayerSelfAttention, stack.block[0].layer[0]).SelfAttention
-    longest = attention.compute_bias(max(lengths), max(lengths))  # [1, H, longest, longest]
+    first = _attention(_blocks(stack)[0]).SelfAttention
+    longest = first.compute_bias(max(lengths), max(lengths))  # [1, H, longest, longest]
     start = 0
     for length, group in groupby(lengths):
         stop = start + length * len(list(group))
@@ -83,18 +91,13 @@ def _attend(layer: T5LayerSelfAttention, states: Tensor, groups: Sequence[Group]
     """Return the states [S, D] after a layer's attention, in which a text reads itself alone."""
     attention, normed = layer.SelfAttention, layer.layer_norm(states)
     projections = (attention.q, attention.k, attention.v)
-    query, key, value = (
-        part(normed).unflatten(-1, (attention.n_heads, -1)) for part in projections
-    )  # [S, H, d]
-    read = torch.zeros_like(query)  # [S, H, d]
+    query, key, value = (part(normed).unflatten(-1, (attention.n_heads, -1)) for part in projections)
+    read = torch.zeros_like(query)  # [S, H, d], as are query, key and value
     for place, bias in groups:
         length, keys = bias.shape[2:]
-        q, k, v = (
-            part[place].unflatten(0, (-1, length)).transpose(1, 2) for part in (query, key, value)
-        )  # [b, H, L, d]
+        parts = (part[place].unflatten(0, (-1, length)).transpose(1, 2) for part in (query, key, value))
+        q, k, v = parts  # [b, H, L, d] each
         k, v = (F.pad(part, (0, 0, 0, keys - length)) for part in (k, v))  # [b, H, K, d]
-        found = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=bias, scale=attention.scaling
-        )  # [b, H, L, d]
-        read[place] = found.transpose(1, 2).flatten(0, 1)
+        found = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=attention.scaling)
+        read[place] = found.transpose(1, 2).flatten(0, 1)  # [b, H, L, d] to [b L, H, d]
     return states + attention.o(read.flatten(1))

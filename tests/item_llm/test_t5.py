@@ -21,14 +21,20 @@ SIZES: dict[str, Any] = {
     "num_layers": 2,
     "num_heads": 3,
 }
+
+
+def config(**changed: Any) -> tf.T5Config:
+    return tf.T5Config(**{**SIZES, **changed})
+
+
 MODELS: dict[str, Callable[[], nn.Module]] = {
-    "relu": lambda: tf.T5EncoderModel(tf.T5Config(**SIZES)),
-    "gated-gelu": lambda: tf.T5EncoderModel(tf.T5Config(**SIZES, feed_forward_proj="gated-gelu")),
+    "relu": lambda: tf.T5EncoderModel(config()),
+    "gated-gelu": lambda: tf.T5EncoderModel(config(feed_forward_proj="gated-gelu")),
     "untied": lambda: tf.T5ForConditionalGeneration(
-        tf.T5Config(**SIZES, feed_forward_proj="gated-silu", tie_word_embeddings=False)
+        config(feed_forward_proj="gated-silu", tie_word_embeddings=False)
     ).get_encoder(),
     "near and few positions": lambda: tf.T5EncoderModel(
-        tf.T5Config(**SIZES, relative_attention_num_buckets=6, relative_attention_max_distance=9)
+        config(relative_attention_num_buckets=6, relative_attention_max_distance=9)
     ),
 }
 
@@ -82,10 +88,10 @@ def test_no_text_reads_another_or_a_slot_that_is_left_over() -> None:
 
 
 def test_other_models_are_left_to_transformers() -> None:
-    decoder = tf.T5ForConditionalGeneration(tf.T5Config(**SIZES)).get_decoder()
+    decoder = tf.T5ForConditionalGeneration(config()).get_decoder()
     multilingual = tf.MT5EncoderModel(tf.MT5Config(**SIZES))
     position_bias_in_each_layer = tf.UMT5EncoderModel(tf.UMT5Config(**SIZES))
-    no_layer = tf.T5EncoderModel(tf.T5Config(**{**SIZES, "num_layers": 0}))
+    no_layer = tf.T5EncoderModel(config(num_layers=0))
     for model in (decoder, multilingual, position_bias_in_each_layer, no_layer):
         assert text_stack(model) is None
 
