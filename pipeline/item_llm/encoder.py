@@ -15,6 +15,7 @@ from .model_files import OTHERWISE, ModelFiles
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers.models.t5.modeling_t5 import T5Stack
 
 POOLING = "mean"
 DTYPE = "float32"
@@ -22,7 +23,10 @@ BLOCK = 65_536
 """Texts that are tokenised at a time."""
 
 LENGTH_STEP = 4
-"""Texts are padded to multiples of this many tokens."""
+"""Texts are padded to multiples of this many tokens, for models other than T5."""
+
+ARITHMETIC = 2
+"""Raised with every change of a vector's last bits, so that no cache holds vectors of two kinds."""
 
 
 class ItemEncoder:
@@ -63,7 +67,7 @@ class ItemEncoder:
     def cache_key(self, batch_tokens: int) -> str:
         """Return the SHA-256 over the fingerprint and what else decides a vector's last bits."""
         libraries = [version(library) for library in ("torch", "transformers")]
-        return sha256_json([self.fingerprint, batch_tokens, *libraries])
+        return sha256_json([self.fingerprint, ARITHMETIC, batch_tokens, *libraries])
 
     def encode(
         self, texts: Sequence[str], batch_tokens: int, names: Sequence[str] | None = None
@@ -81,20 +85,20 @@ class ItemEncoder:
     def batches(
         self, texts: Sequence[str], batch_tokens: int, names: Sequence[str] | None = None
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Encode texts in batches of one length, longest first.
+        """Encode texts in batches, longest first.
 
-        A text's length alone decides the shape of its batch: lengths are rounded up, and a batch that is not full
-        is filled with repetitions. Matrix products of one shape sum in one order, so that a text has the same
-        vector, to the last bit on one machine, whatever it is encoded with: what comes from a cache equals what
-        would be computed.
+        A text's length alone decides the shape of its batch. Matrix products of one shape sum in one order, so that
+        a text has the same vector, to the last bit on one machine, whatever it is encoded with: what comes from a
+        cache equals what would be computed. T5 reads texts one after the other in a row of `batch_tokens`. For
+        other models, texts of a batch have one length, rounded up, and repetitions fill a batch that is not full.
 
         A text that gives no token (an empty one, for some tokenizers) is read as the tokenizer's end mark
         alone, or whichever of its marks it has: every text has a vector.
 
         Args:
             texts: any texts.
-            batch_tokens: padded tokens of a batch at most (a longer text is a batch of its own); changes
-                speed and memory, and vectors by rounding only.
+            batch_tokens: tokens of a batch at most, padding included (a longer text is a batch of its own);
+                changes speed and memory, and vectors by rounding only.
             names: what messages call the texts; None: their numbers.
 
         Yields:
@@ -112,7 +116,7 @@ class ItemEncoder:
                 tokens = self._tokenise(block, start, names)
                 for batch, shape in self._shape(tokens, batch_tokens):
                     with memory_needed(
-                        f"memory ran out in a batch of {shape[0]} texts of {shape[1]} tokens",
+                        f"memory ran out in a batch of {len(batch)} texts, {shape[0]} x {shape[1]} tokens",
                         self.files.place,
                         "lower max_length, use a smaller model, or a machine with more memory",
                     ):
@@ -163,6 +167,11 @@ class ItemEncoder:
     ) -> Iterator[tuple[NDArray[np.int64], tuple[int, int]]]:
         """Yield the places of each batch's texts and the batch's shape: rows, tokens."""
         lengths = np.array([len(ids) for ids in tokens])
+        if self._t5 is not None:
+            from .t5 import fill
+
+            yield from ((places, (1, slots)) for places, slots in fill(lengths, batch_tokens))
+            return
         lengths = np.minimum(-(-lengths // LENGTH_STEP) * LENGTH_STEP, self.max_length)
         for length in np.unique(lengths)[::-1].tolist():
             places = np.flatnonzero(lengths == length)
@@ -174,6 +183,11 @@ class ItemEncoder:
         """Return the mean over each text's tokens of the last hidden states, [b, d], computed in `shape`."""
         import torch
 
+        if self._t5 is not None:
+            from .t5 import means
+
+            with torch.inference_mode():
+                return means(self._t5, tokens, shape[1]).cpu().numpy()
         ids, mask = (tensor.to(self._model.device) for tensor in self._pad(tokens, shape))  # [rows, t] each
         try:
             with torch.inference_mode():
@@ -208,6 +222,13 @@ class ItemEncoder:
             raise ModelError(
                 f"the tokenizer cannot be loaded: {error}", self.files.place, OTHERWISE
             ) from error
+
+    @cached_property
+    def _t5(self) -> "T5Stack | None":
+        """The model's part that is computed without padding, if it is a T5."""
+        from .t5 import text_stack
+
+        return text_stack(self._model)
 
     @cached_property
     def _model(self) -> Any:

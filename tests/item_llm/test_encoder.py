@@ -63,17 +63,18 @@ def test_the_batch_does_not_matter(encoder: ItemEncoder, texts: list[str], budge
     np.testing.assert_allclose(vectors, encoder.encode(texts[::-1], 10_000)[::-1], atol=1e-5)
 
 
-def test_what_else_is_encoded_changes_no_bit() -> None:
+@pytest.mark.parametrize("budget", [1024, 999, 130])
+def test_what_else_is_encoded_changes_no_bit(budget: int) -> None:
     encoder = ItemEncoder.load("t5-nano", None, 64)  # wide enough for sums whose order depends on the shape
     texts = [f"{text} {number}" for number in range(40) for text in TEXTS]
-    vectors = encoder.encode(texts, 1024)
+    vectors = encoder.encode(texts, budget)
     shuffled = np.random.default_rng(0).permutation(len(texts))
-    assert np.array_equal(encoder.encode([texts[place] for place in shuffled], 1024), vectors[shuffled])
+    assert np.array_equal(encoder.encode([texts[place] for place in shuffled], budget), vectors[shuffled])
     for some in (slice(0, 1), slice(7, 12), slice(0, 37)):
-        assert np.array_equal(encoder.encode(texts[some], 1024), vectors[some])
+        assert np.array_equal(encoder.encode(texts[some], budget), vectors[some])
 
 
-def test_batches_keep_to_the_budget(encoder: ItemEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def watch_shapes(encoder: ItemEncoder, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     shapes: list[tuple[int, int]] = []
     forward = encoder._forward
 
@@ -82,6 +83,24 @@ def test_batches_keep_to_the_budget(encoder: ItemEncoder, monkeypatch: pytest.Mo
         return forward(tokens, shape)
 
     monkeypatch.setattr(encoder, "_forward", watch)
+    return shapes
+
+
+def test_t5_computes_one_shape_and_longer_texts_alone(
+    encoder: ItemEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes = watch_shapes(encoder, monkeypatch)
+    encoder.encode(TEXTS * 20, 100)
+    encoder.encode(TEXTS[:1], 100)
+    assert set(shapes) == {(1, 100)}
+    shapes.clear()
+    encoder.encode(["word " * 100, "Heat"], 5)
+    assert shapes[0] == (1, 32)
+
+
+def test_batches_keep_to_the_budget(model_folder: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = ItemEncoder.load(str(model_folder("bert")), None, 32)
+    shapes = watch_shapes(encoder, monkeypatch)
     places = np.concatenate([places for places, _ in encoder.batches(TEXTS * 20, 100)])
     assert sorted(places) == list(range(len(TEXTS) * 20))
     assert all(rows * length <= 100 for rows, length in shapes)

@@ -35,7 +35,7 @@ def test_memory_that_runs_out_halves_the_batches(results: dict[str, Any]) -> Non
 
 def test_a_text_for_which_memory_never_suffices_is_a_typed_error(results: dict[str, Any]) -> None:
     message = results["too_large"]["error"]
-    assert re.search(r"t5-nano.*: memory ran out in a batch of 1 texts of \d+ tokens", message)
+    assert re.search(r"t5-nano.*: memory ran out in a batch of 1 texts, 1 x \d+ tokens", message)
     assert "what to do: lower max_length" in message
 
 
