@@ -1,0 +1,37 @@
+"""Runs of several seeds side by side."""
+
+from pathlib import Path
+
+import click
+import pytest
+from hierrec.files import write_json
+
+from bench.seeds import GAIN, collect
+
+
+def make_run(folder: Path, seed: int, ndcg: tuple[float, float], epochs: int = 3) -> Path:
+    write_json(
+        folder / "models" / "hierarchical" / "config.json", {"train": {"seed": seed, "epochs": epochs}}
+    )
+    for variant, value in zip(("hierarchical", "rag"), ndcg, strict=True):
+        write_json(folder / "metrics" / f"{variant}.json", {"test": {"ndcg@10": value}})
+    gain = {"relative": ndcg[1] / ndcg[0] - 1, "p": seed / 1000}
+    write_json(folder / "metrics" / "comparison.json", {"test": {"ndcg@10": gain}})
+    return folder
+
+
+def test_mean_and_deviation_are_over_the_runs(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / "1", 1, (0.2, 0.22)), make_run(tmp_path / "2", 2, (0.1, 0.12))]
+    result = collect(runs)
+    assert result["mean"]["hierarchical"]["ndcg@10"] == pytest.approx(0.15)
+    assert result["deviation"]["hierarchical"]["ndcg@10"] == pytest.approx(0.005**0.5)
+    assert result["mean"][GAIN]["ndcg@10"] == pytest.approx(0.15)
+    assert result["runs"]["2"][GAIN]["p at most"] == 0.002
+
+
+@pytest.mark.parametrize("other", [(1, 3), (2, 4)])
+def test_runs_differ_in_their_seed_and_in_nothing_else(tmp_path: Path, other: tuple[int, int]) -> None:
+    first = make_run(tmp_path / "1", 1, (0.2, 0.22))
+    second = make_run(tmp_path / "2", other[0], (0.1, 0.12), epochs=other[1])
+    with pytest.raises(click.ClickException):
+        collect([first, second])
