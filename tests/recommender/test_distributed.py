@@ -21,7 +21,7 @@ LOSS = 1e-5
 """Tolerance of an epoch's mean loss: sums in another order. Without dropout, which differs by process."""
 WEIGHT = 1e-5
 """The same of 99% of the weights: where a gradient is zero but for rounding, AdamW steps by its sign."""
-HALF = 1e-3
+HALF = 5e-3
 """Tolerance of a mean loss in bfloat16."""
 
 
