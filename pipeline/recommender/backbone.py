@@ -149,7 +149,9 @@ def _check_causal(model: PreTrainedModel) -> None:
             states = model(inputs_embeds=inputs).last_hidden_state  # [2, 4, D]
     except (TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise ModelError(
-            f"{model.config.model_type} does not read a sequence of vectors: {error}", KEY, "e.g. phi3, gpt2"
+            f"{model.config.model_type} does not read a sequence of vectors: {error}",
+            KEY,
+            "mend its config (do the heads share the width?), or name another decoder, e.g. phi3, gpt2",
         ) from None
     if not torch.allclose(states[0, :3], states[1, :3], atol=1e-5):
         raise ModelError(

@@ -249,7 +249,7 @@ BROKEN: dict[str, Case] = {
     ),
     "params: heads that do not share the width": Case(
         "train_hierarchical",
-        r"train\.backbone\.config",
+        r"key train\.backbone: .*do the heads share the width",
         params={"train.backbone.config.num_attention_heads": 3},
     ),
     "params: an unknown backbone": Case(
