@@ -4,17 +4,17 @@ A run is the folder `artifacts` of a `dvc repro`, e.g. of a clone with `train.se
 and what retrieval gains, of each run, with mean and standard deviation (of the sample); in bench/results/NAME.json.
 """
 
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 from hierrec.files import read_json, write_json
+from hierrec.variants import VARIANTS
 
+from bench.over_seeds import over_seeds
 from bench.peers.command import RESULTS
 
-VARIANTS = ("hierarchical", "rag")
 GAIN = "rag over hierarchical"
 
 
@@ -25,8 +25,8 @@ def collect(runs: Sequence[Path]) -> dict[str, Any]:
         runs: folders `artifacts`, each of another seed.
 
     Returns:
-        `runs`: by seed, the test metrics of each variant, the relative gain and the largest p of it; `mean` and
-        `deviation`: the same without seeds.
+        `runs`: by seed, the test metrics of each variant, the relative gain and the largest p of it; `over_seeds`:
+        mean and standard deviation of each.
 
     Raises:
         click.ClickException: two runs have one seed, or differ in another param of their training.
@@ -40,7 +40,7 @@ def collect(runs: Sequence[Path]) -> dict[str, Any]:
         if seed in figures or train != settings[0]:
             raise click.ClickException(f"{run}: seed {seed} is there already, or other params differ too")
         figures[seed] = _figures(run / "metrics")
-    return {"runs": figures, **_summary(list(figures.values()))}
+    return {"runs": figures, "over_seeds": over_seeds(list(figures.values()))}
 
 
 def _figures(metrics: Path) -> dict[str, dict[str, float]]:
@@ -48,16 +48,6 @@ def _figures(metrics: Path) -> dict[str, dict[str, float]]:
     compared = read_json(metrics / "comparison.json")["test"]
     gain = {metric: of["relative"] for metric, of in compared.items()}
     return {**test, GAIN: gain | {"p at most": max(of["p"] for of in compared.values())}}
-
-
-def _summary(figures: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, dict[str, float]]]:
-    def over_runs(function: Any) -> dict[str, dict[str, float]]:
-        return {
-            part: {name: function([one[part][name] for one in figures]) for name in metrics}
-            for part, metrics in figures[0].items()
-        }
-
-    return {"mean": over_runs(statistics.mean), "deviation": over_runs(statistics.stdev)}
 
 
 @click.command(help=(__doc__ or "").partition("\n")[0])
@@ -69,9 +59,9 @@ def main(runs: tuple[Path, ...], name: str) -> None:
         raise click.ClickException("one run has no deviation: name two or more")
     result = collect(runs)
     write_json(RESULTS / f"{name}.json", result)
-    for part, metrics in result["mean"].items():
-        for metric, mean in metrics.items():
-            click.echo(f"{part:24} {metric:10} {mean:.4f} ± {result['deviation'][part][metric]:.4f}")
+    for part, metrics in result["over_seeds"].items():
+        for metric, figure in metrics.items():
+            click.echo(f"{part:24} {metric:10} {figure['mean']:.4f} ± {figure['sd']:.4f}")
 
 
 if __name__ == "__main__":

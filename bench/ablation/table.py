@@ -1,16 +1,12 @@
 """Stage `table`: all results side by side, `table.json` for machines and `table.md` for people."""
 
 from pathlib import Path
-from statistics import fmean, stdev
-from typing import Any
 
 from hierrec.files import atomic_path, read_json, write_json
 
 from bench.ablation.markdown import render
 from bench.ablation.settings import HERE, WORK, Settings, command, load_settings
-
-Numbers = dict[str, Any]
-"""Nested numbers."""
+from bench.over_seeds import Numbers, over_seeds
 
 
 def main() -> None:
@@ -48,7 +44,7 @@ def collect(settings: Settings, work: Path) -> tuple[Numbers, dict[str, str]]:
             absent[run] = f"as {vectors}/{results[0]['same_as']}"
         else:
             costs = [read_json(work / "costs" / vectors / name) for name in names]
-            runs[run] = {**_over_seeds(results), **_over_seeds(costs), "seeds": len(results)}
+            runs[run] = {**over_seeds(results), **over_seeds(costs), "seeds": len(results)}
     for run, reason in list(absent.items()):
         if reason.startswith("as ") and reason[3:] in runs:
             runs[run] = runs[reason[3:]]
@@ -58,23 +54,8 @@ def collect(settings: Settings, work: Path) -> tuple[Numbers, dict[str, str]]:
         paths = [work / "cold" / f"{row}-{seed}.json" for seed in settings.cold.seeds]
         results = [read_json(path) for path in paths if path.is_file()]
         if results:
-            cold[row] = {**_over_seeds(results), "seeds": len(results)}
+            cold[row] = {**over_seeds(results), "seeds": len(results)}
     return {"runs": runs, "cold": cold}, absent
-
-
-def _over_seeds(results: list[Numbers]) -> Numbers:
-    """Return mean and standard deviation (of the sample) of each number; what is the same for all stays a number."""
-    summary: Numbers = {}
-    for key, first in sorted(results[0].items()):
-        values = [result[key] for result in results]
-        if isinstance(first, dict):
-            summary[key] = _over_seeds(values)
-        elif isinstance(first, int):
-            summary[key] = first if len(set(values)) == 1 else fmean(values)
-        else:
-            spread = {"sd": round(stdev(values), 6)} if len(values) > 1 else {}
-            summary[key] = {"mean": round(fmean(values), 6), **spread}
-    return summary
 
 
 if __name__ == "__main__":

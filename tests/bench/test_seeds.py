@@ -21,11 +21,11 @@ def make_run(folder: Path, seed: int, ndcg: tuple[float, float], epochs: int = 3
 
 
 def test_mean_and_deviation_are_over_the_runs(tmp_path: Path) -> None:
-    runs = [make_run(tmp_path / "1", 1, (0.2, 0.22)), make_run(tmp_path / "2", 2, (0.1, 0.12))]
+    figures = [(0.1, 0.12), (0.2, 0.22), (0.3, 0.345)]
+    runs = [make_run(tmp_path / str(seed), seed, ndcg) for seed, ndcg in enumerate(figures, start=1)]
     result = collect(runs)
-    assert result["mean"]["hierarchical"]["ndcg@10"] == pytest.approx(0.15)
-    assert result["deviation"]["hierarchical"]["ndcg@10"] == pytest.approx(0.005**0.5)
-    assert result["mean"][GAIN]["ndcg@10"] == pytest.approx(0.15)
+    assert result["over_seeds"]["hierarchical"]["ndcg@10"] == {"mean": 0.2, "sd": 0.1}
+    assert result["over_seeds"][GAIN]["ndcg@10"] == {"mean": 0.15, "sd": 0.05}
     assert result["runs"]["2"][GAIN]["p at most"] == 0.002
 
 

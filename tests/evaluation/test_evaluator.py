@@ -13,7 +13,7 @@ from hierrec.recommender.checkpoint import new_recommender
 from hierrec.recommender.hierarchical import HierarchicalRecommender
 from numpy.typing import NDArray
 
-from tests.recommender.world import PHI3
+from tests.recommender.world import PHI3, with_backbone
 
 # Twins lie far apart and at the end of the catalogue, where a matrix product rounds otherwise than in its middle.
 ITEMS, TWIN, USERS, HISTORY = 38, 19, 60, 6
@@ -23,8 +23,7 @@ CANDIDATES = np.arange(ITEMS) % 5 != 0
 def scorer(frozen: NDArray[np.float32]) -> HierarchicalRecommender:
     """Return a tiny untrained recommender, whose scores are all different where the vectors are."""
     train = load_params(Path(__file__).parents[2] / "params.yaml").train
-    backbone = train.backbone.model_copy(update={"config": PHI3})
-    params = train.model_copy(update={"history": HISTORY, "residual_width": 0, "backbone": backbone})
+    params = with_backbone(train, PHI3).model_copy(update={"history": HISTORY, "residual_width": 0})
     return HierarchicalRecommender(new_recommender(params, frozen), HISTORY)
 
 

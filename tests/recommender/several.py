@@ -27,12 +27,10 @@ from hierrec.recommender.trainer import fit
 from torch import nn
 
 from tests.old_artifacts.make import TRAIN
-from tests.recommender.world import ITEMS, PHI3, make_sequences
+from tests.recommender.world import ITEMS, PHI3, make_sequences, with_backbone
 
-BACKBONE = TRAIN.backbone.model_copy(update={"config": PHI3 | {"resid_pdrop": 0.0}})
-PARAMS = TRAIN.model_copy(
+PARAMS = with_backbone(TRAIN, PHI3 | {"resid_pdrop": 0.0}).model_copy(
     update={
-        "backbone": BACKBONE,
         "input_dropout": 0.0,
         "loss": "sampled_softmax",
         "negatives": 16,

@@ -1,8 +1,5 @@
 """Training on another device than the CPU trains what the CPU trains; a GPU where there is one, else a stand-in."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +9,16 @@ import torch
 from hierrec.errors import ParamsError
 from hierrec.recommender.distributed import check_device
 
+from tests.module_output import module_output
 from tests.recommender.elsewhere import NAME
 from tests.recommender.several import train
 
-ROOT = Path(__file__).parents[2]
 GPUS = torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("elsewhere")
-    command = [sys.executable, "-m", "tests.recommender.elsewhere", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return module_output("tests.recommender.elsewhere", tmp_path_factory.mktemp("elsewhere"))
 
 
 def assert_same_training(one: dict[str, Any], other: dict[str, Any], loss: float, weight: float) -> None:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from tests.recommender.sample_run import sample_run
 from tests.recommender.world import ITEMS as ITEM_COUNT
-from tests.recommender.world import PHI3
+from tests.recommender.world import PHI3, with_backbone
 from tests.reliability.sample_stages import AFTER_INGEST, contents, run_stages
 
 ROOT = Path(__file__).parents[2]
@@ -84,9 +84,8 @@ def tiny() -> SequenceModel:
     """A model with random weights that ranks the items of the world."""
     params = load_params(ROOT / "params.yaml").train
     config = PHI3 | {"num_hidden_layers": 2}
-    backbone = params.backbone.model_copy(update={"config": config})
     vectors = np.random.default_rng(0).standard_normal((ITEM_COUNT, 12)).astype(np.float32)
-    return new_recommender(params.model_copy(update={"backbone": backbone, "history": 10}), vectors).eval()
+    return new_recommender(with_backbone(params, config).model_copy(update={"history": 10}), vectors).eval()
 
 
 items = st.lists(st.integers(0, ITEM_COUNT - 1), min_size=2, max_size=10)

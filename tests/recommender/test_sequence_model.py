@@ -13,8 +13,9 @@ from hierrec.recommender.pooling import Kind
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from transformers.models.phi3.modeling_phi3 import Phi3RMSNorm
 
-from tests.recommender.world import GPT2, ITEMS, LLAMA, PHI3
+from tests.recommender.world import GPT2, ITEMS, LLAMA, PHI3, with_backbone
 
 histories = st.lists(st.lists(st.integers(0, 23), min_size=1, max_size=10), min_size=1, max_size=4)
 quick = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -51,10 +52,6 @@ def test_padding_and_batch_mates_change_nothing(
     torch.testing.assert_close(together, torch.stack(alone), atol=1e-5, rtol=1e-5)
 
 
-def with_backbone(params: TrainParams, config: dict[str, Any]) -> TrainParams:
-    return params.model_copy(update={"backbone": params.backbone.model_copy(update={"config": config})})
-
-
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("attention", [{}, {"hidden_act": "relu", "rms_norm_eps": 0.1}])
 def test_phi3_read_at_one_position_gives_what_its_own_forward_gives(
@@ -70,6 +67,22 @@ def test_phi3_read_at_one_position_gives_what_its_own_forward_gives(
         # Its own norms round to float32.
         torch.testing.assert_close(model.users(rows, lengths), whole, rtol=0, atol=2e-6)
         torch.testing.assert_close(model.users(rows, lengths, model.item_inputs()), whole, rtol=0, atol=2e-6)
+
+
+def test_but_for_the_rounding_of_its_norms_nothing_differs(
+    train_params: TrainParams, frozen: NDArray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_full(norm: Phi3RMSNorm, states: torch.Tensor) -> torch.Tensor:
+        variance = states.pow(2).mean(-1, keepdim=True)
+        return norm.weight * states * torch.rsqrt(variance + norm.variance_epsilon)
+
+    monkeypatch.setattr(Phi3RMSNorm, "forward", in_full)
+    params = with_backbone(train_params, PHI3 | {"num_hidden_layers": 3})
+    model = new_recommender(params, frozen).double().eval()
+    rows, lengths = torch.arange(18).reshape(2, 9), torch.tensor([9, 4])
+    with torch.no_grad():
+        whole = model(rows)[torch.arange(2), lengths - 1]  # [B, D]
+        torch.testing.assert_close(model.users(rows, lengths), whole, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["mean", "window", "recency"])

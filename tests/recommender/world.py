@@ -1,7 +1,10 @@
 """How the tests of the recommender make users."""
 
+from typing import Any
+
 import numpy as np
 from hierrec.data.sequences import NO_TARGET, Sequences
+from hierrec.params import TrainParams
 from numpy.typing import NDArray
 
 ITEMS = 24
@@ -14,6 +17,11 @@ LLAMA = {
 }
 PHI3 = {"model_type": "phi3", **LLAMA, "resid_pdrop": 0.1}
 GPT2 = {"model_type": "gpt2", "n_embd": 16, "n_layer": 1, "n_head": 2, "n_inner": 32}
+
+
+def with_backbone(params: TrainParams, config: dict[str, Any]) -> TrainParams:
+    """Return the params with a backbone of this config."""
+    return params.model_copy(update={"backbone": params.backbone.model_copy(update={"config": config})})
 
 
 def make_sequences(users: list[NDArray[np.int64]]) -> Sequences:

@@ -1,6 +1,5 @@
 """Memory that runs out, Ctrl-C, and how much work a kill costs."""
 
-import json
 import re
 import signal
 import subprocess
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from stages import INTERRUPTED
+from tests.module_output import module_output
 from tests.reliability.experiments import BATCH, INTERRUPTS
 
 ROOT = Path(__file__).parents[2]
@@ -19,11 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("experiments")
-    command = [sys.executable, "-m", "tests.reliability.experiments", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return module_output("tests.reliability.experiments", tmp_path_factory.mktemp("experiments"))
 
 
 def test_memory_that_runs_out_halves_the_batches(results: dict[str, Any]) -> None:

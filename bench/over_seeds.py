@@ -1,0 +1,23 @@
+"""Results that differ in their seed, summed up."""
+
+from collections.abc import Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+Numbers = dict[str, Any]
+"""Nested numbers."""
+
+
+def over_seeds(results: Sequence[Numbers]) -> Numbers:
+    """Return mean and standard deviation (of the sample) of each number; what is the same for all stays a number."""
+    summary: Numbers = {}
+    for key, first in sorted(results[0].items()):
+        values = [result[key] for result in results]
+        if isinstance(first, dict):
+            summary[key] = over_seeds(values)
+        elif isinstance(first, int):
+            summary[key] = first if len(set(values)) == 1 else fmean(values)
+        else:
+            spread = {"sd": round(stdev(values), 6)} if len(values) > 1 else {}
+            summary[key] = {"mean": round(fmean(values), 6), **spread}
+    return summary
