@@ -123,6 +123,8 @@ class TrainParams(Section):
     """Items of a history that are read at most; longer ones are cut into windows for training."""
     residual_width: Annotated[int, Field(ge=0)]
     """Width of the learned vector beside each item's frozen one; 0: frozen vectors only."""
+    residual_dropout: Share = 0.0
+    """Share of the items that training reads and ranks as if they had no residual, drawn anew for each batch."""
     input_dropout: Share
     backbone: BackboneParams
     pooling: PoolingParams

@@ -14,16 +14,13 @@ from ..files import sha256_json
 from .model_files import OTHERWISE, ModelFiles
 
 if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers.models.t5.modeling_t5 import T5Stack
+    from .padded import PaddedBatches
+    from .t5 import T5Batches
 
 POOLING = "mean"
 DTYPE = "float32"
 BLOCK = 65_536
 """Texts that are tokenised at a time."""
-
-LENGTH_STEP = 4
-"""Texts are padded to multiples of this many tokens, for models other than T5."""
 
 ARITHMETIC = 2
 """Raised with every change of a vector's last bits, so that no cache holds vectors of two kinds."""
@@ -89,8 +86,7 @@ class ItemEncoder:
 
         A text's length alone decides the shape of its batch. Matrix products of one shape sum in one order, so that
         a text has the same vector, to the last bit on one machine, whatever it is encoded with: what comes from a
-        cache equals what would be computed. T5 reads texts one after the other in a row of `batch_tokens`. For
-        other models, texts of a batch have one length, rounded up, and repetitions fill a batch that is not full.
+        cache equals what would be computed (see ``T5Batches``, and ``PaddedBatches`` for other models).
 
         A text that gives no token (an empty one, for some tokenizers) is read as the tokenizer's end mark
         alone, or whichever of its marks it has: every text has a vector.
@@ -114,19 +110,20 @@ class ItemEncoder:
             for start in range(0, len(texts), BLOCK):
                 block = texts[start : start + BLOCK]
                 tokens = self._tokenise(block, start, names)
-                for batch, shape in self._shape(tokens, batch_tokens):
+                lengths = np.array([len(ids) for ids in tokens])
+                for batch, shape in self._way.plan(lengths, batch_tokens):
                     with memory_needed(
                         f"memory ran out in a batch of {len(batch)} texts, {shape[0]} x {shape[1]} tokens",
                         self.files.place,
                         "lower max_length, use a smaller model, or a machine with more memory",
                     ):
-                        vectors = self._forward([tokens[place] for place in batch], shape)
+                        vectors = self._way.means([tokens[place] for place in batch], shape)
                     places = batch + start
                     finite = np.isfinite(vectors).all(1)
                     if not finite.all():
                         raise NumericalError(
                             "the model gives a vector that is not finite",
-                            _name(int(places[~finite][0]), names),
+                            name_of(int(places[~finite][0]), names),
                             "use another model, or weights that are right in float32",
                         )
                     yield places, vectors
@@ -162,55 +159,6 @@ class ItemEncoder:
                 return mark
         raise ModelError("the tokenizer has no token for an empty text", self.files.place, OTHERWISE)
 
-    def _shape(
-        self, tokens: list[list[int]], batch_tokens: int
-    ) -> Iterator[tuple[NDArray[np.int64], tuple[int, int]]]:
-        """Yield the places of each batch's texts and the batch's shape: rows, tokens."""
-        lengths = np.array([len(ids) for ids in tokens])
-        if self._t5 is not None:
-            from .t5 import fill
-
-            yield from ((places, (1, slots)) for places, slots in fill(lengths, batch_tokens))
-            return
-        lengths = np.minimum(-(-lengths // LENGTH_STEP) * LENGTH_STEP, self.max_length)
-        for length in np.unique(lengths)[::-1].tolist():
-            places = np.flatnonzero(lengths == length)
-            rows = max(1, batch_tokens // length)
-            for start in range(0, len(places), rows):
-                yield places[start : start + rows], (rows, length)
-
-    def _forward(self, tokens: list[list[int]], shape: tuple[int, int]) -> NDArray[np.float32]:
-        """Return the mean over each text's tokens of the last hidden states, [b, d], computed in `shape`."""
-        import torch
-
-        if self._t5 is not None:
-            from .t5 import means
-
-            with torch.inference_mode():
-                return means(self._t5, tokens, shape[1]).cpu().numpy()
-        ids, mask = (tensor.to(self._model.device) for tensor in self._pad(tokens, shape))  # [rows, t] each
-        try:
-            with torch.inference_mode():
-                hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state  # [rows, t, d]
-        except (TypeError, ValueError, AttributeError) as error:
-            raise ModelError(f"not a text encoder: {error}", self.files.place, OTHERWISE) from error
-        weights = mask.unsqueeze(-1).to(hidden.dtype)  # [rows, t, 1]
-        # `where`, not a product: whatever stands at the padding, even NaN, never reaches a vector.
-        hidden = torch.where(weights > 0, hidden, 0)
-        vectors = hidden.sum(1) / weights.sum(1)  # [rows, d]
-        return vectors[: len(tokens)].cpu().numpy()
-
-    def _pad(self, tokens: list[list[int]], shape: tuple[int, int]) -> "tuple[Tensor, Tensor]":
-        """Return ids and attention mask, int64 of `shape`, padded on the right and filled with the first text."""
-        import torch
-
-        ids = torch.full(shape, getattr(self._tokenizer, "pad_token_id", None) or 0)
-        mask = torch.zeros_like(ids)
-        for row, text in enumerate(tokens + tokens[:1] * (shape[0] - len(tokens))):
-            ids[row, : len(text)] = torch.tensor(text)
-            mask[row, : len(text)] = 1
-        return ids, mask
-
     @cached_property
     def _tokenizer(self) -> Any:
         """The tokenizer; loaded on first use."""
@@ -224,11 +172,15 @@ class ItemEncoder:
             ) from error
 
     @cached_property
-    def _t5(self) -> "T5Stack | None":
-        """The model's part that is computed without padding, if it is a T5."""
-        from .t5 import text_stack
+    def _way(self) -> "T5Batches | PaddedBatches":
+        """How texts of many lengths are computed in batches."""
+        from .padded import PaddedBatches
+        from .t5 import T5Batches
 
-        return text_stack(self._model)
+        if (t5 := T5Batches.of(self._model)) is not None:
+            return t5
+        padding = getattr(self._tokenizer, "pad_token_id", None) or 0
+        return PaddedBatches(self._model, padding, self.max_length, self.files.place)
 
     @cached_property
     def _model(self) -> Any:
@@ -284,8 +236,9 @@ def check_texts(texts: Sequence[str], start: int, names: Sequence[str] | None) -
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
-            raise DataError(f"not a valid text: {error}", _name(place, names), "mend the text") from None
+            raise DataError(f"not a valid text: {error}", name_of(place, names), "mend the text") from None
 
 
-def _name(place: int, names: Sequence[str] | None) -> str:
+def name_of(place: int, names: Sequence[str] | None) -> str:
+    """Return what messages call a text."""
     return f"text {place}" if names is None else names[place]

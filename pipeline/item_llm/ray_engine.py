@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from ..errors import HierrecError, MachineError, ParamsError
 from .encode_worker import EncodeWorker, WorkerSettings, unpack
-from .encoder import ItemEncoder, check_texts
+from .encoder import ItemEncoder, check_texts, name_of
 
 BLOCK = 2048
 """Texts that a worker encodes at a time: what is done again where one dies."""
@@ -70,7 +70,6 @@ class RayEngine:
             batch_tokens,
             torch.get_num_threads(),
         )
-        names = [f"text {place}" for place in range(len(texts))] if names is None else names
         gpus = int(torch.cuda.is_available())
         with (
             _cluster(self._workers) as ray,
@@ -100,7 +99,7 @@ def _remote_arguments() -> dict[str, int]:
     return {"max_task_retries": RETRIES}
 
 
-def _blocks(texts: Sequence[str], names: Sequence[str]) -> list[pa.Table]:
+def _blocks(texts: Sequence[str], names: Sequence[str] | None) -> list[pa.Table]:
     """Return the texts in blocks (place, text, name), long ones first, so that few lengths meet in a block."""
     order = np.argsort([-len(text) for text in texts], kind="stable")
     blocks = []
@@ -109,7 +108,7 @@ def _blocks(texts: Sequence[str], names: Sequence[str]) -> list[pa.Table]:
         columns = {
             "place": pa.array(places, pa.int64()),
             "text": pa.array([texts[place] for place in places], pa.large_string()),
-            "name": pa.array([names[place] for place in places], pa.large_string()),
+            "name": pa.array([name_of(place, names) for place in places], pa.large_string()),
         }
         blocks.append(pa.table(columns))
     return blocks

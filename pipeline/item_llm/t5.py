@@ -19,53 +19,65 @@ Group = tuple[slice, Tensor]
 """Slots of texts of one length, and what their attention adds to its scores, float [1, H, L, K]."""
 
 
-def text_stack(model: nn.Module) -> T5Stack | None:
-    """Return the part of a model for which `means` is its forward pass, or None: it is not T5's encoder."""
-    stack = model.encoder if isinstance(model, T5EncoderModel) else model
-    known = isinstance(stack, T5Stack) and not stack.is_decoder and len(stack.block) > 0
-    return cast(T5Stack, stack) if known else None
-
-
-def fill(lengths: NDArray[np.int64], slots: int) -> Iterator[tuple[NDArray[np.int64], int]]:
-    """Yield the places of the texts of each batch, longest first, and its slots: `slots`, or a longer text's own.
-
-    Args:
-        lengths: tokens of each text, int64 [n].
-        slots: of a batch.
-    """
-    order = np.argsort(-lengths, kind="stable")  # [n]
-    ends = np.cumsum(lengths[order])  # [n]
-    start = 0
-    while start < len(order):
-        room = max(slots, int(lengths[order[start]]))
-        stop = int(np.searchsorted(ends, ends[start] - lengths[order[start]] + room, "right"))
-        yield order[start:stop], room
-        start = stop
-
-
-def means(stack: T5Stack, texts: Sequence[Sequence[int]], slots: int) -> Tensor:
-    """Return the mean of each text's last hidden states: those of the model's own forward pass, up to rounding.
+class T5Batches:
+    """Texts one after the other in a row of slots; what is left over of it reaches no vector.
 
     Linear layers and norms compute all slots at once, attention the texts of one length: nothing is masked but
-    keys that fill up a vector register, and slots that are left over reach no text.
+    keys that fill up a vector register.
 
     Args:
-        stack: from `text_stack`, in evaluation mode.
-        texts: token ids, at least one each; texts of one length side by side.
-        slots: at least as many as there are tokens in all.
-
-    Returns:
-        float [b, D].
+        stack: T5's encoder, in evaluation mode.
     """
-    tokens = torch.tensor(list(chain.from_iterable(texts)))
-    ids = F.pad(tokens, (0, slots - len(tokens))).to(stack.device)  # [S]
-    states = stack.embed_tokens(ids)  # [S, D]
-    groups = list(_groups(stack, [len(text) for text in texts]))
-    for block in _blocks(stack):
-        states = _attend(_attention(block), states, groups)  # [S, D]
-        states = block.layer[-1](states)  # [S, D]
-    states = stack.final_layer_norm(states)  # [S, D]
-    return torch.cat([states[place].unflatten(0, (-1, bias.shape[2])).mean(1) for place, bias in groups])
+
+    def __init__(self, stack: T5Stack) -> None:
+        self._stack = stack
+
+    @classmethod
+    def of(cls, model: nn.Module) -> "T5Batches | None":
+        """Return this for a model whose forward pass `means` reproduces, or None: it is not T5's encoder."""
+        stack = model.encoder if isinstance(model, T5EncoderModel) else model
+        known = isinstance(stack, T5Stack) and not stack.is_decoder and len(stack.block) > 0
+        return cls(cast(T5Stack, stack)) if known else None
+
+    def plan(
+        self, lengths: NDArray[np.int64], batch_tokens: int
+    ) -> Iterator[tuple[NDArray[np.int64], tuple[int, int]]]:
+        """Yield the places of each batch's texts, longest first, and the batch's shape: one row, its slots.
+
+        Args:
+            lengths: tokens of each text, int64 [n].
+            batch_tokens: slots of a batch; a longer text is a batch of its own, as long as it is.
+        """
+        order = np.argsort(-lengths, kind="stable")  # [n]
+        ends = np.cumsum(lengths[order])  # [n]
+        start = 0
+        while start < len(order):
+            slots = max(batch_tokens, int(lengths[order[start]]))
+            stop = int(np.searchsorted(ends, ends[start] - lengths[order[start]] + slots, "right"))
+            yield order[start:stop], (1, slots)
+            start = stop
+
+    @torch.inference_mode()
+    def means(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> NDArray[np.float32]:
+        """Return the mean of each text's last hidden states: those of the model's own forward pass, up to rounding.
+
+        Args:
+            texts: token ids, at least one each; texts of one length side by side.
+            shape: of their batch; at least as many slots as there are tokens in all.
+
+        Returns:
+            float32 [b, D].
+        """
+        tokens = torch.tensor(list(chain.from_iterable(texts)))
+        ids = F.pad(tokens, (0, shape[1] - len(tokens))).to(self._stack.device)  # [S]
+        states = self._stack.embed_tokens(ids)  # [S, D]
+        groups = list(_groups(self._stack, [len(text) for text in texts]))
+        for block in _blocks(self._stack):
+            states = _attend(_attention(block), states, groups)  # [S, D]
+            states = block.layer[-1](states)  # [S, D]
+        states = self._stack.final_layer_norm(states)  # [S, D]
+        means = [states[place].unflatten(0, (-1, bias.shape[2])).mean(1) for place, bias in groups]
+        return torch.cat(means).cpu().numpy()
 
 
 def _blocks(stack: T5Stack) -> Sequence[T5Block]:

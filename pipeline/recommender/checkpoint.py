@@ -127,6 +127,6 @@ def _backbone_dict(config: PreTrainedConfig) -> dict[str, Any]:
 
 
 def _assemble(params: TrainParams, frozen: NDArray[np.float32], backbone: nn.Module) -> SequenceModel:
-    items = ItemTable(torch.from_numpy(np.array(frozen)), params.residual_width)
+    items = ItemTable(torch.from_numpy(np.array(frozen)), params.residual_width, params.residual_dropout)
     pooling = Pooling(params.pooling.kind, params.pooling.window)
     return SequenceModel(items, backbone, pooling, params.input_dropout)  # type: ignore[arg-type]

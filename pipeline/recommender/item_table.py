@@ -16,12 +16,16 @@ class ItemTable(nn.Module):
     Args:
         frozen: float32 [n, F], whitened item vectors; scaled here to unit expected norm.
         residual_width: R.
+        residual_dropout: share of the items that, in training, are read and ranked as if they had no residual, drawn
+            anew each time. So the model learns to use text alone, and ranks items that it was not trained on among
+            those that it was. The others' residuals are not scaled: as they are, they will be used.
     """
 
     frozen: Tensor
 
-    def __init__(self, frozen: Tensor, residual_width: int) -> None:
+    def __init__(self, frozen: Tensor, residual_width: int, residual_dropout: float = 0.0) -> None:
         super().__init__()
+        self.residual_dropout = residual_dropout
         # Not in the checkpoint: the frozen vectors belong to the store, whose hash the checkpoint records.
         self.register_buffer("frozen", frozen / math.sqrt(frozen.shape[1]), persistent=False)
         self.residual = nn.Parameter(torch.zeros(frozen.shape[0], residual_width))
@@ -37,6 +41,11 @@ class ItemTable(nn.Module):
     def vectors(self, rows: Tensor | None = None) -> Tensor:
         """Return the vectors of all items, [n, F + R], or of those in `rows`, int64 [k]: [k, F + R]."""
         if rows is None:
-            return torch.cat([self.frozen, self.residual], dim=-1)  # [n, F + R]
-        # Not `residual[rows]`: its gradient is summed in an order that threads decide.
-        return torch.cat([self.frozen[rows], F.embedding(rows, self.residual)], dim=-1)  # [k, F + R]
+            frozen, residual = self.frozen, self.residual  # [n, F], [n, R]
+        else:
+            # Not `residual[rows]`: its gradient is summed in an order that threads decide.
+            frozen, residual = self.frozen[rows], F.embedding(rows, self.residual)  # [k, F], [k, R]
+        if self.training and self.residual_dropout:
+            kept = torch.rand(len(residual), 1, device=residual.device) >= self.residual_dropout  # [k, 1]
+            residual = residual * kept
+        return torch.cat([frozen, residual], dim=-1)  # [k, F + R]

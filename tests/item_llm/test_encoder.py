@@ -76,13 +76,13 @@ def test_what_else_is_encoded_changes_no_bit(budget: int) -> None:
 
 def watch_shapes(encoder: ItemEncoder, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     shapes: list[tuple[int, int]] = []
-    forward = encoder._forward
+    means = encoder._way.means
 
     def watch(tokens: list[list[int]], shape: tuple[int, int]) -> NDArray[np.float32]:
         shapes.append(shape)
-        return forward(tokens, shape)
+        return means(tokens, shape)
 
-    monkeypatch.setattr(encoder, "_forward", watch)
+    monkeypatch.setattr(encoder._way, "means", watch)
     return shapes
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import transformers as tf
-from hierrec.item_llm.t5 import fill, means, text_stack
+from hierrec.item_llm.t5 import T5Batches
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -59,11 +59,14 @@ def by_transformers(model: nn.Module, texts: list[list[int]]) -> Tensor:
     return (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)  # [b, D]
 
 
-@torch.inference_mode()
+def t5(model: nn.Module) -> T5Batches:
+    batches = T5Batches.of(model)
+    assert batches is not None
+    return batches
+
+
 def without_padding(model: nn.Module, texts: list[list[int]], slots: int) -> Tensor:
-    stack = text_stack(model)
-    assert stack is not None
-    return means(stack, texts, slots)
+    return torch.from_numpy(t5(model).means(texts, (1, slots)))
 
 
 @settings(deadline=None, max_examples=30)
@@ -93,17 +96,18 @@ def test_other_models_are_left_to_transformers() -> None:
     position_bias_in_each_layer = tf.UMT5EncoderModel(tf.UMT5Config(**SIZES))
     no_layer = tf.T5EncoderModel(config(num_layers=0))
     for model in (decoder, multilingual, position_bias_in_each_layer, no_layer):
-        assert text_stack(model) is None
+        assert T5Batches.of(model) is None
 
 
 @given(lengths=st.lists(st.integers(1, 40), max_size=60), slots=st.integers(1, 100))
 def test_batches_are_full_and_hold_each_text_once(lengths: list[int], slots: int) -> None:
-    batches = list(fill(np.array(lengths, np.int64), slots))
+    batches = list(t5(MODELS["relu"]()).plan(np.array(lengths, np.int64), slots))
     order = [place for places, _ in batches for place in places]
     assert sorted(order) == list(range(len(lengths)))
     assert [lengths[place] for place in order] == sorted(lengths, reverse=True)
     sizes = [[lengths[place] for place in places] for places, _ in batches]
-    for (_, room), batch in zip(batches, sizes, strict=True):
+    for (_, (rows, room)), batch in zip(batches, sizes, strict=True):
+        assert rows == 1
         assert sum(batch) <= room == max(slots, batch[0])
-    for (_, room), batch, after in zip(batches, sizes, sizes[1:], strict=False):
+    for (_, (_, room)), batch, after in zip(batches, sizes, sizes[1:], strict=False):
         assert sum(batch) + after[0] > room

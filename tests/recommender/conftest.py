@@ -16,6 +16,7 @@ def train_params() -> TrainParams:
         seed=3,
         history=10,
         residual_width=8,
+        residual_dropout=0.1,
         input_dropout=0.1,
         backbone=BackboneParams(pretrained=None, revision=None, config=PHI3),
         pooling=PoolingParams(kind="last", window=3),

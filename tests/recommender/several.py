@@ -42,7 +42,7 @@ PARAMS = with_backbone(TRAIN, PHI3 | {"resid_pdrop": 0.0}).model_copy(
         "average": 0.5,
     }
 )
-DROPPING: dict[str, Any] = {"input_dropout": 0.3}
+DROPPING: dict[str, Any] = {"input_dropout": 0.3, "residual_dropout": 0.3}
 USERS = [(start + np.arange(2 + start % 9)) % ITEMS for start in range(41)]
 """41 windows of 1 to 8 positions, in batches of 8: the last has one, so only one process has work there."""
 

@@ -8,6 +8,7 @@ import torch
 from hierrec.data.sequences import pad_histories
 from hierrec.params import PoolingParams, TrainParams
 from hierrec.recommender.checkpoint import new_recommender
+from hierrec.recommender.item_table import ItemTable
 from hierrec.recommender.phi3 import reads_one_position
 from hierrec.recommender.pooling import Kind
 from hypothesis import HealthCheck, given, settings
@@ -108,7 +109,7 @@ def test_other_poolings_and_other_decoders_are_read_by_their_own_forward(
 def test_scores_are_products_of_the_projected_user_with_the_item_table(
     train_params: TrainParams, frozen: NDArray
 ) -> None:
-    model = new_recommender(train_params, frozen)
+    model = new_recommender(train_params, frozen).eval()
     with torch.no_grad():
         model.items.residual.normal_(generator=torch.Generator().manual_seed(0))
         users = torch.randn(5, 16, generator=torch.Generator().manual_seed(1))
@@ -124,6 +125,30 @@ def test_the_residual_starts_at_zero_and_can_be_switched_off(
     rows = torch.tensor([[1, 2, 3]])
     model(rows).sum().backward()
     assert model.input.weight.grad is not None
+
+
+def test_training_takes_a_share_of_the_items_without_their_residual(frozen: NDArray) -> None:
+    items = ItemTable(torch.from_numpy(frozen), 3, residual_dropout=0.3)
+    with torch.no_grad():
+        items.residual.normal_(generator=torch.Generator().manual_seed(0))
+    whole = items.eval().vectors()
+    items.train()
+    torch.manual_seed(0)
+    for rows in (None, torch.arange(ITEMS)):
+        times = torch.zeros(ITEMS)
+        for _ in range(400):
+            vectors = items.vectors(rows)
+            there = (vectors[:, 12:] != 0).all(1)
+            assert torch.equal(vectors, torch.cat([items.frozen, items.residual * there[:, None]], 1))
+            times += there
+        assert (times / 400 - 0.7).abs().max() < 0.1
+        items.residual.grad = None
+        vectors = items.vectors(rows)
+        vectors.sum().backward()
+        gradient = items.residual.grad
+        assert gradient is not None
+        assert torch.equal(gradient, (vectors[:, 12:] != 0).float())
+    assert torch.equal(items.eval().vectors(), whole)
 
 
 def test_an_empty_history_ranks_by_the_bias(train_params: TrainParams, frozen: NDArray) -> None:
