@@ -112,14 +112,21 @@ class Datastore:
         with matrix_products(self.keys.shape[1]):
             _, found = self._index.search(queries[asking], self.lookup.shortlist + MARGIN)  # [b, S + M]
         for row, place in enumerate(asking):
-            others, states = self._shortlist(queries[place], found[row], query.users[place], 0)
-            if len(others) < self.lookup.neighbours:  # the user's own entries crowd them out
-                own = int((self.users == query.users[place]).sum())
-                _, more = self._index.search(queries[place, None], self.lookup.shortlist + own + MARGIN)
-                others, states = self._shortlist(queries[place], more[0], query.users[place], own)
+            others, states = self._others(queries[place], found[row], int(query.users[place]))
             kept, likeness = self._ranked(query.histories[place], others, states)
             entries[place, : len(kept)], similarities[place, : len(kept)] = kept, likeness
         return self._retrieved(entries, similarities)
+
+    def _others(
+        self, query: NDArray[np.float32], found: NDArray[np.int64], user: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return as `_shortlist`, of a longer list where the user's own entries crowd the others out."""
+        entries, states = self._shortlist(query, found, user, 0)
+        if len(entries) >= self.lookup.neighbours:
+            return entries, states
+        own = int((self.users == user).sum())
+        _, more = self._index.search(query[None], self.lookup.shortlist + own + MARGIN)
+        return self._shortlist(query, more[0], user, own)
 
     def _shortlist(
         self, query: NDArray[np.float32], found: NDArray[np.int64], user: int, own: int

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 Search = Literal["exact", "fast"]
 
-REFINED = 4
+REFINED = 3
 """Keys per neighbour wanted that the fast search compares in full."""
 
 PROBED = 8
