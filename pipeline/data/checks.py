@@ -3,28 +3,13 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import polars as pl
 
 from ..errors import DataError
 
 Unit = Literal["line", "row"]
-
-
-class Refuse(Protocol):
-    """`refuse`, or that of a table that is read in blocks."""
-
-    def __call__(
-        self,
-        bad: pl.Series,
-        place: str,
-        describe: Callable[[int], str],
-        remedy: str,
-        column: str | None = None,
-        unit: Unit = "row",
-    ) -> None:
-        """See `refuse`."""
 
 
 @dataclass
@@ -49,30 +34,47 @@ class Refusal:
         return DataError(self.what + more, where, self.remedy)
 
 
-def refuse(
-    bad: pl.Series,
-    place: str,
-    describe: Callable[[int], str],
-    remedy: str,
-    column: str | None = None,
-    unit: Unit = "row",
-) -> None:
-    """Raise for the first row in which ``bad`` holds.
+@dataclass(frozen=True)
+class Check:
+    """What no row may be.
 
-    Args:
+    Attributes:
         bad: boolean, one value per row; null counts as false.
         place: the file.
         describe: what is wrong with the row of that index.
         remedy: what to do about it.
         column: its name in the file.
         unit: what a row is called; both count from 1, a row without its header.
+    """
+
+    bad: pl.Series
+    place: str
+    describe: Callable[[int], str]
+    remedy: str
+    column: str | None = None
+    unit: Unit = "row"
+
+    def refusal(self, start: int = 0) -> Refusal | None:
+        """Return what is wrong, if anything; `start` rows of the table are before these."""
+        rows = self.bad.arg_true()
+        if rows.is_empty():
+            return None
+        what, first = self.describe(rows[0]), start + rows[0]
+        return Refusal(what, self.place, first, len(rows), self.remedy, self.column, self.unit)
+
+
+Refuse = Callable[[Check], None]
+"""`refuse`, or that of a table that is read in blocks."""
+
+
+def refuse(check: Check) -> None:
+    """Raise for the first bad row.
 
     Raises:
-        DataError: ``bad`` holds somewhere.
+        DataError: there is one.
     """
-    rows = bad.arg_true()
-    if not rows.is_empty():
-        raise Refusal(describe(rows[0]), place, rows[0], len(rows), remedy, column, unit).error
+    if (refusal := check.refusal()) is not None:
+        raise refusal.error
 
 
 class BlockChecks:
@@ -94,26 +96,16 @@ class BlockChecks:
             yield
         self._start += rows
 
-    def refuse(
-        self,
-        bad: pl.Series,
-        place: str,
-        describe: Callable[[int], str],
-        remedy: str,
-        column: str | None = None,
-        unit: Unit = "row",
-    ) -> None:
-        """Note the rows of a block in which ``bad`` holds, and leave the block; see `refuse`."""
+    def refuse(self, check: Check) -> None:
+        """Note the bad rows of a block, if there are any, and leave the block."""
         self._check += 1
-        rows = bad.arg_true()
-        if rows.is_empty():
+        refusal = check.refusal(self._start)
+        if refusal is None:
             return
         if self._check in self._found:
-            self._found[self._check].count += len(rows)
+            self._found[self._check].count += refusal.count
         else:
-            self._found[self._check] = Refusal(
-                describe(rows[0]), place, self._start + rows[0], len(rows), remedy, column, unit
-            )
+            self._found[self._check] = refusal
         raise _BlockRefused
 
     def finish(self) -> None:
@@ -142,7 +134,7 @@ def refuse_duplicates(
         named = ", ".join(f"{key} {quote(values[key])}" for key in keys)
         return f"{named} is there already, on {unit} {same.arg_true()[0] + 1}"
 
-    refuse(~first, place, describe, remedy, unit=unit)
+    refuse(Check(~first, place, describe, remedy, unit=unit))
 
 
 def quote(value: object) -> str:

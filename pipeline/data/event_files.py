@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
-from .checks import BlockChecks, quote
+from .checks import BlockChecks, Check, quote
 from .event_log import EventLog
 from .table_files import as_ids, find_column, read_blocks
 from .timestamps import FractionFound, Timestamps
@@ -44,11 +44,13 @@ def _read(path: Path, listed: pl.Series, listing: str, fractions: bool) -> Event
             timestamps = times.read(table[time], checks.refuse)
             codes = log.item_codes(items)
             checks.refuse(
-                codes >= len(listed),
-                place,
-                lambda row, items=items: f"item {quote(items[row])} is not listed in {listing}",
-                "add it there; a row with the id alone is enough",
-                "item",
+                Check(
+                    codes >= len(listed),
+                    place,
+                    lambda row, items=items: f"item {quote(items[row])} is not listed in {listing}",
+                    "add it there; a row with the id alone is enough",
+                    "item",
+                )
             )
             log.append(users, codes, timestamps)
     checks.finish()

@@ -10,7 +10,7 @@ import polars as pl
 from ..errors import DataError
 from ..params import Counts
 from .archive import Member, read_members
-from .checks import quote, refuse, refuse_duplicates
+from .checks import Check, quote, refuse, refuse_duplicates
 from .raw import INTERACTIONS, ITEMS, RawDataset
 from .titles import split_title
 
@@ -165,7 +165,7 @@ def _refuse(
     column: str | None = None,
 ) -> None:
     remedy = remedy or "correct the file, or fetch the archive again"
-    refuse(bad, place, describe, remedy, column, "line")
+    refuse(Check(bad, place, describe, remedy, column, "line"))
 
 
 def _refuse_unknown(ids: pl.Series, known: pl.Series, place: str, file: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from ..errors import DataError
-from .checks import quote, refuse, refuse_duplicates
+from .checks import Check, quote, refuse, refuse_duplicates
 from .event_files import read_events
 from .event_log import EventLog
 from .raw import RawDataset
@@ -69,11 +69,13 @@ def _years(values: pl.Series, place: str) -> pl.Series:
     years = texts.str.strip_chars().cast(pl.Float64, strict=False)
     whole = (years == years.floor()) & years.is_between(-_LAST_YEAR, _LAST_YEAR)
     refuse(
-        ~whole.fill_null(False) & texts.is_not_null(),
-        place,
-        lambda row: f"{quote(texts[row])} is not a year",
-        f"write a whole number up to {_LAST_YEAR}, or nothing",
-        "year",
+        Check(
+            ~whole.fill_null(False) & texts.is_not_null(),
+            place,
+            lambda row: f"{quote(texts[row])} is not a year",
+            f"write a whole number up to {_LAST_YEAR}, or nothing",
+            "year",
+        )
     )
     return years.cast(pl.Int32)
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from ..errors import DataError
 from .archive import looks_like_html
-from .checks import Refuse, quote, refuse
+from .checks import Check, Refuse, quote, refuse
 
 _CSV_REMEDY = "write the table as UTF-8 with a line of column names, columns separated by commas"
 _BLOCK = 2**26
@@ -95,16 +95,18 @@ def as_ids(values: pl.Series, place: str, refuse: Refuse = refuse) -> pl.Series:
     name, remedy = values.name, "give every row an id: text, or a whole number"
     if values.dtype.is_float():  # whole numbers that stood beside a missing one
         bad = ~(values.is_finite() & (values == values.floor()) & (values.abs() < _EXACT))
-        refuse(bad, place, lambda row: f"{values[row]} is not a whole number", remedy, name)
+        refuse(Check(bad, place, lambda row: f"{values[row]} is not a whole number", remedy, name))
         values = values.cast(pl.Int64)
     elif not (values.dtype.is_integer() or values.dtype in (pl.String, pl.Null)):
         raise DataError(
             f"type is {values.dtype}, not text or a whole number", f"{place}, column {name}", remedy
         )
     ids = values.cast(pl.String)
-    refuse(ids.fill_null("").str.strip_chars() == "", place, lambda _: "an id is missing", remedy, name)
+    refuse(
+        Check(ids.fill_null("").str.strip_chars() == "", place, lambda _: "an id is missing", remedy, name)
+    )
     control = ids.str.contains(r"[\x00-\x1f\x7f]")
-    refuse(control, place, lambda row: f"{quote(ids[row])} has a control character", remedy, name)
+    refuse(Check(control, place, lambda row: f"{quote(ids[row])} has a control character", remedy, name))
     return ids
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from ..errors import DataError
-from .checks import Refuse, quote
+from .checks import Check, Refuse, quote
 from .table_files import as_text
 
 _EXACT = 2**53
@@ -46,7 +46,13 @@ class Timestamps:
         if not (kind.is_integer() or kind.is_float() or moments or kind in (pl.String, pl.Null)):
             raise DataError(f"type is {kind}", f"{self._place}, column {values.name}", _REMEDY)
         refuse(
-            as_text(values).is_null(), self._place, lambda _: "a timestamp is missing", _REMEDY, values.name
+            Check(
+                as_text(values).is_null(),
+                self._place,
+                lambda _: "a timestamp is missing",
+                _REMEDY,
+                values.name,
+            )
         )
         if moments:
             return values.to_physical().cast(pl.Int64)
@@ -73,7 +79,7 @@ class Timestamps:
             )
             return f"{quote(values[row])} {problem}"
 
-        refuse(bad, self._place, describe, _REMEDY, values.name)
+        refuse(Check(bad, self._place, describe, _REMEDY, values.name))
         return numbers
 
     def _moments(self, texts: pl.Series, refuse: Refuse, first: bool) -> pl.Series:
@@ -86,7 +92,7 @@ class Timestamps:
             )
             return f"{quote(texts[row])} is not {wanted}"
 
-        refuse(moments.is_null(), self._place, describe, _REMEDY, texts.name)
+        refuse(Check(moments.is_null(), self._place, describe, _REMEDY, texts.name))
         return moments
 
 
