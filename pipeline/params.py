@@ -124,7 +124,7 @@ class TrainParams(Section):
     residual_width: Annotated[int, Field(ge=0)]
     """Width of the learned vector beside each item's frozen one; 0: frozen vectors only."""
     residual_dropout: Share = 0.0
-    """Share of the items that training reads and ranks as if they had no residual, drawn anew for each batch."""
+    """Share of the items whose residual training leaves out, where they are read and where they are ranked."""
     input_dropout: Share
     backbone: BackboneParams
     pooling: PoolingParams

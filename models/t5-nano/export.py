@@ -1,4 +1,4 @@
-"""Stages `first` and `export`: a round's folder (float16 weights, config, tokenizer, card); the last one ships."""
+"""Stages `first`, `second` and `export`: a round's folder (float16 weights, config, tokenizer); the last one ships, with a card."""
 
 import json
 import shutil
@@ -27,7 +27,8 @@ def main() -> None:
         (temporary / "config.json").write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", "utf-8")
         for name in ("tokenizer.json", "tokenizer_config.json"):
             shutil.copyfile(words / name, temporary / name)
-        shutil.copyfile(Path(__file__).with_name("MODEL_CARD.md"), temporary / "README.md")
+        if card := settings["export"].get("card"):  # of the last round alone: it tells of all
+            shutil.copyfile(card, temporary / "README.md")
         for path in temporary.iterdir():
             path.chmod(0o644)
     print(sum(path.stat().st_size for path in folder.iterdir()), "bytes in", folder)

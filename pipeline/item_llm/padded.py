@@ -31,7 +31,7 @@ class PaddedBatches:
     def plan(
         self, lengths: NDArray[np.int64], batch_tokens: int
     ) -> Iterator[tuple[NDArray[np.int64], tuple[int, int]]]:
-        """Yield the places of each batch's texts, longest first, and the batch's shape: rows, tokens of each.
+        """Yield each batch's texts, places int64 [b], longest first, and the batch's shape: rows, tokens of each.
 
         Args:
             lengths: tokens of each text, int64 [n].

@@ -42,7 +42,7 @@ class T5Batches:
     def plan(
         self, lengths: NDArray[np.int64], batch_tokens: int
     ) -> Iterator[tuple[NDArray[np.int64], tuple[int, int]]]:
-        """Yield the places of each batch's texts, longest first, and the batch's shape: one row, its slots.
+        """Yield each batch's texts, places int64 [b], longest first, and the batch's shape: one row, its slots.
 
         Args:
             lengths: tokens of each text, int64 [n].

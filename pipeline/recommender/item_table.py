@@ -16,9 +16,9 @@ class ItemTable(nn.Module):
     Args:
         frozen: float32 [n, F], whitened item vectors; scaled here to unit expected norm.
         residual_width: R.
-        residual_dropout: share of the items that, in training, are read and ranked as if they had no residual, drawn
-            anew each time. So the model learns to use text alone, and ranks items that it was not trained on among
-            those that it was. The others' residuals are not scaled: as they are, they will be used.
+        residual_dropout: share of the items whose residual training leaves out, where they are read and where they
+            are ranked, each by a draw of its own. So the model learns to use text alone. The residuals that are left
+            are not scaled: as they are, they will be used.
     """
 
     frozen: Tensor
@@ -39,13 +39,16 @@ class ItemTable(nn.Module):
         return self.frozen.shape[1] + self.residual.shape[1]
 
     def vectors(self, rows: Tensor | None = None) -> Tensor:
-        """Return the vectors of all items, [n, F + R], or of those in `rows`, int64 [k]: [k, F + R]."""
+        """Return the vectors of all items, float [n, F + R], or of those in `rows`, int64 [k]: [k, F + R].
+
+        In training, some residuals are zero, drawn by each call.
+        """
         if rows is None:
             frozen, residual = self.frozen, self.residual  # [n, F], [n, R]
         else:
             # Not `residual[rows]`: its gradient is summed in an order that threads decide.
             frozen, residual = self.frozen[rows], F.embedding(rows, self.residual)  # [k, F], [k, R]
-        if self.training and self.residual_dropout:
+        if self.training and self.residual_dropout and residual.shape[1]:
             kept = torch.rand(len(residual), 1, device=residual.device) >= self.residual_dropout  # [k, 1]
             residual = residual * kept
         return torch.cat([frozen, residual], dim=-1)  # [k, F + R]

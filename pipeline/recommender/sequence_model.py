@@ -55,7 +55,8 @@ class SequenceModel(nn.Module):
     def catalogue(self, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return keys [n, D] and biases [n] with `users @ keys.T + biases == head(users) @ items.T`.
 
-        The head is linear, so it can be moved to the item side: a score then costs D products, not F + R.
+        The head is linear, so it can be moved to the item side: a score then costs D products, not F + R. In training,
+        the items' vectors are those of one call of `ItemTable.vectors`.
 
         Args:
             rows: int64 [n], the items; None: all.
@@ -64,12 +65,12 @@ class SequenceModel(nn.Module):
         return items @ self.head.weight, items @ self.head.bias  # [n, D], [n]
 
     def score(self, users: Tensor) -> Tensor:
-        """Score the whole catalogue: [..., D] -> [..., n]."""
+        """Score the whole catalogue: [..., D] -> [..., n]; the model is in evaluation mode."""
         keys, biases = self.catalogue()
         return users @ keys.T + biases  # [..., n]
 
     def item_inputs(self) -> Tensor:
-        """Return what the backbone reads of each item, [n, D]."""
+        """Return what the backbone reads of each item, [n, D]; the model is in evaluation mode."""
         return self.norm(self.input(self.items.vectors()))  # [n, D]
 
     def users(self, rows: Tensor, lengths: Tensor, item_inputs: Tensor | None = None) -> Tensor:

@@ -186,7 +186,7 @@ def test_agrees_with_the_teacher_on_held_out_films(encoder: Encoder, ml1m_archiv
     if path.is_file():
         abstracts = json.loads(path.read_text("utf-8"))
         described = [abstracts[id] for id, *_ in held_out if id in abstracts]
-        assert correlation(encoder, described[::6]) >= 0.65  # the card says what is short of the aim, .75
+        assert correlation(encoder, described[::6]) >= 0.72  # of fewer texts than the card, which has .751
 
 
 def correlation(encoder: Encoder, texts: list[str]) -> float:

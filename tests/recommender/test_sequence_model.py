@@ -151,6 +151,24 @@ def test_training_takes_a_share_of_the_items_without_their_residual(frozen: NDAr
     assert torch.equal(items.eval().vectors(), whole)
 
 
+def test_the_share_is_a_param(train_params: TrainParams, frozen: NDArray) -> None:
+    left_out = []
+    for share in (0.0, 0.5):
+        params = train_params.model_copy(update={"residual_dropout": share})
+        items = new_recommender(params, frozen).train().items
+        with torch.no_grad():
+            items.residual.fill_(1)
+        torch.manual_seed(0)
+        left_out.append(int((items.vectors()[:, 12:] == 0).all(1).sum()))
+    assert left_out[0] == 0 < left_out[1] < ITEMS
+
+
+def test_without_a_residual_nothing_is_drawn(frozen: NDArray) -> None:
+    before = torch.get_rng_state()
+    ItemTable(torch.from_numpy(frozen), 0, residual_dropout=0.3).train().vectors()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_an_empty_history_ranks_by_the_bias(train_params: TrainParams, frozen: NDArray) -> None:
     model = new_recommender(train_params, frozen).eval()
     rows, lengths = pad_histories([np.array([], np.int64), np.array([3])], limit=10)
