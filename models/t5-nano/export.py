@@ -1,4 +1,4 @@
-"""Stages `first`, `second` and `export`: a round's folder (float16 weights, config, tokenizer); the last one ships, with a card."""
+"""Stages `first`, `second`, `export`: a round's folder (float16 weights, config, tokenizer); the last ships, with a card."""
 
 import json
 import shutil
