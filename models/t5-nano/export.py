@@ -1,4 +1,4 @@
-"""Stages `first`, `second`, `export`: a round's folder (float16 weights, config, tokenizer); the last ships, with a card."""
+"""Stages `first`, `second`, `export`: a round's folder (float16 weights, config, tokenizer); the last has a card."""
 
 import json
 import shutil
