@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 Search = Literal["exact", "fast"]
 
-REFINED = 3
+REFINED = 4
 """Keys per neighbour wanted that the fast search compares in full."""
 
 PROBED = 8
