@@ -1,7 +1,6 @@
 """Reader of MovieLens-1M's layout: ``::``-separated Latin-1 files in a zip archive, every field checked."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from .raw import INTERACTIONS, ITEMS, RawDataset
 from .titles import split_title
 
 _SEPARATOR = "::"
+_REMEDY = "correct the file, or fetch the archive again"
 _LARGEST_ID = 2**31 - 1
 _YEARS = range(1870, 2101)
 _NO_GENRES = "(no genres listed)"
@@ -35,7 +35,7 @@ class _Integer:
     name: str
     low: int
     high: int
-    remedy: str | None = None
+    remedy: str = _REMEDY
 
 
 _USER = _Integer("UserID", 1, _LARGEST_ID)
@@ -105,11 +105,14 @@ def _parse(member: Member, columns: tuple[_Text | _Integer, ...]) -> pl.DataFram
         raise DataError("file is empty", member.place, layout)
     lines = pl.Series([member.text.removesuffix("\n")]).str.split("\n").explode()
     found = lines.str.count_matches(_SEPARATOR, literal=True) + 1
-    _refuse(
-        found != len(columns),
-        member.place,
-        lambda row: f"{found[row]} instead of {len(columns)} columns: {quote(lines[row])}",
-        layout,
+    refuse(
+        Check(
+            found != len(columns),
+            member.place,
+            lambda row: f"{found[row]} instead of {len(columns)} columns: {quote(lines[row])}",
+            layout,
+            unit="line",
+        )
     )
     fields = lines.str.splitn(_SEPARATOR, len(columns)).struct.rename_fields(names).struct.unnest()
     return fields.with_columns(_typed(fields[column.name], column, member.place) for column in columns)
@@ -121,11 +124,11 @@ def _typed(texts: pl.Series, column: _Text | _Integer, place: str) -> pl.Series:
         wanted = f"a whole number from {column.low} to {column.high}"
         bad = ~values.is_between(column.low, column.high).fill_null(False)
     elif column.allowed:
-        values, remedy, wanted = texts, None, f"one of {', '.join(column.allowed)}"
+        values, remedy, wanted = texts, _REMEDY, f"one of {', '.join(column.allowed)}"
         bad = ~texts.is_in(column.allowed)
     else:
         return texts
-    _refuse(bad, place, lambda row: f"{quote(texts[row])} is not {wanted}", remedy, column.name)
+    refuse(Check(bad, place, lambda row: f"{quote(texts[row])} is not {wanted}", remedy, column.name, "line"))
     return values
 
 
@@ -134,22 +137,30 @@ def _items(movies: pl.DataFrame, place: str) -> pl.DataFrame:
     listed = movies["Title"]
     titles, years = zip(*(split_title(text) for text in listed), strict=True)
     title, year = pl.Series(titles, dtype=pl.String), pl.Series(years, dtype=pl.Int32)
-    _refuse(title == "", place, lambda row: f"no title in {quote(listed[row])}", None, "Title")
-    _refuse(
-        ~year.is_between(_YEARS.start, _YEARS.stop - 1).fill_null(True),
-        place,
-        lambda row: f"the year {year[row]} is not from {_YEARS.start} to {_YEARS.stop - 1}",
-        None,
-        "Title",
+    refuse(
+        Check(title == "", place, lambda row: f"no title in {quote(listed[row])}", _REMEDY, "Title", "line")
+    )
+    refuse(
+        Check(
+            ~year.is_between(_YEARS.start, _YEARS.stop - 1).fill_null(True),
+            place,
+            lambda row: f"the year {year[row]} is not from {_YEARS.start} to {_YEARS.stop - 1}",
+            _REMEDY,
+            "Title",
+            "line",
+        )
     )
     unknown = movies["Genres"].is_in(["", _NO_GENRES])
     genres = movies["Genres"].str.split("|")
-    _refuse(
-        (genres.list.contains("") | (genres.list.n_unique() != genres.list.len())) & ~unknown,
-        place,
-        lambda row: f"a genre is empty or named twice: {quote(movies['Genres'][row])}",
-        "separate genres by |",
-        "Genres",
+    refuse(
+        Check(
+            (genres.list.contains("") | (genres.list.n_unique() != genres.list.len())) & ~unknown,
+            place,
+            lambda row: f"a genre is empty or named twice: {quote(movies['Genres'][row])}",
+            "separate genres by |",
+            "Genres",
+            "line",
+        )
     )
     genres = pl.select(pl.when(unknown).then(pl.lit([], pl.List(pl.String))).otherwise(genres)).to_series()
     return pl.DataFrame(
@@ -157,24 +168,16 @@ def _items(movies: pl.DataFrame, place: str) -> pl.DataFrame:
     )
 
 
-def _refuse(
-    bad: pl.Series,
-    place: str,
-    describe: Callable[[int], str],
-    remedy: str | None,
-    column: str | None = None,
-) -> None:
-    remedy = remedy or "correct the file, or fetch the archive again"
-    refuse(Check(bad, place, describe, remedy, column, "line"))
-
-
 def _refuse_unknown(ids: pl.Series, known: pl.Series, place: str, file: str) -> None:
-    _refuse(
-        ~ids.is_in(known.implode()),
-        place,
-        lambda row: f"{ids[row]} is not listed in {file}",
-        None,
-        ids.name,
+    refuse(
+        Check(
+            ~ids.is_in(known.implode()),
+            place,
+            lambda row: f"{ids[row]} is not listed in {file}",
+            _REMEDY,
+            ids.name,
+            "line",
+        )
     )
 
 
