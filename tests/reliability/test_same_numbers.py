@@ -81,9 +81,10 @@ def test_the_batches_of_evaluate_change_no_byte(expected: Path, tmp_path: Path) 
 def test_another_training_seed_gives_another_model_and_fusion(
     workspace: Path, expected: Path, tmp_path: Path
 ) -> None:
+    """Of the fusion, its learning curve: after one epoch its best weights may still be those that it started with."""
     other = contents(run_stages(expected.parent, tmp_path / "project", TRAIN, {"train.seed": 2}))
     differing = {name for name, content in contents(expected).items() if other[name] != content}
-    assert differing >= {"models/hierarchical/model.safetensors", "models/rag/fusion.safetensors"}
+    assert differing >= {"models/hierarchical/model.safetensors", "plots/rag.csv"}
     assert differing >= {"ranks/hierarchical.parquet", "ranks/rag.parquet"}
     assert not {name for name in differing if name.startswith(("data", "item_embeddings", "index"))}
 
