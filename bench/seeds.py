@@ -2,6 +2,7 @@
 
 A run is the folder `artifacts` of a `dvc repro`, e.g. of a clone with `train.seed: 2`. Test metrics of both variants
 and what retrieval gains, of each run, with mean and standard deviation (of the sample); in bench/results/NAME.json.
+What stands there of other seeds is kept, so that runs may be added one by one.
 """
 
 from collections.abc import Sequence
@@ -18,29 +19,37 @@ from bench.peers.command import RESULTS
 GAIN = "rag over hierarchical"
 
 
-def collect(runs: Sequence[Path]) -> dict[str, Any]:
+def collect(runs: Sequence[Path], path: Path) -> dict[str, Any]:
     """Read what runs left.
 
     Args:
         runs: folders `artifacts`, each of another seed.
+        path: of the result: of its runs those with other seeds are kept.
 
     Returns:
-        `runs`: by seed, the test metrics of each variant, the relative gain and the largest p of it; `over_seeds`:
-        mean and standard deviation of each.
+        `train`: the params of the training, but for the seed; `runs`: by seed, the test metrics of each variant, the
+        relative gain and the largest p of it; `over_seeds`: mean and standard deviation of each.
 
     Raises:
-        click.ClickException: two runs have one seed, or differ in another param of their training.
+        click.ClickException: two runs have one seed, or one differs in another param of its training, also from the
+            result's earlier ones.
     """
     figures: dict[str, dict[str, dict[str, float]]] = {}
-    settings: list[dict[str, Any]] = []
+    earlier = read_json(path) if path.is_file() else None
+    params = earlier["train"] if earlier else None
     for run in runs:
         train = read_json(run / "models" / "hierarchical" / "config.json")["train"]
         seed = str(train.pop("seed"))
-        settings.append(train)
-        if seed in figures or train != settings[0]:
-            raise click.ClickException(f"{run}: seed {seed} is there already, or other params differ too")
+        if seed in figures:
+            raise click.ClickException(f"{run}: seed {seed} is there already")
+        if params not in (None, train):
+            raise click.ClickException(
+                f"{run}: other params than the seed differ, from the other runs or {path}'s"
+            )
+        params = train
         figures[seed] = _figures(run / "metrics")
-    return {"runs": figures, "over_seeds": over_seeds(list(figures.values()))}
+    figures = dict(sorted({**(earlier["runs"] if earlier else {}), **figures}.items()))
+    return {"train": params, "runs": figures, "over_seeds": over_seeds(list(figures.values()))}
 
 
 def _figures(metrics: Path) -> dict[str, dict[str, float]]:
@@ -55,13 +64,13 @@ def _figures(metrics: Path) -> dict[str, dict[str, float]]:
 @click.option("--name", default="seeds", help="Of the result.")
 def main(runs: tuple[Path, ...], name: str) -> None:
     """Collect, write, and print the means."""
-    if len(runs) < 2:
-        raise click.ClickException("one run has no deviation: name two or more")
-    result = collect(runs)
-    write_json(RESULTS / f"{name}.json", result)
+    path = RESULTS / f"{name}.json"
+    result = collect(runs, path)
+    write_json(path, result)
     for part, metrics in result["over_seeds"].items():
         for metric, figure in metrics.items():
-            click.echo(f"{part:24} {metric:10} {figure['mean']:.4f} ± {figure['sd']:.4f}")
+            deviation = f" ± {figure['sd']:.4f}" if "sd" in figure else ""
+            click.echo(f"{part:24} {metric:10} {figure['mean']:.4f}{deviation}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Stage `cold ROW SEED`: train without a share of the items, then rank them by their text alone.
 
-`work/cold/ROW-SEED.json`: per split the Recall@10 of cold targets among all candidates (`all`) and among cold ones
+`results/cold/ROW-SEED.json`: per split the Recall@10 of cold targets among all candidates (`all`) and among cold ones
 (`cold`), and of warm targets among all (`warm`), by method. Nothing is chosen by the test targets.
 """
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bench.ablation.cold_scorers import ModelScorer, TfIdfScorer, chance, residuals, user_states
 from bench.ablation.cold_split import ColdSplit, choose_cold, split_cold
-from bench.ablation.settings import HERE, WORK, ColdSettings, command, load_settings
+from bench.ablation.settings import HERE, RESULTS, WORK, ColdSettings, command, load_settings
 from bench.ablation.training import Data, frozen_vectors, load_data, train, train_params
 from bench.ablation.vector_files import VECTORS
 
@@ -33,7 +33,7 @@ def main(name: str, seed: str) -> None:
     frozen = frozen_vectors(raw, row["whitening_dimension"])
     data = load_data(HERE / settings.data)
     result = measure(data, frozen, texts, train_params(row, int(seed)), settings.cold)
-    write_json(WORK / "cold" / f"{name}-{seed}.json", result)
+    write_json(RESULTS / "cold" / f"{name}-{seed}.json", result)
 
 
 def measure(

@@ -1,7 +1,7 @@
 """Stage `run VECTORS ROW SEED`: train and evaluate one combination.
 
-`work/runs/VECTORS/ROW-SEED.json`: metrics on validation and test, and the number of parameters; or that the run was
-skipped, and why; or the row that is the same. `work/costs/…`: the seconds that training took.
+`results/runs/VECTORS/ROW-SEED.json`: metrics on validation and test, and the number of parameters; or that the run was
+skipped, and why; or the row that is the same. `results/costs/…`: the seconds that training took.
 """
 
 import time
@@ -15,7 +15,7 @@ from hierrec.evaluation.validation import BATCH_USERS
 from hierrec.files import read_json, write_json
 from hierrec.recommender.hierarchical import HierarchicalRecommender
 
-from bench.ablation.settings import HERE, WORK, command, load_settings
+from bench.ablation.settings import HERE, RESULTS, WORK, command, load_settings
 from bench.ablation.training import Data, frozen_vectors, load_data, train, train_params
 from bench.ablation.vector_files import read_vectors
 
@@ -25,8 +25,8 @@ def main(vectors: str, row: str, seed: str) -> None:
     planned = read_json(WORK / "plan" / "rows" / f"{row}.json")
     data = load_data(HERE / load_settings().data)
     result, cost = run(data, WORK / "vectors" / vectors, planned, int(seed))
-    write_json(WORK / "runs" / vectors / f"{row}-{seed}.json", result)
-    write_json(WORK / "costs" / vectors / f"{row}-{seed}.json", cost)
+    write_json(RESULTS / "runs" / vectors / f"{row}-{seed}.json", result)
+    write_json(RESULTS / "costs" / vectors / f"{row}-{seed}.json", cost)
 
 
 def run(data: Data, vectors: Path, row: dict[str, Any], seed: int) -> tuple[dict[str, Any], dict[str, Any]]:

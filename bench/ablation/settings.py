@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 HERE = Path(__file__).parent
 WORK = HERE / "work"
+RESULTS = HERE / "results"
 
 Overrides = dict[str, Any]
 

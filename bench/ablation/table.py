@@ -5,25 +5,25 @@ from pathlib import Path
 from hierrec.files import atomic_path, read_json, write_json
 
 from bench.ablation.markdown import render
-from bench.ablation.settings import HERE, WORK, Settings, command, load_settings
+from bench.ablation.settings import HERE, RESULTS, Settings, command, load_settings
 from bench.over_seeds import Numbers, over_seeds
 
 
 def main() -> None:
     """Write both."""
     settings = load_settings()
-    table, absent = collect(settings, WORK)
+    table, absent = collect(settings, RESULTS)
     write_json(HERE / "table.json", table)
     with atomic_path(HERE / "table.md") as temporary:
         temporary.write_text(render(settings, table, absent), "utf-8")
 
 
-def collect(settings: Settings, work: Path) -> tuple[Numbers, dict[str, str]]:
+def collect(settings: Settings, folder: Path) -> tuple[Numbers, dict[str, str]]:
     """Read every result that there is.
 
     Args:
         settings: which runs there should be.
-        work: where the stages wrote.
+        folder: where the stages wrote.
 
     Returns:
         The table, `{"runs": {"vectors/row": {...}}, "cold": {row: {...}}}`, where each number over several seeds is
@@ -34,8 +34,8 @@ def collect(settings: Settings, work: Path) -> tuple[Numbers, dict[str, str]]:
     for run, seeds in settings.seeds().items():
         vectors, _, row = run.partition("/")
         names = [f"{row}-{seed}.json" for seed in seeds]
-        names = [name for name in names if (work / "runs" / vectors / name).is_file()]
-        results = [read_json(work / "runs" / vectors / name) for name in names]
+        names = [name for name in names if (folder / "runs" / vectors / name).is_file()]
+        results = [read_json(folder / "runs" / vectors / name) for name in names]
         if not results:
             absent[run] = "not run"
         elif "skipped" in results[0]:
@@ -43,7 +43,7 @@ def collect(settings: Settings, work: Path) -> tuple[Numbers, dict[str, str]]:
         elif "same_as" in results[0]:
             absent[run] = f"as {vectors}/{results[0]['same_as']}"
         else:
-            costs = [read_json(work / "costs" / vectors / name) for name in names]
+            costs = [read_json(folder / "costs" / vectors / name) for name in names]
             runs[run] = {**over_seeds(results), **over_seeds(costs), "seeds": len(results)}
     for run, reason in list(absent.items()):
         if reason.startswith("as ") and reason[3:] in runs:
@@ -51,7 +51,7 @@ def collect(settings: Settings, work: Path) -> tuple[Numbers, dict[str, str]]:
             del absent[run]
     cold = {}
     for row in settings.cold.rows:
-        paths = [work / "cold" / f"{row}-{seed}.json" for seed in settings.cold.seeds]
+        paths = [folder / "cold" / f"{row}-{seed}.json" for seed in settings.cold.seeds]
         results = [read_json(path) for path in paths if path.is_file()]
         if results:
             cold[row] = {**over_seeds(results), "seeds": len(results)}

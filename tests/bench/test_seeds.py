@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 import pytest
-from hierrec.files import write_json
+from hierrec.files import read_json, write_json
 
 from bench.seeds import GAIN, collect
 
@@ -23,10 +23,20 @@ def make_run(folder: Path, seed: int, ndcg: tuple[float, float], epochs: int = 3
 def test_mean_and_deviation_are_over_the_runs(tmp_path: Path) -> None:
     figures = [(0.1, 0.12), (0.2, 0.22), (0.3, 0.345)]
     runs = [make_run(tmp_path / str(seed), seed, ndcg) for seed, ndcg in enumerate(figures, start=1)]
-    result = collect(runs)
+    result = collect(runs, tmp_path / "seeds.json")
     assert result["over_seeds"]["hierarchical"]["ndcg@10"] == {"mean": 0.2, "sd": 0.1}
     assert result["over_seeds"][GAIN]["ndcg@10"] == {"mean": 0.15, "sd": 0.05}
     assert result["runs"]["2"][GAIN]["p at most"] == 0.002
+
+
+def test_runs_can_be_added_one_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "seeds.json"
+    figures = [(0.1, 0.12), (0.2, 0.22), (0.3, 0.345)]
+    runs = [make_run(tmp_path / str(seed), seed, ndcg) for seed, ndcg in enumerate(figures, start=1)]
+    together = collect(runs, path)
+    for run in [runs[2], runs[0], runs[1], runs[0]]:
+        write_json(path, collect([run], path))
+    assert read_json(path) == together
 
 
 @pytest.mark.parametrize("other", [(1, 3), (2, 4)])
@@ -34,4 +44,11 @@ def test_runs_differ_in_their_seed_and_in_nothing_else(tmp_path: Path, other: tu
     first = make_run(tmp_path / "1", 1, (0.2, 0.22))
     second = make_run(tmp_path / "2", other[0], (0.1, 0.12), epochs=other[1])
     with pytest.raises(click.ClickException):
-        collect([first, second])
+        collect([first, second], tmp_path / "seeds.json")
+
+
+def test_a_run_with_other_params_is_not_added(tmp_path: Path) -> None:
+    path = tmp_path / "seeds.json"
+    write_json(path, collect([make_run(tmp_path / "1", 1, (0.2, 0.22))], path))
+    with pytest.raises(click.ClickException):
+        collect([make_run(tmp_path / "2", 2, (0.1, 0.12), epochs=4)], path)

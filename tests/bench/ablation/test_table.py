@@ -22,7 +22,7 @@ def result(value: float) -> dict[str, Any]:
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Path:
+def results(tmp_path: Path) -> Path:
     for seed, value in ((1, 0.1), (2, 0.2), (3, 0.3)):
         write_json(tmp_path / f"runs/default/default-{seed}.json", result(value))
         write_json(
@@ -35,8 +35,8 @@ def work(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_figures_are_means_with_deviations(settings: Settings, work: Path) -> None:
-    table, _ = collect(settings, work)
+def test_figures_are_means_with_deviations(settings: Settings, results: Path) -> None:
+    table, _ = collect(settings, results)
     run = table["runs"]["default/default"]
     assert run["seeds"] == 3
     assert run["parameters"] == 1234
@@ -45,21 +45,21 @@ def test_figures_are_means_with_deviations(settings: Settings, work: Path) -> No
     assert table["cold"]["default"]["test"]["cold"]["model"] == {"mean": 0.5}
 
 
-def test_a_row_that_is_the_default_has_its_figures(settings: Settings, work: Path) -> None:
-    table, absent = collect(settings, work)
+def test_a_row_that_is_the_default_has_its_figures(settings: Settings, results: Path) -> None:
+    table, absent = collect(settings, results)
     assert table["runs"]["default/pooling_last"] == table["runs"]["default/default"]
     assert "default/pooling_last" not in absent
 
 
-def test_what_is_absent_has_a_reason(settings: Settings, work: Path) -> None:
-    table, absent = collect(settings, work)
+def test_what_is_absent_has_a_reason(settings: Settings, results: Path) -> None:
+    table, absent = collect(settings, results)
     assert absent["minilm-abstracts/text_only"] == "skipped: there are no abstracts"
     assert absent["default/softmax"] == "not run"
     assert set(absent) | set(table["runs"]) == set(settings.seeds())
 
 
-def test_the_page_has_a_line_for_every_run(settings: Settings, work: Path) -> None:
-    page = render(settings, *collect(settings, work))
+def test_the_page_has_a_line_for_every_run(settings: Settings, results: Path) -> None:
+    page = render(settings, *collect(settings, results))
     lines = page.splitlines()
     for heading, labels in settings.table.items():
         start = lines.index(f"## {heading}")
