@@ -20,11 +20,13 @@ from hierrec.retrieval.sources import ANONYMOUS
 from numpy.typing import NDArray
 
 from bench.peers.theirs.record import Stopwatch, append, peak_memory, reset_peak
+from stages.stage import keep_freed_memory
 
 
 def main(_: Path, settings: dict[str, Any], out: Path) -> None:
     """Evaluate as many users as the settings say, once for each of their numbers; write a line for each."""
     torch.set_num_threads(settings["threads"])
+    keep_freed_memory()  # as the stage does
     artifacts = Path(settings["artifacts"])
     inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
     model, train = load_recommender(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash)

@@ -1,5 +1,6 @@
 """A stage as a command: params in, a summary or one message out, its own code, a cache that can be written."""
 
+import platform
 import shutil
 import subprocess
 import sys
@@ -167,3 +168,27 @@ def test_a_cache_that_cannot_be_written_is_a_typed_error(monkeypatch: pytest.Mon
     monkeypatch.setenv("HIERREC_CACHE", place)
     with pytest.raises(ParamsError, match="HIERREC_CACHE"):
         cache_dir("encode")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
+def test_memory_that_was_freed_is_used_again_without_asking_the_system() -> None:
+    code = """
+import resource, sys
+import numpy as np
+from stages.stage import keep_freed_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(3):
+        np.ones(8_000_000)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+faults()
+asked = faults()
+keep_freed_memory()
+faults()
+print(asked, faults())
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    asked, kept = map(int, done.stdout.split())
+    assert kept < 100 < asked
