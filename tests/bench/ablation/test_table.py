@@ -29,7 +29,7 @@ def results(tmp_path: Path) -> Path:
             tmp_path / f"costs/default/default-{seed}.json", {"train_cpu_seconds": 10.0 * seed, "threads": 1}
         )
     write_json(tmp_path / "runs/default/pooling_last-1.json", {"same_as": "default"})
-    write_json(tmp_path / "runs/minilm-abstracts/text_only-1.json", {"skipped": "there are no abstracts"})
+    write_json(tmp_path / "runs/minilm-abstracts/text_only_252-1.json", {"skipped": "there are no abstracts"})
     recalls = {ranking: {"model": 0.5, "tf_idf": 0.25, "random": 0.03} for ranking in ("all", "cold", "warm")}
     write_json(tmp_path / "cold/default-1.json", {"validation": recalls, "test": recalls, "cold_items": 370})
     return tmp_path
@@ -53,7 +53,7 @@ def test_a_row_that_is_the_default_has_its_figures(settings: Settings, results: 
 
 def test_what_is_absent_has_a_reason(settings: Settings, results: Path) -> None:
     table, absent = collect(settings, results)
-    assert absent["minilm-abstracts/text_only"] == "skipped: there are no abstracts"
+    assert absent["minilm-abstracts/text_only_252"] == "skipped: there are no abstracts"
     assert absent["default/softmax"] == "not run"
     assert set(absent) | set(table["runs"]) == set(settings.seeds())
 
