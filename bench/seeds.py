@@ -35,8 +35,8 @@ def collect(runs: Sequence[Path], path: Path) -> dict[str, Any]:
             result's earlier ones.
     """
     figures: dict[str, dict[str, dict[str, float]]] = {}
-    earlier = read_json(path) if path.is_file() else None
-    params = earlier["train"] if earlier else None
+    earlier = read_json(path) if path.is_file() else {"train": None, "runs": {}}
+    params = earlier["train"]
     for run in runs:
         train = read_json(run / "models" / "hierarchical" / "config.json")["train"]
         seed = str(train.pop("seed"))
@@ -48,7 +48,7 @@ def collect(runs: Sequence[Path], path: Path) -> dict[str, Any]:
             )
         params = train
         figures[seed] = _figures(run / "metrics")
-    figures = dict(sorted({**(earlier["runs"] if earlier else {}), **figures}.items()))
+    figures = {**earlier["runs"], **figures}
     return {"train": params, "runs": figures, "over_seeds": over_seeds(list(figures.values()))}
 
 
