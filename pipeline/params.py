@@ -119,6 +119,8 @@ class TrainParams(Section):
     """The recommendation LLM, its head, and how they are trained."""
 
     seed: Annotated[int, Field(ge=0)]
+    members: Positive = 1
+    """Models that are trained side by side, each with its own random start; their mean logits rank."""
     history: Annotated[int, Field(ge=2)]
     """Items of a history that are read at most; longer ones are cut into windows for training."""
     residual_width: Annotated[int, Field(ge=0)]

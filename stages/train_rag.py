@@ -43,7 +43,7 @@ def main(fusion: FusionParams) -> Summary:
 
     def validate(fused: Fusion) -> dict[str, float]:
         def score(batch: NDArray[np.int64]) -> Tensor:
-            return held_out.fuse(batch, model, fused, inputs.candidates)  # [B, n]
+            return held_out.fuse(batch, base, fused, inputs.candidates)  # [B, n]
 
         seen, batch_users = held_out.histories, fusion.batch_users
         return metrics_from_ranks(
@@ -51,7 +51,7 @@ def main(fusion: FusionParams) -> Summary:
         )
 
     learned = Fusion(starts(fusion))
-    curve = train_fusion(learned, model, learned_from, inputs.candidates, fusion, train.seed, validate)
+    curve = train_fusion(learned, base, learned_from, inputs.candidates, fusion, train.seed, validate)
     save_rag(MODELS / "rag", model, train, learned, fusion, datastore, inputs.store_hash)
     write_curve(PLOTS / "rag.csv", curve)
     best = max(record[CHOSEN_BY] for record in curve)

@@ -54,7 +54,8 @@ def measure(
     """
     cold = choose_cold(data.items["item_id"].to_list(), data.candidates, settings.share, params.seed)
     split = split_cold(data.sequences, cold)
-    model = train(split.training, data.candidates & ~cold, frozen, params)
+    alone = params.model_copy(update={"members": 1})  # whose residuals are exchanged below
+    (model,) = train(split.training, data.candidates & ~cold, frozen, alone).members
     residual = {"model": None, **residuals(model, cold, settings.neighbours)}
     tf_idf = chosen_tf_idf(texts, split, settings.recent)
     recalls = {}

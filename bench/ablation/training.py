@@ -14,8 +14,8 @@ from hierrec.evaluation.validation import validator
 from hierrec.item_llm.whitening import Whitening
 from hierrec.params import TrainParams
 from hierrec.recommender.checkpoint import new_recommender
+from hierrec.recommender.ensemble import UserModel
 from hierrec.recommender.resume import TrainingState
-from hierrec.recommender.sequence_model import SequenceModel
 from hierrec.recommender.trainer import fit
 from numpy.typing import NDArray
 
@@ -49,7 +49,7 @@ def frozen_vectors(vectors: NDArray[np.float32], dimension: int | None) -> NDArr
 
 def train(
     sequences: Sequences, candidates: NDArray[np.bool_], frozen: NDArray[np.float32], params: TrainParams
-) -> SequenceModel:
+) -> UserModel:
     """Train a recommender, early-stopped on the validation targets.
 
     Args:

@@ -14,10 +14,10 @@ import torch
 from hierrec.data.sequences import Sequences
 from hierrec.params import TrainParams
 from hierrec.recommender.checkpoint import new_recommender
+from hierrec.recommender.ensemble import UserModel
 from hierrec.recommender.inputs import load_inputs
 from hierrec.recommender.resume import TrainingState
 from hierrec.recommender.scoring import Scorer
-from hierrec.recommender.sequence_model import SequenceModel
 from hierrec.recommender.trainer import CHOSEN_BY, fit
 from numpy.typing import NDArray
 
@@ -43,7 +43,7 @@ def main(split: Path, settings: dict[str, Any], out: Path) -> None:
     epochs = 0
     watch = Stopwatch()
 
-    def snapshot(model: SequenceModel) -> dict[str, float]:
+    def snapshot(model: UserModel) -> dict[str, float]:
         nonlocal epochs
         epochs += 1
         times = watch.read()
@@ -60,7 +60,7 @@ def main(split: Path, settings: dict[str, Any], out: Path) -> None:
 
 
 def top_items(
-    model: SequenceModel,
+    model: UserModel,
     sequences: Sequences,
     candidates: NDArray[np.bool_],
     users: NDArray[np.int64],

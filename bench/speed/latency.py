@@ -121,8 +121,9 @@ def _plain(scorer: HierarchicalRecommender, inputs: Inputs, item_ids: list[str])
     @torch.inference_mode()
     def answer(history: list[str]) -> list[str]:
         histories = [np.array([rows[item_id] for item_id in history])]
+        keys, biases = scorer.model.catalogue()  # [n, D], [n]
         states = scorer.model(torch.from_numpy(histories[0])[None])[:, -1]  # [1, D]
-        scores = recommendable(scorer.model.score(states), histories, inputs.candidates)  # [1, n]
+        scores = recommendable(states @ keys.T + biases, histories, inputs.candidates)  # [1, n]
         return [item_ids[row] for row in scores[0].topk(TOP).indices.tolist()]
 
     return answer

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from ..data.sequences import Sequences
+from ..recommender.ensemble import UserModel
 from ..recommender.hierarchical import HierarchicalRecommender
-from ..recommender.sequence_model import SequenceModel
 from .evaluator import rank_targets
 from .metrics import metrics_from_ranks
 
@@ -17,8 +17,8 @@ BATCH_USERS = 256
 
 def validator(
     sequences: Sequences, candidates: NDArray[np.bool_], history: int
-) -> Callable[[SequenceModel], dict[str, float]]:
-    """Return a function that ranks every user's validation target with a sequence model, in float32.
+) -> Callable[[UserModel], dict[str, float]]:
+    """Return a function that ranks every user's validation target with a model, in float32.
 
     Args:
         sequences: whose validation targets are ranked.
@@ -27,7 +27,7 @@ def validator(
     """
     histories = sequences.validation_histories()
 
-    def validate(model: SequenceModel) -> dict[str, float]:
+    def validate(model: UserModel) -> dict[str, float]:
         scorer = HierarchicalRecommender(model, history, torch.float32)
         ranks = rank_targets(scorer, histories, sequences.validation, candidates, BATCH_USERS)
         return metrics_from_ranks(ranks)

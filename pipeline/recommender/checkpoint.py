@@ -1,5 +1,7 @@
 """A trained recommender on disk: `model.safetensors` and `config.json`."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import nn
-from transformers import AutoConfig, PreTrainedConfig
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from ..errors import CheckpointError, DataError
 from ..files import atomic_directory, read_json, write_json
 from ..params import TrainParams
 from .backbone import build_backbone, empty_backbone
+from .ensemble import Ensemble, UserModel
 from .item_table import ItemTable
 from .pooling import Pooling
 from .sequence_model import SequenceModel
@@ -23,8 +26,10 @@ REMEDY = "run `dvc repro` to train again, or `dvc pull`"
 REBUILD = "train again (`dvc repro`), or use the release of hierrec that wrote it"
 
 
-def new_recommender(params: TrainParams, frozen: NDArray[np.float32]) -> SequenceModel:
+def new_recommender(params: TrainParams, frozen: NDArray[np.float32]) -> UserModel:
     """Make an untrained recommender; all random weights come from `params.seed`.
+
+    Of several members, the first is the one that would be made alone.
 
     Args:
         params: section `train`.
@@ -35,11 +40,10 @@ def new_recommender(params: TrainParams, frozen: NDArray[np.float32]) -> Sequenc
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(params.seed)
-        backbone = build_backbone(params.backbone, params.history)
-        return _assemble(params, frozen, backbone)
+        return _assemble(params, frozen, partial(build_backbone, params.backbone, params.history))
 
 
-def save_recommender(folder: Path, model: SequenceModel, params: TrainParams, store_hash: str) -> None:
+def save_recommender(folder: Path, model: UserModel, params: TrainParams, store_hash: str) -> None:
     """Write a recommender; the frozen item vectors stay in their store, named by its hash."""
     with atomic_directory(folder) as temporary:
         # Not `save_file`, which makes a file that nobody else may read.
@@ -48,9 +52,9 @@ def save_recommender(folder: Path, model: SequenceModel, params: TrainParams, st
             "schema_version": SCHEMA_VERSION,
             # Keys with a default are younger than the first models, which must not differ for want of them.
             "train": _without_path(params).model_dump(mode="json", exclude_defaults=True),
-            "backbone": _backbone_dict(model.backbone.config),
-            "items": len(model.items),
-            "frozen_width": model.items.frozen.shape[1],
+            "backbone": _backbone_dict(model.members[0].backbone.config),
+            "items": len(model.members[0].items),
+            "frozen_width": model.members[0].items.frozen.shape[1],
             "store_hash": store_hash,
         }
         write_json(temporary / "config.json", config)
@@ -58,7 +62,7 @@ def save_recommender(folder: Path, model: SequenceModel, params: TrainParams, st
 
 def load_recommender(
     folder: Path, frozen: NDArray[np.float32], store_hash: str
-) -> tuple[SequenceModel, TrainParams]:
+) -> tuple[UserModel, TrainParams]:
     """Read a recommender that was trained on these item vectors.
 
     Args:
@@ -87,9 +91,7 @@ def load_recommender(
         )
     try:
         params = TrainParams.model_validate(config["train"])
-        backbone = empty_backbone(AutoConfig.for_model(**config["backbone"]))
-        backbone.set_input_embeddings(nn.Identity())
-        model = _assemble(params, frozen, backbone)
+        model = _assemble(params, frozen, partial(_backbone_of, config["backbone"]))
         model.load_state_dict(load_file(folder / "model.safetensors"))
     except Exception as error:  # transformers and torch let anything from AttributeError to KeyError pass
         raise CheckpointError(f"cannot be read: {_first(error)}", where, REMEDY) from None
@@ -126,7 +128,21 @@ def _backbone_dict(config: PreTrainedConfig) -> dict[str, Any]:
     return {key: value for key, value in config.to_dict().items() if key != "_name_or_path"} | tokens
 
 
-def _assemble(params: TrainParams, frozen: NDArray[np.float32], backbone: nn.Module) -> SequenceModel:
-    items = ItemTable(torch.from_numpy(np.array(frozen)), params.residual_width, params.residual_dropout)
-    pooling = Pooling(params.pooling.kind, params.pooling.window)
-    return SequenceModel(items, backbone, pooling, params.input_dropout)  # type: ignore[arg-type]
+def _backbone_of(config: dict[str, Any]) -> PreTrainedModel:
+    """Make the backbone that `_backbone_dict` describes, without a token embedding table."""
+    backbone = empty_backbone(AutoConfig.for_model(**config))
+    backbone.set_input_embeddings(nn.Identity())
+    return backbone
+
+
+def _assemble(
+    params: TrainParams, frozen: NDArray[np.float32], new_backbone: Callable[[], PreTrainedModel]
+) -> UserModel:
+    vectors = torch.from_numpy(np.array(frozen))  # [n, F]
+    members = []
+    for _ in range(params.members):
+        backbone = new_backbone()
+        items = ItemTable(vectors, params.residual_width, params.residual_dropout)
+        pooling = Pooling(params.pooling.kind, params.pooling.window)
+        members.append(SequenceModel(items, backbone, pooling, params.input_dropout))
+    return Ensemble(members) if len(members) > 1 else members[0]

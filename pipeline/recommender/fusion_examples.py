@@ -14,7 +14,6 @@ from ..retrieval.sources import Query, Retrieved, Source
 from .fusion import Fusion
 from .hierarchical import HierarchicalRecommender
 from .rag import as_tensors, recommendable
-from .sequence_model import SequenceModel
 
 RETRIEVAL_BATCH = 2048
 """Queries per search."""
@@ -91,16 +90,15 @@ class FusionExamples:
     def fuse(
         self,
         batch: NDArray[np.int64],
-        model: SequenceModel,
+        base: HierarchicalRecommender,
         fusion: Fusion,
         candidates: NDArray[np.bool_],
     ) -> Tensor:
         """Return the fused log-probabilities [B, n] of the examples `batch`, int64 [B]."""
         histories = [self.histories[index] for index in batch]
         with torch.no_grad():
-            scores = recommendable(
-                model.score(torch.from_numpy(self.states[batch])), histories, candidates
-            )  # [B, n]
+            model_scores = base.scores(torch.from_numpy(self.states[batch]))  # [B, n]
+        scores = recommendable(model_scores, histories, candidates)  # [B, n]
         lengths = torch.tensor([len(history) for history in histories])
         retrieved = [
             as_tensors(items[batch], similarities[batch], ages, scores.dtype)

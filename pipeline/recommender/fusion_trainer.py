@@ -13,7 +13,7 @@ from ..params import FusionParams
 from .checkpoint import state_of
 from .fusion import Fusion
 from .fusion_examples import FusionExamples
-from .sequence_model import SequenceModel
+from .hierarchical import HierarchicalRecommender
 from .trainer import CHOSEN_BY
 
 ValidateFusion = Callable[[Fusion], dict[str, float]]
@@ -21,7 +21,7 @@ ValidateFusion = Callable[[Fusion], dict[str, float]]
 
 def train_fusion(
     fusion: Fusion,
-    model: SequenceModel,
+    base: HierarchicalRecommender,
     examples: FusionExamples,
     candidates: NDArray[np.bool_],
     params: FusionParams,
@@ -30,12 +30,12 @@ def train_fusion(
 ) -> list[dict[str, float]]:
     """Maximise the likelihood of the examples' targets under the mixture; leave the best weights in `fusion`.
 
-    The targets must be new to the model: of those that it was trained on it is surer than it should be, and a fusion
+    The targets must be new to the base: of those that it was trained on it is surer than it should be, and a fusion
     that learns from these trusts nothing else.
 
     Args:
         fusion: untrained.
-        model: trained, frozen here.
+        base: what retrieval is fused with; in float32, as the examples are.
         examples: users with targets that the model has not seen, and what was retrieved for them.
         candidates: bool [n], items that may be recommended.
         params: section `fusion`.
@@ -64,7 +64,7 @@ def train_fusion(
         fusion.train()
         total = 0.0
         for batch in np.array_split(generator.permutation(len(examples)), batch_count):
-            loss = _loss(examples.fuse(batch, model, fusion, candidates), examples.targets[batch])
+            loss = _loss(examples.fuse(batch, base, fusion, candidates), examples.targets[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

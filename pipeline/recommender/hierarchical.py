@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.sequences import pad_histories
-from .sequence_model import SequenceModel
+from .ensemble import UserModel
 
 
 class HierarchicalRecommender:
@@ -17,16 +17,16 @@ class HierarchicalRecommender:
     What depends on items alone is computed once: a model that is trained on needs another recommender.
 
     Args:
-        model: a trained sequence model.
+        model: trained.
         history: items that it reads at most.
         dtype: of the computation. In float64 (the default) rounding is too small to change a rank, so that
             results do not depend on the batch size; float32 is twice as fast.
     """
 
-    def __init__(self, model: SequenceModel, history: int, dtype: torch.dtype = torch.float64) -> None:
+    def __init__(self, model: UserModel, history: int, dtype: torch.dtype = torch.float64) -> None:
         self.model = model if dtype == torch.float32 else copy.deepcopy(model).to(dtype)
         self.model.eval()
-        self.history = history
+        self.history, self.dtype = history, dtype
         with torch.no_grad():
             self._item_inputs = self.model.item_inputs()  # [n, D]
             self._keys, self._biases = self.model.catalogue()  # [n, D], [n]

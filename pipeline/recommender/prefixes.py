@@ -1,4 +1,4 @@
-"""The sequence model's state after every training prefix: what the datastore remembers and fusion learns from."""
+"""The model's state after every training prefix: what the datastore remembers and fusion learns from."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..data.sequences import Sequences, pad_histories
-from .sequence_model import SequenceModel
+from .ensemble import UserModel
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Prefixes:
     positions: NDArray[np.int64]
 
 
-def prefix_states(model: SequenceModel, sequences: Sequences, history: int, batch_windows: int) -> Prefixes:
+def prefix_states(model: UserModel, sequences: Sequences, history: int, batch_windows: int) -> Prefixes:
     """Compute the state after every training prefix from (at most) the latest `history` items.
 
     Long sequences are read in windows that overlap by half; a state comes from the window in which it has the
@@ -42,7 +42,7 @@ def prefix_states(model: SequenceModel, sequences: Sequences, history: int, batc
     owners = np.concatenate([np.full(stop - first, user) for user, _, first, stop in windows])
     positions = np.concatenate([np.arange(first, stop) for _, _, first, stop in windows]) + 1
     offsets = np.concatenate([[0], np.cumsum([stop - first for _, _, first, stop in windows])])
-    states = np.empty((len(owners), model.head.in_features), np.float32)
+    states = np.empty((len(owners), model.width), np.float32)
     by_length = np.argsort([stop - start for _, start, _, stop in windows], kind="stable")
     model.eval()
     for begin in tqdm(

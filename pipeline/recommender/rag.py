@@ -32,7 +32,7 @@ class RagRecommender:
         candidates: NDArray[np.bool_],
     ) -> None:
         self.base, self.sources = base, sources
-        self.fusion = copy.deepcopy(fusion).to(base.model.head.weight.dtype).eval()
+        self.fusion = copy.deepcopy(fusion).to(base.dtype).eval()
         self.candidates = candidates
 
     def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:

@@ -16,10 +16,10 @@ from ..retrieval.index import ItemIndex
 from ..retrieval.similar_items import SimilarItems
 from ..retrieval.sources import Source
 from .checkpoint import REMEDY, load_recommender, save_recommender, state_of
+from .ensemble import UserModel
 from .fusion import Fusion, starts
 from .hierarchical import HierarchicalRecommender
 from .rag import RagRecommender
-from .sequence_model import SequenceModel
 
 SCHEMA_VERSION = 2
 
@@ -51,7 +51,7 @@ def lookup(params: FusionParams) -> Lookup:
 
 def save_rag(
     folder: Path,
-    model: SequenceModel,
+    model: UserModel,
     train: TrainParams,
     fusion: Fusion,
     params: FusionParams,
@@ -114,10 +114,10 @@ def load_rag(
     return RagRecommender(base, sources, fusion, candidates)
 
 
-def _check_fit(datastore: Datastore, model: SequenceModel, items: int, where: str) -> None:
+def _check_fit(datastore: Datastore, model: UserModel, items: int, where: str) -> None:
     """Refuse a datastore of states of another width, or of items that there are not."""
-    if datastore.keys.shape[1] != model.head.in_features:
-        what = f"keys of width {datastore.keys.shape[1]} do not fit states of width {model.head.in_features}"
+    if datastore.keys.shape[1] != model.width:
+        what = f"keys of width {datastore.keys.shape[1]} do not fit states of width {model.width}"
         raise CheckpointError(what, where, REMEDY)
     if datastore.next_items.max(initial=0) >= items:
         raise CheckpointError(f"an entry names an item beyond the {items:,} that there are", where, REMEDY)

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..retrieval.sources import Query, Retrieved, Source
+from .ensemble import UserModel
 from .fusion import Fusion
 from .hierarchical import HierarchicalRecommender
 from .rag import as_tensors, recommendable
-from .sequence_model import SequenceModel
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Scorer:
 
     def __init__(
         self,
-        model: SequenceModel,
+        model: UserModel,
         history: int,
         candidates: NDArray[np.bool_],
         sources: Mapping[str, Source] | None = None,

@@ -1,5 +1,7 @@
 """The sequence model: item vectors in, users out, one product with the item table to rank."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -33,6 +35,16 @@ class SequenceModel(nn.Module):
         self.pooling = pooling
         self.head = nn.Linear(width, items.width)
 
+    @property
+    def width(self) -> int:
+        """Dimensions of a user, D."""
+        return self.head.in_features
+
+    @property
+    def members(self) -> Sequence["SequenceModel"]:
+        """The models that rank together (`Ensemble`): this one alone."""
+        return (self,)
+
     def forward(self, rows: Tensor) -> Tensor:
         """Read sequences of items.
 
@@ -63,11 +75,6 @@ class SequenceModel(nn.Module):
         """
         items = self.items.vectors(rows)  # [n, F + R]
         return items @ self.head.weight, items @ self.head.bias  # [n, D], [n]
-
-    def score(self, users: Tensor) -> Tensor:
-        """Score the whole catalogue: [..., D] -> [..., n]; the model is in evaluation mode."""
-        keys, biases = self.catalogue()
-        return users @ keys.T + biases  # [..., n]
 
     def item_inputs(self) -> Tensor:
         """Return what the backbone reads of each item, [n, D]; the model is in evaluation mode."""

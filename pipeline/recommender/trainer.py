@@ -16,18 +16,18 @@ from ..params import TrainParams
 from .batches import batch_count, training_batches
 from .checkpoint import state_of
 from .distributed import Processes
+from .ensemble import UserModel
 from .objective import Objective
 from .resume import Progress, TrainingState
-from .sequence_model import SequenceModel
 
-Validate = Callable[[SequenceModel], dict[str, float]]
+Validate = Callable[[UserModel], dict[str, float]]
 CHOSEN_BY = "ndcg@10"
 ALONE = Processes()
 ParamList = tuple[Tensor, ...] | list[Tensor]
 
 
 def fit(
-    model: SequenceModel,
+    model: UserModel,
     sequences: Sequences,
     params: TrainParams,
     validate: Validate,
@@ -60,7 +60,7 @@ def fit(
         DataError: no user has two training items.
         NumericalError: the loss is not finite.
     """
-    counts = torch.from_numpy(sequences.training_counts(len(model.items)))  # [n]
+    counts = torch.from_numpy(sequences.training_counts(len(model.members[0].items)))  # [n]
     if int(counts.sum()) <= sequences.user_count:
         raise DataError(
             "no user has two training items, so there is nothing to learn", "interactions.parquet"
@@ -92,7 +92,7 @@ def fit(
             )
             progress.epoch += 1
             if progress.epoch % params.validate_every == 0 or progress.epoch == params.epochs:
-                averaged = cast(SequenceModel, average.module).eval().cpu()
+                averaged = cast(UserModel, average.module).eval().cpu()
                 metrics = processes.from_first(partial(validate, averaged))
                 _record(averaged, metrics, progress, loss)
                 averaged.to(device)
@@ -116,7 +116,7 @@ def _running_average(decay: float) -> Callable[[ParamList, ParamList, Tensor | i
 
 
 def _run_epoch(
-    model: SequenceModel,
+    model: UserModel,
     average: AveragedModel,
     optimizer: torch.optim.Optimizer,
     sequences: Sequences,
@@ -126,7 +126,7 @@ def _run_epoch(
     processes: Processes,
     bar: tqdm,
 ) -> float:
-    """Train one epoch; return its mean loss."""
+    """Train one epoch; return its mean loss, over the members too."""
     generator = np.random.default_rng([params.seed, epoch])
     sampler = torch.Generator().manual_seed(int(generator.integers(2**63)))
     # Dropout knows no generator of its own; each process drops other components.
@@ -148,16 +148,17 @@ def _run_epoch(
             )
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), params.gradient_clip)
+        for member in model.members:
+            torch.nn.utils.clip_grad_norm_(member.parameters(), params.gradient_clip)
         optimizer.step()
         average.update_parameters(model)
         count = int(batch.mask.sum())
         total, examples = total + loss.item() * count, examples + count
         bar.update()
-    return processes.mean(total) / examples
+    return processes.mean(total) / examples / len(model.members)
 
 
-def _record(model: SequenceModel, metrics: dict[str, float], progress: Progress, loss: float) -> None:
+def _record(model: UserModel, metrics: dict[str, float], progress: Progress, loss: float) -> None:
     """Append a record to the curve; keep the weights if they are the best so far."""
     progress.curve.append({"epoch": progress.epoch, "train_loss": loss, **metrics})
     if metrics[CHOSEN_BY] > progress.best_metric:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from ..item_llm.store import EmbeddingStore
-from ..recommender.sequence_model import SequenceModel
+from ..recommender.ensemble import UserModel
 from ..retrieval.datastore import Datastore
 from ..retrieval.index import ItemIndex
 from ..retrieval.sources import Source
@@ -25,7 +25,7 @@ def facts(
     counts: Mapping[str, int],
     store: EmbeddingStore,
     index: ItemIndex,
-    model: SequenceModel,
+    model: UserModel,
     sources: Mapping[str, Source],
     settings: Mapping[str, Any],
 ) -> list[Facts]:
@@ -35,12 +35,12 @@ def facts(
         counts: of the data.
         store: item vectors.
         index: over them.
-        model: the sequence model.
+        model: the trained one.
         sources: of retrieval, by name.
         settings: `train` and `fusion`, as the models were made with.
     """
     encoder, train, fusion = store.manifest, settings["train"], settings["fusion"]
-    shape = model.backbone.config
+    shape, members = model.members[0].backbone.config, len(model.members)
     return [
         Facts(
             "Data",
@@ -65,7 +65,8 @@ def facts(
             [
                 (
                     "Backbone",
-                    f"{shape.model_type}, {shape.num_hidden_layers} layers of width {shape.hidden_size}",
+                    (f"{members} of " if members > 1 else "")
+                    + f"{shape.model_type}, {shape.num_hidden_layers} layers of width {shape.hidden_size}",
                 ),
                 ("User", f"pooling: {train['pooling']['kind']}, latest {train['history']} items"),
                 ("Parameters", f"{_parameters(model):,}"),
@@ -97,8 +98,9 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
             yield name, "–" if value is None else str(value)
 
 
-def _parts(model: SequenceModel) -> list[tuple[str, str]]:
-    sizes = {name: _parameters(part) for name, part in model.named_children()}
+def _parts(model: UserModel) -> list[tuple[str, str]]:
+    parts = [part for member in model.members for part in member.named_children()]
+    sizes = {name: sum(_parameters(part) for other, part in parts if other == name) for name, _ in parts}
     return [(f"… {name}", f"{size:,}") for name, size in sizes.items() if size]
 
 

@@ -75,9 +75,9 @@ def make(folder: Path) -> None:
     ItemIndex.build(store.whitened()).write(folder / "index", store.hash)
     model = new_recommender(TRAIN, store.whitened())
     with torch.no_grad():
-        model.items.residual.normal_(generator=torch.Generator().manual_seed(1))
+        model.members[0].items.residual.normal_(generator=torch.Generator().manual_seed(1))
     save_recommender(folder / "hierarchical", model, TRAIN, store.hash)
-    prefixes, width = 3 * ITEMS, model.head.in_features
+    prefixes, width = 3 * ITEMS, model.width
     states, nexts = generator.standard_normal((prefixes, width)), generator.integers(ITEMS, size=prefixes)
     datastore = Datastore(states, nexts, np.repeat(np.arange(ITEMS), 3), lookup(FUSION))
     fusion = Fusion(starts(FUSION))

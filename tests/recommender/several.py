@@ -21,8 +21,8 @@ from hierrec.errors import HierrecError
 from hierrec.recommender.batches import Batch
 from hierrec.recommender.checkpoint import new_recommender
 from hierrec.recommender.distributed import Processes, joined
+from hierrec.recommender.ensemble import UserModel
 from hierrec.recommender.resume import Progress, TrainingState
-from hierrec.recommender.sequence_model import SequenceModel
 from hierrec.recommender.trainer import fit
 from torch import nn
 
@@ -84,11 +84,11 @@ def train(folder: Path, params: dict[str, Any], kill_after: int | None, finished
     model = new_recommender(chosen, vectors)
     validations = 0
 
-    def validate(averaged: SequenceModel) -> dict[str, float]:
+    def validate(averaged: UserModel) -> dict[str, float]:
         nonlocal validations
         validations += 1
-        residual = averaged.items.residual.detach().numpy()  # of a model on the CPU
-        return {"ndcg@10": float(np.abs(residual).sum())}  # from zero: it grows
+        residuals = [member.items.residual.detach().numpy() for member in averaged.members]  # on the CPU
+        return {"ndcg@10": float(np.abs(residuals).sum())}  # from zero: they grow
 
     try:
         with joined(chosen.processes) as processes:
@@ -151,8 +151,8 @@ def main(folder: Path) -> None:
         "1": run("1", 1),
         "2": run("2", 2),
         "3": run("3", 3),
-        "1, softmax": run("1-softmax", 1, loss="softmax"),
-        "2, softmax": run("2-softmax", 2, loss="softmax"),
+        "1, two members": run("1-members", 1, loss="softmax", members=2),
+        "2, two members": run("2-members", 2, loss="softmax", members=2),
         "1, bfloat16": run("1-bfloat16", 1, precision="bfloat16"),
         "2, bfloat16": run("2-bfloat16", 2, precision="bfloat16"),
         "3, dropout": run("3-dropout", 3, **DROPPING),

@@ -21,7 +21,7 @@ from tests.recommender.world import LLAMA
 def saved(tmp_path: Path, train_params: TrainParams, frozen: NDArray) -> Path:
     model = new_recommender(train_params, frozen)
     with torch.no_grad():
-        model.items.residual.normal_(generator=torch.Generator().manual_seed(0))
+        model.members[0].items.residual.normal_(generator=torch.Generator().manual_seed(0))
     save_recommender(tmp_path / "model", model, train_params, "store")
     return tmp_path / "model"
 
@@ -115,7 +115,7 @@ def test_weights_that_are_not_numbers_do_not_pass_evaluation(saved: Path, frozen
 
     model, params = load_recommender(saved, frozen, "store")
     with torch.no_grad():
-        model.head.weight.fill_(torch.nan)
+        model.members[0].head.weight.fill_(torch.nan)
     scorer = HierarchicalRecommender(model, params.history)
     with pytest.raises(NumericalError, match="NaN"):
         rank_targets(scorer, [np.array([1, 2])], np.array([3]), np.ones(len(frozen), np.bool_), 4)

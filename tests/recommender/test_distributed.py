@@ -33,7 +33,9 @@ def far_weights(one: dict[str, Any], other: dict[str, Any]) -> float:
 
 
 @pytest.mark.parametrize(
-    ("one", "several"), [("1", "2"), ("1", "3"), ("1, softmax", "2, softmax")], ids="processes {}".format
+    ("one", "several"),
+    [("1", "2"), ("1", "3"), ("1, two members", "2, two members")],
+    ids="processes {}".format,
 )
 def test_several_processes_train_what_one_trains(
     results: dict[str, list[dict[str, Any]]], one: str, several: str

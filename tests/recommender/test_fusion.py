@@ -7,6 +7,7 @@ from hierrec.recommender.checkpoint import new_recommender
 from hierrec.recommender.fusion import FLOOR, Fusion, Start
 from hierrec.recommender.fusion_examples import FusionExamples
 from hierrec.recommender.fusion_trainer import train_fusion
+from hierrec.recommender.hierarchical import HierarchicalRecommender
 from hierrec.retrieval.sources import Query, Retrieved
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,7 +90,7 @@ def test_learns_to_trust_the_source_that_is_right(train_params: TrainParams, fro
             wrong = (targets[query.users][:, None] + 1) % ITEMS
             return Retrieved(wrong, np.ones_like(wrong, np.float32), np.zeros(1, np.float32), wrong)
 
-    model = new_recommender(train_params, frozen).eval()
+    base = HierarchicalRecommender(new_recommender(train_params, frozen), 10, torch.float32)
     states = generator.standard_normal((200, WIDTH)).astype(np.float32)
     histories = [np.array([0, 1])] * 200
     examples = FusionExamples.collect(
@@ -100,7 +101,7 @@ def test_learns_to_trust_the_source_that_is_right(train_params: TrainParams, fro
 
     def validate(fused: Fusion) -> dict[str, float]:
         with torch.no_grad():
-            log_probability = examples.fuse(np.arange(200), model, fused, candidates)
+            log_probability = examples.fuse(np.arange(200), base, fused, candidates)
         hit = log_probability.argmax(-1).numpy() == targets
         return {
             "ndcg@10": float(
@@ -121,8 +122,8 @@ def test_learns_to_trust_the_source_that_is_right(train_params: TrainParams, fro
         batch_users=32,
         learning_rate=0.05,
     )
-    curve = train_fusion(fusion, model, examples, candidates, params, 0, validate)
+    curve = train_fusion(fusion, base, examples, candidates, params, 0, validate)
     with torch.no_grad():
-        probability = examples.fuse(np.arange(200), model, fusion, candidates).exp()
+        probability = examples.fuse(np.arange(200), base, fusion, candidates).exp()
     assert probability.gather(1, torch.from_numpy(targets)[:, None]).mean() > 0.9
     assert curve[-1]["train_loss"] < curve[1]["train_loss"]

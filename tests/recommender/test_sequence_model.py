@@ -7,7 +7,7 @@ import pytest
 import torch
 from hierrec.data.sequences import pad_histories
 from hierrec.params import PoolingParams, TrainParams
-from hierrec.recommender.checkpoint import new_recommender
+from hierrec.recommender.hierarchical import HierarchicalRecommender
 from hierrec.recommender.item_table import ItemTable
 from hierrec.recommender.phi3 import reads_one_position
 from hierrec.recommender.pooling import Kind
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from transformers.models.phi3.modeling_phi3 import Phi3RMSNorm
 
-from tests.recommender.world import GPT2, ITEMS, LLAMA, PHI3, with_backbone
+from tests.recommender.world import GPT2, ITEMS, LLAMA, PHI3, new_member, with_backbone
 
 histories = st.lists(st.lists(st.integers(0, 23), min_size=1, max_size=10), min_size=1, max_size=4)
 quick = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -31,7 +31,7 @@ quick = settings(max_examples=20, suppress_health_check=[HealthCheck.function_sc
 def test_a_later_item_changes_no_earlier_user(
     train_params: TrainParams, frozen: NDArray, first: list[int], changed: int, cut: int
 ) -> None:
-    model = new_recommender(train_params, frozen).eval()
+    model = new_member(train_params, frozen).eval()
     second = [*first[:cut], *([changed] * len(first[cut:]))]
     with torch.no_grad():
         users = model(torch.tensor([first, second]))
@@ -43,7 +43,7 @@ def test_a_later_item_changes_no_earlier_user(
 def test_padding_and_batch_mates_change_nothing(
     train_params: TrainParams, frozen: NDArray, batch: list[list[int]], padding: int
 ) -> None:
-    model = new_recommender(train_params, frozen).eval()
+    model = new_member(train_params, frozen).eval()
     arrays = [np.array(history) for history in batch]
     rows, lengths = pad_histories(arrays, limit=10)
     rows[np.arange(rows.shape[1]) >= lengths[:, None]] = padding
@@ -59,7 +59,7 @@ def test_phi3_read_at_one_position_gives_what_its_own_forward_gives(
     train_params: TrainParams, frozen: NDArray, layers: int, attention: dict[str, Any]
 ) -> None:
     config = {**PHI3, "num_hidden_layers": layers, **attention}
-    model = new_recommender(with_backbone(train_params, config), frozen).double().eval()
+    model = new_member(with_backbone(train_params, config), frozen).double().eval()
     assert reads_one_position(model.backbone)
     generator = torch.Generator().manual_seed(0)
     rows, lengths = torch.randint(ITEMS, (7, 9), generator=generator), torch.tensor([1, 2, 5, 8, 9, 9, 3])
@@ -79,7 +79,7 @@ def test_but_for_the_rounding_of_its_norms_nothing_differs(
 
     monkeypatch.setattr(Phi3RMSNorm, "forward", in_full)
     params = with_backbone(train_params, PHI3 | {"num_hidden_layers": 3})
-    model = new_recommender(params, frozen).double().eval()
+    model = new_member(params, frozen).double().eval()
     rows, lengths = torch.arange(18).reshape(2, 9), torch.tensor([9, 4])
     with torch.no_grad():
         whole = model(rows)[torch.arange(2), lengths - 1]  # [B, D]
@@ -100,7 +100,7 @@ def test_other_poolings_and_other_decoders_are_read_by_their_own_forward(
     ]
     rows, lengths = torch.arange(10).reshape(2, 5), torch.tensor([5, 2])
     for params in (pooled, *(with_backbone(train_params, config) for config in decoders)):
-        model = new_recommender(params, frozen).eval()
+        model = new_member(params, frozen).eval()
         with torch.no_grad():
             whole = model(rows)[torch.arange(2), lengths - 1]  # [B, D]
             torch.testing.assert_close(model.users(rows, lengths), whole)
@@ -109,18 +109,19 @@ def test_other_poolings_and_other_decoders_are_read_by_their_own_forward(
 def test_scores_are_products_of_the_projected_user_with_the_item_table(
     train_params: TrainParams, frozen: NDArray
 ) -> None:
-    model = new_recommender(train_params, frozen).eval()
+    model = new_member(train_params, frozen).eval()
     with torch.no_grad():
         model.items.residual.normal_(generator=torch.Generator().manual_seed(0))
         users = torch.randn(5, 16, generator=torch.Generator().manual_seed(1))
-        torch.testing.assert_close(model.score(users), model.head(users) @ model.items.vectors().T)
+        keys, biases = model.catalogue()
+        torch.testing.assert_close(users @ keys.T + biases, model.head(users) @ model.items.vectors().T)
 
 
 def test_the_residual_starts_at_zero_and_can_be_switched_off(
     train_params: TrainParams, frozen: NDArray
 ) -> None:
-    assert not new_recommender(train_params, frozen).items.residual.any()
-    model = new_recommender(train_params.model_copy(update={"residual_width": 0}), frozen)
+    assert not new_member(train_params, frozen).items.residual.any()
+    model = new_member(train_params.model_copy(update={"residual_width": 0}), frozen)
     assert model.items.vectors().shape == frozen.shape
     rows = torch.tensor([[1, 2, 3]])
     model(rows).sum().backward()
@@ -155,7 +156,7 @@ def test_the_share_is_a_param(train_params: TrainParams, frozen: NDArray) -> Non
     left_out = []
     for share in (0.0, 0.5):
         params = train_params.model_copy(update={"residual_dropout": share})
-        items = new_recommender(params, frozen).train().items
+        items = new_member(params, frozen).train().items
         with torch.no_grad():
             items.residual.fill_(1)
         torch.manual_seed(0)
@@ -170,20 +171,19 @@ def test_without_a_residual_nothing_is_drawn(frozen: NDArray) -> None:
 
 
 def test_an_empty_history_ranks_by_the_bias(train_params: TrainParams, frozen: NDArray) -> None:
-    model = new_recommender(train_params, frozen).eval()
-    rows, lengths = pad_histories([np.array([], np.int64), np.array([3])], limit=10)
+    scorer = HierarchicalRecommender(new_member(train_params, frozen), 10, torch.float32)
     with torch.no_grad():
-        scores = model.score(model.users(torch.from_numpy(rows), torch.from_numpy(lengths)))
-        torch.testing.assert_close(scores[0], model.catalogue()[1])
+        scores = scorer.scores(scorer.states([np.array([], np.int64), np.array([3])]))
+        torch.testing.assert_close(scores[0], scorer.model.catalogue()[1])
     assert not torch.allclose(scores[0], scores[1])
 
 
 def test_weights_come_from_the_seed_alone(train_params: TrainParams, frozen: NDArray) -> None:
     torch.manual_seed(1)
-    first = new_recommender(train_params, frozen).state_dict()
+    first = new_member(train_params, frozen).state_dict()
     before = torch.random.get_rng_state()
-    second = new_recommender(train_params, frozen).state_dict()
+    second = new_member(train_params, frozen).state_dict()
     assert torch.equal(before, torch.random.get_rng_state())
-    other = new_recommender(train_params.model_copy(update={"seed": 4}), frozen).state_dict()
+    other = new_member(train_params.model_copy(update={"seed": 4}), frozen).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(first["head.weight"], other["head.weight"])

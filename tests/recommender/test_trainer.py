@@ -12,9 +12,9 @@ from hierrec.evaluation.evaluator import rank_targets
 from hierrec.evaluation.metrics import metrics_from_ranks
 from hierrec.params import TrainParams
 from hierrec.recommender.checkpoint import new_recommender
+from hierrec.recommender.ensemble import UserModel
 from hierrec.recommender.hierarchical import HierarchicalRecommender
 from hierrec.recommender.resume import Progress, TrainingState, training_key
-from hierrec.recommender.sequence_model import SequenceModel
 from hierrec.recommender.trainer import Validate, fit
 from numpy.typing import NDArray
 
@@ -22,7 +22,7 @@ from tests.recommender.world import ITEMS, make_sequences
 
 
 def validator(sequences: Sequences, history: int) -> Validate:
-    def validate(model: SequenceModel) -> dict[str, float]:
+    def validate(model: UserModel) -> dict[str, float]:
         scorer = HierarchicalRecommender(model, history, torch.float32)
         candidates = np.ones(ITEMS, np.bool_)
         histories = sequences.validation_histories()
@@ -31,13 +31,13 @@ def validator(sequences: Sequences, history: int) -> Validate:
     return validate
 
 
-def constant(model: SequenceModel) -> dict[str, float]:
+def constant(model: UserModel) -> dict[str, float]:
     return {"ndcg@10": 0.5}
 
 
 def trained(
     params: TrainParams, frozen: NDArray, sequences: Sequences, validate: Validate, folder: Path
-) -> tuple[SequenceModel, Progress]:
+) -> tuple[UserModel, Progress]:
     model = new_recommender(params, frozen)
     return model, fit(model, sequences, params, validate, TrainingState(folder, "key"))
 
@@ -64,7 +64,7 @@ def test_a_run_interrupted_after_any_epoch_ends_with_the_same_weights(
 
     calls = 0
 
-    def killed_in_epoch_three(model: SequenceModel) -> dict[str, float]:
+    def killed_in_epoch_three(model: UserModel) -> dict[str, float]:
         nonlocal calls
         calls += 1
         if calls == 3:
@@ -87,7 +87,7 @@ def test_what_is_kept_is_the_average_of_the_weights(
         folder = tmp_path / f"{average}-{epochs}"
         rising = iter(range(1, 10))  # so that the latest is the best
         model, _ = trained(params, frozen, sequences, lambda _: {"ndcg@10": float(next(rising))}, folder)
-        return model.head.weight
+        return model.members[0].head.weight
 
     # One batch an epoch, so one step; the first update copies, the second has the share of `_running_average`.
     first, second = head(0.0, 1), head(0.0, 2)
@@ -114,7 +114,8 @@ def test_width_zero_trains_on_frozen_vectors_alone(
 ) -> None:
     params = train_params.model_copy(update={"residual_width": 0, "epochs": 15})
     model, progress = trained(params, frozen, sequences, validator(sequences, 10), tmp_path)
-    assert torch.equal(model.items.vectors(), model.items.frozen)
+    items = model.members[0].items
+    assert torch.equal(items.vectors(), items.frozen)
     assert progress.best_metric > 0.5
 
 
@@ -167,14 +168,14 @@ def test_stops_early_and_keeps_the_best(
 ) -> None:
     heads = []
 
-    def falling(model: SequenceModel) -> dict[str, float]:
-        heads.append(model.head.weight.detach().clone())
+    def falling(model: UserModel) -> dict[str, float]:
+        heads.append(model.members[0].head.weight.detach().clone())
         return {"ndcg@10": 1.0 / len(heads)}
 
     params = train_params.model_copy(update={"epochs": 20, "patience": 2})
     model, progress = trained(params, frozen, sequences, falling, tmp_path)
     assert progress.epoch == 3
-    assert torch.equal(model.head.weight, heads[0])
+    assert torch.equal(model.members[0].head.weight, heads[0])
     assert not torch.equal(heads[0], heads[-1])
 
 
@@ -184,8 +185,9 @@ def test_an_item_without_training_keeps_no_residual(
     users = [np.arange(8) for _ in range(10)]
     params = train_params.model_copy(update={"residual_dropout": 0.0})  # else a step may pass an item by
     model, _ = trained(params, frozen, make_sequences(users), constant, tmp_path)
-    assert model.items.residual[:6].abs().sum(1).min() > 0
-    assert not model.items.residual[6:].any()
+    residual = model.members[0].items.residual
+    assert residual[:6].abs().sum(1).min() > 0
+    assert not residual[6:].any()
 
 
 def test_nothing_to_learn_is_an_error(train_params: TrainParams, frozen: NDArray, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from hierrec.data.sequences import NO_TARGET, Sequences
 from hierrec.params import TrainParams
+from hierrec.recommender.checkpoint import new_recommender
+from hierrec.recommender.sequence_model import SequenceModel
 from numpy.typing import NDArray
 
 ITEMS = 24
@@ -22,6 +24,12 @@ GPT2 = {"model_type": "gpt2", "n_embd": 16, "n_layer": 1, "n_head": 2, "n_inner"
 def with_backbone(params: TrainParams, config: dict[str, Any]) -> TrainParams:
     """Return the params with a backbone of this config."""
     return params.model_copy(update={"backbone": params.backbone.model_copy(update={"config": config})})
+
+
+def new_member(params: TrainParams, frozen: NDArray[np.float32]) -> SequenceModel:
+    """Make a model that ranks alone."""
+    (member,) = new_recommender(params, frozen).members
+    return member
 
 
 def make_sequences(users: list[NDArray[np.int64]]) -> Sequences:

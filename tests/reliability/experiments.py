@@ -20,8 +20,8 @@ from hierrec.item_llm import encode_items, row_cache
 from hierrec.item_llm.encoder import ItemEncoder
 from hierrec.item_llm.row_cache import RowCache, encode_texts
 from hierrec.recommender.checkpoint import new_recommender
+from hierrec.recommender.ensemble import UserModel
 from hierrec.recommender.resume import TrainingState
-from hierrec.recommender.sequence_model import SequenceModel
 from hierrec.recommender.trainer import fit
 
 from bench.torture import forked
@@ -91,7 +91,7 @@ def train(folder: Path, log: Path, kill_in: int | None) -> str:
     vectors = np.random.default_rng(0).standard_normal((ITEMS, 8)).astype(np.float32)
     users = [(start + np.arange(9)) % ITEMS for start in range(20)]
 
-    def validate(_: SequenceModel) -> dict[str, float]:
+    def validate(_: UserModel) -> dict[str, float]:
         with log.open("a") as file:
             file.write("epoch\n")
         if kill_in is not None and len(log.read_text().splitlines()) == kill_in:

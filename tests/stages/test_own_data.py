@@ -22,6 +22,7 @@ TINY: dict[str, Any] = {
     "encode.template": "{description}. Tags: {tags}. {extra_text}",
     "encode.max_length": 16,
     "encode.whitening_dimension": 16,
+    "train.members": 2,
     "train.history": 20,
     "train.negatives": 32,
     "train.epochs": 1,

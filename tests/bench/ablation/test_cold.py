@@ -53,7 +53,7 @@ def test_the_model_ranks_a_cold_item_by_its_text_alone(
     params = train_params(row_of(document, 2, TINY), seed=1)
     cold = choose_cold(data.items["item_id"].to_list(), data.candidates, SHARE, seed=1)
     split = split_cold(data.sequences, cold)
-    model = train(split.training, data.candidates & ~cold, frozen, params)
+    (model,) = train(split.training, data.candidates & ~cold, frozen, params).members
     residual = model.items.residual.detach()
     is_cold, warm = torch.from_numpy(cold), torch.from_numpy(~cold)
     assert not residual[is_cold].any()
