@@ -31,8 +31,9 @@ $(VENV)/locked: constraints.txt pyproject.toml
 demo: env
 	$(BIN)/python -m stages.demo
 
+# A process for each core (and no more threads than that), as most of the time is spent in starting stages.
 test: env
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
 lint: env
 	$(BIN)/ruff check .

@@ -13,6 +13,15 @@ settings.register_profile("hierrec", deadline=None, derandomize="CI" in os.envir
 settings.load_profile("hierrec")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together, where several processes test, what shares dear fixtures: a file, or a folder with a conftest."""
+    for item in items:
+        folder = item.path.parent
+        shares = folder / "conftest.py" != Path(__file__) and (folder / "conftest.py").is_file()
+        item.add_marker(pytest.mark.xdist_group(str(folder if shares else item.path)))
+
+
 @pytest.fixture(scope="session")
 def ml1m_archive() -> Path:
     """The MovieLens-1M archive; tests that need it are marked `realdata`."""
