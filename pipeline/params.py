@@ -120,7 +120,7 @@ class TrainParams(Section):
 
     seed: Annotated[int, Field(ge=0)]
     members: Positive = 1
-    """Models that are trained side by side, each with its own random start; their mean logits rank."""
+    """Models that rank together by their mean logits, each as it would be alone with its seed: `seed`, `seed` + 1, …"""
     history: Annotated[int, Field(ge=2)]
     """Items of a history that are read at most; longer ones are cut into windows for training."""
     residual_width: Annotated[int, Field(ge=0)]

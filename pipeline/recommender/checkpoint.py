@@ -1,7 +1,5 @@
 """A trained recommender on disk: `model.safetensors` and `config.json`."""
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from ..errors import CheckpointError, DataError
 from ..files import atomic_directory, read_json, write_json
 from ..params import TrainParams
 from .backbone import build_backbone, empty_backbone
-from .ensemble import Ensemble, UserModel
+from .ensemble import UserModel, together
 from .item_table import ItemTable
 from .pooling import Pooling
 from .sequence_model import SequenceModel
@@ -29,7 +27,7 @@ REBUILD = "train again (`dvc repro`), or use the release of hierrec that wrote i
 def new_recommender(params: TrainParams, frozen: NDArray[np.float32]) -> UserModel:
     """Make an untrained recommender; all random weights come from `params.seed`.
 
-    Of several members, the first is the one that would be made alone.
+    Each of several members is the one that would be made alone, the first from this seed, the next from the one after.
 
     Args:
         params: section `train`.
@@ -38,9 +36,13 @@ def new_recommender(params: TrainParams, frozen: NDArray[np.float32]) -> UserMod
     Raises:
         ParamsError, ModelError: as `build_backbone`.
     """
+    members = []
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(params.seed)
-        return _assemble(params, frozen, partial(build_backbone, params.backbone, params.history))
+        for number in range(params.members):
+            torch.manual_seed(params.seed + number)
+            backbone = build_backbone(params.backbone, params.history)
+            members.append(_assemble(params, frozen, backbone))
+    return together(members)
 
 
 def save_recommender(folder: Path, model: UserModel, params: TrainParams, store_hash: str) -> None:
@@ -91,7 +93,8 @@ def load_recommender(
         )
     try:
         params = TrainParams.model_validate(config["train"])
-        model = _assemble(params, frozen, partial(_backbone_of, config["backbone"]))
+        backbones = [_backbone_of(config["backbone"]) for _ in range(params.members)]
+        model = together([_assemble(params, frozen, backbone) for backbone in backbones])
         model.load_state_dict(load_file(folder / "model.safetensors"))
     except Exception as error:  # transformers and torch let anything from AttributeError to KeyError pass
         raise CheckpointError(f"cannot be read: {_first(error)}", where, REMEDY) from None
@@ -135,14 +138,7 @@ def _backbone_of(config: dict[str, Any]) -> PreTrainedModel:
     return backbone
 
 
-def _assemble(
-    params: TrainParams, frozen: NDArray[np.float32], new_backbone: Callable[[], PreTrainedModel]
-) -> UserModel:
-    vectors = torch.from_numpy(np.array(frozen))  # [n, F]
-    members = []
-    for _ in range(params.members):
-        backbone = new_backbone()
-        items = ItemTable(vectors, params.residual_width, params.residual_dropout)
-        pooling = Pooling(params.pooling.kind, params.pooling.window)
-        members.append(SequenceModel(items, backbone, pooling, params.input_dropout))
-    return Ensemble(members) if len(members) > 1 else members[0]
+def _assemble(params: TrainParams, frozen: NDArray[np.float32], backbone: PreTrainedModel) -> SequenceModel:
+    items = ItemTable(torch.from_numpy(np.array(frozen)), params.residual_width, params.residual_dropout)
+    pooling = Pooling(params.pooling.kind, params.pooling.window)
+    return SequenceModel(items, backbone, pooling, params.input_dropout)

@@ -15,7 +15,8 @@ class Ensemble(nn.Module):
     their keys side by side, divided by their number. Ranking, retrieval and fusion read an ensemble as they read one
     model, of M times its width.
 
-    The members differ by their random starts and their dropout; they have one copy of the frozen vectors.
+    The members differ by their seeds, from which come their starts, the order in which they read the data and their
+    dropout; they have one copy of the frozen vectors.
 
     Args:
         members: M models of one shape over the same items.
@@ -55,3 +56,8 @@ class Ensemble(nn.Module):
 
 UserModel = SequenceModel | Ensemble
 """What reads a history and ranks the catalogue with one product."""
+
+
+def together(members: Sequence[SequenceModel]) -> UserModel:
+    """Return the model of these members: an ensemble, or the one that there is."""
+    return Ensemble(members) if len(members) > 1 else members[0]

@@ -1,18 +1,16 @@
 """What training minimises: the loss of a batch of windows, as one module."""
 
-from functools import partial
-
 import torch
 from torch import Tensor, nn
 
 from ..params import TrainParams
 from .batches import Batch
-from .ensemble import UserModel
 from .loss import sampled_softmax_loss, softmax_loss
+from .sequence_model import SequenceModel
 
 
 class Objective(nn.Module):
-    """The model's members, each with its loss.
+    """Sequence model and loss.
 
     The model may compute in bfloat16 (autocast); its weights, the scores and the loss are float32 all the same.
 
@@ -24,40 +22,29 @@ class Objective(nn.Module):
         params: section `train`.
     """
 
-    def __init__(self, model: UserModel, probability: Tensor, params: TrainParams) -> None:
+    def __init__(self, model: SequenceModel, probability: Tensor, params: TrainParams) -> None:
         super().__init__()
         self.model, self.probability, self.params = model, probability, params
 
     def forward(self, batch: Batch, sampler: torch.Generator) -> Tensor:
-        """Return the members' mean losses over the batch's positions, summed: each learns as if it were alone.
-
-        The negatives are the same for all; they come from `sampler`, whatever the batch.
-        """
-        device = next(self.model.parameters()).device
+        """Return the mean loss over the batch's positions; the negatives come from `sampler`, whatever the batch."""
+        device = self.model.items.frozen.device
         mask = torch.from_numpy(batch.mask)  # [B, T]
         targets = torch.from_numpy(batch.targets)[mask]  # [M]
+        rows = torch.from_numpy(batch.rows).to(device)  # [B, T]
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.params.precision == "bfloat16"):
+            users = self.model(rows)[mask.to(device)]  # [M, D]
+        users = users.float()
         if self.params.loss == "softmax":
-            items, loss = None, partial(softmax_loss, targets=targets.to(device))
-        else:
-            negatives = torch.multinomial(
-                self.probability, self.params.negatives, replacement=True, generator=sampler
-            )  # [S]
-            # A step costs the items that it touches, not the catalogue.
-            items, places = torch.cat([targets, negatives]).unique(return_inverse=True)  # [k], [M + S]
-            drawn = self.probability[items].log().to(device)  # [k]
-            items, places = items.to(device), places.to(device)
-            target_places, negative_places = places.split([len(targets), len(negatives)])  # [M], [S]
-            loss = partial(
-                sampled_softmax_loss,
-                targets=target_places,
-                negatives=negative_places,
-                log_probability=drawn,
-            )
-        rows, mask = torch.from_numpy(batch.rows).to(device), mask.to(device)  # [B, T] each
-        losses = []
-        for member in self.model.members:
-            with torch.autocast(device.type, torch.bfloat16, enabled=self.params.precision == "bfloat16"):
-                users = member(rows)[mask]  # [M, D]
-            keys, biases = member.catalogue(items)  # [k, D], [k]
-            losses.append(loss(users.float(), keys=keys, biases=biases))
-        return torch.stack(losses).sum()
+            return softmax_loss(users, targets.to(device), *self.model.catalogue())
+        negatives = torch.multinomial(
+            self.probability, self.params.negatives, replacement=True, generator=sampler
+        )  # [S]
+        # A step costs the items that it touches, not the catalogue.
+        items, places = torch.cat([targets, negatives]).unique(return_inverse=True)  # [k], [M + S]
+        drawn = self.probability[items].log().to(device)  # [k]
+        items, places = items.to(device), places.to(device)
+        keys, biases = self.model.catalogue(items)  # [k, D], [k]
+        return sampled_softmax_loss(
+            users, places[: len(targets)], keys, biases, places[len(targets) :], drawn
+        )

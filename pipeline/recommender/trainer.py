@@ -6,7 +6,7 @@ from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
@@ -16,9 +16,10 @@ from ..params import TrainParams
 from .batches import batch_count, training_batches
 from .checkpoint import state_of
 from .distributed import Processes
-from .ensemble import UserModel
+from .ensemble import UserModel, together
 from .objective import Objective
 from .resume import Progress, TrainingState
+from .sequence_model import SequenceModel
 
 Validate = Callable[[UserModel], dict[str, float]]
 CHOSEN_BY = "ndcg@10"
@@ -40,7 +41,8 @@ def fit(
     learning rate would lead to, without an end that must be known beforehand.
 
     All randomness of epoch e comes from (seed, e) alone, so a run that was interrupted after any epoch ends with
-    the same weights as one that was not.
+    the same weights as one that was not. Each member of an ensemble is trained as it would be alone, from a seed of its
+    own; what is validated is the ensemble.
 
     Several processes each call this with the same arguments and end with the same weights. Batches and negatives are
     those of one process; each reads its share of a batch, with a dropout of its own.
@@ -60,7 +62,8 @@ def fit(
         DataError: no user has two training items.
         NumericalError: the loss is not finite.
     """
-    counts = torch.from_numpy(sequences.training_counts(len(model.members[0].items)))  # [n]
+    members = model.members
+    counts = torch.from_numpy(sequences.training_counts(len(members[0].items)))  # [n]
     if int(counts.sum()) <= sequences.user_count:
         raise DataError(
             "no user has two training items, so there is nothing to learn", "interactions.parquet"
@@ -76,29 +79,34 @@ def fit(
         betas=(0.9, 0.98),
         fused=True,
     )
-    average = AveragedModel(model, multi_avg_fn=_running_average(params.average))
-    progress = state.restore(model, average, optimizer)
+    averages = [AveragedModel(member, multi_avg_fn=_running_average(params.average)) for member in members]
+    averaged = together([cast(SequenceModel, average.module) for average in averages])
+    kept = nn.ModuleList(averages)
+    progress = state.restore(model, kept, optimizer)
     processes.meet()  # before the first, should it have nothing left to do, can remove the state
-    steps = params.epochs * batch_count(sequences, params.history, params.batch_windows)
+    steps = params.epochs * len(members) * batch_count(sequences, params.history, params.batch_windows)
     with (
         tqdm(total=steps, desc="train", unit="batch", disable=None if processes.first else True) as bar,
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
     ):
         bar.update(progress.epoch * steps // params.epochs)
         while progress.epoch < params.epochs and progress.stale < params.patience:
-            epoch = progress.epoch
-            loss = _run_epoch(
-                model, average, optimizer, sequences, params, epoch, probability, processes, bar
-            )
+            epoch, losses = progress.epoch, []
+            for seed, (member, average) in enumerate(zip(members, averages, strict=True), start=params.seed):
+                loss = _run_epoch(
+                    member, average, optimizer, sequences, params, seed, epoch, probability, processes, bar
+                )
+                losses.append(loss)
             progress.epoch += 1
             if progress.epoch % params.validate_every == 0 or progress.epoch == params.epochs:
-                averaged = cast(UserModel, average.module).eval().cpu()
+                averaged.eval().cpu()
                 metrics = processes.from_first(partial(validate, averaged))
+                loss = sum(losses) / len(losses)
                 _record(averaged, metrics, progress, loss)
                 averaged.to(device)
                 bar.set_postfix(loss=f"{loss:.3f}", best=f"{progress.best_metric:.4f}")
             if processes.first:
-                state.save(model, average, optimizer, progress)
+                state.save(model, kept, optimizer, progress)
     model.cpu().load_state_dict(progress.best)
     model.eval()
     return progress
@@ -116,18 +124,19 @@ def _running_average(decay: float) -> Callable[[ParamList, ParamList, Tensor | i
 
 
 def _run_epoch(
-    model: UserModel,
+    model: SequenceModel,
     average: AveragedModel,
     optimizer: torch.optim.Optimizer,
     sequences: Sequences,
     params: TrainParams,
+    seed: int,
     epoch: int,
     probability: Tensor,
     processes: Processes,
     bar: tqdm,
 ) -> float:
-    """Train one epoch; return its mean loss, over the members too."""
-    generator = np.random.default_rng([params.seed, epoch])
+    """Train one model for an epoch; return its mean loss."""
+    generator = np.random.default_rng([seed, epoch])
     sampler = torch.Generator().manual_seed(int(generator.integers(2**63)))
     # Dropout knows no generator of its own; each process drops other components.
     torch.manual_seed(int(generator.integers(2**63)) + processes.rank)
@@ -148,14 +157,13 @@ def _run_epoch(
             )
         optimizer.zero_grad()
         loss.backward()
-        for member in model.members:
-            torch.nn.utils.clip_grad_norm_(member.parameters(), params.gradient_clip)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), params.gradient_clip)
         optimizer.step()
         average.update_parameters(model)
         count = int(batch.mask.sum())
         total, examples = total + loss.item() * count, examples + count
         bar.update()
-    return processes.mean(total) / examples / len(model.members)
+    return processes.mean(total) / examples
 
 
 def _record(model: UserModel, metrics: dict[str, float], progress: Progress, loss: float) -> None:

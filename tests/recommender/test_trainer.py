@@ -53,9 +53,11 @@ def test_learns_to_walk_the_ring(
     assert progress.best_metric > 0.9
 
 
+@pytest.mark.parametrize("members", [1, 2])
 def test_a_run_interrupted_after_any_epoch_ends_with_the_same_weights(
-    train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
+    train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path, members: int
 ) -> None:
+    train_params = train_params.model_copy(update={"members": members})
     validate = validator(sequences, 10)
     expected, whole = trained(train_params, frozen, sequences, validate, tmp_path / "whole")
 
