@@ -16,6 +16,7 @@ from hierrec.files import read_json, write_json
 from bench.growth.catalogue import write_vectors
 from bench.growth.plot import plot
 from bench.growth.settings import Settings, load_settings
+from bench.printed import last_object
 
 RESULTS = Path(__file__).parents[1] / "results"
 LIBRARIES = ("faiss-cpu", "numpy", "torch", "transformers")
@@ -94,7 +95,7 @@ def _measure(name: str, **arguments: Any) -> dict[str, Any]:
     click.echo(f"{name} {arguments['items']:,} {arguments.get('kind', arguments.get('residual_width', ''))}")
     command = [sys.executable, "-m", "bench.growth.measure", name, json.dumps(arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    result = json.loads(done.stdout.splitlines()[-1])
+    result = last_object(done.stdout)
     return {
         key: float(f"{value:.4g}") if isinstance(value, float) else value for key, value in result.items()
     }

@@ -1,6 +1,5 @@
 """Opening and looking into a store in shards: `python -m bench.growth.store [--quick]` writes store.json."""
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from hierrec.item_llm.store import EmbeddingStore
 from hierrec.item_llm.whitening import Whitening
 
 from bench.growth.run import RESULTS, machine
+from bench.printed import last_object
 
 WIDTH = 64
 NAMELESS = {"id": "generated", "revision": None} | dict.fromkeys(
@@ -44,7 +44,7 @@ def main(quick: bool, out: Path) -> None:
         "shard_rows": shard_rows,
         "disk_mb": round(size / 2**20),
         "write_cpu_s": round(writing, 1),
-        **json.loads(done.stdout.splitlines()[-1]),
+        **last_object(done.stdout),
         "machine": machine(),
     }
     write_json(out / "store.json", results)

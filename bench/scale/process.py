@@ -1,6 +1,5 @@
 """A measurement in a process of its own: what it printed, and what it cost."""
 
-import json
 import os
 import subprocess
 import sys
@@ -9,9 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.printed import last_object
+
 
 def measure(module: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """Run `python -m module arguments`, which prints a JSON object last.
+    """Run `python -m module arguments`, which prints a JSON object.
 
     Returns:
         What it printed, with `cpu_s` and `wall_s` of the whole process; numbers with four digits.
@@ -24,7 +25,7 @@ def measure(module: str, arguments: Sequence[str]) -> dict[str, Any]:
     printed = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
     wall, after = time.perf_counter() - start, os.times()
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    measured = {**json.loads(printed.splitlines()[-1]), "cpu_s": cpu, "wall_s": wall}
+    measured = {**last_object(printed), "cpu_s": cpu, "wall_s": wall}
     return {
         key: float(f"{value:.4g}") if isinstance(value, float) else value for key, value in measured.items()
     }
