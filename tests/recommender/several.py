@@ -124,7 +124,8 @@ def in_forks(count: int, experiment: Callable[[], Any]) -> list[Any]:
             os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
             os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
             torch.set_num_threads(1)
-            os.write(writing, json.dumps(experiment()).encode())
+            with os.fdopen(writing, "w") as file:  # not `os.write`, which may write a part only
+                json.dump(experiment(), file)
             os._exit(0)
         os.close(writing)
         readers.append(reading)
