@@ -182,7 +182,7 @@ def test_no_bytes_crash_faiss(kind: str) -> None:
         "OMP_NUM_THREADS": "1",
     }  # a process forked from one with OpenMP's threads may wait forever
     done = subprocess.run(command, cwd=ROOT, env=alone, capture_output=True, timeout=300)
-    assert done.returncode == 0, done.stderr.decode()
+    assert done.returncode == 0, (done.stdout + done.stderr).decode()
     outcomes = last_object(done.stdout)
     assert set(outcomes) <= {"read", "refused"}, done.stdout
     assert outcomes["refused"] > 20
