@@ -9,14 +9,14 @@ Numbers = dict[str, Any]
 
 
 def over_seeds(results: Sequence[Numbers]) -> Numbers:
-    """Return mean and standard deviation (of the sample) of each number; what is the same for all stays a number."""
+    """Return mean and standard deviation (of the sample) of each number; an integer that all have stays one."""
     summary: Numbers = {}
     for key, first in sorted(results[0].items()):
         values = [result[key] for result in results]
         if isinstance(first, dict):
             summary[key] = over_seeds(values)
-        elif isinstance(first, int):
-            summary[key] = first if len(set(values)) == 1 else fmean(values)
+        elif isinstance(first, int) and len(set(values)) == 1:
+            summary[key] = first
         else:
             spread = {"sd": round(stdev(values), 6)} if len(values) > 1 else {}
             summary[key] = {"mean": round(fmean(values), 6), **spread}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from hierrec.errors import HierrecError
 from hierrec.files import read_json, write_json
 from hierrec.variants import VARIANTS
 
@@ -27,35 +28,38 @@ def collect(runs: Sequence[Path], path: Path) -> dict[str, Any]:
         path: of the result: of its runs those with other seeds are kept.
 
     Returns:
-        `train`: the params of the training, but for the seed; `runs`: by seed, the test metrics of each variant, the
-        relative gain and the largest p of it; `over_seeds`: mean and standard deviation of each.
+        `train`, `fusion`: the params of both trainings, but for the seed; `runs`: by seed, the test metrics of each
+        variant, the relative gain and the largest p of it; `over_seeds`: mean and standard deviation of each.
 
     Raises:
-        click.ClickException: two runs have one seed, or one differs in another param of its training, also from the
+        DataError: a folder is not that of a run.
+        click.ClickException: two runs have one seed, or one differs in another param of its trainings, also from the
             result's earlier ones.
     """
     figures: dict[str, dict[str, dict[str, float]]] = {}
-    earlier = read_json(path) if path.is_file() else {"train": None, "runs": {}}
-    params = earlier["train"]
+    earlier = read_json(path) if path.is_file() else {"runs": {}}
+    params = {name: earlier[name] for name in ("train", "fusion") if name in earlier}
     for run in runs:
         train = read_json(run / "models" / "hierarchical" / "config.json")["train"]
+        fusion = read_json(run / "models" / "rag" / "config.json")["fusion"]
         seed = str(train.pop("seed"))
         if seed in figures:
             raise click.ClickException(f"{run}: seed {seed} is there already")
-        if params not in (None, train):
+        found = {"train": train, "fusion": fusion}
+        if any(params[name] != found[name] for name in params):
             raise click.ClickException(
                 f"{run}: other params than the seed differ, from the other runs or {path}'s"
             )
-        params = train
+        params = found
         figures[seed] = _figures(run / "metrics")
     figures = {**earlier["runs"], **figures}
-    return {"train": params, "runs": figures, "over_seeds": over_seeds(list(figures.values()))}
+    return {**params, "runs": figures, "over_seeds": over_seeds(list(figures.values()))}
 
 
 def _figures(metrics: Path) -> dict[str, dict[str, float]]:
     test = {variant: read_json(metrics / f"{variant}.json")["test"] for variant in VARIANTS}
     compared = read_json(metrics / "comparison.json")["test"]
-    gain = {metric: of["relative"] for metric, of in compared.items()}
+    gain = {metric: of["relative"] for metric, of in compared.items() if "relative" in of}
     return {**test, GAIN: gain | {"p at most": max(of["p"] for of in compared.values())}}
 
 
@@ -65,7 +69,10 @@ def _figures(metrics: Path) -> dict[str, dict[str, float]]:
 def main(runs: tuple[Path, ...], name: str) -> None:
     """Collect, write, and print the means."""
     path = RESULTS / f"{name}.json"
-    result = collect(runs, path)
+    try:
+        result = collect(runs, path)
+    except HierrecError as error:
+        raise click.ClickException(str(error)) from None
     write_json(path, result)
     for part, metrics in result["over_seeds"].items():
         for metric, figure in metrics.items():

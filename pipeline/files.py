@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import DataError, HierrecError, MachineError, ParamsError
 
-LEFTOVER = ".part"
-"""How the names end of what is being written, or was when its writer was killed."""
+LEFTOVER = ".hierrec.part"
+"""How the names end of what is being written, or was when its writer was killed; nobody else's names end so."""
 
 if TYPE_CHECKING:
     import numpy as np

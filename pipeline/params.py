@@ -22,6 +22,8 @@ from .errors import ParamsError
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+"""What torch and numpy both take; the members of an ensemble count on from it."""
 Md5 = Annotated[str, Field(pattern=r"^([0-9a-f]{32})?$")]
 """A checksum; empty where a shell could not compute it, which is refused once it is clear that the file exists."""
 
@@ -85,7 +87,9 @@ class EncodeParams(Section):
     """Items of a shard of the store; null: everything in one file."""
     engine: Literal["local", "ray"] = "local"
     workers: Positive | None = None
-    """`ray`: processes that encode; null: as many as the cluster has processors."""
+    """`ray`: processes that encode; null: as many as the cluster has processors (of `device: cuda`: GPUs)."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """What vectors are computed on; a GPU's differ in their last bits."""
 
 
 class IndexParams(Section):
@@ -118,7 +122,7 @@ class PoolingParams(Section):
 class TrainParams(Section):
     """The recommendation LLM, its head, and how they are trained."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     members: Positive = 1
     """Models that rank together by their mean logits, each as it would be alone with its seed: `seed`, `seed` + 1, …"""
     history: Annotated[int, Field(ge=2)]
@@ -208,7 +212,7 @@ class EvaluateParams(Section):
     """Full-catalogue evaluation, and the comparison of the variants."""
 
     batch_users: Positive
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     """Of the perturbed histories and of the bootstrap."""
     perturbed_share: Share
     """Share of a history's items that are dropped or replaced to see how robust a variant is."""

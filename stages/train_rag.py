@@ -30,11 +30,10 @@ from stages.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, s
 def main(fusion: FusionParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     model, train = load_recommender(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
-    prefixes = prefix_states(model, inputs.sequences, train.history, fusion.batch_users)
     datastore = None
     if "next_items" in fusion.sources:
-        remembered = prefixes.states, prefixes.next_items, prefixes.users
-        datastore = Datastore(*remembered, lookup(fusion))
+        prefixes = prefix_states(model, inputs.sequences, train.history, fusion.batch_users)
+        datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(fusion))
     index = ItemIndex.open(INDEX, inputs.store_hash)
     sources = open_sources(fusion, datastore, index, inputs.frozen)
     base = HierarchicalRecommender(model, train.history, torch.float32)
@@ -56,7 +55,7 @@ def main(fusion: FusionParams) -> Summary:
     write_curve(PLOTS / "rag.csv", curve)
     best = max(record[CHOSEN_BY] for record in curve)
     return [
-        f"rag: {len(prefixes.users):,} training prefixes; fusion learned from {len(learned_from):,} users",
+        f"rag: {len(datastore or ()):,} training prefixes; fusion learned from {len(learned_from):,} users",
         f"{CHOSEN_BY} on the validation targets of {len(held_out):,} others: {best:.4f}; "
         f"plain interpolation: {curve[0][CHOSEN_BY]:.4f}",
         f"model in {MODELS / 'rag'}/, learning curve in {PLOTS / 'rag.csv'}",

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 from hierrec.errors import DataError
-from hierrec.files import atomic_directory, atomic_path, read_json, sha256_file, sha256_json, write_json
+from hierrec.files import (
+    LEFTOVER,
+    atomic_directory,
+    atomic_path,
+    read_json,
+    sha256_file,
+    sha256_json,
+    write_json,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,12 +84,13 @@ def test_a_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
 
 
 def test_what_killed_writers_left_is_removed_by_the_next(tmp_path: Path) -> None:
-    (tmp_path / ".other.json.abc.part").write_text("half")
-    (tmp_path / ".store.def.part").mkdir()
-    (tmp_path / ".store.def.part" / "vectors").write_text("half")
+    (tmp_path / f".other.json.abc{LEFTOVER}").write_text("half")
+    (tmp_path / f".store.def{LEFTOVER}").mkdir()
+    (tmp_path / f".store.def{LEFTOVER}" / "vectors").write_text("half")
+    (tmp_path / ".download.part").write_text("of another program")
     (tmp_path / ".gitignore").write_text("kept")
     write_json(tmp_path / "a.json", 1)
-    assert {path.name for path in tmp_path.iterdir()} == {"a.json", ".gitignore"}
+    assert {path.name for path in tmp_path.iterdir()} == {"a.json", ".gitignore", ".download.part"}
 
 
 def test_what_another_process_is_writing_stays(tmp_path: Path) -> None:
@@ -89,13 +98,13 @@ def test_what_another_process_is_writing_stays(tmp_path: Path) -> None:
     with (
         atomic_path(tmp_path / "a.json") as file,
         atomic_directory(tmp_path / "store") as folder,
-        (tmp_path / ".b.json.abc.part").open("w") as other,
+        (tmp_path / f".b.json.abc{LEFTOVER}").open("w") as other,
     ):
         fcntl.flock(other, fcntl.LOCK_EX)
         write_json(tmp_path / "c.json", 1)
         assert file.exists()
         assert folder.exists()
-        assert (tmp_path / ".b.json.abc.part").exists()
+        assert (tmp_path / f".b.json.abc{LEFTOVER}").exists()
     write_json(tmp_path / "c.json", 2)
     assert {path.name for path in tmp_path.iterdir()} == {"a.json", "store", "c.json"}
 

@@ -35,16 +35,23 @@ def collect(settings: Settings, folder: Path) -> tuple[Numbers, dict[str, str]]:
         vectors, _, row = run.partition("/")
         names = [f"{row}-{seed}.json" for seed in seeds]
         names = [name for name in names if (folder / "runs" / vectors / name).is_file()]
-        results = [read_json(folder / "runs" / vectors / name) for name in names]
-        if not results:
+        results = {name: read_json(folder / "runs" / vectors / name) for name in names}
+        # One machine may have skipped what another one ran.
+        measured = {name: result for name, result in results.items() if "test" in result}
+        if measured:
+            costs = [read_json(folder / "costs" / vectors / name) for name in measured]
+            runs[run] = {
+                **over_seeds(list(measured.values())),
+                **over_seeds(costs),
+                "seeds": len(measured),
+            }
+        elif not results:
             absent[run] = "not run"
-        elif "skipped" in results[0]:
-            absent[run] = f"skipped: {results[0]['skipped']}"
-        elif "same_as" in results[0]:
-            absent[run] = f"as {vectors}/{results[0]['same_as']}"
         else:
-            costs = [read_json(folder / "costs" / vectors / name) for name in names]
-            runs[run] = {**over_seeds(results), **over_seeds(costs), "seeds": len(results)}
+            first = next(iter(results.values()))
+            absent[run] = (
+                f"skipped: {first['skipped']}" if "skipped" in first else f"as {vectors}/{first['same_as']}"
+            )
     for run, reason in list(absent.items()):
         if reason.startswith("as ") and reason[3:] in runs:
             runs[run] = runs[reason[3:]]

@@ -1,12 +1,7 @@
 """Measure all sizes and write `bench/results/growth.json`: `python -m bench.growth.run [--quick]`."""
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +11,12 @@ from hierrec.files import read_json, write_json
 from bench.growth.catalogue import write_vectors
 from bench.growth.plot import plot
 from bench.growth.settings import Settings, load_settings
-from bench.printed import last_object
+from bench.machine import describe_machine
+from bench.peers.command import RESULTS
+from bench.scale.process import measure
 
-RESULTS = Path(__file__).parents[1] / "results"
-LIBRARIES = ("faiss-cpu", "numpy", "torch", "transformers")
+SELECTIONS = {"items", "kinds", "hnsw_up_to", "train_up_to", "residual_widths"}
+"""Settings that say what is measured, not how."""
 
 
 @click.command()
@@ -28,19 +25,29 @@ LIBRARIES = ("faiss-cpu", "numpy", "torch", "transformers")
     "--items", type=int, multiple=True, help="These numbers of items only; the others' results are kept."
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=RESULTS, show_default=False, help="Results' folder."
+    "--out", type=click.Path(path_type=Path), help="Folder; default: bench/results/, with --quick nowhere."
 )
-def main(quick: bool, items: tuple[int, ...], out: Path) -> None:
+def main(quick: bool, items: tuple[int, ...], out: Path | None) -> None:
     """Measure, one process for each measurement; write growth.json and growth.svg."""
     settings = load_settings(quick)
-    path = out / "growth.json"
-    results: dict[str, Any] = read_json(path) if items and path.is_file() else {"items": {}}
+    how = settings.model_dump(mode="json", exclude=SELECTIONS)
+    results: dict[str, Any] = {"items": {}, "settings": how}
+    out = RESULTS if out is None and not quick else out
+    if items and out is not None and (out / "growth.json").is_file():
+        results = read_json(out / "growth.json")
+        if results["settings"] != how:
+            raise click.ClickException(
+                f"{out / 'growth.json'}: measured with other settings; leave --items out"
+            )
     for count in items or settings.items:
-        results["items"][str(count)] = measure_all(count, settings) | {"machine": machine()}
-        results["settings"] = settings.model_dump(mode="json", exclude={"items"})
-        write_json(path, results)
+        results["items"][str(count)] = measure_all(count, settings) | {"machine": describe_machine("cpu")}
+        if out is not None:
+            write_json(out / "growth.json", results)
+    if out is None:
+        click.echo(json.dumps(results, indent=2))
+        return
     plot(results, out / "growth.svg")
-    click.echo(f"written: {path}, {out / 'growth.svg'}")
+    click.echo(f"written: {out / 'growth.json'}, {out / 'growth.svg'}")
 
 
 def measure_all(count: int, settings: Settings) -> dict[str, Any]:
@@ -74,31 +81,10 @@ def measure_all(count: int, settings: Settings) -> dict[str, Any]:
     return measured
 
 
-def machine() -> dict[str, Any]:
-    """Describe the machine, its load, and the versions that were measured."""
-    info = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    models = [line.partition(":")[2].strip() for line in info if line.startswith("model name")]
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {
-        "cpu": models[0] if models else "unknown",
-        "cores": os.cpu_count(),
-        "threads_used": os.environ.get("OMP_NUM_THREADS", "all"),
-        "memory_gb": round(memory),
-        "load_average_15_minutes": round(os.getloadavg()[2], 1),
-        "date": datetime.now(UTC).date().isoformat(),
-        "python": sys.version.split()[0],
-        **{library: version(library) for library in LIBRARIES},
-    }
-
-
 def _measure(name: str, **arguments: Any) -> dict[str, Any]:
-    click.echo(f"{name} {arguments['items']:,} {arguments.get('kind', arguments.get('residual_width', ''))}")
-    command = [sys.executable, "-m", "bench.growth.measure", name, json.dumps(arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    result = last_object(done.stdout)
-    return {
-        key: float(f"{value:.4g}") if isinstance(value, float) else value for key, value in result.items()
-    }
+    part = arguments.get("kind", arguments.get("residual_width", ""))
+    click.echo(f"{name} {arguments['items']:,} {part}", err=True)
+    return measure("bench.growth.measure", [name, json.dumps(arguments)])
 
 
 if __name__ == "__main__":

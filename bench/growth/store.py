@@ -1,7 +1,6 @@
 """Opening and looking into a store in shards: `python -m bench.growth.store [--quick]` writes store.json."""
 
-import subprocess
-import sys
+import json
 import tempfile
 import time
 from pathlib import Path
@@ -14,8 +13,9 @@ from hierrec.files import write_json
 from hierrec.item_llm.store import EmbeddingStore
 from hierrec.item_llm.whitening import Whitening
 
-from bench.growth.run import RESULTS, machine
-from bench.printed import last_object
+from bench.machine import describe_machine
+from bench.peers.command import RESULTS
+from bench.scale.process import measure
 
 WIDTH = 64
 NAMELESS = {"id": "generated", "revision": None} | dict.fromkeys(
@@ -26,9 +26,9 @@ NAMELESS = {"id": "generated", "revision": None} | dict.fromkeys(
 @click.command()
 @click.option("--quick", is_flag=True, help="A small store: seconds, and figures that mean nothing.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=RESULTS, show_default=False, help="Results' folder."
+    "--out", type=click.Path(path_type=Path), help="Folder; default: bench/results/, with --quick nowhere."
 )
-def main(quick: bool, out: Path) -> None:
+def main(quick: bool, out: Path | None) -> None:
     """Write a store of 10 million generated rows, and measure it in a process of its own."""
     count, shard_rows = (20_000, 5_000) if quick else (10_000_000, 1_000_000)
     with tempfile.TemporaryDirectory(prefix="store-") as folder:
@@ -36,19 +36,19 @@ def main(quick: bool, out: Path) -> None:
         write(Path(folder) / "store", count, shard_rows)
         writing = time.process_time() - start
         size = sum(path.stat().st_size for path in (Path(folder) / "store").iterdir())
-        command = [sys.executable, "-m", "bench.growth.store_measure", str(Path(folder) / "store")]
-        done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+        measured = measure("bench.growth.store_measure", [str(Path(folder) / "store")])
     results: dict[str, Any] = {
         "rows": count,
         "width": WIDTH,
         "shard_rows": shard_rows,
         "disk_mb": round(size / 2**20),
         "write_cpu_s": round(writing, 1),
-        **last_object(done.stdout),
-        "machine": machine(),
+        **measured,
+        "machine": describe_machine("cpu"),
     }
-    write_json(out / "store.json", results)
-    click.echo(f"written: {out / 'store.json'}")
+    click.echo(json.dumps(results, indent=2))
+    if out is not None or not quick:
+        write_json((out or RESULTS) / "store.json", results)
 
 
 def write(folder: Path, count: int, shard_rows: int) -> None:

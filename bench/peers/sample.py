@@ -28,7 +28,7 @@ def write_sample(folder: Path) -> None:
     save_recommender(folder / "models" / "hierarchical", model, params.train, inputs.store_hash)
     build_index(inputs.frozen, folder / "index", inputs.store_hash)
     prefixes = prefix_states(model, inputs.sequences, params.train.history, params.fusion.batch_users)
-    datastore = Datastore(prefixes.states, prefixes.next_items, prefixes.users, lookup(params.fusion))
+    datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(params.fusion))
     fusion = Fusion(starts(params.fusion))
     rag = folder / "models" / "rag"
     save_rag(rag, model, params.train, fusion, params.fusion, datastore, inputs.store_hash)

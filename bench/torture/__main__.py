@@ -26,6 +26,8 @@ def main(kills: int, dvc_kills: int, seed: int, chosen: tuple[str, ...]) -> None
     """Kill stages at random moments; after the next run every artifact must be the same, bit for bit."""
     with tempfile.TemporaryDirectory(prefix="torture-") as folder:
         workspace = Workspace.make(Path(folder) / "workspace")
+        if unknown := sorted(set(chosen) - set(workspace.stages)):
+            raise click.BadParameter(f"{unknown[0]} is none of {', '.join(workspace.stages)}")
         stages = [name for name in workspace.stages if name in chosen or not chosen]
         sizes = {name: forked.run(workspace, name) for name in workspace.stages}
         expected = workspace.contents()

@@ -97,6 +97,9 @@ def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> No
     "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Where."
 )
 @click.option("--workers", type=click.IntRange(1), help="Of engine ray; by default one for each processor.")
+@click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="What computes."
+)
 @force_option
 def encode(items: Path, out: Path, id_column: str, force: bool, **settings: Any) -> None:
     """Encode a catalogue of your own: the pipeline's encoder, row cache and kind of store."""

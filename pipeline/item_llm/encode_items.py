@@ -31,14 +31,14 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
         A closing summary, line by line.
 
     Raises:
-        ParamsError: the template names no column, the whitening is too wide, the cache cannot be written, or ray is
-            not installed.
+        ParamsError: the template names no column, the whitening is too wide, the cache cannot be written, ray is not
+            installed, or there is no GPU.
         DataError, ModelError, NumericalError: see ``ItemEncoder``.
         OutOfMemoryError: memory runs out over one text alone; before that, smaller batches are tried.
         MachineError: the store or the cache cannot be written, or the cluster of Ray gives up.
     """
     texts = render(items, encode.template)
-    encoder = ItemEncoder.load(encode.model, encode.revision, encode.max_length)
+    encoder = ItemEncoder.load(encode.model, encode.revision, encode.max_length, encode.device)
     names = [f"item {item_id}" for item_id in items["item_id"]]
     vectors, encoded, batch_tokens = _encode(
         encoder, texts, encode.batch_tokens, names, _batches(encoder, encode)

@@ -20,7 +20,7 @@ class WorkerSettings:
     """What a worker needs to know; no file of the machine that asks.
 
     Attributes:
-        model, revision, max_length: as in ``ItemEncoder.load``.
+        model, revision, max_length, device: as in ``ItemEncoder.load``.
         fingerprint: what the encoder must have there too.
         batch_tokens: as in ``ItemEncoder.batches``.
         threads: that torch computes with, since their number may change vectors by rounding.
@@ -29,6 +29,7 @@ class WorkerSettings:
     model: str
     revision: str | None
     max_length: int
+    device: str
     fingerprint: str
     batch_tokens: int
     threads: int
@@ -66,7 +67,7 @@ class EncodeWorker:
 
         settings = self._settings
         torch.set_num_threads(settings.threads)
-        encoder = ItemEncoder.load(settings.model, settings.revision, settings.max_length)
+        encoder = ItemEncoder.load(settings.model, settings.revision, settings.max_length, settings.device)
         if encoder.fingerprint != settings.fingerprint:
             raise ModelError("a worker of Ray has another model under that name", encoder.files.place, REMEDY)
         return encoder

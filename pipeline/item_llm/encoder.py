@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..errors import DataError, ModelError, NumericalError, memory_needed
+from ..errors import DataError, ModelError, NumericalError, ParamsError, memory_needed
 from ..files import sha256_json
 from .model_files import OTHERWISE, ModelFiles
 
@@ -35,15 +35,16 @@ class ItemEncoder:
     Args:
         files: the model.
         max_length: tokens of a text that are read; the rest is cut.
+        device: what computes, as torch names it.
     """
 
-    def __init__(self, files: ModelFiles, max_length: int) -> None:
-        self.files, self.max_length = files, max_length
+    def __init__(self, files: ModelFiles, max_length: int, device: str = "cpu") -> None:
+        self.files, self.max_length, self.device = files, max_length, device
 
     @classmethod
-    def load(cls, model: str, revision: str | None, max_length: int) -> "ItemEncoder":
+    def load(cls, model: str, revision: str | None, max_length: int, device: str = "cpu") -> "ItemEncoder":
         """Find a model by bundled name, hub id or path; see ``ModelFiles.find``."""
-        return cls(ModelFiles.find(model, revision), max_length)
+        return cls(ModelFiles.find(model, revision), max_length, device)
 
     @cached_property
     def description(self) -> dict[str, Any]:
@@ -64,7 +65,7 @@ class ItemEncoder:
     def cache_key(self, batch_tokens: int) -> str:
         """Return the SHA-256 over the fingerprint and what else decides a vector's last bits."""
         libraries = [version(library) for library in ("torch", "transformers")]
-        return sha256_json([self.fingerprint, ARITHMETIC, batch_tokens, *libraries])
+        return sha256_json([self.fingerprint, ARITHMETIC, batch_tokens, self.device, *libraries])
 
     def encode(
         self, texts: Sequence[str], batch_tokens: int, names: Sequence[str] | None = None
@@ -191,6 +192,12 @@ class ItemEncoder:
         from transformers.utils import logging
 
         place = self.files.place
+        if self.device == "cuda" and not torch.cuda.is_available():
+            what, remedy = (
+                "torch finds no GPU that it can use",
+                "set it to cpu, or mend the driver or the build of torch",
+            )
+            raise ParamsError(what, "device", remedy)
         bar = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()
         try:
@@ -223,7 +230,7 @@ class ItemEncoder:
         encoder = model.get_encoder() if config.is_encoder_decoder else model
         if not isinstance(encoder.get_input_embeddings(), torch.nn.Embedding):
             raise ModelError(f"{type(model).__name__} reads no text", place, OTHERWISE)
-        return encoder.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+        return encoder.to(self.device).eval()
 
 
 def check_texts(texts: Sequence[str], start: int, names: Sequence[str] | None) -> None:

@@ -42,7 +42,7 @@ class RayEngine:
     Args:
         encoder: whose vectors are wanted.
         model: as it was loaded, which the workers do for themselves.
-        workers: processes; None: as many as the cluster has processors for.
+        workers: processes; None: as many as the cluster has processors for, or GPUs where the encoder computes on one.
     """
 
     def __init__(self, encoder: ItemEncoder, model: str, workers: int | None) -> None:
@@ -66,11 +66,12 @@ class RayEngine:
             self._model,
             self._encoder.files.revision,
             self._encoder.max_length,
+            self._encoder.device,
             self._encoder.fingerprint,
             batch_tokens,
             torch.get_num_threads(),
         )
-        gpus = int(torch.cuda.is_available())
+        gpus = int(self._encoder.device == "cuda")
         with (
             _cluster(self._workers) as ray,
             tqdm(total=len(texts), desc="encode", unit="text", disable=None) as progress,

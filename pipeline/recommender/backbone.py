@@ -38,9 +38,7 @@ def build_backbone(params: BackboneParams, history: int) -> PreTrainedModel:
             "shorten train.history, or raise max_position_embeddings in train.backbone.config",
         )
     model = _load(params.pretrained, params.revision, config) if params.pretrained else empty_backbone(config)
-    # Items come as vectors: a token embedding table would be dead weight in every checkpoint.
-    model.set_input_embeddings(nn.Identity())
-    _check_causal(model)
+    _read_vectors(model)
     return model
 
 
@@ -137,17 +135,25 @@ def _unloadable(name: str, error: Exception) -> ModelError:
     )
 
 
-def _check_causal(model: PreTrainedModel) -> None:
-    """Refuse a model in which a later input changes an earlier state: it would see the target in training."""
-    width = model.config.hidden_size
+def _read_vectors(model: PreTrainedModel) -> None:
+    """Let a model read vectors alone, and refuse one in which a later input changes an earlier state.
+
+    It would see the target in training. A token embedding table would be dead weight in every checkpoint.
+    """
     generator = torch.Generator().manual_seed(0)
-    inputs = torch.randn(2, 4, width, generator=generator)  # [2, 4, D]
-    inputs[1, :3] = inputs[0, :3]
-    model.eval()
     try:
+        model.set_input_embeddings(nn.Identity())
+        inputs = torch.randn(2, 4, model.config.hidden_size, generator=generator)  # [2, 4, D]
+        inputs[1, :3] = inputs[0, :3]
+        model.eval()
         with torch.no_grad():
             states = model(inputs_embeds=inputs).last_hidden_state  # [2, 4, D]
-    except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+    except (
+        TypeError,
+        ValueError,
+        AttributeError,
+        RuntimeError,
+    ) as error:  # NotImplementedError is the last's
         raise ModelError(
             f"{model.config.model_type} does not read a sequence of vectors: {error}",
             KEY,

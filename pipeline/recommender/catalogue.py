@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..data.tables import load_items
+from ..errors import ParamsError
 from ..retrieval.index import ItemIndex
 from .answers import Item, SimilarItem
 from .artifacts import require
@@ -70,7 +71,10 @@ class Catalogue:
 
         Raises:
             NotFoundError: as for `row`.
+            ParamsError: k is below 1.
         """
+        if k < 1:
+            raise ParamsError(f"k is {k}", remedy="ask for at least one item")
         row = self.row(item)
         similarities, rows = self.index.search(self._vectors[row : row + 1], k + 1)  # [1, k + 1] each
         found = [

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
-from ..errors import CheckpointError, DataError
+from ..errors import CheckpointError, DataError, OutOfMemoryError, memory_needed
 from ..files import atomic_directory, read_json, write_json
 from ..params import TrainParams
 from .backbone import build_backbone, empty_backbone
@@ -21,6 +21,7 @@ from .sequence_model import SequenceModel
 
 SCHEMA_VERSION = 1
 REMEDY = "run `dvc repro` to train again, or `dvc pull`"
+MEMORY = "close other programs, or take a machine with more"
 REBUILD = "train again (`dvc repro`), or use the release of hierrec that wrote it"
 
 
@@ -75,6 +76,7 @@ def load_recommender(
     Raises:
         CheckpointError: a file is missing or damaged, of another version, or trained on other vectors, or a weight is
             not finite.
+        OutOfMemoryError: the model does not fit.
     """
     where = str(folder)
     try:
@@ -92,16 +94,29 @@ def load_recommender(
             f"trained on the item vectors {trained_on[:12]}, not on {store_hash[:12]}", where, REMEDY
         )
     try:
-        params = TrainParams.model_validate(config["train"])
-        backbones = [_backbone_of(config["backbone"]) for _ in range(params.members)]
-        model = together([_assemble(params, frozen, backbone) for backbone in backbones])
-        model.load_state_dict(load_file(folder / "model.safetensors"))
+        # The weights that a backbone starts with are drawn, and read over: the caller's randomness stays as it was.
+        with memory_needed("memory ran out over a model", where, MEMORY), torch.random.fork_rng(devices=[]):
+            params = TrainParams.model_validate(config["train"])
+            backbones = [_backbone_of(config["backbone"]) for _ in range(params.members)]
+            model = together([_assemble(params, frozen, backbone) for backbone in backbones])
+            model.load_state_dict(load_file(folder / "model.safetensors"))
+    except OutOfMemoryError:
+        raise
     except Exception as error:  # transformers and torch let anything from AttributeError to KeyError pass
         raise CheckpointError(f"cannot be read: {_first(error)}", where, REMEDY) from None
-    for name, tensor in model.state_dict().items():
+    check_finite(model, where)
+    return model.eval(), params
+
+
+def check_finite(module: nn.Module, where: str) -> None:
+    """Refuse weights that were read from `where` and are no numbers.
+
+    Raises:
+        CheckpointError: names the first.
+    """
+    for name, tensor in module.state_dict().items():
         if not tensor.isfinite().all():
             raise CheckpointError(f"a number of the weight {name} is not finite", where, REMEDY)
-    return model.eval(), params
 
 
 def state_of(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -16,7 +16,7 @@ class Ensemble(nn.Module):
     model, of M times its width.
 
     The members differ by their seeds, from which come their starts, the order in which they read the data and their
-    dropout; they have one copy of the frozen vectors.
+    dropout; they share the frozen vectors, until the ensemble is moved to another device or type.
 
     Args:
         members: M models of one shape over the same items.

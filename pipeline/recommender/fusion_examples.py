@@ -10,6 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..data.sequences import NO_TARGET, Sequences
+from ..errors import DataError
 from ..retrieval.sources import Query, Retrieved, Source
 from .fusion import Fusion
 from .hierarchical import HierarchicalRecommender
@@ -78,8 +79,18 @@ class FusionExamples:
     def validation(
         cls, base: HierarchicalRecommender, sequences: Sequences, sources: Mapping[str, Source]
     ) -> "FusionExamples":
-        """Return the users who have a validation target, as they stand before it."""
+        """Return the users who have a validation target, as they stand before it.
+
+        Raises:
+            DataError: there are fewer than two.
+        """
         users = np.flatnonzero(sequences.validation != NO_TARGET)
+        if len(users) < 2:
+            raise DataError(
+                "fewer than two users have a validation target, so the fusion has nothing to learn from",
+                "split.parquet",
+                "use data in which more users have 3 interactions or more",
+            )
         histories = [sequences.training_items(user) for user in users]
         with torch.inference_mode():
             states = torch.cat(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from ..errors import DataError, NumericalError
+from ..errors import NumericalError
 from ..params import FusionParams
 from .checkpoint import state_of
 from .fusion import Fusion
@@ -36,7 +36,7 @@ def train_fusion(
     Args:
         fusion: untrained.
         base: what retrieval is fused with; in float32, as the examples are.
-        examples: users with targets that the model has not seen, and what was retrieved for them.
+        examples: one or more users with targets that the model has not seen, and what was retrieved for them.
         candidates: bool [n], items that may be recommended.
         params: section `fusion`.
         seed: of the order of the examples.
@@ -46,15 +46,8 @@ def train_fusion(
         One record per epoch; epoch 0, without a loss, is the untrained interpolation.
 
     Raises:
-        DataError: there is no example.
         NumericalError: the loss is not finite.
     """
-    if not len(examples):
-        raise DataError(
-            "fewer than two users have a validation target, so the fusion has nothing to learn from",
-            "split",
-            "use data in which more users have 3 interactions or more",
-        )
     optimizer = torch.optim.AdamW(fusion.parameters(), lr=params.learning_rate, weight_decay=0.01)
     generator = np.random.default_rng([seed, len(examples)])
     batch_count = -(-len(examples) // params.batch_users)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from ..errors import CheckpointError, DataError
 from ..files import atomic_directory, read_json, write_json
@@ -15,7 +15,7 @@ from ..retrieval.datastore import Datastore, Lookup
 from ..retrieval.index import ItemIndex
 from ..retrieval.similar_items import SimilarItems
 from ..retrieval.sources import Source
-from .checkpoint import REMEDY, load_recommender, save_recommender, state_of
+from .checkpoint import REMEDY, check_finite, load_recommender, save_recommender, state_of
 from .ensemble import UserModel
 from .fusion import Fusion, starts
 from .hierarchical import HierarchicalRecommender
@@ -63,7 +63,7 @@ def save_rag(
         save_recommender(temporary / "base", model, train, store_hash)
         if datastore is not None:
             datastore.write(temporary / "datastore")
-        save_file(state_of(fusion), temporary / "fusion.safetensors")
+        (temporary / "fusion.safetensors").write_bytes(save(state_of(fusion)))
         write_json(
             temporary / "config.json",
             {"schema_version": SCHEMA_VERSION, "fusion": params.model_dump(mode="json")},
@@ -89,7 +89,9 @@ def load_rag(
         dtype: as `HierarchicalRecommender`.
 
     Raises:
-        CheckpointError: a file is missing or damaged, of another version, or made for other vectors.
+        CheckpointError: a file is missing or damaged, of another version, or made for other vectors, or
+            a weight is not finite.
+        OutOfMemoryError: the model does not fit.
     """
     model, train = load_recommender(folder / "base", frozen, store_hash)
     try:
@@ -105,6 +107,7 @@ def load_rag(
         fusion.load_state_dict(load_file(folder / "fusion.safetensors"))
     except (DataError, OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"cannot be read: {error}", str(folder), REMEDY) from None
+    check_finite(fusion, str(folder))
     datastore = None
     if "next_items" in params.sources:
         datastore = Datastore.open(folder / "datastore", lookup(params))

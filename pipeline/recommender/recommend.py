@@ -191,6 +191,7 @@ class Recommender:
 
         Raises:
             NotFoundError: as for `item`.
+            ParamsError: k is below 1.
         """
         return self._catalogue.similar(item, k)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -17,6 +18,7 @@ from ..data.sequences import Sequences
 from ..files import atomic_path, sha256_json
 from ..params import TrainParams
 from .checkpoint import state_of
+from .ensemble import UserModel
 
 
 @dataclass
@@ -25,6 +27,7 @@ class Progress:
 
     Attributes:
         epoch: epochs that are done.
+        steps: steps that each member has made.
         curve: one record per validation.
         best: state of the best model so far.
         best_metric: its validation NDCG@10.
@@ -32,6 +35,7 @@ class Progress:
     """
 
     epoch: int = 0
+    steps: list[int] = field(default_factory=list)
     curve: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
     best_metric: float = -1.0
@@ -39,7 +43,7 @@ class Progress:
 
 
 def training_key(
-    model: nn.Module,
+    model: UserModel,
     sequences: Sequences,
     candidates: NDArray[np.bool_],
     params: TrainParams,
@@ -48,14 +52,16 @@ def training_key(
     """Hash all that determines a training, so that only the very same one is ever resumed.
 
     Args:
-        model: untrained, on the CPU; its weights stand for seed, shape and a pre-trained backbone, its frozen vectors
-            for the store.
+        model: untrained, on the CPU; its weights stand for seed, shape and a pre-trained backbone, whose config counts
+            too, its frozen vectors for the store.
         sequences: the data and its split.
         candidates: bool [n], items that validation ranks.
         params: section `train`.
         code: hashes of the code that trains.
     """
-    digest = hashlib.sha256(sha256_json([params.model_dump(mode="json"), code, torch.__version__]).encode())
+    config = model.members[0].backbone.config.to_json_string(use_diff=False)
+    versions = [torch.__version__, transformers.__version__]
+    digest = hashlib.sha256(sha256_json([params.model_dump(mode="json"), config, code, versions]).encode())
     for tensor in [*model.parameters(), *model.buffers()]:
         digest.update(tensor.detach().numpy().tobytes())
     for array in (*vars(sequences).values(), candidates):
@@ -85,6 +91,7 @@ class TrainingState:
             tensors |= {f"optimizer/{index}/{name}": value.cpu() for name, value in moments.items()}
         header = {
             "epoch": progress.epoch,
+            "steps": progress.steps,
             "curve": progress.curve,
             "best_metric": progress.best_metric,
             "stale": progress.stale,

@@ -1,13 +1,12 @@
 """Training of the recommender: one epoch reads every prefix of every user once."""
 
+import copy
 from collections.abc import Callable
 from functools import partial
-from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch import Tensor
 from tqdm import tqdm
 
 from ..data.sequences import Sequences
@@ -16,7 +15,7 @@ from ..params import TrainParams
 from .batches import batch_count, training_batches
 from .checkpoint import state_of
 from .distributed import Processes
-from .ensemble import UserModel, together
+from .ensemble import UserModel
 from .objective import Objective
 from .resume import Progress, TrainingState
 from .sequence_model import SequenceModel
@@ -24,7 +23,6 @@ from .sequence_model import SequenceModel
 Validate = Callable[[UserModel], dict[str, float]]
 CHOSEN_BY = "ndcg@10"
 ALONE = Processes()
-ParamList = tuple[Tensor, ...] | list[Tensor]
 
 
 def fit(
@@ -79,10 +77,10 @@ def fit(
         betas=(0.9, 0.98),
         fused=True,
     )
-    averages = [AveragedModel(member, multi_avg_fn=_running_average(params.average)) for member in members]
-    averaged = together([cast(SequenceModel, average.module) for average in averages])
-    kept = nn.ModuleList(averages)
-    progress = state.restore(model, kept, optimizer)
+    frozen = members[0].items.frozen  # not copied: it may be larger than all the rest
+    averaged = copy.deepcopy(model, {id(frozen): frozen})
+    progress = state.restore(model, averaged, optimizer)
+    progress.steps = progress.steps or [0] * len(members)
     processes.meet()  # before the first, should it have nothing left to do, can remove the state
     steps = params.epochs * len(members) * batch_count(sequences, params.history, params.batch_windows)
     with (
@@ -92,9 +90,19 @@ def fit(
         bar.update(progress.epoch * steps // params.epochs)
         while progress.epoch < params.epochs and progress.stale < params.patience:
             epoch, losses = progress.epoch, []
-            for seed, (member, average) in enumerate(zip(members, averages, strict=True), start=params.seed):
-                loss = _run_epoch(
-                    member, average, optimizer, sequences, params, seed, epoch, probability, processes, bar
+            for number, (member, average) in enumerate(zip(members, averaged.members, strict=True)):
+                generator = np.random.default_rng([params.seed + number, epoch])
+                loss, progress.steps[number] = _run_epoch(
+                    member,
+                    average,
+                    progress.steps[number],
+                    optimizer,
+                    sequences,
+                    params,
+                    generator,
+                    probability,
+                    processes,
+                    bar,
                 )
                 losses.append(loss)
             progress.epoch += 1
@@ -106,64 +114,62 @@ def fit(
                 averaged.to(device)
                 bar.set_postfix(loss=f"{loss:.3f}", best=f"{progress.best_metric:.4f}")
             if processes.first:
-                state.save(model, kept, optimizer, progress)
+                state.save(model, averaged, optimizer, progress)
     model.cpu().load_state_dict(progress.best)
     model.eval()
     return progress
 
 
-def _running_average(decay: float) -> Callable[[ParamList, ParamList, Tensor | int], None]:
-    """Return the update of an exponential average, whose first steps weigh more so that it forgets the start."""
-
-    def update(averages: ParamList, weights: ParamList, updates: Tensor | int) -> None:
-        share = max(1 - decay, 9 / (int(updates) + 10))
-        for average, weight in zip(averages, weights, strict=True):
-            average.lerp_(weight, share)
-
-    return update
-
-
 def _run_epoch(
     model: SequenceModel,
-    average: AveragedModel,
+    average: SequenceModel,
+    step: int,
     optimizer: torch.optim.Optimizer,
     sequences: Sequences,
     params: TrainParams,
-    seed: int,
-    epoch: int,
+    generator: np.random.Generator,
     probability: Tensor,
     processes: Processes,
     bar: tqdm,
-) -> float:
-    """Train one model for an epoch; return its mean loss."""
-    generator = np.random.default_rng([seed, epoch])
+) -> tuple[float, int]:
+    """Train one model for an epoch; return its mean loss, and its steps so far (before: `step`)."""
     sampler = torch.Generator().manual_seed(int(generator.integers(2**63)))
     # Dropout knows no generator of its own; each process drops other components.
     torch.manual_seed(int(generator.integers(2**63)) + processes.rank)
     objective = processes.parallel(Objective(model, probability, params))
     objective.train()
     total, examples = 0.0, 0
-    first_step = epoch * batch_count(sequences, params.history, params.batch_windows)
-    batches = training_batches(sequences, params.history, params.batch_windows, generator)
-    for step, batch in enumerate(batches, start=first_step + 1):
+    for batch in training_batches(sequences, params.history, params.batch_windows, generator):
+        step += 1
         for group in optimizer.param_groups:
             group["lr"] = params.learning_rate * min(1.0, step / max(1, params.warmup_steps))
         part, weight = processes.share(batch)
         loss = objective(part, sampler) * weight
         if not torch.isfinite(loss):
             raise NumericalError(
-                f"the loss is {loss.item()} in epoch {epoch + 1}",
+                f"the loss is {loss.item()} in step {step}",
                 remedy="lower train.learning_rate, or check the item vectors",
             )
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), params.gradient_clip)
         optimizer.step()
-        average.update_parameters(model)
+        _update(average, model, params.average, step)
         count = int(batch.mask.sum())
         total, examples = total + loss.item() * count, examples + count
         bar.update()
-    return processes.mean(total) / examples
+    return processes.mean(total) / examples, step
+
+
+@torch.no_grad()
+def _update(average: SequenceModel, model: SequenceModel, decay: float, step: int) -> None:
+    """Move an exponential average towards the weights after a step (the first is 1).
+
+    The first steps weigh more, and the very first is all there is, so that the average forgets the start.
+    """
+    share = 1.0 if step == 1 else max(1 - decay, 9 / (step + 9))
+    for mean, weight in zip(average.parameters(), model.parameters(), strict=True):
+        mean.lerp_(weight, share)
 
 
 def _record(model: UserModel, metrics: dict[str, float], progress: Progress, loss: float) -> None:

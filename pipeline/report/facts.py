@@ -78,11 +78,14 @@ def facts(
             [
                 ("Sources", ", ".join(sources)),
                 *(
-                    ("Remembered prefixes", f"{len(one):,}")
+                    fact
                     for one in sources.values()
                     if isinstance(one, Datastore)
+                    for fact in (
+                        ("Remembered prefixes", f"{len(one):,}"),
+                        ("Retrieved per user", f"{fusion['neighbours']:,}"),
+                    )
                 ),
-                ("Retrieved per user", f"{fusion['neighbours']:,}"),
             ],
         ),
     ]

@@ -18,7 +18,7 @@ from ..files import atomic_directory, map_npy
 from .cosine import unit_vectors
 from .fast_faiss import matrix_products
 from .overlap import HistoryOverlap
-from .prefix_search import PROBED, REFINED, Search, build_index
+from .prefix_search import BLOCK, PROBED, REFINED, Search, build_index
 from .sources import NO_ITEM, Query, Retrieved
 
 REMEDY = "run `dvc repro train_rag`, or `dvc pull`"
@@ -62,8 +62,8 @@ class Datastore:
     his own: those of later positions would leak, those of earlier ones name items of his history.
 
     Args:
-        states: float [N, D], kept as float16 (cosine similarity changes by less than 1e-3). All prefixes of a user
-            stand together, shortest first: what came later is what the entries behind came to next.
+        keys: float16 [N, D], states scaled to norm 1 (in float16 cosine similarity changes by less than 1e-3). All
+            prefixes of a user stand together, shortest first: what came later is what the entries behind came to next.
         next_items: int [N], item rows.
         users: int [N], user rows.
         lookup: how it is asked.
@@ -72,13 +72,23 @@ class Datastore:
         search: how the nearest states are found, `exact` or `fast`.
     """
 
-    def __init__(self, states: NDArray, next_items: NDArray, users: NDArray, lookup: Lookup) -> None:
-        self.keys = unit_vectors(states).astype(np.float16)  # [N, D]
+    def __init__(
+        self, keys: NDArray[np.float16], next_items: NDArray, users: NDArray, lookup: Lookup
+    ) -> None:
+        self.keys = keys
         self.next_items = np.asarray(next_items, np.int32)
         self.users = np.asarray(users, np.int32)
         self.lookup = lookup
         self._overlap = HistoryOverlap(self.next_items, self.users)
         self.search: Search = "exact"
+
+    @classmethod
+    def of(cls, states: NDArray, next_items: NDArray, users: NDArray, lookup: Lookup) -> "Datastore":
+        """Remember states, float [N, D]; the rest as above."""
+        keys = np.empty(states.shape, np.float16)  # [N, D]
+        for start in range(0, len(states), BLOCK):
+            keys[start : start + BLOCK] = unit_vectors(states[start : start + BLOCK])
+        return cls(keys, next_items, users, lookup)
 
     def __len__(self) -> int:
         return len(self.next_items)

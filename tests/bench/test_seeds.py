@@ -4,15 +4,19 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 from hierrec.files import read_json, write_json
 
-from bench.seeds import GAIN, collect
+from bench.seeds import GAIN, collect, main
 
 
-def make_run(folder: Path, seed: int, ndcg: tuple[float, float], epochs: int = 3) -> Path:
+def make_run(
+    folder: Path, seed: int, ndcg: tuple[float, float], epochs: int = 3, neighbours: int = 5
+) -> Path:
     write_json(
         folder / "models" / "hierarchical" / "config.json", {"train": {"seed": seed, "epochs": epochs}}
     )
+    write_json(folder / "models" / "rag" / "config.json", {"fusion": {"neighbours": neighbours}})
     for variant, value in zip(("hierarchical", "rag"), ndcg, strict=True):
         write_json(folder / "metrics" / f"{variant}.json", {"test": {"ndcg@10": value}})
     gain = {"relative": ndcg[1] / ndcg[0] - 1, "p": seed / 1000}
@@ -39,10 +43,10 @@ def test_runs_can_be_added_one_by_one(tmp_path: Path) -> None:
     assert read_json(path) == together
 
 
-@pytest.mark.parametrize("other", [(1, 3), (2, 4)])
-def test_runs_differ_in_their_seed_and_in_nothing_else(tmp_path: Path, other: tuple[int, int]) -> None:
+@pytest.mark.parametrize("other", [{"seed": 1}, {"seed": 2, "epochs": 4}, {"seed": 2, "neighbours": 6}])
+def test_runs_differ_in_their_seed_and_in_nothing_else(tmp_path: Path, other: dict[str, int]) -> None:
     first = make_run(tmp_path / "1", 1, (0.2, 0.22))
-    second = make_run(tmp_path / "2", other[0], (0.1, 0.12), epochs=other[1])
+    second = make_run(tmp_path / "2", ndcg=(0.1, 0.12), **other)
     with pytest.raises(click.ClickException):
         collect([first, second], tmp_path / "seeds.json")
 
@@ -52,3 +56,9 @@ def test_a_run_with_other_params_is_not_added(tmp_path: Path) -> None:
     write_json(path, collect([make_run(tmp_path / "1", 1, (0.2, 0.22))], path))
     with pytest.raises(click.ClickException):
         collect([make_run(tmp_path / "2", 2, (0.1, 0.12), epochs=4)], path)
+
+
+def test_a_folder_that_is_no_run_is_said(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, [str(tmp_path)])
+    assert result.exit_code == 1
+    assert "file is missing" in result.output

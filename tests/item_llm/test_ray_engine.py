@@ -133,7 +133,7 @@ class Fails(EncodeWorker):
     ],
 )
 def test_an_error_is_an_answer(error: errors.HierrecError) -> None:
-    worker = Fails(WorkerSettings("m", None, 8, "", 64, 1))
+    worker = Fails(WorkerSettings("m", None, 8, "cpu", "", 64, 1))
     worker.error = error
     answer = worker(pa.table({"place": [0], "text": ["a"], "name": ["item a"]}))
     with pytest.raises(type(error)) as raised:
@@ -147,7 +147,7 @@ def test_a_worker_encodes_a_block_into_its_places(model_folder: ModelFolder) -> 
     encoder = ItemEncoder.load(folder, None, 32)
     import torch
 
-    settings = WorkerSettings(folder, None, 32, encoder.fingerprint, 200, torch.get_num_threads())
+    settings = WorkerSettings(folder, None, 32, "cpu", encoder.fingerprint, 200, torch.get_num_threads())
     block = pa.table({"place": [7, 3], "text": MANY[:2], "name": ["a", "b"]})
     places, vectors = unpack(EncodeWorker(settings)(block).to_pylist()[0])
     assert places.tolist() == [7, 3]

@@ -79,7 +79,7 @@ def make(folder: Path) -> None:
     save_recommender(folder / "hierarchical", model, TRAIN, store.hash)
     prefixes, width = 3 * ITEMS, model.width
     states, nexts = generator.standard_normal((prefixes, width)), generator.integers(ITEMS, size=prefixes)
-    datastore = Datastore(states, nexts, np.repeat(np.arange(ITEMS), 3), lookup(FUSION))
+    datastore = Datastore.of(states, nexts, np.repeat(np.arange(ITEMS), 3), lookup(FUSION))
     fusion = Fusion(starts(FUSION))
     save_rag(folder / "rag", model, TRAIN, fusion, FUSION, datastore, store.hash)
     readings = {name: read(folder) for name, read in READINGS.items()}

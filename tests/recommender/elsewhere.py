@@ -1,4 +1,4 @@
-"""`python -m tests.recommender.elsewhere FOLDER`: trainings on a device that is not the CPU, without a GPU, as JSON.
+"""`python -m tests.recommender.elsewhere FOLDER`: training and encoding on a device that is not the CPU, as JSON.
 
 The device computes on the CPU, so its numbers are the CPU's. But as a GPU does, it refuses an operation on tensors of
 which some are elsewhere. Registering it changes torch for the whole process, so it has one of its own.
@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hierrec.item_llm.encoder import ItemEncoder
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.backend_registration import _DummyBackendModule, _setup_privateuseone_for_python_backend
 
+from tests.item_llm.tiny_models import TEXTS
 from tests.recommender.several import train
 
 NAME = "elsewhere"
@@ -72,6 +74,8 @@ def compute(operation: Any, args: Any, kwargs: Any) -> Any:
     Raises:
         RuntimeError: some tensors are on the device and others are not, but for single numbers.
     """
+    if operation is torch.ops.aten.to.dtype_layout:  # in inference mode it arrives as it was called
+        operation = torch.ops.aten._to_copy.default
     tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
     there = [isinstance(tensor, Elsewhere) for tensor in tensors]
     if operation not in COPIES and any(there):
@@ -91,7 +95,7 @@ def compute(operation: Any, args: Any, kwargs: Any) -> Any:
 
 
 def main(folder: Path) -> None:
-    """Train on the CPU and on the device, there in one go and in two."""
+    """Train on the CPU and on the device, there in one go and in two; encode on both."""
     _setup_privateuseone_for_python_backend(NAME, Backend())
     results: dict[str, Any] = {}
     for loss in ("sampled_softmax", "softmax"):
@@ -102,6 +106,9 @@ def main(folder: Path) -> None:
     with Everywhere():
         train(folder / "parts", {"device": NAME, "epochs": 2}, None, False)
         results["there, in two parts"] = train(folder / "parts", {"device": NAME}, None, False)
+    results["vectors"] = ItemEncoder.load("t5-nano", None, 32).encode(TEXTS, 64).tolist()
+    with Everywhere():
+        results["vectors there"] = ItemEncoder.load("t5-nano", None, 32, NAME).encode(TEXTS, 64).tolist()
     places = {operation: sorted(where) for operation, where in PLACES.items()}
     print(json.dumps(results | {"places": places}))
 

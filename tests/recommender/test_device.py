@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 from hierrec.errors import ParamsError
+from hierrec.item_llm.encoder import ItemEncoder
 from hierrec.recommender.distributed import check_device
 
+from tests.item_llm.tiny_models import TEXTS
 from tests.module_output import module_output
 from tests.recommender.elsewhere import NAME
 from tests.recommender.several import train
@@ -54,6 +56,19 @@ def test_gradients_steps_and_average_are_computed_there(
     assert results["places"][f"aten.{operation}"] == [place]
 
 
+def test_another_device_encodes_what_the_cpu_encodes(results: dict[str, Any]) -> None:
+    assert results["vectors there"] == results["vectors"]
+    assert NAME in results["places"]["aten.embedding.default"]
+
+
+@pytest.mark.skipif(not GPUS, reason="needs a GPU and a torch that can use it")
+def test_a_gpu_encodes_what_the_cpu_encodes() -> None:
+    there, here = (
+        ItemEncoder.load("t5-nano", None, 32, device).encode(TEXTS, 64) for device in ("cuda", "cpu")
+    )
+    np.testing.assert_allclose(there, here, atol=1e-4)
+
+
 @pytest.mark.skipif(not GPUS, reason="needs a GPU and a torch that can use it")
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-3), ("bfloat16", 1e-2)])
 def test_a_gpu_trains_what_the_cpu_trains(tmp_path: Path, precision: str, tolerance: float) -> None:
@@ -75,6 +90,12 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(ParamsError, match=r"key train\.device") as caught:
         check_device("cuda", processes=1)
     assert "set it to cpu" in str(caught.value)
+
+
+def test_nothing_is_encoded_on_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ParamsError, match="torch finds no GPU"):
+        ItemEncoder.load("t5-nano", None, 32, "cuda").encode(["Heat"], 64)
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

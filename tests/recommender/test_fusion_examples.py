@@ -22,7 +22,7 @@ def remembered(
     model = new_recommender(params, frozen).eval()
     prefixes = prefix_states(model, sequences, params.history, 8)
     lookup = Lookup(shortlist=8, overlap=0.3, neighbours=5, following=2, preceding=2)
-    datastore = Datastore(prefixes.states, prefixes.next_items, prefixes.users, lookup)
+    datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup)
     base = HierarchicalRecommender(model, params.history, torch.float32)
     return datastore, FusionExamples.validation(base, sequences, {"next_items": datastore})
 

@@ -129,7 +129,7 @@ def test_without_the_test_items_model_and_datastore_have_the_same_bytes(
         save_recommender(folder / "model", model, train_params, "hash")
         prefixes = prefix_states(model, data, train_params.history, 8)
         lookup = Lookup(shortlist=8, overlap=0.3, neighbours=5, following=2, preceding=2)
-        Datastore(prefixes.states, prefixes.next_items, prefixes.users, lookup).write(folder / "datastore")
+        Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup).write(folder / "datastore")
         return {name: value for name, value in contents(folder).items() if not name.startswith("state")}
 
     removed = without_test_items(sequences)

@@ -217,6 +217,8 @@ def test_wrong_questions_are_answered_with_typed_errors(recommenders: dict[str, 
         recommender.user(9999)
     with pytest.raises(ParamsError, match="k is 0"):
         recommender.recommend(HISTORY, k=0)
+    with pytest.raises(ParamsError, match="k is -5"):
+        recommender.similar("heat", k=-5)
     with pytest.raises(DataError, match="one text"):
         recommender.recommend("Heat")
     with pytest.raises(ParamsError, match="rag"):

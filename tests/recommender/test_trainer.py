@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,7 +92,7 @@ def test_what_is_kept_is_the_average_of_the_weights(
         model, _ = trained(params, frozen, sequences, lambda _: {"ndcg@10": float(next(rising))}, folder)
         return model.members[0].head.weight
 
-    # One batch an epoch, so one step; the first update copies, the second has the share of `_running_average`.
+    # One batch an epoch, so one step; the first update copies, the second has the share of `_update`.
     first, second = head(0.0, 1), head(0.0, 2)
     assert torch.equal(head(0.2, 1), first)
     assert torch.allclose(head(0.2, 2), torch.lerp(first, second, 9 / 11), atol=1e-7)
@@ -126,10 +127,13 @@ def test_only_the_very_same_training_has_the_same_key(
 ) -> None:
     candidates = np.ones(ITEMS, np.bool_)
 
-    def key(params: TrainParams = train_params, vectors: NDArray = frozen, **changes: object) -> str:
-        data = replace(sequences, **changes.pop("data", {}))  # type: ignore[arg-type]
+    def key(params: TrainParams = train_params, vectors: NDArray = frozen, **changes: Any) -> str:
+        data = replace(sequences, **changes.pop("data", {}))
+        config = changes.pop("config", {})
         given = {"candidates": candidates, "code": ["a"], **changes}
-        return training_key(new_recommender(params, vectors), data, params=params, **given)  # type: ignore[arg-type]
+        model = new_recommender(params, vectors)
+        model.members[0].backbone.config.update(config)
+        return training_key(model, data, params=params, **given)
 
     others = [
         key(train_params.model_copy(update={"epochs": 5})),
@@ -141,9 +145,10 @@ def test_only_the_very_same_training_has_the_same_key(
         key(candidates=~candidates),
         key(code=["b"]),
         key(data={"validation": sequences.validation + 1}),
+        key(config={"attention_dropout": 0.5}),  # as in the folder of a pre-trained backbone that was edited
     ]
     assert key() == key()
-    assert len({key(), *others}) == 10
+    assert len({key(), *others}) == 11
 
 
 def test_held_out_targets_never_reach_training(

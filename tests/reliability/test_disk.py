@@ -44,7 +44,7 @@ def rows_of_a_cache(folder: Path, rows: int) -> None:
 
 
 def datastore(folder: Path, rows: int) -> None:
-    Datastore(vectors(rows), np.arange(rows), np.arange(rows), Lookup(1, 0, 1, 1, 0)).write(
+    Datastore.of(vectors(rows), np.arange(rows), np.arange(rows), Lookup(1, 0, 1, 1, 0)).write(
         folder / "datastore"
     )
 

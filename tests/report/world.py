@@ -85,7 +85,7 @@ class World:
         prefixes = prefix_states(self.model, self.sequences, HISTORY, 16)
         lookup = Lookup(40, self.fusion.overlap, 20, self.fusion.following, self.fusion.preceding)
         self.sources = {
-            "next_items": Datastore(prefixes.states, prefixes.next_items, prefixes.users, lookup),
+            "next_items": Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup),
             "items": SimilarItems(self.catalogue.index, frozen, 5, self.fusion.recent_items),
         }
         mixture = Fusion(starts(self.fusion)).eval()

@@ -18,7 +18,7 @@ def make(seed: int, entries: int, users: int, neighbours: int) -> tuple[Datastor
     states = generator.standard_normal((entries, 6))
     owners = generator.integers(users, size=entries)
     lookup = Lookup(2 * neighbours, 0.0, neighbours, following=1, preceding=0)
-    return Datastore(states, np.arange(entries) + 100, owners, lookup), states, owners
+    return Datastore.of(states, np.arange(entries) + 100, owners, lookup), states, owners
 
 
 @given(
@@ -54,7 +54,7 @@ def test_equals_brute_force_without_the_users_own(
 def test_takes_what_came_around_the_prefix_and_never_another_users_items() -> None:
     states = np.eye(6)  # users 7 and 8, three prefixes each
     owners, items = np.array([7, 7, 7, 8, 8, 8]), np.array([10, 11, 12, 20, 21, 22])
-    datastore = Datastore(states, items, owners, Lookup(4, 0.0, 2, following=3, preceding=2))
+    datastore = Datastore.of(states, items, owners, Lookup(4, 0.0, 2, following=3, preceding=2))
     query = states[1] + 0.5 * states[4]  # nearest: the second prefix of user 7, then that of user 8
     found = datastore.retrieve(Query(query[None].astype(np.float32), np.array([ANONYMOUS]), [np.array([0])]))
     assert found.items.tolist() == [[11, 21, 12, 22, NO_ITEM, NO_ITEM, 10, 20, NO_ITEM, NO_ITEM]]
@@ -67,11 +67,11 @@ def test_the_shortlist_is_ranked_by_states_and_histories_together() -> None:
     states = np.tile([[1.0, 0.0], [0.9, 0.1], [0.8, 0.2]], (2, 1))  # users 7 and 8
     owners, items = np.array([7, 7, 7, 8, 8, 8]), np.array([10, 11, 12, 20, 21, 22])
     query = Query(np.array([[1.0, 0.0]], np.float32), np.array([ANONYMOUS]), [np.array([5, 20, 21])])
-    by_states = Datastore(states, items, owners, Lookup(6, 0.0, 2, 1, 0)).retrieve(query)
+    by_states = Datastore.of(states, items, owners, Lookup(6, 0.0, 2, 1, 0)).retrieve(query)
     assert by_states.items.tolist() == [[10, 20]]
-    together = Datastore(states, items, owners, Lookup(6, 0.5, 2, 1, 0)).retrieve(query)
+    together = Datastore.of(states, items, owners, Lookup(6, 0.5, 2, 1, 0)).retrieve(query)
     assert together.items.tolist() == [[22, 21]]  # users who had 20 and 21, and 20
-    short = Datastore(states, items, owners, Lookup(2, 0.5, 2, 1, 0)).retrieve(query)
+    short = Datastore.of(states, items, owners, Lookup(2, 0.5, 2, 1, 0)).retrieve(query)
     assert sorted(short.items[0]) == [10, 20]  # the others are not on the shortlist
 
 

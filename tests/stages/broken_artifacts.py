@@ -99,9 +99,13 @@ def first_item_again(table: pl.DataFrame) -> pl.DataFrame:
     return table.with_columns(pl.when(first).then(last).otherwise("item").cast(pl.Int32).alias("item"))
 
 
-def one_user_with_targets(split: pl.DataFrame) -> pl.DataFrame:
-    """Leave targets to user 0 alone; all that the others have is for training."""
-    others, held = pl.col("user") > 0, pl.col("test").is_not_null()
+def targets_of(users: int) -> Callable[[Path], None]:
+    """Leave targets to so many users; all that the others have is for training."""
+    return rows(lambda split: _with_targets(split, users))
+
+
+def _with_targets(split: pl.DataFrame, users: int) -> pl.DataFrame:
+    others, held = pl.col("user") >= users, pl.col("test").is_not_null()
     return split.with_columns(
         pl.when(others & held)
         .then(pl.col("train_length") + 2)
@@ -137,7 +141,10 @@ BROKEN: dict[str, Case] = {
         "train_hierarchical", r"split\.parquet.*not a readable Parquet|column", SPLIT, flip
     ),
     "tables: one user with targets": Case(
-        "train_rag", "fewer than two users have a validation target", SPLIT, rows(one_user_with_targets)
+        "train_rag", "fewer than two users have a validation target", SPLIT, targets_of(1)
+    ),
+    "tables: nobody with targets": Case(
+        "train_rag", "fewer than two users have a validation target", SPLIT, targets_of(0)
     ),
     "tables: a planted leak": Case(
         "evaluate_hierarchical",
@@ -212,6 +219,9 @@ BROKEN: dict[str, Case] = {
     ),
     "checkpoint: missing": Case("evaluate_hierarchical", "missing", f"{MODEL}/config.json", Path.unlink),
     "rag: fusion damaged": Case("evaluate_rag", "cannot be read", f"{RAG}/fusion.safetensors", garbage),
+    "rag: fusion not finite": Case(
+        "evaluate_rag", "not finite", f"{RAG}/fusion.safetensors", tensors(lambda value: value * np.nan)
+    ),
     "rag: fusion of another shape": Case(
         "evaluate_rag", "cannot be read", f"{RAG}/fusion.safetensors", tensors(lambda value: value[:-1])
     ),

@@ -91,7 +91,7 @@ def test_further_text_joins_any_data_set(project: Path) -> None:
 def test_what_a_killed_run_left_is_removed(project: Path) -> None:
     archive = write_archive(project / "small.zip")
     ingest.main.function(ingest=params(archive))
-    (project / "artifacts/data/.items.parquet.abc.part").write_bytes(b"half")
+    (project / "artifacts/data/.items.parquet.abc.hierrec.part").write_bytes(b"half")
     ingest.main.function(ingest=params(archive))
     assert not list((project / "artifacts").rglob("*.part"))
 

@@ -58,6 +58,13 @@ def test_what_is_absent_has_a_reason(settings: Settings, results: Path) -> None:
     assert set(absent) | set(table["runs"]) == set(settings.seeds())
 
 
+def test_what_one_machine_skipped_and_another_ran_is_what_was_run(settings: Settings, results: Path) -> None:
+    write_json(results / "runs/default/default-1.json", {"skipped": "no memory"})
+    write_json(results / "costs/default/default-1.json", {})
+    run = collect(settings, results)[0]["runs"]["default/default"]
+    assert (run["seeds"], run["validation"]["ndcg@10"]["mean"]) == (2, 0.25)
+
+
 def test_the_page_has_a_line_for_every_run(settings: Settings, results: Path) -> None:
     page = render(settings, *collect(settings, results))
     lines = page.splitlines()
