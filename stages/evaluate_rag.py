@@ -14,7 +14,7 @@ from stages.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, Summary, stage
 def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     index = ItemIndex.open(INDEX, inputs.store_hash)
-    scorer = load_rag(MODELS / "rag", inputs.frozen, index, inputs.candidates, inputs.store_hash)
+    scorer = load_rag(MODELS / "rag", inputs, index)
     ranks = evaluate_scorer(scorer, inputs.sequences, inputs.candidates, evaluate)
     return write_results("rag", ranks, int(inputs.candidates.sum()), evaluate)
 

@@ -31,9 +31,7 @@ def main() -> Summary:
     catalogue = Catalogue(table, inputs.frozen, inputs.store_hash, INDEX)
     items = Items(catalogue, table["genres"].to_list(), inputs.sequences.training_counts(len(table)))
     model, train = load_recommender(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
-    rag = load_rag(
-        MODELS / "rag", inputs.frozen, catalogue.index, inputs.candidates, inputs.store_hash, torch.float32
-    )
+    rag = load_rag(MODELS / "rag", inputs, catalogue.index, torch.float32)
     scorers = {
         "hierarchical": Scorer(model, train.history, inputs.candidates),
         "rag": Scorer(rag.base.model, rag.base.history, inputs.candidates, rag.sources, rag.fusion),

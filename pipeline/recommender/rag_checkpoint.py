@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from ..data.sequences import Sequences
 from ..errors import CheckpointError, DataError
 from ..files import atomic_directory, read_json, write_json
 from ..params import FusionParams, TrainParams
@@ -19,6 +20,7 @@ from .checkpoint import REMEDY, check_finite, load_recommender, save_recommender
 from .ensemble import UserModel
 from .fusion import Fusion, starts
 from .hierarchical import HierarchicalRecommender
+from .inputs import Inputs
 from .rag import RagRecommender
 
 SCHEMA_VERSION = 2
@@ -71,29 +73,22 @@ def save_rag(
 
 
 def load_rag(
-    folder: Path,
-    frozen: NDArray[np.float32],
-    index: ItemIndex,
-    candidates: NDArray[np.bool_],
-    store_hash: str,
-    dtype: torch.dtype = torch.float64,
+    folder: Path, inputs: Inputs, index: ItemIndex, dtype: torch.dtype = torch.float64
 ) -> RagRecommender:
     """Read what `save_rag` wrote.
 
     Args:
         folder: where.
-        frozen: float32 [n, F], whitened item vectors of the store.
+        inputs: the data and item vectors that it was made of; histories may have grown since.
         index: of these vectors.
-        candidates: bool [n], items that may be recommended.
-        store_hash: hash of that store.
         dtype: as `HierarchicalRecommender`.
 
     Raises:
-        CheckpointError: a file is missing or damaged, of another version, or made for other vectors, or
-            a weight is not finite.
+        CheckpointError: a file is missing or damaged, of another version, or made of other vectors or other users,
+            or a weight is not finite.
         OutOfMemoryError: the model does not fit.
     """
-    model, train = load_recommender(folder / "base", frozen, store_hash)
+    model, train = load_recommender(folder / "base", inputs.frozen, inputs.store_hash)
     try:
         config = read_json(folder / "config.json")
         if config["schema_version"] != SCHEMA_VERSION:
@@ -111,16 +106,30 @@ def load_rag(
     datastore = None
     if "next_items" in params.sources:
         datastore = Datastore.open(folder / "datastore", lookup(params))
-        _check_fit(datastore, model, len(frozen), str(folder / "datastore"))
-    sources = open_sources(params, datastore, index, frozen)
+        _check_fit(datastore, model, inputs.sequences, str(folder / "datastore"))
+    sources = open_sources(params, datastore, index, inputs.frozen)
     base = HierarchicalRecommender(model, train.history, dtype)
-    return RagRecommender(base, sources, fusion, candidates)
+    return RagRecommender(base, sources, fusion, inputs.candidates)
 
 
-def _check_fit(datastore: Datastore, model: UserModel, items: int, where: str) -> None:
-    """Refuse a datastore of states of another width, or of items that there are not."""
+def _check_fit(datastore: Datastore, model: UserModel, sequences: Sequences, where: str) -> None:
+    """Refuse a datastore of states of another width, or of other histories than those of the data's users.
+
+    Where users were added or left out, their rows are others': one would get one's own entries, and not another's.
+    """
     if datastore.keys.shape[1] != model.width:
         what = f"keys of width {datastore.keys.shape[1]} do not fit states of width {model.width}"
         raise CheckpointError(what, where, REMEDY)
-    if datastore.next_items.max(initial=0) >= items:
-        raise CheckpointError(f"an entry names an item beyond the {items:,} that there are", where, REMEDY)
+    first = np.flatnonzero(np.diff(datastore.users, prepend=-1))  # [u], each user's first entry
+    entries = np.arange(len(datastore))
+    position = 1 + entries - np.repeat(first, np.diff(first, append=len(datastore)))  # [N], of the next item
+    owners = datastore.users.clip(max=sequences.user_count - 1)  # [N]
+    places = sequences.offsets[owners] + position  # [N]
+    same = (
+        (owners == datastore.users)
+        & (places < sequences.offsets[owners + 1])
+        & (sequences.items.take(places, mode="clip") == datastore.next_items)
+    )
+    if not same.all():
+        what = f"user {datastore.users[np.argmin(same)]} has another history in the data"
+        raise CheckpointError(what, where, REMEDY)

@@ -101,9 +101,7 @@ class Recommender:
             load_items(tables / "items.parquet"), inputs.frozen, inputs.store_hash, index_folder
         )
         if retrieves:
-            rag = load_rag(
-                folder, inputs.frozen, catalogue.index, inputs.candidates, inputs.store_hash, torch.float32
-            )
+            rag = load_rag(folder, inputs, catalogue.index, torch.float32)
             base = rag.base
             sources = {
                 name: source.searched(search) if isinstance(source, Datastore) else source

@@ -47,7 +47,7 @@ def test_an_approximate_index_says_so_and_leaves_no_item_unranked(
     scores = []
     for index in (exact, approximate):
         folder = artifacts / "models" / "rag"
-        rag = load_rag(folder, inputs.frozen, index, inputs.candidates, inputs.store_hash)
+        rag = load_rag(folder, inputs, index)
         with torch.inference_mode():
             scores.append(rag.score_histories(histories, users))  # [50, n]
         targets = np.array([inputs.sequences.items[inputs.sequences.offsets[user] + 5] for user in users])

@@ -4,10 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import torch
+from hierrec.data.sequences import NO_TARGET, Sequences
 from hierrec.item_llm.store import EmbeddingStore
 from hierrec.recommender.checkpoint import load_recommender
 from hierrec.recommender.hierarchical import HierarchicalRecommender
+from hierrec.recommender.inputs import Inputs
 from hierrec.recommender.rag import RagRecommender
 from hierrec.recommender.rag_checkpoint import load_rag
 from hierrec.retrieval.index import ItemIndex
@@ -40,8 +43,17 @@ def rag(folder: Path) -> list:
     """Return the scores of the `rag` variant."""
     embeddings = store(folder)
     frozen = embeddings.whitened()
-    index = ItemIndex.build(frozen)
-    return _scores(load_rag(folder / "rag", frozen, index, np.ones(len(frozen), np.bool_), embeddings.hash))
+    inputs = Inputs(_data(folder), np.ones(len(frozen), np.bool_), frozen, embeddings.hash)
+    return _scores(load_rag(folder / "rag", inputs, ItemIndex.build(frozen)))
+
+
+def _data(folder: Path) -> Sequences:
+    """Return the data that the datastore remembers: users with three entries each, after a first item."""
+    remembered = pl.read_parquet(folder / "rag" / "datastore" / "entries.parquet")["next_item"].to_numpy()
+    items = np.insert(remembered.reshape(-1, 3), 0, 0, axis=1).astype(np.int64)  # [U, 4]
+    nobody = np.full(len(items), NO_TARGET)
+    offsets = np.arange(len(items) + 1) * items.shape[1]
+    return Sequences(items.ravel(), offsets, np.full(len(items), items.shape[1]), nobody, nobody)
 
 
 def _scores(recommender: HierarchicalRecommender | RagRecommender) -> list:

@@ -61,7 +61,7 @@ def evaluated_scores(artifacts: Path, variant: str, histories: list[NDArray[np.i
             scores = HierarchicalRecommender(model, train.history).score_histories(histories, nobody)
             return recommendable(scores, histories, inputs.candidates)
         index = ItemIndex.open(artifacts / "index", inputs.store_hash)
-        loaded = load_rag(folder, inputs.frozen, index, inputs.candidates, inputs.store_hash)
+        loaded = load_rag(folder, inputs, index)
         return loaded.score_histories(histories, nobody)
 
 

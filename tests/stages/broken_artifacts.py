@@ -118,6 +118,7 @@ def _with_targets(split: pl.DataFrame, users: int) -> pl.DataFrame:
 ITEMS, EVENTS, SPLIT = f"{DATA}/items.parquet", f"{DATA}/interactions.parquet", f"{DATA}/split.parquet"
 MATRIX, MANIFEST = f"{STORE}/embeddings.npy", f"{STORE}/manifest.json"
 INDEX_MANIFEST, KEYS = f"{INDEX}/manifest.json", f"{RAG}/datastore/keys.npy"
+ENTRIES = f"{RAG}/datastore/entries.parquet"
 BROKEN: dict[str, Case] = {
     "tables: items missing": Case("encode", r"items\.parquet: file is missing", ITEMS, Path.unlink),
     "tables: items are no table": Case("encode", "not a readable Parquet file", ITEMS, garbage),
@@ -226,12 +227,16 @@ BROKEN: dict[str, Case] = {
         "evaluate_rag", "cannot be read", f"{RAG}/fusion.safetensors", tensors(lambda value: value[:-1])
     ),
     "rag: a key too few": Case("evaluate_rag", "do not fit", KEYS, keys(lambda matrix: matrix[:-1])),
+    "rag: users' rows moved by one": Case(
+        "evaluate_rag", "user 1 has another history", ENTRIES, table(pl.col("user") + 1)
+    ),
+    "rag: an item more than a user has": Case(
+        "evaluate_rag", "has another history", ENTRIES, table(pl.lit(0, pl.Int32).alias("user"))
+    ),
     "rag: NaN in a key": Case(
         "evaluate_rag", "not finite", KEYS, keys(lambda matrix: matrix * np.float16(np.nan))
     ),
-    "rag: entries damaged": Case(
-        "evaluate_rag", "cannot be read", f"{RAG}/datastore/entries.parquet", garbage
-    ),
+    "rag: entries damaged": Case("evaluate_rag", "cannot be read", ENTRIES, garbage),
     "ranks: missing": Case("evaluate_compare", "file is missing"),
     "params: a typo": Case(
         "index", r"key index\.exact_upto: .*did you mean exact_up_to", params={"index.exact_upto": 5}
