@@ -49,8 +49,9 @@ format: env
 audit: env
 	.ci/audit
 
-# Looks up the hashes of the versions in constraints.txt.
-lock: env
+# Looks up the hashes of the versions in constraints.txt, with the environment that there is: it cannot be made anew
+# before.
+lock:
 	sed -nE 's/^([^ ]+==[^ ]+).*/\1/p' constraints.txt > $(VENV)/versions.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-deps --generate-hashes --no-annotate \
 		--no-header --output-file $(VENV)/hashed.txt $(VENV)/versions.txt
