@@ -33,7 +33,7 @@ demo: env
 
 # A process for each core (and no more threads than that), as most of the time is spent in starting stages.
 test: env
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 lint: env
 	$(BIN)/ruff check .

@@ -12,10 +12,26 @@ from hypothesis import settings
 settings.register_profile("hierrec", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("hierrec")
 
+LONG = {
+    "test_commands.py",
+    "test_demo.py",
+    "test_kills.py",
+    "test_launch.py",
+    "test_own_data.py",
+    "test_pipeline.py",
+    "test_ray_engine.py",
+}
+"""Files that take minutes."""
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, where several processes test, what shares dear fixtures: a file, or a folder with a conftest."""
+    """Prepare for several processes: long tests come first, so that no process ends with them alone.
+
+    What shares dear fixtures is kept together: a file, or a folder with a conftest.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: item.path.name not in LONG)
     for item in items:
         folder = item.path.parent
         shares = folder / "conftest.py" != Path(__file__) and (folder / "conftest.py").is_file()
