@@ -16,6 +16,7 @@ from hierrec.data.sequences import Sequences
 from hierrec.data.tables import load_items, load_users
 from hierrec.recommender.checkpoint import load_recommender
 from hierrec.recommender.inputs import load_inputs
+from hierrec.retrieval.prefix_search import Search
 from numpy.typing import NDArray
 
 from bench.peers.beam_search import BeamSearch, Codes, Identifiers, Texts
@@ -24,7 +25,12 @@ from bench.peers.measure import clock_of, in_turns, summary
 
 TOP = 20
 BATCH = 8
-VARIANTS = ("hierarchical", "rag")
+OURS: dict[str, tuple[str, Search]] = {
+    "hierarchical": ("hierarchical", "exact"),
+    "rag": ("rag", "exact"),
+    "rag, fast search": ("rag", "fast"),
+}
+"""The model of each of our contestants, and how it searches."""
 
 
 def compare(artifacts: Path, sample: int, rounds: int, device: str) -> dict[str, Any]:
@@ -48,8 +54,8 @@ def compare(artifacts: Path, sample: int, rounds: int, device: str) -> dict[str,
     chosen = every_kth_by_length(histories, sample)
     peers: dict[str, Identifiers] = {"codes": Codes(len(titles)), "texts": Texts(titles)}
     ours = {
-        variant: _recommend_all(Recommender.load(artifacts / "models" / variant), user_ids)
-        for variant in VARIANTS
+        name: _recommend_all(Recommender.load(artifacts / "models" / variant, search=search), user_ids)
+        for name, (variant, search) in OURS.items()
         if (artifacts / "models" / variant).is_dir()
     }
     theirs = {

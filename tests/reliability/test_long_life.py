@@ -17,6 +17,7 @@ OLD = Path(__file__).parents[1] / "old_artifacts"
 READ = {
     "version_1": ["vectors", "whitened", "hierarchical"],
     "version_2": ["vectors", "whitened", "nearest", "hierarchical", "rag"],
+    "version_2_shards": ["vectors", "whitened"],
 }
 """Per folder, what this release still reads in it."""
 
@@ -100,5 +101,5 @@ def test_a_version_that_is_no_number_is_refused(latest: Path, artifact: Versione
 @pytest.mark.parametrize("folder", READ)
 def test_the_old_artifacts_stay_small(folder: str) -> None:
     files = [path for path in (OLD / folder).rglob("*") if path.is_file()]
-    assert len(files) == 16
+    assert len(files) <= 16
     assert sum(path.stat().st_size for path in files) < 64_000
