@@ -43,13 +43,14 @@ def rag(folder: Path) -> list:
     """Return the scores of the `rag` variant."""
     embeddings = store(folder)
     frozen = embeddings.whitened()
-    inputs = Inputs(_data(folder), np.ones(len(frozen), np.bool_), frozen, embeddings.hash)
+    inputs = Inputs(_data(), np.ones(len(frozen), np.bool_), frozen, embeddings.hash)
     return _scores(load_rag(folder / "rag", inputs, ItemIndex.build(frozen)))
 
 
-def _data(folder: Path) -> Sequences:
-    """Return the data that the datastore remembers: users with three entries each, after a first item."""
-    remembered = pl.read_parquet(folder / "rag" / "datastore" / "entries.parquet")["next_item"].to_numpy()
+def _data() -> Sequences:
+    """Return the data that the datastore remembers, as it lies in git: users with three entries after a first item."""
+    entries = Path(__file__).parent / "version_2" / "rag" / "datastore" / "entries.parquet"
+    remembered = pl.read_parquet(entries)["next_item"].to_numpy()
     items = np.insert(remembered.reshape(-1, 3), 0, 0, axis=1).astype(np.int64)  # [U, 4]
     nobody = np.full(len(items), NO_TARGET)
     offsets = np.arange(len(items) + 1) * items.shape[1]
