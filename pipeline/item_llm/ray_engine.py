@@ -54,7 +54,7 @@ class RayEngine:
         """Yield places and vectors as ``ItemEncoder.batches``, in any order; raises what that raises, and:
 
         Raises:
-            ParamsError: ray is not installed.
+            ParamsError: ray is not installed, or the cluster has no GPU that the encoder wants.
             MachineError: the cluster cannot be reached, or a block fails again and again.
         """
         if not texts:
@@ -76,7 +76,12 @@ class RayEngine:
             _cluster(self._workers) as ray,
             tqdm(total=len(texts), desc="encode", unit="text", disable=None) as progress,
         ):
-            workers = self._workers or max(1, int(ray.cluster_resources().get("GPU" if gpus else "CPU", 1)))
+            there = int(ray.cluster_resources().get("GPU" if gpus else "CPU", 0))
+            if gpus and not there:  # Ray would wait for one
+                raise ParamsError(
+                    "the cluster of Ray has no GPU", "device", "set it to cpu, or let a machine with one join"
+                )
+            workers = self._workers or max(1, there)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of Ray's next versions
                 answers = ray.data.from_arrow(_blocks(texts, names)).map_batches(

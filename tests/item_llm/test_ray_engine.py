@@ -115,6 +115,15 @@ def test_errors_of_a_worker_arrive_as_they_are(
         list(engine.batches(["a", "b"], 64))
 
 
+def test_a_cluster_without_gpus_is_not_waited_for(cluster: None) -> None:
+    ray = pytest.importorskip("ray")
+    if ray.cluster_resources().get("GPU"):
+        pytest.skip("needs a machine without a GPU")
+    engine = ray_engine.RayEngine(ItemEncoder.load("t5-nano", None, 32, "cuda"), "t5-nano", 1)
+    with pytest.raises(ParamsError, match="has no GPU"):
+        list(engine.batches(["a"], 64))
+
+
 class Fails(EncodeWorker):
     """A worker whose encoder fails."""
 
