@@ -52,6 +52,7 @@ def test_a_whole_number_is_a_number_and_so_is_an_exponent(tmp_path: Path, text: 
         ("  processes:", "  processes: 0", "train.processes", "greater than or equal to 1"),
         ("  processes:", "  processes: 25", "train.processes", "cannot share batches of 24 windows"),
         ("  device:", "  device: gpu", "encode.device", "'cuda'"),
+        ("  device: cpu               # cpu | cuda (with", "  device: gpu", "train.device", "'cuda'"),
         ("  seed:", f"  seed: {2**64}", "train.seed", "less than 9223372036854775808"),
         ("  md5:", "  md5: c4d9", "ingest.md5", "pattern"),
         ("    users:", "    users: -1", "ingest.expected.users", "greater than or equal to 1"),

@@ -148,12 +148,7 @@ def _read_vectors(model: PreTrainedModel) -> None:
         model.eval()
         with torch.no_grad():
             states = model(inputs_embeds=inputs).last_hidden_state  # [2, 4, D]
-    except (
-        TypeError,
-        ValueError,
-        AttributeError,
-        RuntimeError,
-    ) as error:  # NotImplementedError is the last's
+    except (TypeError, ValueError, AttributeError, RuntimeError) as error:  # also NotImplementedError
         raise ModelError(
             f"{model.config.model_type} does not read a sequence of vectors: {error}",
             KEY,

@@ -16,6 +16,16 @@ from .find_items import ItemFinder, label
 from .inputs import open_store
 
 
+def require_some(k: int) -> None:
+    """Refuse to answer with no item at all.
+
+    Raises:
+        ParamsError: k is below 1.
+    """
+    if k < 1:
+        raise ParamsError(f"k is {k}", remedy="ask for at least one item")
+
+
 class Catalogue:
     """Items, addressed by what people call them.
 
@@ -73,8 +83,7 @@ class Catalogue:
             NotFoundError: as for `row`.
             ParamsError: k is below 1.
         """
-        if k < 1:
-            raise ParamsError(f"k is {k}", remedy="ask for at least one item")
+        require_some(k)
         row = self.row(item)
         similarities, rows = self.index.search(self._vectors[row : row + 1], k + 1)  # [1, k + 1] each
         found = [

@@ -17,7 +17,7 @@ from ..retrieval.prefix_search import Search
 from ..retrieval.sources import ANONYMOUS, Source
 from .answers import Item, Recommendation, SimilarItem, User, Why
 from .artifacts import require
-from .catalogue import Catalogue
+from .catalogue import Catalogue, require_some
 from .checkpoint import load_recommender
 from .find_items import NotFoundError, nearest
 from .inputs import load_inputs
@@ -136,8 +136,7 @@ class Recommender:
         Raises:
             NotFoundError, ParamsError: as for `recommend`.
         """
-        if k < 1:
-            raise ParamsError(f"k is {k}", remedy="ask for at least one item")
+        require_some(k)
         best: list[list[Recommendation]] = [[] for _ in histories]
         for places, scored in self._batches(histories):
             for row, place in enumerate(places):
