@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..errors import DataError, ModelError, NumericalError, ParamsError, memory_needed
+from ..errors import DataError, ModelError, NumericalError, memory_needed
 from ..files import sha256_json
+from ..gpu import require_gpu
 from .model_files import OTHERWISE, ModelFiles
 
 if TYPE_CHECKING:
@@ -192,12 +193,8 @@ class ItemEncoder:
         from transformers.utils import logging
 
         place = self.files.place
-        if self.device == "cuda" and not torch.cuda.is_available():
-            what, remedy = (
-                "torch finds no GPU that it can use",
-                "set it to cpu, or mend the driver or the build of torch",
-            )
-            raise ParamsError(what, "device", remedy)
+        if self.device == "cuda":
+            require_gpu("device")
         bar = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()
         try:

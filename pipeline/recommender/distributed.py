@@ -15,11 +15,11 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..errors import MachineError, ParamsError
+from ..gpu import require_gpu
 from .batches import Batch
 
 Result = TypeVar("Result")
 KEY = "params.yaml, key train.processes"
-DEVICE_KEY = "params.yaml, key train.device"
 AGAIN = "run the same command again: it goes on after the last epoch that was finished"
 
 
@@ -99,11 +99,7 @@ def check_device(device: str, processes: int) -> None:
     """
     if device == "cpu":
         return
-    if not torch.cuda.is_available():
-        what = (
-            "torch finds no GPU that it can use" if torch.version.cuda else "this torch is built without CUDA"
-        )
-        raise ParamsError(what, DEVICE_KEY, "set it to cpu, or mend the driver or the build of torch")
+    require_gpu("params.yaml, key train.device")
     gpus = torch.cuda.device_count()
     if processes > gpus:
         raise ParamsError(

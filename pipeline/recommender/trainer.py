@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -88,22 +89,12 @@ def fit(
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
     ):
         bar.update(progress.epoch * steps // params.epochs)
+        epochs = _Epochs(sequences, params, probability, optimizer, processes, bar)
         while progress.epoch < params.epochs and progress.stale < params.patience:
-            epoch, losses = progress.epoch, []
+            losses = []
             for number, (member, average) in enumerate(zip(members, averaged.members, strict=True)):
-                generator = np.random.default_rng([params.seed + number, epoch])
-                loss, progress.steps[number] = _run_epoch(
-                    member,
-                    average,
-                    progress.steps[number],
-                    optimizer,
-                    sequences,
-                    params,
-                    generator,
-                    probability,
-                    processes,
-                    bar,
-                )
+                generator = np.random.default_rng([params.seed + number, progress.epoch])
+                loss, progress.steps[number] = epochs.run(member, average, generator, progress.steps[number])
                 losses.append(loss)
             progress.epoch += 1
             if progress.epoch % params.validate_every == 0 or progress.epoch == params.epochs:
@@ -120,45 +111,48 @@ def fit(
     return progress
 
 
-def _run_epoch(
-    model: SequenceModel,
-    average: SequenceModel,
-    step: int,
-    optimizer: torch.optim.Optimizer,
-    sequences: Sequences,
-    params: TrainParams,
-    generator: np.random.Generator,
-    probability: Tensor,
-    processes: Processes,
-    bar: tqdm,
-) -> tuple[float, int]:
-    """Train one model for an epoch; return its mean loss, and its steps so far (before: `step`)."""
-    sampler = torch.Generator().manual_seed(int(generator.integers(2**63)))
-    # Dropout knows no generator of its own; each process drops other components.
-    torch.manual_seed(int(generator.integers(2**63)) + processes.rank)
-    objective = processes.parallel(Objective(model, probability, params))
-    objective.train()
-    total, examples = 0.0, 0
-    for batch in training_batches(sequences, params.history, params.batch_windows, generator):
-        step += 1
-        for group in optimizer.param_groups:
-            group["lr"] = params.learning_rate * min(1.0, step / max(1, params.warmup_steps))
-        part, weight = processes.share(batch)
-        loss = objective(part, sampler) * weight
-        if not torch.isfinite(loss):
-            raise NumericalError(
-                f"the loss is {loss.item()} in step {step}",
-                remedy="lower train.learning_rate, or check the item vectors",
-            )
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), params.gradient_clip)
-        optimizer.step()
-        _update(average, model, params.average, step)
-        count = int(batch.mask.sum())
-        total, examples = total + loss.item() * count, examples + count
-        bar.update()
-    return processes.mean(total) / examples, step
+@dataclass(frozen=True)
+class _Epochs:
+    """What every epoch of every member has in common."""
+
+    sequences: Sequences
+    params: TrainParams
+    probability: Tensor  # float32 [n]
+    optimizer: torch.optim.Optimizer
+    processes: Processes
+    bar: tqdm
+
+    def run(
+        self, model: SequenceModel, average: SequenceModel, generator: np.random.Generator, step: int
+    ) -> tuple[float, int]:
+        """Train one member for an epoch; return its mean loss, and its steps so far (before: `step`)."""
+        params, processes = self.params, self.processes
+        sampler = torch.Generator().manual_seed(int(generator.integers(2**63)))
+        # Dropout knows no generator of its own; each process drops other components.
+        torch.manual_seed(int(generator.integers(2**63)) + processes.rank)
+        objective = processes.parallel(Objective(model, self.probability, params))
+        objective.train()
+        total, examples = 0.0, 0
+        for batch in training_batches(self.sequences, params.history, params.batch_windows, generator):
+            step += 1
+            for group in self.optimizer.param_groups:
+                group["lr"] = params.learning_rate * min(1.0, step / max(1, params.warmup_steps))
+            part, weight = processes.share(batch)
+            loss = objective(part, sampler) * weight
+            if not torch.isfinite(loss):
+                raise NumericalError(
+                    f"the loss is {loss.item()} in step {step}",
+                    remedy="lower train.learning_rate, or check the item vectors",
+                )
+            self.optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), params.gradient_clip)
+            self.optimizer.step()
+            _update(average, model, params.average, step)
+            count = int(batch.mask.sum())
+            total, examples = total + loss.item() * count, examples + count
+            self.bar.update()
+        return processes.mean(total) / examples, step
 
 
 @torch.no_grad()
