@@ -88,7 +88,7 @@ def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> No
 @click.option("--template", default="{title}", show_default=True, help="Text of an item, from its {columns}.")
 @click.option("--id-column", default="item_id", show_default=True, help="Column of the items' ids.")
 @click.option("--max-length", type=click.IntRange(2), default=128, show_default=True, help="Tokens read.")
-@click.option("--batch-tokens", type=click.IntRange(1), default=2048, show_default=True, help="Of a batch.")
+@click.option("--batch-tokens", type=click.IntRange(1), default=1024, show_default=True, help="Of a batch.")
 @click.option("--whitening-dimension", type=click.IntRange(1), help="By default vectors are centred only.")
 @click.option(
     "--shard-rows", type=click.IntRange(1), help="Items of a shard; by default all are in one file."

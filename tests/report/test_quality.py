@@ -8,7 +8,7 @@ from tests.report.world import COUNTS, MOVIELENS, bare_results, full_results
 
 def test_published_numbers_stand_beside_ours_on_movielens_only() -> None:
     labels = {row.label for row in overview(full_results(MOVIELENS))[0].rows}
-    assert labels == {"SASRec", "HSTU", "eSASRec", "hierarchical", "rag"}
+    assert labels == {"SASRec", "HSTU", "eSASRec", "FuXi-α", "hierarchical", "rag"}
     assert {row.label for row in overview(full_results(COUNTS))[0].rows} == {"hierarchical", "rag"}
 
 
