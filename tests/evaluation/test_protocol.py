@@ -98,15 +98,22 @@ def test_only_candidates_count() -> None:
     assert (np.isfinite(table["test"].to_numpy()[:12]) == few[WALKS.test[:12]]).all()
 
 
-def test_the_groups_are_those_of_history_and_popularity() -> None:
-    # Item 0 is everybody's first; each user's target is 0's successor on the ring or an item nobody trains on.
-    users = [np.array([0, *range(2 + user, 4 + 2 * user), 20 if user % 2 else 1]) for user in range(6)]
+def test_the_groups_of_history_are_thirds_by_length() -> None:
+    users = [np.array([0, *range(2 + user, 4 + 2 * user), 20]) for user in range(6)]
     table = evaluate(Successor(), make_sequences(users), ALL, PARAMS)
     assert table["history"].to_list() == ["short", "short", "middle", "middle", "long", "long"]
-    counts = make_sequences(users).training_counts(ITEMS)
-    assert counts[0] == 6
-    assert counts[20] == counts[1] == 0
-    assert set(table["popularity"]) == {"tail"}
+
+
+def test_the_groups_of_popularity_are_those_of_the_targets() -> None:
+    # In training 0 is met four times, 1 and 2 three times each, 3 and 4 once.
+    users = [[0, 1, 2, 10, 20], [0, 1, 11, 2], [0, 2, 3, 10, 1], [1, 2, 10, 0], [0, 4, 11, 3]]
+    table = evaluate(Successor(), make_sequences([np.array(user) for user in users]), ALL, PARAMS)
+    assert table["popularity"].to_list() == ["tail", "middle", "middle", "head", "tail"]
+
+
+def test_the_share_that_is_perturbed_is_the_params() -> None:
+    whole = evaluate(Successor(), WALKS, ALL, PARAMS.model_copy(update={"perturbed_share": 0.0}))
+    assert whole["dropped"].to_list() == whole["replaced"].to_list() == whole["test"].to_list()
 
 
 def test_a_planted_leak_is_a_typed_error() -> None:

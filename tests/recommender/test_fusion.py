@@ -1,10 +1,11 @@
 """The fusion is a distribution over what may be recommended, and learns whom to trust."""
 
 import numpy as np
+import pytest
 import torch
 from hierrec.params import FusionParams, TrainParams
 from hierrec.recommender.checkpoint import new_recommender
-from hierrec.recommender.fusion import FLOOR, Fusion, Start
+from hierrec.recommender.fusion import FLOOR, Fusion, Start, starts
 from hierrec.recommender.fusion_examples import FusionExamples
 from hierrec.recommender.fusion_trainer import train_fusion
 from hierrec.recommender.hierarchical import HierarchicalRecommender
@@ -17,6 +18,19 @@ from tests.recommender.world import ITEMS
 
 WIDTH = 16
 START = Start(lowest=-1, highest=2, share=0.5, temperature=0.05)
+FUSION = FusionParams(
+    sources=("next_items", "items"),
+    shortlist=1,
+    overlap=0,
+    neighbours=1,
+    following=2,
+    preceding=2,
+    item_neighbours=1,
+    recent_items=4,
+    epochs=30,
+    batch_users=32,
+    learning_rate=0.05,
+)
 
 
 def draw(seed: int, users: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -76,6 +90,30 @@ def test_weights_fall_with_the_distance_and_what_came_before_counts_less() -> No
     assert now > next_ > later > before > 0
 
 
+def test_the_gate_reads_how_sure_a_source_is_and_how_long_the_history() -> None:
+    scores = torch.zeros(1, ITEMS)
+    items, similarities = torch.tensor([[7, 7, 8, 9]]), torch.tensor([[0.9, 0.8, 0.7, 0.6]])
+    fusion = Fusion([Start(0, 0, share=1.0, temperature=1.0)])
+    weights = similarities[0].softmax(-1)
+    share = torch.stack([weights[0] + weights[1], weights[2], weights[3]])
+    length = float(np.log1p(20) / 5)
+    sure = [float(weights @ similarities[0]), float(share.max()), float(share.sum() / ITEMS), length]
+    for place, value in enumerate(sure):
+        with torch.no_grad():
+            fusion.gate.weight.zero_()
+            fusion.gate.weight[1, place] = 2.0
+            mixture = fusion.mix(scores, torch.tensor([20]), [(items, similarities, torch.zeros(4))])
+        odds = mixture.shares[0, 1] / mixture.shares[0, 0]
+        assert float(odds.log()) == pytest.approx(2 * value, abs=1e-5)
+
+
+def test_it_starts_at_an_interpolation_that_validation_chose() -> None:
+    assert starts(FUSION) == [
+        Start(-2, 1, share=1.2, temperature=0.07),
+        Start(0, 3, share=0.1, temperature=0.05),
+    ]
+
+
 def test_learns_to_trust_the_source_that_is_right(train_params: TrainParams, frozen: NDArray) -> None:
     generator = np.random.default_rng(0)
     targets = generator.integers(4, ITEMS, size=200)
@@ -109,20 +147,7 @@ def test_learns_to_trust_the_source_that_is_right(train_params: TrainParams, fro
             )
         }
 
-    params = FusionParams(
-        sources=("next_items", "items"),
-        shortlist=1,
-        overlap=0,
-        neighbours=1,
-        following=1,
-        preceding=0,
-        item_neighbours=1,
-        recent_items=1,
-        epochs=30,
-        batch_users=32,
-        learning_rate=0.05,
-    )
-    curve = train_fusion(fusion, base, examples, candidates, params, 0, validate)
+    curve = train_fusion(fusion, base, examples, candidates, FUSION, 0, validate)
     with torch.no_grad():
         probability = examples.fuse(np.arange(200), base, fusion, candidates).exp()
     assert probability.gather(1, torch.from_numpy(targets)[:, None]).mean() > 0.9
