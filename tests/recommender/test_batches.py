@@ -37,17 +37,22 @@ def test_each_target_once_with_its_past(lengths: list[int], history: int, batch:
     assert seen == Counter(expected)
 
 
-def test_the_generator_decides_order_and_cuts() -> None:
-    sequences = unique_items([30] * 8)
+def test_the_generator_decides_who_shares_a_batch_and_the_order_of_batches() -> None:
+    sequences = unique_items([4, 5, 6, 7, 8] * 4)  # each one window
 
-    def epoch(seed: int) -> list[list[int]]:
-        return [
-            part.rows.ravel().tolist()
-            for part in training_batches(sequences, 7, 3, np.random.default_rng(seed))
-        ]
+    def epoch(seed: int) -> list[list[list[int]]]:
+        return [part.rows.tolist() for part in training_batches(sequences, 7, 3, np.random.default_rng(seed))]
 
     assert epoch(1) == epoch(1)
-    assert epoch(1) != epoch(2)
+    assert sorted(epoch(1)) != sorted(epoch(2))
+    widths = [len(rows[0]) for rows in epoch(1)]
+    assert widths != sorted(widths)
+
+
+def test_the_first_cut_of_a_long_history_falls_anywhere() -> None:
+    sequences = unique_items([30])
+    firsts = {len(training_windows(sequences, 7, np.random.default_rng(seed))[0]) for seed in range(100)}
+    assert firsts == set(range(2, 9))  # 1 to 7 targets
 
 
 def test_a_user_with_one_item_gives_no_window() -> None:

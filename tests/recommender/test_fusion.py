@@ -18,7 +18,8 @@ from tests.recommender.world import ITEMS
 
 WIDTH = 16
 START = Start(lowest=-1, highest=2, share=0.5, temperature=0.05)
-FUSION = FusionParams(
+ALL = np.ones(ITEMS, np.bool_)
+PARAMS = FusionParams(
     sources=("next_items", "items"),
     shortlist=1,
     overlap=0,
@@ -108,13 +109,21 @@ def test_the_gate_reads_how_sure_a_source_is_and_how_long_the_history() -> None:
 
 
 def test_it_starts_at_an_interpolation_that_validation_chose() -> None:
-    assert starts(FUSION) == [
+    assert starts(PARAMS) == [
         Start(-2, 1, share=1.2, temperature=0.07),
         Start(0, 3, share=0.1, temperature=0.05),
     ]
 
 
-def test_learns_to_trust_the_source_that_is_right(train_params: TrainParams, frozen: NDArray) -> None:
+@pytest.fixture
+def base(train_params: TrainParams, frozen: NDArray) -> HierarchicalRecommender:
+    """A model that has learned nothing."""
+    return HierarchicalRecommender(new_recommender(train_params, frozen), 10, torch.float32)
+
+
+@pytest.fixture
+def examples() -> FusionExamples:
+    """200 users, with what a liar and an oracle say of their targets."""
     generator = np.random.default_rng(0)
     targets = generator.integers(4, ITEMS, size=200)
 
@@ -128,18 +137,22 @@ def test_learns_to_trust_the_source_that_is_right(train_params: TrainParams, fro
             wrong = (targets[query.users][:, None] + 1) % ITEMS
             return Retrieved(wrong, np.ones_like(wrong, np.float32), np.zeros(1, np.float32), wrong)
 
-    base = HierarchicalRecommender(new_recommender(train_params, frozen), 10, torch.float32)
     states = generator.standard_normal((200, WIDTH)).astype(np.float32)
     histories = [np.array([0, 1])] * 200
-    examples = FusionExamples.collect(
+    return FusionExamples.collect(
         states, np.arange(200), histories, targets, {"liar": Liar(), "oracle": Oracle()}
     )
-    candidates = np.ones(ITEMS, np.bool_)
+
+
+def test_learns_to_trust_the_source_that_is_right(
+    base: HierarchicalRecommender, examples: FusionExamples
+) -> None:
+    targets = examples.targets
     fusion = Fusion([START, START])
 
     def validate(fused: Fusion) -> dict[str, float]:
         with torch.no_grad():
-            log_probability = examples.fuse(np.arange(200), base, fused, candidates)
+            log_probability = examples.fuse(np.arange(200), base, fused, ALL)
         hit = log_probability.argmax(-1).numpy() == targets
         return {
             "ndcg@10": float(
@@ -147,8 +160,32 @@ def test_learns_to_trust_the_source_that_is_right(train_params: TrainParams, fro
             )
         }
 
-    curve = train_fusion(fusion, base, examples, candidates, FUSION, 0, validate)
+    curve = train_fusion(fusion, base, examples, ALL, PARAMS, 0, validate)
     with torch.no_grad():
-        probability = examples.fuse(np.arange(200), base, fusion, candidates).exp()
+        probability = examples.fuse(np.arange(200), base, fusion, ALL).exp()
     assert probability.gather(1, torch.from_numpy(targets)[:, None]).mean() > 0.9
     assert curve[-1]["train_loss"] < curve[1]["train_loss"]
+
+
+def test_the_weights_of_the_best_epoch_are_kept(
+    base: HierarchicalRecommender, examples: FusionExamples
+) -> None:
+    fusion = Fusion([START, START])
+    powers = []
+
+    def validate(fused: Fusion) -> dict[str, float]:
+        powers.append(fused.power.detach().clone())
+        return {"ndcg@10": (0.1, 0.3, 0.2)[len(powers) - 1]}
+
+    train_fusion(fusion, base, examples, ALL, PARAMS.model_copy(update={"epochs": 2}), 0, validate)
+    assert [torch.equal(fusion.power, power) for power in powers] == [False, True, False]
+
+
+def test_a_target_that_is_no_candidate_teaches_nothing(
+    base: HierarchicalRecommender, examples: FusionExamples
+) -> None:
+    candidates = np.arange(ITEMS) != examples.targets[0]
+    fusion = Fusion([START, START])
+    params = PARAMS.model_copy(update={"epochs": 1})
+    _, record = train_fusion(fusion, base, examples, candidates, params, 0, lambda _: {"ndcg@10": 0.5})
+    assert 0 < record["train_loss"] < np.inf

@@ -164,6 +164,16 @@ def test_the_share_is_a_param(train_params: TrainParams, frozen: NDArray) -> Non
     assert left_out[0] == 0 < left_out[1] < ITEMS
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_training_drops_a_share_of_the_input(
+    train_params: TrainParams, frozen: NDArray, dropout: float
+) -> None:
+    params = with_backbone(train_params, PHI3 | {"resid_pdrop": 0.0})
+    model = new_member(params.model_copy(update={"input_dropout": dropout}), frozen).train()
+    rows = torch.arange(8)[None]
+    assert torch.equal(model(rows), model(rows)) == (dropout == 0)
+
+
 def test_without_a_residual_nothing_is_drawn(frozen: NDArray) -> None:
     before = torch.get_rng_state()
     ItemTable(torch.from_numpy(frozen), 0, residual_dropout=0.3).train().vectors()
@@ -176,6 +186,13 @@ def test_an_empty_history_ranks_by_the_bias(train_params: TrainParams, frozen: N
         scores = scorer.scores(scorer.states([np.array([], np.int64), np.array([3])]))
         torch.testing.assert_close(scores[0], scorer.model.catalogue()[1])
     assert not torch.allclose(scores[0], scores[1])
+
+
+def test_ranking_in_float64_leaves_the_model_in_float32(train_params: TrainParams, frozen: NDArray) -> None:
+    model = new_member(train_params, frozen)
+    scores = HierarchicalRecommender(model, 10).score_histories([np.array([1])], np.array([0]))
+    assert scores.dtype == torch.float64
+    assert {weight.dtype for weight in model.state_dict().values()} == {torch.float32}
 
 
 def test_weights_come_from_the_seed_alone(train_params: TrainParams, frozen: NDArray) -> None:

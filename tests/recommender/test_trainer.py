@@ -13,11 +13,14 @@ from hierrec.evaluation.evaluator import rank_targets
 from hierrec.evaluation.metrics import metrics_from_ranks
 from hierrec.params import TrainParams
 from hierrec.recommender.checkpoint import new_recommender
+from hierrec.recommender.distributed import Processes
 from hierrec.recommender.ensemble import UserModel
 from hierrec.recommender.hierarchical import HierarchicalRecommender
-from hierrec.recommender.resume import Progress, TrainingState, training_key
+from hierrec.recommender.objective import Objective
+from hierrec.recommender.resume import Progress, TrainingState
 from hierrec.recommender.trainer import Validate, fit
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from tests.recommender.world import ITEMS, make_sequences
 
@@ -36,11 +39,24 @@ def constant(model: UserModel) -> dict[str, float]:
     return {"ndcg@10": 0.5}
 
 
+def worse_by_training(model: UserModel) -> dict[str, float]:
+    residual = model.members[0].items.residual.detach()  # from zero: it grows
+    return {"ndcg@10": 1 / (1 + float(residual.abs().sum()))}
+
+
 def trained(
     params: TrainParams, frozen: NDArray, sequences: Sequences, validate: Validate, folder: Path
 ) -> tuple[UserModel, Progress]:
     model = new_recommender(params, frozen)
     return model, fit(model, sequences, params, validate, TrainingState(folder, "key"))
+
+
+def head_after_a_step(
+    params: TrainParams, frozen: NDArray, sequences: Sequences, folder: Path, **changes: Any
+) -> Tensor:
+    params = params.model_copy(update={"epochs": 1, "batch_windows": 1000, **changes})
+    model, _ = trained(params, frozen, sequences, constant, folder / str(changes))
+    return model.members[0].head.weight
 
 
 @pytest.mark.parametrize("loss", ["sampled_softmax", "softmax"])
@@ -54,12 +70,18 @@ def test_learns_to_walk_the_ring(
     assert progress.best_metric > 0.9
 
 
-@pytest.mark.parametrize("members", [1, 2])
+@pytest.mark.parametrize(("members", "epochs", "improves"), [(1, 4, True), (2, 4, True), (1, 9, False)])
 def test_a_run_interrupted_after_any_epoch_ends_with_the_same_weights(
-    train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path, members: int
+    train_params: TrainParams,
+    frozen: NDArray,
+    sequences: Sequences,
+    tmp_path: Path,
+    members: int,
+    epochs: int,
+    improves: bool,
 ) -> None:
-    train_params = train_params.model_copy(update={"members": members})
-    validate = validator(sequences, 10)
+    train_params = train_params.model_copy(update={"members": members, "epochs": epochs, "patience": 3})
+    validate = validator(sequences, 10) if improves else worse_by_training
     expected, whole = trained(train_params, frozen, sequences, validate, tmp_path / "whole")
 
     class Killed(Exception):
@@ -78,6 +100,7 @@ def test_a_run_interrupted_after_any_epoch_ends_with_the_same_weights(
         trained(train_params, frozen, sequences, killed_in_epoch_three, tmp_path / "parts")
     resumed, parts = trained(train_params, frozen, sequences, validate, tmp_path / "parts")
     assert parts.curve == whole.curve
+    assert len(whole.curve) == 4  # if it gets worse: the best, and three of patience
     state = resumed.state_dict()
     assert all(torch.equal(tensor, state[name]) for name, tensor in expected.state_dict().items())
 
@@ -85,7 +108,7 @@ def test_a_run_interrupted_after_any_epoch_ends_with_the_same_weights(
 def test_what_is_kept_is_the_average_of_the_weights(
     train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
 ) -> None:
-    def head(average: float, epochs: int) -> torch.Tensor:
+    def head(average: float, epochs: int) -> Tensor:
         params = train_params.model_copy(update={"average": average, "epochs": epochs, "batch_windows": 1000})
         folder = tmp_path / f"{average}-{epochs}"
         rising = iter(range(1, 10))  # so that the latest is the best
@@ -97,6 +120,65 @@ def test_what_is_kept_is_the_average_of_the_weights(
     assert torch.equal(head(0.2, 1), first)
     assert torch.allclose(head(0.2, 2), torch.lerp(first, second, 9 / 11), atol=1e-7)
     assert not torch.equal(first, second)
+
+
+def test_warmup_makes_the_first_step_shorter(
+    train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
+) -> None:
+    start = new_recommender(train_params, frozen).members[0].head.weight
+    long, short = (
+        head_after_a_step(train_params, frozen, sequences, tmp_path, warmup_steps=steps) - start
+        for steps in (1, 10)
+    )
+    assert long.any()
+    assert torch.allclose(short, long / 10, atol=1e-7)
+
+
+@pytest.mark.parametrize(("name", "value"), [("gradient_clip", 1e-9), ("weight_decay", 0.5)])
+def test_clipping_and_decay_change_a_step(
+    train_params: TrainParams,
+    frozen: NDArray,
+    sequences: Sequences,
+    tmp_path: Path,
+    name: str,
+    value: float,
+) -> None:
+    usual = head_after_a_step(train_params, frozen, sequences, tmp_path)
+    changed = head_after_a_step(train_params, frozen, sequences, tmp_path, **{name: value})
+    assert not torch.allclose(usual, changed, atol=1e-5)
+
+
+def test_negatives_are_drawn_alike_from_all_items_with_training(
+    train_params: TrainParams, frozen: NDArray, tmp_path: Path
+) -> None:
+    drawn_by: list[Tensor] = []
+
+    class Watching(Processes):
+        def parallel(self, module: nn.Module) -> nn.Module:
+            assert isinstance(module, Objective)
+            drawn_by.append(module.probability)
+            return super().parallel(module)
+
+    model = new_recommender(train_params, frozen)
+    sequences = make_sequences([np.arange(10), np.arange(5)])  # training: items 0 to 7, the first three twice
+    fit(model, sequences, train_params, constant, TrainingState(tmp_path, "key"), Watching())
+    assert torch.equal(drawn_by[0], torch.tensor([1 / 8] * 8 + [0.0] * (ITEMS - 8)))
+
+
+def test_the_last_epoch_is_always_validated(
+    train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
+) -> None:
+    params = train_params.model_copy(update={"epochs": 3, "validate_every": 2})
+    _, progress = trained(params, frozen, sequences, constant, tmp_path)
+    assert [record["epoch"] for record in progress.curve] == [2, 3]
+
+
+def test_training_leaves_the_global_random_state_alone(
+    train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
+) -> None:
+    before = torch.get_rng_state()
+    head_after_a_step(train_params, frozen, sequences, tmp_path)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_threads_do_not_make_two_trainings_differ(
@@ -122,35 +204,6 @@ def test_width_zero_trains_on_frozen_vectors_alone(
     assert progress.best_metric > 0.5
 
 
-def test_only_the_very_same_training_has_the_same_key(
-    train_params: TrainParams, frozen: NDArray, sequences: Sequences
-) -> None:
-    candidates = np.ones(ITEMS, np.bool_)
-
-    def key(params: TrainParams = train_params, vectors: NDArray = frozen, **changes: Any) -> str:
-        data = replace(sequences, **changes.pop("data", {}))
-        config = changes.pop("config", {})
-        given = {"candidates": candidates, "code": ["a"], **changes}
-        model = new_recommender(params, vectors)
-        model.members[0].backbone.config.update(config)
-        return training_key(model, data, params=params, **given)
-
-    others = [
-        key(train_params.model_copy(update={"epochs": 5})),
-        key(train_params.model_copy(update={"seed": 9})),
-        key(train_params.model_copy(update={"precision": "bfloat16"})),
-        key(train_params.model_copy(update={"processes": 2})),
-        key(train_params.model_copy(update={"device": "cuda"})),
-        key(vectors=frozen + 1),
-        key(candidates=~candidates),
-        key(code=["b"]),
-        key(data={"validation": sequences.validation + 1}),
-        key(config={"attention_dropout": 0.5}),  # as in the folder of a pre-trained backbone that was edited
-    ]
-    assert key() == key()
-    assert len({key(), *others}) == 11
-
-
 def test_held_out_targets_never_reach_training(
     train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
 ) -> None:
@@ -170,16 +223,17 @@ def test_held_out_targets_never_reach_training(
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
 
-def test_stops_early_and_keeps_the_best(
-    train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
+@pytest.mark.parametrize("fall", [0.1, 0.0])
+def test_stops_early_and_keeps_the_first_of_the_best(
+    train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path, fall: float
 ) -> None:
     heads = []
 
     def falling(model: UserModel) -> dict[str, float]:
         heads.append(model.members[0].head.weight.detach().clone())
-        return {"ndcg@10": 1.0 / len(heads)}
+        return {"ndcg@10": 1.0 - fall * len(heads)}
 
-    params = train_params.model_copy(update={"epochs": 20, "patience": 2})
+    params = train_params.model_copy(update={"epochs": 5, "patience": 2})
     model, progress = trained(params, frozen, sequences, falling, tmp_path)
     assert progress.epoch == 3
     assert torch.equal(model.members[0].head.weight, heads[0])
