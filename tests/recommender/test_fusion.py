@@ -1,6 +1,7 @@
 """The fusion is a distribution over what may be recommended, and learns whom to trust."""
 
 import numpy as np
+import pytest
 import torch
 from hierrec.params import FusionParams, TrainParams
 from hierrec.recommender.checkpoint import new_recommender
@@ -76,7 +77,10 @@ def test_weights_fall_with_the_distance_and_what_came_before_counts_less() -> No
     assert now > next_ > later > before > 0
 
 
-def test_learns_to_trust_the_source_that_is_right(train_params: TrainParams, frozen: NDArray) -> None:
+def test_learns_to_trust_the_source_that_is_right(
+    train_params: TrainParams, frozen: NDArray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hierrec.recommender.fusion_examples.RETRIEVAL_BATCH", 30)
     generator = np.random.default_rng(0)
     targets = generator.integers(4, ITEMS, size=200)
 
