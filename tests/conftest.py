@@ -8,6 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from stages.workspace import ROOT, environment
+
+# Processes that tests start run this checkout too, whatever `hierrec` is installed in the environment.
+os.environ["PYTHONPATH"] = environment(ROOT)["PYTHONPATH"]
+
 # A loaded machine is slow, not wrong; where nobody watches, the examples are always the same.
 settings.register_profile("hierrec", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("hierrec")

@@ -79,17 +79,17 @@ def test_it_is_refused_and_nothing_changes(
     assert artifacts(built) == before
 
 
-def refusal(folder: Path, case: str) -> str:
-    """Return the message of broken tables, as far as they are refused while they are read and sorted."""
+def refusal(folder: Path, case: str) -> str | None:
+    """Return the message of broken tables; None where they are not refused while they are read and sorted."""
     params = BROKEN_TABLES[case].make(folder)
     interactions, items = params["ingest.interactions"], params["ingest.items"]
     if items is None or not Path(items).exists():
-        pytest.skip("refused before it is read")
+        return None
     try:
         build(read_files(Path(interactions), Path(items)))
     except DataError as error:
         return str(error)
-    pytest.skip("refused by other checks")
+    return None
 
 
 @pytest.mark.parametrize("case", BROKEN_TABLES)
@@ -97,6 +97,8 @@ def test_a_table_in_blocks_is_refused_as_the_whole_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
     whole = refusal(tmp_path, case)
+    if whole is None:
+        pytest.skip("refused before it is read, or by other checks")
     monkeypatch.setattr(event_files, "_BLOCK", 48)  # bytes: two or three rows
     monkeypatch.setattr(table_files, "_ROWS", 1)
     assert refusal(tmp_path, case) == whole

@@ -238,6 +238,22 @@ def test_writing_replaces_its_own_files_only(archive: Path, tmp_path: Path) -> N
     assert len(load_items(folder / "items.parquet")) == 5
 
 
+def test_the_manifest_takes_its_place_last(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed: list[str] = []
+    replace = Path.replace
+
+    def watch(source: Path, target: Path) -> Path:
+        placed.append(target.name)
+        return replace(source, target)
+
+    monkeypatch.setattr(Path, "replace", watch)
+    build(read_movielens(archive)).write(tmp_path / "data")
+    assert {f"{table}.parquet" for table in TABLES} < {*placed[:-1]}
+    assert (placed[-1], placed.count("manifest.json")) == ("manifest.json", 1)
+
+
 def test_a_failure_while_writing_changes_nothing(archive: Path, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     dataset = build(read_movielens(archive))

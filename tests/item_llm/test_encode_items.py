@@ -50,6 +50,8 @@ def test_texts_that_were_encoded_come_from_the_cache(params: EncodeParams, tmp_p
     assert "1 texts encoded" in summary[0]
     first, second = (EmbeddingStore.open(tmp_path / name) for name in ("first", "second"))
     assert np.array_equal(first.vectors, second.vectors_of(first.item_ids))
+    other_sums = params.model_copy(update={"batch_tokens": 65})
+    assert "4 texts encoded" in encode_items(more, other_sums, tmp_path / "third")[0]
 
 
 def test_a_failure_leaves_the_old_store(params: EncodeParams, tmp_path: Path) -> None:

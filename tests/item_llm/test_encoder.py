@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,14 @@ def test_what_else_is_encoded_changes_no_bit(budget: int) -> None:
     assert np.array_equal(encoder.encode([texts[place] for place in shuffled], budget), vectors[shuffled])
     for some in (slice(0, 1), slice(7, 12), slice(0, 37)):
         assert np.array_equal(encoder.encode(texts[some], budget), vectors[some])
+
+
+def test_texts_in_blocks_have_the_vectors_of_the_whole(
+    encoder: ItemEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = encoder.encode(AWKWARD, 100)
+    monkeypatch.setattr("hierrec.item_llm.encoder.BLOCK", 5)
+    assert np.array_equal(encoder.encode(AWKWARD, 100), whole)
 
 
 def watch_shapes(encoder: ItemEncoder, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
@@ -166,6 +175,24 @@ def test_fingerprint_covers_weights_tokenizer_config_and_settings(copy: Path) ->
         seen.append(fingerprint())
     assert len(set(seen)) == len(seen)
     assert fingerprint() == seen[-1]
+
+
+def test_the_cache_key_covers_what_else_decides_the_last_bits(
+    encoder: ItemEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def key(batch_tokens: int = 100, device: str = "cpu") -> str:
+        return ItemEncoder(encoder.files, 32, device).cache_key(batch_tokens)
+
+    seen = [key(), key(101), key(device="cuda")]
+    monkeypatch.setattr("hierrec.item_llm.encoder.ARITHMETIC", 0)
+    seen.append(key())
+    for changed in ("torch", "transformers"):
+        other = {changed: "0"}
+        monkeypatch.setattr(
+            "hierrec.item_llm.encoder.version", lambda name, other=other: other.get(name) or version(name)
+        )
+        seen.append(key())
+    assert len(set(seen)) == len(seen)
 
 
 def test_the_fingerprint_does_not_know_the_folder(model_folder: ModelFolder, copy: Path) -> None:

@@ -1,6 +1,7 @@
 """A store in shards: the same items and vectors as in one file, found by id, and no damage goes unnoticed."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -202,8 +203,7 @@ def test_inconsistency_is_found(folder: Path, name: str, change: Any, message: s
     write_json(folder / "manifest.json", manifest)
     with pytest.raises(StoreError, match=message):
         EmbeddingStore.open(folder).verify()
-    assert message.partition(" ")[0]
-    assert diagnose(folder)
+    assert any(re.search(message, str(problem)) for problem in diagnose(folder))
 
 
 @pytest.mark.parametrize(

@@ -120,10 +120,13 @@ def test_equal_content_gives_equal_bytes_wherever_it_lies(folder: Path, tmp_path
     }
 
 
-def test_hash_follows_vectors_and_ids_but_not_titles(folder: Path, tmp_path: Path) -> None:
+def test_hash_follows_vectors_ids_and_whitening_but_not_titles(folder: Path, tmp_path: Path) -> None:
     original = EmbeddingStore.open(folder).hash
     assert EmbeddingStore.open(write(tmp_path / "titles", titles="Movie")).hash == original
     assert EmbeddingStore.open(write(tmp_path / "vectors", VECTORS + np.float32(0.5))).hash != original
+    for name, ids, dimension in (("ids", IDS[::-1], 3), ("whitening", IDS, 2)):
+        other = write_store(tmp_path / name, ids, VECTORS, dimension=dimension)
+        assert EmbeddingStore.open(other).hash != original, name
 
 
 def test_reading_needs_no_torch(folder: Path) -> None:
@@ -201,7 +204,10 @@ def replace_vector(row: int, value: float) -> Any:
         ("whitening.safetensors", Whitening.fit(VECTORS, 2).save, r"shape \(4, 2\), but"),
     ],
 )
-def test_inconsistency_is_found(folder: Path, name: str, change: Any, message: str) -> None:
+def test_inconsistency_is_found(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, change: Any, message: str
+) -> None:
+    monkeypatch.setattr("hierrec.item_llm.store_files.CHUNK", 3)  # vectors that are checked at a time
     damage(folder, name, change)
     with pytest.raises(StoreError, match=message):
         EmbeddingStore.open(folder).verify()

@@ -85,7 +85,7 @@ def test_no_debris(rows: list[tuple[str | None, int | None, list[str]]]) -> None
     schema = {"title": pl.String, "year": pl.Int32, "genres": pl.List(pl.String)}
     texts = render(pl.DataFrame(rows, schema=schema, orient="row"), DEFAULT)
     for text, (title, year, genres) in zip(texts, rows, strict=True):
-        assert (str(title) in text) == (title is not None) or title is None
+        assert "".join(letter for letter in text if letter in "abcé") == (title or "")
         assert ("(" in text) == (year is not None)
         assert ("Genres" in text) == bool(genres)
         assert text == text.strip()

@@ -30,6 +30,13 @@ def test_whitened_vectors_have_unit_covariance(
     np.testing.assert_allclose(np.cov(whitened, rowvar=False), np.eye(dimension).squeeze(), atol=1e-2)
 
 
+def test_vectors_in_chunks_are_whitened_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = correlated(40, 6)
+    whole = Whitening.fit(vectors, 4).apply(vectors)
+    monkeypatch.setattr("hierrec.item_llm.whitening.CHUNK", 7)
+    np.testing.assert_allclose(Whitening.fit(vectors, 4).apply(vectors), whole, atol=1e-5)
+
+
 def test_directions_come_by_variance() -> None:
     rng = np.random.default_rng(0)
     vectors = (rng.normal(size=(500, 3)) * [0.1, 10, 1] + 5).astype(np.float32)
@@ -97,3 +104,7 @@ def test_damaged_files(tmp_path: Path) -> None:
     Whitening(whitening.mean[:5], whitening.projection).save(path)
     with pytest.raises(StoreError, match="do not fit"):
         Whitening.load(path)
+    for scale in ((np.nan, 1), (1, np.inf)):
+        Whitening(whitening.mean * scale[0], whitening.projection * scale[1]).save(path)
+        with pytest.raises(StoreError, match="not finite"):
+            Whitening.load(path)

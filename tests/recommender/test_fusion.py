@@ -122,8 +122,9 @@ def base(train_params: TrainParams, frozen: NDArray) -> HierarchicalRecommender:
 
 
 @pytest.fixture
-def examples() -> FusionExamples:
-    """200 users, with what a liar and an oracle say of their targets."""
+def examples(monkeypatch: pytest.MonkeyPatch) -> FusionExamples:
+    """200 users, with what a liar and an oracle say of their targets when asked in several batches."""
+    monkeypatch.setattr("hierrec.recommender.fusion_examples.RETRIEVAL_BATCH", 30)
     generator = np.random.default_rng(0)
     targets = generator.integers(4, ITEMS, size=200)
 

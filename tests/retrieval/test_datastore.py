@@ -4,6 +4,7 @@ from pathlib import Path
 
 import faiss
 import numpy as np
+import polars as pl
 import pytest
 from hierrec.errors import CheckpointError
 from hierrec.retrieval.datastore import Datastore, Lookup
@@ -49,6 +50,29 @@ def test_equals_brute_force_without_the_users_own(
         gaps = np.concatenate([[np.inf], -np.diff(cosine[row, ordered]), [np.inf]])
         distinct = (np.minimum(gaps[:-1], gaps[1:]) > 4e-3)[: len(nearest)]
         np.testing.assert_array_equal(found.items[row, kept][distinct], nearest[distinct] + 100)
+
+
+def test_keys_in_blocks_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, states, _ = make(0, 30, 3, 4)
+    query = Query(states.astype(np.float32), np.full(30, ANONYMOUS), [np.array([0])] * 30)
+    expected = whole.retrieve(query)
+    for module in ("datastore", "prefix_search"):
+        monkeypatch.setattr(f"hierrec.retrieval.{module}.BLOCK", 7)
+    blocks = make(0, 30, 3, 4)[0]
+    np.testing.assert_array_equal(blocks.keys, whole.keys)
+    np.testing.assert_array_equal(blocks.retrieve(query).items, expected.items)
+
+
+def test_equal_similarities_go_by_entry() -> None:
+    taken = np.random.default_rng(0).integers(2, size=60)  # 60 users of one state and two entries each
+    owners, items = np.arange(120) // 2, np.stack([taken, 100 + np.arange(60)], 1).ravel()
+    datastore = Datastore.of(np.ones((120, 6)), items, owners, Lookup(80, 0.5, 40, following=1, preceding=0))
+    query = Query(np.ones((1, 6), np.float32), np.array([ANONYMOUS]), [np.array([1])])
+    found = datastore.retrieve(query)
+    alike = 1 + 2 * np.flatnonzero(taken[:40])  # second entries of those who took item 1, among the first 80
+    expected = np.concatenate([alike, np.setdiff1d(np.arange(80), alike)])[:40]
+    np.testing.assert_array_equal(found.items[0], items[expected])
+    np.testing.assert_array_equal(found.origins[0], owners[expected])
 
 
 def test_takes_what_came_around_the_prefix_and_never_another_users_items() -> None:
@@ -147,4 +171,13 @@ def test_keys_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     make(0, 30, 3, 4)[0].write(tmp_path / "datastore")
     np.save(tmp_path / "datastore" / "keys.npy", np.zeros((29, 6), np.float16))
     with pytest.raises(CheckpointError, match="30 entries"):
+        Datastore.open(tmp_path / "datastore", Lookup(8, 0.0, 4, 1, 0))
+
+
+@pytest.mark.parametrize("column", ["next_item", "user"])
+def test_entries_that_are_no_rows_are_refused(tmp_path: Path, column: str) -> None:
+    make(0, 30, 3, 4)[0].write(tmp_path / "datastore")
+    path = tmp_path / "datastore" / "entries.parquet"
+    pl.read_parquet(path).with_columns(-pl.col(column)).write_parquet(path)
+    with pytest.raises(CheckpointError, match="an entry is negative"):
         Datastore.open(tmp_path / "datastore", Lookup(8, 0.0, 4, 1, 0))

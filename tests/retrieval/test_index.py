@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hierrec.errors import IndexMismatchError, NumericalError
 from hierrec.files import read_json, write_json
+from hierrec.retrieval import index as item_index
 from hierrec.retrieval.index import ItemIndex
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,7 +42,9 @@ def test_ties_go_by_row(values: list[tuple[int, int, int]], k: int) -> None:
     np.testing.assert_allclose(similarities, expected_similarities, atol=1e-6)
 
 
-def test_equals_brute_force() -> None:
+@pytest.mark.parametrize("gathered", [item_index.GATHER, 5000])
+def test_equals_brute_force(monkeypatch: pytest.MonkeyPatch, gathered: int) -> None:
+    monkeypatch.setattr(item_index, "GATHER", gathered)
     vectors, queries = normal(700, 24), 5 * normal(90, 24, seed=1)
     similarities, rows = ItemIndex.build(vectors).search(queries, 20)
     expected_similarities, expected_rows = brute_force(vectors, queries, 20)
