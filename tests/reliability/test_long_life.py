@@ -98,7 +98,7 @@ def test_a_version_that_is_no_number_is_refused(latest: Path, artifact: Versione
         READINGS[artifact.reading](latest)
 
 
-@pytest.mark.parametrize(("folder", "count"), zip(READ, (16, 16, 11), strict=True))
+@pytest.mark.parametrize(("folder", "count"), list(zip(READ, (16, 16, 11), strict=True)))
 def test_the_old_artifacts_stay_small(folder: str, count: int) -> None:
     files = [path for path in (OLD / folder).rglob("*") if path.is_file()]
     assert len(files) == count
