@@ -53,6 +53,20 @@ def ml1m_archive() -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def sample_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace in which the stages have run on the embedded sample; to read, or to copy."""
+    from tests.sample_run import run_sample  # and with it torch, which few tests need
+
+    return run_sample(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="session")
+def artifacts(sample_run: Path) -> Path:
+    """The artifacts of that workspace; to read."""
+    return sample_run / "artifacts"
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep tests out of the user's cache."""

@@ -12,13 +12,7 @@ from hierrec.recommender.rag_checkpoint import load_rag
 from hierrec.retrieval.index import ApproximateSearchWarning, ItemIndex
 from hierrec.retrieval.index_build import build_index
 
-from tests.recommender.sample_run import sample_run
 from tests.stages.imports import code_files, top_level_imports
-
-
-@pytest.fixture(scope="module")
-def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return sample_run(tmp_path_factory.getbasetemp()) / "artifacts"
 
 
 @pytest.fixture(scope="module")

@@ -1,21 +1,12 @@
 """A small world: items with random vectors, users who walk along a ring of items."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hierrec.data.sequences import Sequences
 from hierrec.params import BackboneParams, PoolingParams, TrainParams
 from numpy.typing import NDArray
 
-from tests.recommender.sample_run import sample_run
 from tests.recommender.world import ITEMS, PHI3, make_sequences
-
-
-@pytest.fixture(scope="session")
-def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Artifacts of the embedded sample, barely trained."""
-    return sample_run(tmp_path_factory.getbasetemp()) / "artifacts"
 
 
 @pytest.fixture

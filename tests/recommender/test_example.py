@@ -6,15 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.recommender.sample_run import sample_run
-
 EXAMPLE = Path(__file__).parents[2] / "examples" / "recommend.py"
 
 
-def test_the_example_runs(
-    tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with chdir(sample_run(tmp_path_factory.getbasetemp())):
+def test_the_example_runs(sample_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with chdir(sample_run):
         runpy.run_path(str(EXAMPLE))
     output = capsys.readouterr().out
     assert "100 users, " in output

@@ -26,7 +26,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.recommender.sample_run import sample_run
 from tests.recommender.world import ITEMS as ITEM_COUNT
 from tests.recommender.world import PHI3, new_member, with_backbone
 from tests.reliability.sample_stages import AFTER_INGEST, contents, run_stages
@@ -161,14 +160,11 @@ def rotated_test_items(artifacts: Path) -> None:
     assert (new != split["test"]).sum() > len(new) // 2
 
 
-def test_other_test_items_change_no_artifact_but_their_ranks(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    workspace = sample_run(tmp_path_factory.getbasetemp())
-    before = run_stages(workspace, tmp_path / "before", ())
+def test_other_test_items_change_no_artifact_but_their_ranks(tmp_path: Path, sample_run: Path) -> None:
+    before = run_stages(sample_run, tmp_path / "before", ())
     rotated_test_items(before)
     after = contents(run_stages(before.parent, tmp_path / "after", AFTER_INGEST[:4]))
-    expected = contents(workspace / "artifacts")
+    expected = contents(sample_run / "artifacts")
     differing = {name for name in expected if after[name] != expected[name]}
     assert differing == {"data/interactions.parquet", "data/split.parquet"}
     assert {

@@ -11,7 +11,6 @@ import pytest
 from hierrec.files import read_json
 
 from stages.workspace import environment
-from tests.recommender.sample_run import sample_run
 from tests.reliability.sample_stages import (
     AFTER_INGEST,
     EVALUATE,
@@ -27,30 +26,25 @@ TOLERANCE = 0.005
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return sample_run(tmp_path_factory.getbasetemp())
-
-
-@pytest.fixture(scope="module")
-def expected(workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def expected(sample_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All that follows from the sample's tables, with one thread."""
     scramble(1)
-    return run_stages(workspace, tmp_path_factory.mktemp("expected") / "project", AFTER_INGEST)
+    return run_stages(sample_run, tmp_path_factory.mktemp("expected") / "project", AFTER_INGEST)
 
 
 def test_the_global_state_of_random_generators_does_not_matter(
-    workspace: Path, expected: Path, tmp_path: Path
+    sample_run: Path, expected: Path, tmp_path: Path
 ) -> None:
     scramble(2)
-    again = run_stages(workspace, tmp_path / "project", AFTER_INGEST)
+    again = run_stages(sample_run, tmp_path / "project", AFTER_INGEST)
     assert len(contents(expected)) > 20
     assert contents(again) == contents(expected)
 
 
 def test_another_number_of_threads_moves_no_metric_by_more_than_the_tolerance(
-    workspace: Path, expected: Path, tmp_path: Path
+    sample_run: Path, expected: Path, tmp_path: Path
 ) -> None:
-    folder = Path(shutil.copytree(workspace, tmp_path / "project", symlinks=True))
+    folder = Path(shutil.copytree(sample_run, tmp_path / "project", symlinks=True))
     stages = "for stage in sys.argv[1:]: importlib.import_module(f'stages.{stage}').main()"
     command = [sys.executable, "-c", f"import importlib, sys\n{stages}", *AFTER_INGEST]
     # Passive: where cores are few, threads that wait must not keep those that work from a core.
@@ -63,9 +57,9 @@ def test_another_number_of_threads_moves_no_metric_by_more_than_the_tolerance(
 
 
 def test_the_batches_of_encode_move_vectors_by_rounding_and_no_metric(
-    workspace: Path, expected: Path, tmp_path: Path
+    sample_run: Path, expected: Path, tmp_path: Path
 ) -> None:
-    again = run_stages(workspace, tmp_path / "project", AFTER_INGEST, {"encode.batch_tokens": 96})
+    again = run_stages(sample_run, tmp_path / "project", AFTER_INGEST, {"encode.batch_tokens": 96})
     vectors, others = (
         np.load(folder / "item_embeddings" / "embeddings.npy", allow_pickle=False)
         for folder in (expected, again)
@@ -80,7 +74,7 @@ def test_the_batches_of_evaluate_change_no_byte(expected: Path, tmp_path: Path) 
 
 
 def test_another_training_seed_gives_another_model_and_fusion(
-    workspace: Path, expected: Path, tmp_path: Path
+    sample_run: Path, expected: Path, tmp_path: Path
 ) -> None:
     """Unless the best fusion of both is the one that they started from, which has no seed."""
     another = run_stages(expected.parent, tmp_path / "project", TRAIN, {"train.seed": 2})

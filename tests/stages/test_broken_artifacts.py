@@ -12,15 +12,14 @@ import pytest
 from hierrec.files import sha256_file
 
 from stages.workspace import environment, set_params
-from tests.recommender.sample_run import sample_run
 from tests.stages.broken_artifacts import BROKEN, Case
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(sample_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace in which the stages have run, for this module to spoil."""
     folder = tmp_path_factory.mktemp("spoilt") / "project"
-    shutil.copytree(sample_run(tmp_path_factory.getbasetemp()), folder, symlinks=True)
+    shutil.copytree(sample_run, folder, symlinks=True)
     return folder
 
 

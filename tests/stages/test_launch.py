@@ -16,7 +16,6 @@ from hierrec.recommender.distributed import AGAIN
 
 from stages.stage import stage
 from stages.workspace import environment, set_params
-from tests.recommender.sample_run import sample_run
 from tests.reliability.sample_stages import contents
 
 STAGE = (sys.executable, "-m", "stages.train_hierarchical")
@@ -25,10 +24,10 @@ PARAMS = {"train.processes": 2, "train.epochs": 6, "train.validate_every": 2}
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workspace(sample_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the sample's workspace, in which one process has trained, that wants two."""
     folder = tmp_path_factory.mktemp("launch") / "project"
-    shutil.copytree(sample_run(tmp_path_factory.getbasetemp()), folder, symlinks=True)
+    shutil.copytree(sample_run, folder, symlinks=True)
     set_params(folder / "params.yaml", PARAMS)
     return folder
 

@@ -2,7 +2,6 @@
 
 import importlib
 from contextlib import chdir
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,8 @@ STAGES = ("ingest", "encode", "index", "train_hierarchical", "train_rag")
 BRIEF = {**SAMPLE, "train.epochs": 2, "train.validate_every": 1, "fusion.epochs": 1}
 
 
-@cache
-def sample_run(root: Path) -> Path:
-    """Run the stages in a workspace under `root`, once; return the workspace, in which lies `artifacts/`."""
+def run_sample(root: Path) -> Path:
+    """Run the stages in a workspace under `root`; return the workspace, in which lies `artifacts/`."""
     folder = root / "sample-run"
     make_workspace(folder, BRIEF)
     with pytest.MonkeyPatch.context() as patch, chdir(folder):
