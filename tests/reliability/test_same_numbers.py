@@ -73,9 +73,7 @@ def test_the_batches_of_evaluate_change_no_byte(expected: Path, tmp_path: Path) 
     assert contents(again) == contents(expected)
 
 
-def test_another_training_seed_gives_another_model_and_fusion(
-    sample_run: Path, expected: Path, tmp_path: Path
-) -> None:
+def test_another_training_seed_gives_another_model_and_fusion(expected: Path, tmp_path: Path) -> None:
     """Unless the best fusion of both is the one that they started from, which has no seed."""
     another = run_stages(expected.parent, tmp_path / "project", TRAIN, {"train.seed": 2})
     other = contents(another)
