@@ -8,15 +8,14 @@ import torch
 from hierrec.data.sequences import Sequences
 from hierrec.params import TrainParams
 from hierrec.recommender.checkpoint import load_recommender, new_recommender, save_recommender
-from hierrec.recommender.ensemble import Ensemble, UserModel
+from hierrec.recommender.ensemble import Ensemble
 from hierrec.recommender.hierarchical import HierarchicalRecommender
-from hierrec.recommender.resume import Progress, TrainingState
-from hierrec.recommender.trainer import fit
+from hierrec.recommender.trainer import Validate
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.recommender.world import ITEMS
+from tests.recommender.world import ITEMS, trained
 
 histories = st.lists(st.lists(st.integers(0, ITEMS - 1), max_size=12), min_size=1, max_size=4)
 
@@ -60,26 +59,19 @@ def test_the_members_have_one_copy_of_the_frozen_vectors(three: Ensemble) -> Non
     assert len({id(member.items.frozen) for member in three.members}) == 1
 
 
-def trained(
-    params: TrainParams, frozen: NDArray, sequences: Sequences, folder: Path
-) -> tuple[UserModel, Progress]:
-    rising = iter(range(1, 10))  # so that the latest is the best
-    model = new_recommender(params, frozen)
-    return model, fit(
-        model, sequences, params, lambda _: {"ndcg@10": float(next(rising))}, TrainingState(folder, "key")
-    )
-
-
 def test_a_member_is_the_model_that_its_seed_would_give_alone(
     train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
 ) -> None:
-    together, curve = trained(
-        train_params.model_copy(update={"members": 2}), frozen, sequences, tmp_path / "two"
-    )
+    def rising() -> Validate:  # so that the latest is the best
+        metrics = iter(range(1, 10))
+        return lambda _: {"ndcg@10": float(next(metrics))}
+
+    two = train_params.model_copy(update={"members": 2})
+    together, curve = trained(two, frozen, sequences, rising(), tmp_path / "two")
     losses = []
     for number, member in enumerate(together.members):
         params = train_params.model_copy(update={"seed": train_params.seed + number})
-        alone, own = trained(params, frozen, sequences, tmp_path / str(number))
+        alone, own = trained(params, frozen, sequences, rising(), tmp_path / str(number))
         assert all(torch.equal(a, b) for a, b in zip(member.parameters(), alone.parameters(), strict=True))
         losses.append([record["train_loss"] for record in own.curve])
     assert [record["train_loss"] for record in curve.curve] == pytest.approx(np.mean(losses, 0))

@@ -17,12 +17,12 @@ from hierrec.recommender.distributed import Processes
 from hierrec.recommender.ensemble import UserModel
 from hierrec.recommender.hierarchical import HierarchicalRecommender
 from hierrec.recommender.objective import Objective
-from hierrec.recommender.resume import Progress, TrainingState
+from hierrec.recommender.resume import TrainingState
 from hierrec.recommender.trainer import Validate, fit
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tests.recommender.world import ITEMS, make_sequences
+from tests.recommender.world import ITEMS, make_sequences, trained
 
 
 def validator(sequences: Sequences, history: int) -> Validate:
@@ -42,13 +42,6 @@ def constant(model: UserModel) -> dict[str, float]:
 def worse_by_training(model: UserModel) -> dict[str, float]:
     residual = model.members[0].items.residual.detach()  # from zero: it grows
     return {"ndcg@10": 1 / (1 + float(residual.abs().sum()))}
-
-
-def trained(
-    params: TrainParams, frozen: NDArray, sequences: Sequences, validate: Validate, folder: Path
-) -> tuple[UserModel, Progress]:
-    model = new_recommender(params, frozen)
-    return model, fit(model, sequences, params, validate, TrainingState(folder, "key"))
 
 
 def head_after_a_step(

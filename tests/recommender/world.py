@@ -1,12 +1,16 @@
 """How the tests of the recommender make users."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from hierrec.data.sequences import NO_TARGET, Sequences
 from hierrec.params import TrainParams
 from hierrec.recommender.checkpoint import new_recommender
+from hierrec.recommender.ensemble import UserModel
+from hierrec.recommender.resume import Progress, TrainingState
 from hierrec.recommender.sequence_model import SequenceModel
+from hierrec.recommender.trainer import Validate, fit
 from numpy.typing import NDArray
 
 ITEMS = 24
@@ -30,6 +34,14 @@ def new_member(params: TrainParams, frozen: NDArray[np.float32]) -> SequenceMode
     """Make a model that ranks alone."""
     (member,) = new_recommender(params, frozen).members
     return member
+
+
+def trained(
+    params: TrainParams, frozen: NDArray[np.float32], sequences: Sequences, validate: Validate, folder: Path
+) -> tuple[UserModel, Progress]:
+    """Train a new recommender, or go on with the one whose state lies in the folder."""
+    model = new_recommender(params, frozen)
+    return model, fit(model, sequences, params, validate, TrainingState(folder, "key"))
 
 
 def make_sequences(users: list[NDArray[np.int64]]) -> Sequences:
