@@ -14,8 +14,8 @@ PANELS = (
     ("index", "build_and_tune_cpu_s", "Index: building and tuning, CPU s"),
     ("index", "search_one_cpu_ms", "Search: CPU ms, one query"),
     ("index", "recall_at_20", "Recall@20"),
-    ("index", "memory_peak_mb", "Index: own memory while building, MB"),
-    ("train", "memory_peak_mb", "Training: own memory, MB"),
+    ("index", "memory_peak_mb", "Index: own memory while building, MiB"),
+    ("train", "memory_peak_mb", "Training: own memory, MiB"),
 )
 
 
