@@ -18,7 +18,7 @@ FEW, MORE = 3, 20
 
 
 class PeakMemory:
-    """Peak of the process's own memory (`RssAnon`: without mapped files), in MB, sampled while a block runs."""
+    """Peak of the process's own memory (`RssAnon`: without mapped files), in MiB, sampled while a block runs."""
 
     def __enter__(self) -> "PeakMemory":
         self._done, self.peak_mb = Event(), _own_memory_mb()

@@ -1,4 +1,4 @@
-"""`python -m bench.scale.ids 4000000`: memory of the ids of so many users, which `ingest` holds whole; prints MB."""
+"""`python -m bench.scale.ids 4000000`: memory of the ids of so many users, which `ingest` holds whole; prints MiB."""
 
 import json
 import sys

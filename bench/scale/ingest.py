@@ -40,7 +40,7 @@ def main(interactions: int, suffix: str, label: str, folder: Path | None, out: P
     }
     write_json(out, results)
     for step, found in steps.items():
-        cost = f"{found['resident_peak_mb']:,.0f} MB, {found['cpu_s']:.1f} s CPU"
+        cost = f"{found['resident_peak_mb']:,.0f} MiB, {found['cpu_s']:.1f} s CPU"
         click.echo(f"{label}, {suffix}, {interactions:,}: {step} {cost}")
 
 
