@@ -32,7 +32,7 @@ def measure(module: str, arguments: Sequence[str]) -> dict[str, Any]:
 
 
 def resident_peak_mb() -> float:
-    """Return the most that this process had resident at a time, in MiB; mapped files too, as far as they were in memory.
+    """Return the most that this process had resident at once, in MiB; mapped files too, as far as they were in memory.
 
     The kernel's `VmHWM`: `ru_maxrss` would start at what the process was forked from.
     """
