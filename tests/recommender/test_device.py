@@ -70,15 +70,16 @@ def test_a_gpu_encodes_what_the_cpu_encodes() -> None:
 
 
 @pytest.mark.skipif(not GPUS, reason="needs a GPU and a torch that can use it")
-@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-3), ("bfloat16", 1e-2)])
-def test_a_gpu_trains_what_the_cpu_trains(tmp_path: Path, precision: str, tolerance: float) -> None:
+@pytest.mark.parametrize(("precision", "loss", "weight"), [("float32", 1e-3, 1e-2), ("bfloat16", 1e-2, 3e-2)])
+def test_a_gpu_trains_what_the_cpu_trains(tmp_path: Path, precision: str, loss: float, weight: float) -> None:
+    """Weights move by .06 to .13. On the CPU too, bfloat16 leaves a hundredth of them .014 elsewhere than float32."""
     alone = train(tmp_path / "cpu", {}, None, False)
     params = {"device": "cuda", "precision": precision}
     whole = train(tmp_path / "gpu", params, None, False)
     train(tmp_path / "parts", params | {"epochs": 2}, None, False)
     parts = train(tmp_path / "parts", params, None, False)
-    assert_same_training(whole, alone, loss=tolerance, weight=1e-2)
-    assert_same_training(parts, whole, loss=tolerance, weight=1e-2)
+    assert_same_training(whole, alone, loss, weight)
+    assert_same_training(parts, whole, loss, weight)
 
 
 def test_the_cpu_is_always_there() -> None:
