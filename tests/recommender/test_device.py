@@ -70,7 +70,7 @@ def test_a_gpu_encodes_what_the_cpu_encodes() -> None:
 
 
 @pytest.mark.skipif(not GPUS, reason="needs a GPU and a torch that can use it")
-@pytest.mark.parametrize(("precision", "loss", "weight"), [("float32", 1e-3, 1e-2), ("bfloat16", 1e-2, 3e-2)])
+@pytest.mark.parametrize(("precision", "loss", "weight"), [("float32", 1e-3, 1e-2), ("bfloat16", 1e-2, 2e-2)])
 def test_a_gpu_trains_what_the_cpu_trains(tmp_path: Path, precision: str, loss: float, weight: float) -> None:
     """Weights move by .06 to .13. On the CPU too, bfloat16 leaves a hundredth of them .014 elsewhere than float32."""
     alone = train(tmp_path / "cpu", {}, None, False)
@@ -79,7 +79,7 @@ def test_a_gpu_trains_what_the_cpu_trains(tmp_path: Path, precision: str, loss: 
     train(tmp_path / "parts", params | {"epochs": 2}, None, False)
     parts = train(tmp_path / "parts", params, None, False)
     assert_same_training(whole, alone, loss, weight)
-    assert_same_training(parts, whole, loss, weight)
+    assert_same_training(parts, whole, loss, weight=1e-2)
 
 
 def test_the_cpu_is_always_there() -> None:
