@@ -1,4 +1,4 @@
-"""`dvc repro` beside a `dvc repro`, and after one that was killed: DVC's locks, seen from the user."""
+"""`dvc repro` beside a `dvc repro`, and after one that was killed: DVC's own files, seen from the user."""
 
 import json
 import os
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.torture.through_dvc import mend
 from stages.workspace import environment, make_workspace, run
 
 REPRO = ("dvc", "repro", "ingest")
@@ -93,3 +94,37 @@ def test_the_locks_of_a_killed_one_do_not_block_the_next(
     assert done.returncode == 0, done.stdout
     assert not writes(workspace)
     assert not list((workspace / "artifacts").rglob("*.part"))
+
+
+@pytest.mark.parametrize("length", [0, 16, 300])
+def test_a_cut_dvc_lock_is_refused_and_the_one_before_gives_back_the_stage(
+    workspace: Path, length: int
+) -> None:
+    assert repro(workspace).returncode == 0
+    lock = workspace / "dvc.lock"
+    whole = lock.read_bytes()
+    lock.write_bytes(whole[:length])
+    if length < 300:  # of 300 bytes DVC makes sense
+        refused = repro(workspace)
+        assert refused.returncode != 0
+        assert "Traceback" not in refused.stdout
+        assert mend(workspace, refused.stdout, b"schema: '2.0'\nstages: {}\n") == "dvc.lock put back: "
+    done = repro(workspace)
+    assert done.returncode == 0, done.stdout
+    assert "Stage 'ingest' is cached - skipping run" in done.stdout
+    assert lock.read_bytes() == whole
+
+
+@pytest.mark.parametrize("left", ["", '{"write": {"artifacts'])
+def test_a_cut_rwlock_is_refused_and_can_be_removed(workspace: Path, left: str) -> None:
+    assert repro(workspace).returncode == 0
+    (workspace / ".dvc" / "tmp" / "rwlock").write_text(left, "utf-8")
+    refused = repro(workspace)
+    assert refused.returncode != 0
+    assert "Traceback" not in refused.stdout
+    assert mend(workspace, refused.stdout, b"") == "rwlock removed: "
+    assert "Stage 'ingest' didn't change" in repro(workspace).stdout
+
+
+def test_another_refusal_is_left_alone(tmp_path: Path) -> None:
+    assert mend(tmp_path, "ERROR: failed to reproduce 'ingest'", b"") == ""
