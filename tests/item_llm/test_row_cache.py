@@ -102,11 +102,11 @@ from pathlib import Path
 import numpy as np
 from hierrec.item_llm.encoder import ItemEncoder
 from hierrec.item_llm.row_cache import RowCache, encode_texts
-start = time.perf_counter()
+start = time.process_time()
 encoder = ItemEncoder.load({folder!r}, None, 32)
 cache = RowCache(Path({str(tmp_path / "cache")!r}), encoder.cache_key(200))
 vectors, encoded = encode_texts(encoder, {MANY!r}, 200, cache)
-assert time.perf_counter() - start < 1
+assert time.process_time() - start < 1  # loading torch alone takes longer
 assert encoded == 0
 assert np.array_equal(vectors, np.load({str(tmp_path / "expected.npy")!r}))
 assert not {{"torch", "transformers"}} & sys.modules.keys()
