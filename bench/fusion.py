@@ -1,18 +1,19 @@
 """`python -m bench.fusion`: settings of the retrieval side by side, on the validation targets, over one trained model.
 
-For each, the fusion is learned on one half of the users and measured on the other, whose best epoch counts, and the
-halves are exchanged; figures are means of both. Test targets are not read. Results stand by the seed of the training;
-those of other seeds are kept, so that models may be added one by one.
+For each, the fusion is learned on one half of the users and measured on the other, as `dvc repro train_rag` does, and
+the halves are exchanged; figures are means of both. The half that is measured also picks the epoch, which favours every
+setting a little over the model alone. Test targets are not read. Results stand by the seed of the training; what is
+there of other seeds and settings is kept.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 import torch
-from hierrec.errors import HierrecError
+from hierrec.errors import HierrecError, ParamsError
 from hierrec.evaluation.evaluator import rank_in_batches
 from hierrec.evaluation.metrics import metrics_from_ranks
 from hierrec.files import read_json, write_json
@@ -22,13 +23,14 @@ from hierrec.recommender.fusion import Fusion, starts
 from hierrec.recommender.fusion_examples import FusionExamples
 from hierrec.recommender.fusion_trainer import train_fusion
 from hierrec.recommender.hierarchical import HierarchicalRecommender
-from hierrec.recommender.inputs import Inputs, load_inputs
+from hierrec.recommender.inputs import load_inputs
 from hierrec.recommender.prefixes import prefix_states
 from hierrec.recommender.rag_checkpoint import lookup, open_sources
 from hierrec.recommender.trainer import CHOSEN_BY
 from hierrec.retrieval.datastore import Datastore
 from hierrec.retrieval.index import ItemIndex
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from torch import Tensor
 
 from bench.over_seeds import over_seeds
@@ -36,9 +38,11 @@ from bench.peers.command import RESULTS
 from bench.peers.sample import ROOT
 
 ALONE = "the model alone"
+BATCH = 256
+"""Users or windows that are read at once: changes speed and memory."""
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "both sources (the default)": {},
+    "both sources (the default)": {"sources": ["next_items", "items"]},
     "next_items alone": {"sources": ["next_items"]},
     "items alone": {"sources": ["items"]},
     "following 1, preceding 0": {"following": 1, "preceding": 0},
@@ -56,6 +60,27 @@ Metrics = dict[str, float]
 PATH = click.Path(path_type=Path)
 
 
+def changed(fusion: FusionParams, names: Iterable[str]) -> dict[str, FusionParams]:
+    """Return params by the name of the setting.
+
+    Args:
+        fusion: section `fusion` that is changed.
+        names: of `SETTINGS`.
+
+    Raises:
+        ParamsError: there is no such setting, or it does not go with the section.
+    """
+    params = {}
+    for name in names:
+        if name not in SETTINGS:
+            raise ParamsError("there is no such setting", name, f"name one of: {'; '.join(SETTINGS)}")
+        try:
+            params[name] = FusionParams.model_validate({**fusion.model_dump(), **SETTINGS[name]})
+        except ValidationError as error:
+            raise ParamsError(str(error), name, "leave it out (--setting), or change params.yaml") from None
+    return params
+
+
 class Bench:
     """One trained model, under many settings of the retrieval.
 
@@ -71,34 +96,45 @@ class Bench:
     """
 
     def __init__(self, artifacts: Path) -> None:
-        self.inputs: Inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
+        self.inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
         model, self.train = load_recommender(
             artifacts / "models" / "hierarchical", self.inputs.frozen, self.inputs.store_hash
         )
         self._index = ItemIndex.open(artifacts / "index", self.inputs.store_hash)
         self._base = HierarchicalRecommender(model, self.train.history, torch.float32)
-        self._prefixes = prefix_states(model, self.inputs.sequences, self.train.history, batch_windows=256)
+        self._prefixes = prefix_states(model, self.inputs.sequences, self.train.history, BATCH)
 
     def alone(self) -> Metrics:
-        """Return the validation metrics of the model without retrieval."""
+        """Return the validation metrics of the model without retrieval.
+
+        Raises:
+            DataError: fewer than two users have a validation target.
+        """
         examples = FusionExamples.validation(self._base, self.inputs.sequences, {})
         states = torch.from_numpy(examples.states)
 
         def score(batch: NDArray[np.int64]) -> Tensor:
-            with torch.inference_mode():
-                return self._base.scores(states[torch.from_numpy(batch)])  # [B, n]
+            return self._base.scores(states[torch.from_numpy(batch)])  # [B, n]
 
-        return self._metrics(score, examples, batch_users=256)
+        return self._metrics(score, examples, BATCH)
 
-    def fused(self, params: FusionParams) -> Metrics:
-        """Return the validation metrics of the model with retrieval, each half of the users measured once."""
-        prefixes = self._prefixes
-        datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(params))
+    def halves(self, params: FusionParams) -> tuple[Metrics, Metrics]:
+        """Return the validation metrics of the model with retrieval, of either half; train_rag measures the first.
+
+        Args:
+            params: section `fusion`.
+
+        Raises:
+            DataError: fewer than two users have a validation target.
+            NumericalError: a loss is not finite.
+        """
+        datastore, prefixes = None, self._prefixes
+        if "next_items" in params.sources:
+            datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(params))
         sources = open_sources(params, datastore, self._index, self.inputs.frozen)
         examples = FusionExamples.validation(self._base, self.inputs.sequences, sources)
         first, second = examples.halves(self.train.seed)
-        halves = [self._learned(params, *pair) for pair in ((first, second), (second, first))]
-        return {key: float(np.mean([half[key] for half in halves])) for key in halves[0]}
+        return self._learned(params, first, second), self._learned(params, second, first)
 
     def _learned(
         self, params: FusionParams, learned_from: FusionExamples, held_out: FusionExamples
@@ -117,56 +153,56 @@ class Bench:
         return {key: value for key, value in best.items() if "@" in key}
 
     def _metrics(
-        self, score: Callable[[NDArray[np.int64]], Tensor], examples: FusionExamples, batch_users: int
+        self,
+        score: Callable[[NDArray[np.int64]], Tensor],
+        examples: FusionExamples,
+        batch_users: int,
     ) -> Metrics:
-        return metrics_from_ranks(
-            rank_in_batches(score, examples.histories, examples.targets, self.inputs.candidates, batch_users)
-        )
+        seen, targets, candidates = examples.histories, examples.targets, self.inputs.candidates
+        return metrics_from_ranks(rank_in_batches(score, seen, targets, candidates, batch_users))
 
 
-def compare(
-    bench: Bench, fusion: FusionParams, settings: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Metrics]:
-    """Return the validation metrics of the model alone and under each setting.
+def compare(bench: Bench, settings: Mapping[str, FusionParams]) -> dict[str, Metrics]:
+    """Return the validation metrics of the model alone and under each setting, and print them.
 
     Args:
         bench: the model.
-        fusion: section `fusion` that is changed.
-        settings: changes by name.
+        settings: by name.
+
+    Raises:
+        HierrecError: as `Bench` does.
     """
     found = {ALONE: bench.alone()}
-    for name, changes in settings.items():
-        found[name] = bench.fused(FusionParams.model_validate({**fusion.model_dump(), **changes}))
-        click.echo(f"{name:40} {'  '.join(f'{key} {value:.4f}' for key, value in found[name].items())}")
+    _print(ALONE, found[ALONE])
+    for name, params in settings.items():
+        halves = bench.halves(params)
+        found[name] = {key: float(np.mean([half[key] for half in halves])) for key in halves[0]}
+        _print(name, found[name])
     return found
 
 
-def added(
-    path: Path, train: dict[str, Any], fusion: FusionParams, found: dict[str, Metrics]
-) -> dict[str, Any]:
-    """Return the result with one more model.
+def earlier_runs(path: Path, train: dict[str, Any], fusion: dict[str, Any]) -> dict[str, dict[str, Metrics]]:
+    """Return what was measured before, by seed and setting; nothing where there is no result.
 
     Args:
-        path: of the result: of its models those with other seeds are kept.
-        train: section `train` of the model.
-        fusion: section `fusion`.
-        found: what was measured.
+        path: of the result.
+        train: section `train` of the model, without its seed.
+        fusion: section `fusion` that was changed.
 
     Raises:
-        click.ClickException: the earlier ones had other params, or other settings were measured.
+        ParamsError: it is of models that were trained with other params, or of changes to another section `fusion`.
+        DataError: the result is damaged.
     """
-    seed, params = str(train["seed"]), {key: value for key, value in train.items() if key != "seed"}
-    result = {"train": params, "fusion": fusion.model_dump(mode="json"), "runs": {seed: found}}
-    if path.is_file():
-        earlier = read_json(path)
-        if any(earlier[part] != result[part] for part in ("train", "fusion")):
-            raise click.ClickException(f"{path}: its models were trained or fused with other params")
-        result["runs"] = {**earlier["runs"], **result["runs"]}
-        if len({tuple(sorted(run)) for run in result["runs"].values()}) > 1:
-            raise click.ClickException(
-                f"{path}: other settings were measured there; remove it, or name another"
-            )
-    return {**result, "over_seeds": over_seeds(list(result["runs"].values()))}
+    if not path.is_file():
+        return {}
+    result = read_json(path)
+    if (result["train"], result["fusion"]) != (train, fusion):
+        raise ParamsError("holds results of other params", str(path), "name another file (--out)")
+    return result["runs"]
+
+
+def _print(name: str, metrics: Metrics) -> None:
+    click.echo(f"{name:40} {'  '.join(f'{key} {value:.4f}' for key, value in metrics.items())}")
 
 
 @click.command(help=(__doc__ or "").partition("\n")[0])
@@ -178,15 +214,20 @@ def added(
 @click.option("--out", type=PATH, default=RESULTS / "fusion.json", help="JSON.")
 def main(artifacts: Path, params: Path, names: tuple[str, ...], out: Path) -> None:
     """Measure, and write beside what stands there."""
-    if odd := sorted(set(names) - set(SETTINGS)):
-        raise click.ClickException(f"no setting is called {odd[0]!r}; there are: {'; '.join(SETTINGS)}")
     try:
         fusion = load_params(params).fusion
+        settings = changed(fusion, names or SETTINGS)
         bench = Bench(artifacts)
-        found = compare(bench, fusion, {name: SETTINGS[name] for name in names or SETTINGS})
+        train = bench.train.model_dump(mode="json")
+        seed = str(train.pop("seed"))
+        result: dict[str, Any] = {"train": train, "fusion": fusion.model_dump(mode="json")}
+        runs = earlier_runs(out, **result)
+        runs[seed] = {**runs.get(seed, {}), **compare(bench, settings)}
+        common = set.intersection(*map(set, runs.values()))
+        summary = over_seeds([{name: run[name] for name in common} for run in runs.values()])
+        write_json(out, {**result, "runs": runs, "over_seeds": summary})
     except HierrecError as error:
         raise click.ClickException(str(error)) from None
-    write_json(out, added(out, bench.train.model_dump(mode="json"), fusion, found))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ METRICS = (
 )
 
 METHODS = {
-    "model": "model, cold residual zero (as it is)",
+    "model": "model as it is (no residual for cold items)",
     "model_mean": "model, cold items inherit the mean residual",
     "model_inherited": "model, cold items inherit from their neighbours by text",
     "model_text_alone": "model, every item ranked without its residual",

@@ -4,7 +4,6 @@ In a workspace with the embedded sample, in which the pipeline has run: `dvc rep
 `hierrec --help` beside an interpreter that does nothing.
 """
 
-import os
 import statistics
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 import click
 
 from bench.peers.command import run
+from bench.scale.process import children_cpu
 from bench.speed.options import options
 from stages.workspace import SAMPLE, environment, make_workspace
 from stages.workspace import run as run_in
@@ -63,11 +63,9 @@ def compare(rounds: int) -> dict[str, Any]:
 
 def _cost(folder: Path, command: tuple[str, ...]) -> dict[str, float]:
     """Run a command that finds nothing to do; return its seconds, CPU with all that it started."""
-    before, wall = os.times(), time.perf_counter()
+    cpu, wall = children_cpu(), time.perf_counter()
     subprocess.run(command, cwd=folder, env=environment(folder), stdout=subprocess.DEVNULL, check=True)
-    wall, after = time.perf_counter() - wall, os.times()
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return {"cpu": cpu, "wall": wall}
+    return {"cpu": children_cpu() - cpu, "wall": time.perf_counter() - wall}
 
 
 @click.command()

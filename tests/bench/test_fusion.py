@@ -1,25 +1,29 @@
-"""Settings of the retrieval, measured on the embedded sample with an untrained model."""
+"""Settings of the retrieval, measured on the embedded sample."""
 
+import shutil
 from pathlib import Path
+from typing import Any
 
-import click
+import polars as pl
 import pytest
 from click.testing import CliRunner
+from hierrec.errors import ParamsError
 from hierrec.evaluation.evaluator import rank_targets
 from hierrec.evaluation.metrics import metrics_from_ranks
 from hierrec.files import read_json, write_json
+from hierrec.params import load_params
 from hierrec.recommender.checkpoint import load_recommender
 from hierrec.recommender.hierarchical import HierarchicalRecommender
 
-from bench.fusion import ALONE, Bench, added, compare, main
-from bench.peers.sample import quick_params, write_sample
+from bench.fusion import ALONE, SETTINGS, Bench, changed, main
+from stages.workspace import ROOT, run, set_params
+
+METRICS = {"ndcg@10", "ndcg@20", "recall@10", "recall@20"}
 
 
-@pytest.fixture(scope="module")
-def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("artifacts")
-    write_sample(folder)
-    return folder
+def measure(artifacts: Path, out: Path, *arguments: str, params: Path = ROOT / "params.yaml") -> Any:
+    options = ("--artifacts", str(artifacts), "--out", str(out), "--params", str(params))
+    return CliRunner().invoke(main, [*options, *arguments])
 
 
 def test_the_model_alone_is_what_evaluation_says(artifacts: Path) -> None:
@@ -29,49 +33,73 @@ def test_the_model_alone_is_what_evaluation_says(artifacts: Path) -> None:
     scorer = HierarchicalRecommender(model, train.history)
     histories = inputs.sequences.validation_histories()
     ranks = rank_targets(scorer, histories, inputs.sequences.validation, inputs.candidates, batch_users=64)
-    assert bench.alone() == pytest.approx(metrics_from_ranks(ranks), abs=1e-3)
+    assert bench.alone() == pytest.approx(metrics_from_ranks(ranks), abs=1e-6)
 
 
-def test_settings_are_measured_under_their_params_and_the_same_again(artifacts: Path) -> None:
-    bench, fusion = Bench(artifacts), quick_params().fusion.model_copy(update={"epochs": 2})
-    settings = {"both": {}, "items": {"sources": ["items"]}, "both again": {}}
-    found = compare(bench, fusion, settings)
-    assert list(found) == [ALONE, *settings]
-    assert found["both"] == found["both again"]
-    assert len({str(metrics) for metrics in found.values()}) == 3
-    for metrics in found.values():
-        assert set(metrics) == {"ndcg@10", "ndcg@20", "recall@10", "recall@20"}
-        assert all(0 < value < 1 for value in metrics.values())
+def test_one_half_is_what_train_rag_measures_and_the_other_is_its_counterpart(
+    sample_run: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(sample_run, tmp_path / "workspace", symlinks=True))
+    set_params(folder / "params.yaml", {"fusion.epochs": 4, "fusion.learning_rate": 0.2})
+    run(folder, "python", "-m", "stages.train_rag")
+    curve = pl.read_csv(folder / "artifacts" / "plots" / "rag.csv")
+    best = curve.sort("ndcg@10", "epoch", descending=[True, False]).row(0, named=True)
+    assert 0 < best["epoch"] < 4
+    params = load_params(folder / "params.yaml").fusion
+    halves = Bench(folder / "artifacts").halves(params)
+    assert halves[0] == pytest.approx({name: best[name] for name in METRICS}, abs=1e-6)
+    assert halves[1] != pytest.approx(halves[0], abs=1e-3)
+
+    out, name = tmp_path / "fusion.json", "both sources (the default)"
+    done = measure(folder / "artifacts", out, "--setting", name, params=folder / "params.yaml")
+    assert done.exit_code == 0, done.output
+    mean = {key: (value + halves[1][key]) / 2 for key, value in halves[0].items()}
+    assert read_json(out)["runs"]["1"][name] == pytest.approx(mean)
 
 
-def test_models_are_added_one_by_one(artifacts: Path, tmp_path: Path) -> None:
-    bench, fusion, path = Bench(artifacts), quick_params().fusion, tmp_path / "fusion.json"
-    train = bench.train.model_dump(mode="json")
-    for seed, value in ((1, 0.1), (2, 0.3)):
-        write_json(path, added(path, {**train, "seed": seed}, fusion, {"both": {"ndcg@10": value}}))
-    result = read_json(path)
-    assert set(result["runs"]) == {"1", "2"}
-    assert result["over_seeds"]["both"]["ndcg@10"] == {"mean": 0.2, "sd": pytest.approx(0.141421)}
-    for other, found in (
-        ({**train, "epochs": 99}, {"both": {"ndcg@10": 0.2}}),
-        ({**train, "seed": 3}, {"items": {"ndcg@10": 0.2}}),
-    ):
-        with pytest.raises(click.ClickException):
-            added(path, other, fusion, found)
+def test_settings_differ_and_go_with_the_default_params() -> None:
+    params = changed(load_params(ROOT / "params.yaml").fusion, SETTINGS)
+    assert len({str(one) for one in params.values()}) == len(SETTINGS)
 
 
-def test_the_command_writes_what_it_measured(artifacts: Path, tmp_path: Path) -> None:
+def test_results_are_kept_by_seed_and_setting(sample_run: Path, tmp_path: Path) -> None:
+    artifacts, params = sample_run / "artifacts", sample_run / "params.yaml"
     out = tmp_path / "fusion.json"
-    arguments = ["--artifacts", str(artifacts), "--out", str(out), "--setting", "items alone"]
-    done = CliRunner().invoke(main, arguments, catch_exceptions=False)
-    assert done.exit_code == 0
-    (metrics,) = read_json(out)["runs"].values()
-    assert set(metrics) == {ALONE, "items alone"}
-    assert f"{metrics['items alone']['ndcg@10']:.4f}" in done.output
+    for name in ("items alone", "overlap 0"):
+        done = measure(artifacts, out, "--setting", name, params=params)
+        assert done.exit_code == 0, done.output
+        assert name in done.output
+    result = read_json(out)
+    ((seed, measured),) = result["runs"].items()
+    assert set(measured) == {ALONE, "items alone", "overlap 0"}
+    assert all(set(metrics) == METRICS for metrics in measured.values())
+    assert len({str(metrics) for metrics in measured.values()}) == 3
+
+    other = {ALONE: {name: value + 0.2 for name, value in measured[ALONE].items()}}
+    write_json(out, {**result, "runs": {f"{seed}0": other}})
+    assert measure(artifacts, out, "--setting", "items alone", params=params).exit_code == 0
+    result = read_json(out)
+    assert result["runs"][f"{seed}0"] == other
+    assert set(result["over_seeds"]) == {ALONE}
+    for name, value in measured[ALONE].items():
+        assert result["over_seeds"][ALONE][name]["mean"] == pytest.approx(value + 0.1, abs=1e-6)
 
 
-def test_what_is_wrong_is_said(tmp_path: Path) -> None:
-    for arguments, said in ((["--setting", "all"], "no setting is called"), ([], "dvc repro")):
-        done = CliRunner().invoke(main, ["--artifacts", str(tmp_path), *arguments])
-        assert done.exit_code == 1
-        assert said in done.output
+def test_a_setting_that_does_not_go_with_the_params_is_said() -> None:
+    fusion = load_params(ROOT / "params.yaml").fusion.model_copy(update={"shortlist": 900})
+    with pytest.raises(ParamsError, match="neighbours 1000"):
+        changed(fusion, ["neighbours 1000"])
+
+
+def test_what_is_wrong_is_said_before_anything_is_measured(artifacts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "fusion.json"
+    done = measure(artifacts, out, "--setting", "all")
+    assert (done.exit_code, ALONE in done.output) == (1, False)
+    assert "there is no such setting" in done.output
+    done = measure(tmp_path, out)
+    assert (done.exit_code, "dvc repro" in done.output) == (1, True)
+    write_json(out, {"train": {}, "fusion": {}, "runs": {}})
+    done = measure(artifacts, out)
+    assert (done.exit_code, ALONE in done.output) == (1, False)
+    assert "holds results of other params" in done.output
+    assert read_json(out)["runs"] == {}

@@ -55,9 +55,10 @@ def workers() -> list[psutil.Process]:
 
 def test_a_killed_worker_changes_nothing(cluster: None, small_blocks: None) -> None:
     encoder = ItemEncoder.load("t5-nano", None, 32)
-    expected = encoder.encode(MANY, 200)
+    texts = MANY * 5  # 200 blocks: most are still to be encoded when the first is there
+    expected = encoder.encode(texts, 200)
     vectors, victim, places = np.empty_like(expected), None, []
-    for batch, found in ray_engine.RayEngine(encoder, "t5-nano", 2).batches(MANY, 200):
+    for batch, found in ray_engine.RayEngine(encoder, "t5-nano", 2).batches(texts, 200):
         if victim is None:
             victim = workers()[0]
             victim.kill()
@@ -65,7 +66,7 @@ def test_a_killed_worker_changes_nothing(cluster: None, small_blocks: None) -> N
         places += batch.tolist()
     assert victim is not None
     assert victim not in workers()
-    assert sorted(places) == list(range(len(MANY)))
+    assert sorted(places) == list(range(len(texts)))
     assert np.array_equal(vectors, expected)
 
 
