@@ -38,8 +38,6 @@ from bench.peers.command import RESULTS
 from bench.peers.sample import ROOT
 
 ALONE = "the model alone"
-BATCH = 256
-"""Users or windows that are read at once: changes speed and memory."""
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "both sources (the default)": {"sources": ["next_items", "items"]},
@@ -86,6 +84,7 @@ class Bench:
 
     Args:
         artifacts: folder of data, item vectors, index and the trained sequence model.
+        batch_users: users or windows that are read at once, as in train_rag: changes the last bits, speed and memory.
 
     Attributes:
         inputs: data and item vectors.
@@ -95,14 +94,15 @@ class Bench:
         HierrecError: one of them is missing or damaged, or they do not belong together.
     """
 
-    def __init__(self, artifacts: Path) -> None:
+    def __init__(self, artifacts: Path, batch_users: int) -> None:
         self.inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
         model, self.train = load_recommender(
             artifacts / "models" / "hierarchical", self.inputs.frozen, self.inputs.store_hash
         )
         self._index = ItemIndex.open(artifacts / "index", self.inputs.store_hash)
         self._base = HierarchicalRecommender(model, self.train.history, torch.float32)
-        self._prefixes = prefix_states(model, self.inputs.sequences, self.train.history, BATCH)
+        self._batch_users = batch_users
+        self._prefixes = prefix_states(model, self.inputs.sequences, self.train.history, batch_users)
 
     def alone(self) -> Metrics:
         """Return the validation metrics of the model without retrieval.
@@ -116,7 +116,7 @@ class Bench:
         def score(batch: NDArray[np.int64]) -> Tensor:
             return self._base.scores(states[torch.from_numpy(batch)])  # [B, n]
 
-        return self._metrics(score, examples, BATCH)
+        return self._metrics(score, examples)
 
     def halves(self, params: FusionParams) -> tuple[Metrics, Metrics]:
         """Return the validation metrics of the model with retrieval, of either half; train_rag measures the first.
@@ -145,21 +145,16 @@ class Bench:
             def score(batch: NDArray[np.int64]) -> Tensor:
                 return held_out.fuse(batch, self._base, fusion, self.inputs.candidates)  # [B, n]
 
-            return self._metrics(score, held_out, params.batch_users)
+            return self._metrics(score, held_out)
 
         fusion, candidates = Fusion(starts(params)), self.inputs.candidates
         curve = train_fusion(fusion, self._base, learned_from, candidates, params, self.train.seed, validate)
         best = max(curve, key=lambda record: record[CHOSEN_BY])
         return {key: value for key, value in best.items() if "@" in key}
 
-    def _metrics(
-        self,
-        score: Callable[[NDArray[np.int64]], Tensor],
-        examples: FusionExamples,
-        batch_users: int,
-    ) -> Metrics:
+    def _metrics(self, score: Callable[[NDArray[np.int64]], Tensor], examples: FusionExamples) -> Metrics:
         seen, targets, candidates = examples.histories, examples.targets, self.inputs.candidates
-        return metrics_from_ranks(rank_in_batches(score, seen, targets, candidates, batch_users))
+        return metrics_from_ranks(rank_in_batches(score, seen, targets, candidates, self._batch_users))
 
 
 def compare(bench: Bench, settings: Mapping[str, FusionParams]) -> dict[str, Metrics]:
@@ -217,7 +212,7 @@ def main(artifacts: Path, params: Path, names: tuple[str, ...], out: Path) -> No
     try:
         fusion = load_params(params).fusion
         settings = changed(fusion, names or SETTINGS)
-        bench = Bench(artifacts)
+        bench = Bench(artifacts, fusion.batch_users)
         train = bench.train.model_dump(mode="json")
         seed = str(train.pop("seed"))
         result: dict[str, Any] = {"train": train, "fusion": fusion.model_dump(mode="json")}
