@@ -96,9 +96,9 @@ def test_the_default_archive_is_the_official_one() -> None:
 def test_movielens_1m(ml1m_archive: Path) -> None:
     expected = load_params(Path("params.yaml")).ingest.expected
     assert expected is not None
-    start = time.process_time()
+    start = time.perf_counter()
     raw = read_movielens(ml1m_archive, expected)
-    assert time.process_time() - start < 15
+    assert time.perf_counter() - start < 15
     assert (len(raw.interactions), len(raw.items)) == (1_000_209, 3_883)
     assert raw.items["year"].null_count() == 0
     moved = raw.items["title"].str.contains(r", (The|A|An|La|Le|Les|L'|Il|Der|Die|Das|El|Det|I|O)(\)|$| \()")

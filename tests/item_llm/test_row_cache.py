@@ -97,14 +97,16 @@ def test_nothing_to_encode_runs_no_model(folder: str, tmp_path: Path) -> None:
     vectors, _ = encode(folder, tmp_path / "cache", MANY)
     np.save(tmp_path / "expected.npy", vectors)
     script = f"""
-import sys
+import sys, time
 from pathlib import Path
 import numpy as np
 from hierrec.item_llm.encoder import ItemEncoder
 from hierrec.item_llm.row_cache import RowCache, encode_texts
+start = time.perf_counter()
 encoder = ItemEncoder.load({folder!r}, None, 32)
 cache = RowCache(Path({str(tmp_path / "cache")!r}), encoder.cache_key(200))
 vectors, encoded = encode_texts(encoder, {MANY!r}, 200, cache)
+assert time.perf_counter() - start < 1
 assert encoded == 0
 assert np.array_equal(vectors, np.load({str(tmp_path / "expected.npy")!r}))
 assert not {{"torch", "transformers"}} & sys.modules.keys()
