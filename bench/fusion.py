@@ -6,7 +6,7 @@ setting a little over the model alone. Test targets are not read. Results stand 
 there of other seeds and settings is kept.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,11 @@ import click
 import numpy as np
 import torch
 from hierrec.errors import HierrecError, ParamsError
-from hierrec.evaluation.evaluator import rank_in_batches
-from hierrec.evaluation.metrics import metrics_from_ranks
+from hierrec.evaluation.validation import validator
 from hierrec.files import read_json, write_json
 from hierrec.params import FusionParams, load_params
 from hierrec.recommender.checkpoint import load_recommender
-from hierrec.recommender.fusion import Fusion, starts
 from hierrec.recommender.fusion_examples import FusionExamples
-from hierrec.recommender.fusion_trainer import train_fusion
 from hierrec.recommender.hierarchical import HierarchicalRecommender
 from hierrec.recommender.inputs import load_inputs
 from hierrec.recommender.prefixes import prefix_states
@@ -29,13 +26,13 @@ from hierrec.recommender.rag_checkpoint import lookup, open_sources
 from hierrec.recommender.trainer import CHOSEN_BY
 from hierrec.retrieval.datastore import Datastore
 from hierrec.retrieval.index import ItemIndex
-from numpy.typing import NDArray
-from pydantic import ValidationError
-from torch import Tensor
 
+from bench.ablation.settings import load_document, with_overrides
 from bench.over_seeds import over_seeds
 from bench.peers.command import RESULTS
 from bench.peers.sample import ROOT
+from bench.speed.options import artifacts_option
+from stages.train_rag import learn
 
 ALONE = "the model alone"
 
@@ -58,11 +55,11 @@ Metrics = dict[str, float]
 PATH = click.Path(path_type=Path)
 
 
-def changed(fusion: FusionParams, names: Iterable[str]) -> dict[str, FusionParams]:
-    """Return params by the name of the setting.
+def changed(document: dict[str, Any], names: Iterable[str]) -> dict[str, FusionParams]:
+    """Return the section `fusion` by the name of the setting.
 
     Args:
-        fusion: section `fusion` that is changed.
+        document: the params.yaml that is changed.
         names: of `SETTINGS`.
 
     Raises:
@@ -72,10 +69,8 @@ def changed(fusion: FusionParams, names: Iterable[str]) -> dict[str, FusionParam
     for name in names:
         if name not in SETTINGS:
             raise ParamsError("there is no such setting", name, f"name one of: {'; '.join(SETTINGS)}")
-        try:
-            params[name] = FusionParams.model_validate({**fusion.model_dump(), **SETTINGS[name]})
-        except ValidationError as error:
-            raise ParamsError(str(error), name, "leave it out (--setting), or change params.yaml") from None
+        overrides = {f"fusion.{key}": value for key, value in SETTINGS[name].items()}
+        params[name] = with_overrides(document, overrides).fusion
     return params
 
 
@@ -96,27 +91,16 @@ class Bench:
 
     def __init__(self, artifacts: Path, batch_users: int) -> None:
         self.inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
-        model, self.train = load_recommender(
+        self._model, self.train = load_recommender(
             artifacts / "models" / "hierarchical", self.inputs.frozen, self.inputs.store_hash
         )
         self._index = ItemIndex.open(artifacts / "index", self.inputs.store_hash)
-        self._base = HierarchicalRecommender(model, self.train.history, torch.float32)
-        self._batch_users = batch_users
-        self._prefixes = prefix_states(model, self.inputs.sequences, self.train.history, batch_users)
+        self._base = HierarchicalRecommender(self._model, self.train.history, torch.float32)
+        self._prefixes = prefix_states(self._model, self.inputs.sequences, self.train.history, batch_users)
 
     def alone(self) -> Metrics:
-        """Return the validation metrics of the model without retrieval.
-
-        Raises:
-            DataError: fewer than two users have a validation target.
-        """
-        examples = FusionExamples.validation(self._base, self.inputs.sequences, {})
-        states = torch.from_numpy(examples.states)
-
-        def score(batch: NDArray[np.int64]) -> Tensor:
-            return self._base.scores(states[torch.from_numpy(batch)])  # [B, n]
-
-        return self._metrics(score, examples)
+        """Return the validation metrics of the model without retrieval."""
+        return validator(self.inputs.sequences, self.inputs.candidates, self.train.history)(self._model)
 
     def halves(self, params: FusionParams) -> tuple[Metrics, Metrics]:
         """Return the validation metrics of the model with retrieval, of either half; train_rag measures the first.
@@ -140,21 +124,9 @@ class Bench:
         self, params: FusionParams, learned_from: FusionExamples, held_out: FusionExamples
     ) -> Metrics:
         """Learn on one half; return the other's metrics in its best epoch."""
-
-        def validate(fusion: Fusion) -> Metrics:
-            def score(batch: NDArray[np.int64]) -> Tensor:
-                return held_out.fuse(batch, self._base, fusion, self.inputs.candidates)  # [B, n]
-
-            return self._metrics(score, held_out)
-
-        fusion, candidates = Fusion(starts(params)), self.inputs.candidates
-        curve = train_fusion(fusion, self._base, learned_from, candidates, params, self.train.seed, validate)
+        _, curve = learn(params, self._base, learned_from, held_out, self.inputs.candidates, self.train.seed)
         best = max(curve, key=lambda record: record[CHOSEN_BY])
         return {key: value for key, value in best.items() if "@" in key}
-
-    def _metrics(self, score: Callable[[NDArray[np.int64]], Tensor], examples: FusionExamples) -> Metrics:
-        seen, targets, candidates = examples.histories, examples.targets, self.inputs.candidates
-        return metrics_from_ranks(rank_in_batches(score, seen, targets, candidates, self._batch_users))
 
 
 def compare(bench: Bench, settings: Mapping[str, FusionParams]) -> dict[str, Metrics]:
@@ -201,7 +173,7 @@ def _print(name: str, metrics: Metrics) -> None:
 
 
 @click.command(help=(__doc__ or "").partition("\n")[0])
-@click.option("--artifacts", type=PATH, default=ROOT / "artifacts", help="Of `dvc repro`.")
+@artifacts_option
 @click.option(
     "--params", type=PATH, default=ROOT / "params.yaml", help="Its section `fusion` is what is changed."
 )
@@ -211,7 +183,7 @@ def main(artifacts: Path, params: Path, names: tuple[str, ...], out: Path) -> No
     """Measure, and write beside what stands there."""
     try:
         fusion = load_params(params).fusion
-        settings = changed(fusion, names or SETTINGS)
+        settings = changed(load_document(params), names or SETTINGS)
         bench = Bench(artifacts, fusion.batch_users)
         train = bench.train.model_dump(mode="json")
         seed = str(train.pop("seed"))

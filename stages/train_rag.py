@@ -26,6 +26,34 @@ from torch import Tensor
 from stages.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, stage
 
 
+def learn(
+    params: FusionParams,
+    base: HierarchicalRecommender,
+    learned_from: FusionExamples,
+    held_out: FusionExamples,
+    candidates: NDArray[np.bool_],
+    seed: int,
+) -> tuple[Fusion, list[dict[str, float]]]:
+    """Learn the fusion from some users; others pick the epoch.
+
+    Returns:
+        The fusion with the weights of its best epoch; one record per epoch, with the metrics of `held_out`.
+
+    Raises:
+        NumericalError: the loss is not finite.
+    """
+
+    def validate(fusion: Fusion) -> dict[str, float]:
+        def score(batch: NDArray[np.int64]) -> Tensor:
+            return held_out.fuse(batch, base, fusion, candidates)  # [B, n]
+
+        seen, batch_users = held_out.histories, params.batch_users
+        return metrics_from_ranks(rank_in_batches(score, seen, held_out.targets, candidates, batch_users))
+
+    fusion = Fusion(starts(params))
+    return fusion, train_fusion(fusion, base, learned_from, candidates, params, seed, validate)
+
+
 @stage("fusion", libraries=("torch", "transformers", "faiss-cpu"))
 def main(fusion: FusionParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
@@ -39,18 +67,7 @@ def main(fusion: FusionParams) -> Summary:
     base = HierarchicalRecommender(model, train.history, torch.float32)
     examples = FusionExamples.validation(base, inputs.sequences, sources)
     learned_from, held_out = examples.halves(train.seed)
-
-    def validate(fused: Fusion) -> dict[str, float]:
-        def score(batch: NDArray[np.int64]) -> Tensor:
-            return held_out.fuse(batch, base, fused, inputs.candidates)  # [B, n]
-
-        seen, batch_users = held_out.histories, fusion.batch_users
-        return metrics_from_ranks(
-            rank_in_batches(score, seen, held_out.targets, inputs.candidates, batch_users)
-        )
-
-    learned = Fusion(starts(fusion))
-    curve = train_fusion(learned, base, learned_from, inputs.candidates, fusion, train.seed, validate)
+    learned, curve = learn(fusion, base, learned_from, held_out, inputs.candidates, train.seed)
     save_rag(MODELS / "rag", model, train, learned, fusion, datastore, inputs.store_hash)
     write_curve(PLOTS / "rag.csv", curve)
     best = max(record[CHOSEN_BY] for record in curve)

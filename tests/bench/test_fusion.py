@@ -18,6 +18,7 @@ from hierrec.params import load_params
 from hierrec.recommender.checkpoint import load_recommender
 from hierrec.recommender.hierarchical import HierarchicalRecommender
 
+from bench.ablation.settings import load_document
 from bench.fusion import ALONE, SETTINGS, Bench, changed, main
 from stages.workspace import ROOT, run, set_params
 
@@ -73,7 +74,7 @@ def test_one_half_is_what_train_rag_measures_and_the_other_is_its_counterpart(
 
 
 def test_settings_differ_and_go_with_the_default_params() -> None:
-    params = changed(load_params(ROOT / "params.yaml").fusion, SETTINGS)
+    params = changed(load_document(ROOT / "params.yaml"), SETTINGS)
     assert len({str(one) for one in params.values()}) == len(SETTINGS)
 
 
@@ -101,9 +102,10 @@ def test_results_are_kept_by_seed_and_setting(sample_run: Path, tmp_path: Path) 
 
 
 def test_a_setting_that_does_not_go_with_the_params_is_said() -> None:
-    fusion = load_params(ROOT / "params.yaml").fusion.model_copy(update={"shortlist": 900})
+    document = load_document(ROOT / "params.yaml")
+    document["fusion"]["shortlist"] = 900
     with pytest.raises(ParamsError, match="neighbours 1000"):
-        changed(fusion, ["neighbours 1000"])
+        changed(document, ["neighbours 1000"])
 
 
 def test_what_is_wrong_is_said_before_anything_is_measured(artifacts: Path, tmp_path: Path) -> None:
