@@ -22,6 +22,9 @@ TOLERANCE = 1e-4
 GATHER = 2**24
 """Numbers gathered at a time to compute similarities again."""
 
+FOUND = 2**22
+"""Neighbours found at a time by the exact search: queries of a block, times neighbours of each."""
+
 RANKED_AGAIN = 8
 """Rows that an `ivf_pq` index looks for, per row wanted: compressed, they are in a rough order."""
 
@@ -130,20 +133,31 @@ class ItemIndex:
     def _search_exactly(
         self, unit: NDArray[np.float32], k: int
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Search more than k and compute again, until nothing outside can be as near as the k-th."""
+        """Search more than k and compute again, until nothing outside can be as near as the k-th.
+
+        A search widens where many vectors tie with the k-th. Equal queries are then searched once, and queries in
+        blocks, so that memory is bounded whatever the number of equal vectors.
+        """
         flat: Any = self.index  # a view of its memory, not a copy
         vectors = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(flat.ntotal, flat.d)
         similarities = np.empty((len(unit), k), np.float32)
         rows = np.empty((len(unit), k), np.int64)
         pending, width = np.arange(len(unit)), min(k + 16, len(self))
         while len(pending):
-            rounded, found = engine(self.index, len(pending), width).search(
-                unit[pending], width
-            )  # [p, width] each
-            precise, found = _in_order(self._similarities(unit[pending], vectors, found), found)
-            similarities[pending], rows[pending] = precise[:, :k], found[:, :k]
-            done = precise[:, k - 1] > rounded[:, -1] + TOLERANCE
-            pending = pending[~done] if width < len(self) else pending[:0]
+            queries, same = np.unique(unit[pending], axis=0, return_inverse=True)  # [q, d], [p]
+            best, nearest = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
+            done = np.empty(len(queries), np.bool_)
+            for start in range(0, len(queries), step := max(1, FOUND // width)):
+                part = slice(start, start + step)
+                rounded, found = engine(self.index, len(queries[part]), width).search(
+                    queries[part], width
+                )  # [s, width] each
+                precise, found = _in_order(self._similarities(queries[part], vectors, found), found)
+                best[part], nearest[part] = precise[:, :k], found[:, :k]
+                done[part] = precise[:, k - 1] > rounded[:, -1] + TOLERANCE
+            same = same.ravel()
+            similarities[pending], rows[pending] = best[same], nearest[same]
+            pending = pending[~done[same]] if width < len(self) else pending[:0]
             width = min(2 * width, len(self))
         return similarities, rows
 

@@ -10,6 +10,8 @@ from .sources import NO_ITEM, Query, Retrieved
 class SimilarItems:
     """The nearest items, in the FAISS index of item vectors, of each recent item of a history.
 
+    An item is looked up when a history first names it, and its neighbours are kept.
+
     Args:
         index: the index.
         vectors: float32 [n, F], the vectors in it.
@@ -19,14 +21,11 @@ class SimilarItems:
 
     def __init__(self, index: ItemIndex, vectors: NDArray[np.float32], neighbours: int, recent: int) -> None:
         self.recent = recent
-        neighbours = min(neighbours, len(vectors) - 1)
-        similarities, rows = index.search(vectors, neighbours + 1)  # [n, k + 1]
-        similarities = np.where(rows == NO_ITEM, 0, similarities)  # an approximate index may find fewer
-        # Drop the item itself; where an equal vector took its place, drop the last neighbour instead.
-        own = rows == np.arange(len(vectors))[:, None]
-        own[~own.any(1), -1] = True
-        self._items = rows[~own].reshape(len(vectors), neighbours)
-        self._similarities = similarities[~own].reshape(len(vectors), neighbours)
+        self._index, self._vectors = index, vectors
+        shape = len(vectors), min(neighbours, len(vectors) - 1)  # [n, k]
+        # Memory of `np.empty` is taken row by row, when a row is first written.
+        self._items, self._similarities = np.empty(shape, np.int64), np.empty(shape, np.float32)
+        self._known = np.zeros(len(vectors), np.bool_)  # [n]
 
     def retrieve(self, query: Query) -> Retrieved:
         """Return `recent * neighbours` items per user, youngest matched item first."""
@@ -34,11 +33,26 @@ class SimilarItems:
         items = np.full((len(query.histories), width), NO_ITEM, np.int64)
         similarities = np.zeros((len(query.histories), width), np.float32)
         origins = np.full((len(query.histories), width), NO_ITEM, np.int64)
-        for user, history in enumerate(query.histories):
-            latest = history[-self.recent :][::-1]
+        recent = [history[-self.recent :][::-1] for history in query.histories]
+        self._look_up(np.concatenate(recent) if recent else np.empty(0, np.int64))
+        for user, latest in enumerate(recent):
             found = len(latest) * count
             items[user, :found] = self._items[latest].ravel()
             similarities[user, :found] = self._similarities[latest].ravel()
             origins[user, :found] = np.repeat(latest, count)
         ages = np.repeat(np.arange(self.recent, dtype=np.float32), count)  # [recent * k]
         return Retrieved(items, similarities, ages, origins)
+
+    def _look_up(self, rows: NDArray[np.int64]) -> None:
+        """Find the neighbours of the items `rows` that are not known yet."""
+        new = np.unique(rows[~self._known[rows]])  # [m]
+        if not len(new):
+            return
+        similarities, found = self._index.search(self._vectors[new], self._items.shape[1] + 1)  # [m, k + 1]
+        similarities = np.where(found == NO_ITEM, 0, similarities)  # an approximate index may find fewer
+        # Drop the item itself; where an equal vector took its place, drop the last neighbour instead.
+        own = found == new[:, None]
+        own[~own.any(1), -1] = True
+        self._items[new] = found[~own].reshape(len(new), -1)
+        self._similarities[new] = similarities[~own].reshape(len(new), -1)
+        self._known[new] = True

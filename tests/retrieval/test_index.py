@@ -1,12 +1,16 @@
 """The item index: true neighbours in a total order, and a refusal to serve other vectors."""
 
+import threading
+import tracemalloc
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 from hierrec.errors import IndexMismatchError, NumericalError
 from hierrec.files import read_json, write_json
 from hierrec.retrieval import index as item_index
+from hierrec.retrieval.fast_faiss import matrix_products
 from hierrec.retrieval.index import ItemIndex
 from hypothesis import given
 from hypothesis import strategies as st
@@ -144,3 +148,46 @@ def test_damage_is_found(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(IndexMismatchError, match="missing"):
         ItemIndex.open(folder, "s")
+
+
+def test_many_equal_vectors_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(item_index, "GATHER", 2**18)
+    monkeypatch.setattr(item_index, "FOUND", 2**16)
+    vectors = normal(3000, 8)
+    vectors[::2] = vectors[0]  # a blank column's text, 1,500 times
+    index = ItemIndex.build(vectors)
+    tracemalloc.start()
+    _, rows = index.search(vectors, 5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert rows[::2].tolist() == [[0, 2, 4, 6, 8]] * 1500
+    assert (
+        peak < 16 * 2**20
+    )  # all tied queries at their widest: 1,500 rows of 1,536, 12 bytes each, and their vectors
+
+
+def test_queries_in_blocks_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = np.round(normal(400, 3), 1)
+    whole = ItemIndex.build(vectors).search(vectors, 10)
+    monkeypatch.setattr(item_index, "FOUND", 100)
+    for one, other in zip(whole, ItemIndex.build(vectors).search(vectors, 10), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_threads_that_search_put_the_setting_of_faiss_back() -> None:
+    before = faiss.cvar.distance_compute_blas_threshold
+    entered, leave = threading.Event(), threading.Event()
+
+    def search() -> None:
+        with matrix_products(7):
+            entered.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=search)
+    with matrix_products(5):
+        thread.start()
+        assert entered.wait(10)
+    assert faiss.cvar.distance_compute_blas_threshold != before  # the other is still at work
+    leave.set()
+    thread.join()
+    assert faiss.cvar.distance_compute_blas_threshold == before

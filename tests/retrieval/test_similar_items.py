@@ -7,6 +7,7 @@ from hierrec.retrieval.index import ItemIndex
 from hierrec.retrieval.index_build import build_index
 from hierrec.retrieval.similar_items import SimilarItems
 from hierrec.retrieval.sources import NO_ITEM, Query
+from numpy.typing import NDArray
 
 
 def test_neighbours_of_each_recent_item() -> None:
@@ -36,3 +37,37 @@ def test_an_approximate_index_that_finds_fewer_leaves_no_infinity(tmp_path: Path
     found = source.retrieve(Query(np.zeros((60, 1), np.float32), np.arange(60), histories))
     assert (found.items == NO_ITEM).any()
     assert np.isfinite(found.similarities).all()
+
+
+class CountingIndex(ItemIndex):
+    """An index that remembers how many queries it has answered."""
+
+    asked = 0
+
+    def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        self.asked += len(queries)
+        return super().search(queries, k)
+
+
+def test_only_items_of_recent_histories_are_looked_up_and_each_once() -> None:
+    vectors = np.random.default_rng(0).standard_normal((500, 5)).astype(np.float32)
+    index = CountingIndex(ItemIndex.build(vectors).index)
+    source = SimilarItems(index, vectors, neighbours=3, recent=2)
+    assert index.asked == 0
+    query = Query(np.zeros((2, 1), np.float32), np.array([0, 1]), [np.array([9, 1, 2]), np.array([2])])
+    first = source.retrieve(query)
+    assert index.asked == 2
+    np.testing.assert_array_equal(source.retrieve(query).items, first.items)
+    assert index.asked == 2
+
+
+def test_neighbours_do_not_depend_on_what_was_asked_before() -> None:
+    vectors = np.random.default_rng(1).standard_normal((80, 6)).astype(np.float32)
+    histories = [np.array([item]) for item in range(80)]
+    states, users = np.zeros((80, 1), np.float32), np.arange(80)
+    together = SimilarItems(ItemIndex.build(vectors), vectors, 7, 1).retrieve(Query(states, users, histories))
+    alone = SimilarItems(ItemIndex.build(vectors), vectors, 7, 1)
+    for user in reversed(range(80)):
+        found = alone.retrieve(Query(states[:1], users[:1], [histories[user]]))
+        np.testing.assert_array_equal(found.items[0], together.items[user])
+        np.testing.assert_array_equal(found.similarities[0], together.similarities[user])

@@ -103,6 +103,12 @@ def test_only_metrics_and_plots_stay_out_of_the_cache(name: str) -> None:
             assert options["cache"] is False
 
 
+@each_stage
+def test_dvc_leaves_every_out_for_the_stage_to_replace(name: str) -> None:
+    for kind in ("outs", "metrics", "plots"):
+        assert all(options.get("persist") is True for _, options in paths(STAGES[name].get(kind, [])))
+
+
 def test_every_param_has_a_default_that_is_valid_and_no_name_that_dvc_passes_over() -> None:
     Params.model_validate(PARAMS)
 
