@@ -1,5 +1,7 @@
 """The ten nearest neighbours of an item, with numpy and polars alone: read_embeddings.py FOLDER ITEM_ID."""
 
+# These are the encoder's vectors, as in `hierrec embeddings neighbours --raw`; the models compare whitened ones.
+
 import sys
 
 import numpy as np
@@ -8,6 +10,8 @@ import polars as pl
 folder, item_id = sys.argv[1:]
 vectors = np.load(f"{folder}/embeddings.npy", mmap_mode="r", allow_pickle=False)  # float32 [n, d]
 items = pl.read_parquet(f"{folder}/items.parquet")  # row, item_id, title, text, text_hash
+if item_id not in items["item_id"]:
+    sys.exit(f"there is no item {item_id!r} in {folder}")
 unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 cosine = unit @ unit[items["item_id"].index_of(item_id)]
 others = items.with_columns(cosine=pl.Series(cosine)).filter(pl.col("item_id") != item_id)

@@ -1,5 +1,7 @@
 """One family of typed errors: what is wrong, where, and what to do about it."""
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -62,6 +64,38 @@ class MachineError(HierrecError):
 
 class OutOfMemoryError(MachineError):
     """Memory ran out."""
+
+
+class UnforeseenError(HierrecError):
+    """An error that no other type describes: a defect of hierrec, or input that it does not check."""
+
+
+@contextmanager
+def unforeseen_errors() -> Iterator[None]:
+    """Turn every error within the block into a typed one: the border of a stage and of a command.
+
+    A typed error passes as it is, and so does a closed pipe.
+
+    Raises:
+        MachineError: the system refused to read or write.
+        UnforeseenError: names the error's type and its first line.
+    """
+    try:
+        yield
+    except HierrecError:
+        raise
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        where = str(error.filename) if error.filename else "input or output"
+        remedy = "check that the place exists, has space and may be read and written"
+        raise MachineError(f"cannot be read or written ({reason})", where, remedy) from error
+    except Exception as error:
+        text = str(error).strip().partition("\n")[0]
+        what = f"unforeseen error, {type(error).__name__}" + (f": {text[:200]}" if text else "")
+        remedy = "report it with this message, the command and its output with --debug"
+        raise UnforeseenError(what, None, remedy) from error
 
 
 @contextmanager

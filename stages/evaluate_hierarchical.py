@@ -15,7 +15,7 @@ def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     model, train = load_recommender(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
     scorer = HierarchicalRecommender(model, train.history)
-    ranks = evaluate_scorer(scorer, inputs.sequences, inputs.candidates, evaluate)
+    ranks = evaluate_scorer(scorer, inputs.sequences, inputs.candidates, evaluate, train.seed)
     return write_results("hierarchical", ranks, int(inputs.candidates.sum()), evaluate)
 
 

@@ -2,6 +2,7 @@
 
 from hierrec.evaluation.protocol import evaluate as evaluate_scorer
 from hierrec.params import EvaluateParams
+from hierrec.recommender.checkpoint import train_params
 from hierrec.recommender.inputs import load_inputs
 from hierrec.recommender.rag_checkpoint import load_rag
 from hierrec.retrieval.index import ItemIndex
@@ -15,7 +16,8 @@ def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     index = ItemIndex.open(INDEX, inputs.store_hash)
     scorer = load_rag(MODELS / "rag", inputs, index)
-    ranks = evaluate_scorer(scorer, inputs.sequences, inputs.candidates, evaluate)
+    seed = train_params(MODELS / "rag" / "base").seed
+    ranks = evaluate_scorer(scorer, inputs.sequences, inputs.candidates, evaluate, seed)
     return write_results("rag", ranks, int(inputs.candidates.sum()), evaluate)
 
 

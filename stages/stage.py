@@ -9,7 +9,7 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from hierrec.errors import HierrecError, ParamsError, memory_needed
+from hierrec.errors import HierrecError, ParamsError, memory_needed, unforeseen_errors
 from hierrec.params import load_params
 
 from stages import INTERRUPTED, leave
@@ -58,8 +58,10 @@ class Stage:
         if signal.getsignal(signal.SIGINT) is leave:  # from here on there may be work to save
             signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            with memory_needed("memory ran out", remedy=MEMORY):
+            with unforeseen_errors(), memory_needed("memory ran out", remedy=MEMORY):
                 summary = self._run()
+                if summary:
+                    print("\n".join(summary), flush=True)
         except HierrecError as error:
             if "--debug" in sys.argv:
                 raise
@@ -68,8 +70,6 @@ class Stage:
         except KeyboardInterrupt:
             print(INTERRUPTED, file=sys.stderr)
             sys.exit(128 + signal.SIGINT)
-        if summary:
-            print("\n".join(summary))
 
     def _run(self) -> Summary:
         params = load_params(Path("params.yaml"))
@@ -120,8 +120,9 @@ def check_libraries(libraries: tuple[str, ...]) -> None:
 
 def _declared_libraries() -> dict[str, str]:
     try:
-        return tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["tool"]["hierrec"]["libraries"]
+        declared = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["tool"]["hierrec"]["libraries"]
+        return {name: str(version) for name, version in declared.items()}
     except (OSError, ValueError) as error:
         raise ParamsError(f"cannot be read: {error}", "pyproject.toml", "restore it from git") from None
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, AttributeError):
         raise ParamsError("no libraries are declared", LIBRARIES, "restore it from git") from None

@@ -1,13 +1,14 @@
 """The `hierrec` command: a group whose commands are imported when they are asked for."""
 
 import importlib
+import signal
 import sys
 from typing import Any
 
 import click
 
 from .. import __version__
-from ..errors import HierrecError
+from ..errors import HierrecError, unforeseen_errors
 
 COMMANDS = ("embeddings", "metrics", "recommend", "similar")
 """Each is a module of this package, and the command in it has the module's name."""
@@ -30,9 +31,17 @@ class LazyGroup(click.Group):
         return getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; exit with status 1 on a typed error."""
+        """Run a command; exit with status 1 on an error, 130 on Ctrl-C."""
         try:
-            return super().invoke(ctx)
+            with unforeseen_errors():
+                try:
+                    return super().invoke(ctx)
+                except (click.ClickException, click.exceptions.Exit, click.Abort) as error:
+                    clicks_own = error
+            raise clicks_own
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            sys.exit(128 + signal.SIGINT)
         except HierrecError as error:
             if ctx.params["debug"]:
                 raise

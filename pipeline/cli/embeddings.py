@@ -72,7 +72,7 @@ def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> No
     from ..item_llm.export import export as write
     from ..item_llm.store import EmbeddingStore
 
-    is_folder = WRITERS[form][1]
+    is_folder = bool(WRITERS[form][1])
     with _replacing(out, is_folder, force, keep=store):
         opened = EmbeddingStore.open(store)
         write(opened, form, out, whitened)
@@ -123,11 +123,12 @@ def encode(items: Path, out: Path, id_column: str, force: bool, **settings: Any)
 @store_argument
 @click.argument("item")
 @click.option("-k", "count", type=click.IntRange(1), default=10, show_default=True, help="How many.")
-def neighbours(store: Path, item: str, count: int) -> None:
-    """Show the items whose vectors are nearest to an item's, by cosine."""
+@click.option("--raw", is_flag=True, help="Compare the encoder's vectors, in place of the whitened ones.")
+def neighbours(store: Path, item: str, count: int, raw: bool) -> None:
+    """Show the items whose whitened vectors are nearest to an item's, by cosine: as `hierrec similar` does."""
     from ..item_llm.store import EmbeddingStore
 
-    for _, item_id, title, cosine in EmbeddingStore.open(store).neighbours(item, count).iter_rows():
+    for _, item_id, title, cosine in EmbeddingStore.open(store).neighbours(item, count, raw).iter_rows():
         click.echo(f"{cosine:.4f}  {item_id}  {title}")
 
 
@@ -139,6 +140,16 @@ def _is_store(folder: Path) -> bool:
         return False
     names = {entry.name for entry in folder.iterdir() if not SHARD.fullmatch(entry.name)}
     return not names or (MANIFEST in names and names <= {*FILES, *INDEX, MANIFEST})
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a path is a regular file, or a folder that holds nothing but a store or an export: it may be replaced."""
+    from ..item_llm.export import WRITERS
+
+    if not path.is_dir():
+        return path.is_file()
+    names = {entry.name for entry in path.iterdir()}
+    return _is_store(path) or any(names <= files for _, files in WRITERS.values())
 
 
 @contextmanager
@@ -163,6 +174,9 @@ def _replacing(out: Path, is_folder: bool, force: bool, keep: Path) -> Iterator[
         raise DataError(f"is there and is not a {wanted}", str(out), "choose another place: --out")
     if out.exists() and not force:
         raise DataError("is there already", str(out), "choose another place, or replace it: --force")
+    if out.exists() and not _is_ours(out):
+        what = "is not a regular file" if not is_folder else "holds files that hierrec did not write"
+        raise DataError(f"{what}, so --force does not replace it", str(out), "choose another place: --out")
     try:
         yield
     except OSError as error:

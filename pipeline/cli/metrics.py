@@ -1,5 +1,6 @@
 """`hierrec metrics`."""
 
+import subprocess
 from pathlib import Path
 
 import click
@@ -12,12 +13,35 @@ from .show import show_table
 @click.command()
 @artifacts_option
 def metrics(artifacts: Path) -> None:
-    """Show the metrics of both variants as a table."""
+    """Show the metrics of both variants as a table, and of which data and commit they are."""
+    from ..errors import DataError
     from ..evaluation.table import metrics_table
     from ..files import read_json
     from ..recommender.artifacts import require
 
     paths = {variant: artifacts / "metrics" / f"{variant}.json" for variant in VARIANTS}
-    require(*paths.values())
+    data = artifacts / "metrics" / "data.json"
+    require(*paths.values(), data)
     header, *rows = metrics_table({variant: read_json(path) for variant, path in paths.items()})
+    counts = read_json(data)
+    if not isinstance(counts, dict) or not all(isinstance(count, int) for count in counts.values()):
+        raise DataError("holds no counts of the data", str(data), "run `dvc repro ingest`")
     show_table(header, rows, text=("variant", "split"))
+    click.echo("data: " + ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items())))
+    click.echo(f"run: {_origin(artifacts / 'metrics')}")
+
+
+def _origin(folder: Path) -> str:
+    """Say which commit the metrics in a folder are of, or that they are not committed."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments, "--", "."], cwd=folder, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        commit, changed = git("log", "-1", "--format=%h of %cs"), git("status", "--porcelain", "--ignored")
+    except (OSError, subprocess.CalledProcessError):
+        return "not under git"
+    return f"committed in {commit}" if commit and not changed else "of this folder, not committed"

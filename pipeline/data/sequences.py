@@ -104,6 +104,16 @@ class Sequences:
         ]
 
 
+def halves(count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return two halves of the numbers 0 to `count` - 1, drawn at random, each rising.
+
+    Of the users who have a validation target, the fusion of the rag variant learns from the first half; the metrics on
+    validation of both variants are those of the second.
+    """
+    order = np.random.default_rng([seed, count]).permutation(count)
+    return np.sort(order[: count // 2]), np.sort(order[count // 2 :])
+
+
 def _all_hold(holds: NDArray[np.bool_], column: str, problem: str) -> None:
     if not holds.all():
         user = int(np.argmin(holds))

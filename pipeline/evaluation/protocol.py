@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ..data.sequences import NO_TARGET, Sequences
+from ..data.sequences import NO_TARGET, Sequences, halves
 from ..errors import DataError
 from ..params import EvaluateParams
 from .evaluator import Scorer, rank_targets
@@ -14,9 +14,16 @@ from .slices import GROUPS, history_groups, popularity_groups
 
 
 def evaluate(
-    scorer: Scorer, sequences: Sequences, candidates: NDArray[np.bool_], params: EvaluateParams
+    scorer: Scorer,
+    sequences: Sequences,
+    candidates: NDArray[np.bool_],
+    params: EvaluateParams,
+    train_seed: int,
 ) -> pl.DataFrame:
     """Rank the whole catalogue for every user, once per target and history.
+
+    Validation ranks are kept for the users from whom no fusion learns, whatever the variant: both are measured on the
+    same users, and neither on targets that it was fitted to.
 
     At test time the validation item belongs to the history. What is in the true history is not ranked, whether or
     not a perturbed one names it; nor is what a perturbed history names.
@@ -26,6 +33,7 @@ def evaluate(
         sequences: the data and its split.
         candidates: bool [n], items that may be ranked.
         params: section `evaluate`.
+        train_seed: `train.seed` of the model, which draws the users from whom a fusion learns.
 
     Returns:
         One row per user, columns as in `ranks.SCHEMA`.
@@ -47,16 +55,19 @@ def evaluate(
     ) -> NDArray[np.float64]:
         return rank_targets(scorer, histories, targets, candidates, params.batch_users, seen)  # [U']
 
+    validation = ranks(sequences.validation_histories(), sequences.validation)  # [U']
+    learned_from, _ = halves(len(users), train_seed)
+    validation[learned_from] = np.nan
     table = pl.DataFrame(
         {
             "user": users,
-            "validation": ranks(sequences.validation_histories(), sequences.validation),
+            "validation": validation,
             "test": ranks(before_test),
             **{name: ranks(histories, seen=before_test) for name, histories in perturbed.items()},
             **_groups(sequences, users, len(candidates)),
         },
         SCHEMA,
-    )
+    ).with_columns(pl.col("validation").fill_nan(None))
     everyone = pl.DataFrame({"user": np.arange(sequences.user_count)}, {"user": pl.Int32})
     return everyone.join(table, on="user", how="left", maintain_order="left")
 

@@ -24,7 +24,7 @@ def summarise(ranks: pl.DataFrame, candidates: int, params: EvaluateParams) -> d
 
     Returns:
         `{"validation": {...}, "test": {...}, "intervals": {"test": {metric: {"low": …, "high": …}}}, "users": …,
-        "candidates": …, "slices": {...}}`, the slices as by `slice_metrics`.
+        "validation_users": …, "candidates": …, "slices": {...}}`, the slices as by `slice_metrics`.
     """
     test = ranks["test"].drop_nulls().to_numpy()
     return {
@@ -32,6 +32,7 @@ def summarise(ranks: pl.DataFrame, candidates: int, params: EvaluateParams) -> d
         "test": metrics_from_ranks(test),
         "intervals": {"test": metric_intervals(test, params)},
         "users": len(test),
+        "validation_users": ranks["validation"].count(),
         "candidates": candidates,
         "slices": slice_metrics(ranks),
     }

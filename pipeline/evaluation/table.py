@@ -1,5 +1,6 @@
 """Metrics of several variants side by side."""
 
+import math
 from typing import Any
 
 from ..errors import DataError
@@ -20,6 +21,8 @@ def metrics_table(results: dict[str, Any]) -> list[list[str]]:
         for split in ("validation", "test"):
             try:
                 values = {name: f"{value:.4f}" for name, value in sorted(metrics[split].items())}
+                if not all(map(math.isfinite, metrics[split].values())):
+                    values = {}
             except (KeyError, TypeError, AttributeError, ValueError):
                 values = {}
             names = names or list(values)

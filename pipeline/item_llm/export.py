@@ -34,9 +34,9 @@ def export(store: EmbeddingStore, form: str, out: Path, whitened: bool) -> None:
     Raises:
         DataError: the format is a text format and an item's id is the empty text.
     """
-    write, is_folder = WRITERS[form]
+    write, names = WRITERS[form]
     vectors = store.whitened() if whitened else store.vectors
-    with (atomic_directory if is_folder else atomic_path)(out) as temporary:
+    with (atomic_directory if names else atomic_path)(out) as temporary:
         write(temporary, store, vectors)
 
 
@@ -113,11 +113,14 @@ def _table(store: EmbeddingStore, vectors: Rows) -> pa.Table:
     )
 
 
-WRITERS: dict[str, tuple[Writer, bool]] = {
-    "parquet": (_write_parquet, False),
-    "npy": (_write_npy, True),
-    "datasets": (_write_datasets, True),
-    "word2vec": (_write_word2vec, False),
-    "projector": (_write_projector, True),
+WRITERS: dict[str, tuple[Writer, frozenset[str]]] = {
+    "parquet": (_write_parquet, frozenset()),
+    "npy": (_write_npy, frozenset({"embeddings.npy", "ids.json"})),
+    "datasets": (
+        _write_datasets,
+        frozenset({"data-00000-of-00001.arrow", "dataset_info.json", "state.json"}),
+    ),
+    "word2vec": (_write_word2vec, frozenset()),
+    "projector": (_write_projector, frozenset({"tensors.tsv", "metadata.tsv", "projector_config.pbtxt"})),
 }
-"""By format: how it is written, and whether it is a folder."""
+"""By format: how it is written, and the files of its folder; none where it is one file."""

@@ -194,12 +194,15 @@ class EmbeddingStore:
         """Return the vectors of n items, in their order, float32 [n, d]; raises as ``row`` does."""
         return self.vectors[np.array([self.row(item_id) for item_id in item_ids], np.int64)]
 
-    def neighbours(self, item_id: str, k: int) -> pl.DataFrame:
-        """Return the items most similar to an item, itself left out: exact cosine of the vectors as they are.
+    def neighbours(self, item_id: str, k: int, raw: bool = False) -> pl.DataFrame:
+        """Return the items most similar to an item, itself left out: exact cosine of the whitened vectors.
+
+        The models and `hierrec similar` compare whitened vectors, too.
 
         Args:
             item_id: the item.
             k: neighbours wanted, at least 1; a store of fewer other items gives them all.
+            raw: compare the encoder's vectors, in place of the whitened ones.
 
         Returns:
             row, item_id, title and cosine (float64; 0 where a vector is zero), best first, equal ones by row.
@@ -211,7 +214,8 @@ class EmbeddingStore:
         if k < 1:
             raise ParamsError(f"{k} neighbours are asked for", "k", "ask for 1 or more")
         row = self.row(item_id)
-        cosines = _cosines(self.vectors, self.vectors[row])  # [n]
+        vectors = self.vectors if raw else self.whitened()
+        cosines = _cosines(vectors, vectors[row])  # [n]
         order = np.argsort(-cosines, kind="stable")
         order = order[order != row][:k]
         neighbours = self.catalogue.take(order).select("row", "item_id", "title")

@@ -108,6 +108,18 @@ def load_recommender(
     return model.eval(), params
 
 
+def train_params(folder: Path) -> TrainParams:
+    """Read the params with which the recommender in a folder was trained.
+
+    Raises:
+        CheckpointError: there is no recommender.
+    """
+    try:
+        return TrainParams.model_validate(read_json(folder / "config.json")["train"])
+    except (DataError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"config.json cannot be read: {error}", str(folder), REMEDY) from None
+
+
 def check_finite(module: nn.Module, where: str) -> None:
     """Refuse weights that were read from `where` and are no numbers.
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from ..data.sequences import NO_TARGET, Sequences
+from ..data.sequences import NO_TARGET, Sequences, halves
 from ..errors import DataError
 from ..retrieval.sources import Query, Retrieved, Source
 from .fusion import Fusion
@@ -70,10 +70,9 @@ class FusionExamples:
         )
 
     def halves(self, seed: int) -> tuple["FusionExamples", "FusionExamples"]:
-        """Return two halves, drawn at random."""
-        order = np.random.default_rng([seed, len(self)]).permutation(len(self))
-        middle = len(self) // 2
-        return self.take(np.sort(order[:middle])), self.take(np.sort(order[middle:]))
+        """Return two halves, drawn at random: those to learn from, and those held out."""
+        learned_from, held_out = halves(len(self), seed)
+        return self.take(learned_from), self.take(held_out)
 
     @classmethod
     def validation(

@@ -1,5 +1,8 @@
 """`hierrec embeddings`: catalogues in, stores checked, other tools' formats out, nothing lost on the way."""
 
+import os
+import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -90,8 +93,10 @@ def test_encode_replaces_a_store_but_nothing_else(
     before = content(store)
     fails(run(*command, str(store)), "is there already", "--force")
     assert content(store) == before
+    fails(run(*command, str(store), "--force"), "holds files that hierrec did not write")
+    assert content(store) == before
+    (store / "notes.txt").unlink()
     assert run(*command, str(store), "--force").exit_code == 0
-    assert not (store / "notes.txt").exists()
     (tmp_path / "empty").mkdir()
     assert run(*command, str(tmp_path / "empty")).exit_code == 0
     fails(run(*command, str(tmp_path), "--force"), "would replace")  # the catalogue lies in it
@@ -156,7 +161,8 @@ def test_export(run: Run, store: Path, tmp_path: Path, form: str) -> None:
     result = run(*command, str(out), "--whitened")
     assert result.exit_code == 0, result.stderr
     assert "5 vectors of width 2 written to" in result.stdout
-    assert out.is_dir() == WRITERS[form][1]
+    assert out.is_dir() == bool(WRITERS[form][1])
+    assert not out.is_dir() or {path.name for path in out.iterdir()} == WRITERS[form][1]
     fails(run(*command, str(out)), "is there already", "--force")
     assert "width 4" in run(*command, str(out), "--force").stdout
     for place in (store, store / "inside", tmp_path):
@@ -185,6 +191,11 @@ def test_neighbours(run: Run, store: Path) -> None:
     expected = EmbeddingStore.open(store).neighbours("c", 3)
     assert [line.split()[1] for line in result.stdout.splitlines()] == expected["item_id"].to_list()
     fails(run("embeddings", "neighbours", str(store), "z"), "no item 'z'")
+    raw = run("embeddings", "neighbours", str(store), "c", "-k", "3", "--raw").stdout
+    expected = EmbeddingStore.open(store).neighbours("c", 3, raw=True)
+    assert [float(line.split()[0]) for line in raw.splitlines()] == pytest.approx(
+        expected["cosine"], abs=1e-4
+    )
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -196,3 +207,42 @@ def test_help_imports_nothing_heavy() -> None:
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == "heavy:"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a device node")
+def test_force_leaves_a_device_alone(run: Run, store: Path, tmp_path: Path) -> None:
+    node = tmp_path / "node"
+    os.mknod(node, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+    for form in ("parquet", "npy"):
+        command = ["embeddings", "export", str(store), "--format", form, "--out", str(node), "--force"]
+        fails(run(*command), "is not a")
+        assert stat.S_ISCHR(node.stat().st_mode)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "socket", "link"])
+def test_force_replaces_only_regular_files(run: Run, store: Path, tmp_path: Path, kind: str) -> None:
+    place = tmp_path / "place"
+    if kind == "fifo":
+        os.mkfifo(place)
+    elif kind == "socket":
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(place))
+        listener.close()
+    else:
+        (tmp_path / "elsewhere").mkdir()
+        place.symlink_to(tmp_path / "elsewhere")
+    mode = place.lstat().st_mode
+    for form in ("word2vec", "npy"):
+        command = ["embeddings", "export", str(store), "--format", form, "--out", str(place), "--force"]
+        assert run(*command).exit_code == 1
+    assert place.lstat().st_mode == mode
+
+
+def test_force_replaces_only_folders_of_its_own(run: Run, store: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = ["embeddings", "export", str(store), "--out", str(out), "--force", "--format"]
+    for form in ("npy", "projector", "datasets"):  # each replaces the one before
+        assert run(*command, form).exit_code == 0
+    (out / "thesis.txt").write_text("mine")
+    fails(run(*command, "npy"), "holds files that hierrec did not write")
+    assert (out / "thesis.txt").read_text() == "mine"

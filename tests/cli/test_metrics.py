@@ -2,6 +2,7 @@
 
 import os
 import pty
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ Run = Callable[..., Result]
 
 
 def write_metrics(folder: Path, rag: Any = SPLITS) -> None:
+    write_json(folder / "metrics" / "data.json", {"users": 1200, "items": 30})
     write_json(folder / "metrics" / "hierarchical.json", SPLITS)
     write_json(folder / "metrics" / "rag.json", rag)
 
@@ -33,7 +35,46 @@ def test_metrics_stand_in_a_table(run: Run, tmp_path: Path) -> None:
         "hierarchical  test         0.1250     1.0000",
         "rag           validation   0.5000     0.2500",
         "rag           test         0.1250     1.0000",
+        "data: 30 items, 1,200 users",
+        "run: not under git",
     ]
+
+
+def test_the_commit_of_the_metrics_is_named(run: Run, tmp_path: Path) -> None:
+    write_metrics(tmp_path)
+    settings = ["-c", "user.name=tester", "-c", "user.email=tester@example.org"]
+    for command in (["init", "--quiet"], ["add", "."], [*settings, "commit", "--quiet", "-m", "a run"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    head = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (
+        f"run: committed in {head.stdout.strip()} of 20"
+        in run("metrics", "--artifacts", str(tmp_path)).output
+    )
+    write_metrics(tmp_path, {**SPLITS, "users": 3})
+    assert "run: of this folder, not committed" in run("metrics", "--artifacts", str(tmp_path)).output
+
+
+@pytest.mark.parametrize("counts", [[], None, {"users": "many"}, {"users": 1.5}])
+def test_counts_that_are_none_give_one_message(run: Run, tmp_path: Path, counts: Any) -> None:
+    write_metrics(tmp_path)
+    write_json(tmp_path / "metrics" / "data.json", counts)
+    result = run("metrics", "--artifacts", str(tmp_path))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "holds no counts of the data" in result.stderr
+
+
+def test_a_full_disk_gives_one_message_and_a_closed_pipe_none(tmp_path: Path) -> None:
+    write_metrics(tmp_path)
+    command = f"{sys.executable} -m hierrec metrics --artifacts {tmp_path}"
+    full = subprocess.run(f"{command} > /dev/full", shell=True, capture_output=True, text=True)
+    assert full.returncode == 1
+    assert full.stderr.startswith(
+        "error: input or output: cannot be read or written (No space left on device)"
+    )
+    closed = subprocess.run(f"{command} | true", shell=True, capture_output=True, text=True)
+    assert closed.stderr == ""
 
 
 def test_at_a_terminal_the_table_has_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,6 +105,7 @@ def test_at_a_terminal_the_table_has_lines(tmp_path: Path, monkeypatch: pytest.M
         {**SPLITS, "test": None},
         {**SPLITS, "test": {"ndcg@10": 0.5}},
         {**SPLITS, "test": {"ndcg@10": "high", "recall@10": 1}},
+        {**SPLITS, "test": {"ndcg@10": float("nan"), "recall@10": 1}},
     ],
 )
 def test_metrics_that_are_none_give_one_message(run: Run, tmp_path: Path, rag: Any) -> None:

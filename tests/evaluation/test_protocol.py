@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hierrec.data.sequences import NO_TARGET, Sequences
+from hierrec.data.sequences import NO_TARGET, Sequences, halves
 from hierrec.errors import DataError
 from hierrec.evaluation.protocol import evaluate
 from hierrec.evaluation.ranks import SCHEMA
@@ -20,6 +20,9 @@ ALL = np.ones(ITEMS, np.bool_)
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml").evaluate.model_copy(update={"batch_users": 5})
 # Around the ring of items, one step at a time; the last user is too short for the split.
 WALKS = make_sequences([(user * 3 + np.arange(5 + user % 4)) % ITEMS for user in range(12)] + [np.arange(2)])
+
+
+SEED = 1
 
 
 class Successor:
@@ -47,17 +50,28 @@ class Constant:
 
 
 def test_one_row_per_user_and_nulls_where_there_is_no_target() -> None:
-    table = evaluate(Successor(), WALKS, ALL, PARAMS)
+    table = evaluate(Successor(), WALKS, ALL, PARAMS, SEED)
     assert table.schema == SCHEMA
     assert table["user"].to_list() == list(range(13))
     assert table.row(12)[1:] == (None,) * 6
-    assert not table.head(12).null_count().sum_horizontal()[0]
+    assert not table.head(12).drop("validation").null_count().sum_horizontal()[0]
+
+
+def test_validation_is_of_the_users_from_whom_no_fusion_learns() -> None:
+    learned_from, held_out = halves(12, SEED)
+    for scorer in (Successor(), Constant(torch.zeros(13, ITEMS))):
+        ranked = evaluate(scorer, WALKS, ALL, PARAMS, SEED)["validation"].is_not_null()
+        assert ranked.arg_true().to_list() == held_out.tolist()
+    assert sorted([*learned_from, *held_out]) == list(range(12))
+    other = evaluate(Successor(), WALKS, ALL, PARAMS, SEED + 1)["validation"].is_not_null()
+    assert other.arg_true().to_list() == halves(12, SEED + 1)[1].tolist() != held_out.tolist()
 
 
 def test_at_test_time_the_validation_item_ends_the_history() -> None:
-    table = evaluate(Successor(), WALKS, ALL, PARAMS).head(12)
+    table = evaluate(Successor(), WALKS, ALL, PARAMS, SEED).head(12)
     # Were the validation item missing from the history, every test target would rank second.
-    assert table["validation"].to_list() == table["test"].to_list() == [1.0] * 12
+    assert table["test"].to_list() == [1.0] * 12
+    assert table["validation"].drop_nulls().to_list() == [1.0] * 6
 
 
 def test_the_validation_item_is_excluded_at_test_time_only() -> None:
@@ -65,9 +79,10 @@ def test_the_validation_item_is_excluded_at_test_time_only() -> None:
     users = torch.arange(12)
     scores[users, torch.from_numpy(WALKS.validation[:12])] = 2
     scores[users, torch.from_numpy(WALKS.test[:12])] = 1
-    table = evaluate(Constant(scores), WALKS, ALL, PARAMS).head(12)
-    for column in ("validation", "test", "dropped", "replaced"):
+    table = evaluate(Constant(scores), WALKS, ALL, PARAMS, SEED).head(12)
+    for column in ("test", "dropped", "replaced"):
         assert table[column].to_list() == [1.0] * 12
+    assert table["validation"].drop_nulls().to_list() == [1.0] * 6
 
 
 def test_a_dropped_item_does_not_become_a_recommendation() -> None:
@@ -75,17 +90,17 @@ def test_a_dropped_item_does_not_become_a_recommendation() -> None:
     for user in range(13):
         scores[user, torch.from_numpy(WALKS.training_items(user))] = 2
         scores[user, WALKS.test[user]] = 1
-    table = evaluate(Constant(scores), WALKS, ALL, PARAMS).head(12)
+    table = evaluate(Constant(scores), WALKS, ALL, PARAMS, SEED).head(12)
     assert table["dropped"].to_list() == table["replaced"].to_list() == [1.0] * 12
 
 
 def test_both_variants_read_the_same_histories_and_never_a_target() -> None:
     first, second = Successor(), Successor()
-    evaluate(first, WALKS, ALL, PARAMS)
-    evaluate(second, WALKS, ALL, PARAMS.model_copy(update={"batch_users": 64}))
+    evaluate(first, WALKS, ALL, PARAMS, SEED)
+    evaluate(second, WALKS, ALL, PARAMS.model_copy(update={"batch_users": 64}), SEED)
     assert sorted(first.read) == sorted(second.read)
     other = Successor()
-    evaluate(other, WALKS, ALL, PARAMS.model_copy(update={"seed": PARAMS.seed + 1}))
+    evaluate(other, WALKS, ALL, PARAMS.model_copy(update={"seed": PARAMS.seed + 1}), SEED)
     assert sorted(other.read) != sorted(first.read)
     assert len(first.read) == 4 * 12
     for user, history in first.read:
@@ -94,25 +109,25 @@ def test_both_variants_read_the_same_histories_and_never_a_target() -> None:
 
 def test_only_candidates_count() -> None:
     few = np.arange(ITEMS) % 2 == 0
-    table = evaluate(Successor(), WALKS, few, PARAMS)
+    table = evaluate(Successor(), WALKS, few, PARAMS, SEED)
     assert (np.isfinite(table["test"].to_numpy()[:12]) == few[WALKS.test[:12]]).all()
 
 
 def test_the_groups_of_history_are_thirds_by_length() -> None:
     users = [np.array([0, *range(2 + user, 4 + 2 * user), 20]) for user in range(6)]
-    table = evaluate(Successor(), make_sequences(users), ALL, PARAMS)
+    table = evaluate(Successor(), make_sequences(users), ALL, PARAMS, SEED)
     assert table["history"].to_list() == ["short", "short", "middle", "middle", "long", "long"]
 
 
 def test_the_groups_of_popularity_are_those_of_the_targets() -> None:
     # In training 0 is met four times, 1 and 2 three times each, 3 and 4 once.
     users = [[0, 1, 2, 10, 20], [0, 1, 11, 2], [0, 2, 3, 10, 1], [1, 2, 10, 0], [0, 4, 11, 3]]
-    table = evaluate(Successor(), make_sequences([np.array(user) for user in users]), ALL, PARAMS)
+    table = evaluate(Successor(), make_sequences([np.array(user) for user in users]), ALL, PARAMS, SEED)
     assert table["popularity"].to_list() == ["tail", "middle", "middle", "head", "tail"]
 
 
 def test_the_share_that_is_perturbed_is_the_params() -> None:
-    whole = evaluate(Successor(), WALKS, ALL, PARAMS.model_copy(update={"perturbed_share": 0.0}))
+    whole = evaluate(Successor(), WALKS, ALL, PARAMS.model_copy(update={"perturbed_share": 0.0}), SEED)
     assert whole["dropped"].to_list() == whole["replaced"].to_list() == whole["test"].to_list()
 
 
@@ -125,10 +140,10 @@ def test_a_planted_leak_is_a_typed_error() -> None:
 
     leaking = Leaking(**{name: getattr(WALKS, name) for name in WALKS.__dataclass_fields__})
     with pytest.raises(DataError, match=r"history of user 0.*holds the target, item 4"):
-        evaluate(Successor(), leaking, ALL, PARAMS)
+        evaluate(Successor(), leaking, ALL, PARAMS, SEED)
 
 
 def test_no_target_at_all_is_a_typed_error() -> None:
     nobody = replace(WALKS, validation=np.full(13, NO_TARGET), test=np.full(13, NO_TARGET))
     with pytest.raises(DataError, match="nothing to evaluate"):
-        evaluate(Successor(), nobody, ALL, PARAMS)
+        evaluate(Successor(), nobody, ALL, PARAMS, SEED)

@@ -62,12 +62,12 @@ def test_neighbours_are_the_nearest_by_cosine(folder: Path) -> None:
     unit = VECTORS.astype(np.float64) / np.linalg.norm(VECTORS.astype(np.float64), axis=1, keepdims=True)
     cosines = unit @ unit[2]
     expected = sorted({0, 1, 3, 4}, key=lambda row: -cosines[row])
-    neighbours = store.neighbours("10", 3)
+    neighbours = store.neighbours("10", 3, raw=True)
     assert neighbours.columns == ["row", "item_id", "title", "cosine"]
     assert neighbours["row"].to_list() == expected[:3]
     assert neighbours["item_id"].to_list() == [IDS[row] for row in expected[:3]]
     assert np.allclose(neighbours["cosine"], cosines[expected[:3]], rtol=0, atol=1e-12)
-    assert store.neighbours("10", 100)["row"].to_list() == expected
+    assert store.neighbours("10", 100, raw=True)["row"].to_list() == expected
     with pytest.raises(ParamsError, match="0 neighbours"):
         store.neighbours("10", 0)
     with pytest.raises(DataError, match="no item '3'"):
@@ -81,7 +81,7 @@ def test_neighbours_of_one_similarity_stand_by_row(tmp_path: Path) -> None:
     vectors = pair[np.arange(count) % 2]
     vectors[5] = 0
     write_store(tmp_path / "store", [str(row) for row in range(count)], vectors)
-    neighbours = EmbeddingStore.open(tmp_path / "store").neighbours("2", count)
+    neighbours = EmbeddingStore.open(tmp_path / "store").neighbours("2", count, raw=True)
     even = list(range(0, count, 2))
     even.remove(2)
     odd = list(range(1, count, 2))
@@ -89,7 +89,7 @@ def test_neighbours_of_one_similarity_stand_by_row(tmp_path: Path) -> None:
     signs = neighbours.group_by("cosine", maintain_order=True).agg("row")
     groups = [even, odd, [5]] if pair[0] @ pair[1] > 0 else [even, [5], odd]
     assert signs["row"].to_list() == groups
-    assert EmbeddingStore.open(tmp_path / "store").neighbours("5", 3)["row"].to_list() == [0, 1, 2]
+    assert EmbeddingStore.open(tmp_path / "store").neighbours("5", 3, raw=True)["row"].to_list() == [0, 1, 2]
 
 
 def test_manifest(folder: Path) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from hierrec.data.sequences import Sequences
+from hierrec.data.sequences import Sequences, halves
 from hierrec.params import TrainParams
 from hierrec.recommender.checkpoint import new_recommender
 from hierrec.recommender.fusion_examples import FusionExamples
@@ -53,10 +53,12 @@ def test_halves_share_nobody_and_leave_nobody_out(
     train_params: TrainParams, frozen: NDArray, sequences: Sequences
 ) -> None:
     _, examples = remembered(train_params, frozen, sequences)
-    halves = examples.halves(3)
-    assert abs(len(halves[0]) - len(halves[1])) <= 1
-    both = np.concatenate([half.states for half in halves])
+    parts = examples.halves(3)
+    assert abs(len(parts[0]) - len(parts[1])) <= 1
+    both = np.concatenate([half.states for half in parts])
     assert sorted(map(tuple, both.tolist())) == sorted(map(tuple, examples.states.tolist()))
+    held_out = halves(len(examples), 3)[1]
+    np.testing.assert_array_equal(parts[1].targets, examples.targets[held_out])
     again = examples.halves(3)
-    np.testing.assert_array_equal(halves[0].targets, again[0].targets)
-    assert examples.halves(4)[0].states.tolist() != halves[0].states.tolist()
+    np.testing.assert_array_equal(parts[0].targets, again[0].targets)
+    assert examples.halves(4)[0].states.tolist() != parts[0].states.tolist()

@@ -188,6 +188,6 @@ def test_a_target_that_is_added_to_the_history_stops_the_evaluation(
     leaked[sequences.offsets[user]] = targets[user]
     scorer = HierarchicalRecommender(tiny, 10)
     everything = np.ones(ITEM_COUNT, np.bool_)
-    evaluate(scorer, sequences, everything, params)
+    evaluate(scorer, sequences, everything, params, 1)
     with pytest.raises(DataError, match=rf"history of user {user}: the history holds the target"):
-        evaluate(scorer, replace(sequences, items=leaked), everything, params)
+        evaluate(scorer, replace(sequences, items=leaked), everything, params, 1)

@@ -167,6 +167,14 @@ def test_similar_items_are_the_nearest_vectors(artifacts: Path, recommender: Rec
     assert len(recommender.similar("heat", k=1000)) == 277
 
 
+def test_similar_items_are_the_neighbours_of_the_store(recommender: Recommender, artifacts: Path) -> None:
+    item = recommender.item("Heat (1995)")
+    neighbours = EmbeddingStore.open(artifacts / "item_embeddings").neighbours(item.item_id, 10)
+    found = recommender.similar(item.item_id, k=10)
+    assert neighbours["item_id"].to_list() == [one.item_id for one in found]
+    assert neighbours["cosine"].to_list() == pytest.approx([one.similarity for one in found], abs=1e-5)
+
+
 def test_wrong_questions_are_answered_with_typed_errors(recommenders: dict[str, Recommender]) -> None:
     recommender = recommenders["hierarchical"]
     with pytest.raises(NotFoundError, match="Toy Story"):

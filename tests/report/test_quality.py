@@ -52,3 +52,10 @@ def test_each_variant_has_its_learning_curves() -> None:
     charts = training(full_results())
     assert [chart.lines[0].kind for chart in charts] == ["hierarchical", "hierarchical", "rag", "rag"]
     assert [len(chart.lines[0].points) for chart in charts] == [3, 2, 3, 2]
+
+
+def test_a_change_of_nearly_nothing_is_not_shown() -> None:
+    results = full_results()
+    for variant, recall in (("hierarchical", 0.01), ("rag", 0.15)):
+        results.metrics[variant]["slices"]["popularity"]["tail"] |= {"ndcg@10": recall, "recall@10": recall}
+    assert [row.text for row in by_slice(results)[1].rows] == ["+10.0%", "+10.0%", ""]

@@ -127,7 +127,7 @@ def variant_metrics(factor: float) -> dict[str, Any]:
             "test": {name: {"low": value - 0.01, "high": value + 0.01} for name, value in values.items()}
         },
         "slices": {
-            name: {group: {"users": 13, **values} for group in names} for name, names in groups.items()
+            name: {group: {"users": 40, **values} for group in names} for name, names in groups.items()
         },
     }
 

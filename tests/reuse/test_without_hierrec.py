@@ -40,9 +40,15 @@ def test_the_example_finds_the_neighbours(folder: Path) -> None:
     assert done.stdout.strip() == str([f"Film item {row}" for row in order[:10]])
 
 
-def test_the_example_has_ten_lines() -> None:
-    _, *lines = [line for line in EXAMPLE.read_text("utf-8").splitlines() if line.strip()]
-    assert len(lines) == 10
+def test_the_example_names_an_unknown_item(folder: Path) -> None:
+    done = run_without_hierrec(EXAMPLE, str(folder), "item 4000")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"there is no item 'item 4000' in {folder}\n"
+
+
+def test_the_example_has_a_dozen_lines() -> None:
+    _, *lines = [line for line in EXAMPLE.read_text("utf-8").splitlines() if line.strip() and line[0] != "#"]
+    assert len(lines) == 12
     assert not any("hierrec" in line for line in lines)
 
 

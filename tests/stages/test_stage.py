@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hierrec.errors import DataError, ParamsError
+from hierrec.errors import DataError, ParamsError, UnforeseenError
 from hierrec.files import cache_dir
 from hierrec.params import IngestParams
 
@@ -87,13 +87,28 @@ def test_memory_that_runs_out_becomes_one_message(
     assert message(main, capsys).startswith("error: memory ran out\n  what to do: end other programs")
 
 
-def test_another_runtime_error_is_not_taken_for_memory() -> None:
+def test_an_unforeseen_error_becomes_one_message(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     @stage("ingest")
     def main(ingest: IngestParams) -> Summary:
-        raise RuntimeError("a defect of ours")
+        raise RuntimeError("a defect of ours\nand its details")
 
-    with pytest.raises(RuntimeError, match="a defect of ours"):
+    told = message(main, capsys)
+    assert told.startswith("error: unforeseen error, RuntimeError: a defect of ours\n  what to do: report it")
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--debug"])
+    with pytest.raises(UnforeseenError) as caught:
         main()
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def test_a_file_that_the_system_refuses_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    @stage("ingest")
+    def main(ingest: IngestParams) -> Summary:
+        Path("no-such-file").read_text()
+        return []
+
+    assert message(main, capsys).startswith("error: no-such-file: cannot be read or written (No such file")
 
 
 def test_an_interrupt_becomes_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,6 +149,8 @@ def test_the_environment_has_the_declared_libraries() -> None:
         ("[tool", "cannot be read"),
         ("[tool.other]", "no libraries"),
         ("tool = 1", "no libraries"),
+        ("[tool.hierrec]\nlibraries = 3", "no libraries"),
+        ('[tool.hierrec]\nlibraries = "torch"', "no libraries"),
         ('[tool.hierrec.libraries]\nfaiss-cpu = "1"', "torch is not declared"),
         (
             '[tool.hierrec.libraries]\ntorch = "0.1"',
