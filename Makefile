@@ -82,4 +82,4 @@ $(PEERS)/locked: bench/peers/requirements.lock
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(PEERS) .demo build dist *.egg-info
+	rm -rf $(VENV) $(PEERS) .demo build dist *.egg-info .package/*.egg-info

@@ -1,13 +1,15 @@
 """Writing beside and renaming, hashing, canonical JSON, caches: how everything reaches the disk."""
 
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` if the block succeeds, else remove it.
 
-    What killed writers left in that folder is removed first.
+    What killed writers left in that folder is removed first. The umask decides the file's mode.
 
     Raises:
         MachineError: the disk is full, or cannot be written there.
@@ -33,12 +35,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     with _machine_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path.parent)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=LEFTOVER, dir=path.parent)
-        temporary = Path(name)
+        temporary, handle = _temporary(path, os.open)
         try:
-            _claim(handle)
             yield temporary
-            temporary.chmod(0o644)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -50,35 +49,62 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``path`` that replaces ``path`` whole if the block succeeds.
 
     The old folder is renamed before it is removed: whatever stands at ``path`` is whole. What killed writers left
-    beside it is removed first.
+    beside it is removed first. Where ``path`` is a link, the folder that it names is replaced. Of several writers the
+    last wins. The umask decides the folder's mode.
 
     Raises:
         MachineError: the disk is full, or cannot be written there.
     """
     with _machine_errors(path), ExitStack() as stack:
+        path = path.resolve() if path.is_symlink() else path
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path.parent)
 
         def beside() -> Path:
-            folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=LEFTOVER, dir=path.parent))
-            handle = os.open(folder, os.O_RDONLY)
+            folder, handle = _temporary(path, _open_folder)
             stack.callback(os.close, handle)
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            _claim(handle)
             return folder
 
         temporary = beside()
         yield temporary
-        temporary.chmod(0o755)
-        if path.exists():
-            path.replace(beside())
-        temporary.replace(path)
+        while True:
+            with suppress(FileNotFoundError):  # none was there, or another writer has just moved it
+                path.replace(beside())
+            try:
+                temporary.replace(path)
+                return
+            except OSError as error:
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):  # another writer's folder has come
+                    raise
 
 
-def _claim(handle: int) -> None:
-    """Lock what is being written for as long as it is open: the system frees the lock of a process that is killed."""
-    with suppress(OSError):  # a file system without locks: nothing is removed there either
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _temporary(path: Path, opener: Callable[[str, int, int], int]) -> tuple[Path, int]:
+    """Make an empty file or folder beside ``path`` and lock it.
+
+    The lock lasts as long as the handle is open; the system frees the lock of a process that is killed. Until it is
+    locked, another writer may take it for a leftover and remove it: then another one is made.
+    """
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{LEFTOVER}")
+        try:
+            handle = opener(str(temporary), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        except FileNotFoundError:
+            if path.parent.is_dir():
+                continue
+            raise
+        with suppress(OSError):  # a file system without locks: nothing is removed there either
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(temporary.stat(), os.fstat(handle)):
+                return temporary, handle
+        os.close(handle)
+
+
+def _open_folder(path: str, *_: int) -> int:
+    """Make a folder and open it."""
+    os.mkdir(path)
+    return os.open(path, os.O_RDONLY)
 
 
 def _remove_leftovers(folder: Path) -> None:

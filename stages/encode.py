@@ -7,7 +7,9 @@ from hierrec.params import EncodeParams
 from stages.stage import DATA, ITEM_EMBEDDINGS, Summary, stage
 
 
-@stage("encode", libraries=("torch", "transformers"))
+@stage(
+    "encode", libraries=("torch", "transformers", "tokenizers", "numpy", "polars", "pyarrow", "safetensors")
+)
 def main(encode: EncodeParams) -> Summary:
     """Write `artifacts/item_embeddings/`."""
     return encode_items(load_items(DATA / "items.parquet"), encode, ITEM_EMBEDDINGS)

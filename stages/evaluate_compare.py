@@ -13,7 +13,7 @@ from stages.results import write_csv
 from stages.stage import METRICS, PLOTS, RANKS, Summary, stage
 
 
-@stage("evaluate")
+@stage("evaluate", libraries=("numpy", "polars", "pyarrow"))
 def main(evaluate: EvaluateParams) -> Summary:
     ranks = {variant: load_ranks(RANKS / f"{variant}.parquet") for variant in VARIANTS}
     comparison = compare(ranks, evaluate)

@@ -10,7 +10,7 @@ from stages.results import write_results
 from stages.stage import DATA, ITEM_EMBEDDINGS, MODELS, Summary, stage
 
 
-@stage("evaluate", libraries=("torch", "transformers"))
+@stage("evaluate", libraries=("torch", "transformers", "numpy", "polars", "pyarrow", "safetensors"))
 def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     model, train = load_recommender(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)

@@ -11,7 +11,9 @@ from stages.results import write_results
 from stages.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, Summary, stage
 
 
-@stage("evaluate", libraries=("torch", "transformers", "faiss-cpu"))
+@stage(
+    "evaluate", libraries=("torch", "transformers", "faiss-cpu", "numpy", "polars", "pyarrow", "safetensors")
+)
 def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     index = ItemIndex.open(INDEX, inputs.store_hash)

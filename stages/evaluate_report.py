@@ -22,7 +22,19 @@ from stages.stage import ARTIFACTS, DATA, INDEX, ITEM_EMBEDDINGS, METRICS, MODEL
 REPORT = ARTIFACTS / "report.html"
 
 
-@stage(libraries=("torch", "transformers", "faiss-cpu", "scikit-learn"))
+@stage(
+    libraries=(
+        "torch",
+        "transformers",
+        "faiss-cpu",
+        "scikit-learn",
+        "numpy",
+        "polars",
+        "pyarrow",
+        "safetensors",
+        "jinja2",
+    )
+)
 def main() -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     store = EmbeddingStore.open(ITEM_EMBEDDINGS)

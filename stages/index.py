@@ -9,7 +9,7 @@ from hierrec.retrieval.index_kinds import choose_kind
 from stages.stage import INDEX, ITEM_EMBEDDINGS, Summary, stage
 
 
-@stage("index", libraries=("faiss-cpu",))
+@stage("index", libraries=("faiss-cpu", "numpy", "polars", "pyarrow", "safetensors"))
 def main(index: IndexParams) -> Summary:
     """Write `artifacts/index/`."""
     store = EmbeddingStore.open(ITEM_EMBEDDINGS)

@@ -17,7 +17,7 @@ from hierrec.params import IngestParams
 from stages.stage import DATA, METRICS, Summary, stage
 
 
-@stage("ingest")
+@stage("ingest", libraries=("numpy", "polars", "pyarrow"))
 def main(ingest: IngestParams) -> Summary:
     raw = _read(ingest)
     lines = []

@@ -19,7 +19,9 @@ from stages.launch import launch
 from stages.stage import DATA, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, stage
 
 
-@stage("train", libraries=("torch", "transformers"), processes=True)
+@stage(
+    "train", libraries=("torch", "transformers", "numpy", "polars", "pyarrow", "safetensors"), processes=True
+)
 def main(train: TrainParams) -> Summary:
     check_device(train.device, train.processes)
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)

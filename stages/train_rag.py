@@ -54,7 +54,9 @@ def learn(
     return fusion, train_fusion(fusion, base, learned_from, candidates, params, seed, validate)
 
 
-@stage("fusion", libraries=("torch", "transformers", "faiss-cpu"))
+@stage(
+    "fusion", libraries=("torch", "transformers", "faiss-cpu", "numpy", "polars", "pyarrow", "safetensors")
+)
 def main(fusion: FusionParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     model, train = load_recommender(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)

@@ -2,12 +2,18 @@
 
 import fcntl
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from hierrec.errors import DataError
 from hierrec.files import (
     LEFTOVER,
+    _remove_leftovers,
     atomic_directory,
     atomic_path,
     read_json,
@@ -107,6 +113,99 @@ def test_what_another_process_is_writing_stays(tmp_path: Path) -> None:
         assert (tmp_path / f".b.json.abc{LEFTOVER}").exists()
     write_json(tmp_path / "c.json", 2)
     assert {path.name for path in tmp_path.iterdir()} == {"a.json", "store", "c.json"}
+
+
+WRITES = """
+import sys
+from pathlib import Path
+from hierrec.files import atomic_directory, atomic_path
+folder, number = Path(sys.argv[1]), sys.argv[2]
+for turn in range(150):
+    with atomic_path(folder / f"{number}.txt") as file:
+        file.write_text(number)
+    with atomic_path(folder / "shared.txt") as file:
+        file.write_text(number)
+    with atomic_directory(folder / "store") as store:
+        (store / "a").write_text(number)
+        (store / "b").write_text(number)
+"""
+
+
+def test_many_processes_write_into_one_folder(tmp_path: Path) -> None:
+    """Each removes what it takes for leftovers, while the others make theirs and replace the same folder."""
+    command = [sys.executable, "-c", WRITES, str(tmp_path)]
+    writers = [subprocess.Popen([*command, str(number)], stderr=subprocess.PIPE) for number in range(6)]
+    errors = [writer.communicate()[1].decode() for writer in writers]
+    assert errors == [""] * 6
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *(f"{n}.txt" for n in range(6)),
+        "shared.txt",
+        "store",
+    }
+    assert len({(tmp_path / "store" / name).read_text() for name in "ab"}) == 1
+
+
+@pytest.mark.parametrize("write", [atomic_path, atomic_directory])
+def test_what_another_writer_takes_for_a_leftover_before_it_is_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], AbstractContextManager[Path]]
+) -> None:
+    lock, taken = fcntl.flock, list[str]()
+
+    def lock_late(handle: int, operation: int) -> None:
+        if not taken:
+            taken.extend(path.name for path in tmp_path.iterdir())
+            monkeypatch.setattr(fcntl, "flock", lock)
+            _remove_leftovers(tmp_path)
+        lock(handle, operation)
+
+    monkeypatch.setattr(fcntl, "flock", lock_late)
+    with write(tmp_path / "a") as temporary:
+        assert len(taken) == 1
+        assert temporary.name not in taken
+        _remove_leftovers(tmp_path)
+        assert temporary.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_the_umask_decides_modes(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_json(tmp_path / "a.json", 1)
+        with atomic_directory(tmp_path / "store") as temporary:
+            (temporary / "file").write_text("")
+    finally:
+        os.umask(before)
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("a.json", "store/file", "store")]
+    assert modes == [0o666 & ~umask, 0o666 & ~umask, 0o777 & ~umask]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_linked_folder_is_replaced_where_it_lies(tmp_path: Path, there: bool) -> None:
+    disk, link = tmp_path / "disk", tmp_path / "link"
+    disk.mkdir()
+    if there:
+        (disk / "store").mkdir()
+        (disk / "store" / "old").write_text("")
+    link.symlink_to(disk / "store")
+    with atomic_directory(link) as temporary:
+        (temporary / "new").write_text("")
+    assert link.is_symlink()
+    assert [path.name for path in link.iterdir()] == ["new"]
+    assert {path.name for path in tmp_path.iterdir()} == {"disk", "link"}
+    assert {path.name for path in disk.iterdir()} == {"store"}
+
+
+@pytest.mark.parametrize("name", ["with space", "new\nline", "Zażółć 映画", "[a]*?", "-x", "%s{0}"])
+def test_any_name_is_written(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    for _ in range(2):
+        write_json(folder / f"{name}.json", 1)
+        with atomic_directory(folder / name) as temporary:
+            (temporary / name).write_text("")
+    (folder / f".old{LEFTOVER}").write_text("")
+    write_json(folder / f"{name}.json", 2)
+    assert {path.name for path in folder.iterdir()} == {name, f"{name}.json"}
 
 
 @given(value=values)

@@ -10,15 +10,24 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+PIP = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+
+
+def copy_source(folder: Path) -> Path:
+    """Copy what is installed, since a build writes into its source."""
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for name in ("pipeline", ".package"):
+        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=ignored)
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, folder)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel's content, built from a copy, since a build writes into its source."""
-    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
-    shutil.copytree(ROOT / "pipeline", source / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md"):
-        shutil.copy(ROOT / name, source)
-    options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(target)]
-    subprocess.run([sys.executable, "-m", "pip", "install", *options, str(source)], check=True)
+    """A folder with the wheel's content."""
+    source, target = copy_source(tmp_path_factory.mktemp("source")), tmp_path_factory.mktemp("site")
+    subprocess.run([*PIP, "--target", str(target), str(source)], check=True)
     return target
 
 
@@ -52,6 +61,23 @@ def test_the_bundled_encoder_works_from_another_folder(installed: Path) -> None:
 def test_every_package_is_in_the_wheel(installed: Path) -> None:
     sources = {path.relative_to(ROOT / "pipeline") for path in (ROOT / "pipeline").rglob("*.py")}
     assert {path for path in sources if not (installed / "hierrec" / path).is_file()} == set()
+
+
+def test_an_editable_install_works_from_the_folder_that_holds_the_clone(tmp_path: Path) -> None:
+    """There the clone's folder `hierrec` looks like a package without code."""
+    clone, site = copy_source(tmp_path / "hierrec"), tmp_path / "site"
+    subprocess.run([*PIP, "--target", str(site), "--editable", str(clone)], check=True)
+    code = "import hierrec; from hierrec import Recommender; print(hierrec.__file__, Recommender.__name__)"
+    # As an environment does with its site-packages, which a folder of --target is not.
+    program = f"import site; site.addsitedir({str(site)!r}); import sys; sys.path.insert(0, ''); {code}"
+    for folder in (tmp_path, clone):
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", program], cwd=folder, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        file, name = done.stdout.split()
+        assert Path(file).resolve() == clone / "pipeline" / "__init__.py"
+        assert name == "Recommender"
 
 
 def test_the_command_starts_without_heavy_imports() -> None:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from ..errors import DataError, ModelError, NumericalError, memory_needed
 from ..files import sha256_json
 from ..gpu import require_gpu
+from .machine import machine
 from .model_files import OTHERWISE, ModelFiles
 
 if TYPE_CHECKING:
@@ -64,9 +65,12 @@ class ItemEncoder:
         return sha256_json({**self.files.hashes, **settings})
 
     def cache_key(self, batch_tokens: int) -> str:
-        """Return the SHA-256 over the fingerprint and what else decides a vector's last bits."""
-        libraries = [version(library) for library in ("torch", "transformers")]
-        return sha256_json([self.fingerprint, ARITHMETIC, batch_tokens, self.device, *libraries])
+        """Return the SHA-256 over the fingerprint and what else decides a vector's last bits.
+
+        Workers of Ray compute with this process's number of threads (see ``RayEngine``): their key is the same.
+        """
+        libraries = [version(library) for library in ("torch", "transformers", "tokenizers")]
+        return sha256_json([self.fingerprint, ARITHMETIC, batch_tokens, self.device, machine(), *libraries])
 
     def encode(
         self, texts: Sequence[str], batch_tokens: int, names: Sequence[str] | None = None

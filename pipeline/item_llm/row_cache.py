@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..files import atomic_path, sha256_file
+from ..files import atomic_path, map_npy, sha256_file
 from .encoder import ItemEncoder
 from .store_files import text_hash
 
@@ -30,7 +30,7 @@ class RowCache:
     """Vectors by the hash of their text, for one encoder, as files of many rows.
 
     A file is called by the hash of its content and appears complete or not at all: one that was damaged is
-    removed and its texts are encoded again. Several processes may use one cache.
+    removed and its texts are encoded again. Several processes may use one cache, and it may be removed at any time.
 
     Args:
         folder: where the caches of all encoders lie.
@@ -53,10 +53,8 @@ class RowCache:
         found = np.zeros(len(keys), np.bool_)
         rows: NDArray[np.float32] | None = None
         for path in sorted(self.folder.glob("*.npy")):
-            if sha256_file(path) != path.stem:
-                path.unlink(missing_ok=True)
+            if (table := _read(path)) is None:
                 continue
-            table = np.load(path, mmap_mode="r", allow_pickle=False)
             known = np.ascontiguousarray(table["key"])
             place = np.searchsorted(known, keys).clip(max=len(known) - 1)
             hit = np.flatnonzero(known[place] == keys)
@@ -69,7 +67,7 @@ class RowCache:
 
     def put(self, keys: Keys, vectors: NDArray[np.float32]) -> None:
         """Store vectors float32 [n, d] under keys S64 [n]."""
-        table = np.empty(len(keys), [("key", "S64"), ("vector", "<f4", vectors.shape[1:])])
+        table = np.empty(len(keys), _row(vectors.shape[1]))
         order = np.argsort(keys)
         table["key"], table["vector"] = keys[order], vectors[order]
         content = io.BytesIO()
@@ -77,6 +75,24 @@ class RowCache:
         name = hashlib.sha256(content.getbuffer()).hexdigest()
         with atomic_path(self.folder / f"{name}.npy") as temporary:
             temporary.write_bytes(content.getbuffer())
+
+
+def _row(width: int) -> np.dtype:
+    return np.dtype([("key", "S64"), ("vector", "<f4", (width,))])
+
+
+def _read(path: Path) -> np.memmap | None:
+    """Return the rows of a file; None if it is damaged, and then removed, or another process has just removed it."""
+    try:
+        if sha256_file(path) == path.stem:
+            table = map_npy(path)
+            shape = table.dtype["vector"].shape if table.dtype.names == ("key", "vector") else ()
+            if table.ndim == len(shape) == 1 and len(table) and table.dtype == _row(*shape):
+                return table
+        path.unlink(missing_ok=True)
+    except (OSError, DataError):  # it vanished, or cannot be read or removed: its texts are encoded again
+        pass
+    return None
 
 
 def encode_texts(

@@ -186,12 +186,20 @@ def test_the_cache_key_covers_what_else_decides_the_last_bits(
     seen = [key(), key(101), key(device="cuda")]
     monkeypatch.setattr("hierrec.item_llm.encoder.ARITHMETIC", 0)
     seen.append(key())
-    for changed in ("torch", "transformers"):
+    for changed in ("torch", "transformers", "tokenizers"):
         other = {changed: "0"}
         monkeypatch.setattr(
             "hierrec.item_llm.encoder.version", lambda name, other=other: other.get(name) or version(name)
         )
         seen.append(key())
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
+    seen.append(key())
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    try:
+        seen.append(key())
+    finally:
+        torch.set_num_threads(threads)
     assert len(set(seen)) == len(seen)
 
 

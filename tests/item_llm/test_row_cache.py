@@ -1,5 +1,8 @@
 """The row cache: what is known is not computed, what was computed survives, what is damaged is computed again."""
 
+import hashlib
+import io
+import os
 import subprocess
 import sys
 import time
@@ -128,6 +131,87 @@ def test_a_damaged_file_is_computed_again(folder: str, tmp_path: Path) -> None:
         assert encoded == len(MANY)
         assert np.array_equal(first, again)
         assert encode(folder, tmp_path, MANY)[1] == 0
+
+
+def test_garbage_in_the_cache_is_no_row(folder: str, tmp_path: Path) -> None:
+    """What is whole by its name but no table of rows, and what cannot even be read."""
+    first, _ = encode(folder, tmp_path, MANY)
+    (rows,) = tmp_path.rglob("*.npy")
+    tables: list[NDArray[Any]] = [
+        np.zeros(3),
+        np.zeros(0, np.load(rows).dtype),
+        np.zeros((2, 2), np.load(rows).dtype),
+        np.zeros(2, [("key", "S64"), ("vector", "<f8", (3,))]),
+        np.zeros(2, [("key", "S64"), ("value", "<f4", (3,))]),
+    ]
+    contents = [b"", b"garbage", b"\x93NUMPY\x09\x00"]
+    for table in tables:
+        content = io.BytesIO()
+        np.save(content, table)
+        contents.append(content.getvalue())
+    for content in contents:
+        (rows.parent / f"{hashlib.sha256(content).hexdigest()}.npy").write_bytes(content)
+    (rows.parent / "folder.npy").mkdir()
+    (rows.parent / "nowhere.npy").symlink_to(tmp_path / "nowhere")
+    (rows.parent / "other.txt").write_text("of another version")
+    again, encoded = encode(folder, tmp_path, MANY)
+    assert encoded == 0
+    assert np.array_equal(first, again)
+
+
+def test_a_file_that_vanishes_is_a_miss(tmp_path: Path) -> None:
+    """Many files are read while another process removes and writes them."""
+    cache = RowCache(tmp_path, "key")
+    keys = np.array([f"{number:064x}" for number in range(40)], "S64")
+    program = f"""
+import numpy as np
+from pathlib import Path
+from hierrec.item_llm.row_cache import RowCache
+keys = np.array([f"{{number:064x}}" for number in range(40)], "S64")
+while True:
+    for place in range(40):
+        RowCache(Path({str(tmp_path)!r}), "key").put(keys[[place]], np.full((1, 2), place, np.float32))
+    for path in Path({str(tmp_path)!r}).rglob("*.npy"):
+        path.unlink()
+"""
+    other = subprocess.Popen([sys.executable, "-c", program])
+    try:
+        seen, end = set[int](), time.monotonic() + 60
+        while (len(seen) < 20 or time.monotonic() < end - 57) and time.monotonic() < end:
+            found, rows = cache.get(keys)
+            seen.add(int(found.sum()))
+            for place in np.flatnonzero(found):
+                assert rows is not None
+                assert rows[place].tolist() == [place, place]
+        assert len(seen) > 1
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_cache_that_another_number_of_threads_filled_changes_no_bit(folder: str, tmp_path: Path) -> None:
+    script = """
+import sys
+from pathlib import Path
+import numpy as np
+from hierrec.item_llm.encoder import ItemEncoder
+from hierrec.item_llm.row_cache import RowCache, encode_texts
+encoder = ItemEncoder.load("t5-nano", None, 32)
+texts = [f"Film {number}. A war, a love story" for number in range(64)]
+vectors, encoded = encode_texts(encoder, texts, 4096, RowCache(Path(sys.argv[1]), encoder.cache_key(4096)))
+np.save(sys.argv[2], vectors)
+print(encoded)
+"""
+
+    def run(threads: int, cache: str) -> tuple[bytes, str]:
+        command = [sys.executable, "-c", script, str(tmp_path / cache), str(tmp_path / "vectors.npy")]
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+        return (tmp_path / "vectors.npy").read_bytes(), done.stdout.strip()
+
+    expected = [run(threads, f"own {threads}") for threads in (1, 2)]
+    assert [run(threads, "shared") for threads in (1, 2)] == expected
+    assert run(1, "shared") == (expected[0][0], "0")
 
 
 class StopsAfter(ItemEncoder):

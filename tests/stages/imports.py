@@ -15,7 +15,12 @@ def code_files(stage: str) -> set[str]:
 
 def top_level_imports(stage: str) -> set[str]:
     """Return the top-level modules, ours and others', that the code of a stage imports."""
-    return {name.partition(".")[0] for path in _closure(stage) for name in imported(path)}
+    return {name.partition(".")[0] for name in imports(stage)}
+
+
+def imports(stage: str) -> set[str]:
+    """Return the dotted names, ours and others', that the code of a stage imports."""
+    return {name for path in _closure(stage) for name in imported(path)}
 
 
 def artifact_folders(stage: str) -> set[str]:
