@@ -19,6 +19,9 @@ from .errors import DataError, HierrecError, MachineError, ParamsError
 LEFTOVER = ".hierrec.part"
 """How the names end of what is being written, or was when its writer was killed; nobody else's names end so."""
 
+CHECKSUMS = "checksums.json"
+"""In a folder: the SHA-256 of its files."""
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -191,6 +194,29 @@ def sha256_file(path: Path) -> str:
     """Return the hex SHA-256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def seal(folder: Path) -> None:
+    """Record the SHA-256 of every file in a folder and below it, in `checksums.json` there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    write_json(folder / CHECKSUMS, {path.relative_to(folder).as_posix(): sha256_file(path) for path in files})
+
+
+def check_seal(folder: Path) -> None:
+    """Compare the files in a folder with what `seal` recorded.
+
+    Raises:
+        DataError: a file is missing, or its content is another one; or the record is.
+    """
+    recorded, remedy = read_json(folder / CHECKSUMS), "run `dvc repro`, or `dvc pull`"
+    if not isinstance(recorded, dict):
+        raise DataError("holds no checksums", str(folder / CHECKSUMS), remedy)
+    for name, checksum in recorded.items():
+        path = folder / name
+        if not path.is_file():
+            raise DataError("file is missing", str(path), remedy)
+        if sha256_file(path) != checksum:
+            raise DataError("content has another hash", str(path), remedy)
 
 
 def sha256_json(value: Any) -> str:

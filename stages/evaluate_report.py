@@ -1,12 +1,16 @@
 """Stage 5d: one page for people about what was run and what came out."""
 
-import polars as pl
 import torch
-from hierrec.data.tables import load_items, load_users
+from hierrec.data.tables import counts_of, load_items, load_split, load_users
+from hierrec.evaluation.comparison import compare
+from hierrec.evaluation.ranks import load_ranks
+from hierrec.evaluation.summary import recall_curve, summarise
 from hierrec.files import atomic_path, read_json
 from hierrec.item_llm.store import EmbeddingStore
+from hierrec.params import EvaluateParams
 from hierrec.recommender.catalogue import Catalogue
 from hierrec.recommender.checkpoint import load_recommender
+from hierrec.recommender.curve import read_curve
 from hierrec.recommender.inputs import load_inputs
 from hierrec.recommender.rag_checkpoint import load_rag
 from hierrec.recommender.scoring import Scorer
@@ -17,12 +21,13 @@ from hierrec.report.page import Content, render
 from hierrec.report.people import people
 from hierrec.report.quality import VARIANTS, Results
 
-from stages.stage import ARTIFACTS, DATA, INDEX, ITEM_EMBEDDINGS, METRICS, MODELS, PLOTS, Summary, stage
+from stages.stage import ARTIFACTS, DATA, INDEX, ITEM_EMBEDDINGS, MODELS, RANKS, Summary, stage
 
 REPORT = ARTIFACTS / "report.html"
 
 
 @stage(
+    "evaluate",
     libraries=(
         "torch",
         "transformers",
@@ -33,9 +38,9 @@ REPORT = ARTIFACTS / "report.html"
         "pyarrow",
         "safetensors",
         "jinja2",
-    )
+    ),
 )
-def main() -> Summary:
+def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     store = EmbeddingStore.open(ITEM_EMBEDDINGS)
     table = load_items(DATA / "items.parquet")
@@ -53,13 +58,19 @@ def main() -> Summary:
         "train": train.model_dump(mode="json"),
         "fusion": read_json(MODELS / "rag" / "config.json")["fusion"],
     }
-    comparison = METRICS / "comparison.json"
+    # Nothing is read from metrics and plots, which carry no checksums: all of it follows from ranks, tables and models.
+    ranks = {variant: load_ranks(RANKS / f"{variant}.parquet") for variant in VARIANTS}
+    candidates = int(inputs.candidates.sum())
     results = Results(
-        metrics={variant: read_json(METRICS / f"{variant}.json") for variant in VARIANTS},
-        comparison=read_json(comparison)["test"] if comparison.is_file() else {},
-        counts=read_json(METRICS / "data.json"),
-        curves={variant: pl.read_csv(PLOTS / f"{variant}.csv") for variant in VARIANTS},
-        recall={variant: pl.read_csv(PLOTS / f"{variant}_recall.csv") for variant in VARIANTS},
+        metrics={variant: summarise(table, candidates, evaluate) for variant, table in ranks.items()},
+        comparison=compare(ranks, evaluate)["test"],
+        counts={
+            **counts_of(load_split(DATA / "split.parquet")),
+            "items": len(table),
+            "candidates": candidates,
+        },
+        curves={variant: read_curve(MODELS / variant) for variant in VARIANTS},
+        recall={variant: recall_curve(table) for variant, table in ranks.items()},
     )
     page = render(
         Content(

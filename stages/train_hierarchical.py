@@ -39,7 +39,7 @@ def main(train: TrainParams) -> Summary:
         progress = fit(model, inputs.sequences, train, validate, state, processes)
     if not processes.first:
         return []
-    save_recommender(MODELS / "hierarchical", model, train, inputs.store_hash)
+    save_recommender(MODELS / "hierarchical", model, train, inputs.store_hash, progress.curve)
     write_curve(PLOTS / "hierarchical.csv", progress.curve)
     state.remove()
     parameters = sum(parameter.numel() for parameter in model.parameters())

@@ -70,7 +70,7 @@ def main(fusion: FusionParams) -> Summary:
     examples = FusionExamples.validation(base, inputs.sequences, sources)
     learned_from, held_out = examples.halves(train.seed)
     learned, curve = learn(fusion, base, learned_from, held_out, inputs.candidates, train.seed)
-    save_rag(MODELS / "rag", model, train, learned, fusion, datastore, inputs.store_hash)
+    save_rag(MODELS / "rag", model, train, learned, fusion, datastore, inputs.store_hash, curve)
     write_curve(PLOTS / "rag.csv", curve)
     best = max(record[CHOSEN_BY] for record in curve)
     return [

@@ -147,6 +147,12 @@ def load_split(path: Path) -> pl.DataFrame:
     return split
 
 
+def counts_of(split: pl.DataFrame) -> dict[str, int]:
+    """Return the numbers of interactions and users of the data that a split cuts."""
+    targets = split["validation"].count() + split["test"].count()
+    return {"interactions": int(split["train_length"].sum()) + targets, "users": len(split)}
+
+
 def _read(
     path: Path, columns: pl.Schema, nullable: Set[str] = frozenset(), more: bool = False
 ) -> pl.DataFrame:
@@ -159,7 +165,7 @@ def _groups(
 ) -> Iterator[pl.DataFrame]:
     """Read a table a row group at a time, none of which is empty, and check each as `_read` does."""
     empty = True
-    for table in _frames(path):
+    for table in row_groups(path):
         for name, dtype in columns.items():
             if name not in table.columns:
                 raise DataError(f"column {name} is missing", str(path), _REMEDY)
@@ -177,11 +183,20 @@ def _groups(
     _check(path, next(iter(columns)), not empty, "table is empty")
 
 
-def _frames(path: Path) -> Iterator[pl.DataFrame]:
-    """Read the row groups of a table, or the empty table where there are none."""
+def row_groups(path: Path) -> Iterator[pl.DataFrame]:
+    """Read the row groups of a table, or the empty table where there are none.
+
+    Pages carry checksums. The footer carries none, but counts the rows twice.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
     try:
         # by pyarrow, because polars panics on damaged files and does not verify checksums
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            rows = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+            if sum(rows) != file.metadata.num_rows:
+                raise ValueError(f"{sum(rows)} rows in groups, {file.metadata.num_rows} in all")
             for number in range(max(1, file.num_row_groups)):
                 arrow = file.read_row_group(number) if file.num_row_groups else file.read()
                 arrow.validate(full=True)

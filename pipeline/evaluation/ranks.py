@@ -4,10 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ..data.tables import row_groups
 from ..errors import DataError
 from .slices import GROUPS
 
@@ -35,14 +34,7 @@ def load_ranks(path: Path) -> pl.DataFrame:
     Raises:
         DataError: the file is missing or damaged, or a column or type is not as written.
     """
-    remedy = "run `dvc repro`, or `dvc pull`"
-    try:
-        # by pyarrow, because polars panics on damaged files and does not verify checksums
-        ranks = pl.DataFrame(pq.read_table(path, page_checksum_verification=True))
-    except FileNotFoundError:
-        raise DataError("file is missing", str(path), remedy) from None
-    except (pa.ArrowException, OSError, ValueError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"not a readable Parquet file ({error})", str(path), remedy) from None
+    ranks = pl.concat(row_groups(path))
     if ranks.schema != SCHEMA:
         raise DataError(
             f"the columns are {dict(ranks.schema)}, not {dict(SCHEMA)}", str(path), "run `dvc repro`"

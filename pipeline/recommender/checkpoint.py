@@ -11,15 +11,18 @@ from torch import nn
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from ..errors import CheckpointError, DataError, OutOfMemoryError, memory_needed
-from ..files import atomic_directory, read_json, write_json
+from ..files import CHECKSUMS, atomic_directory, check_seal, read_json, seal, write_json
 from ..params import TrainParams
 from .backbone import build_backbone, empty_backbone
+from .curve import CURVE, Curve, write_curve
 from .ensemble import UserModel, together
 from .item_table import ItemTable
 from .pooling import Pooling
 from .sequence_model import SequenceModel
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+UNSEALED = 1
+"""The version before `checksums.json`; it is read as well."""
 REMEDY = "run `dvc repro` to train again, or `dvc pull`"
 MEMORY = "close other programs, or take a machine with more"
 REBUILD = "train again (`dvc repro`), or use the release of hierrec that wrote it"
@@ -46,14 +49,16 @@ def new_recommender(params: TrainParams, frozen: NDArray[np.float32]) -> UserMod
     return together(members)
 
 
-def save_recommender(folder: Path, model: UserModel, params: TrainParams, store_hash: str) -> None:
-    """Write a recommender; the frozen item vectors stay in their store, named by its hash."""
+def save_recommender(
+    folder: Path, model: UserModel, params: TrainParams, store_hash: str, curve: Curve = ()
+) -> None:
+    """Write a recommender with its learning curve; the frozen item vectors stay in their store, named by its hash."""
     with atomic_directory(folder) as temporary:
         # Not `save_file`, which makes a file that nobody else may read.
         (temporary / "model.safetensors").write_bytes(save(state_of(model)))
         config = {
             "schema_version": SCHEMA_VERSION,
-            # Keys with a default are younger than the first models, which must not differ for want of them.
+            # A key at its default is left out, so that a key added later does not change the file of an older model.
             "train": _without_path(params).model_dump(mode="json", exclude_defaults=True),
             "backbone": _backbone_dict(model.members[0].backbone.config),
             "items": len(model.members[0].items),
@@ -61,6 +66,9 @@ def save_recommender(folder: Path, model: UserModel, params: TrainParams, store_
             "store_hash": store_hash,
         }
         write_json(temporary / "config.json", config)
+        if curve:
+            write_curve(temporary / CURVE, curve)
+        seal(temporary)
 
 
 def load_recommender(
@@ -86,9 +94,10 @@ def load_recommender(
         raise CheckpointError(error.what, error.where, REMEDY) from None
     except (KeyError, TypeError):
         raise CheckpointError("config.json is not one of a recommender", where, REMEDY) from None
-    if version != SCHEMA_VERSION:
-        what = f"schema version {version}; this program reads version {SCHEMA_VERSION}"
+    if version not in (UNSEALED, SCHEMA_VERSION) or not isinstance(version, int):
+        what = f"schema version {version}; this program reads versions {UNSEALED} and {SCHEMA_VERSION}"
         raise CheckpointError(what, str(folder / "config.json"), REBUILD)
+    check_content(folder, version == SCHEMA_VERSION)
     if trained_on != store_hash:
         raise CheckpointError(
             f"trained on the item vectors {trained_on[:12]}, not on {store_hash[:12]}", where, REMEDY
@@ -106,6 +115,26 @@ def load_recommender(
         raise CheckpointError(f"cannot be read: {_first(error)}", where, REMEDY) from None
     check_finite(model, where)
     return model.eval(), params
+
+
+def check_content(folder: Path, sealed: bool) -> None:
+    """Refuse a model's folder whose files are not those that were written.
+
+    Args:
+        folder: of a model.
+        sealed: it must have checksums; else they are checked where it has some.
+
+    Raises:
+        CheckpointError: names the file that is missing or damaged.
+    """
+    if not sealed and not (folder / CHECKSUMS).exists():
+        return
+    try:
+        check_seal(folder)
+    except (DataError, OSError) as error:
+        where = error.where if isinstance(error, DataError) else str(folder)
+        what = error.what if isinstance(error, DataError) else f"cannot be read: {error}"
+        raise CheckpointError(what, where, REMEDY) from None
 
 
 def train_params(folder: Path) -> TrainParams:

@@ -10,20 +10,23 @@ from safetensors.torch import load_file, save
 
 from ..data.sequences import Sequences
 from ..errors import CheckpointError, DataError
-from ..files import atomic_directory, read_json, write_json
+from ..files import atomic_directory, read_json, seal, write_json
 from ..params import FusionParams, TrainParams
 from ..retrieval.datastore import Datastore, Lookup
 from ..retrieval.index import ItemIndex
 from ..retrieval.similar_items import SimilarItems
 from ..retrieval.sources import Source
-from .checkpoint import REMEDY, check_finite, load_recommender, save_recommender, state_of
+from .checkpoint import REMEDY, check_content, check_finite, load_recommender, save_recommender, state_of
+from .curve import CURVE, Curve, write_curve
 from .ensemble import UserModel
 from .fusion import Fusion, starts
 from .hierarchical import HierarchicalRecommender
 from .inputs import Inputs
 from .rag import RagRecommender
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+UNSEALED = 2
+"""The version before `checksums.json`; it is read as well."""
 
 
 def open_sources(
@@ -59,8 +62,9 @@ def save_rag(
     params: FusionParams,
     datastore: Datastore | None,
     store_hash: str,
+    curve: Curve = (),
 ) -> None:
-    """Write all that the variant needs beside the item vectors and their index."""
+    """Write all that the variant needs beside the item vectors and their index, and the fusion's learning curve."""
     with atomic_directory(folder) as temporary:
         save_recommender(temporary / "base", model, train, store_hash)
         if datastore is not None:
@@ -70,6 +74,9 @@ def save_rag(
             temporary / "config.json",
             {"schema_version": SCHEMA_VERSION, "fusion": params.model_dump(mode="json")},
         )
+        if curve:
+            write_curve(temporary / CURVE, curve)
+        seal(temporary)
 
 
 def load_rag(
@@ -91,12 +98,11 @@ def load_rag(
     model, train = load_recommender(folder / "base", inputs.frozen, inputs.store_hash)
     try:
         config = read_json(folder / "config.json")
-        if config["schema_version"] != SCHEMA_VERSION:
-            raise CheckpointError(
-                f"schema version {config['schema_version']}, this is version {SCHEMA_VERSION}",
-                str(folder),
-                REMEDY,
-            )
+        version = config["schema_version"]
+        if version not in (UNSEALED, SCHEMA_VERSION) or not isinstance(version, int):
+            what = f"schema version {version}; this program reads versions {UNSEALED} and {SCHEMA_VERSION}"
+            raise CheckpointError(what, str(folder), REMEDY)
+        check_content(folder, version == SCHEMA_VERSION)
         params = FusionParams.model_validate(config["fusion"])
         fusion = Fusion(starts(params))
         fusion.load_state_dict(load_file(folder / "fusion.safetensors"))
@@ -115,7 +121,7 @@ def load_rag(
 def _check_fit(datastore: Datastore, model: UserModel, sequences: Sequences, where: str) -> None:
     """Refuse a datastore of states of another width, or of other histories than those of the data's users.
 
-    Where users were added or left out, their rows are others': one would get one's own entries, and not another's.
+    Where users were added or left out, the rows of the others have moved. A user would then retrieve his own entries.
     """
     if datastore.keys.shape[1] != model.width:
         what = f"keys of width {datastore.keys.shape[1]} do not fit states of width {model.width}"

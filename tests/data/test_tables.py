@@ -2,11 +2,12 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hierrec.data.dataset import build
 from hierrec.data.movielens import read_movielens
-from hierrec.data.tables import load_interactions, load_items, load_split, load_users
+from hierrec.data.tables import load_interactions, load_items, load_split, load_users, write_table
 from hierrec.errors import DataError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -160,3 +161,22 @@ def test_no_damage_goes_unnoticed_or_crashes_a_reader(folder: Path, data: st.Dat
     with contextlib.suppress(DataError):
         read = READERS[table](broken)
         assert_frame_equal(read, READERS[table](path))
+
+
+def test_no_flipped_bit_changes_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "interactions.parquet"
+    users = np.repeat(np.arange(9, dtype=np.int32), 3)
+    items, positions = users * 2, np.tile(np.arange(3, dtype=np.int32), 9)
+    written = pl.DataFrame({"user": users, "item": items, "position": positions})
+    write_table(written, path)
+    content = path.read_bytes()
+    refused = 0
+    for bit in range(0, 8 * len(content)):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        try:
+            assert load_interactions(path).equals(written), bit
+        except DataError:
+            refused += 1
+    assert refused > 4 * len(content)  # what is left are names and statistics that nobody reads

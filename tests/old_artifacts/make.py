@@ -5,7 +5,6 @@ never made again, because later releases are tested on it.
 """
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -83,21 +82,9 @@ def make(folder: Path) -> None:
     datastore = Datastore.of(states, nexts, np.repeat(np.arange(ITEMS), 3), lookup(FUSION))
     fusion = Fusion(starts(FUSION))
     save_rag(folder / "rag", model, TRAIN, fusion, FUSION, datastore, store.hash)
-    _write_readings(folder, READINGS)
-
-
-def make_shards(folder: Path) -> None:
-    """Write `store` in shards, and what reading it gives: the same vectors."""
-    vectors = np.random.default_rng(1).standard_normal((ITEMS, 6)).astype(np.float32)
-    write_store(folder / "store", [str(item) for item in range(ITEMS)], vectors, dimension=4, shard_rows=5)
-    _write_readings(folder, ("vectors", "whitened"))
-
-
-def _write_readings(folder: Path, names: Iterable[str]) -> None:
-    readings = {name: READINGS[name](folder) for name in names}
+    readings = {name: read(folder) for name, read in READINGS.items()}
     (folder / "readings.json").write_text(json.dumps(readings, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    make(Path(__file__).parent / "version_2")
-    make_shards(Path(__file__).parent / "version_2_shards")
+    make(Path(__file__).parent / "version_3")

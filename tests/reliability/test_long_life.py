@@ -18,6 +18,7 @@ READ = {
     "version_1": ["vectors", "whitened", "hierarchical"],
     "version_2": ["vectors", "whitened", "nearest", "hierarchical", "rag"],
     "version_2_shards": ["vectors", "whitened"],
+    "version_3": ["vectors", "whitened", "nearest", "hierarchical", "rag"],
 }
 """Per folder, what this release still reads in it."""
 
@@ -38,9 +39,9 @@ class Versioned(NamedTuple):
 VERSIONED = [
     Versioned("store/manifest.json", 1, 2, "vectors", StoreError, "dvc repro encode"),
     Versioned("index/manifest.json", 2, 2, "nearest", IndexMismatchError, "dvc repro index"),
-    Versioned("hierarchical/config.json", 1, 1, "hierarchical", CheckpointError, "dvc repro"),
-    Versioned("rag/base/config.json", 1, 1, "rag", CheckpointError, "dvc repro"),
-    Versioned("rag/config.json", 2, 2, "rag", CheckpointError, "dvc repro"),
+    Versioned("hierarchical/config.json", 1, 2, "hierarchical", CheckpointError, "dvc repro"),
+    Versioned("rag/base/config.json", 1, 2, "rag", CheckpointError, "dvc repro"),
+    Versioned("rag/config.json", 2, 3, "rag", CheckpointError, "dvc repro"),
 ]
 
 each_artifact = pytest.mark.parametrize("artifact", VERSIONED, ids=lambda artifact: artifact.file)
@@ -49,7 +50,7 @@ each_artifact = pytest.mark.parametrize("artifact", VERSIONED, ids=lambda artifa
 @pytest.fixture
 def latest(tmp_path: Path) -> Path:
     """A copy of the artifacts of the latest version."""
-    return Path(shutil.copytree(OLD / "version_2", tmp_path / "artifacts"))
+    return Path(shutil.copytree(OLD / "version_3", tmp_path / "artifacts"))
 
 
 def set_version(path: Path, version: object) -> None:
@@ -98,7 +99,7 @@ def test_a_version_that_is_no_number_is_refused(latest: Path, artifact: Versione
         READINGS[artifact.reading](latest)
 
 
-@pytest.mark.parametrize(("folder", "count"), list(zip(READ, (16, 16, 11), strict=True)))
+@pytest.mark.parametrize(("folder", "count"), list(zip(READ, (16, 16, 11, 19), strict=True)))
 def test_the_old_artifacts_stay_small(folder: str, count: int) -> None:
     files = [path for path in (OLD / folder).rglob("*") if path.is_file()]
     assert len(files) == count

@@ -17,13 +17,17 @@ MODEL, RAG = "models/hierarchical", "models/rag"
 
 @dataclass(frozen=True)
 class Case:
-    """A stage that must refuse. ``edit`` spoils a file below `artifacts/`, ``params`` those of the project."""
+    """A stage that must refuse. ``edit`` spoils a file below `artifacts/`, ``params`` those of the project.
+
+    ``sealed``: the checksums of a model are made to agree with the spoilt file.
+    """
 
     stage: str
     message: str
     path: str = ""
     edit: Callable[[Path], object] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+    sealed: bool = True
 
 
 def table(*columns: pl.Expr) -> Callable[[Path], None]:
@@ -206,9 +210,20 @@ BROKEN: dict[str, Case] = {
     "checkpoint: of other vectors": Case(
         "train_rag", "trained on the item vectors 000", f"{MODEL}/config.json", entry(store_hash="0" * 64)
     ),
-    "checkpoint: of version 2": Case(
-        "evaluate_hierarchical", "version 2", f"{MODEL}/config.json", entry(schema_version=2)
+    "checkpoint: of version 3": Case(
+        "evaluate_hierarchical", "version 3", f"{MODEL}/config.json", entry(schema_version=3)
     ),
+    "checkpoint: a flipped bit": Case(
+        "train_rag", "content has another hash", f"{MODEL}/model.safetensors", flip, sealed=False
+    ),
+    "checkpoint: without checksums": Case(
+        "train_rag", "checksums.json: file is missing", f"{MODEL}/checksums.json", Path.unlink, sealed=False
+    ),
+    "rag: a flipped bit in a key": Case("evaluate_rag", "content has another hash", KEYS, flip, sealed=False),
+    "rag: a flipped bit in its base": Case(
+        "evaluate_rag", "another hash", f"{RAG}/base/model.safetensors", flip, sealed=False
+    ),
+    "curve: truncated": Case("evaluate_report", "another hash", f"{RAG}/curve.csv", cut, sealed=False),
     "checkpoint: truncated": Case(
         "evaluate_hierarchical", "cannot be read", f"{MODEL}/model.safetensors", cut
     ),

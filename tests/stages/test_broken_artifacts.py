@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hierrec.files import sha256_file
+from hierrec.files import CHECKSUMS, seal, sha256_file
 
 from stages.workspace import environment, set_params
 from tests.stages.broken_artifacts import BROKEN, Case
@@ -37,7 +37,12 @@ def project(built: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ite
 
 def spoil(project: Path, case: Case) -> None:
     if case.edit is not None:
-        case.edit(project / "artifacts" / case.path)
+        path = project / "artifacts" / case.path
+        case.edit(path)
+        if case.sealed:
+            for folder in [folder for folder in path.parents if (folder / CHECKSUMS).is_file()]:
+                (folder / CHECKSUMS).unlink()
+                seal(folder)
     if case.params:
         set_params(project / "params.yaml", case.params)
 
