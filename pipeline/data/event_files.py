@@ -7,7 +7,7 @@ import polars as pl
 from .checks import BlockChecks, Check, quote
 from .event_log import EventLog
 from .table_files import as_ids, find_column, read_blocks
-from .timestamps import FractionFound, Timestamps
+from .timestamps import FinerFound, Timestamps
 
 _NEEDED = ("user", "item", "timestamp")
 
@@ -28,15 +28,15 @@ def read_events(path: Path, listed: pl.Series, listing: str) -> EventLog:
         DataError: anything is not as it must be; the message names file, row and column.
     """
     try:
-        return _read(path, listed, listing, fractions=False)
-    except FractionFound:
-        return _read(path, listed, listing, fractions=True)
+        return _read(path, listed, listing, fine=False)
+    except FinerFound:
+        return _read(path, listed, listing, fine=True)
 
 
-def _read(path: Path, listed: pl.Series, listing: str, fractions: bool) -> EventLog:
+def _read(path: Path, listed: pl.Series, listing: str, fine: bool) -> EventLog:
     place = str(path)
-    log, checks, times = EventLog(listed, place), BlockChecks(), Timestamps(place, fractions)
-    for table in read_blocks(path, _BLOCK):
+    log, checks, times = EventLog(listed, place), BlockChecks(), Timestamps(place, fine)
+    for table in read_blocks(path, _BLOCK, one_line=True):
         user, item, time = (find_column(table, name, place, _NEEDED) for name in _NEEDED)
         with checks.block(len(table)):
             users = as_ids(table[user], place, checks.refuse)

@@ -24,7 +24,7 @@ def read_files(interactions: Path, items: Path) -> RawDataset[EventLog]:
     their rows. Each user has each item once, because what is in a user's history is never recommended to him.
 
     Items have the column `item` (or `item_id`), and, where they like, `title`, `year`, `genres` (a list, or text
-    separated by `|`) and any other texts. The title is the id where there is none; other missing texts are null.
+    separated by `|`) and any other texts. A missing text is null, the title's too.
 
     Raises:
         DataError: anything is not as it must be; the message names file, row and column.
@@ -54,7 +54,7 @@ def _items(table: pl.DataFrame, place: str) -> pl.DataFrame:
     year = _years(columns.pop("year", missing).alias("year"), place)
     genres = _genres(columns.pop("genres", missing).alias("genres"))
     texts = [as_text(column) for column in columns.values()]
-    return pl.DataFrame([ids, title.fill_null(ids).alias("title"), year, genres, *texts])
+    return pl.DataFrame([ids, title.alias("title"), year, genres, *texts])
 
 
 def _one_line(values: pl.Series) -> pl.Series:

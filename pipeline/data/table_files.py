@@ -2,15 +2,20 @@
 
 import csv
 import re
+import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.csv as pc
+import pyarrow.compute as pc
+import pyarrow.csv
 import pyarrow.parquet as pq
 
-from ..errors import DataError
+from ..errors import DataError, OutOfMemoryError
 from .archive import looks_like_html
 from .checks import Check, Refuse, quote, refuse
 
@@ -21,6 +26,9 @@ _BLOCK = 2**26
 _ROWS = 2**18
 """Rows of a Parquet file that are read at a time."""
 
+_NUMBER = 16
+"""Bytes of a number in memory, at most."""
+
 _EXACT = 2**53
 """From here on, floats cannot tell whole numbers apart."""
 
@@ -30,7 +38,7 @@ def read_table(path: Path) -> pl.DataFrame:
     return pl.concat(read_blocks(path), rechunk=True)
 
 
-def read_blocks(path: Path, size: int = _BLOCK) -> Iterator[pl.DataFrame]:
+def read_blocks(path: Path, size: int = _BLOCK, one_line: bool = False) -> Iterator[pl.DataFrame]:
     """Read a CSV or Parquet table a block of rows at a time; there is at least one, and none is empty.
 
     The values of a CSV file are all text, null where nothing stands between two commas. A Parquet file keeps its
@@ -39,10 +47,12 @@ def read_blocks(path: Path, size: int = _BLOCK) -> Iterator[pl.DataFrame]:
     Args:
         path: the file.
         size: bytes of a CSV file that are parsed at a time; no row may be longer.
+        one_line: a row of a CSV file takes one line. Without it a quoted text may hold line ends.
 
     Raises:
         DataError: the file is of another kind, damaged, not UTF-8, has a row with too few or too many columns, no
-            row, a column without a name of its own, or a type that is none of those.
+            row, a column without a name of its own, a quote that is not closed, or a type that is none of those.
+        OutOfMemoryError: a block does not fit into memory.
     """
     suffix = path.suffix.lower()
     if suffix not in (".csv", ".parquet"):
@@ -53,7 +63,7 @@ def read_blocks(path: Path, size: int = _BLOCK) -> Iterator[pl.DataFrame]:
         raise DataError("is a web page, not a table", str(path), "fetch the file again")
     empty = True
     try:
-        for block in _csv_blocks(path, size) if suffix == ".csv" else _parquet_blocks(path):
+        for block in _csv_blocks(path, size, one_line) if suffix == ".csv" else _parquet_blocks(path):
             if not block.is_empty():
                 empty = False
                 yield block
@@ -126,25 +136,28 @@ def _text(values: pl.Expr, dtype: object) -> pl.Expr:
     return pl.when(texts.str.contains(r"[^\s\x1c-\x1f]")).then(texts)
 
 
-def _csv_blocks(path: Path, size: int) -> Iterator[pl.DataFrame]:
+def _csv_blocks(path: Path, size: int, one_line: bool) -> Iterator[pl.DataFrame]:
     names, lines = _header(path)
     _check_names(path, names)
-    _check_quotes(path)
+    expected, read = _count_rows(path, one_line) - 1, 0
     try:
-        with pc.open_csv(
+        with pa.csv.open_csv(
             path,
-            pc.ReadOptions(use_threads=False, column_names=names, skip_rows=lines, block_size=size),
-            pc.ParseOptions(newlines_in_values=True),
-            pc.ConvertOptions(
+            pa.csv.ReadOptions(use_threads=False, column_names=names, skip_rows=lines, block_size=size),
+            pa.csv.ParseOptions(newlines_in_values=True),
+            pa.csv.ConvertOptions(
                 column_types={name: pa.string() for name in names},
                 null_values=[""],
                 strings_can_be_null=True,
             ),
         ) as reader:
             for batch in reader:
+                read += len(batch)
                 yield pl.DataFrame({name: pl.Series(batch[name]) for name in names})
     except pa.ArrowInvalid as error:
         raise _csv_error(path, str(error), lines) from None
+    if read != expected:
+        raise DataError(f"has {expected:,} rows, of which {read:,} could be read", str(path), _CSV_REMEDY)
 
 
 def _header(path: Path) -> tuple[list[str], int]:
@@ -165,22 +178,33 @@ def _header(path: Path) -> tuple[list[str], int]:
     return names, reader.line_num
 
 
-def _check_quotes(path: Path) -> None:
-    """Refuse a quote that is never closed: Arrow would read the rest of the file as one value."""
+def _count_rows(path: Path, one_line: bool) -> int:
+    """Count the rows of a CSV file, that of the column names among them, by another parser than the one that reads it.
+
+    Raises:
+        DataError: a quote is never closed or stands within a value, or with `one_line` a value holds line ends: a quote
+            that nobody closed would make one value of all rows up to the next.
+    """
+    remedy = 'write "" for a quote within a value, and quotes round it'
     with path.open("rb") as file:
-        quotes = sum(line.count(b'"') for line in file)
-    if quotes % 2 == 0:
-        return
-    rows = 0
+        quoted = any(b'"' in block for block in iter(partial(file.read, 2**20), b""))
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        if not quoted:
+            return sum(1 for line in file if line.strip("\r\n"))
+        rows, end, limit = 0, 0, csv.field_size_limit(sys.maxsize)
+        reader = csv.reader(file, strict=True)
         try:
-            for row in csv.reader(file, strict=True):
-                rows += bool(row)
+            for row in reader:
+                if one_line and reader.line_num > end + 1 and rows:
+                    what = f"a quoted value goes on to line {reader.line_num}, and swallows the rows between"
+                    raise DataError(what, f"{path}, line {end + 1}", remedy)
+                rows, end = rows + bool(row), reader.line_num
         except csv.Error as error:
             what = f"a quote is never closed, or stands within a value ({error})"
-            raise DataError(
-                what, f"{path}, row {rows}", 'write "" for a quote within a value, and quotes round it'
-            ) from None
+            raise DataError(what, f"{path}, row {rows}, line {end + 1}", remedy) from None
+        finally:
+            csv.field_size_limit(limit)
+    return rows
 
 
 def _csv_error(path: Path, message: str, lines: int) -> DataError:
@@ -198,7 +222,8 @@ def _csv_error(path: Path, message: str, lines: int) -> DataError:
 def _parquet_blocks(path: Path) -> Iterator[pl.DataFrame]:
     remedy = "write the table again, as a plain Parquet file"
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        texts = [field.name for field in pq.read_schema(path) if pa.types.is_string(field.type)]
+        with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=texts) as file:
             _check_names(path, file.schema_arrow.names)
             for field in file.schema_arrow:
                 if not _is_plain(field.type):
@@ -206,13 +231,30 @@ def _parquet_blocks(path: Path) -> Iterator[pl.DataFrame]:
                     raise DataError(
                         what, f"{path}, column {field.name}", "leave the column out, or convert it"
                     )
-            for batch in file.iter_batches(_ROWS):
+            rows = min(_ROWS, _BLOCK // (_NUMBER * len(file.schema_arrow)))
+            for batch in file.iter_batches(max(1, rows)):
                 batch.validate(full=True)
-                yield pl.DataFrame({name: _plain(batch[name]) for name in batch.schema.names})
+                for part in _slices(batch):
+                    yield pl.DataFrame({name: _plain(part[name]) for name in part.schema.names})
     except FileNotFoundError:
         raise
+    except MemoryError:  # Arrow's own is one
+        raise OutOfMemoryError("a block of rows does not fit into memory", str(path), remedy) from None
     except (pa.ArrowException, OSError, ValueError, pl.exceptions.PolarsError) as error:
         raise DataError(f"not a readable Parquet file ({error})", str(path), remedy) from None
+
+
+def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Cut a batch where its texts, which a dictionary holds once, would take more than `_BLOCK` bytes written out."""
+    sizes = np.zeros(len(batch), np.int64)  # [rows], bytes of texts
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type) and pa.types.is_string(column.type.value_type):
+            lengths = pc.take(pc.binary_length(column.dictionary), column.indices)
+            sizes += pc.fill_null(lengths, 0).to_numpy(zero_copy_only=False)
+    blocks = np.cumsum(sizes) // _BLOCK  # [rows]
+    bounds = [0, *(np.flatnonzero(np.diff(blocks)) + 1).tolist(), len(batch)]
+    for start, end in pairwise(bounds):
+        yield batch.slice(start, end - start)
 
 
 def _check_names(path: Path, names: Sequence[str]) -> None:
@@ -240,5 +282,11 @@ def _is_scalar(kind: pa.DataType) -> bool:
 
 
 def _plain(column: pa.Array) -> pl.Series:
-    """Return a column as polars holds it; dictionaries (pandas' categories) become their values."""
-    return pl.Series(column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column)
+    """Return a column as polars holds it; dictionaries (pandas' categories) become values, times those of UTC."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if (
+        pa.types.is_timestamp(column.type) and column.type.tz is not None
+    ):  # polars knows no zone such as +05:30
+        column = column.cast(pa.timestamp(column.type.unit))
+    return pl.Series(column)

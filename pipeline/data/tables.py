@@ -78,7 +78,7 @@ def load_items(path: Path) -> pl.DataFrame:
     Raises:
         DataError: the file is missing or damaged, or a column, type, order or value is not as written.
     """
-    items = _read(path, _ITEMS, nullable={"year"}, more=True)
+    items = _read(path, _ITEMS, nullable={"title", "year"}, more=True)
     _check(path, "row", _numbered(items["row"]), "rows are not numbered from 0")
     _check(path, "item_id", items["item_id"].n_unique() == len(items), "an id is there twice")
     _check(path, "candidate", bool(items["candidate"].any()), "no item may be ranked")

@@ -1,6 +1,8 @@
 """Timestamps of any kind as numbers that sort as they do, a block of the column at a time."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import polars as pl
 
@@ -13,8 +15,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _REMEDY = "write numbers, dates, or ISO 8601 such as 2001-12-31T23:59:59, the same way in all rows"
 
 
-class FractionFound(Exception):
-    """A number is not a whole one: the column is to be read again, as fractions."""
+_FRACTION = re.compile(r"(?<=\d)[.,](\d+)")
+_CERTAIN = 15
+"""Characters up to which any two different numbers are different in float64."""
+
+
+class FinerFound(Exception):
+    """A number is no whole one, or a time has nanoseconds: the column is to be read again, as finer."""
 
 
 class Timestamps:
@@ -22,15 +29,16 @@ class Timestamps:
 
     The numbers of a column are int64 if all are whole, else float64: only its last row can say. So it is read as whole
     numbers until one is found that is not. Dates and datetimes count in their own unit since 1970, in UTC where no zone
-    is named; written ones in microseconds.
+    is named; written ones in microseconds, or in nanoseconds if one of them needs it. No value is rounded: one that
+    cannot be held is refused.
 
     Args:
         place: the file.
-        fractions: read numbers as float64.
+        fine: read numbers as float64, and written times in nanoseconds.
     """
 
-    def __init__(self, place: str, fractions: bool) -> None:
-        self._place, self._fractions = place, fractions
+    def __init__(self, place: str, fine: bool) -> None:
+        self._place, self._fine = place, fine
         self._dates: bool | None = None
         """Whether texts are dates, as the first is."""
 
@@ -39,7 +47,7 @@ class Timestamps:
 
         Raises:
             DataError: the column is of another type.
-            FractionFound: numbers are read as whole ones, and one is not.
+            FinerFound: `fine` is false, and a value needs it.
         """
         kind = values.dtype
         moments = kind in (pl.Date, pl.Datetime)
@@ -65,25 +73,34 @@ class Timestamps:
         return self._moments(texts, refuse, first) if self._dates else self._numbers(texts, refuse)
 
     def _numbers(self, values: pl.Series, refuse: Refuse) -> pl.Series:
-        if not (self._fractions or values.dtype.is_float()):
+        if not (self._fine or values.dtype.is_float()):
             whole = values.cast(pl.Int64, strict=False)
             if whole.has_nulls():
-                raise FractionFound
+                raise FinerFound
             return whole
         numbers = values.cast(pl.Float64, strict=False)
         bad = ~(numbers.is_finite() & (numbers.abs() < _EXACT)).fill_null(False)
+        if values.dtype == pl.String:
+            bad |= pl.Series([_is_rounded(text) for text in values], dtype=pl.Boolean)
 
         def describe(row: int) -> str:
-            problem = (
-                "is not a number, as that of row 1 is" if numbers[row] is None else "is too large to be exact"
-            )
+            problem = "is too large to be exact, or has too many digits"
+            if numbers[row] is None:
+                problem = "is not a number, as that of row 1 is"
             return f"{quote(values[row])} {problem}"
 
         refuse(Check(bad, self._place, describe, _REMEDY, values.name))
         return numbers
 
     def _moments(self, texts: pl.Series, refuse: Refuse, first: bool) -> pl.Series:
-        moments = pl.Series([_microseconds(text) for text in texts], dtype=pl.Int64)
+        nanoseconds = [_nanoseconds(text) for text in texts]
+        if self._fine:
+            held = [None if time is None or abs(time) >= 2**63 else time for time in nanoseconds]
+        elif any(time is not None and time % 1000 for time in nanoseconds):
+            raise FinerFound
+        else:
+            held = [None if time is None else time // 1000 for time in nanoseconds]
+        moments = pl.Series(held, dtype=pl.Int64)
 
         def describe(row: int) -> str:
             alone = first and row == 0
@@ -96,12 +113,26 @@ class Timestamps:
         return moments
 
 
-def _microseconds(text: str) -> int | None:
-    """Return the microseconds since 1970 of a date or datetime in ISO 8601; None: it is none."""
+def _nanoseconds(text: str) -> int | None:
+    """Return the nanoseconds since 1970 of a date or datetime in ISO 8601; None: it is none, or finer than that."""
+    fraction = _FRACTION.search(text)
+    digits = fraction[1] if fraction else ""
+    if digits[9:].strip("0"):
+        return None
+    whole = text if fraction is None else text[: fraction.start()] + text[fraction.end() :]
     try:
-        moment = datetime.fromisoformat(text)
-        return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // timedelta(
-            microseconds=1
-        )
+        moment = datetime.fromisoformat(whole)
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
     except (ValueError, OverflowError):
         return None
+    return seconds // timedelta(microseconds=1) * 1000 + int(digits[:9].ljust(9, "0"))
+
+
+def _is_rounded(text: str | None) -> bool:
+    """Whether float64 would hold another number than the text says, so that two of them might become equal."""
+    if text is None or len(text) <= _CERTAIN:
+        return False
+    try:
+        return Decimal(text) != Decimal(repr(float(text)))
+    except (ArithmeticError, ValueError):
+        return False  # it is no number, which is refused as such

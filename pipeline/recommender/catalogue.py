@@ -30,7 +30,7 @@ class Catalogue:
     """Items, addressed by what people call them.
 
     Args:
-        items: the table `items.parquet`.
+        items: the table `items.parquet`; an item without a title is called by its id.
         vectors: float32 [n, F], whitened item vectors.
         store_hash: hash of the store that they come from.
         index: folder of their index; read when neighbours are first asked for.
@@ -39,6 +39,7 @@ class Catalogue:
     def __init__(
         self, items: pl.DataFrame, vectors: NDArray[np.float32], store_hash: str, index: Path
     ) -> None:
+        items = items.with_columns(pl.col("title").fill_null(pl.col("item_id")))
         self._table, self._vectors, self._store_hash, self._folder = items, vectors, store_hash, index
         self.item_ids: list[str] = items["item_id"].to_list()
         self._titles = [

@@ -51,7 +51,7 @@ class ItemFinder:
         self._years = years
         self._rows = {item_id: row for row, item_id in enumerate(item_ids)}
         self._names = [
-            f"{label(item_id, title, year)}, id {item_id}"
+            item_id if title == item_id else f"{label(item_id, title, year)}, id {item_id}"
             for item_id, title, year in zip(item_ids, titles, years, strict=True)
         ]
         self._words = [_without_article(title) for title in titles]
