@@ -71,6 +71,8 @@ def _download(url: str, md5: str | None, cache: Path, attempts: int, wait: float
         except DownloadError as error:
             # a cut or garbled transfer is worth another try, the same wrong bytes again are not
             final, reason, remedy = error.what == reason, error.what, error.remedy
+        except FileNotFoundError:  # another process removed the file, or the folder, while it was looked at
+            reason, final = "what was downloaded vanishes", False
         except OSError as error:
             remedy = "free space or permissions there, or point HIERREC_CACHE to another folder"
             raise DownloadError(f"cannot be written ({error})", str(cache), remedy) from None

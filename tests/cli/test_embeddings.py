@@ -48,6 +48,26 @@ def fails(result: Result, *messages: str) -> None:
         assert message in result.stderr
 
 
+def test_two_encode_into_one_folder_and_one_cache_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = tmp_path / "items [1]*.csv"
+    items.write_text("item_id,title\n" + "".join(f"{n},Film {n} of love\n" for n in range(200)), "utf-8")
+
+    def encode(out: Path, cache: Path) -> subprocess.Popen[str]:
+        monkeypatch.setenv("HIERREC_CACHE", str(cache))
+        command = [sys.executable, "-m", "hierrec", "embeddings", "encode", "--items", str(items)]
+        return subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.PIPE, text=True)
+
+    alone = encode(tmp_path / "alone", tmp_path / "own")
+    both = [encode(tmp_path / "both", tmp_path / "shared") for _ in range(2)]
+    for process in (alone, *both):
+        assert process.communicate()[1] == ""
+        assert process.returncode == 0
+    assert content(tmp_path / "both") == content(tmp_path / "alone")
+    assert {path.name for path in tmp_path.iterdir()} == {"alone", "both", "own", "shared", items.name}
+
+
 def test_verify_sums_up_a_whole_store(run: Run, store: Path) -> None:
     result = run("embeddings", "verify", str(store))
     assert (result.exit_code, result.stderr) == (0, "")

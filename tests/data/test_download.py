@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+import pooch
 import pytest
 from hierrec.data.download import fetch
 from hierrec.errors import DownloadError
@@ -99,6 +101,23 @@ def test_a_download_is_fetched_once(server: Server, cache: Path, md5: str | None
     server.http.server_close()
     assert fetch(server.url, md5, cache) == path
     assert server.requests == 1
+
+
+def test_a_file_that_vanishes_from_the_cache_is_fetched_again(
+    server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answers = [WHOLE]
+    there = fetch(server.url, MD5, cache)
+    look = pooch.core.hash_matches
+
+    def look_late(*args: Any, **kwargs: Any) -> bool:
+        monkeypatch.setattr(pooch.core, "hash_matches", look)
+        there.unlink()
+        return look(*args, **kwargs)
+
+    monkeypatch.setattr(pooch.core, "hash_matches", look_late)
+    assert fetch(server.url, MD5, cache, wait=0).read_bytes() == CONTENT
+    assert server.requests == 2
 
 
 def test_a_damaged_file_in_the_cache_is_fetched_again(server: Server, cache: Path) -> None:

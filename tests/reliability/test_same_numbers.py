@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from hierrec.files import read_json
 
-from stages.workspace import environment
+from stages.workspace import environment, make_workspace
 from tests.reliability.sample_stages import (
     AFTER_INGEST,
     EVALUATE,
@@ -20,9 +20,14 @@ from tests.reliability.sample_stages import (
     run_stages,
     scramble,
 )
+from tests.sample_run import BRIEF
 
 TOLERANCE = 0.005
 """Of a metric, when the number of threads changes: sums in another order, so weights that differ in the last bits."""
+
+REPORT = ("evaluate_compare", "evaluate_report")
+
+RUN = "import importlib, sys\nfor stage in sys.argv[1:]: importlib.import_module(f'stages.{stage}').main()"
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +46,40 @@ def test_the_global_state_of_random_generators_does_not_matter(
     assert contents(again) == contents(expected)
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "umask"),
+    [
+        (
+            "Zażółć\n gęślą [a]* run=3",
+            {"TZ": "Pacific/Apia", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "7"},
+            0o077,
+        ),
+        (
+            "clone",
+            {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONHASHSEED": "8"},
+            0o000,
+        ),
+    ],
+)
+def test_folder_time_zone_locale_hash_seed_and_umask_do_not_matter(
+    expected: Path, tmp_path: Path, name: str, settings: dict[str, str], umask: int
+) -> None:
+    whole = run_stages(expected.parent, tmp_path / "whole", REPORT)
+    folder = tmp_path / name
+    make_workspace(folder, BRIEF)
+    variables = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **settings}
+    command = [sys.executable, "-c", RUN, "ingest", *AFTER_INGEST, *REPORT]
+    subprocess.run(command, cwd=folder, env={**environment(folder), **variables}, umask=umask, check=True)
+    assert contents(folder / "artifacts") == contents(whole)
+    modes = {(path.is_dir(), path.stat().st_mode & 0o777) for path in (folder / "artifacts").rglob("*")}
+    assert modes == {(True, 0o777 & ~umask), (False, 0o666 & ~umask)}
+
+
 def test_another_number_of_threads_moves_no_metric_by_more_than_the_tolerance(
     sample_run: Path, expected: Path, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(sample_run, tmp_path / "project", symlinks=True))
-    stages = "for stage in sys.argv[1:]: importlib.import_module(f'stages.{stage}').main()"
-    command = [sys.executable, "-c", f"import importlib, sys\n{stages}", *AFTER_INGEST]
+    command = [sys.executable, "-c", RUN, *AFTER_INGEST]
     # Passive: where cores are few, threads that wait must not keep those that work from a core.
     threads = {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}
     subprocess.run(command, cwd=folder, env={**environment(folder), **threads}, check=True)
