@@ -45,6 +45,23 @@ def first(edit: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
     return lambda content: b"\n".join([edit((lines := content.split(b"\n"))[0]), *lines[1:]])
 
 
+def further(third: bytes, last: bytes) -> Callable[[bytes], bytes]:
+    """Add a column that is not read, with these values in the second row and the sixth."""
+
+    def edit(content: bytes) -> bytes:
+        values = [b"note", b"x", third, b"x", b"x", b"x", last, b"x", b"x"]
+        return b"".join(
+            line + b"," + value + b"\n" for line, value in zip(content.splitlines(), values, strict=True)
+        )
+
+    return edit
+
+
+def instants(digits: str, year: str = "2001") -> Callable[[bytes], bytes]:
+    """One interaction, at a time with these digits behind the second."""
+    return lambda _: f"user,item,timestamp\nann,cup,{year}-01-01T00:00:00.{digits}\n".encode()
+
+
 EVENTS, ITEMS = "interactions.csv", "items.csv"
 BROKEN_TABLES = {
     "empty table": table(EVENTS, lambda _: b"", ": file is empty"),
@@ -74,9 +91,31 @@ BROKEN_TABLES = {
     "comma in a text": table(
         ITEMS, replace(b"Stirs.", b"Stirs, well."), ", row 4: Expected 5 columns, got 6"
     ),
-    "quote never closed": table(ITEMS, replace(b"Stirs.", b'"Stirs.'), ", row 4: a quote is never closed"),
+    "quote never closed": table(
+        ITEMS, replace(b"Stirs.", b'"Stirs.'), ", row 4, line 5: a quote is never closed"
+    ),
     "quote never closed in the middle": table(
-        ITEMS, replace(b",Spoon,", b',"Spoon,'), ", row 4: a quote is never closed|Expected 5 columns"
+        ITEMS, replace(b",Spoon,", b',"Spoon,'), ", row 4, line 5: a quote is never closed|Expected 5 columns"
+    ),
+    "two quotes never closed": table(
+        EVENTS, further(b'"bad', b'"worse'), ", row 2, line 3: a quote is never closed"
+    ),
+    "a quote closed rows later": table(
+        EVENTS, further(b'"bad', b'worse"'), ", line 3: a quoted value goes on to line 7, and swallows"
+    ),
+    "a line end in an id": table(
+        EVENTS, replace(b"bob,kettle", b'"bo\nb",kettle'), ", line 7: a quoted value goes on to line 8"
+    ),
+    "digits beyond nanoseconds": table(
+        EVENTS, instants("0000000001"), r", row 1, .* is not a number, nor a date in ISO 8601"
+    ),
+    "nanoseconds beyond 2262": table(
+        EVENTS, instants("000000001", "2263"), ", row 1, .* is not a number, nor"
+    ),
+    "more digits than a float holds": table(
+        EVENTS,
+        lambda _: b"user,item,timestamp\nann,cup,1600000000.000000009\nann,fork,1600000000.000000005\n",
+        r", row 1, column timestamp: '1600000000\.000000009' .*has too many digits \(and 1 more row",
     ),
     "Latin-1": table(ITEMS, lambda content: content.decode().encode("latin-1"), ", row 3: is not UTF-8"),
     "Latin-1 in the header": table(ITEMS, first(replace(b"plot", b"r\xe9sum\xe9")), ", line 1: is not UTF-8"),

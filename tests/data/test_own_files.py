@@ -3,12 +3,16 @@
 import contextlib
 import csv
 import io
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hierrec.data import event_files, table_files
 from hierrec.data.dataset import build
@@ -40,7 +44,7 @@ def test_a_sound_data_set(tmp_path: Path) -> None:
     assert raw.items.columns == ["item_id", "title", "year", "genres", "plot"]
     assert raw.items.rows() == [
         ("kettle", "Kettle", 1961, ["Home", "Steel"], "Boils, and whistles."),
-        ("teapot", "teapot", None, [], None),
+        ("teapot", None, None, [], None),
         ("cup", "Étude in Clay", 1999, ["Home"], None),
         ("spoon", "Spoon", None, ["Steel"], "Stirs."),
         ("fork", "Fork", None, [], "Nobody took it."),
@@ -65,7 +69,7 @@ def test_it_becomes_tables_in_the_total_order(tmp_path: Path) -> None:
         "Fork. Nobody took it.",
         "Kettle (1961). Genres: Home, Steel. Boils, and whistles.",
         "Spoon. Genres: Steel. Stirs.",
-        "teapot.",
+        "",  # what has no title has no text: an id means nothing
     ]
 
 
@@ -128,6 +132,15 @@ SAME_ORDER: dict[str, list[Any]] = {
     "datetimes with a zone": [datetime(2001, 1, 1, hour, tzinfo=UTC) for hour in (1, 2, 2)],
     "written dates": ["2001-01-01", "2001-01-02", "2001-01-02"],
     "written datetimes": ["2001-01-01T01:00", "2001-01-01 02:00:00", "2001-01-01T02:00:00.000"],
+    "written nanoseconds": [
+        f"2001-01-01T00:00:00.{digits}" for digits in ("000000005", "000000009", "000000009")
+    ],
+    "nanoseconds among seconds": [
+        "2001-01-01T00:00:00",
+        "2001-01-01T00:00:00.000000001",
+        "2001-01-01T00:00:00.0000000010",
+    ],
+    "written microseconds of seconds": ["1600000000.123456", "1600000000.123457", "1600000000.1234570"],
     "written zones": ["2001-01-01T02:00+02:00", "2001-01-01T03:00Z", "2001-01-01T03:00"],
 }
 
@@ -262,3 +275,52 @@ def test_no_content_crashes_the_readers(sound: Path, data: st.DataObject) -> Non
         paths.append(broken)
     with contextlib.suppress(DataError):
         build(read_files(paths[0], paths[1]))
+
+
+def test_parquet_with_an_offset_for_a_zone(tmp_path: Path) -> None:
+    write_tables(tmp_path)
+    times = pa.array([1_000_000, 2_000_000, 3_000_000], pa.timestamp("us", tz="+05:30"))
+    table = pa.table({"user": ["ann"] * 3, "item": ["cup", "fork", "spoon"], "timestamp": times})
+    pq.write_table(table, tmp_path / "interactions.parquet")
+    raw = read_files(tmp_path / "interactions.parquet", tmp_path / ITEMS)
+    assert events(raw)["timestamp"].to_list() == [1_000_000, 2_000_000, 3_000_000]
+
+
+def test_texts_that_repeat_are_written_out_a_block_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_files, "_BLOCK", 10_000)
+    path = tmp_path / "items.parquet"
+    texts = ["x" * 900, None, "y" * 30_000] * 40
+    pq.write_table(pa.table({"item": list(map(str, range(120))), "plot": texts}), path)
+    blocks = list(table_files.read_blocks(path))
+    assert all(block["plot"].str.len_bytes().sum() <= 41_000 for block in blocks)
+    assert pl.concat(blocks).rows() == list(zip(map(str, range(120)), texts, strict=True))
+
+
+def test_memory_that_runs_out_is_not_called_damage(tmp_path: Path) -> None:
+    path = tmp_path / "items.parquet"
+    pq.write_table(pa.table({"item": ["x" * 2**20] * 512}), path, compression="zstd")
+    code = f"""
+import resource
+from pathlib import Path
+from hierrec.data.table_files import read_blocks
+from hierrec.errors import OutOfMemoryError
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**25, used + 2**25))
+try:
+    list(read_blocks(Path({str(path)!r})))
+except OutOfMemoryError as error:
+    print(error.what)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "a block of rows does not fit into memory\n", done.stderr
+
+
+@pytest.mark.parametrize("quote", ['"', ""])
+def test_a_text_of_several_lines_is_one_value_of_an_item(tmp_path: Path, quote: str) -> None:
+    text = "Boils, and\nwhistles." if quote else "Boils."
+    items = read(
+        tmp_path, items=TABLES[ITEMS].replace(b'"Boils, and whistles."', f"{quote}{text}{quote}".encode())
+    ).items
+    assert items["plot"][0] == text

@@ -71,10 +71,10 @@ BROKEN: dict[str, tuple[str, Callable[[pl.DataFrame], pl.DataFrame], str]] = {
         lambda t: t.with_columns(pl.col("item_id").replace("9", "1")),
         "column item_id",
     ),
-    "no title": (
+    "no genres": (
         "items",
-        lambda t: t.with_columns(title=pl.lit(None, pl.String)),
-        "column title: a value is missing",
+        lambda t: t.with_columns(genres=pl.lit(None, pl.List(pl.String))),
+        "column genres: a value is missing",
     ),
     "no candidate": ("items", lambda t: t.with_columns(candidate=pl.lit(False)), "column candidate"),
     "users reversed": ("users", pl.DataFrame.reverse, "column user"),
