@@ -1,5 +1,6 @@
 """`hierrec embeddings`: catalogues in, stores checked, other tools' formats out, nothing lost on the way."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -63,6 +64,14 @@ def test_two_encode_into_one_folder_and_one_cache_at_once(
         assert process.returncode == 0
     assert content(tmp_path / "both") == content(tmp_path / "alone")
     assert {path.name for path in tmp_path.iterdir()} == {"alone", "both", "own", "shared", items.name}
+
+
+@pytest.mark.parametrize("option", ["--items", "--out"])
+def test_a_name_that_is_not_utf_8_is_refused(run: Run, tmp_path: Path, catalogue: Path, option: str) -> None:
+    paths = {"--items": str(catalogue), "--out": str(tmp_path / "out")}
+    paths[option] += os.fsdecode(b"\xff.csv")
+    result = run("embeddings", "encode", *(word for pair in paths.items() for word in pair))
+    fails(result, r"\udcff.csv': the name is not UTF-8", "LC_ALL")
 
 
 def test_verify_sums_up_a_whole_store(run: Run, store: Path) -> None:
