@@ -1,5 +1,6 @@
 """Frozen models of params.yaml, one per stage. Unknown keys are refused, and an error names file, line and key."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -26,6 +27,10 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 """What torch and numpy both take; the members of an ensemble count on from it."""
 Md5 = Annotated[str, Field(pattern=r"^([0-9a-f]{32})?$")]
 """A checksum; empty where a shell could not compute it, which is refused once it is clear that the file exists."""
+
+
+LARGEST, DEEPEST = 2**18, 50
+"""Characters of params.yaml, and how deep its values nest, at most."""
 
 
 class Section(BaseModel):
@@ -239,12 +244,18 @@ def load_params(path: Path) -> Params:
             out of range; the message names line and key.
     """
     try:
-        document = YAML(typ="rt").load(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        _refuse_monsters(path, text)
+        document = YAML(typ="rt").load(text)
     except FileNotFoundError:
         raise ParamsError("file is missing", str(path), "run from the root of the project") from None
     except OSError as error:
         raise ParamsError(f"cannot be read ({error.strerror})", str(path), "mend that") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (
+        YAMLError,
+        ValueError,
+        RecursionError,
+    ) as error:  # ValueError: no UTF-8, or a number of 5,000 digits
         raise ParamsError(f"not YAML: {error}", str(path), "mend the syntax there") from None
     try:
         return Params.model_validate(document)
@@ -255,6 +266,17 @@ def load_params(path: Path) -> Params:
         raise ParamsError(
             "; ".join(problems), remedy="correct params.yaml; every key is described there"
         ) from None
+
+
+def _refuse_monsters(path: Path, text: str) -> None:
+    """Refuse a file whose parsing could take minutes."""
+    depth = deepest = 0
+    for character in re.findall(r"[\[\]{}]", text):
+        depth += 1 if character in "[{" else -1
+        deepest = max(deepest, depth)
+    indent = max((len(line) - len(line.lstrip(" -?")) for line in text.splitlines()), default=0)
+    if len(text) > LARGEST or deepest > DEEPEST or indent > 2 * DEEPEST:
+        raise ParamsError("is too large or nested too deep for params", str(path), "restore it from git")
 
 
 def _describe(path: Path, document: Any, location: Iterable[str | int], message: str) -> str:

@@ -1,6 +1,7 @@
 """What every stage shares: params in, typed errors out as one message, a closing summary."""
 
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -94,6 +95,14 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(MMAP_THRESHOLD, 2**30)
         mallopt(TRIM_THRESHOLD, 2**31 - 1)
+
+
+def release_freed_memory() -> None:
+    """Hand the memory that this process has freed back to the system; where the C library is not glibc, nothing."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        gc.collect()
+        trim(0)
 
 
 def check_libraries(libraries: tuple[str, ...]) -> None:

@@ -1,8 +1,8 @@
 """Stage 4a: the sequence model with its head, early-stopped on the validation targets."""
 
+import sys
 from pathlib import Path
 
-import hierrec
 import torch
 from hierrec.evaluation.validation import validator
 from hierrec.files import cache_dir, sha256_file
@@ -16,7 +16,7 @@ from hierrec.recommender.trainer import CHOSEN_BY, fit
 from torch.distributed import is_torchelastic_launched
 
 from stages.launch import launch
-from stages.stage import DATA, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, stage
+from stages.stage import DATA, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, release_freed_memory, stage
 
 
 @stage(
@@ -26,9 +26,10 @@ def main(train: TrainParams) -> Summary:
     check_device(train.device, train.processes)
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     model = new_recommender(train, inputs.frozen)
-    if (
-        train.processes > 1 and not is_torchelastic_launched()
-    ):  # what is wrong so far has been said once, not by each
+    # Bad input has been refused by now, in one message and not in one of each process.
+    if train.processes > 1 and not is_torchelastic_launched():
+        del inputs, model  # each process reads its own
+        release_freed_memory()
         return launch("stages.train_hierarchical", train.processes)
     validate = validator(inputs.sequences, inputs.candidates, train.history)
     key = training_key(model, inputs.sequences, inputs.candidates, train, code_hashes())
@@ -51,9 +52,10 @@ def main(train: TrainParams) -> Summary:
 
 
 def code_hashes() -> list[str]:
-    """Hash every file of the package and this one."""
-    package = Path(hierrec.__file__).parent
-    return [sha256_file(path) for path in [*sorted(package.rglob("*.py")), Path(__file__)]]
+    """Hash the code that this stage runs: the modules of the package that it has imported, and this file."""
+    modules = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "hierrec"}
+    files = [module.__file__ for _, module in sorted(modules.items()) if module.__file__]
+    return [sha256_file(Path(path)) for path in [*files, __file__]]
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from ..errors import DataError, ParamsError
+from .options import FilePath
 
 FORMATS = ("parquet", "npy", "datasets", "word2vec", "projector")
 
-path = click.Path(path_type=Path)
+path = FilePath()
 store_argument = click.argument("store", type=path)
 out_option = click.option(
     "--out", type=path, required=True, help="Where to; written as a whole or not at all."

@@ -1,12 +1,39 @@
 """Options that several commands share."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import click
 
+from ..errors import ParamsError
+
+
+class FilePath(click.Path):
+    """A path whose name is UTF-8: others cannot be opened by every library."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """Return the path.
+
+        Raises:
+            ParamsError: its name is not UTF-8.
+        """
+        try:
+            os.fspath(value).encode("utf-8")
+        except UnicodeEncodeError:
+            remedy = "use another name; if it is UTF-8, set the environment variable LC_ALL to C.UTF-8"
+            raise ParamsError("the name is not UTF-8", ascii(os.fspath(value)), remedy) from None
+        return super().convert(value, param, ctx)
+
+
 artifacts_option = click.option(
     "--artifacts",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     default=Path("artifacts"),
     show_default=True,
     help="What the stages wrote; .demo/artifacts for the demo's.",

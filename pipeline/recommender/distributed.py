@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
@@ -19,6 +20,9 @@ from ..gpu import require_gpu
 from .batches import Batch
 
 Result = TypeVar("Result")
+WAIT = timedelta(days=30)
+"""How long processes wait for each other: a validation of the first may take any time. One that ends is noticed at once
+by its closed connections."""
 KEY = "params.yaml, key train.processes"
 AGAIN = "run the same command again: it goes on after the last epoch that was finished"
 
@@ -137,7 +141,7 @@ def joined(count: int, device: str = "cpu") -> Iterator[Processes]:
     if device == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))  # from here on `cuda` is this one
     # What is no gradient or weight stays on the CPU: `mean`, `from_first`, `meet`.
-    distributed.init_process_group("gloo" if device == "cpu" else "cpu:gloo,cuda:nccl")
+    distributed.init_process_group("gloo" if device == "cpu" else "cpu:gloo,cuda:nccl", timeout=WAIT)
     try:
         yield Processes(distributed.get_rank(), count)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

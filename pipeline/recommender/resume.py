@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,8 +13,7 @@ import numpy as np
 import torch
 import transformers
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from ..data.sequences import Sequences
@@ -19,6 +21,11 @@ from ..files import atomic_path, sha256_json
 from ..params import TrainParams
 from .checkpoint import state_of
 from .ensemble import UserModel
+
+KEPT = 30 * 24 * 3600
+"""Seconds for which the state of an interrupted training is kept."""
+
+DIGEST = hashlib.sha256().digest_size
 
 
 @dataclass
@@ -70,7 +77,9 @@ def training_key(
 
 
 class TrainingState:
-    """One file, `<key>.safetensors`: weights, their average, optimizer moments, best weights, progress in its header.
+    """One file, `<key>.state`: a SHA-256, then weights, their average, optimizer moments, best weights and progress.
+
+    States that nobody has written for `KEPT` are removed: their trainings were given up, or their code has changed.
 
     Args:
         folder: a cache that outlives the stage's outs.
@@ -78,7 +87,7 @@ class TrainingState:
     """
 
     def __init__(self, folder: Path, key: str) -> None:
-        self.path = folder / f"{key}.safetensors"
+        self.path = folder / f"{key}.state"
 
     def save(
         self, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
@@ -96,21 +105,21 @@ class TrainingState:
             "best_metric": progress.best_metric,
             "stale": progress.stale,
         }
-        with atomic_path(self.path) as temporary:
-            # Not `save_file`, which writes a file of its own beside this one: a kill would leave it there for ever.
-            temporary.write_bytes(save(tensors, metadata={"progress": json.dumps(header)}))
+        content = save(tensors, metadata={"progress": json.dumps(header)})
+        with atomic_path(self.path) as temporary, temporary.open("wb") as file:
+            file.write(hashlib.sha256(content).digest())
+            file.write(content)
 
     def restore(self, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
         """Load the state into its owners; a missing or damaged file means a fresh start."""
         groups: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "best": {}, "optimizer": {}}
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                header = json.loads(file.metadata()["progress"])
-                for name in file.keys():  # noqa: SIM118 - not a mapping
-                    group, _, rest = name.partition("/")
-                    groups[group][rest] = file.get_tensor(name)
-        except (FileNotFoundError, SafetensorError, KeyError, ValueError):
+        content = self._content()
+        if content is None:
             return Progress()
+        for name, tensor in load(content).items():
+            group, _, rest = name.partition("/")
+            groups[group][rest] = tensor
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])  # of safetensors
         model.load_state_dict(groups["model"])
         average.load_state_dict(groups["average"])
         moments: dict[int, dict[str, Any]] = {}
@@ -118,8 +127,27 @@ class TrainingState:
             index, _, moment = name.partition("/")
             moments.setdefault(int(index), {})[moment] = value
         optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
-        return Progress(best=groups["best"], **header)
+        return Progress(best=groups["best"], **json.loads(header["__metadata__"]["progress"]))
+
+    def _content(self) -> bytes | None:
+        """Return what was saved; None where nothing was, or where it is not what was saved."""
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            print(f"train: starts anew: {self.path} cannot be read ({error.strerror})", file=sys.stderr)
+            return None
+        if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
+            print(f"train: starts anew: the state in {self.path} is damaged", file=sys.stderr)
+            return None
+        return content[DIGEST:]
 
     def remove(self) -> None:
-        """Forget the state: training is done."""
+        """Forget the state, as training is done, and those of others that were given up."""
         self.path.unlink(missing_ok=True)
+        oldest = time.time() - KEPT
+        for state in self.path.parent.glob("*.state"):
+            with suppress(OSError):  # another process may have removed it
+                if state.stat().st_mtime < oldest:
+                    state.unlink()

@@ -1,6 +1,7 @@
 """Training of the recommender: one epoch reads every prefix of every user once."""
 
 import copy
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -82,6 +83,8 @@ def fit(
     averaged = copy.deepcopy(model, {id(frozen): frozen})
     progress = state.restore(model, averaged, optimizer)
     progress.steps = progress.steps or [0] * len(members)
+    if progress.epoch and processes.first:
+        print(f"train: goes on after epoch {progress.epoch} of {params.epochs}", file=sys.stderr)
     processes.meet()  # before the first, should it have nothing left to do, can remove the state
     steps = params.epochs * len(members) * batch_count(sequences, params.history, params.batch_windows)
     with (
@@ -159,7 +162,8 @@ class _Epochs:
 def _update(average: SequenceModel, model: SequenceModel, decay: float, step: int) -> None:
     """Move an exponential average towards the weights after a step (the first is 1).
 
-    The first steps weigh more, and the very first is all there is, so that the average forgets the start.
+    The first step replaces the average, and the next ones weigh more than later ones: the average forgets the random
+    weights at the start.
     """
     share = 1.0 if step == 1 else max(1 - decay, 9 / (step + 9))
     for mean, weight in zip(average.parameters(), model.parameters(), strict=True):

@@ -68,6 +68,14 @@ def test_two_encode_into_one_folder_and_one_cache_at_once(
     assert {path.name for path in tmp_path.iterdir()} == {"alone", "both", "own", "shared", items.name}
 
 
+@pytest.mark.parametrize("option", ["--items", "--out"])
+def test_a_name_that_is_not_utf_8_is_refused(run: Run, tmp_path: Path, catalogue: Path, option: str) -> None:
+    paths = {"--items": str(catalogue), "--out": str(tmp_path / "out")}
+    paths[option] += os.fsdecode(b"\xff.csv")
+    result = run("embeddings", "encode", *(word for pair in paths.items() for word in pair))
+    fails(result, r"\udcff.csv': the name is not UTF-8", "LC_ALL")
+
+
 def test_verify_sums_up_a_whole_store(run: Run, store: Path) -> None:
     result = run("embeddings", "verify", str(store))
     assert (result.exit_code, result.stderr) == (0, "")

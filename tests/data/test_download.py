@@ -2,10 +2,9 @@ import hashlib
 import os
 import socket
 import termios
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,11 @@ import pytest
 from hierrec.data.download import fetch
 from hierrec.errors import DownloadError
 
+from tests.data.server import Answer, Server
+
 CONTENT = bytes(range(256)) * 400
 MD5 = hashlib.md5(CONTENT).hexdigest()
 PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>"
-
-Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 def body(content: bytes, length: int | None = None, status: int = 200) -> Answer:
@@ -42,32 +41,6 @@ WHOLE = body(CONTENT)
 CUT_SHORT = body(CONTENT[:5000], len(CONTENT))
 UNAVAILABLE = body(b"busy", status=503)
 NOT_FOUND = body(b"no", status=404)
-
-
-class Server:
-    """A real HTTP server on the loopback interface that gives its answers in turn, the last one for ever."""
-
-    def __init__(self) -> None:
-        self.answers: list[Answer] = []
-        self.requests = 0
-        owner = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                answer = owner.answers[min(owner.requests, len(owner.answers) - 1)]
-                owner.requests += 1
-                answer(self)
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}/ml-1m.zip"
-        threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    def close(self) -> None:
-        self.http.shutdown()
-        self.http.server_close()
 
 
 @pytest.fixture
