@@ -1,6 +1,7 @@
 """Frozen models of params.yaml, one per stage. Unknown keys are refused, and an error names file, line and key."""
 
 import re
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -37,6 +38,15 @@ class Section(BaseModel):
     """A frozen section of params.yaml. Types are strict: neither "2" nor true is a number."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
+
+    @field_validator("*")
+    @classmethod
+    def _no_denormal(cls, value: object) -> object:
+        # Training flushes denormal numbers to zero: they would be written as 0.0.
+        for number in value.values() if isinstance(value, dict) else [value]:
+            if isinstance(number, float) and 0 < abs(number) < sys.float_info.min:
+                raise ValueError(f"{number} is too small to compute with")
+        return value
 
 
 class Counts(Section):

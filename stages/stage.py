@@ -56,6 +56,9 @@ class Stage:
 
     def __call__(self) -> None:
         """Run the stage in the current folder and exit."""
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
+                signal.signal(number, _stop)
         if signal.getsignal(signal.SIGINT) is leave:  # from here on there may be work to save
             signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
@@ -83,6 +86,12 @@ class Stage:
         check_libraries(self.libraries)
         keep_freed_memory()
         return self.function(**{section: getattr(params, section) for section in self.sections})
+
+
+def _stop(number: int, _: object) -> None:
+    """End the stage: what it is writing is removed on the way out."""
+    print(INTERRUPTED, file=sys.stderr)
+    sys.exit(128 + number)
 
 
 def keep_freed_memory() -> None:

@@ -1,10 +1,18 @@
 """params.yaml: what is valid, and errors that name file, line and key."""
 
+import json
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from hierrec.errors import ParamsError
-from hierrec.params import load_params
+from hierrec.params import TrainParams, load_params
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+ROOT = Path(__file__).parents[1]
 
 TEXT = (Path(__file__).parents[1] / "params.yaml").read_text("utf-8")
 
@@ -126,3 +134,44 @@ def test_a_file_that_is_no_params_yaml_is_a_typed_error(tmp_path: Path, content:
 def test_a_missing_file_says_where_to_stand(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match="root of the project"):
         load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    "monster",
+    ["x: " + "[" * 5000 + "]" * 5000, "x: " + "{a: " * 5000 + "1" + "}" * 5000, "x:\n" + "".join(
+        f"{' ' * depth}a:\n" for depth in range(1, 1000)
+    ), "#" * 10**6, "x: &a [1]\ny: " + "- " * 3000],
+    ids=["lists", "mappings", "blocks", "comment", "sequences"],
+)  # fmt: skip
+def test_a_monster_is_refused_at_once(tmp_path: Path, monster: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"{TEXT}\n{monster}\n")
+    before = time.process_time()
+    with pytest.raises(ParamsError, match=r"params\.yaml"):
+        load_params(path)
+    assert time.process_time() - before < 5
+
+
+def test_a_seed_of_thousands_of_digits_is_refused(tmp_path: Path) -> None:
+    path, _ = load(tmp_path, "  seed:", f"  seed: {'9' * 5001}")
+    with pytest.raises(ParamsError, match="digits"):
+        load_params(path)
+
+
+@pytest.mark.parametrize("key", ["learning_rate", "gradient_clip", "weight_decay"])
+def test_a_denormal_number_is_refused(tmp_path: Path, key: str) -> None:
+    path, _ = load(tmp_path, f"  {key}:", f"  {key}: 5e-324")
+    with pytest.raises(ParamsError, match=f"{key}.*too small to compute with"):
+        load_params(path)
+
+
+@given(st.floats(sys.float_info.min, 1e308), st.floats(0, 1, exclude_max=True), st.integers(0, 2**63 - 1))
+def test_what_is_written_is_read_back(rate: float, share: float, seed: int) -> None:
+    train = load_params(ROOT / "params.yaml").train.model_dump()
+    try:
+        params = TrainParams(**{**train, "learning_rate": rate, "input_dropout": share, "seed": seed})
+    except ValidationError:
+        assert 0 < share < sys.float_info.min
+        return
+    written = json.dumps(params.model_dump(mode="json", exclude_defaults=True))
+    assert TrainParams.model_validate(json.loads(written)) == params

@@ -12,14 +12,16 @@ BRACKETS = re.compile(r"\s*(?:\([^()]*\)|\[[^\[\]]*\])")
 SENTENCE = re.compile(r"[^.!?\n]+[.!?\n]*|[.!?\n]+")
 SENTENCE_PARTS = re.compile(r"(\s*)(.*?)([.!?\s]*)", re.DOTALL)
 CLAUSE = re.compile(r"(^|[,;|/])([^,;|/]*)")
+STANDARD = ("title", "year", "genres")
+"""Columns that every data set of the pipeline has; an item may lack each of them."""
 TIE = r"[\s:–—-]*"
 
 
 def render(items: pl.DataFrame, template: str) -> list[str]:
     """Fill the template's `{column}` placeholders for each item.
 
-    Any column of `items` is a placeholder. Lists are joined by commas, and white space in a value becomes
-    single spaces. A value is missing if it is null, NaN, blank or an empty list; then the part of the
+    Any column of `items` is a placeholder, and so are `title`, `year` and `genres`, whether there is such a column or
+    not. Lists are joined by commas, and white space in a value becomes single spaces. A value is missing if it is null, NaN, blank or an empty list; then the part of the
     template that says nothing without it goes too: the brackets round it, its clause (up to `,` `;` `|` `/`),
     its whole sentence. `{title} ({year}). Genres: {genres}.` without year and genres is `Heat.`; an item
     without any value has the empty text.
@@ -35,14 +37,17 @@ def render(items: pl.DataFrame, template: str) -> list[str]:
         ParamsError: a placeholder is no column of `items`, there is none, or a brace stands alone.
     """
     columns = placeholders(template)
-    unknown = [column for column in columns if column not in items.columns]
+    unknown = [column for column in columns if column not in (*items.columns, *STANDARD)]
     if unknown:
         raise ParamsError(
             f"{{{unknown[0]}}} is no column of the items",
             "template",
             f"use one of {', '.join(items.columns)}",
         )
-    values = [[_text(value) for value in items[column].to_list()] for column in columns]
+    values = [
+        [_text(value) for value in items[column].to_list()] if column in items.columns else [""] * len(items)
+        for column in columns
+    ]
     return [_fill(template, dict(zip(columns, row, strict=True))) for row in zip(*values, strict=True)]
 
 

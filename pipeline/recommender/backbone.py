@@ -9,6 +9,7 @@ from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, PreTrainedConfig
 
 from ..errors import ModelError, ParamsError
 from ..params import BackboneParams
+from .phi3 import reads_one_position, state_at
 
 KEY = "params.yaml, key train.backbone"
 
@@ -148,7 +149,9 @@ def _read_vectors(model: PreTrainedModel) -> None:
         model.eval()
         with torch.no_grad():
             states = model(inputs_embeds=inputs).last_hidden_state  # [2, 4, D]
-    except (TypeError, ValueError, AttributeError, RuntimeError) as error:  # also NotImplementedError
+            if reads_one_position(model):
+                state_at(model, inputs, torch.tensor([3, 3]))  # [2, D]
+    except Exception as error:  # anything from NotImplementedError to IndexError, by the kind of mistake
         raise ModelError(
             f"{model.config.model_type} does not read a sequence of vectors: {error}",
             KEY,

@@ -111,9 +111,9 @@ def label(item_id: str, title: str, year: int | None) -> str:
     return title if year is None else f"{title} ({year})"
 
 
-def nearest(text: str, names: Sequence[str]) -> list[str]:
-    """Return the names that are spelt most like a text, best first."""
-    found = process.extract(text, names, scorer=fuzz.ratio, score_cutoff=SIMILAR, limit=CANDIDATES)
+def nearest(text: str, names: Sequence[str], similar: float = SIMILAR) -> list[str]:
+    """Return the names that are spelt most like a text, best first; `similar` is the least similarity, 0 to 100."""
+    found = process.extract(text, names, scorer=fuzz.ratio, score_cutoff=similar, limit=CANDIDATES)
     return [name for name, _, _ in found]
 
 

@@ -94,6 +94,7 @@ class Recommender:
         tables = artifacts / "data" if data is None else Path(data)
         store = artifacts / "item_embeddings" if item_embeddings is None else Path(item_embeddings)
         index_folder = artifacts / "index" if index is None else Path(index)
+        _require_model(folder)
         retrieves = (folder / "fusion.safetensors").is_file()
         require(folder, tables, store, *([index_folder] if retrieves else []))
         inputs = load_inputs(tables, store)
@@ -170,9 +171,10 @@ class Recommender:
         """
         row = self._user_rows.get(str(user_id))
         if row is None:
-            candidates = nearest(str(user_id), self._user_ids)
-            remedy = "did you mean:" if candidates else f"ids are like {self._user_ids[0]!r}"
-            raise NotFoundError(f"there is no user {str(user_id)!r}", candidates, remedy)
+            candidates = nearest(str(user_id), self._user_ids, similar=0)
+            raise NotFoundError(
+                f"there is no user {str(user_id)!r}", candidates, "ids that are most like it:"
+            )
         return User(self._user_ids[row], row, tuple(self._catalogue[item] for item in self._items_of(row)))
 
     def item(self, item: str | int) -> Item:
@@ -194,7 +196,14 @@ class Recommender:
 
     def _batches(self, histories: Sequence[History]) -> Iterator[tuple[NDArray[np.int64], Scored]]:
         """Score histories of similar length together, as padding costs time; yield their places too, int64 [B]."""
-        rows = [self._rows(history) for history in histories]
+        rows = []
+        for number, history in enumerate(histories, start=1):
+            try:
+                rows.append(self._rows(history))
+            except DataError as error:
+                if len(histories) > 1:
+                    error.where = f"history {number} of {len(histories)}"
+                raise
         users = np.array([history.row if isinstance(history, User) else ANONYMOUS for history in histories])
         by_length = np.argsort([len(row) for row in rows], kind="stable")
         for start in range(0, len(by_length), BATCH):
@@ -236,6 +245,22 @@ class Recommender:
                 remedy="take the rag variant",
             )
         return Explainer(fusion, sources, self._catalogue, self._user_ids).explain(scored, place, rows)
+
+
+def _require_model(folder: Path) -> None:
+    """Refuse a folder that holds no model where others near it do, and name them.
+
+    Raises:
+        DataError: it holds none.
+    """
+    if (folder / "config.json").is_file():
+        return
+    near = [*folder.glob("*/config.json"), *folder.glob("models/*/config.json")]
+    near = near or [*folder.parent.glob("*/config.json")]
+    if near:
+        problem = "holds no model" if folder.is_dir() else "there is no such folder"
+        models = ", ".join(str(config.parent) for config in sorted(near))
+        raise DataError(problem, str(folder), f"name a model: {models}")
 
 
 def _is_fast(source: Source) -> bool:

@@ -106,3 +106,9 @@ def test_no_debris(rows: list[tuple[str | None, int | None, list[str]]]) -> None
 def test_bad_templates(template: str, message: str) -> None:
     with pytest.raises(ParamsError, match=message):
         one(template, title="Heat", year=1995)
+
+
+def test_a_standard_column_that_is_not_there_is_missing() -> None:
+    assert render(pl.DataFrame({"item_id": ["1"], "maker": ["Kemp"]}), "{title} ({year}). By {maker}.") == [
+        "By Kemp."
+    ]

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from hierrec.recommender.ensemble import UserModel
 from hierrec.recommender.resume import Progress, TrainingState
 from hierrec.recommender.trainer import fit
 from torch import nn
+from torch.distributed import distributed_c10d
 
 from tests.old_artifacts.make import TRAIN
 from tests.recommender.world import ITEMS, PHI3, make_sequences, with_backbone
@@ -111,6 +113,13 @@ def train(folder: Path, params: dict[str, Any], kill_after: int | None, finished
     }
 
 
+def slow_validation() -> str:
+    """Validate for longer than torch would let the others wait; return what they get."""
+    distributed_c10d.default_pg_timeout = timedelta(seconds=1)
+    with joined(2) as processes:
+        return processes.from_first(lambda: time.sleep(3) or "validated")
+
+
 def in_forks(count: int, experiment: Callable[[], Any]) -> list[Any]:
     """Return what an experiment returns in each of so many processes, by rank; None for one that was killed."""
     with socket.socket() as free:
@@ -160,6 +169,7 @@ def main(folder: Path) -> None:
         "killed": run("killed", 3, kill_after=15, **DROPPING),
         "resumed": run("killed", 3, **DROPPING),
         "finished": run("killed", 3, finished=True, **DROPPING),
+        "slow validation": in_forks(2, slow_validation),
     }
     print(json.dumps(results))
 

@@ -72,6 +72,13 @@ def test_a_bad_value_is_a_params_error(config: dict[str, Any]) -> None:
         build_backbone(backbone(**{**PHI3, **config}), history=8)
 
 
+@pytest.mark.parametrize("key", ["num_hidden_layers", "num_attention_heads", "hidden_size"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_a_size_of_nothing_is_a_typed_error(key: str, value: int) -> None:
+    with pytest.raises((ModelError, ParamsError), match=r"train\.backbone"):
+        build_backbone(backbone(**{**PHI3, key: value}), history=8)
+
+
 def test_a_hub_model_needs_its_commit() -> None:
     with pytest.raises(ModelError, match="commit"):
         build_backbone(backbone(pretrained="some/decoder"), history=8)

@@ -57,6 +57,10 @@ def test_all_end_with_the_same_weights_and_the_first_alone_validates(
     assert not any(process["validations"] for process in others)
 
 
+def test_a_validation_may_take_longer_than_torch_would_wait(results: dict[str, list[Any]]) -> None:
+    assert results["slow validation"] == ["validated", "validated"]
+
+
 def test_when_one_is_killed_the_others_say_what_to_do(results: dict[str, list[dict[str, Any]]]) -> None:
     *others, killed = results["killed"]
     assert killed is None

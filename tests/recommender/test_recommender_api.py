@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
@@ -179,7 +180,9 @@ def test_wrong_questions_are_answered_with_typed_errors(recommenders: dict[str, 
     recommender = recommenders["hierarchical"]
     with pytest.raises(NotFoundError, match="Toy Story"):
         recommender.recommend(["Toy Stroy"])
-    with pytest.raises(NotFoundError, match="no user '9999'"):
+    with pytest.raises(NotFoundError, match=r"history 2 of 3: .*Toy Stroy"):
+        recommender.recommend_many([HISTORY, ["Toy Stroy"], HISTORY])
+    with pytest.raises(NotFoundError, match=r"no user '9999'\n.*most like it:\n    \d*9"):
         recommender.user(9999)
     with pytest.raises(ParamsError, match="k is 0"):
         recommender.recommend(HISTORY, k=0)
@@ -228,5 +231,27 @@ def test_a_damaged_model_is_refused(artifacts: Path, tmp_path: Path) -> None:
     shutil.copytree(artifacts, tmp_path / "artifacts", ignore=shutil.ignore_patterns("rag"))
     weights = tmp_path / "artifacts" / "models" / "hierarchical" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
-    with pytest.raises(CheckpointError, match="cannot be read"):
+    with pytest.raises(CheckpointError, match="another hash"):
         Recommender.load(weights.parent)
+
+
+@pytest.mark.parametrize(
+    ("place", "problem"),
+    [(".", "no model"), ("models", "no model"), ("models/rga", "no such folder")],
+)
+def test_a_folder_without_a_model_names_those_that_are_there(
+    artifacts: Path, place: str, problem: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        Recommender.load(artifacts / place)
+    assert caught.value.where == str(artifacts / place)
+    assert problem in caught.value.what
+    for variant in VARIANTS:
+        assert str(artifacts / "models" / variant) in str(caught.value.remedy)
+
+
+def test_threads_get_the_answers_of_one(recommenders: dict[str, Recommender]) -> None:
+    histories = [[str(item)] for item in recommenders["rag"].item_ids[:24]]
+    expected = [recommenders["rag"].recommend(history) for history in histories]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(recommenders["rag"].recommend, histories)) == expected

@@ -40,7 +40,7 @@ def start(folder: Path, *command: str) -> subprocess.Popen[str]:
 
 def kill_second(process: subprocess.Popen[str], cache: Path) -> None:
     """Kill the second of the stage's processes once an epoch is finished."""
-    while not list(cache.glob("train/*.safetensors")):
+    while not list(cache.glob("train/*.state")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
     children = psutil.Process(process.pid).children()
@@ -80,7 +80,7 @@ def test_an_interrupt_ends_all(workspace: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(workspace, tmp_path / "project", symlinks=True))
     set_params(folder / "params.yaml", {"train.epochs": 1000, "train.patience": 1000})
     process = start(folder, *STAGE)
-    while not list((folder / ".cache").glob("train/*.safetensors")):
+    while not list((folder / ".cache").glob("train/*.state")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
     children = psutil.Process(process.pid).children()
