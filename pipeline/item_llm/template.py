@@ -21,10 +21,10 @@ def render(items: pl.DataFrame, template: str) -> list[str]:
     """Fill the template's `{column}` placeholders for each item.
 
     Any column of `items` is a placeholder, and so are `title`, `year` and `genres`, whether there is such a column or
-    not. Lists are joined by commas, and white space in a value becomes single spaces. A value is missing if it is null, NaN, blank or an empty list; then the part of the
-    template that says nothing without it goes too: the brackets round it, its clause (up to `,` `;` `|` `/`),
-    its whole sentence. `{title} ({year}). Genres: {genres}.` without year and genres is `Heat.`; an item
-    without any value has the empty text.
+    not. Lists are joined by commas, and white space in a value becomes single spaces. A value is missing if it is
+    null, NaN, blank or an empty list. Then the part of the template that says nothing without it goes too: the
+    brackets round it, its clause (up to `,` `;` `|` `/`), its whole sentence. `{title} ({year}). Genres: {genres}.`
+    without year and genres is `Heat.`; an item without any value has the empty text.
 
     Args:
         items: one row per item.
