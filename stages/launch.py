@@ -11,6 +11,7 @@ from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import parse_args, run
 
+from stages import INTERRUPTED
 from stages.stage import Summary
 
 
@@ -34,5 +35,6 @@ def launch(module: str, processes: int) -> Summary:
     except SignalException as error:
         if error.sigval == signal.SIGINT:
             raise KeyboardInterrupt from None
+        print(INTERRUPTED, file=sys.stderr)
         sys.exit(128 + error.sigval)
     return []

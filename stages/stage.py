@@ -57,7 +57,8 @@ class Stage:
     def __call__(self) -> None:
         """Run the stage in the current folder and exit."""
         for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
+            # nohup ignores SIGHUP; of several processes, the one that started them says that it was stopped.
+            if signal.getsignal(number) is signal.SIG_DFL and "WORLD_SIZE" not in os.environ:
                 signal.signal(number, _stop)
         if signal.getsignal(signal.SIGINT) is leave:  # from here on there may be work to save
             signal.signal(signal.SIGINT, signal.default_int_handler)

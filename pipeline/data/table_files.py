@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
+import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 from ..errors import DataError, OutOfMemoryError
@@ -141,11 +140,11 @@ def _csv_blocks(path: Path, size: int, one_line: bool) -> Iterator[pl.DataFrame]
     _check_names(path, names)
     expected, read = _count_rows(path, one_line) - 1, 0
     try:
-        with pa.csv.open_csv(
+        with pc.open_csv(
             path,
-            pa.csv.ReadOptions(use_threads=False, column_names=names, skip_rows=lines, block_size=size),
-            pa.csv.ParseOptions(newlines_in_values=True),
-            pa.csv.ConvertOptions(
+            pc.ReadOptions(use_threads=False, column_names=names, skip_rows=lines, block_size=size),
+            pc.ParseOptions(newlines_in_values=True),
+            pc.ConvertOptions(
                 column_types={name: pa.string() for name in names},
                 null_values=[""],
                 strings_can_be_null=True,
@@ -249,8 +248,9 @@ def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     sizes = np.zeros(len(batch), np.int64)  # [rows], bytes of texts
     for column in batch.columns:
         if pa.types.is_dictionary(column.type) and pa.types.is_string(column.type.value_type):
-            lengths = pc.take(pc.binary_length(column.dictionary), column.indices)
-            sizes += pc.fill_null(lengths, 0).to_numpy(zero_copy_only=False)
+            lengths = pl.Series(column.dictionary).str.len_bytes().fill_null(0).to_numpy()  # [texts]
+            missing = len(lengths)
+            sizes += np.append(lengths, 0)[column.indices.fill_null(missing).to_numpy()]
     blocks = np.cumsum(sizes) // _BLOCK  # [rows]
     bounds = [0, *(np.flatnonzero(np.diff(blocks)) + 1).tolist(), len(batch)]
     for start, end in pairwise(bounds):

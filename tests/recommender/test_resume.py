@@ -130,7 +130,7 @@ def test_states_that_were_given_up_are_removed(tmp_path: Path) -> None:
     old, young, other = (tmp_path / name for name in ("old.state", "young.state", "old.txt"))
     for path, age in ((old, KEPT + 60), (young, KEPT - 3600), (other, KEPT + 60)):
         path.write_bytes(b"")
-        os.utime(path, (time.time() - age,) * 2)
+        os.utime(path, (time.time(), time.time() - age))
     TrainingState(tmp_path, "key").remove()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["old.txt", "young.state"]
 

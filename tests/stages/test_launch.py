@@ -76,17 +76,24 @@ def test_killed_and_again_it_makes_what_torchrun_makes(workspace: Path, tmp_path
     assert not list((workspace / ".cache" / "train").iterdir())
 
 
-def test_an_interrupt_ends_all(workspace: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "processes"),
+    [(signal.SIGINT, 2), (signal.SIGTERM, 1), (signal.SIGTERM, 2), (signal.SIGHUP, 2)],
+)
+def test_a_signal_ends_all(workspace: Path, tmp_path: Path, number: signal.Signals, processes: int) -> None:
     folder = Path(shutil.copytree(workspace, tmp_path / "project", symlinks=True))
-    set_params(folder / "params.yaml", {"train.epochs": 1000, "train.patience": 1000})
+    set_params(
+        folder / "params.yaml", {"train.epochs": 1000, "train.patience": 1000, "train.processes": processes}
+    )
     process = start(folder, *STAGE)
     while not list((folder / ".cache").glob("train/*.state")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
     children = psutil.Process(process.pid).children()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate()
-    assert process.returncode == 128 + signal.SIGINT
+    assert process.returncode == 128 + number
+    assert "Traceback" not in errors
     assert errors.count("interrupted") == 1
     assert not psutil.wait_procs(children, timeout=30)[1]
 
