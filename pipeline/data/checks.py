@@ -80,8 +80,8 @@ def refuse(check: Check) -> None:
 class BlockChecks:
     """Checks of a table that is read in blocks, with the message that the whole table would get.
 
-    The same checks are made of each block, in the same order. What a block is refused for ends its checks, and the
-    others go on, since they may break an earlier check, or add to the number of rows.
+    Each block gets the same checks, in the same order. The first check that a block breaks ends the checks of that block.
+    Later blocks are still checked: they may break an earlier check, or add to the number of bad rows.
     """
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ BLOCK = 2**20
 NO_RATING = -128
 
 _IN_MEMORY = 2**26
-"""Bytes up to which the file is none yet."""
+"""Bytes that stay in memory; a longer file goes to the disk."""
 
 
 class RowFile:

@@ -30,8 +30,8 @@ def train_fusion(
 ) -> list[dict[str, float]]:
     """Maximise the likelihood of the examples' targets under the mixture; leave the best weights in `fusion`.
 
-    The targets must be new to the base: of those that it was trained on it is surer than it should be, and a fusion
-    that learns from these trusts nothing else.
+    The base must not have been trained on the targets. It is overconfident on its training targets, and a fusion that
+    learns from them gives all weight to the base.
 
     Args:
         fusion: untrained.

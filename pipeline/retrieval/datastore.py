@@ -63,7 +63,8 @@ class Datastore:
 
     Args:
         keys: float16 [N, D], states scaled to norm 1 (in float16 cosine similarity changes by less than 1e-3). All
-            prefixes of a user stand together, shortest first: what came later is what the entries behind came to next.
+            prefixes of a user stand together, shortest first. The items that came later are the next items of the
+            following entries.
         next_items: int [N], item rows.
         users: int [N], user rows.
         lookup: how it is asked.

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tests.reliability.sample_stages import contents
 from tests.stages.project import Project, archive_params, write_small_archive
 
 ALL = [
@@ -136,11 +137,13 @@ def test_exp_run_takes_another_archive_and_exp_show_compares(project: Project, t
     ],
 )
 def test_bad_params_give_one_clear_message(project: Project, key: str, value: object, message: str) -> None:
+    before = contents(project.folder / "artifacts")
     project.set(**{key: value})
     output = project.run("dvc", "repro", status=255)
     assert message in output
     assert "error: " in output
     assert "Traceback" not in output
+    assert contents(project.folder / "artifacts") == before
 
 
 def test_two_runs_give_the_same_lock(project: Project, archive: Path, tmp_path: Path) -> None:
