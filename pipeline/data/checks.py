@@ -80,7 +80,7 @@ def refuse(check: Check) -> None:
 class BlockChecks:
     """Checks of a table that is read in blocks, with the message that the whole table would get.
 
-    Each block gets the same checks, in the same order. The first check that a block breaks ends the checks of that block.
+    Each block gets the same checks, in the same order. The first check that a block breaks is the last one made of it.
     Later blocks are still checked: they may break an earlier check, or add to the number of bad rows.
     """
 
