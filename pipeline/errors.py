@@ -74,7 +74,7 @@ class UnforeseenError(HierrecError):
 def unforeseen_errors() -> Iterator[None]:
     """Turn every error within the block into a typed one: the border of a stage and of a command.
 
-    A typed error passes as it is, and so does a closed pipe.
+    A typed error passes as it is.
 
     Raises:
         MachineError: the system refused to read or write.
@@ -85,12 +85,13 @@ def unforeseen_errors() -> Iterator[None]:
     except HierrecError:
         raise
     except OSError as error:
-        if error.errno == errno.EPIPE:
-            raise
         reason = os.strerror(error.errno) if error.errno else str(error)
-        where = str(error.filename) if error.filename else "input or output"
+        # Of files that are written, atomic_path tells; a full disk without a name is that of the standard output.
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        where = str(error.filename) if error.filename else "output" if full else "input or output"
         remedy = "check that the place exists, has space and may be read and written"
-        raise MachineError(f"cannot be read or written ({reason})", where, remedy) from error
+        what = f"cannot be {'written' if full else 'read or written'} ({reason})"
+        raise MachineError(what, where, remedy) from error
     except Exception as error:
         text = str(error).strip().partition("\n")[0]
         what = f"unforeseen error, {type(error).__name__}" + (f": {text[:200]}" if text else "")

@@ -66,7 +66,7 @@ class Stage:
             with unforeseen_errors(), memory_needed("memory ran out", remedy=MEMORY):
                 summary = self._run()
                 if summary:
-                    print("\n".join(summary), flush=True)
+                    _show(summary)
         except HierrecError as error:
             if "--debug" in sys.argv:
                 raise
@@ -87,6 +87,16 @@ class Stage:
         check_libraries(self.libraries)
         keep_freed_memory()
         return self.function(**{section: getattr(params, section) for section in self.sections})
+
+
+def _show(summary: Summary) -> None:
+    """Print a summary; where nobody reads it any more, nothing: the artifacts are written."""
+    try:
+        print("\n".join(summary), flush=True)
+    except BrokenPipeError:
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # or Python fails to flush it at the end
 
 
 def _stop(number: int, _: object) -> None:

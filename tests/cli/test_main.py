@@ -1,15 +1,21 @@
 """The group of commands: its help, its exit status, and one message in place of a traceback."""
 
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from hierrec.cli import COMMANDS, main
 from hierrec.errors import DataError
+
+from tests.item_llm.stores import write_store
 
 Run = Callable[..., Result]
 
@@ -70,3 +76,58 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "hierrec", *arguments[1:]], capture_output=True, text=True)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_that_cannot_be_written_gives_one_message(option: str) -> None:
+    command = [sys.executable, "-m", "hierrec", option]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    first, second = done.stderr.splitlines()
+    assert first == "error: output: cannot be written (No space left on device)"
+    assert second.startswith("  what to do: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ZeroDivisionError("a defect\nof ours"), "unforeseen error, ZeroDivisionError: a defect\n"),
+        (FileNotFoundError(2, "gone", "a/file"), "a/file: cannot be read or written (No such file or"),
+        (MemoryError(), "memory ran out\n"),
+    ],
+)
+def test_any_error_of_a_command_gives_one_message(
+    run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
+) -> None:
+    @click.command()
+    def broken() -> None:
+        raise error
+
+    monkeypatch.setitem(main.commands, "broken", broken)
+    monkeypatch.setattr(type(main), "get_command", click.Group.get_command)
+    result = run("broken")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"error: {message}")
+    assert isinstance(CliRunner().invoke(main, ["--debug", "broken"]).exception, Exception)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_command_with_one_line_and_nothing_half_written(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    vectors = np.random.default_rng(0).standard_normal((100_000, 6)).astype(np.float32)
+    store = write_store(tmp_path / "store", [str(row) for row in range(len(vectors))], vectors)
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    out = folder / "vectors.txt"
+    out.write_text("the old ones")
+    command = [sys.executable, "-m", "hierrec", "embeddings", "export", str(store), "--format", "word2vec"]
+    process = subprocess.Popen([*command, "--out", str(out), "--force"], stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and len(list(folder.iterdir())) == 1:
+        time.sleep(0.002)
+    process.send_signal(number)
+    assert process.communicate()[1] == "interrupted\n"
+    assert process.returncode == 128 + number
+    assert list(folder.iterdir()) == [out]
+    assert out.read_text() == "the old ones"

@@ -1,5 +1,6 @@
 """A stage as a command: params in, a summary or one message out, its own code, a cache that can be written."""
 
+import os
 import platform
 import shutil
 import subprocess
@@ -212,3 +213,33 @@ print(asked, faults())
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     asked, kept = map(int, done.stdout.split())
     assert kept < 100 < asked
+
+
+def ends(body: str, redirection: str) -> subprocess.CompletedProcess[str]:
+    """Run a stage of its own, in a shell that tells its exit status."""
+    code = f"from stages.stage import stage\n@stage()\ndef main():\n    {body}\nmain()"
+    command = ["bash", "-c", f'"$0" -c "$1" {redirection}', sys.executable, code]
+    paths = os.pathsep.join([str(ROOT), str(ROOT / ".package")])
+    return subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True)
+
+
+CLOSED = "| sleep 0; exit ${PIPESTATUS[0]}"
+
+
+def test_a_summary_that_nobody_reads_is_no_error() -> None:
+    done = ends("import time; time.sleep(1); return ['done']", CLOSED)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_pipe_that_breaks_within_the_stage_is_an_error() -> None:
+    # With status 0 DVC would record the old artifacts as the new ones.
+    done = ends("raise BrokenPipeError(32, 'a pipe of its own')", CLOSED)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: input or output: cannot be read or written (Broken pipe)")
+
+
+def test_a_summary_that_cannot_be_written_is_an_error() -> None:
+    done = ends("return ['done']", "> /dev/full")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == "error: output: cannot be written (No space left on device)"
+    assert len(done.stderr.splitlines()) == 2
