@@ -135,22 +135,29 @@ def neighbours(store: Path, item: str, count: int, raw: bool) -> None:
 
 def _is_store(folder: Path) -> bool:
     """Whether a folder is a store and holds nothing else, or is empty: nothing is lost that cannot be made again."""
-    from ..item_llm.store_files import FILES, INDEX, MANIFEST, SHARD
+    from ..files import read_json
+    from ..item_llm.store_files import FILES, INDEX, KEYS, MANIFEST, SHARD
 
     if not folder.is_dir():
         return False
     names = {entry.name for entry in folder.iterdir() if not SHARD.fullmatch(entry.name)}
-    return not names or (MANIFEST in names and names <= {*FILES, *INDEX, MANIFEST})
+    if MANIFEST not in names or not names <= {*FILES, *INDEX, MANIFEST}:
+        return not any(folder.iterdir())
+    try:
+        manifest = read_json(folder / MANIFEST)
+    except DataError:
+        return False
+    return isinstance(manifest, dict) and set(KEYS) <= set(manifest)
 
 
 def _is_ours(path: Path) -> bool:
     """Whether a path is a regular file, or a folder that holds nothing but a store or an export: it may be replaced."""
-    from ..item_llm.export import WRITERS
+    from ..item_llm.export import is_export
 
     if not path.is_dir():
         return path.is_file()
-    names = {entry.name for entry in path.iterdir()}
-    return _is_store(path) or any(names <= files for _, files in WRITERS.values())
+    files = all(entry.is_file() and not entry.is_symlink() for entry in path.iterdir())
+    return files and (_is_store(path) or is_export(path))
 
 
 @contextmanager
@@ -170,14 +177,14 @@ def _replacing(out: Path, is_folder: bool, force: bool, keep: Path) -> Iterator[
     if target.is_relative_to(source) or source.is_relative_to(target) or here.is_relative_to(target):
         what = f"would replace the current folder, or {keep}, or write into it"
         raise DataError(what, str(out), "choose another place: --out")
-    if out.is_symlink() or (out.exists() and out.is_dir() != is_folder):
-        wanted = "folder" if is_folder else "file"
+    if out.is_symlink() or (out.exists() and not (out.is_dir() if is_folder else out.is_file())):
+        wanted = "folder" if is_folder else "regular file"
         raise DataError(f"is there and is not a {wanted}", str(out), "choose another place: --out")
     if out.exists() and not force:
         raise DataError("is there already", str(out), "choose another place, or replace it: --force")
     if out.exists() and not _is_ours(out):
-        what = "is not a regular file" if not is_folder else "holds files that hierrec did not write"
-        raise DataError(f"{what}, so --force does not replace it", str(out), "choose another place: --out")
+        what = "holds files that hierrec did not write, so --force does not replace it"
+        raise DataError(what, str(out), "choose another place: --out")
     try:
         yield
     except OSError as error:

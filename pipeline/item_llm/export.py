@@ -1,7 +1,7 @@
 """A store in the formats of other tools."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,6 +16,10 @@ from .store import EmbeddingStore
 
 NINE_DIGITS = "%.9g"
 """As many as tell any two float32 numbers apart."""
+
+ARROW = "data-00000-of-00001.arrow"
+INFO = '{\n  "citation": "",\n  "description": "",\n  "homepage": "",\n  "license": ""\n}\n'
+CONFIG = 'embeddings {\n  tensor_path: "tensors.tsv"\n  metadata_path: "metadata.tsv"\n}\n'
 
 UNSAFE = re.compile(r"[\s%\x00-\x1f\x7f-\x9f\ufeff]")
 
@@ -38,6 +42,16 @@ def export(store: EmbeddingStore, form: str, out: Path, whitened: bool) -> None:
     vectors = store.whitened() if whitened else store.vectors
     with (atomic_directory if names else atomic_path)(out) as temporary:
         write(temporary, store, vectors)
+
+
+def is_export(folder: Path) -> bool:
+    """Whether a folder holds the files of one format, and nothing else."""
+    return any(
+        {path.name for path in folder.iterdir()} == set(files)
+        and all(text is None or (folder / name).read_bytes() == text.encode() for name, text in files.items())
+        for _, files in WRITERS.values()
+        if files
+    )
 
 
 def token(item_id: str) -> str:
@@ -64,14 +78,12 @@ def _write_npy(folder: Path, store: EmbeddingStore, vectors: Rows) -> None:
 
 def _write_datasets(folder: Path, store: EmbeddingStore, vectors: Rows) -> None:
     """Write what `datasets.load_from_disk` reads; it takes the features from the Arrow schema."""
-    table, name = _table(store, vectors), "data-00000-of-00001.arrow"
-    with pa.OSFile(str(folder / name), "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
+    table = _table(store, vectors)
+    with pa.OSFile(str(folder / ARROW), "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
         stream.write_table(table, max_chunksize=1000)
-    write_json(
-        folder / "dataset_info.json", {"citation": "", "description": "", "homepage": "", "license": ""}
-    )
+    (folder / "dataset_info.json").write_text(INFO, "utf-8", newline="\n")
     state = {
-        "_data_files": [{"filename": name}],
+        "_data_files": [{"filename": ARROW}],
         "_fingerprint": sha256_json([store.hash, vectors.shape[1]])[:16],
         "_format_columns": None,
         "_format_kwargs": {},
@@ -97,8 +109,7 @@ def _write_projector(folder: Path, store: EmbeddingStore, vectors: Rows) -> None
     for item_id, title in zip(store.item_ids, store.items["title"], strict=True):
         lines.append(f"{token(item_id)}\t{' '.join((title or '').split()) or token(item_id)}")
     (folder / "metadata.tsv").write_text("\n".join(lines) + "\n", "utf-8", newline="\n")
-    config = 'embeddings {\n  tensor_path: "tensors.tsv"\n  metadata_path: "metadata.tsv"\n}\n'
-    (folder / "projector_config.pbtxt").write_text(config, "utf-8", newline="\n")
+    (folder / "projector_config.pbtxt").write_text(CONFIG, "utf-8", newline="\n")
 
 
 def _table(store: EmbeddingStore, vectors: Rows) -> pa.Table:
@@ -113,14 +124,15 @@ def _table(store: EmbeddingStore, vectors: Rows) -> pa.Table:
     )
 
 
-WRITERS: dict[str, tuple[Writer, frozenset[str]]] = {
-    "parquet": (_write_parquet, frozenset()),
-    "npy": (_write_npy, frozenset({"embeddings.npy", "ids.json"})),
-    "datasets": (
-        _write_datasets,
-        frozenset({"data-00000-of-00001.arrow", "dataset_info.json", "state.json"}),
+WRITERS: dict[str, tuple[Writer, Mapping[str, str | None]]] = {
+    "parquet": (_write_parquet, {}),
+    "npy": (_write_npy, {"embeddings.npy": None, "ids.json": None}),
+    "datasets": (_write_datasets, {ARROW: None, "dataset_info.json": INFO, "state.json": None}),
+    "word2vec": (_write_word2vec, {}),
+    "projector": (
+        _write_projector,
+        {"tensors.tsv": None, "metadata.tsv": None, "projector_config.pbtxt": CONFIG},
     ),
-    "word2vec": (_write_word2vec, frozenset()),
-    "projector": (_write_projector, frozenset({"tensors.tsv", "metadata.tsv", "projector_config.pbtxt"})),
 }
-"""By format: how it is written, and the files of its folder; none where it is one file."""
+"""By format: how it is written, and the files of its folder with the text of those that are always the same; none where
+it is one file."""

@@ -1,8 +1,6 @@
 """`hierrec embeddings`: catalogues in, stores checked, other tools' formats out, nothing lost on the way."""
 
 import os
-import socket
-import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -190,7 +188,7 @@ def test_export(run: Run, store: Path, tmp_path: Path, form: str) -> None:
     assert result.exit_code == 0, result.stderr
     assert "5 vectors of width 2 written to" in result.stdout
     assert out.is_dir() == bool(WRITERS[form][1])
-    assert not out.is_dir() or {path.name for path in out.iterdir()} == WRITERS[form][1]
+    assert not out.is_dir() or {path.name for path in out.iterdir()} == set(WRITERS[form][1])
     fails(run(*command, str(out)), "is there already", "--force")
     assert "width 4" in run(*command, str(out), "--force").stdout
     for place in (store, store / "inside", tmp_path):
@@ -235,42 +233,3 @@ def test_help_imports_nothing_heavy() -> None:
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == "heavy:"
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a device node")
-def test_force_leaves_a_device_alone(run: Run, store: Path, tmp_path: Path) -> None:
-    node = tmp_path / "node"
-    os.mknod(node, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
-    for form in ("parquet", "npy"):
-        command = ["embeddings", "export", str(store), "--format", form, "--out", str(node), "--force"]
-        fails(run(*command), "is not a")
-        assert stat.S_ISCHR(node.stat().st_mode)
-
-
-@pytest.mark.parametrize("kind", ["fifo", "socket", "link"])
-def test_force_replaces_only_regular_files(run: Run, store: Path, tmp_path: Path, kind: str) -> None:
-    place = tmp_path / "place"
-    if kind == "fifo":
-        os.mkfifo(place)
-    elif kind == "socket":
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(place))
-        listener.close()
-    else:
-        (tmp_path / "elsewhere").mkdir()
-        place.symlink_to(tmp_path / "elsewhere")
-    mode = place.lstat().st_mode
-    for form in ("word2vec", "npy"):
-        command = ["embeddings", "export", str(store), "--format", form, "--out", str(place), "--force"]
-        assert run(*command).exit_code == 1
-    assert place.lstat().st_mode == mode
-
-
-def test_force_replaces_only_folders_of_its_own(run: Run, store: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    command = ["embeddings", "export", str(store), "--out", str(out), "--force", "--format"]
-    for form in ("npy", "projector", "datasets"):  # each replaces the one before
-        assert run(*command, form).exit_code == 0
-    (out / "thesis.txt").write_text("mine")
-    fails(run(*command, "npy"), "holds files that hierrec did not write")
-    assert (out / "thesis.txt").read_text() == "mine"
