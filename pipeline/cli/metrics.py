@@ -24,11 +24,15 @@ def metrics(artifacts: Path) -> None:
     require(*paths.values(), data)
     header, *rows = metrics_table({variant: read_json(path) for variant, path in paths.items()})
     counts = read_json(data)
-    if not isinstance(counts, dict) or not all(isinstance(count, int) for count in counts.values()):
+    if not isinstance(counts, dict) or not all(map(_is_count, counts, counts.values())):
         raise DataError("holds no counts of the data", str(data), "run `dvc repro ingest`")
     show_table(header, rows, text=("variant", "split"))
     click.echo("data: " + ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items())))
     click.echo(f"run: {_origin(artifacts / 'metrics')}")
+
+
+def _is_count(name: str, count: object) -> bool:
+    return name.isprintable() and isinstance(count, int) and not isinstance(count, bool) and count >= 0
 
 
 def _origin(folder: Path) -> str:

@@ -103,7 +103,7 @@ def recall_chart(results: Results) -> LineChart | None:
 
 
 ENOUGH_HITS = 10
-"""Targets among the first 10 from which a relative change is shown: one of nearly nothing says nothing."""
+"""Targets among the first 10 from which a change is shown in percent: of nearly nothing, percentages say nothing."""
 
 
 def _slice_row(label: str, parts: Iterable[Mapping[str, float]]) -> tuple[str, str, list[Value], str]:
@@ -112,8 +112,8 @@ def _slice_row(label: str, parts: Iterable[Mapping[str, float]]) -> tuple[str, s
         Value(variant, variant, part["ndcg@10"])
         for variant, part in zip(VARIANTS, (base, other), strict=True)
     ]
-    change = ""
-    if base["recall@10"] * base["users"] >= ENOUGH_HITS:
+    change = f"{other['ndcg@10'] - base['ndcg@10']:+.4f}"
+    if round(base["recall@10"] * base["users"]) >= ENOUGH_HITS:
         change = f"{other['ndcg@10'] / base['ndcg@10'] - 1:+.1%}"
     return label, f"{base['users']:,} users", values, change
 

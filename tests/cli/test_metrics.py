@@ -1,5 +1,6 @@
 """`hierrec metrics`."""
 
+import json
 import os
 import pty
 import subprocess
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 from click.testing import Result
 from hierrec.files import write_json
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 SPLITS: dict[str, Any] = {
     "validation": {"ndcg@10": 0.5, "recall@10": 0.25},
@@ -56,7 +59,9 @@ def test_the_commit_of_the_metrics_is_named(run: Run, tmp_path: Path) -> None:
     assert "run: of this folder, not committed" in run("metrics", "--artifacts", str(tmp_path)).output
 
 
-@pytest.mark.parametrize("counts", [[], None, {"users": "many"}, {"users": 1.5}])
+@pytest.mark.parametrize(
+    "counts", [[], None, {"users": "many"}, {"users": 1.5}, {"users": True}, {"a\nb": 1}]
+)
 def test_counts_that_are_none_give_one_message(run: Run, tmp_path: Path, counts: Any) -> None:
     write_metrics(tmp_path)
     write_json(tmp_path / "metrics" / "data.json", counts)
@@ -104,6 +109,10 @@ def test_at_a_terminal_the_table_has_lines(tmp_path: Path, monkeypatch: pytest.M
         {**SPLITS, "test": {"ndcg@10": 0.5}},
         {**SPLITS, "test": {"ndcg@10": "high", "recall@10": 1}},
         {**SPLITS, "test": {"ndcg@10": float("nan"), "recall@10": 1}},
+        {**SPLITS, "test": {"ndcg@10": True, "recall@10": 1}},
+        {**SPLITS, "test": {"ndcg@10": 1.5, "recall@10": 1}},
+        {**SPLITS, "test": {"ndcg@10": 10**400, "recall@10": 1}},
+        {**SPLITS, "test": [0.5, 1]},
     ],
 )
 def test_metrics_that_are_none_give_one_message(run: Run, tmp_path: Path, rag: Any) -> None:
@@ -113,3 +122,28 @@ def test_metrics_that_are_none_give_one_message(run: Run, tmp_path: Path, rag: A
     assert result.stdout == ""
     assert result.stderr.startswith("error: the metrics of rag ")
     assert "dvc repro evaluate_rag" in result.stderr
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["validation", "test", "ndcg@10", "users", "\ud800"]), inner)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(["hierarchical", "rag", "data"]), VALUES)
+def test_no_content_of_the_files_is_an_unforeseen_error(
+    run: Run, tmp_path: Path, name: str, value: Any
+) -> None:
+    write_metrics(tmp_path)
+    (tmp_path / "metrics" / f"{name}.json").write_text(json.dumps(value))
+    result = run("metrics", "--artifacts", str(tmp_path))
+    assert result.exit_code in (0, 1)
+    assert "unforeseen" not in result.stderr
+    if result.exit_code:
+        assert result.stdout == ""
+        assert "what to do: run `dvc repro" in result.stderr

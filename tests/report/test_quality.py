@@ -54,8 +54,15 @@ def test_each_variant_has_its_learning_curves() -> None:
     assert [len(chart.lines[0].points) for chart in charts] == [3, 2, 3, 2]
 
 
-def test_a_change_of_nearly_nothing_is_not_shown() -> None:
+def test_a_change_of_nearly_nothing_is_a_difference() -> None:
     results = full_results()
     for variant, recall in (("hierarchical", 0.01), ("rag", 0.15)):
         results.metrics[variant]["slices"]["popularity"]["tail"] |= {"ndcg@10": recall, "recall@10": recall}
-    assert [row.text for row in by_slice(results)[1].rows] == ["+10.0%", "+10.0%", ""]
+    assert [row.text for row in by_slice(results)[1].rows] == ["+10.0%", "+10.0%", "+0.1400"]
+
+
+def test_exactly_enough_hits_are_enough() -> None:
+    results = full_results()
+    for metrics in results.metrics.values():
+        metrics["slices"]["popularity"]["tail"] |= {"users": 190, "recall@10": 10 / 190}
+    assert by_slice(results)[1].rows[2].text == "+10.0%"
