@@ -135,12 +135,25 @@ VALUES = st.recursive(
 
 
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.sampled_from(["hierarchical", "rag", "data"]), VALUES)
+@given(
+    st.sampled_from(["hierarchical", "rag", "data"]),
+    st.sampled_from([[], ["test"], ["test", "ndcg@10"], ["test", "\ud800"], ["users"], ["\ud800"]]),
+    VALUES,
+)
 def test_no_content_of_the_files_is_an_unforeseen_error(
-    run: Run, tmp_path: Path, name: str, value: Any
+    run: Run, tmp_path: Path, name: str, place: list[str], value: Any
 ) -> None:
     write_metrics(tmp_path)
-    (tmp_path / "metrics" / f"{name}.json").write_text(json.dumps(value))
+    path = tmp_path / "metrics" / f"{name}.json"
+    damaged = json.loads(path.read_text("utf-8"))
+    for key in reversed(place):
+        value = {key: value}
+    if isinstance(value, dict):  # of a file that is whole but for one place
+        for key, inner in value.items():
+            both = isinstance(inner, dict) and isinstance(damaged.get(key), dict)
+            damaged[key] = {**damaged[key], **inner} if both else inner
+        value = damaged
+    path.write_text(json.dumps(value))
     result = run("metrics", "--artifacts", str(tmp_path))
     assert result.exit_code in (0, 1)
     assert "unforeseen" not in result.stderr

@@ -11,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from hierrec.cli.embeddings import FORMATS
 from hierrec.data import event_log
 from hierrec.data.event_log import RowFile
 from hierrec.data.tables import write_table
 from hierrec.errors import MachineError
 from hierrec.files import atomic_path, sha256_file, write_json
+from hierrec.item_llm.export import export
 from hierrec.item_llm.row_cache import RowCache
+from hierrec.item_llm.store import EmbeddingStore
 from hierrec.recommender.checkpoint import new_recommender, save_recommender
 from hierrec.retrieval.datastore import Datastore, Lookup
 from hierrec.retrieval.index import ItemIndex
@@ -62,6 +65,18 @@ WRITERS: dict[str, Callable[[Path, int], None]] = {
     ),
     "cache": rows_of_a_cache,
 }
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[int, EmbeddingStore]:
+    """Stores by their number of rows, on a disk with room."""
+    folder = tmp_path_factory.mktemp("stores")
+    return {
+        rows: EmbeddingStore.open(
+            write_store(folder / str(rows), [str(row) for row in range(rows)], vectors(rows))
+        )
+        for rows in (FITS, TOO_MANY)
+    }
 
 
 def mount(folder: Path, *options: str) -> None:
@@ -115,6 +130,22 @@ def test_what_does_not_fit_is_a_typed_error_and_changes_nothing(little_room: Pat
     assert "free space" in str(caught.value.remedy)
     assert contents(little_room) == before
     assert not [path for path in little_room.rglob("*") if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_an_export_that_does_not_fit_is_a_typed_error_and_the_old_one_stays(
+    stores: dict[int, EmbeddingStore], little_room: Path, form: str
+) -> None:
+    out = little_room / "export"
+    export(stores[FITS], form, out, whitened=False)
+    before = contents(little_room)
+    assert before
+    reason = r"No space left|File too large|\d+ requested and \d+ written"  # numpy's own says no more
+    with pytest.raises(MachineError, match=rf"cannot be written \(({reason})") as caught:
+        export(stores[TOO_MANY], form, out, whitened=False)
+    assert caught.value.where == str(out)
+    assert contents(little_room) == before
+    assert list(little_room.iterdir()) == [out]
 
 
 def test_rows_that_do_not_fit_beside_memory_are_a_typed_error(
