@@ -62,7 +62,7 @@ class Workspace:
         shutil.rmtree(self.cache, ignore_errors=True)
 
     def remove_outs(self, stage: str) -> None:
-        """Remove what a stage wrote."""
+        """Remove what a stage wrote, as DVC does before it runs one."""
         for out in self.stages[stage]:
             path = self.folder / out
             if path.is_dir():
