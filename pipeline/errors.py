@@ -2,8 +2,9 @@
 
 import errno
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 class HierrecError(Exception):
@@ -87,6 +88,8 @@ def unforeseen_errors() -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise
+        if error.errno == errno.ENOSPC and error.filename is None:
+            _discard_output()
         reason = os.strerror(error.errno) if error.errno else str(error)
         where = str(error.filename) if error.filename else "input or output"
         remedy = "check that the place exists, has space and may be read and written"
@@ -96,6 +99,12 @@ def unforeseen_errors() -> Iterator[None]:
         what = f"unforeseen error, {type(error).__name__}" + (f": {text[:200]}" if text else "")
         remedy = "report it with this message, the command and its output with --debug"
         raise UnforeseenError(what, None, remedy) from error
+
+
+def _discard_output() -> None:
+    """Send what standard output still holds nowhere, or Python would fail to write it once more at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
