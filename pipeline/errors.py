@@ -2,8 +2,9 @@
 
 import errno
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 class HierrecError(Exception):
@@ -89,6 +90,8 @@ def unforeseen_errors() -> Iterator[None]:
         # Of files that are written, atomic_path tells; a full disk without a name is that of the standard output.
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         where = str(error.filename) if error.filename else "output" if full else "input or output"
+        if full and not error.filename:
+            discard_output()
         remedy = "check that the place exists, has space and may be read and written"
         what = f"cannot be {'written' if full else 'read or written'} ({reason})"
         raise MachineError(what, where, remedy) from error
@@ -97,6 +100,12 @@ def unforeseen_errors() -> Iterator[None]:
         what = f"unforeseen error, {type(error).__name__}" + (f": {text[:200]}" if text else "")
         remedy = "report it with this message, the command and its output with --debug"
         raise UnforeseenError(what, None, remedy) from error
+
+
+def discard_output() -> None:
+    """Send what standard output still holds nowhere, or Python would fail to write it once more at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

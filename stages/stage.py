@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from hierrec.errors import HierrecError, ParamsError, memory_needed, unforeseen_errors
+from hierrec.errors import HierrecError, ParamsError, discard_output, memory_needed, unforeseen_errors
 from hierrec.params import load_params
 
 from stages import INTERRUPTED, leave
