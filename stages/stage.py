@@ -94,9 +94,7 @@ def _show(summary: Summary) -> None:
     try:
         print("\n".join(summary), flush=True)
     except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # or Python fails to flush it at the end
+        discard_output()
 
 
 def _stop(number: int, _: object) -> None:
