@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..errors import IndexMismatchError, NumericalError
 from ..files import atomic_directory
 from .cosine import unit_vectors
-from .fast_faiss import engine, matrix_products
+from .fast_faiss import matrix_products
 from .index_files import REMEDY, read_index, write_index
 from .index_kinds import Setting
 from .vectors import Vectors, unit_batches
@@ -149,9 +149,7 @@ class ItemIndex:
             done = np.empty(len(queries), np.bool_)
             for start in range(0, len(queries), step := max(1, FOUND // width)):
                 part = slice(start, start + step)
-                rounded, found = engine(self.index, len(queries[part]), width).search(
-                    queries[part], width
-                )  # [s, width] each
+                rounded, found = flat.search(queries[part], width)  # [s, width] each
                 precise, found = _in_order(self._similarities(queries[part], vectors, found), found)
                 best[part], nearest[part] = precise[:, :k], found[:, :k]
                 done[part] = precise[:, k - 1] > rounded[:, -1] + TOLERANCE
