@@ -2,6 +2,7 @@
 
 import threading
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -225,3 +226,16 @@ def test_other_vectors_near_many_equal_ones_do_not_widen_the_search() -> None:
 def test_no_query_has_no_neighbours() -> None:
     similarities, rows = ItemIndex.build(normal(10, 4)).search(np.empty((0, 4), np.float32), 3)
     assert similarities.shape == rows.shape == (0, 3)
+
+
+def test_many_threads_search_as_one_and_put_the_setting_of_faiss_back() -> None:
+    before = faiss.cvar.distance_compute_blas_threshold
+    indices = [ItemIndex.build(normal(400, width)) for width in (4, 16, 64)]
+    tasks = [(index, normal(40, index.index.d, seed)) for seed in range(20) for index in indices]
+    expected = [index.search(queries, 5) for index, queries in tasks]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda task: task[0].search(task[1], 5), tasks))
+    assert faiss.cvar.distance_compute_blas_threshold == before
+    for one, other in zip(found, expected, strict=True):
+        assert np.array_equal(one[0], other[0])
+        assert np.array_equal(one[1], other[1])
