@@ -22,10 +22,9 @@ SCHEMA = pl.Schema(
         **dict.fromkeys(GROUPS, pl.String),
     }
 )
-"""Row u belongs to user u. All but the user is null where he has no target; `validation` too, where a fusion learns
-from
-his target (`data.sequences.halves`). A rank is 1 at best, and infinite for a
-target that was not ranked. `history` and `popularity` name the user's group in each slice."""
+"""Row u belongs to user u. All but the user is null where he has no target; `validation` also where a fusion learns
+from his target (`data.sequences.halves`). A rank is 1 at best, and infinite for a target that was not ranked. `history`
+and `popularity` name the user's group in each slice."""
 
 
 def load_ranks(path: Path) -> pl.DataFrame:

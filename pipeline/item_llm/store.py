@@ -41,7 +41,7 @@ from .store_files import (
     shard_files,
 )
 from .store_items import Items, ShardedItems, TableItems
-from .whitening import Whitening
+from .whitening import WhitenedVectors, Whitening
 
 COMPARED = 4096
 """Vectors held in float64 at a time while neighbours are looked for."""
@@ -214,8 +214,8 @@ class EmbeddingStore:
         if k < 1:
             raise ParamsError(f"{k} neighbours are asked for", "k", "ask for 1 or more")
         row = self.row(item_id)
-        vectors = self.vectors if raw else self.whitened()
-        cosines = _cosines(vectors, vectors[row])  # [n]
+        vectors = self.vectors if raw else WhitenedVectors(self.whitening, self.vectors)
+        cosines = _cosines(vectors, vectors[np.array([row])][0])  # [n]
         order = np.argsort(-cosines, kind="stable")
         order = order[order != row][:k]
         neighbours = self.catalogue.take(order).select("row", "item_id", "title")
@@ -240,10 +240,11 @@ def _write_files(folder: Path, table: pl.DataFrame, vectors: Rows) -> None:
     table.select("item_id", embedding).write_parquet(folder / EXPORT, compression="zstd")
 
 
-def _cosines(vectors: Rows, query: NDArray[np.float32]) -> NDArray[np.float64]:
+def _cosines(vectors: Rows | WhitenedVectors, query: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the cosines [n] of vectors [n, d] with a query [d], each by the same sums: equal vectors tie."""
-    cosines, wide = np.zeros(len(vectors)), query.astype(np.float64)
-    for start in range(0, len(vectors), COMPARED):
+    count, wide = vectors.shape[0], query.astype(np.float64)
+    cosines = np.zeros(count)
+    for start in range(0, count, COMPARED):
         rows = vectors[start : start + COMPARED].astype(np.float64)
         norms = np.sqrt((rows**2).sum(1) * (wide**2).sum())
         np.divide((rows * wide).sum(1), norms, out=cosines[start : start + COMPARED], where=norms > 0)

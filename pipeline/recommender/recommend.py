@@ -253,8 +253,8 @@ def _require_model(folder: Path) -> None:
     Raises:
         DataError: it holds none.
     """
-    if (folder / "config.json").is_file():
-        return
+    if any((folder / name).is_file() for name in ("config.json", "model.safetensors", "fusion.safetensors")):
+        return  # a model, maybe a damaged one
     near = [*folder.glob("*/config.json"), *folder.glob("models/*/config.json")]
     near = near or [*folder.parent.glob("*/config.json")]
     if near:

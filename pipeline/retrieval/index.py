@@ -1,6 +1,8 @@
 """FAISS over item vectors: cosine neighbours in a total order, tied to the store they were built from."""
 
 import warnings
+from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import IndexMismatchError, NumericalError
 from ..files import atomic_directory
 from .cosine import unit_vectors
-from .fast_faiss import engine, matrix_products
+from .fast_faiss import matrix_products
 from .index_files import REMEDY, read_index, write_index
 from .index_kinds import Setting
 from .vectors import Vectors, unit_batches
@@ -54,6 +56,7 @@ class ItemIndex:
         vectors: NDArray[np.float32] | None = None,
     ) -> None:
         self.index, self.setting, self._vectors = index, setting or Setting(), vectors
+        self._thinned: tuple[int, faiss.Index, NDArray[np.int64]] | None = None
 
     @classmethod
     def build(cls, vectors: Vectors) -> "ItemIndex":
@@ -109,7 +112,11 @@ class ItemIndex:
             raise NumericalError("a query is not finite", "index")
         unit, k = unit_vectors(queries), min(k, len(self))
         with matrix_products(self.index.d):
-            return self._search_exactly(unit, k) if self.exact else self._search_approximately(unit, k)
+            if not self.exact:
+                return self._search_approximately(unit, k)
+            _, first, same = np.unique(_digests(unit), return_index=True, return_inverse=True)  # [q], [b]
+            similarities, rows = self._search_exactly(unit[first], k)  # equal queries are searched once
+            return similarities[same], rows[same]
 
     def _search_approximately(
         self, unit: NDArray[np.float32], k: int
@@ -135,31 +142,53 @@ class ItemIndex:
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Search more than k and compute again, until nothing outside can be as near as the k-th.
 
-        A search widens where many vectors tie with the k-th. Equal queries are then searched once, and queries in
-        blocks, so that memory is bounded whatever the number of equal vectors.
+        A search widens where many vectors tie with the k-th, and then leaves surplus equal vectors out. Queries are
+        searched in blocks, so that memory is bounded whatever ties.
         """
-        flat: Any = self.index  # a view of its memory, not a copy
-        vectors = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(flat.ntotal, flat.d)
+        vectors = self._stored()  # [n, d]
         similarities = np.empty((len(unit), k), np.float32)
         rows = np.empty((len(unit), k), np.int64)
         pending, width = np.arange(len(unit)), min(k + 16, len(self))
+        index, names = self.index, np.arange(len(self))  # vector i of the searched index is row names[i]
         while len(pending):
-            queries, same = np.unique(unit[pending], axis=0, return_inverse=True)  # [q, d], [p]
-            best, nearest = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
-            done = np.empty(len(queries), np.bool_)
-            for start in range(0, len(queries), step := max(1, FOUND // width)):
+            done = np.empty(len(pending), np.bool_)
+            for start in range(0, len(pending), step := max(1, FOUND // width)):
                 part = slice(start, start + step)
-                rounded, found = engine(self.index, len(queries[part]), width).search(
-                    queries[part], width
-                )  # [s, width] each
-                precise, found = _in_order(self._similarities(queries[part], vectors, found), found)
-                best[part], nearest[part] = precise[:, :k], found[:, :k]
+                queries = unit[pending[part]]  # [s, d]
+                rounded, found = index.search(queries, width)  # [s, width] each  # pyright: ignore[reportCallIssue]
+                precise, found = _in_order(self._similarities(queries, vectors, names[found]), names[found])
+                similarities[pending[part]], rows[pending[part]] = precise[:, :k], found[:, :k]
                 done[part] = precise[:, k - 1] > rounded[:, -1] + TOLERANCE
-            same = same.ravel()
-            similarities[pending], rows[pending] = best[same], nearest[same]
-            pending = pending[~done[same]] if width < len(self) else pending[:0]
-            width = min(2 * width, len(self))
+            pending = pending[~done] if width < len(names) else pending[:0]
+            if len(pending):
+                index, names = self._without_surplus(k)
+            width = min(2 * width, len(names))
         return similarities, rows
+
+    def _stored(self) -> NDArray[np.float32]:
+        """Return the vectors [n, d] of a `flat` index: a view of its memory, not a copy."""
+        flat: Any = self.index
+        return faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(flat.ntotal, flat.d)
+
+    def _without_surplus(self, k: int) -> tuple[faiss.Index, NDArray[np.int64]]:
+        """Return an index of the first k of all equal vectors, and their rows: no other is among the k nearest."""
+        thinned = self._thinned  # of the latest k; another thread may replace it
+        if thinned is None or thinned[0] != k:
+            index, rows = self.index, np.flatnonzero(self._places < k)
+            if len(rows) < len(self):
+                index = faiss.IndexFlatIP(self.index.d)
+                index.add(self._stored()[rows])  # pyright: ignore[reportCallIssue]
+            self._thinned = thinned = k, index, rows
+        return thinned[1:]
+
+    @cached_property
+    def _places(self) -> NDArray[np.int64]:
+        """Of each vector its place among those that equal it, in order of rows: int64 [n], 0 for the first."""
+        _, group = np.unique(_digests(self._stored()), return_inverse=True)  # [n]
+        order = np.argsort(group, kind="stable")
+        grouped, places = group[order], np.empty(len(group), np.int64)
+        places[order] = np.arange(len(group)) - np.searchsorted(grouped, grouped)
+        return places
 
     def _similarities(
         self, unit: NDArray[np.float32], vectors: NDArray[np.float32], rows: NDArray[np.int64]
@@ -195,6 +224,11 @@ class ItemIndex:
         if not opened.exact:
             warnings.warn(f"{folder}: {opened}", ApproximateSearchWarning, stacklevel=2)
         return opened
+
+
+def _digests(vectors: NDArray[np.float32]) -> NDArray[np.void]:
+    """Return 16 bytes [n] for vectors [n, d] that are the same for equal bytes alone."""
+    return np.array([blake2b(vector, digest_size=16).digest() for vector in vectors], "V16")
 
 
 def _in_order(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import ParamsError
 from ..files import atomic_directory
 from .cosine import unit_vectors
-from .fast_faiss import ListAdder, matrix_products, on_gpus
+from .fast_faiss import matrix_products
 from .index import ItemIndex
 from .index_files import LISTS, VECTORS
 from .index_kinds import Kind, Setting, effort_name, efforts, factory
@@ -86,8 +86,6 @@ def _trained(name: str, vectors: Vectors) -> Any:
     if index.is_trained:
         return index
     index.cp.seed = SEED
-    comparing = on_gpus(faiss.IndexFlatIP(width))
-    index.clustering_index = comparing
     if hasattr(index, "pq"):
         index.pq.cp.seed = SEED
         index.do_polysemous_training = False  # minutes of annealing for a way of searching that is not used
@@ -102,14 +100,12 @@ def _trained(name: str, vectors: Vectors) -> Any:
             "index.kind",
             "use flat for so few",
         ) from None
-    index.clustering_index = None
     return index
 
 
 def _fill_lists(index: Any, vectors: Vectors) -> None:
-    adder = ListAdder(index)
     for batch in unit_batches(vectors):
-        adder.add(index, batch, np.arange(index.ntotal, index.ntotal + len(batch)))
+        index.add(batch)
 
 
 def _fill_graph(index: faiss.Index, vectors: Vectors) -> None:
@@ -127,12 +123,11 @@ def _fill_on_disk(index: Any, vectors: Vectors, folder: Path) -> NDArray[np.floa
     stored = np.lib.format.open_memmap(folder / VECTORS, "w+", np.float32, vectors.shape)
     shards: list[Path] = []
     shard: Any = faiss.clone_index(index)
-    adder = ListAdder(index)
     start = 0
     for batch in unit_batches(vectors):
         rows = np.arange(start, start + len(batch))
         stored[rows[0] : rows[-1] + 1] = batch
-        adder.add(shard, batch, rows)
+        shard.add_with_ids(batch, rows)
         start += len(batch)
         if shard.ntotal >= SHARD or start == vectors.shape[0]:
             shards.append(folder / f"shard{len(shards)}.faiss")

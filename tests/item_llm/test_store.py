@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,19 @@ def test_neighbours_of_one_similarity_stand_by_row(tmp_path: Path) -> None:
     groups = [even, odd, [5]] if pair[0] @ pair[1] > 0 else [even, [5], odd]
     assert signs["row"].to_list() == groups
     assert EmbeddingStore.open(tmp_path / "store").neighbours("5", 3, raw=True)["row"].to_list() == [0, 1, 2]
+
+
+def test_neighbours_hold_a_part_of_the_vectors_in_memory(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(size=(40_000, 64)).astype(np.float32)
+    write_store(tmp_path / "store", [str(row) for row in range(len(vectors))], vectors)
+    store = EmbeddingStore.open(tmp_path / "store")
+    tracemalloc.start()
+    found = store.neighbours("7", 5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * vectors.nbytes  # whitened as a whole, five times as much
+    unit = store.whitened() / np.linalg.norm(store.whitened(), axis=1, keepdims=True)
+    assert found["row"].to_list() == np.argsort(-(unit @ unit[7]))[1:6].tolist()
 
 
 def test_manifest(folder: Path) -> None:

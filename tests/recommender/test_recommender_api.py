@@ -250,6 +250,19 @@ def test_a_folder_without_a_model_names_those_that_are_there(
         assert str(artifacts / "models" / variant) in str(caught.value.remedy)
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_model_without_its_config_is_damaged_and_no_other_is_named(
+    artifacts: Path, tmp_path: Path, variant: str
+) -> None:
+    shutil.copytree(artifacts, tmp_path / "artifacts")
+    config = tmp_path / "artifacts" / "models" / variant / "config.json"
+    config.unlink()
+    with pytest.raises(CheckpointError) as caught:
+        Recommender.load(config.parent)
+    assert str(config.parent) in str(caught.value)
+    assert "name a model" not in str(caught.value)
+
+
 def test_threads_get_the_answers_of_one(recommenders: dict[str, Recommender]) -> None:
     histories = [[str(item)] for item in recommenders["rag"].item_ids[:24]]
     expected = [recommenders["rag"].recommend(history) for history in histories]

@@ -101,9 +101,20 @@ def test_the_batches_of_encode_move_vectors_by_rounding_and_no_metric(
     assert metrics(again) == metrics(expected)
 
 
-def test_the_batches_of_evaluate_change_no_byte(expected: Path, tmp_path: Path) -> None:
-    again = run_stages(expected.parent, tmp_path / "project", EVALUATE, {"evaluate.batch_users": 7})
+@pytest.mark.parametrize("batch_users", [1, 1000])
+def test_the_batches_of_evaluate_change_no_byte(expected: Path, tmp_path: Path, batch_users: int) -> None:
+    again = run_stages(expected.parent, tmp_path / "project", EVALUATE, {"evaluate.batch_users": batch_users})
     assert contents(again) == contents(expected)
+
+
+def test_validation_of_rag_is_that_of_the_users_from_whom_its_fusion_did_not_learn(expected: Path) -> None:
+    curve = pl.read_csv(expected / "plots" / "rag.csv")  # of these users
+    best = curve.row(curve["ndcg@10"].arg_max() or 0, named=True)
+    metrics = read_json(expected / "metrics" / "rag.json")
+    assert metrics["validation"] == pytest.approx(
+        {name: best[name] for name in metrics["validation"]}, abs=1e-5
+    )
+    assert metrics["validation_users"] == metrics["users"] / 2
 
 
 def test_another_training_seed_gives_another_model_and_fusion(expected: Path, tmp_path: Path) -> None:

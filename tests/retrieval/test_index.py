@@ -2,7 +2,9 @@
 
 import threading
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, ClassVar
 
 import faiss
 import numpy as np
@@ -191,3 +193,49 @@ def test_threads_that_search_put_the_setting_of_faiss_back() -> None:
     leave.set()
     thread.join()
     assert faiss.cvar.distance_compute_blas_threshold == before
+
+
+class Widths(faiss.IndexFlatIP):
+    """An exact index that remembers how many neighbours it was asked for."""
+
+    asked: ClassVar[list[int]] = []
+
+    def search(self, *arguments: Any, **named: Any) -> Any:
+        """Search as before, for the queries and the number that come first."""
+        self.asked.append(arguments[1])
+        return super().search(*arguments, **named)
+
+
+def test_other_vectors_near_many_equal_ones_do_not_widen_the_search() -> None:
+    centre = normal(1, 128)
+    vectors = centre + 0.1 * normal(3000, 128, seed=1)
+    vectors[::2] = centre  # nearer to every other vector than these are to each other
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    index = ItemIndex(Widths(128))
+    index.index.add(vectors)  # pyright: ignore[reportCallIssue]
+    similarities, rows = index.search(vectors[1::2], 5)
+    expected_similarities, _ = brute_force(vectors, vectors[1::2], 5)
+    np.testing.assert_allclose(similarities, expected_similarities, atol=1e-6)
+    assert rows[:, 1:].tolist() == [[0, 2, 4, 6]] * 1500  # after the vector itself
+    assert Widths.asked == [5 + 16]
+    again, found = index.search(vectors[1:2], 7)  # another k after it
+    assert found.tolist() == [[1, 0, 2, 4, 6, 8, 10]]
+    assert np.array_equal(again[:, :5], similarities[:1])
+
+
+def test_no_query_has_no_neighbours() -> None:
+    similarities, rows = ItemIndex.build(normal(10, 4)).search(np.empty((0, 4), np.float32), 3)
+    assert similarities.shape == rows.shape == (0, 3)
+
+
+def test_many_threads_search_as_one_and_put_the_setting_of_faiss_back() -> None:
+    before = faiss.cvar.distance_compute_blas_threshold
+    indices = [ItemIndex.build(normal(400, width)) for width in (4, 16, 64)]
+    tasks = [(index, normal(40, index.index.d, seed)) for seed in range(20) for index in indices]
+    expected = [index.search(queries, 5) for index, queries in tasks]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda task: task[0].search(task[1], 5), tasks))
+    assert faiss.cvar.distance_compute_blas_threshold == before
+    for one, other in zip(found, expected, strict=True):
+        assert np.array_equal(one[0], other[0])
+        assert np.array_equal(one[1], other[1])

@@ -4,7 +4,6 @@ import warnings
 from pathlib import Path
 
 import faiss
-import hierrec.retrieval.fast_faiss as fast_faiss
 import hierrec.retrieval.index_build as index_build
 import numpy as np
 import pytest
@@ -155,29 +154,6 @@ def test_several_shards_find_what_one_does(tmp_path: Path, monkeypatch: pytest.M
     some = vectors[[0, BATCH - 1, BATCH, 2 * BATCH, len(vectors) - 1]]
     for part, whole in zip(three.search(some, 20), one.search(some, 20), strict=True):
         assert np.array_equal(part, whole)
-
-
-@pytest.mark.parametrize("kind", ["ivf", "ivf_pq"])
-def test_lists_may_be_found_by_a_copy_of_their_centres(
-    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As a GPU finds them: the copy is elsewhere, and what is added, and to what, stays here."""
-    build_index(clusters(1500), tmp_path / "one", "s", kind)
-    monkeypatch.setattr(fast_faiss, "on_gpus", faiss.clone_index)
-    build_index(clusters(1500), tmp_path / "other", "s", kind)
-    for path in (tmp_path / "one").iterdir():
-        assert path.read_bytes() == (tmp_path / "other" / path.name).read_bytes(), path.name
-
-
-@pytest.mark.skipif(not faiss.get_num_gpus(), reason="needs faiss-gpu and a GPU")
-@pytest.mark.parametrize("kind", ["ivf", "ivf_pq"])
-def test_gpus_build_an_index_that_finds_as_well(
-    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gpu = build_index(clusters(1500), tmp_path / "gpu", "s", kind).setting
-    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 0)
-    cpu = build_index(clusters(1500), tmp_path / "cpu", "s", kind).setting
-    assert gpu.recall_at_20 == pytest.approx(cpu.recall_at_20, abs=0.03)
 
 
 def test_vectors_may_be_computed_as_they_are_read(tmp_path: Path) -> None:
