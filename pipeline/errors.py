@@ -2,8 +2,10 @@
 
 import errno
 import os
+import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 
@@ -100,6 +102,33 @@ def unforeseen_errors() -> Iterator[None]:
         what = f"unforeseen error, {type(error).__name__}" + (f": {text[:200]}" if text else "")
         remedy = "report it with this message, the command and its output with --debug"
         raise UnforeseenError(what, None, remedy) from error
+
+
+@contextmanager
+def ended_by(numbers: Iterable[signal.Signals], line: str) -> Iterator[None]:
+    """Let signals within the block raise SystemExit with 128 + n: what is being written is removed on the way out.
+
+    Args:
+        numbers: the signals. One that is ignored stays so: nohup ignores SIGHUP, and a shell SIGINT of what runs in the
+            background. Only the main thread has signals.
+        line: printed on standard error.
+    """
+
+    def end(number: int, _: object) -> None:
+        os.write(2, f"{line}\n".encode())
+        sys.exit(128 + number)
+
+    defaults = (signal.SIG_DFL, signal.default_int_handler)
+    before = {number: signal.getsignal(number) for number in numbers}
+    main = threading.current_thread() is threading.main_thread()
+    ours = {number: handler for number, handler in before.items() if main and handler in defaults}
+    for number in ours:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in ours.items():
+            signal.signal(number, handler)
 
 
 def discard_output() -> None:

@@ -206,7 +206,7 @@ def check_seal(folder: Path) -> None:
     """Compare the files in a folder with what `seal` recorded.
 
     Raises:
-        DataError: a file is missing, or its content is another one; or the record is.
+        DataError: a file is missing, cannot be read, or its content is another one; or the record is.
     """
     recorded, remedy = read_json(folder / CHECKSUMS), "run `dvc repro`, or `dvc pull`"
     if not isinstance(recorded, dict):
@@ -215,7 +215,11 @@ def check_seal(folder: Path) -> None:
         path = folder / name
         if not path.is_file():
             raise DataError("file is missing", str(path), remedy)
-        if sha256_file(path) != checksum:
+        try:
+            same = sha256_file(path) == checksum
+        except OSError as error:
+            raise DataError(f"cannot be read ({error.strerror})", str(path), remedy) from None
+        if not same:
             raise DataError("content has another hash", str(path), remedy)
 
 

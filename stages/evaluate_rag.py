@@ -1,8 +1,8 @@
 """Stage 5b: metrics of the retrieval-augmented variant."""
 
 from hierrec.evaluation.protocol import evaluate as evaluate_scorer
+from hierrec.files import read_json
 from hierrec.params import EvaluateParams
-from hierrec.recommender.checkpoint import train_params
 from hierrec.recommender.inputs import load_inputs
 from hierrec.recommender.rag_checkpoint import load_rag
 from hierrec.retrieval.index import ItemIndex
@@ -18,7 +18,7 @@ def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     index = ItemIndex.open(INDEX, inputs.store_hash)
     scorer = load_rag(MODELS / "rag", inputs, index)
-    seed = train_params(MODELS / "rag" / "base").seed
+    seed = read_json(MODELS / "rag" / "base" / "config.json")["train"]["seed"]
     ranks = evaluate_scorer(scorer, inputs.sequences, inputs.candidates, evaluate, seed)
     return write_results("rag", ranks, int(inputs.candidates.sum()), evaluate)
 

@@ -1,7 +1,7 @@
 """Stage 5d: one page for people about what was run and what came out."""
 
 import torch
-from hierrec.data.tables import counts_of, load_items, load_split, load_users
+from hierrec.data.tables import load_items, load_users
 from hierrec.evaluation.comparison import compare
 from hierrec.evaluation.ranks import load_ranks
 from hierrec.evaluation.summary import recall_curve, summarise
@@ -65,9 +65,10 @@ def main(evaluate: EvaluateParams) -> Summary:
         metrics={variant: summarise(table, candidates, evaluate) for variant, table in ranks.items()},
         comparison=compare(ranks, evaluate)["test"],
         counts={
-            **counts_of(load_split(DATA / "split.parquet")),
-            "items": len(table),
             "candidates": candidates,
+            "interactions": len(inputs.sequences.items),
+            "items": len(table),
+            "users": inputs.sequences.user_count,
         },
         curves={variant: read_curve(MODELS / variant) for variant in VARIANTS},
         recall={variant: recall_curve(table) for variant, table in ranks.items()},

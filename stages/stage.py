@@ -10,7 +10,14 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from hierrec.errors import HierrecError, ParamsError, discard_output, memory_needed, unforeseen_errors
+from hierrec.errors import (
+    HierrecError,
+    ParamsError,
+    discard_output,
+    ended_by,
+    memory_needed,
+    unforeseen_errors,
+)
 from hierrec.params import load_params
 
 from stages import INTERRUPTED, leave
@@ -56,14 +63,16 @@ class Stage:
 
     def __call__(self) -> None:
         """Run the stage in the current folder and exit."""
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            # nohup ignores SIGHUP; of several processes, the one that started them says that it was stopped.
-            if signal.getsignal(number) is signal.SIG_DFL and "WORLD_SIZE" not in os.environ:
-                signal.signal(number, _stop)
+        # Of several processes, the one that started them says that it was stopped.
+        signals = () if "WORLD_SIZE" in os.environ else (signal.SIGTERM, signal.SIGHUP)
         if signal.getsignal(signal.SIGINT) is leave:  # from here on there may be work to save
             signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            with unforeseen_errors(), memory_needed("memory ran out", remedy=MEMORY):
+            with (
+                ended_by(signals, INTERRUPTED),
+                unforeseen_errors(),
+                memory_needed("memory ran out", remedy=MEMORY),
+            ):
                 summary = self._run()
                 if summary:
                     _show(summary)
@@ -95,12 +104,6 @@ def _show(summary: Summary) -> None:
         print("\n".join(summary), flush=True)
     except BrokenPipeError:
         discard_output()
-
-
-def _stop(number: int, _: object) -> None:
-    """End the stage: what it is writing is removed on the way out."""
-    print(INTERRUPTED, file=sys.stderr)
-    sys.exit(128 + number)
 
 
 def keep_freed_memory() -> None:

@@ -15,7 +15,7 @@ from ..files import atomic_path, sha256_file, write_json
 from .event_log import EventLog
 from .event_order import OrderedEvents
 from .raw import RawDataset
-from .tables import TableWriter, write_table
+from .tables import TableWriter, counts_of, write_table
 
 SCHEMA_VERSION = 1
 
@@ -67,9 +67,8 @@ class Dataset:
         """Numbers of users, listed items, candidates for ranking, and interactions."""
         return {
             "candidates": int(self.items["candidate"].sum()),
-            "interactions": int(self.split["train_length"].sum() + _HELD_OUT * self.split["test"].count()),
             "items": len(self.items),
-            "users": len(self.users),
+            **counts_of(self.split),
         }
 
     def write(self, folder: Path) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
-from ..errors import DataError, OutOfMemoryError
+from ..errors import DataError, memory_needed
 from .archive import looks_like_html
 from .checks import Check, Refuse, quote, refuse
 
@@ -222,7 +222,10 @@ def _parquet_blocks(path: Path) -> Iterator[pl.DataFrame]:
     remedy = "write the table again, as a plain Parquet file"
     try:
         texts = [field.name for field in pq.read_schema(path) if pa.types.is_string(field.type)]
-        with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=texts) as file:
+        with (
+            memory_needed("a block of rows does not fit into memory", str(path), remedy),
+            pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=texts) as file,
+        ):
             _check_names(path, file.schema_arrow.names)
             for field in file.schema_arrow:
                 if not _is_plain(field.type):
@@ -237,8 +240,6 @@ def _parquet_blocks(path: Path) -> Iterator[pl.DataFrame]:
                     yield pl.DataFrame({name: _plain(part[name]) for name in part.schema.names})
     except FileNotFoundError:
         raise
-    except MemoryError:  # Arrow's own is one
-        raise OutOfMemoryError("a block of rows does not fit into memory", str(path), remedy) from None
     except (pa.ArrowException, OSError, ValueError, pl.exceptions.PolarsError) as error:
         raise DataError(f"not a readable Parquet file ({error})", str(path), remedy) from None
 
@@ -285,8 +286,7 @@ def _plain(column: pa.Array) -> pl.Series:
     """Return a column as polars holds it; dictionaries (pandas' categories) become values, times those of UTC."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    if (
-        pa.types.is_timestamp(column.type) and column.type.tz is not None
-    ):  # polars knows no zone such as +05:30
+    # Polars knows no zone such as +05:30.
+    if pa.types.is_timestamp(column.type) and column.type.tz is not None:
         column = column.cast(pa.timestamp(column.type.unit))
     return pl.Series(column)

@@ -122,10 +122,10 @@ def _nanoseconds(text: str) -> int | None:
     whole = text if fraction is None else text[: fraction.start()] + text[fraction.end() :]
     try:
         moment = datetime.fromisoformat(whole)
-        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
+        since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
     except (ValueError, OverflowError):
         return None
-    return seconds // timedelta(microseconds=1) * 1000 + int(digits[:9].ljust(9, "0"))
+    return since // timedelta(microseconds=1) * 1000 + int(digits[:9].ljust(9, "0"))
 
 
 def _is_rounded(text: str | None) -> bool:

@@ -21,8 +21,6 @@ from .pooling import Pooling
 from .sequence_model import SequenceModel
 
 SCHEMA_VERSION = 2
-UNSEALED = 1
-"""The version before `checksums.json`; it is read as well."""
 REMEDY = "run `dvc repro` to train again, or `dvc pull`"
 MEMORY = "close other programs, or take a machine with more"
 REBUILD = "train again (`dvc repro`), or use the release of hierrec that wrote it"
@@ -94,10 +92,7 @@ def load_recommender(
         raise CheckpointError(error.what, error.where, REMEDY) from None
     except (KeyError, TypeError):
         raise CheckpointError("config.json is not one of a recommender", where, REMEDY) from None
-    if version not in (UNSEALED, SCHEMA_VERSION) or not isinstance(version, int):
-        what = f"schema version {version}; this program reads versions {UNSEALED} and {SCHEMA_VERSION}"
-        raise CheckpointError(what, str(folder / "config.json"), REBUILD)
-    check_content(folder, version == SCHEMA_VERSION)
+    check_written(folder, version, SCHEMA_VERSION, folder / "config.json", REBUILD)
     if trained_on != store_hash:
         raise CheckpointError(
             f"trained on the item vectors {trained_on[:12]}, not on {store_hash[:12]}", where, REMEDY
@@ -117,36 +112,29 @@ def load_recommender(
     return model.eval(), params
 
 
-def check_content(folder: Path, sealed: bool) -> None:
-    """Refuse a model's folder whose files are not those that were written.
+def check_written(folder: Path, version: object, sealed: int, where: Path, remedy: str) -> None:
+    """Refuse a model's folder of an unknown version, or whose files are not those that were written.
 
     Args:
         folder: of a model.
-        sealed: it must have checksums; else they are checked where it has some.
+        version: what it says.
+        sealed: the version that this program writes, with checksums. The one before it is read too: there they are
+            checked if it has some.
+        where: the place in the message about the version.
+        remedy: against another version.
 
     Raises:
-        CheckpointError: names the file that is missing or damaged.
+        CheckpointError: names the version, or the file that is missing or damaged.
     """
-    if not sealed and not (folder / CHECKSUMS).exists():
+    if version not in (sealed - 1, sealed) or not isinstance(version, int):
+        what = f"schema version {version}; this program reads versions {sealed - 1} and {sealed}"
+        raise CheckpointError(what, str(where), remedy)
+    if version < sealed and not (folder / CHECKSUMS).exists():
         return
     try:
         check_seal(folder)
-    except (DataError, OSError) as error:
-        where = error.where if isinstance(error, DataError) else str(folder)
-        what = error.what if isinstance(error, DataError) else f"cannot be read: {error}"
-        raise CheckpointError(what, where, REMEDY) from None
-
-
-def train_params(folder: Path) -> TrainParams:
-    """Read the params with which the recommender in a folder was trained.
-
-    Raises:
-        CheckpointError: there is no recommender.
-    """
-    try:
-        return TrainParams.model_validate(read_json(folder / "config.json")["train"])
-    except (DataError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"config.json cannot be read: {error}", str(folder), REMEDY) from None
+    except DataError as error:
+        raise CheckpointError(error.what, error.where, REMEDY) from None
 
 
 def check_finite(module: nn.Module, where: str) -> None:

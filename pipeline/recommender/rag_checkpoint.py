@@ -16,7 +16,7 @@ from ..retrieval.datastore import Datastore, Lookup
 from ..retrieval.index import ItemIndex
 from ..retrieval.similar_items import SimilarItems
 from ..retrieval.sources import Source
-from .checkpoint import REMEDY, check_content, check_finite, load_recommender, save_recommender, state_of
+from .checkpoint import REMEDY, check_finite, check_written, load_recommender, save_recommender, state_of
 from .curve import CURVE, Curve, write_curve
 from .ensemble import UserModel
 from .fusion import Fusion, starts
@@ -25,8 +25,6 @@ from .inputs import Inputs
 from .rag import RagRecommender
 
 SCHEMA_VERSION = 3
-UNSEALED = 2
-"""The version before `checksums.json`; it is read as well."""
 
 
 def open_sources(
@@ -98,11 +96,7 @@ def load_rag(
     model, train = load_recommender(folder / "base", inputs.frozen, inputs.store_hash)
     try:
         config = read_json(folder / "config.json")
-        version = config["schema_version"]
-        if version not in (UNSEALED, SCHEMA_VERSION) or not isinstance(version, int):
-            what = f"schema version {version}; this program reads versions {UNSEALED} and {SCHEMA_VERSION}"
-            raise CheckpointError(what, str(folder), REMEDY)
-        check_content(folder, version == SCHEMA_VERSION)
+        check_written(folder, config["schema_version"], SCHEMA_VERSION, folder, REMEDY)
         params = FusionParams.model_validate(config["fusion"])
         fusion = Fusion(starts(params))
         fusion.load_state_dict(load_file(folder / "fusion.safetensors"))

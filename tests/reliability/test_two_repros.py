@@ -11,17 +11,15 @@ from pathlib import Path
 import pytest
 
 from bench.torture.through_dvc import mend
-from stages.workspace import environment, make_workspace, run
+from stages.workspace import environment
+from tests.dvc_workspace import make_dvc_workspace, repro
 
 REPRO = ("dvc", "repro", "ingest")
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
-    folder = tmp_path / "workspace"
-    make_workspace(folder)
-    run(folder, "dvc", "init", "--no-scm", "--quiet")
-    return folder
+    return make_dvc_workspace(tmp_path / "workspace")
 
 
 @pytest.fixture
@@ -54,17 +52,6 @@ def writes(workspace: Path) -> bool:
     return any("artifacts/data" in path for path in locks.get("write", {}))
 
 
-def repro(workspace: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        REPRO,
-        cwd=workspace,
-        env=environment(workspace),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
 def artifacts(workspace: Path) -> list[str]:
     return sorted(str(path.relative_to(workspace)) for path in (workspace / "artifacts").rglob("*"))
 
@@ -73,7 +60,7 @@ def test_the_second_of_two_is_refused_and_the_first_ends_well(
     workspace: Path, first: subprocess.Popen[str]
 ) -> None:
     before = artifacts(workspace)
-    second = repro(workspace)
+    second = repro(workspace, "ingest")
     assert second.returncode != 0
     assert "Traceback" not in second.stdout
     assert "is busy, it is being blocked by" in second.stdout
@@ -81,7 +68,7 @@ def test_the_second_of_two_is_refused_and_the_first_ends_well(
     assert artifacts(workspace) == before
     os.killpg(first.pid, signal.SIGCONT)
     assert first.wait() == 0, first.stdout
-    assert "Stage 'ingest' didn't change" in repro(workspace).stdout
+    assert "Stage 'ingest' didn't change" in repro(workspace, "ingest").stdout
 
 
 def test_the_locks_of_a_killed_one_do_not_block_the_next(
@@ -90,7 +77,7 @@ def test_the_locks_of_a_killed_one_do_not_block_the_next(
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     assert writes(workspace), "nothing was left locked"
-    done = repro(workspace)
+    done = repro(workspace, "ingest")
     assert done.returncode == 0, done.stdout
     assert not writes(workspace)
     assert not list((workspace / "artifacts").rglob("*.part"))
@@ -100,16 +87,16 @@ def test_the_locks_of_a_killed_one_do_not_block_the_next(
 def test_a_cut_dvc_lock_is_refused_and_the_one_before_gives_back_the_stage(
     workspace: Path, length: int
 ) -> None:
-    assert repro(workspace).returncode == 0
+    assert repro(workspace, "ingest").returncode == 0
     lock = workspace / "dvc.lock"
     whole = lock.read_bytes()
     lock.write_bytes(whole[:length])
     if length < 300:  # of 300 bytes DVC makes sense
-        refused = repro(workspace)
+        refused = repro(workspace, "ingest")
         assert refused.returncode != 0
         assert "Traceback" not in refused.stdout
         assert mend(workspace, refused.stdout, b"schema: '2.0'\nstages: {}\n") == "dvc.lock put back: "
-    done = repro(workspace)
+    done = repro(workspace, "ingest")
     assert done.returncode == 0, done.stdout
     assert "Stage 'ingest' is cached - skipping run" in done.stdout
     assert lock.read_bytes() == whole
@@ -117,13 +104,13 @@ def test_a_cut_dvc_lock_is_refused_and_the_one_before_gives_back_the_stage(
 
 @pytest.mark.parametrize("left", ["", '{"write": {"artifacts'])
 def test_a_cut_rwlock_is_refused_and_can_be_removed(workspace: Path, left: str) -> None:
-    assert repro(workspace).returncode == 0
+    assert repro(workspace, "ingest").returncode == 0
     (workspace / ".dvc" / "tmp" / "rwlock").write_text(left, "utf-8")
-    refused = repro(workspace)
+    refused = repro(workspace, "ingest")
     assert refused.returncode != 0
     assert "Traceback" not in refused.stdout
     assert mend(workspace, refused.stdout, b"") == "rwlock removed: "
-    assert "Stage 'ingest' didn't change" in repro(workspace).stdout
+    assert "Stage 'ingest' didn't change" in repro(workspace, "ingest").stdout
 
 
 def test_another_refusal_is_left_alone(tmp_path: Path) -> None:

@@ -1,12 +1,12 @@
 """Artifacts that DVC has linked to its cache: a failed stage can be undone, and no run writes through a link."""
 
-import subprocess
 from hashlib import md5
 from pathlib import Path
 
 import pytest
 
-from stages.workspace import environment, make_workspace, run, set_params
+from stages.workspace import run, set_params
+from tests.dvc_workspace import make_dvc_workspace, repro
 from tests.reliability.sample_stages import contents
 
 LINKS = ("hardlink", "symlink")
@@ -14,28 +14,13 @@ LINKS = ("hardlink", "symlink")
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    folder = tmp_path / "project"
-    make_workspace(folder)
-    run(folder, "dvc", "init", "--no-scm", "--quiet")
-    return folder
-
-
-def repro(folder: Path, stage: str) -> tuple[int, str]:
-    done = subprocess.run(
-        ["dvc", "repro", stage],
-        cwd=folder,
-        env=environment(folder),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    return done.returncode, done.stdout
+    return make_dvc_workspace(tmp_path / "project")
 
 
 def linked(folder: Path, link: str, stage: str) -> dict[str, str]:
     """Run a stage and let DVC put links to its cache in place of the artifacts; return their hashes."""
     run(folder, "dvc", "config", "cache.type", link)
-    assert repro(folder, stage)[0] == 0
+    assert repro(folder, stage).returncode == 0
     run(folder, "dvc", "checkout", "--relink", "--allow-missing", "--quiet")
     table = folder / "artifacts" / "data" / "items.parquet"
     assert table.is_symlink() if link == "symlink" else table.stat().st_nlink > 1
@@ -60,14 +45,14 @@ def test_after_a_stage_that_failed_the_mended_params_bring_its_artifacts_back_wi
     before = linked(project, link, "ingest")
     params = (project / "params.yaml").read_text("utf-8")
     (project / "params.yaml").write_text(params.replace("  candidates:", "  candidate:"), "utf-8")
-    status, output = repro(project, "ingest")
-    assert status != 0
-    assert "ingest.candidate" in output
+    refused = repro(project, "ingest")
+    assert refused.returncode != 0
+    assert "ingest.candidate" in refused.stdout
     assert not damaged(project)
     (project / "params.yaml").write_text(params, "utf-8")
-    status, output = repro(project, "ingest")
-    assert status == 0
-    assert "Running stage" not in output
+    mended = repro(project, "ingest")
+    assert mended.returncode == 0
+    assert "Running stage" not in mended.stdout
     assert contents(project / "artifacts") == before
     assert not damaged(project)
 
@@ -78,7 +63,7 @@ def test_a_run_writes_through_no_link_and_leaves_nothing_stale(project: Path, li
     lock = (project / "dvc.lock").read_bytes()
     (project / "artifacts" / "item_embeddings" / "stale").write_text("of another run")
     set_params(project / "params.yaml", {"encode.template": "{title}"})
-    assert repro(project, "encode")[0] == 0
+    assert repro(project, "encode").returncode == 0
     after = contents(project / "artifacts")
     assert set(after) == set(before)
     assert after["item_embeddings/embeddings.npy"] != before["item_embeddings/embeddings.npy"]

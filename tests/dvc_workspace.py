@@ -1,0 +1,25 @@
+"""A workspace of the sample with DVC and without git."""
+
+import subprocess
+from pathlib import Path
+
+from stages.workspace import environment, make_workspace, run
+
+
+def make_dvc_workspace(folder: Path) -> Path:
+    """Make the workspace; return its folder."""
+    make_workspace(folder)
+    run(folder, "dvc", "init", "--no-scm", "--quiet")
+    return folder
+
+
+def repro(folder: Path, stage: str) -> subprocess.CompletedProcess[str]:
+    """Run `dvc repro` of a stage; what it prints is all in `stdout`."""
+    return subprocess.run(
+        ["dvc", "repro", stage],
+        cwd=folder,
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
