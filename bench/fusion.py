@@ -13,19 +13,20 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from hierrec.errors import HierrecError, ParamsError
-from hierrec.evaluation.validation import validator
-from hierrec.files import read_json, write_json
-from hierrec.params import FusionParams, load_params
-from hierrec.recommender.checkpoint import load_recommender
-from hierrec.recommender.fusion_examples import FusionExamples
-from hierrec.recommender.hierarchical import HierarchicalRecommender
-from hierrec.recommender.inputs import load_inputs
-from hierrec.recommender.prefixes import prefix_states
-from hierrec.recommender.rag_checkpoint import lookup, open_sources
-from hierrec.recommender.trainer import CHOSEN_BY
-from hierrec.retrieval.datastore import Datastore
-from hierrec.retrieval.index import ItemIndex
+from hierrec.core.errors import HierrecError, ParamsError
+from hierrec.core.files import read_json, write_json
+from hierrec.fusion.fusion_examples import FusionExamples
+from hierrec.fusion.prefixes import prefix_states
+from hierrec.model.checkpoint import load_recommender
+from hierrec.model.curve import CHOSEN_BY
+from hierrec.model.hierarchical import HierarchicalRecommender
+from hierrec.model.inputs import load_inputs
+from hierrec.params import load_params
+from hierrec.rag.datastore import Datastore
+from hierrec.rag.params import FusionParams
+from hierrec.rag.rag_checkpoint import lookup, open_sources
+from hierrec.search.index import ItemIndex
+from hierrec.training.validation import validator
 
 from bench.ablation.settings import load_document, with_overrides
 from bench.over_seeds import over_seeds

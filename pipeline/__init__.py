@@ -9,7 +9,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 # Imported on first use: whoever wants one part of the package waits for no other. Types are in __init__.pyi.
-_LAZY = {"Recommender": "recommender.recommend"}
+_LAZY = {"Recommender": "serving.recommend"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,3 +1,3 @@
-from .recommender.recommend import Recommender as Recommender
+from .serving.recommend import Recommender as Recommender
 
 __version__: str

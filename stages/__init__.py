@@ -1,21 +1,13 @@
 """One thin file per DVC stage: read params, call the library, write artifacts."""
 
-import os
 import signal
 import sys
 from pathlib import Path
 
-INTERRUPTED = "interrupted; `dvc repro` goes on from here"
-
 # The stages run the package that lies beside them, whatever `hierrec` is installed in the environment.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / ".package"))
 
-
-def leave(*_: object) -> None:
-    """End the process at once with one line."""
-    os.write(sys.stderr.fileno(), f"{INTERRUPTED}\n".encode())
-    os._exit(128 + signal.SIGINT)
-
+from hierrec.core.signals import leave
 
 # Ctrl-C while libraries are imported, which takes seconds: there is nothing to save yet, and an exception would come
 # out of the midst of them. Python calls itself `-m` as long as it looks for the module that it was asked to run.

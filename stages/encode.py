@@ -1,10 +1,9 @@
 """encode: item metadata to text, text to vectors, vectors to the embedding store."""
 
+from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, Summary, stage
 from hierrec.data.tables import load_items
-from hierrec.item_llm.encode_items import encode_items
-from hierrec.params import EncodeParams
-
-from stages.stage import DATA, ITEM_EMBEDDINGS, Summary, stage
+from hierrec.encode.encode_items import encode_items
+from hierrec.encode.params import EncodeParams
 
 
 @stage(

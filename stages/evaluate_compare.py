@@ -1,17 +1,16 @@
 """Stage 5c: is the retrieval-augmented variant better, where, and may that be chance?"""
 
+from hierrec.core.files import write_json
+from hierrec.core.stage import DATA, METRICS, PLOTS, RANKS, Summary, stage
+from hierrec.core.variants import VARIANTS
 from hierrec.data.tables import counts_of, load_split
 from hierrec.evaluation.comparison import compare
-from hierrec.evaluation.metrics import metrics_from_ranks
+from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.published import beside_published
 from hierrec.evaluation.ranks import load_ranks
+from hierrec.evaluation.results import write_csv
 from hierrec.evaluation.summary import slices_table
-from hierrec.files import write_json
-from hierrec.params import EvaluateParams
-from hierrec.variants import VARIANTS
-
-from stages.results import write_csv
-from stages.stage import DATA, METRICS, PLOTS, RANKS, Summary, stage
+from hierrec.ranking.metrics import metrics_from_ranks
 
 
 @stage("evaluate", libraries=("numpy", "polars", "pyarrow"))

@@ -1,13 +1,12 @@
 """Stage 5a: metrics of the hierarchical variant."""
 
+from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, Summary, stage
+from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.protocol import evaluate as evaluate_scorer
-from hierrec.params import EvaluateParams
-from hierrec.recommender.checkpoint import load_recommender
-from hierrec.recommender.hierarchical import HierarchicalRecommender
-from hierrec.recommender.inputs import load_inputs
-
-from stages.results import write_results
-from stages.stage import DATA, ITEM_EMBEDDINGS, MODELS, Summary, stage
+from hierrec.evaluation.results import write_results
+from hierrec.model.checkpoint import load_recommender
+from hierrec.model.hierarchical import HierarchicalRecommender
+from hierrec.model.inputs import load_inputs
 
 
 @stage("evaluate", libraries=("torch", "transformers", "numpy", "polars", "pyarrow", "safetensors"))

@@ -1,14 +1,13 @@
 """Stage 5b: metrics of the retrieval-augmented variant."""
 
+from hierrec.core.files import read_json
+from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, Summary, stage
+from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.protocol import evaluate as evaluate_scorer
-from hierrec.files import read_json
-from hierrec.params import EvaluateParams
-from hierrec.recommender.inputs import load_inputs
-from hierrec.recommender.rag_checkpoint import load_rag
-from hierrec.retrieval.index import ItemIndex
-
-from stages.results import write_results
-from stages.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, Summary, stage
+from hierrec.evaluation.results import write_results
+from hierrec.model.inputs import load_inputs
+from hierrec.rag.rag_checkpoint import load_rag
+from hierrec.search.index import ItemIndex
 
 
 @stage(

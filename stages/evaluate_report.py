@@ -1,29 +1,28 @@
 """Stage 5d: one page for people about what was run and what came out."""
 
 import torch
+from hierrec.core.files import atomic_path, read_json
+from hierrec.core.stage import ARTIFACTS, DATA, INDEX, ITEM_EMBEDDINGS, MODELS, RANKS, Summary, stage
 from hierrec.data.tables import load_items, load_users
 from hierrec.evaluation.comparison import compare
+from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.ranks import load_ranks
 from hierrec.evaluation.summary import recall_curve, summarise
-from hierrec.files import atomic_path, read_json
-from hierrec.item_llm.store import EmbeddingStore
-from hierrec.params import EvaluateParams
-from hierrec.recommender.catalogue import Catalogue
-from hierrec.recommender.checkpoint import load_recommender
-from hierrec.recommender.curve import read_curve
-from hierrec.recommender.inputs import load_inputs
-from hierrec.recommender.rag_checkpoint import load_rag
-from hierrec.recommender.scoring import Scorer
-from hierrec.recommender.why import Explainer
+from hierrec.model.checkpoint import load_recommender
+from hierrec.model.curve import read_curve
+from hierrec.model.inputs import load_inputs
+from hierrec.rag.rag_checkpoint import load_rag
 from hierrec.report.facts import facts, flat
 from hierrec.report.items import Items, item_map, neighbours
 from hierrec.report.page import Content, render
 from hierrec.report.people import people
 from hierrec.report.quality import VARIANTS, Results
+from hierrec.serving.catalogue import Catalogue
+from hierrec.serving.scoring import Scorer
+from hierrec.serving.why import Explainer
+from hierrec.store.store import EmbeddingStore
 
-from stages.stage import ARTIFACTS, DATA, INDEX, ITEM_EMBEDDINGS, MODELS, RANKS, Summary, stage
-
-REPORT = ARTIFACTS / "report.html"
+WRITTEN = ARTIFACTS / "report.html"
 
 
 @stage(
@@ -83,12 +82,12 @@ def main(evaluate: EvaluateParams) -> Summary:
             neighbours=neighbours(items),
         )
     )
-    with atomic_path(REPORT) as temporary:
+    with atomic_path(WRITTEN) as temporary:
         temporary.write_text(page, "utf-8")
     return [
         f"report: {len(page.encode()) / 1e6:.1f} MB, open it in a browser",
         "it names items of the data set, so it stays out of git",
-        f"written to {REPORT}",
+        f"written to {WRITTEN}",
     ]
 
 

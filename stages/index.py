@@ -1,12 +1,11 @@
 """index: FAISS over the whitened item vectors."""
 
-from hierrec.item_llm.store import EmbeddingStore
-from hierrec.item_llm.whitening import WhitenedVectors
-from hierrec.params import IndexParams
-from hierrec.retrieval.index_build import build_index
-from hierrec.retrieval.index_kinds import choose_kind
-
-from stages.stage import INDEX, ITEM_EMBEDDINGS, Summary, stage
+from hierrec.core.stage import INDEX, ITEM_EMBEDDINGS, Summary, stage
+from hierrec.index.build import build_index
+from hierrec.index.params import IndexParams
+from hierrec.search.index_kinds import choose_kind
+from hierrec.store.store import EmbeddingStore
+from hierrec.store.whitening import WhitenedVectors
 
 
 @stage("index", libraries=("faiss-cpu", "numpy", "polars", "pyarrow", "safetensors"))

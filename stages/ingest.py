@@ -3,18 +3,17 @@
 from pathlib import Path
 
 import polars as pl
-from hierrec.data.dataset import build, refuse_unlearnable
-from hierrec.data.download import fetch
-from hierrec.data.event_log import EventLog
-from hierrec.data.item_text import add_item_text
-from hierrec.data.movielens import read_movielens
-from hierrec.data.own_files import read_files
-from hierrec.data.raw import RawDataset
-from hierrec.data.sample import sample_dataset
-from hierrec.files import cache_dir, write_json
-from hierrec.params import IngestParams
-
-from stages.stage import DATA, METRICS, Summary, stage
+from hierrec.core.files import cache_dir, write_json
+from hierrec.core.stage import DATA, METRICS, Summary, stage
+from hierrec.ingest.dataset import build, refuse_unlearnable
+from hierrec.ingest.download import fetch
+from hierrec.ingest.event_log import EventLog
+from hierrec.ingest.item_text import add_item_text
+from hierrec.ingest.movielens import read_movielens
+from hierrec.ingest.own_files import read_files
+from hierrec.ingest.params import IngestParams
+from hierrec.ingest.raw import RawDataset
+from hierrec.ingest.sample import sample_dataset
 
 
 @stage("ingest", libraries=("numpy", "polars", "pyarrow"))

@@ -4,19 +4,18 @@ import sys
 from pathlib import Path
 
 import torch
-from hierrec.evaluation.validation import validator
-from hierrec.files import cache_dir, sha256_file
-from hierrec.params import TrainParams
-from hierrec.recommender.checkpoint import new_recommender, save_recommender
-from hierrec.recommender.curve import write_curve
-from hierrec.recommender.distributed import check_device, joined
-from hierrec.recommender.inputs import load_inputs
-from hierrec.recommender.resume import TrainingState, training_key
-from hierrec.recommender.trainer import CHOSEN_BY, fit
+from hierrec.core.files import cache_dir, sha256_file
+from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, release_freed_memory, stage
+from hierrec.model.checkpoint import new_recommender, save_recommender
+from hierrec.model.curve import CHOSEN_BY, write_curve
+from hierrec.model.inputs import load_inputs
+from hierrec.model.params import TrainParams
+from hierrec.training.distributed import check_device, joined
+from hierrec.training.launch import launch
+from hierrec.training.resume import TrainingState, training_key
+from hierrec.training.trainer import fit
+from hierrec.training.validation import validator
 from torch.distributed import is_torchelastic_launched
-
-from stages.launch import launch
-from stages.stage import DATA, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, release_freed_memory, stage
 
 
 @stage(

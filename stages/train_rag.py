@@ -5,25 +5,23 @@ The fusion learns from the validation targets of one half of the users; the othe
 
 import numpy as np
 import torch
-from hierrec.evaluation.evaluator import rank_in_batches
-from hierrec.evaluation.metrics import metrics_from_ranks
-from hierrec.params import FusionParams
-from hierrec.recommender.checkpoint import load_recommender
-from hierrec.recommender.curve import write_curve
-from hierrec.recommender.fusion import Fusion, starts
-from hierrec.recommender.fusion_examples import FusionExamples
-from hierrec.recommender.fusion_trainer import train_fusion
-from hierrec.recommender.hierarchical import HierarchicalRecommender
-from hierrec.recommender.inputs import load_inputs
-from hierrec.recommender.prefixes import prefix_states
-from hierrec.recommender.rag_checkpoint import lookup, open_sources, save_rag
-from hierrec.recommender.trainer import CHOSEN_BY
-from hierrec.retrieval.datastore import Datastore
-from hierrec.retrieval.index import ItemIndex
+from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, stage
+from hierrec.fusion.fusion_examples import FusionExamples
+from hierrec.fusion.fusion_trainer import train_fusion
+from hierrec.fusion.prefixes import prefix_states
+from hierrec.model.checkpoint import load_recommender
+from hierrec.model.curve import CHOSEN_BY, write_curve
+from hierrec.model.hierarchical import HierarchicalRecommender
+from hierrec.model.inputs import load_inputs
+from hierrec.rag.datastore import Datastore
+from hierrec.rag.fusion import Fusion, starts
+from hierrec.rag.params import FusionParams
+from hierrec.rag.rag_checkpoint import lookup, open_sources, save_rag
+from hierrec.ranking.evaluator import rank_in_batches
+from hierrec.ranking.metrics import metrics_from_ranks
+from hierrec.search.index import ItemIndex
 from numpy.typing import NDArray
 from torch import Tensor
-
-from stages.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, stage
 
 
 def learn(

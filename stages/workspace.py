@@ -11,7 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("pipeline", "stages", ".package", "dvc.yaml", "params.yaml", "pyproject.toml")
+PARTS = ("pipeline", "stages", ".package", "dvc.yaml", "params.yaml", "pyproject.toml", ".dvcignore")
 
 SAMPLE: dict[str, Any] = {
     "ingest.dataset": "sample",

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hierrec.errors import CheckpointError, DataError, HierrecError, ModelError, ParamsError
-from hierrec.files import map_npy, sha256_file
-from hierrec.item_llm.encoder import ItemEncoder
-from hierrec.item_llm.model_files import BUNDLED, ModelFiles
+from hierrec.core.errors import CheckpointError, DataError, HierrecError, ModelError, ParamsError
+from hierrec.core.files import map_npy, sha256_file
+from hierrec.encode.encoder import ItemEncoder
+from hierrec.encode.model_files import BUNDLED, ModelFiles
+from hierrec.model.backbone import build_backbone
 from hierrec.params import load_params
-from hierrec.recommender.backbone import build_backbone
 
 from tests.old_artifacts.readings import READINGS
 

@@ -49,7 +49,7 @@ def test_no_generic_name_reaches_site_packages(installed: Path) -> None:
 def test_the_bundled_encoder_works_from_another_folder(installed: Path) -> None:
     code = (
         "import hierrec\n"
-        "from hierrec.item_llm.encoder import ItemEncoder\n"
+        "from hierrec.encode.encoder import ItemEncoder\n"
         "vectors = ItemEncoder.load('t5-nano', None, 64).encode(['A space war', 'A love story'], 4096)\n"
         "print(hierrec.__file__, vectors.shape[0])"
     )

@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
-from hierrec.errors import ParamsError
-from hierrec.params import TrainParams, load_params
+from hierrec.core.errors import ParamsError
+from hierrec.model.params import TrainParams
+from hierrec.params import load_params
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from hierrec.evaluation.evaluator import Scorer, rank_targets
-from hierrec.evaluation.metrics import recall
-from hierrec.evaluation.validation import BATCH_USERS
-from hierrec.files import read_json, write_json
-from hierrec.params import TrainParams
+from hierrec.core.files import read_json, write_json
+from hierrec.model.params import TrainParams
+from hierrec.ranking.evaluator import Scorer, rank_targets
+from hierrec.ranking.metrics import recall
+from hierrec.training.validation import BATCH_USERS
 from numpy.typing import NDArray
 
 from bench.ablation.cold_scorers import ModelScorer, TfIdfScorer, chance, residuals, user_states

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from hierrec.evaluation.validation import BATCH_USERS
-from hierrec.recommender.hierarchical import HierarchicalRecommender
-from hierrec.recommender.sequence_model import SequenceModel
+from hierrec.model.hierarchical import HierarchicalRecommender
+from hierrec.model.sequence_model import SequenceModel
+from hierrec.training.validation import BATCH_USERS
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer

@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from hierrec.item_llm.encoder import ItemEncoder
-from hierrec.item_llm.model_files import ModelFiles
+from hierrec.encode.encoder import ItemEncoder
+from hierrec.encode.model_files import ModelFiles
 from numpy.typing import NDArray
 from transformers import AutoConfig, AutoModelForTextEncoding
 

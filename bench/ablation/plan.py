@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from hierrec.core.errors import DataError
+from hierrec.core.files import atomic_directory, write_json
 from hierrec.data.tables import load_items
-from hierrec.errors import DataError
-from hierrec.files import atomic_directory, write_json
-from hierrec.item_llm.template import placeholders, render
+from hierrec.encode.template import placeholders, render
 
 from bench.ablation.encoders import why_not
 from bench.ablation.settings import (

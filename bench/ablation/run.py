@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hierrec.evaluation.evaluator import rank_targets
-from hierrec.evaluation.metrics import metrics_from_ranks
-from hierrec.evaluation.validation import BATCH_USERS
-from hierrec.files import read_json, write_json
-from hierrec.recommender.hierarchical import HierarchicalRecommender
+from hierrec.core.files import read_json, write_json
+from hierrec.model.hierarchical import HierarchicalRecommender
+from hierrec.ranking.evaluator import rank_targets
+from hierrec.ranking.metrics import metrics_from_ranks
+from hierrec.training.validation import BATCH_USERS
 
 from bench.ablation.settings import HERE, RESULTS, WORK, command, load_settings
 from bench.ablation.training import Data, frozen_vectors, load_data, train, train_params

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from hierrec.errors import HierrecError, ParamsError
-from hierrec.params import Params, Positive, Section
+from hierrec.core.errors import HierrecError, ParamsError
+from hierrec.core.params import Positive, Section
+from hierrec.params import Params
 from pydantic import Field, ValidationError
 from ruamel.yaml import YAML
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hierrec.files import atomic_path, read_json, write_json
+from hierrec.core.files import atomic_path, read_json, write_json
 
 from bench.ablation.markdown import render
 from bench.ablation.settings import HERE, RESULTS, Settings, command, load_settings

@@ -10,13 +10,13 @@ import polars as pl
 import torch
 from hierrec.data.sequences import Sequences
 from hierrec.data.tables import interaction_groups, load_items, load_split
-from hierrec.evaluation.validation import validator
-from hierrec.item_llm.whitening import Whitening
-from hierrec.params import TrainParams
-from hierrec.recommender.checkpoint import new_recommender
-from hierrec.recommender.ensemble import UserModel
-from hierrec.recommender.resume import TrainingState
-from hierrec.recommender.trainer import fit
+from hierrec.model.checkpoint import new_recommender
+from hierrec.model.ensemble import UserModel
+from hierrec.model.params import TrainParams
+from hierrec.store.whitening import Whitening
+from hierrec.training.resume import TrainingState
+from hierrec.training.trainer import fit
+from hierrec.training.validation import validator
 from numpy.typing import NDArray
 
 

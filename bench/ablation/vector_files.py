@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from hierrec.files import atomic_directory, read_json, write_json
+from hierrec.core.files import atomic_directory, read_json, write_json
 from numpy.typing import NDArray
 
 VECTORS = "vectors.npy"

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from hierrec.files import read_json
+from hierrec.core.files import read_json
 from numpy.typing import NDArray
 
 from bench.ablation.encoders import encode

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from hierrec.files import atomic_path
+from hierrec.core.files import atomic_path
 from numpy.typing import NDArray
 
 from bench.growth.settings import CatalogueSettings

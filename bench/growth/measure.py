@@ -49,7 +49,7 @@ def _own_memory_mb() -> float:
 
 def encode(items: int, count: int, seed: int) -> dict[str, float]:
     """Encode texts of a catalogue of `items` with t5-nano; CPU seconds for a thousand."""
-    from hierrec.item_llm.encoder import ItemEncoder
+    from hierrec.encode.encoder import ItemEncoder
 
     encoder = ItemEncoder.load("t5-nano", None, 128)
     sample = texts(count, items, seed)
@@ -62,7 +62,7 @@ def encode(items: int, count: int, seed: int) -> dict[str, float]:
 
 def index(vectors: str, items: int, dimension: int, kind: Any, recall: float, queries: int) -> dict[str, Any]:
     """Build an index, and search it for the 20 nearest of items: one by one, and all at once."""
-    from hierrec.retrieval.index_build import build_index
+    from hierrec.index.build import build_index
 
     source = FileVectors(Path(vectors), items, dimension)
     rows = np.random.default_rng(items).choice(items, min(queries, items), replace=False)
@@ -96,8 +96,8 @@ def index(vectors: str, items: int, dimension: int, kind: Any, recall: float, qu
 
 def train(items: int, dimension: int, residual_width: int, seed: int) -> dict[str, float]:
     """Train with sampled softmax over a catalogue of `items`: CPU seconds of a step and beside it, memory."""
+    from hierrec.model.checkpoint import new_recommender
     from hierrec.params import load_params
-    from hierrec.recommender.checkpoint import new_recommender
 
     changed = {"residual_width": residual_width, "epochs": 1, "validate_every": 1}
     params = load_params(Path("params.yaml")).train.model_copy(update=changed)
@@ -119,8 +119,8 @@ def train(items: int, dimension: int, residual_width: int, seed: int) -> dict[st
 def _epoch(model: Any, params: Any, steps: int, seed: int) -> float:
     """Train a model for an epoch of so many steps, on random histories; return the CPU seconds."""
     from hierrec.data.sequences import NO_TARGET, Sequences
-    from hierrec.recommender.resume import TrainingState
-    from hierrec.recommender.trainer import fit
+    from hierrec.training.resume import TrainingState
+    from hierrec.training.trainer import fit
 
     windows, length = steps * params.batch_windows, params.history + 1
     items = np.random.default_rng([seed, steps]).integers(len(model.items), size=windows * length)

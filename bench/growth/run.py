@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from hierrec.files import read_json, write_json
+from hierrec.core.files import read_json, write_json
 
 from bench.growth.catalogue import write_vectors
 from bench.growth.plot import plot

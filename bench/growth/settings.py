@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from hierrec.params import Positive, Section
-from hierrec.retrieval.index_kinds import Kind
+from hierrec.core.params import Positive, Section
+from hierrec.search.index_kinds import Kind
 from pydantic import Field
 from ruamel.yaml import YAML
 

@@ -9,9 +9,9 @@ from typing import Any
 import click
 import numpy as np
 import polars as pl
-from hierrec.files import write_json
-from hierrec.item_llm.store import EmbeddingStore
-from hierrec.item_llm.whitening import Whitening
+from hierrec.core.files import write_json
+from hierrec.encode.store_writer import write_store
+from hierrec.store.whitening import Whitening
 
 from bench.machine import describe_machine
 from bench.peers.command import RESULTS
@@ -59,7 +59,7 @@ def write(folder: Path, count: int, shard_rows: int) -> None:
     whitening = Whitening(np.zeros(WIDTH, np.float32), np.eye(WIDTH, dtype=np.float32))
     description = {"model": NAMELESS, "pooling": "mean", "max_length": 1, "dtype": "float32"}
     texts = items["title"].to_list()
-    EmbeddingStore.write(folder, items, texts, vectors, whitening, "{title}", description, shard_rows)
+    write_store(folder, items, texts, vectors, whitening, "{title}", description, shard_rows)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hierrec.item_llm.store import EmbeddingStore
+from hierrec.store.store import EmbeddingStore
 
 from bench.growth.measure import PeakMemory
 

@@ -10,7 +10,7 @@ from itertools import chain
 from math import ceil
 
 import torch
-from hierrec.item_llm.model_files import ModelFiles
+from hierrec.encode.model_files import ModelFiles
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, T5Config, T5ForConditionalGeneration
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 import torch
-from hierrec.files import write_json
+from hierrec.core.files import write_json
 
 from bench.machine import describe_machine
 from bench.peers.sample import ROOT, write_sample

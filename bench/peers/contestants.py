@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hierrec.errors import ModelError
-from hierrec.params import TrainParams
+from hierrec.core.errors import ModelError
+from hierrec.model.params import TrainParams
 
 from bench.peers.sample import ROOT
 

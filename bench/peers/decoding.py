@@ -14,9 +14,9 @@ import numpy as np
 from hierrec import Recommender
 from hierrec.data.sequences import Sequences
 from hierrec.data.tables import load_items, load_users
-from hierrec.recommender.checkpoint import load_recommender
-from hierrec.recommender.inputs import load_inputs
-from hierrec.retrieval.prefix_search import Search
+from hierrec.model.checkpoint import load_recommender
+from hierrec.model.inputs import load_inputs
+from hierrec.rag.prefix_search import Search
 from numpy.typing import NDArray
 
 from bench.peers.beam_search import BeamSearch, Codes, Identifiers, Texts

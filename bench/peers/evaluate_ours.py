@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from hierrec.core.stage import keep_freed_memory
 from hierrec.data.sequences import NO_TARGET
-from hierrec.evaluation.evaluator import rank_targets
-from hierrec.evaluation.metrics import metrics_from_ranks
-from hierrec.recommender.checkpoint import load_recommender
-from hierrec.recommender.hierarchical import HierarchicalRecommender
-from hierrec.recommender.inputs import load_inputs
-from hierrec.recommender.scoring import Scorer
-from hierrec.retrieval.sources import ANONYMOUS
+from hierrec.model.checkpoint import load_recommender
+from hierrec.model.hierarchical import HierarchicalRecommender
+from hierrec.model.inputs import load_inputs
+from hierrec.rag.sources import ANONYMOUS
+from hierrec.ranking.evaluator import rank_targets
+from hierrec.ranking.metrics import metrics_from_ranks
+from hierrec.serving.scoring import Scorer
 from numpy.typing import NDArray
 
 from bench.peers.theirs.record import Stopwatch, append, peak_memory, reset_peak
-from stages.stage import keep_freed_memory
 
 
 def main(_: Path, settings: dict[str, Any], out: Path) -> None:

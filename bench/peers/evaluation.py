@@ -13,9 +13,9 @@ from typing import Any
 
 import click
 from hierrec.data.sequences import NO_TARGET
+from hierrec.model.checkpoint import load_recommender
+from hierrec.model.inputs import load_inputs
 from hierrec.params import load_params
-from hierrec.recommender.checkpoint import load_recommender
-from hierrec.recommender.inputs import load_inputs
 
 from bench.peers.command import options, run
 from bench.peers.contestants import Contestant, missing, rectools_evaluation, run_contestant

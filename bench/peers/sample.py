@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from hierrec.data.dataset import build
-from hierrec.data.sample import sample_dataset
 from hierrec.data.tables import load_items
-from hierrec.item_llm.encode_items import encode_items
+from hierrec.encode.encode_items import encode_items
+from hierrec.fusion.prefixes import prefix_states
+from hierrec.index.build import build_index
+from hierrec.ingest.dataset import build
+from hierrec.ingest.sample import sample_dataset
+from hierrec.model.checkpoint import new_recommender, save_recommender
+from hierrec.model.inputs import load_inputs
 from hierrec.params import Params, load_params
-from hierrec.recommender.checkpoint import new_recommender, save_recommender
-from hierrec.recommender.fusion import Fusion, starts
-from hierrec.recommender.inputs import load_inputs
-from hierrec.recommender.prefixes import prefix_states
-from hierrec.recommender.rag_checkpoint import lookup, save_rag
-from hierrec.retrieval.datastore import Datastore
-from hierrec.retrieval.index_build import build_index
+from hierrec.rag.datastore import Datastore
+from hierrec.rag.fusion import Fusion, starts
+from hierrec.rag.rag_checkpoint import lookup, save_rag
 
 ROOT = Path(__file__).parents[2]
 

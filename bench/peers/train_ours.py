@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 from hierrec.data.sequences import Sequences
-from hierrec.params import TrainParams
-from hierrec.recommender.checkpoint import new_recommender
-from hierrec.recommender.ensemble import UserModel
-from hierrec.recommender.inputs import load_inputs
-from hierrec.recommender.resume import TrainingState
-from hierrec.recommender.scoring import Scorer
-from hierrec.recommender.trainer import CHOSEN_BY, fit
+from hierrec.model.checkpoint import new_recommender
+from hierrec.model.curve import CHOSEN_BY
+from hierrec.model.ensemble import UserModel
+from hierrec.model.inputs import load_inputs
+from hierrec.model.params import TrainParams
+from hierrec.serving.scoring import Scorer
+from hierrec.training.resume import TrainingState
+from hierrec.training.trainer import fit
 from numpy.typing import NDArray
 
 from bench.peers.theirs.record import Stopwatch, append

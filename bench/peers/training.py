@@ -12,9 +12,10 @@ from typing import Any
 
 import click
 import numpy as np
-from hierrec.errors import ModelError
-from hierrec.params import TrainParams, load_params
-from hierrec.recommender.inputs import load_inputs
+from hierrec.core.errors import ModelError
+from hierrec.model.inputs import load_inputs
+from hierrec.model.params import TrainParams
+from hierrec.params import load_params
 
 from bench.peers.command import options, run
 from bench.peers.contestants import contestants, missing, run_contestant

@@ -4,8 +4,8 @@ import json
 import sys
 
 import polars as pl
-from hierrec.data.dataset import numbered
-from hierrec.data.event_log import EventLog
+from hierrec.ingest.dataset import numbered
+from hierrec.ingest.event_log import EventLog
 
 from bench.scale.process import resident_peak_mb
 

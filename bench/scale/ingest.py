@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from hierrec.files import read_json, write_json
+from hierrec.core.files import read_json, write_json
 
 from bench.machine import describe_machine
 from bench.scale.events import write_log

@@ -14,8 +14,8 @@ from bench.scale.process import resident_peak_mb
 
 def ingest(interactions: Path, items: Path, folder: Path) -> dict[str, Any]:
     """Read and check the two tables, write those of the pipeline; return their hash."""
-    from hierrec.data.dataset import build, refuse_unlearnable
-    from hierrec.data.own_files import read_files
+    from hierrec.ingest.dataset import build, refuse_unlearnable
+    from hierrec.ingest.own_files import read_files
 
     dataset = build(read_files(interactions, items))
     refuse_unlearnable(dataset)

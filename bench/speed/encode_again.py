@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import polars as pl
-from hierrec.item_llm.encode_items import encode_items
+from hierrec.encode.encode_items import encode_items
 from hierrec.params import load_params
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"

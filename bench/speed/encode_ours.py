@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from hierrec.item_llm.encoder import ItemEncoder
+from hierrec.encode.encoder import ItemEncoder
 
 from bench.peers.theirs.record import Stopwatch, append
 

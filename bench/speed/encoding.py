@@ -17,10 +17,10 @@ from typing import Any
 import click
 import numpy as np
 import polars as pl
+from hierrec.core.files import read_json
 from hierrec.data.tables import load_items
-from hierrec.files import read_json
-from hierrec.item_llm.model_files import ModelFiles
-from hierrec.item_llm.template import render
+from hierrec.encode.model_files import ModelFiles
+from hierrec.encode.template import render
 from hierrec.params import load_params
 
 from bench.peers.command import run

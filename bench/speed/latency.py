@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from hierrec import Recommender
 from hierrec.data.sequences import Sequences
-from hierrec.recommender.checkpoint import load_recommender
-from hierrec.recommender.hierarchical import HierarchicalRecommender
-from hierrec.recommender.inputs import Inputs, load_inputs
-from hierrec.recommender.rag import recommendable
+from hierrec.model.checkpoint import load_recommender
+from hierrec.model.hierarchical import HierarchicalRecommender
+from hierrec.model.inputs import Inputs, load_inputs
+from hierrec.rag.rag import recommendable
 from numpy.typing import NDArray
 
 from bench.peers.command import run

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from hierrec.item_llm import row_cache
+from hierrec.encode import row_cache
 
 from bench.torture.workspace import Workspace
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hierrec.files import sha256_file
+from hierrec.core.files import sha256_file
 from ruamel.yaml import YAML
 
 from stages.workspace import SAMPLE, make_workspace

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import torch
-from hierrec.files import atomic_directory
+from hierrec.core.files import atomic_directory
 from safetensors.torch import load_file, save_file
 from settings import load_params
 from student import config

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from .. import __version__
-from ..errors import HierrecError, ended_by, memory_needed, unforeseen_errors
+from ..core.errors import HierrecError, memory_needed, unforeseen_errors
+from ..core.signals import ended_by
 
 COMMANDS = ("embeddings", "metrics", "recommend", "similar")
 """Each is a module of this package, and the command in it has the module's name."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..errors import DataError, ParamsError
+from ..core.errors import DataError, ParamsError
 from .options import FilePath
 
 FORMATS = ("parquet", "npy", "datasets", "word2vec", "projector")
@@ -30,8 +30,8 @@ def embeddings() -> None:
 @click.pass_context
 def verify(context: click.Context, store: Path) -> None:
     """Check every file, hash, shape and row of a store; say all that is wrong."""
-    from ..item_llm.diagnosis import diagnose
-    from ..item_llm.store import EmbeddingStore
+    from ..reuse.diagnosis import diagnose
+    from ..store.store import EmbeddingStore
 
     problems = diagnose(store)
     for problem in problems:
@@ -69,9 +69,9 @@ def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> No
 
     In the last two, white space, control characters and % in ids are percent-encoded.
     """
-    from ..item_llm.export import WRITERS
-    from ..item_llm.export import export as write
-    from ..item_llm.store import EmbeddingStore
+    from ..reuse.export import WRITERS
+    from ..reuse.export import export as write
+    from ..store.store import EmbeddingStore
 
     is_folder = bool(WRITERS[form][1])
     with _replacing(out, is_folder, force, keep=store):
@@ -106,9 +106,9 @@ def encode(items: Path, out: Path, id_column: str, force: bool, **settings: Any)
     """Encode a catalogue of your own: the pipeline's encoder, row cache and kind of store."""
     from pydantic import ValidationError
 
-    from ..item_llm.catalogue import read_catalogue
-    from ..item_llm.encode_items import encode_items
-    from ..params import EncodeParams
+    from ..encode.encode_items import encode_items
+    from ..encode.params import EncodeParams
+    from ..reuse.item_tables import read_catalogue
 
     try:
         params = EncodeParams(**settings)
@@ -127,7 +127,7 @@ def encode(items: Path, out: Path, id_column: str, force: bool, **settings: Any)
 @click.option("--raw", is_flag=True, help="Compare the encoder's vectors, in place of the whitened ones.")
 def neighbours(store: Path, item: str, count: int, raw: bool) -> None:
     """Show the items whose whitened vectors are nearest to an item's, by cosine: as `hierrec similar` does."""
-    from ..item_llm.store import EmbeddingStore
+    from ..store.store import EmbeddingStore
 
     for _, item_id, title, cosine in EmbeddingStore.open(store).neighbours(item, count, raw).iter_rows():
         click.echo(f"{cosine:.4f}  {item_id}  {title}")
@@ -135,8 +135,8 @@ def neighbours(store: Path, item: str, count: int, raw: bool) -> None:
 
 def _is_store(folder: Path) -> bool:
     """Whether a folder is a store and holds nothing else, or is empty: nothing is lost that cannot be made again."""
-    from ..files import read_json
-    from ..item_llm.store_files import FILES, INDEX, KEYS, MANIFEST, SHARD
+    from ..core.files import read_json
+    from ..store.store_files import FILES, INDEX, KEYS, MANIFEST, SHARD
 
     if not folder.is_dir():
         return False
@@ -152,7 +152,7 @@ def _is_store(folder: Path) -> bool:
 
 def _is_ours(path: Path) -> bool:
     """Whether a path is a regular file, or a folder that holds nothing but a store or an export: it may be replaced."""
-    from ..item_llm.export import is_export
+    from ..reuse.export import is_export
 
     if not path.is_dir():
         return path.is_file()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from ..variants import VARIANTS
+from ..core.variants import VARIANTS
 from .options import artifacts_option
 from .show import show_table
 
@@ -14,10 +14,10 @@ from .show import show_table
 @artifacts_option
 def metrics(artifacts: Path) -> None:
     """Show the metrics of both variants as a table, and of which data and commit they are."""
-    from ..errors import DataError
-    from ..evaluation.table import metrics_table
-    from ..files import read_json
-    from ..recommender.artifacts import require
+    from ..core.errors import DataError
+    from ..core.files import read_json
+    from ..serving.artifacts import require
+    from .table import metrics_table
 
     paths = {variant: artifacts / "metrics" / f"{variant}.json" for variant in VARIANTS}
     data = artifacts / "metrics" / "data.json"

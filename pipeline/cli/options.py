@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ..errors import ParamsError
+from ..core.errors import ParamsError
 
 
 class FilePath(click.Path):

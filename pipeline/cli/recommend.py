@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..variants import VARIANTS
+from ..core.variants import VARIANTS
 from .options import artifacts_option, count_option, json_option
 from .show import show_table
 
 if TYPE_CHECKING:
-    from ..recommender.answers import Evidence, Recommendation, Why
-    from ..retrieval.prefix_search import Search
+    from ..rag.prefix_search import Search
+    from ..serving.answers import Evidence, Recommendation, Why
 
 LATEST = 5
 """Items of a history that are shown."""
@@ -60,7 +60,7 @@ def recommend(
         raise click.UsageError("give either --user or --history")
     if why and variant != "rag":
         raise click.UsageError("--why needs --variant rag: the other retrieves nothing")
-    from ..recommender.recommend import Recommender
+    from ..serving.recommend import Recommender
 
     recommender = Recommender.load(artifacts / "models" / variant, search=search)
     if user is not None:

@@ -17,7 +17,7 @@ from .show import show_table
 @artifacts_option
 def similar(item: str, count: int, as_json: bool, artifacts: Path) -> None:
     """Show the items whose texts are most similar to that of ITEM, an id or a title."""
-    from ..recommender.catalogue import Catalogue
+    from ..serving.catalogue import Catalogue
 
     catalogue = Catalogue.load(artifacts / "data", artifacts / "item_embeddings", artifacts / "index")
     asked, found = catalogue[catalogue.row(item)], catalogue.similar(item, count)

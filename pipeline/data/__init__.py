@@ -1,1 +1,1 @@
-"""Data sets: their readers, and the tables that later stages read."""
+"""The tables that ingest writes, and the sequences in them."""

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ..errors import DataError
+from ..core.errors import DataError
 
 NO_TARGET = -1
 

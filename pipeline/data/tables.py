@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..errors import DataError
+from ..core.errors import DataError
 
 _REMEDY = "run `dvc repro ingest`, or `dvc pull`"
 

@@ -1,1 +1,1 @@
-"""Ranks over the full catalogue, and the metrics that follow from them."""
+"""Evaluation of both variants, and their comparison."""

@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ..errors import DataError
-from ..params import EvaluateParams
+from ..core.errors import DataError
+from ..ranking.metrics import metrics_by_user
 from .bootstrap import intervals, p_values, resampled_means
-from .metrics import metrics_by_user
+from .params import EvaluateParams
 from .ranks import sliced
 from .slices import GROUPS
 

@@ -4,10 +4,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ..core.errors import DataError
 from ..data.sequences import NO_TARGET, Sequences, halves
-from ..errors import DataError
-from ..params import EvaluateParams
-from .evaluator import Scorer, rank_targets
+from ..ranking.evaluator import Scorer, rank_targets
+from .params import EvaluateParams
 from .perturbation import perturbed_histories
 from .ranks import SCHEMA
 from .slices import GROUPS, history_groups, popularity_groups

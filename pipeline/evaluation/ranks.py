@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ..core.errors import DataError
 from ..data.tables import row_groups
-from ..errors import DataError
 from .slices import GROUPS
 
 PERTURBED = ("dropped", "replaced")

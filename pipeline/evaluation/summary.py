@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ..params import EvaluateParams
+from ..ranking.metrics import metrics_by_user, metrics_from_ranks
 from .bootstrap import intervals, resampled_means
-from .metrics import metrics_by_user, metrics_from_ranks
+from .params import EvaluateParams
 from .ranks import sliced
 
 RANK_LIMITS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)

@@ -6,11 +6,11 @@ from typing import Any
 
 from torch import nn
 
-from ..item_llm.store import EmbeddingStore
-from ..recommender.ensemble import UserModel
-from ..retrieval.datastore import Datastore
-from ..retrieval.index import ItemIndex
-from ..retrieval.sources import Source
+from ..model.ensemble import UserModel
+from ..rag.datastore import Datastore
+from ..rag.sources import Source
+from ..search.index import ItemIndex
+from ..store.store import EmbeddingStore
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..item_llm.rows import Rows
-from ..recommender.answers import SimilarItem
-from ..recommender.catalogue import Catalogue
+from ..serving.answers import SimilarItem
+from ..serving.catalogue import Catalogue
+from ..store.rows import Rows
 from .projection import project
 
 MAP_ITEMS = 5000

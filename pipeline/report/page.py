@@ -6,8 +6,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..evaluation.metrics import NAMES
-from ..variants import VARIANTS
+from ..core.variants import VARIANTS
+from ..ranking.metrics import NAMES
 from .charts import SIZE
 from .facts import Facts
 from .items import ItemMap, Neighbours

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..data.sequences import NO_TARGET, Sequences
-from ..recommender.answers import Match, Why
-from ..recommender.catalogue import Catalogue
-from ..recommender.scoring import Scored, Scorer
-from ..recommender.why import Explainer
+from ..serving.answers import Match, Why
+from ..serving.catalogue import Catalogue
+from ..serving.scoring import Scored, Scorer
+from ..serving.why import Explainer
 
 PLACES = (0.1, 0.4, 0.7, 0.95)
 """Where the users stand among all users, ordered by the length of their history."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from ..evaluation.metrics import NAMES
+from ..core.variants import VARIANTS
 from ..evaluation.published import PUBLISHED, beside_published
-from ..variants import VARIANTS
+from ..ranking.metrics import NAMES
 from .charts import DotPlot, LineChart, Value, dot_plot, line_chart
 
 SLICES = {

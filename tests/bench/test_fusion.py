@@ -10,13 +10,13 @@ import polars as pl
 import pytest
 import torch
 from click.testing import CliRunner
-from hierrec.errors import ParamsError
-from hierrec.evaluation.evaluator import rank_targets
-from hierrec.evaluation.metrics import metrics_from_ranks
-from hierrec.files import read_json, write_json
+from hierrec.core.errors import ParamsError
+from hierrec.core.files import read_json, write_json
+from hierrec.model.checkpoint import load_recommender
+from hierrec.model.hierarchical import HierarchicalRecommender
 from hierrec.params import load_params
-from hierrec.recommender.checkpoint import load_recommender
-from hierrec.recommender.hierarchical import HierarchicalRecommender
+from hierrec.ranking.evaluator import rank_targets
+from hierrec.ranking.metrics import metrics_from_ranks
 
 from bench.ablation.settings import load_document
 from bench.fusion import ALONE, SETTINGS, Bench, changed, main

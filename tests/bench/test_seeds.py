@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from hierrec.files import read_json, write_json
+from hierrec.core.files import read_json, write_json
 
 from bench.seeds import GAIN, collect, main
 

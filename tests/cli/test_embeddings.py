@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 from click.testing import Result
 from hierrec.cli.embeddings import FORMATS
-from hierrec.item_llm.export import WRITERS
-from hierrec.item_llm.store import EmbeddingStore
+from hierrec.reuse.export import WRITERS
+from hierrec.store.store import EmbeddingStore
 
-from tests.item_llm.stores import write_store
+from tests.store.stores import make_store
 
 Run = Callable[..., Result]
 
@@ -24,7 +24,7 @@ CATALOGUE = "sku,title,maker\nA 1,Red chair,Kemp\n7,Blue chair,\nß,,Kemp\n"
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    return write_store(tmp_path / "store", list("abcde"), VECTORS, dimension=2)
+    return make_store(tmp_path / "store", list("abcde"), VECTORS, dimension=2)
 
 
 @pytest.fixture

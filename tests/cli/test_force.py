@@ -10,14 +10,14 @@ import pytest
 from click.testing import Result
 
 from tests.cli.test_embeddings import CATALOGUE, VECTORS, content, fails
-from tests.item_llm.stores import write_store
+from tests.store.stores import make_store
 
 Run = Callable[..., Result]
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    return write_store(tmp_path / "store", list("abcde"), VECTORS, dimension=2)
+    return make_store(tmp_path / "store", list("abcde"), VECTORS, dimension=2)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a device node")

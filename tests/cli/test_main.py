@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from hierrec.cli import COMMANDS, main
-from hierrec.errors import DataError
+from hierrec.core.errors import DataError
 
-from tests.item_llm.stores import write_store
+from tests.store.stores import make_store
 
 Run = Callable[..., Result]
 
@@ -117,7 +117,7 @@ def test_a_signal_ends_a_command_with_one_line_and_nothing_half_written(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     vectors = np.random.default_rng(0).standard_normal((100_000, 6)).astype(np.float32)
-    store = write_store(tmp_path / "store", [str(row) for row in range(len(vectors))], vectors)
+    store = make_store(tmp_path / "store", [str(row) for row in range(len(vectors))], vectors)
     folder = tmp_path / "exports"
     folder.mkdir()
     out = folder / "vectors.txt"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from hierrec.files import write_json
+from hierrec.core.files import write_json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

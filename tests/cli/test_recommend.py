@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 from hierrec import Recommender
-from hierrec.item_llm.store import EmbeddingStore
-from hierrec.retrieval.index import ApproximateSearchWarning
-from hierrec.retrieval.index_build import build_index
+from hierrec.index.build import build_index
+from hierrec.search.index import ApproximateSearchWarning
+from hierrec.store.store import EmbeddingStore
 
 Run = Callable[..., Result]
 LINE = re.compile(r" *\d+  (?P<title>.+?) +(?P<probability>\d\.\d{4})")

@@ -3,8 +3,8 @@
 import numpy as np
 import polars as pl
 import pytest
+from hierrec.core.errors import DataError
 from hierrec.data.sequences import NO_TARGET, Sequences, pad_histories
-from hierrec.errors import DataError
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hierrec.data.dataset import build
-from hierrec.data.movielens import read_movielens
+from hierrec.core.errors import DataError
 from hierrec.data.tables import load_interactions, load_items, load_split, load_users, write_table
-from hierrec.errors import DataError
+from hierrec.ingest.dataset import build
+from hierrec.ingest.movielens import read_movielens
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal

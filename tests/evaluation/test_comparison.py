@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hierrec.errors import DataError
+from hierrec.core.errors import DataError
 from hierrec.evaluation.comparison import compare
-from hierrec.evaluation.metrics import metrics_from_ranks
 from hierrec.params import load_params
+from hierrec.ranking.metrics import metrics_from_ranks
 
 from tests.evaluation.tables import random_ranks, ranks_table
 

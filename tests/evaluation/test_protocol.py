@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hierrec.core.errors import DataError
 from hierrec.data.sequences import NO_TARGET, Sequences, halves
-from hierrec.errors import DataError
 from hierrec.evaluation.protocol import evaluate
 from hierrec.evaluation.ranks import SCHEMA
 from hierrec.params import load_params
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tests.recommender.world import ITEMS, make_sequences
+from tests.model.world import ITEMS, make_sequences
 
 ALL = np.ones(ITEMS, np.bool_)
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml").evaluate.model_copy(update={"batch_users": 5})

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hierrec.core.errors import DataError
 from hierrec.data.tables import write_table
-from hierrec.errors import DataError
 from hierrec.evaluation.ranks import load_ranks, sliced
 from hypothesis import given
 from hypothesis import strategies as st

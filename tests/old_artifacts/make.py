@@ -9,16 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from hierrec.item_llm.store import EmbeddingStore
-from hierrec.params import BackboneParams, FusionParams, PoolingParams, TrainParams
-from hierrec.recommender.checkpoint import new_recommender, save_recommender
-from hierrec.recommender.fusion import Fusion, starts
-from hierrec.recommender.rag_checkpoint import lookup, save_rag
-from hierrec.retrieval.datastore import Datastore
-from hierrec.retrieval.index import ItemIndex
+from hierrec.model.checkpoint import new_recommender, save_recommender
+from hierrec.model.params import BackboneParams, PoolingParams, TrainParams
+from hierrec.rag.datastore import Datastore
+from hierrec.rag.fusion import Fusion, starts
+from hierrec.rag.params import FusionParams
+from hierrec.rag.rag_checkpoint import lookup, save_rag
+from hierrec.search.index import ItemIndex
+from hierrec.store.store import EmbeddingStore
 
-from tests.item_llm.stores import write_store
 from tests.old_artifacts.readings import READINGS
+from tests.store.stores import make_store
 
 ITEMS = 12
 TRAIN = TrainParams(
@@ -70,7 +71,7 @@ def make(folder: Path) -> None:
     """Write `store`, `index`, `hierarchical`, `rag`, and `readings.json`: the numbers that reading them gives."""
     generator = np.random.default_rng(1)
     vectors = generator.standard_normal((ITEMS, 6)).astype(np.float32)
-    write_store(folder / "store", [str(item) for item in range(ITEMS)], vectors, dimension=4)
+    make_store(folder / "store", [str(item) for item in range(ITEMS)], vectors, dimension=4)
     store = EmbeddingStore.open(folder / "store")
     ItemIndex.build(store.whitened()).write(folder / "index", store.hash)
     model = new_recommender(TRAIN, store.whitened())

@@ -7,13 +7,14 @@ import numpy as np
 import polars as pl
 import torch
 from hierrec.data.sequences import NO_TARGET, Sequences
-from hierrec.item_llm.store import EmbeddingStore
-from hierrec.recommender.checkpoint import load_recommender
-from hierrec.recommender.hierarchical import HierarchicalRecommender
-from hierrec.recommender.inputs import Inputs
-from hierrec.recommender.rag import RagRecommender
-from hierrec.recommender.rag_checkpoint import load_rag
-from hierrec.retrieval.index import ItemIndex
+from hierrec.model.checkpoint import load_recommender
+from hierrec.model.hierarchical import HierarchicalRecommender
+from hierrec.model.inputs import Inputs
+from hierrec.rag.rag import RagRecommender
+from hierrec.rag.rag_checkpoint import load_rag
+from hierrec.reuse.diagnosis import verify
+from hierrec.search.index import ItemIndex
+from hierrec.store.store import EmbeddingStore
 
 HISTORIES = [np.array([3, 5, 2]), np.array([7])]
 USERS = np.array([0, -1])
@@ -22,7 +23,7 @@ USERS = np.array([0, -1])
 def store(folder: Path) -> EmbeddingStore:
     """Open and verify the store."""
     opened = EmbeddingStore.open(folder / "store")
-    opened.verify()
+    verify(opened.folder)
     return opened
 
 

@@ -14,20 +14,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from hierrec.errors import OutOfMemoryError
-from hierrec.files import cache_dir
-from hierrec.item_llm import encode_items, row_cache
-from hierrec.item_llm.encoder import ItemEncoder
-from hierrec.item_llm.row_cache import RowCache, encode_texts
-from hierrec.recommender.checkpoint import new_recommender
-from hierrec.recommender.ensemble import UserModel
-from hierrec.recommender.resume import TrainingState
-from hierrec.recommender.trainer import fit
+from hierrec.core.errors import OutOfMemoryError
+from hierrec.core.files import cache_dir
+from hierrec.encode import encode_items, row_cache
+from hierrec.encode.encoder import ItemEncoder
+from hierrec.encode.row_cache import RowCache, encode_texts
+from hierrec.model.checkpoint import new_recommender
+from hierrec.model.ensemble import UserModel
+from hierrec.training.resume import TrainingState
+from hierrec.training.trainer import fit
 
 from bench.torture import forked
 from bench.torture.workspace import Workspace, differences
+from tests.model.world import ITEMS, make_sequences
 from tests.old_artifacts.make import TRAIN
-from tests.recommender.world import ITEMS, make_sequences
 
 TEXTS = [f"Film {number}. A thief, a detective, a city of light and glass." * 3 for number in range(48)]
 BATCH, MEBIBYTE = 8192, 2**20

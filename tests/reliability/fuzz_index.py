@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-from hierrec.errors import HierrecError
-from hierrec.files import read_json, sha256_file, write_json
-from hierrec.retrieval.index import ItemIndex
-from hierrec.retrieval.index_build import build_index
-from hierrec.retrieval.index_kinds import Kind
+from hierrec.core.errors import HierrecError
+from hierrec.core.files import read_json, sha256_file, write_json
+from hierrec.index.build import build_index
+from hierrec.search.index import ItemIndex
+from hierrec.search.index_kinds import Kind
 
 VECTORS = np.random.default_rng(0).standard_normal((600, 8)).astype(np.float32)
 OUTCOMES = {0: "read", 3: "refused", 4: "untyped error"}

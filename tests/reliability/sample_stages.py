@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hierrec.files import read_json, sha256_file
+from hierrec.core.files import read_json, sha256_file
 from threadpoolctl import threadpool_limits
 
 from stages.workspace import set_params

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hierrec.errors import CheckpointError, HierrecError
+from hierrec.core.errors import CheckpointError, HierrecError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -12,21 +12,21 @@ import numpy as np
 import polars as pl
 import pytest
 from hierrec.cli.embeddings import FORMATS
-from hierrec.data import event_log
-from hierrec.data.event_log import RowFile
+from hierrec.core.errors import MachineError
+from hierrec.core.files import atomic_path, sha256_file, write_json
 from hierrec.data.tables import write_table
-from hierrec.errors import MachineError
-from hierrec.files import atomic_path, sha256_file, write_json
-from hierrec.item_llm.export import export
-from hierrec.item_llm.row_cache import RowCache
-from hierrec.item_llm.store import EmbeddingStore
-from hierrec.recommender.checkpoint import new_recommender, save_recommender
-from hierrec.retrieval.datastore import Datastore, Lookup
-from hierrec.retrieval.index import ItemIndex
+from hierrec.encode.row_cache import RowCache
+from hierrec.ingest import event_log
+from hierrec.ingest.event_log import RowFile
+from hierrec.model.checkpoint import new_recommender, save_recommender
+from hierrec.rag.datastore import Datastore, Lookup
+from hierrec.reuse.export import export
+from hierrec.search.index import ItemIndex
+from hierrec.store.store import EmbeddingStore
 
 from stages.workspace import environment, make_workspace
-from tests.item_llm.stores import write_store
 from tests.old_artifacts.make import TRAIN
+from tests.store.stores import make_store
 
 ROOM = 256 * 1024
 FITS, TOO_MANY = 8, 40_000
@@ -56,7 +56,7 @@ WRITERS: dict[str, Callable[[Path, int], None]] = {
     "json": lambda folder, rows: write_json(folder / "a.json", "0123456789" * rows),
     "table": table,
     "store": lambda folder, rows: (
-        write_store(folder / "store", [str(row) for row in range(rows)], vectors(rows)) and None
+        make_store(folder / "store", [str(row) for row in range(rows)], vectors(rows)) and None
     ),
     "index": lambda folder, rows: ItemIndex.build(vectors(rows)).write(folder / "index", "hash"),
     "datastore": datastore,
@@ -73,7 +73,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[int, EmbeddingStore
     folder = tmp_path_factory.mktemp("stores")
     return {
         rows: EmbeddingStore.open(
-            write_store(folder / str(rows), [str(row) for row in range(rows)], vectors(rows))
+            make_store(folder / str(rows), [str(row) for row in range(rows)], vectors(rows))
         )
         for rows in (FITS, TOO_MANY)
     }

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hierrec.core.signals import INTERRUPTED
 
-from stages import INTERRUPTED
 from tests.module_output import module_output
 from tests.reliability.experiments import BATCH, INTERRUPTS
 

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from hierrec.core.errors import CheckpointError, HierrecError
+from hierrec.core.files import sha256_file
 from hierrec.data.tables import write_table
-from hierrec.errors import CheckpointError, HierrecError
 from hierrec.evaluation.ranks import load_ranks
-from hierrec.files import sha256_file
+from hierrec.model.checkpoint import load_recommender
 from hierrec.params import load_params
-from hierrec.recommender.checkpoint import load_recommender
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hierrec.errors import CheckpointError, HierrecError, IndexMismatchError, StoreError
+from hierrec.core.errors import CheckpointError, HierrecError, IndexMismatchError, StoreError
 
 from tests.old_artifacts.readings import READINGS
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hierrec.files import read_json
+from hierrec.core.files import read_json
 
 from stages.workspace import environment, make_workspace
 from tests.reliability.sample_stages import (

@@ -6,25 +6,26 @@ from typing import Any
 import numpy as np
 import polars as pl
 from hierrec.data.sequences import Sequences
-from hierrec.item_llm.store import EmbeddingStore
-from hierrec.item_llm.whitening import Whitening
+from hierrec.encode.store_writer import write_store
+from hierrec.fusion.prefixes import prefix_states
+from hierrec.model.checkpoint import new_recommender
 from hierrec.params import load_params
-from hierrec.recommender.catalogue import Catalogue
-from hierrec.recommender.checkpoint import new_recommender
-from hierrec.recommender.fusion import Fusion, starts
-from hierrec.recommender.prefixes import prefix_states
-from hierrec.recommender.scoring import Scorer
-from hierrec.recommender.why import Explainer
+from hierrec.rag.datastore import Datastore, Lookup
+from hierrec.rag.fusion import Fusion, starts
+from hierrec.rag.similar_items import SimilarItems
 from hierrec.report.facts import facts, flat
 from hierrec.report.items import Items, item_map, neighbours
 from hierrec.report.page import Content
 from hierrec.report.people import people
 from hierrec.report.quality import Results
-from hierrec.retrieval.datastore import Datastore, Lookup
-from hierrec.retrieval.index import ItemIndex
-from hierrec.retrieval.similar_items import SimilarItems
+from hierrec.search.index import ItemIndex
+from hierrec.serving.catalogue import Catalogue
+from hierrec.serving.scoring import Scorer
+from hierrec.serving.why import Explainer
+from hierrec.store.store import EmbeddingStore
+from hierrec.store.whitening import Whitening
 
-from tests.recommender.world import make_sequences
+from tests.model.world import make_sequences
 
 ROOT = Path(__file__).parents[2]
 ITEMS, HISTORY = 30, 10
@@ -59,9 +60,7 @@ class World:
             "max_length": 8,
             "dtype": "float32",
         }
-        EmbeddingStore.write(
-            folder / "store", self.table, texts, self.vectors, whitening, "{title} <b>", description
-        )
+        write_store(folder / "store", self.table, texts, self.vectors, whitening, "{title} <b>", description)
         self.store = EmbeddingStore.open(folder / "store")
         frozen = self.store.whitened()
         ItemIndex.build(frozen).write(folder / "index", self.store.hash)

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import polars as pl
-from hierrec.item_llm.encode_items import encode_items
-from hierrec.params import EncodeParams
+from hierrec.encode.encode_items import encode_items
+from hierrec.encode.params import EncodeParams
 from ruamel.yaml import YAML
 
 from tests.stages.imports import ROOT

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
-from hierrec.item_llm.store import EmbeddingStore
+from hierrec.reuse.diagnosis import verify
+from hierrec.store.store import EmbeddingStore
 
 from tests.reuse.conftest import Published
 from tests.reuse.publisher import ITEMS, STORE
@@ -20,7 +21,7 @@ def test_get_the_latest_and_by_tag(published: Published, other: Project, version
     assert version_in(other.folder / "item_embeddings", published) == 2
     assert version_in(other.folder / "old", published) == 1
     store = EmbeddingStore.open(other.folder / "old")
-    store.verify()
+    verify(store.folder)
     assert store.item_ids == ITEMS["item_id"].to_list()
 
 

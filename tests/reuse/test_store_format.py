@@ -9,15 +9,15 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from hierrec.item_llm.encode_items import encode_items
-from hierrec.item_llm.store import EmbeddingStore
-from hierrec.item_llm.store_files import KEYS, MODEL_KEYS, SCHEMA_VERSION, SHARDED_VERSION
-from hierrec.params import EncodeParams
+from hierrec.encode.encode_items import encode_items
+from hierrec.encode.params import EncodeParams
+from hierrec.store.store import EmbeddingStore
+from hierrec.store.store_files import KEYS, MODEL_KEYS, SCHEMA_VERSION, SHARDED_VERSION
 from safetensors.numpy import load_file
 
-from tests.item_llm.stores import write_store
 from tests.reuse.publisher import ITEMS
 from tests.stages.imports import ROOT
+from tests.store.stores import make_store
 
 SPECIFICATION = (ROOT / "docs" / "store-format.md").read_text("utf-8")
 FILES = ["embeddings.npy", "embeddings.parquet", "items.parquet", "whitening.safetensors"]
@@ -60,7 +60,7 @@ def test_the_specification_names_every_file_key_and_column(folder: Path, manifes
 
 def test_the_specification_names_every_file_and_key_of_a_store_in_shards(tmp_path: Path) -> None:
     vectors = np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32)
-    folder = write_store(tmp_path / "store", ["a", "b", "c"], vectors, shard_rows=3)
+    folder = make_store(tmp_path / "store", ["a", "b", "c"], vectors, shard_rows=3)
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     assert set(manifest) == {"schema_version", "shards", *KEYS}
     assert set(manifest["files"]) == {path.name for path in folder.iterdir()} - {"manifest.json"}

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.item_llm.stores import write_store
 from tests.stages.imports import ROOT
+from tests.store.stores import make_store
 
 EXAMPLE = ROOT / "examples" / "read_embeddings.py"
 IDS = [f"item {number}" for number in range(30)]
@@ -17,7 +17,7 @@ VECTORS = np.random.default_rng(3).normal(size=(30, 6)).astype(np.float32)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_store(tmp_path_factory.mktemp("stores") / "item_embeddings", IDS, VECTORS)
+    return make_store(tmp_path_factory.mktemp("stores") / "item_embeddings", IDS, VECTORS)
 
 
 def run_without_hierrec(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -24,9 +24,9 @@ def imports(stage: str) -> set[str]:
 
 
 def artifact_folders(stage: str) -> set[str]:
-    """Return the constants of `stages.stage` for folders of artifacts that a stage's own files import."""
-    names = {name for path in _closure(stage) if path.parent == FOLDERS["stages"] for name in imported(path)}
-    return {name.rpartition(".")[2] for name in names if name.startswith("stages.stage.")} & FOLDER_CONSTANTS
+    """Return the constants of `hierrec.core.stage` for folders of artifacts that the code of a stage imports."""
+    constants = {name.removeprefix("hierrec.core.stage.") for name in imports(stage)}
+    return constants & FOLDER_CONSTANTS
 
 
 def _closure(stage: str) -> set[Path]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hierrec.files import CHECKSUMS, seal, sha256_file
+from hierrec.core.files import CHECKSUMS, seal, sha256_file
 
 from stages.workspace import environment, set_params
 from tests.stages.broken_artifacts import BROKEN, Case

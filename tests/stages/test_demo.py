@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hierrec.data.sample import sample_dataset
+from hierrec.ingest.sample import sample_dataset
 
 from stages.workspace import PARTS, environment
 from tests.stages.imports import ROOT

@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
+from hierrec.core.stage import Stage
 
-from stages.stage import Stage
 from tests.stages.test_dvc_yaml import MODULES, ROOT, STAGES
 
 HEAVY = set(MODULES) - {"jinja2"}  # which torch imports too

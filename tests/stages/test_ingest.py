@@ -6,15 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from hierrec.data.own_files import md5_file
+from hierrec.core.files import sha256_file
 from hierrec.data.tables import load_items
-from hierrec.files import sha256_file
-from hierrec.params import IngestParams
+from hierrec.ingest.own_files import md5_file
+from hierrec.ingest.params import IngestParams
 from pydantic import ValidationError
 
 from stages import ingest
-from tests.data.archives import FILES, write_archive
-from tests.data.own_tables import write_tables
+from tests.ingest.archives import FILES, write_archive
+from tests.ingest.own_tables import write_tables
 
 SMALL = {"interactions": 10, "users": 4, "rated_items": 4, "items": 5}
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from hierrec.errors import ParamsError
-from hierrec.files import read_json
-from hierrec.recommender.distributed import AGAIN
+from hierrec.core.errors import ParamsError
+from hierrec.core.files import read_json
+from hierrec.core.stage import stage
+from hierrec.training.distributed import AGAIN
 
-from stages.stage import stage
 from stages.workspace import environment, set_params
 from tests.reliability.sample_stages import contents
 

@@ -44,15 +44,15 @@ def test_after_a_stage_that_failed_the_mended_params_bring_its_artifacts_back_wi
 ) -> None:
     before = linked(project, link, "ingest")
     params = (project / "params.yaml").read_text("utf-8")
-    (project / "params.yaml").write_text(params.replace("  candidates:", "  candidate:"), "utf-8")
+    set_params(project / "params.yaml", {"ingest.item_text": "/no/such/file.csv"})
     refused = repro(project, "ingest")
     assert refused.returncode != 0
-    assert "ingest.candidate" in refused.stdout
+    assert "/no/such/file.csv" in refused.stdout
     assert not damaged(project)
     (project / "params.yaml").write_text(params, "utf-8")
     mended = repro(project, "ingest")
     assert mended.returncode == 0
-    assert "Running stage" not in mended.stdout
+    assert "Running stage 'ingest'" not in mended.stdout
     assert contents(project / "artifacts") == before
     assert not damaged(project)
 

@@ -95,14 +95,55 @@ def test_a_fusion_param_leaves_the_hierarchical_variant_alone(project: Project) 
     assert project.repro() == ["train_rag", "evaluate_rag", "evaluate_compare", "evaluate_report"]
 
 
-def test_a_comment_in_the_training_code_does_not_encode_again(project: Project) -> None:
-    trainer = project.folder / "pipeline" / "recommender" / "trainer.py"
-    trainer.write_text(trainer.read_text("utf-8") + "\n# a remark\n", "utf-8")
-    ran = project.repro()
-    assert "train_hierarchical" in ran
-    assert not {"ingest", "encode", "index"} & set(ran)
-    # The same numbers came out, so nothing behind the training had to follow but what runs that code itself.
-    assert "evaluate_hierarchical" not in ran
+def edit(project: Project, path: str, old: str = "", new: str = "# a remark") -> None:
+    """Replace text in a file of the pipeline, or add a line."""
+    file = project.folder / "pipeline" / path
+    text = file.read_text("utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new, 1) if old else f"{text}\n{new}\n", "utf-8")
+
+
+def test_a_comment_in_the_training_code_reruns_training_only(project: Project) -> None:
+    edit(project, "training/trainer.py")
+    # The same numbers come out, so nothing follows.
+    assert project.repro() == ["train_hierarchical"]
+
+
+@pytest.mark.parametrize(
+    ("path", "stages"),
+    [
+        ("evaluation/summary.py", {stage for stage in ALL if stage.startswith("evaluate")}),
+        ("report/page.py", {"evaluate_report"}),
+        ("serving/recommend.py", {"evaluate_report"}),
+        ("cli/metrics.py", set()),
+        ("reuse/diagnosis.py", set()),
+        ("encode/store_writer.py", {"encode"}),
+        ("index/build.py", {"index"}),
+        ("fusion/fusion_trainer.py", {"train_rag"}),
+    ],
+)
+def test_a_comment_reruns_the_stages_of_its_room_only(project: Project, path: str, stages: set[str]) -> None:
+    edit(project, path)
+    assert set(project.repro("--dry")) == stages
+
+
+@pytest.mark.parametrize(
+    ("path", "section", "stages"),
+    [
+        ("ingest", "ingest", {"ingest"}),
+        ("encode", "encode", {"encode"}),
+        ("index", "index", {"index"}),
+        ("model", "train", {stage for stage in ALL if stage.startswith(("train", "evaluate"))}),
+        ("rag", "fusion", {"train_rag", "evaluate_rag", "evaluate_report"}),
+        ("evaluation", "evaluate", {stage for stage in ALL if stage.startswith("evaluate")}),
+    ],
+)
+def test_a_new_key_reruns_the_stages_that_read_its_section_and_no_others(
+    project: Project, path: str, section: str, stages: set[str]
+) -> None:
+    edit(project, f"{path}/params.py", new="    further: int = 1")
+    project.set(**{f"{section}__further": 2})
+    assert set(project.repro("--dry")) == stages - ({"evaluate_compare"} if section == "train" else set())
 
 
 def test_an_archive_with_other_ratings_and_times_reruns_ingest_only(project: Project, tmp_path: Path) -> None:
@@ -126,26 +167,28 @@ def test_exp_run_takes_another_archive_and_exp_show_compares(project: Project, t
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "message"),
+    ("key", "value", "message", "by_params"),
     [
-        ("train__epochs", "many", "train.epochs"),
-        ("train__epoch", 3, "train.epoch"),
-        ("encode__template", "{plot}", "plot"),
-        ("ingest__archive", "/no/such/file.zip", "/no/such/file.zip"),
-        ("index__kind", "Flatt", "index.kind"),
-        ("train__history", 5000, "positions"),
+        ("train__epochs", "many", "train.epochs", True),
+        ("train__epoch", 3, "train.epoch", True),
+        ("index__kind", "Flatt", "index.kind", True),
+        ("encode__template", "{plot}", "plot", False),
+        ("ingest__archive", "/no/such/file.zip", "/no/such/file.zip", False),
+        ("train__history", 5000, "positions", False),
     ],
 )
-def test_bad_params_give_one_clear_message(project: Project, key: str, value: object, message: str) -> None:
+def test_bad_params_give_one_clear_message_and_those_that_are_known_to_be_bad_remove_nothing(
+    project: Project, key: str, value: object, message: str, by_params: bool
+) -> None:
     before = contents(project.folder / "artifacts")
     project.set(**{key: value})
     output = project.run("dvc", "repro", status=255)
     assert message in output
     assert "error: " in output
     assert "Traceback" not in output
-    # DVC has removed what the stage would have written; the cache and git bring it back.
-    project.run("dvc", "checkout")
-    project.run("git", "checkout", "--quiet", "artifacts")
+    if not by_params:  # DVC has removed what the stage would have written; the cache and git bring it back
+        project.run("dvc", "checkout")
+        project.run("git", "checkout", "--quiet", "artifacts")
     assert contents(project.folder / "artifacts") == before
 
 

@@ -7,13 +7,14 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 from hierrec.cli import main as command
-from hierrec.errors import StoreError
-from hierrec.item_llm.store import EmbeddingStore
-from hierrec.params import IndexParams
-from hierrec.recommender.inputs import open_store
+from hierrec.core.errors import StoreError
+from hierrec.encode.store_writer import write_store
+from hierrec.index.params import IndexParams
+from hierrec.model.inputs import open_store
+from hierrec.store.store import EmbeddingStore
 
 from stages.index import main as index
-from tests.item_llm.stores import write_store
+from tests.store.stores import make_store
 
 IDS = [str(row) for row in range(40)]
 VECTORS = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
@@ -24,7 +25,7 @@ def test_the_index_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     contents = []
     for shard_rows in (None, 7):
         project = tmp_path / str(shard_rows)
-        write_store(
+        make_store(
             project / "artifacts" / "item_embeddings", IDS, VECTORS, dimension=4, shard_rows=shard_rows
         )
         monkeypatch.chdir(project)
@@ -34,7 +35,7 @@ def test_the_index_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_vector_that_is_not_finite_stops_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = write_store(tmp_path / "artifacts" / "item_embeddings", IDS, VECTORS, shard_rows=7)
+    folder = make_store(tmp_path / "artifacts" / "item_embeddings", IDS, VECTORS, shard_rows=7)
     vectors = VECTORS.copy()
     vectors[9, 1] = np.nan
     whitening = EmbeddingStore.open(folder).whitening
@@ -42,7 +43,7 @@ def test_a_vector_that_is_not_finite_stops_the_index(tmp_path: Path, monkeypatch
     description = {
         key: EmbeddingStore.open(folder).manifest[key] for key in ("model", "pooling", "max_length", "dtype")
     }
-    EmbeddingStore.write(folder, items, IDS, vectors, whitening, "{title}", description, 7)
+    write_store(folder, items, IDS, vectors, whitening, "{title}", description, 7)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StoreError, match=r"embeddings-00001\.npy, row 2: the vector is not finite"):
         index.function(index=INDEX)
@@ -50,7 +51,7 @@ def test_a_vector_that_is_not_finite_stops_the_index(tmp_path: Path, monkeypatch
 
 def test_the_recommender_reads_it(tmp_path: Path) -> None:
     plain, sharded = (
-        write_store(tmp_path / str(rows), IDS, VECTORS, dimension=4, shard_rows=rows) for rows in (None, 7)
+        make_store(tmp_path / str(rows), IDS, VECTORS, dimension=4, shard_rows=rows) for rows in (None, 7)
     )
     items = pl.DataFrame({"item_id": IDS})
     assert np.array_equal(open_store(sharded, items).whitened(), open_store(plain, items).whitened())

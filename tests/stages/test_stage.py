@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from hierrec.errors import DataError, ParamsError, UnforeseenError
-from hierrec.files import cache_dir
-from hierrec.params import IngestParams
+from hierrec.core.errors import DataError, ParamsError, UnforeseenError
+from hierrec.core.files import cache_dir
+from hierrec.core.signals import INTERRUPTED
+from hierrec.core.stage import Summary, check_libraries, stage
+from hierrec.ingest.params import IngestParams
 
-from stages import INTERRUPTED
-from stages.stage import Summary, check_libraries, stage
 from tests.stages.imports import ROOT
 
 

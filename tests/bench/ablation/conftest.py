@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hierrec.data.dataset import build
-from hierrec.data.sample import sample_dataset
+from hierrec.ingest.dataset import build
+from hierrec.ingest.sample import sample_dataset
 
 from bench.ablation.settings import HERE, Settings, load_document, load_settings
 from bench.ablation.training import Data, load_data

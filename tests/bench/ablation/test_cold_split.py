@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from bench.ablation.cold_split import choose_cold, split_cold
-from tests.recommender.world import make_sequences
+from tests.model.world import make_sequences
 
 ITEMS = 12
 users = st.lists(

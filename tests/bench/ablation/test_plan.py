@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hierrec.errors import DataError
-from hierrec.files import read_json
-from hierrec.item_llm.template import render
+from hierrec.core.errors import DataError
+from hierrec.core.files import read_json
+from hierrec.encode.template import render
 
 from bench.ablation import encoders
 from bench.ablation.plan import read_abstracts, write_plan

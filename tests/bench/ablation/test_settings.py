@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hierrec.errors import ParamsError
+from hierrec.core.errors import ParamsError
 from ruamel.yaml import YAML
 
 from bench.ablation.plan import row_of

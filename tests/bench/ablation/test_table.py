@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hierrec.files import write_json
+from hierrec.core.files import write_json
 
 from bench.ablation.markdown import render
 from bench.ablation.settings import Settings

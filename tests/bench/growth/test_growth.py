@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hierrec.files import read_json
+from hierrec.core.files import read_json
 
 from bench.growth.catalogue import BATCH, texts, write_vectors
 from bench.growth.run import main

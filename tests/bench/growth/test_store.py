@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from click.testing import CliRunner
-from hierrec.files import read_json
+from hierrec.core.files import read_json
 
 from bench.growth.store import main
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hierrec.evaluation.evaluator import rank_targets
-from hierrec.evaluation.metrics import metrics_from_ranks
-from hierrec.recommender.checkpoint import load_recommender
-from hierrec.recommender.hierarchical import HierarchicalRecommender
-from hierrec.recommender.inputs import Inputs, load_inputs
-from hierrec.recommender.scoring import Scorer
+from hierrec.model.checkpoint import load_recommender
+from hierrec.model.hierarchical import HierarchicalRecommender
+from hierrec.model.inputs import Inputs, load_inputs
+from hierrec.ranking.evaluator import rank_targets
+from hierrec.ranking.metrics import metrics_from_ranks
+from hierrec.serving.scoring import Scorer
 
 from bench.peers.evaluate_ours import loop
 from bench.peers.split import export_split, export_tests, metrics_of, validation_users

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 from click.testing import CliRunner
-from hierrec.files import read_json
+from hierrec.core.files import read_json
 
 from bench.scale import index, ingest
 from bench.scale.events import LENGTH, write_log

@@ -1,0 +1,1 @@
+"""What every room uses: errors, files, params, the frame of a stage."""

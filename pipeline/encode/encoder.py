@@ -1,0 +1,252 @@
+"""The item LLM at work: texts in, one vector each out, by masked mean pooling over a pre-trained encoder."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ..core.errors import DataError, ModelError, NumericalError, memory_needed
+from ..core.files import sha256_json
+from ..core.gpu import require_gpu
+from .machine import machine
+from .model_files import OTHERWISE, ModelFiles
+
+if TYPE_CHECKING:
+    from .padded import PaddedBatches
+    from .t5 import T5Batches
+
+POOLING = "mean"
+DTYPE = "float32"
+BLOCK = 65_536
+"""Texts that are tokenised at a time."""
+
+ARITHMETIC = 2
+"""Raised with every change of a vector's last bits, so that no cache holds vectors of two kinds."""
+
+
+class ItemEncoder:
+    """A frozen text encoder of transformers.
+
+    The model is loaded when the first text is encoded: its fingerprint is known without, so that a run with
+    nothing to encode imports neither torch nor transformers.
+
+    Args:
+        files: the model.
+        max_length: tokens of a text that are read; the rest is cut.
+        device: what computes, as torch names it.
+    """
+
+    def __init__(self, files: ModelFiles, max_length: int, device: str = "cpu") -> None:
+        self.files, self.max_length, self.device = files, max_length, device
+
+    @classmethod
+    def load(cls, model: str, revision: str | None, max_length: int, device: str = "cpu") -> "ItemEncoder":
+        """Find a model by bundled name, hub id or path; see ``ModelFiles.find``."""
+        return cls(ModelFiles.find(model, revision), max_length, device)
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """The model and every setting that decides what vector a text has; no paths."""
+        return {
+            "model": {"id": self.files.name, "revision": self.files.revision, **self.files.hashes},
+            "pooling": POOLING,
+            "max_length": self.max_length,
+            "dtype": DTYPE,
+        }
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over weights, tokenizer, config and settings: equal fingerprints, equal vectors."""
+        settings = {key: value for key, value in self.description.items() if key != "model"}
+        return sha256_json({**self.files.hashes, **settings})
+
+    def cache_key(self, batch_tokens: int) -> str:
+        """Return the SHA-256 over the fingerprint and what else decides a vector's last bits.
+
+        Workers of Ray compute with this process's number of threads (see ``RayEngine``): their key is the same.
+        """
+        libraries = [version(library) for library in ("torch", "transformers", "tokenizers")]
+        return sha256_json([self.fingerprint, ARITHMETIC, batch_tokens, self.device, machine(), *libraries])
+
+    def encode(
+        self, texts: Sequence[str], batch_tokens: int, names: Sequence[str] | None = None
+    ) -> NDArray[np.float32]:
+        """Return one vector per text, float32 [n, d]; n is at least 1. See ``batches``."""
+        rows: NDArray[np.float32] | None = None
+        for places, vectors in self.batches(texts, batch_tokens, names):
+            if rows is None:
+                rows = np.empty((len(texts), vectors.shape[1]), np.float32)
+            rows[places] = vectors
+        if rows is None:
+            raise DataError("there are no texts to encode", "texts")
+        return rows
+
+    def batches(
+        self, texts: Sequence[str], batch_tokens: int, names: Sequence[str] | None = None
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Encode texts in batches, longest first.
+
+        A text's length alone decides the shape of its batch. Matrix products of one shape sum in one order, so that
+        a text has the same vector, to the last bit on one machine, whatever it is encoded with: what comes from a
+        cache equals what would be computed (see ``T5Batches``, and ``PaddedBatches`` for other models).
+
+        A text that gives no token (an empty one, for some tokenizers) is read as the tokenizer's end mark
+        alone, or whichever of its marks it has: every text has a vector.
+
+        Args:
+            texts: any texts.
+            batch_tokens: tokens of a batch at most, padding included (a longer text is a batch of its own);
+                changes speed and memory, and vectors by rounding only.
+            names: what messages call the texts; None: their numbers.
+
+        Yields:
+            Places in `texts` int64 [b], and their vectors float32 [b, d].
+
+        Raises:
+            DataError: a text is not valid Unicode.
+            ModelError: the model cannot be loaded, or is not a text encoder.
+            NumericalError: a vector is not finite.
+            OutOfMemoryError: a batch needs more memory than there is.
+        """
+        with tqdm(total=len(texts), desc="encode", unit="text", disable=None) as progress:
+            for start in range(0, len(texts), BLOCK):
+                block = texts[start : start + BLOCK]
+                tokens = self._tokenise(block, start, names)
+                lengths = np.array([len(ids) for ids in tokens])
+                for batch, shape in self._way.plan(lengths, batch_tokens):
+                    with memory_needed(
+                        f"memory ran out in a batch of {len(batch)} texts, {shape[0]} x {shape[1]} tokens",
+                        self.files.place,
+                        "lower max_length, use a smaller model, or a machine with more memory",
+                    ):
+                        vectors = self._way.means([tokens[place] for place in batch], shape)
+                    places = batch + start
+                    finite = np.isfinite(vectors).all(1)
+                    if not finite.all():
+                        raise NumericalError(
+                            "the model gives a vector that is not finite",
+                            name_of(int(places[~finite][0]), names),
+                            "use another model, or weights that are right in float32",
+                        )
+                    yield places, vectors
+                    progress.update(len(places))
+
+    def _tokenise(self, texts: Sequence[str], start: int, names: Sequence[str] | None) -> list[list[int]]:
+        """Return at least one token id per text."""
+        check_texts(texts, start, names)
+        tokens: list[list[int]] = self._tokenizer(
+            list(texts),
+            truncation=True,
+            max_length=self.max_length,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+        )["input_ids"]
+        if not all(tokens):
+            tokens = [ids or [self._mark] for ids in tokens]
+        highest = max(map(max, tokens))
+        if highest >= (known := self._model.get_input_embeddings().num_embeddings):
+            raise ModelError(
+                f"the tokenizer gives token {highest}, the model knows {known}: they do not belong together",
+                self.files.place,
+                "save model and tokenizer in one folder",
+            )
+        return tokens
+
+    @property
+    def _mark(self) -> int:
+        """The token that stands for a text without tokens."""
+        for name in ("eos", "sep", "bos", "cls", "unk", "pad"):
+            mark = getattr(self._tokenizer, f"{name}_token_id", None)
+            if mark is not None:
+                return mark
+        raise ModelError("the tokenizer has no token for an empty text", self.files.place, OTHERWISE)
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        """The tokenizer; loaded on first use."""
+        from transformers import AutoTokenizer
+
+        try:
+            return AutoTokenizer.from_pretrained(self.files.folder, trust_remote_code=False)
+        except Exception as error:  # transformers lets anything from OSError to KeyError pass
+            raise ModelError(
+                f"the tokenizer cannot be loaded: {error}", self.files.place, OTHERWISE
+            ) from error
+
+    @cached_property
+    def _way(self) -> "T5Batches | PaddedBatches":
+        """How texts of many lengths are computed in batches."""
+        from .padded import PaddedBatches
+        from .t5 import T5Batches
+
+        if (t5 := T5Batches.of(self._model)) is not None:
+            return t5
+        padding = getattr(self._tokenizer, "pad_token_id", None) or 0
+        return PaddedBatches(self._model, padding, self.max_length, self.files.place)
+
+    @cached_property
+    def _model(self) -> Any:
+        """The encoder in float32 and evaluation mode; loaded on first use."""
+        import torch
+        from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
+        from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING
+        from transformers.utils import logging
+
+        place = self.files.place
+        if self.device == "cuda":
+            require_gpu("device")
+        bar = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()
+        try:
+            config = AutoConfig.from_pretrained(self.files.folder, trust_remote_code=False)
+            auto = AutoModelForTextEncoding if type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING else AutoModel
+            model, report = auto.from_pretrained(
+                self.files.folder,
+                config=config,
+                dtype=torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+        except Exception as error:  # transformers lets anything from OSError to KeyError pass
+            raise ModelError(f"the model cannot be loaded: {error}", place, OTHERWISE) from error
+        finally:
+            if bar:
+                logging.enable_progress_bar()
+        # A pooler's output is not used; any other weight that is missing would be random.
+        random = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
+        if random:
+            raise ModelError(f"the weights lack {random[0]} ({len(random)} in all)", place, OTHERWISE)
+        limit = getattr(config, "max_position_embeddings", None)
+        if limit is not None and self.max_length > (limit := min(limit, self._tokenizer.model_max_length)):
+            raise ModelError(
+                f"the model reads at most {limit} tokens, not {self.max_length}",
+                place,
+                f"set max_length to {limit} or less",
+            )
+        encoder = model.get_encoder() if config.is_encoder_decoder else model
+        if not isinstance(encoder.get_input_embeddings(), torch.nn.Embedding):
+            raise ModelError(f"{type(model).__name__} reads no text", place, OTHERWISE)
+        return encoder.to(self.device).eval()
+
+
+def check_texts(texts: Sequence[str], start: int, names: Sequence[str] | None) -> None:
+    """Refuse what is not valid Unicode; the first of `texts` is number `start` of `names`.
+
+    Raises:
+        DataError: names the first text that is not.
+    """
+    for place, text in enumerate(texts, start):
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise DataError(f"not a valid text: {error}", name_of(place, names), "mend the text") from None
+
+
+def name_of(place: int, names: Sequence[str] | None) -> str:
+    """Return what messages call a text."""
+    return f"text {place}" if names is None else names[place]

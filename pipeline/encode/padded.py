@@ -1,0 +1,76 @@
+"""Text vectors by any encoder of transformers: texts of a batch are padded to one length."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..core.errors import ModelError
+from .model_files import OTHERWISE
+
+LENGTH_STEP = 4
+"""Texts are padded to multiples of this many tokens."""
+
+
+class PaddedBatches:
+    """Texts of a batch have one length, rounded up; repetitions of the first fill a batch that is not full.
+
+    Args:
+        model: in evaluation mode.
+        padding: token of the padding, which reaches no vector.
+        max_length: tokens of a text at most.
+        place: what messages call the model.
+    """
+
+    def __init__(self, model: Any, padding: int, max_length: int, place: str) -> None:
+        self._model, self._padding, self._max_length, self._place = model, padding, max_length, place
+
+    def plan(
+        self, lengths: NDArray[np.int64], batch_tokens: int
+    ) -> Iterator[tuple[NDArray[np.int64], tuple[int, int]]]:
+        """Yield each batch's texts, places int64 [b], longest first, and the batch's shape: rows, tokens of each.
+
+        Args:
+            lengths: tokens of each text, int64 [n].
+            batch_tokens: of a batch, padding included; a longer text is a batch of its own.
+        """
+        lengths = np.minimum(-(-lengths // LENGTH_STEP) * LENGTH_STEP, self._max_length)
+        for length in np.unique(lengths)[::-1].tolist():
+            places = np.flatnonzero(lengths == length)
+            rows = max(1, batch_tokens // length)
+            for start in range(0, len(places), rows):
+                yield places[start : start + rows], (rows, length)
+
+    @torch.inference_mode()
+    def means(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> NDArray[np.float32]:
+        """Return the mean of each text's last hidden states, float32 [b, D].
+
+        Args:
+            texts: token ids, at least one each.
+            shape: of their batch.
+
+        Raises:
+            ModelError: the model is not a text encoder.
+        """
+        ids, mask = (tensor.to(self._model.device) for tensor in self._pad(texts, shape))  # [rows, t] each
+        try:
+            hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state  # [rows, t, D]
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ModelError(f"not a text encoder: {error}", self._place, OTHERWISE) from error
+        weights = mask.unsqueeze(-1).to(hidden.dtype)  # [rows, t, 1]
+        # `where`, not a product: whatever stands at the padding, even NaN, never reaches a vector.
+        hidden = torch.where(weights > 0, hidden, 0)
+        vectors = hidden.sum(1) / weights.sum(1)  # [rows, D]
+        return vectors[: len(texts)].cpu().numpy()
+
+    def _pad(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Return ids and attention mask, int64 of `shape`, padded on the right."""
+        ids = torch.full(shape, self._padding)
+        mask = torch.zeros_like(ids)
+        for row, text in enumerate([*texts, *[texts[0]] * (shape[0] - len(texts))]):
+            ids[row, : len(text)] = torch.tensor(text)
+            mask[row, : len(text)] = 1
+        return ids, mask

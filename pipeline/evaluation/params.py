@@ -1,0 +1,15 @@
+"""Section `evaluate` of params.yaml."""
+
+from ..core.params import Positive, Section, Seed, Share
+
+
+class EvaluateParams(Section):
+    """Full-catalogue evaluation, and the comparison of the variants."""
+
+    batch_users: Positive
+    seed: Seed
+    """Of the perturbed histories and of the bootstrap."""
+    perturbed_share: Share
+    """Share of a history's items that are dropped or replaced to see how robust a variant is."""
+    resamples: Positive
+    """Bootstrap resamples of the users, for intervals and p-values."""

@@ -1,0 +1,31 @@
+"""How the evaluation of a variant is written and summed up."""
+
+from pathlib import Path
+
+import polars as pl
+
+from ..core.files import atomic_path, write_json
+from ..core.stage import METRICS, PLOTS, RANKS, Summary
+from ..data.tables import write_table
+from .params import EvaluateParams
+from .summary import recall_curve, summarise
+
+
+def write_results(variant: str, ranks: pl.DataFrame, candidates: int, evaluate: EvaluateParams) -> Summary:
+    """Write ranks, metrics and the recall curve of a variant; return the stage's summary."""
+    metrics = summarise(ranks, candidates, evaluate)
+    with atomic_path(RANKS / f"{variant}.parquet") as temporary:
+        write_table(ranks, temporary)
+    write_json(METRICS / f"{variant}.json", metrics)
+    write_csv(PLOTS / f"{variant}_recall.csv", recall_curve(ranks))
+    return [
+        f"{variant}: {metrics['users']:,} users, {candidates:,} candidates each",
+        "test " + ", ".join(f"{name} {value:.4f}" for name, value in metrics["test"].items()),
+        f"metrics in {METRICS / f'{variant}.json'}, ranks in {RANKS / f'{variant}.parquet'}",
+    ]
+
+
+def write_csv(path: Path, table: pl.DataFrame) -> None:
+    """Write a table for plots."""
+    with atomic_path(path) as temporary:
+        table.write_csv(temporary, float_precision=6)

@@ -1,0 +1,184 @@
+"""From a raw data set to the tables that later stages read: row numbers, total order, leave-one-out split."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ..core.errors import DataError
+from ..core.files import atomic_path, sha256_file, write_json
+from ..data.tables import TableWriter, counts_of, write_table
+from .event_log import EventLog
+from .event_order import OrderedEvents
+from .raw import RawDataset
+
+SCHEMA_VERSION = 1
+
+_INTERACTIONS = ("user", "item", "position")
+_RATINGS = ("user", "position", "rating", "timestamp")
+
+_HELD_OUT = 2
+"""Interactions of a user that are held out: the validation and the test target."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The tables of a data set.
+
+    Attributes:
+        name: `movielens`, `files` or `sample`.
+        md5: checksum of the archive; None where there is none.
+        items: row, item_id, title, year, genres, further texts, candidate; row i describes item i, in natural order
+            of ids.
+        users: user, user_id; in natural order of ids.
+        events: user, item, position, rating, timestamp; sorted by (user, position), in tables of some users each, so
+            that memory need not hold all. Position counts from 0 within a user in the total order (timestamp, row in
+            file).
+        split: user, train_length, validation, test; the leading `train_length` positions are for training,
+            the two targets are item rows, both null for users with fewer than 3 interactions.
+        checksums: MD5 of other files that were read, by the param that names them.
+    """
+
+    name: str
+    md5: str | None
+    items: pl.DataFrame
+    users: pl.DataFrame
+    events: Iterable[pl.DataFrame]
+    split: pl.DataFrame
+    checksums: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def interactions(self) -> pl.DataFrame:
+        """All of user, item, position, in memory."""
+        return pl.concat(table.select(_INTERACTIONS) for table in self.events)
+
+    @property
+    def ratings(self) -> pl.DataFrame:
+        """All of user, position, rating, timestamp, in memory. Apart, because no later stage may depend on them."""
+        return pl.concat(table.select(_RATINGS) for table in self.events)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Numbers of users, listed items, candidates for ranking, and interactions."""
+        return {
+            "candidates": int(self.items["candidate"].sum()),
+            "items": len(self.items),
+            **counts_of(self.split),
+        }
+
+    def write(self, folder: Path) -> None:
+        """Write `*.parquet` and `manifest.json` into ``folder``; equal tables give equal bytes.
+
+        All files are complete before the first takes its place, and the manifest takes it last.
+        """
+        names = [f"{name}.parquet" for name in ("items", "users", "interactions", "split", "ratings")]
+        with ExitStack() as stack:  # unwinds from the last to the first
+            manifest = stack.enter_context(atomic_path(folder / "manifest.json"))
+            written = {name: stack.enter_context(atomic_path(folder / name)) for name in names}
+            write_table(self.items, written["items.parquet"])
+            write_table(self.users, written["users.parquet"])
+            with (
+                TableWriter(written["interactions.parquet"]) as interactions,
+                TableWriter(written["ratings.parquet"]) as ratings,
+            ):
+                for table in self.events:
+                    interactions.write(table.select(_INTERACTIONS))
+                    ratings.write(table.select(_RATINGS))
+            write_table(self.split, written["split.parquet"])
+            write_json(
+                manifest,
+                {
+                    "schema_version": SCHEMA_VERSION,
+                    "dataset": self.name,
+                    "source": {"md5": self.md5, **self.checksums},
+                    "counts": self.counts,
+                    "sha256": {name: sha256_file(path) for name, path in written.items()},
+                },
+            )
+
+
+def build(
+    raw: RawDataset[pl.DataFrame | EventLog], candidates: Literal["interacted", "all"] = "interacted"
+) -> Dataset:
+    """Number items and users, order the interactions, and split them leave-one-out.
+
+    The last interaction of a user in the total order (timestamp, row in file) is the test target, the one
+    before it the validation target; a user with fewer than 3 interactions has training interactions only.
+    Users are those with an interaction; items are all that are listed.
+
+    Args:
+        raw: items and interactions in the order of their source.
+        candidates: items that may be ranked: those with an interaction, or all.
+
+    Raises:
+        DataError: there is no interaction, an id is listed twice, or an interaction names an item not listed.
+    """
+    if not len(raw.interactions):
+        raise DataError("no interactions", raw.name, "use a data set with at least one interaction")
+    ids = raw.items["item_id"]
+    if ids.is_duplicated().any():
+        twice = ids.filter(ids.is_duplicated())[0]
+        raise DataError(f"item {twice!r} is listed twice", raw.name, "give every item an id of its own")
+    log = raw.interactions
+    if isinstance(log, pl.DataFrame):
+        log = EventLog.of(log, ids)
+    if len(log.item_seen) > len(ids):
+        unlisted = log.item_ids(np.array([len(ids)]))[0]
+        raise DataError(f"an interaction names item {unlisted!r}, which is not listed", raw.name, "list it")
+
+    rows, users = numbered(ids), numbered(log.user_ids())
+    events = OrderedEvents(log, users, rows)
+    seen = pl.Series(log.item_seen) if candidates == "interacted" else pl.repeat(True, len(ids), eager=True)
+    return Dataset(
+        raw.name,
+        raw.md5,
+        raw.items.select(pl.Series("row", rows), pl.all(), seen.alias("candidate")).sort("row"),
+        pl.DataFrame({"user": users, "user_id": log.user_ids()}).sort("user"),
+        events,
+        pl.concat(leave_one_out(table) for table in events),
+        raw.checksums,
+    )
+
+
+def refuse_unlearnable(dataset: Dataset) -> None:
+    """Refuse a data set from which nothing can be learned, or on which nothing can be measured.
+
+    Raises:
+        DataError: no user has targets (3 interactions), or no user has 2 training interactions.
+    """
+    remedy = "use a data set with longer histories"
+    if not dataset.split["test"].count():
+        what = f"no user has {_HELD_OUT + 1} interactions, so there is no target to validate and test on"
+        raise DataError(what, dataset.name, remedy)
+    if dataset.split["train_length"].max() == 1:
+        what = (
+            "every user has one training interaction (all but the last two), so no next item can be learned"
+        )
+        raise DataError(what, dataset.name, remedy)
+
+
+def leave_one_out(interactions: pl.DataFrame) -> pl.DataFrame:
+    """Split interactions that are sorted by (user, position): last for test, the one before for validation.
+
+    Returns:
+        One row per user: user int32, train_length int32, validation and test int32 or null.
+    """
+    enough = pl.len() > _HELD_OUT
+    return interactions.group_by("user", maintain_order=True).agg(
+        train_length=(pl.len() - pl.when(enough).then(_HELD_OUT).otherwise(0)).cast(pl.Int32),
+        validation=pl.when(enough).then(pl.col("item").slice(pl.len() - 2, 1).first()),
+        test=pl.when(enough).then(pl.col("item").last()),
+    )
+
+
+def numbered(ids: pl.Series) -> NDArray[np.int32]:
+    """Return the number of each id from 0 in natural order, int32: by number where all are whole ones, else by text."""
+    number = pl.col("id").cast(pl.UInt64, strict=False)
+    key = pl.when(number.null_count() == 0).then(number)
+    rank = pl.struct(number=key, text="id").rank("ordinal").cast(pl.Int32) - 1
+    return ids.to_frame("id").select(rank).to_series().to_numpy()

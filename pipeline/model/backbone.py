@@ -1,0 +1,165 @@
+"""The recommendation LLM: any decoder of transformers that reads `inputs_embeds`."""
+
+import re
+from pathlib import Path
+
+import torch
+from torch import nn
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+
+from ..core.errors import ModelError, ParamsError
+from .params import BackboneParams
+from .phi3 import reads_one_position, state_at
+
+KEY = "params.yaml, key train.backbone"
+
+
+def build_backbone(params: BackboneParams, history: int) -> PreTrainedModel:
+    """Make the decoder from its config, or load a pre-trained one by name or path.
+
+    Random weights come from torch's global generator: seed it first.
+
+    Args:
+        params: what to build.
+        history: longest sequence that it must read.
+
+    Returns:
+        A model whose forward takes `inputs_embeds` [B, T, D], without a token embedding table.
+
+    Raises:
+        ParamsError: unknown model type or config key, or too few positions for `history`.
+        ModelError: the pre-trained model cannot be loaded, or the model is not a causal decoder.
+    """
+    config = backbone_config(params)
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is not None and positions < history:
+        raise ParamsError(
+            f"the backbone reads {positions} positions, but train.history is {history}",
+            KEY,
+            "shorten train.history, or raise max_position_embeddings in train.backbone.config",
+        )
+    model = _load(params.pretrained, params.revision, config) if params.pretrained else empty_backbone(config)
+    _read_vectors(model)
+    return model
+
+
+def backbone_config(params: BackboneParams) -> PreTrainedConfig:
+    """Resolve the params to a config of transformers.
+
+    Raises:
+        ParamsError: unknown model type or config key.
+        ModelError: the pre-trained model's config cannot be loaded.
+    """
+    if params.pretrained:
+        if not Path(params.pretrained).is_dir() and not re.fullmatch("[0-9a-f]{40}", params.revision or ""):
+            raise ModelError(
+                f"{params.pretrained} is no folder, and a hub model needs its commit: 40 hexadecimal digits",
+                f"{KEY}.revision",
+                "name the commit, or a folder; a branch would be another model tomorrow",
+            )
+        try:
+            config = AutoConfig.from_pretrained(
+                params.pretrained, revision=params.revision, trust_remote_code=False
+            )
+        except Exception as error:  # transformers lets anything from OSError to KeyError pass
+            raise _unloadable(params.pretrained, error) from None
+    else:
+        config = _new_config(params)
+    config.use_cache = False
+    return config
+
+
+def _new_config(params: BackboneParams) -> PreTrainedConfig:
+    keys = dict(params.config)
+    model_type = keys.pop("model_type", None)
+    if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING:
+        raise ParamsError(
+            f"{model_type!r} is no model type of transformers", f"{KEY}.config.model_type", "e.g. phi3, gpt2"
+        )
+    config = AutoConfig.for_model(model_type)
+    # Nothing is looked up by token: keep transformers from making a vocabulary of 50,000 rows.
+    config.vocab_size = 1
+    config.bos_token_id = config.eos_token_id = config.pad_token_id = None
+    for key, value in keys.items():
+        if not hasattr(config, key):
+            raise ParamsError(f"{model_type} has no such setting", f"{KEY}.config.{key}", "correct the key")
+        try:
+            setattr(config, key, value)
+        except Exception as error:  # transformers checks some values, each in its own way
+            raise ParamsError(
+                f"{value!r} is refused: {error}", f"{KEY}.config.{key}", "correct the value"
+            ) from None
+    return config
+
+
+def empty_backbone(config: PreTrainedConfig) -> PreTrainedModel:
+    """Make a model of this config with random weights from torch's global generator.
+
+    Raises:
+        ParamsError: transformers refuses the config.
+    """
+    try:
+        return AutoModel.from_config(config, trust_remote_code=False)
+    except Exception as error:  # anything from ZeroDivisionError to KeyError, by the kind of mistake
+        raise ParamsError(
+            f"transformers refuses this config: {error}", f"{KEY}.config", "correct its values"
+        ) from None
+
+
+def _load(name: str, revision: str | None, config: PreTrainedConfig) -> PreTrainedModel:
+    try:
+        model, report = AutoModel.from_pretrained(
+            name,
+            revision=revision,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except Exception as error:  # as above
+        raise _unloadable(name, error) from None
+    if report["missing_keys"]:
+        raise ModelError(
+            f"{name} has no weights {', '.join(sorted(report['missing_keys']))}",
+            f"{KEY}.pretrained",
+            "save the whole model again",
+        )
+    return model
+
+
+def _unloadable(name: str, error: Exception) -> ModelError:
+    return ModelError(
+        f"cannot load {name}: {error}",
+        f"{KEY}.pretrained",
+        "give a path with config.json and model.safetensors, or a hub id and its revision; null: from the config",
+    )
+
+
+def _read_vectors(model: PreTrainedModel) -> None:
+    """Let a model read vectors alone, and refuse one in which a later input changes an earlier state.
+
+    It would see the target in training. A token embedding table would be dead weight in every checkpoint.
+    """
+    generator = torch.Generator().manual_seed(0)
+    try:
+        model.set_input_embeddings(nn.Identity())
+        inputs = torch.randn(2, 4, model.config.hidden_size, generator=generator)  # [2, 4, D]
+        inputs[1, :3] = inputs[0, :3]
+        model.eval()
+        with torch.no_grad():
+            states = model(inputs_embeds=inputs).last_hidden_state  # [2, 4, D]
+            if reads_one_position(model):
+                state_at(model, inputs, torch.tensor([3, 3]))  # [2, D]
+    except Exception as error:  # anything from NotImplementedError to IndexError, by the kind of mistake
+        raise ModelError(
+            f"{model.config.model_type} does not read a sequence of vectors: {error}",
+            KEY,
+            "mend its config (do the heads share the width?), or name another decoder, e.g. phi3, gpt2",
+        ) from None
+    if not torch.allclose(states[0, :3], states[1, :3], atol=1e-5):
+        raise ModelError(
+            f"{model.config.model_type} reads the future of a sequence",
+            KEY,
+            "name a causal decoder, e.g. phi3",
+        )

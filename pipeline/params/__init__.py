@@ -1,0 +1,27 @@
+"""The whole of params.yaml: the first stage checks it before any other stage runs."""
+
+from pathlib import Path
+
+from ..core.params import Section, read_params
+from ..encode.params import EncodeParams
+from ..evaluation.params import EvaluateParams
+from ..index.params import IndexParams
+from ..ingest.params import IngestParams
+from ..model.params import TrainParams
+from ..rag.params import FusionParams
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    ingest: IngestParams
+    encode: EncodeParams
+    index: IndexParams
+    train: TrainParams
+    fusion: FusionParams
+    evaluate: EvaluateParams
+
+
+def load_params(path: Path) -> Params:
+    """Read and check params.yaml; raises as ``read_params`` does."""
+    return read_params(path, Params)

@@ -1,0 +1,1 @@
+"""Retrieval-augmented recommendation: the datastore, the sources, and their fusion with the model."""

@@ -1,0 +1,143 @@
+"""Retrieval fused into the recommendation: a mixture of the model's distribution and the sources'."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .params import FusionParams
+
+FLOOR = 1e-3
+"""Added to a source's probabilities before they multiply: what it did not find is unlikely, not impossible."""
+
+Evidence = tuple[Tensor, Tensor, Tensor]
+"""What a source found: items int64 [B, K] (-1: none), similarities [B, K] and ages [K]."""
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """What the fusion weighs, and how.
+
+    Attributes:
+        shares: [B, S + 1], weight of the model and of each source; rows sum to 1.
+        distributions: [B, S + 1, n], of the model and of each source.
+        weights: per source [B, K], the weight of each retrieved item in its distribution.
+    """
+
+    shares: Tensor
+    distributions: Tensor
+    weights: list[Tensor]
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the fusion starts to learn about a source: plain interpolation, as in kNN-LM.
+
+    Attributes:
+        lowest: the least age that the source gives.
+        highest: the greatest.
+        share: its weight, where the model has 1.
+        temperature: of its similarities.
+    """
+
+    lowest: int
+    highest: int
+    share: float
+    temperature: float
+
+    def log_weights(self) -> Tensor:
+        """Return the log-weight of each age, [highest - lowest + 1]: less with distance, least before age 0."""
+        ages = torch.arange(self.lowest, self.highest + 1, dtype=torch.float32)
+        return torch.where(ages < 0, 0.2 * (ages + 1) - 1.6, -0.5 * ages)
+
+
+def starts(params: FusionParams) -> list[Start]:
+    """Return where the fusion starts for each source that the params name; weights chosen by validation."""
+    known = {
+        "next_items": Start(-params.preceding, params.following - 1, 1.2, 0.07),
+        "items": Start(0, params.recent_items - 1, 0.1, 0.05),
+    }
+    return [known[name] for name in params.sources]
+
+
+class Fusion(nn.Module):
+    """A learned mixture of distributions over the catalogue, sharpened by what was retrieved.
+
+    Source s gives p_s(i), the share of item i in softmax(similarity / temperature_s + weight_s[age]) over what was
+    retrieved (kNN-LM, arXiv 1911.00172). A gate, linear in how sure each source is and in the length of the history,
+    weighs model and sources (adaptive interpolation, He et al. 2021, arXiv 2109.04212). The mixture is multiplied by
+    (p_s(i) + FLOOR) ** power_s, as in a product of experts (Hinton 2002): an item on which model and sources agree
+    gains more than either gives it.
+
+    Args:
+        sources: where to start, for each of the S sources.
+    """
+
+    def __init__(self, sources: Sequence[Start]) -> None:
+        super().__init__()
+        temperatures = [1.0, *(source.temperature for source in sources)]  # the model's first
+        self.log_temperature = nn.Parameter(torch.log(torch.tensor(temperatures)))  # [S + 1]
+        self.age_weights = nn.ParameterList([source.log_weights() for source in sources])
+        self.lowest_age = [source.lowest for source in sources]
+        self.power = nn.Parameter(torch.zeros(len(sources)))
+        self.gate = nn.Linear(3 * len(sources) + 1, len(sources) + 1)
+        nn.init.zeros_(self.gate.weight)
+        with torch.no_grad():
+            self.gate.bias.copy_(torch.log(torch.tensor([1.0, *(source.share for source in sources)])))
+
+    def forward(self, model_scores: Tensor, lengths: Tensor, retrieved: list[Evidence]) -> Tensor:
+        """Fuse.
+
+        Args:
+            model_scores: [B, n], -inf where an item is not to be recommended.
+            lengths: [B], items in the history.
+            retrieved: of each source.
+
+        Returns:
+            [B, n], log-probabilities; -inf where the model's score is.
+        """
+        mixture = self.mix(model_scores, lengths, retrieved)
+        fused = torch.einsum("bs,bsn->bn", mixture.shares, mixture.distributions)  # [B, n]
+        # Even where all shares underflow, an item that is allowed stays ahead of one that is not.
+        experts = (mixture.distributions[:, 1:] + FLOOR).log()  # [B, S, n]
+        logits = fused.clamp(min=1e-30).log() + torch.einsum("s,bsn->bn", self.power, experts)  # [B, n]
+        return logits.masked_fill(model_scores == -torch.inf, -torch.inf).log_softmax(-1)
+
+    def mix(self, model_scores: Tensor, lengths: Tensor, retrieved: list[Evidence]) -> Mixture:
+        """Return the parts of the mixture; arguments as for `forward`."""
+        allowed = model_scores > -torch.inf  # [B, n]
+        # Divided before masking: an infinite score has no gradient.
+        scores = model_scores.masked_fill(~allowed, 0) / self.log_temperature[0].exp()  # [B, n]
+        model = scores.masked_fill(~allowed, -torch.inf).softmax(-1)  # [B, n]
+        distributions, evidence, weights = [model], [], []
+        for source, (items, similarities, ages) in enumerate(retrieved):
+            weights.append(self._weights(source, items, similarities, ages, allowed))  # [B, K]
+            share = torch.zeros_like(model_scores).scatter_add(1, items.clamp(min=0), weights[-1])  # [B, n]
+            distributions.append(share)
+            evidence.append(self._evidence(weights[-1], similarities, share, model))  # [B, 3]
+        length = torch.log1p(lengths.to(model.dtype)).unsqueeze(-1) / 5  # [B, 1]
+        found = [weight.sum(-1) > 0 for weight in weights]  # S times [B]
+        usable = torch.stack([torch.ones_like(found[0]), *found], dim=-1)  # [B, S + 1]
+        gates = self.gate(torch.cat([*evidence, length], dim=-1))  # [B, S + 1]
+        shares = gates.masked_fill(~usable, -torch.inf).softmax(-1)  # [B, S + 1]
+        return Mixture(shares, torch.stack(distributions, dim=1), weights)
+
+    def _weights(
+        self, source: int, items: Tensor, similarities: Tensor, ages: Tensor, allowed: Tensor
+    ) -> Tensor:
+        """Return the weight of each retrieved item, [B, K]; rows sum to 1, or to 0 where nothing is usable."""
+        usable = (items >= 0) & allowed.gather(1, items.clamp(min=0))  # [B, K]
+        weights = self.age_weights[source][ages.long() - self.lowest_age[source]]  # [K]
+        logits = similarities / self.log_temperature[source + 1].exp() + weights  # [B, K]
+        logits = logits.masked_fill(~usable, -torch.inf)
+        peak = logits.amax(-1, keepdim=True).clamp(min=-1e30)
+        weights = torch.exp(logits - peak)  # [B, K]
+        return weights / weights.sum(-1, keepdim=True).clamp(min=1e-30)
+
+    @staticmethod
+    def _evidence(weights: Tensor, similarities: Tensor, share: Tensor, model: Tensor) -> Tensor:
+        """Return how sure a source is, [B, 3]: mean similarity, peak of its distribution, agreement with the model."""
+        similarity = (weights * similarities).sum(-1)  # [B]
+        agreement = (share * model).sum(-1)  # [B]
+        return torch.stack([similarity, share.amax(-1), agreement], dim=-1)  # [B, 3]

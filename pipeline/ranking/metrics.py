@@ -1,0 +1,57 @@
+"""Recall and NDCG of one target per user, from its rank."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..core.errors import DataError
+
+KS = (10, 20)
+
+NAMES = {"ndcg@10": "NDCG@10", "recall@10": "Recall@10", "ndcg@20": "NDCG@20", "recall@20": "Recall@20"}
+"""The metrics as people read them."""
+
+
+def ndcg(ranks: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+    """Return NDCG@k of each rank, [N]: `1 / log2(1 + rank)`, as one relevant item has the ideal 1."""
+    return np.where(ranks <= k, 1 / np.log2(1 + ranks), 0.0)
+
+
+def recall(ranks: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+    """Return Recall@k of each rank, [N]: 1 if the target is among the first k, else 0."""
+    return (ranks <= k).astype(np.float64)
+
+
+def metrics_by_user(ranks: ArrayLike, ks: Sequence[int] = KS) -> dict[str, NDArray[np.float64]]:
+    """Return NDCG@k and Recall@k of each user, for each cutoff: `{"ndcg@10": [N], "ndcg@20": …, "recall@10": …, …}`.
+
+    Args:
+        ranks: [N], rank of each user's target: 1 is best, fractions come from ties (10.5 is outside the first
+            10), infinity is a target that was not ranked.
+        ks: the cutoffs.
+
+    Raises:
+        DataError: there is no rank, or one is NaN or below 1.
+    """
+    ranks = np.asarray(ranks, np.float64)
+    if ranks.size == 0:
+        raise DataError("no user has a target, so there is nothing to evaluate", "ranks", "check the split")
+    if not (ranks >= 1).all():
+        worst = int(np.argmin(ranks >= 1))
+        raise DataError(f"{ranks[worst]} is not a rank; ranks begin at 1", f"ranks, user {worst}")
+    measures = {"ndcg": ndcg, "recall": recall}
+    return {f"{name}@{k}": measure(ranks, k) for name, measure in measures.items() for k in ks}
+
+
+def metrics_from_ranks(ranks: ArrayLike, ks: Sequence[int] = KS) -> dict[str, float]:
+    """Return the means of `metrics_by_user`: `{"ndcg@10": …, "ndcg@20": …, "recall@10": …, "recall@20": …}`.
+
+    Args:
+        ranks: [N], as for `metrics_by_user`.
+        ks: the cutoffs.
+
+    Raises:
+        DataError: as for `metrics_by_user`.
+    """
+    return {name: float(values.mean()) for name, values in metrics_by_user(ranks, ks).items()}

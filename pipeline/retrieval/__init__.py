@@ -1,1 +1,0 @@
-"""Retrieval: nearest items and remembered histories, found with FAISS."""

@@ -1,0 +1,1 @@
+"""For other projects: encode a table of items, verify a store, export it."""

@@ -1,0 +1,56 @@
+"""Reader of anybody's catalogue: a table of items with an id column and whatever texts."""
+
+from pathlib import Path
+
+import polars as pl
+
+from ..core.errors import DataError
+from ..ingest.checks import quote, refuse_duplicates
+from ..ingest.table_files import as_ids, as_text, read_table
+
+
+def read_catalogue(path: Path, id_column: str) -> pl.DataFrame:
+    """Read a CSV or Parquet table of items.
+
+    Args:
+        path: the table.
+        id_column: its column of ids, which are text or whole numbers, each there once.
+
+    Returns:
+        item_id (text), then the other columns, rows in the order of the table. `title`, if there is one, is text.
+
+    Raises:
+        DataError: anything is not as it must be; the message names file, row and column.
+    """
+    table, place = read_table(path), str(path)
+    if id_column not in table.columns:
+        raise DataError(
+            f"column {quote(id_column)} is missing; there are {', '.join(map(quote, table.columns[:20]))}",
+            place,
+            "name the column of item ids: --id-column",
+        )
+    if id_column != "item_id" and "item_id" in table.columns:
+        raise DataError(
+            f"the ids are in column {quote(id_column)}, but there is a column item_id too",
+            place,
+            "use it (--id-column item_id), or rename it",
+        )
+    ids = as_ids(table[id_column], place)
+    refuse_duplicates(ids.to_frame(), [id_column], place, "keep one of the rows")
+    columns = [_whole_numbers(column) for column in table.drop(id_column)]
+    items = pl.DataFrame([ids.alias("item_id"), *columns])
+    if "title" not in items.columns:
+        return items
+    title = as_text(items["title"])
+    joined = title.list.join(", ") if isinstance(title.dtype, pl.List) else title
+    return items.with_columns(joined.alias("title"))
+
+
+def _whole_numbers(values: pl.Series) -> pl.Series:
+    """Return whole numbers that became floats beside missing values, such as years, as whole numbers again."""
+    if not values.dtype.is_float():
+        return values
+    values = values.fill_nan(None)
+    whole = values.cast(pl.Int64, strict=False)
+    exact = whole.null_count() == values.null_count() and (whole.cast(values.dtype) == values).all()
+    return whole if exact else values

@@ -1,0 +1,1 @@
+"""Recommendations for people: the API behind the command line."""

@@ -1,0 +1,164 @@
+"""Items by what people call them: an id, or a title with or without year, article, accents and punctuation."""
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from rapidfuzz import fuzz, process
+
+from ..core.errors import DataError
+
+CANDIDATES = 5
+SIMILAR = 65
+"""Least similarity (0 to 100) of what is offered in place of an unknown name."""
+
+_ARTICLE = re.compile(
+    "the|an?|la|les?|l|une?|il|lo|gli|un[oa]|der|die|das|eine?|el|los|las|os?|den|det|het", re.IGNORECASE
+)
+_YEAR = re.compile(r"(?P<title>.*\S)\s*(?:\((?P<certain>\d{4})\)|,?\s(?P<likely>\d{4}))", re.DOTALL)
+_ALTERNATIVE = re.compile(r"\(([^()]+)\)")
+_MOVED = re.compile(r"(?P<rest>[^()]*[^\s()]),\s*(?P<article>[^\W\d_]+'?)(?P<more>\s*\(.*)?", re.DOTALL)
+
+
+class NotFoundError(DataError):
+    """A name that belongs to nothing, or to several things.
+
+    Attributes:
+        candidates: what may have been meant, likeliest first.
+    """
+
+    def __init__(self, what: str, candidates: Sequence[str], remedy: str) -> None:
+        self.candidates = tuple(candidates)
+        lines = "".join(f"\n    {candidate}" for candidate in candidates)
+        super().__init__(what, remedy=f"{remedy}{lines}")
+
+
+class ItemFinder:
+    """Finds the item that a text names.
+
+    An id wins over a title. Of titles, the strictest reading that fits anything decides: as written, then in any
+    case and punctuation, then without articles, then by an alternative title in parentheses. A year, if there is
+    one, must be the item's.
+
+    Args:
+        item_ids: by row.
+        titles: in reading order, by row.
+        years: by row; None where unknown.
+    """
+
+    def __init__(self, item_ids: Sequence[str], titles: Sequence[str], years: Sequence[int | None]) -> None:
+        self._years = years
+        self._rows = {item_id: row for row, item_id in enumerate(item_ids)}
+        self._names = [
+            item_id if title == item_id else f"{label(item_id, title, year)}, id {item_id}"
+            for item_id, title, year in zip(item_ids, titles, years, strict=True)
+        ]
+        self._words = [_without_article(title) for title in titles]
+        self._readings: list[tuple[Callable[[str], str], dict[str, list[int]]]] = []
+        for reading in (str.strip, _squeezed, _bare):
+            self._readings.append((reading, _table(reading, [[title] for title in titles])))
+        parts = [[*_ALTERNATIVE.findall(title), _ALTERNATIVE.sub("", title)] for title in titles]
+        self._readings.append((_bare, _table(_bare, parts)))
+
+    def find(self, text: str) -> int:
+        """Return the row of the item that a text names.
+
+        Raises:
+            NotFoundError: there is none, or there are several; the candidates are the nearest.
+        """
+        if text in self._rows:
+            return self._rows[text]
+        rows = self._by_title(text)
+        if len(rows) == 1:
+            return rows[0]
+        if rows:
+            raise NotFoundError(
+                f"several items are called {text!r}",
+                [self._names[row] for row in rows],
+                "say which, by its id:",
+            )
+        candidates = [self._names[row] for row in self._similar(text)]
+        remedy = "did you mean:" if candidates else "use the id or the title of an item of the data"
+        raise NotFoundError(f"no item is called {text!r}", candidates, remedy)
+
+    def _by_title(self, text: str) -> list[int]:
+        year = _YEAR.fullmatch(text.strip())
+        readings: list[tuple[str, int | None]] = [(text, None)]
+        if year:
+            split = (year["title"], int(year["certain"] or year["likely"]))
+            readings.insert(0 if year["certain"] else 1, split)  # "Blade Runner 2049" is a title first
+        for title, wanted in readings:
+            for reading, rows_of in self._readings:
+                rows = rows_of.get(reading(title), [])
+                rows = [row for row in rows if wanted is None or self._years[row] == wanted]
+                if rows:
+                    return rows
+        return []
+
+    def _similar(self, text: str) -> list[int]:
+        year = _YEAR.fullmatch(text.strip())
+        query = _without_article(year["title"] if year else text)
+        likeness = [_likeness(query, words) for words in self._words]
+        best = sorted(range(len(likeness)), key=lambda row: -likeness[row])[:CANDIDATES]
+        return [row for row in best if likeness[row] >= SIMILAR]
+
+
+def label(item_id: str, title: str, year: int | None) -> str:
+    """Return how an item is shown: "Heat (1995)", the title alone where no year is known, else the id."""
+    if not title:
+        return item_id
+    return title if year is None else f"{title} ({year})"
+
+
+def nearest(text: str, names: Sequence[str], similar: float = SIMILAR) -> list[str]:
+    """Return the names that are spelt most like a text, best first; `similar` is the least similarity, 0 to 100."""
+    found = process.extract(text, names, scorer=fuzz.ratio, score_cutoff=similar, limit=CANDIDATES)
+    return [name for name, _, _ in found]
+
+
+def _table(reading: Callable[[str], str], texts: list[list[str]]) -> dict[str, list[int]]:
+    rows_of: dict[str, list[int]] = defaultdict(list)
+    for row, titles in enumerate(texts):
+        for key in dict.fromkeys(map(reading, titles)):
+            if key:
+                rows_of[key].append(row)
+    return rows_of
+
+
+def _squeezed(title: str) -> str:
+    """Return the title's letters and digits, a moved article ("Matrix, The") in front."""
+    moved = _MOVED.fullmatch(title.strip())
+    if moved and _ARTICLE.fullmatch(moved["article"].rstrip("'")):
+        title = f"{moved['article']} {moved['rest']}{moved['more'] or ''}"
+    return _words(title).replace(" ", "")
+
+
+def _bare(title: str) -> str:
+    """Return the title's letters and digits without an article at its beginning or end, and without "and"."""
+    return _without_article(title).replace(" ", "")
+
+
+def _without_article(title: str) -> str:
+    words = _words(title).split()
+    words = [word for word in words if word != "and"] or words
+    if len(words) > 1 and _ARTICLE.fullmatch(words[0]):
+        words = words[1:]
+    elif len(words) > 1 and _ARTICLE.fullmatch(words[-1]):
+        words = words[:-1]
+    return " ".join(words)
+
+
+def _likeness(query: str, words: str) -> float:
+    """Return 0 to 100: how alike the spelling is, or, a little less, how many words two texts share."""
+    return max(fuzz.ratio(query, words), 0.9 * fuzz.token_set_ratio(query, words))
+
+
+def _words(text: str) -> str:
+    """Return a text in small letters, without accents, its words separated by single spaces.
+
+    A text of nothing but other characters ("???") stays as it is.
+    """
+    plain = unicodedata.normalize("NFKD", text).casefold()
+    plain = "".join(char for char in plain if not unicodedata.combining(char))
+    return " ".join(re.findall(r"[^\W_]+", plain)) or text.strip().casefold()

@@ -1,0 +1,267 @@
+"""Recommendations for people and programs: ids and titles instead of rows and scores."""
+
+import os
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..core.errors import DataError, ParamsError
+from ..data.sequences import Sequences
+from ..data.tables import load_items, load_users
+from ..model.checkpoint import load_recommender
+from ..model.inputs import load_inputs
+from ..rag.datastore import Datastore
+from ..rag.prefix_search import Search
+from ..rag.rag_checkpoint import load_rag
+from ..rag.sources import ANONYMOUS, Source
+from .answers import Item, Recommendation, SimilarItem, User, Why
+from .artifacts import require
+from .catalogue import Catalogue, require_some
+from .find_items import NotFoundError, nearest
+from .scoring import Scored, Scorer
+from .why import Explainer
+
+BATCH = 64
+"""Histories scored at a time: bounds memory, and what is computed stays in the processor's cache."""
+
+History = User | Sequence[str | int]
+"""A user of the data, or item ids and titles, oldest first."""
+
+
+class Recommender:
+    """A trained model of either variant, with the data that it was trained on.
+
+        recommender = Recommender.load("artifacts/models/rag")
+        recommender.recommend(["Toy Story (1995)", "Heat"], k=5)
+        recommender.recommend(recommender.user("42"))
+
+    A history is a user of the data, or a list of item ids and titles, oldest first; it may be empty. An id wins over
+    a title that reads like it. What is in the history is not recommended.
+
+    Attributes:
+        variant: `hierarchical` or `rag`.
+        search: `exact`, unless `fast` was asked for and is used: the hierarchical variant searches nothing, and a
+            small datastore is always searched exactly.
+        item_ids: of the catalogue, in the order of `score`.
+    """
+
+    def __init__(
+        self, scorer: Scorer, catalogue: Catalogue, sequences: Sequences, user_ids: list[str]
+    ) -> None:
+        self._scorer, self._catalogue, self._sequences, self._user_ids = (
+            scorer,
+            catalogue,
+            sequences,
+            user_ids,
+        )
+        self._user_rows = {user_id: row for row, user_id in enumerate(user_ids)}
+        self.variant = "hierarchical" if scorer.fusion is None else "rag"
+        self.search: Search = (
+            "fast" if any(_is_fast(source) for source in scorer.sources.values()) else "exact"
+        )
+        self.item_ids = catalogue.item_ids
+
+    @classmethod
+    def load(
+        cls,
+        model: str | PathLike[str],
+        *,
+        data: str | PathLike[str] | None = None,
+        item_embeddings: str | PathLike[str] | None = None,
+        index: str | PathLike[str] | None = None,
+        search: Search = "exact",
+    ) -> "Recommender":
+        """Read a trained model, of the variant that lies there.
+
+        Args:
+            model: folder `models/hierarchical` or `models/rag` among the artifacts; the others lie beside it.
+            data: the tables, if they lie elsewhere.
+            item_embeddings: the embedding store, if it lies elsewhere.
+            index: the index of its vectors, if it lies elsewhere; the hierarchical variant needs it for `similar` only.
+            search: how the rag variant finds what followed in the histories of others: `exact`, or `fast`, which
+                misses a few of the farthest neighbours and answers a single user several times sooner.
+
+        Raises:
+            DataError, StoreError, IndexMismatchError, CheckpointError: an artifact is missing or damaged, or they do
+                not belong together.
+        """
+        folder = Path(model)
+        artifacts = Path(os.path.normpath(folder / ".." / ".."))
+        tables = artifacts / "data" if data is None else Path(data)
+        store = artifacts / "item_embeddings" if item_embeddings is None else Path(item_embeddings)
+        index_folder = artifacts / "index" if index is None else Path(index)
+        _require_model(folder)
+        retrieves = (folder / "fusion.safetensors").is_file()
+        require(folder, tables, store, *([index_folder] if retrieves else []))
+        inputs = load_inputs(tables, store)
+        catalogue = Catalogue(
+            load_items(tables / "items.parquet"), inputs.frozen, inputs.store_hash, index_folder
+        )
+        if retrieves:
+            rag = load_rag(folder, inputs, catalogue.index, torch.float32)
+            base = rag.base
+            sources = {
+                name: source.searched(search) if isinstance(source, Datastore) else source
+                for name, source in rag.sources.items()
+            }
+            scorer = Scorer(base.model, base.history, inputs.candidates, sources, rag.fusion)
+        else:
+            trained, train = load_recommender(folder, inputs.frozen, inputs.store_hash)
+            scorer = Scorer(trained, train.history, inputs.candidates)
+        users = load_users(tables / "users.parquet")["user_id"].to_list()
+        return cls(scorer, catalogue, inputs.sequences, users)
+
+    def recommend(self, history: History, k: int = 10, why: bool = False) -> list[Recommendation]:
+        """Return the k likeliest next items, best first; fewer where fewer may be recommended.
+
+        Args:
+            history: a user, or ids and titles, oldest first.
+            k: at least 1.
+            why: say where each probability comes from and what was retrieved (`rag` only).
+
+        Raises:
+            NotFoundError: an item of the history is not known, or its title is ambiguous.
+            ParamsError: k is below 1, or `why` is asked of the hierarchical variant, which retrieves nothing.
+        """
+        return self.recommend_many([history], k, why)[0]
+
+    def recommend_many(
+        self, histories: Sequence[History], k: int = 10, why: bool = False
+    ) -> list[list[Recommendation]]:
+        """Recommend to many at once, in batches; as `recommend` for each.
+
+        Raises:
+            NotFoundError, ParamsError: as for `recommend`.
+        """
+        require_some(k)
+        best: list[list[Recommendation]] = [[] for _ in histories]
+        for places, scored in self._batches(histories):
+            for row, place in enumerate(places):
+                best[place] = self._best(scored, row, k, why)
+        return best
+
+    def score(self, history: History) -> NDArray[np.float32]:
+        """Return the score of every item, float32 [n] in the order of `item_ids`; -inf: not to be recommended.
+
+        Logits of the hierarchical variant, log-probabilities of the rag variant.
+
+        Raises:
+            NotFoundError: as for `recommend`.
+        """
+        return self.score_many([history])[0]
+
+    def score_many(self, histories: Sequence[History]) -> NDArray[np.float32]:
+        """Return the scores of many histories, float32 [B, n]; as `score` for each."""
+        scores = np.empty((len(histories), len(self.item_ids)), np.float32)
+        for places, scored in self._batches(histories):
+            scores[places] = scored.scores.numpy()
+        return scores
+
+    def user(self, user_id: str | int) -> User:
+        """Return a user of the data with the whole history.
+
+        Recommending to a user retrieves nothing of the user's own; to the same items as a list, it may.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        row = self._user_rows.get(str(user_id))
+        if row is None:
+            candidates = nearest(str(user_id), self._user_ids, similar=0)
+            raise NotFoundError(
+                f"there is no user {str(user_id)!r}", candidates, "ids that are most like it:"
+            )
+        return User(self._user_ids[row], row, tuple(self._catalogue[item] for item in self._items_of(row)))
+
+    def item(self, item: str | int) -> Item:
+        """Return the item with this id or title.
+
+        Raises:
+            NotFoundError: there is none, or there are several.
+        """
+        return self._catalogue[self._catalogue.row(item)]
+
+    def similar(self, item: str | int, k: int = 10) -> list[SimilarItem]:
+        """Return the k items whose texts are most similar, best first.
+
+        Raises:
+            NotFoundError: as for `item`.
+            ParamsError: k is below 1.
+        """
+        return self._catalogue.similar(item, k)
+
+    def _batches(self, histories: Sequence[History]) -> Iterator[tuple[NDArray[np.int64], Scored]]:
+        """Score histories of similar length together, as padding costs time; yield their places too, int64 [B]."""
+        rows = []
+        for number, history in enumerate(histories, start=1):
+            try:
+                rows.append(self._rows(history))
+            except DataError as error:
+                if len(histories) > 1:
+                    error.where = f"history {number} of {len(histories)}"
+                raise
+        users = np.array([history.row if isinstance(history, User) else ANONYMOUS for history in histories])
+        by_length = np.argsort([len(row) for row in rows], kind="stable")
+        for start in range(0, len(by_length), BATCH):
+            places = by_length[start : start + BATCH]
+            yield places, self._scorer.score([rows[place] for place in places], users[places])
+
+    def _rows(self, history: History) -> NDArray[np.int64]:
+        if isinstance(history, User):
+            return self._items_of(history.row)
+        if isinstance(history, str):
+            raise DataError(f"the history {history!r} is one text", remedy="give a list of items")
+        return np.array([self._catalogue.row(item) for item in history], np.int64)
+
+    def _items_of(self, user: int) -> NDArray[np.int64]:
+        offsets = self._sequences.offsets
+        return self._sequences.items[offsets[user] : offsets[user + 1]]
+
+    def _best(self, scored: Scored, place: int, k: int, why: bool) -> list[Recommendation]:
+        scores = scored.scores[place]  # [n]
+        # Sorted are the k best alone, with all that tie with the last of them; ties go by row.
+        last = scores.topk(min(k, len(scores))).values[-1]
+        top = ((scores >= last) & (scores > -torch.inf)).nonzero()[:, 0]  # [m]
+        best = top[scores[top].sort(descending=True, stable=True).indices[:k]]  # [k]
+        rows = best.tolist()
+        reasons = self._why(scored, place, rows) if why else [None] * len(rows)
+        probabilities = scores.softmax(-1)[best].tolist()  # log-probabilities stay what they are
+        return [
+            Recommendation(self.item_ids[row], self._catalogue[row].title, score, probability, reason)
+            for row, score, probability, reason in zip(
+                rows, scores[best].tolist(), probabilities, reasons, strict=True
+            )
+        ]
+
+    def _why(self, scored: Scored, place: int, rows: list[int]) -> list[Why]:
+        fusion, sources = self._scorer.fusion, list(self._scorer.sources)
+        if fusion is None:
+            raise ParamsError(
+                "the hierarchical variant retrieves nothing, so it cannot say why",
+                remedy="take the rag variant",
+            )
+        return Explainer(fusion, sources, self._catalogue, self._user_ids).explain(scored, place, rows)
+
+
+def _require_model(folder: Path) -> None:
+    """Refuse a folder that holds no model where others near it do, and name them.
+
+    Raises:
+        DataError: it holds none.
+    """
+    if any((folder / name).is_file() for name in ("config.json", "model.safetensors", "fusion.safetensors")):
+        return  # a model, maybe a damaged one
+    near = [*folder.glob("*/config.json"), *folder.glob("models/*/config.json")]
+    near = near or [*folder.parent.glob("*/config.json")]
+    if near:
+        problem = "holds no model" if folder.is_dir() else "there is no such folder"
+        models = ", ".join(str(config.parent) for config in sorted(near))
+        raise DataError(problem, str(folder), f"name a model: {models}")
+
+
+def _is_fast(source: Source) -> bool:
+    return isinstance(source, Datastore) and source.search == "fast"

@@ -1,0 +1,1 @@
+"""The embedding store: item vectors on the disk, and their readers."""

@@ -1,0 +1,89 @@
+"""From an item's id to its row without reading all ids: hashes in order, searched where they lie on the disk."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ..core.errors import DataError, StoreError
+from ..core.files import map_npy
+from .store_files import HASHES, INDEX, MANIFEST, REMEDY, ROWS, check_hash, check_rows
+
+
+class IdIndex:
+    """Hashes of all ids in ascending order, and the row of each.
+
+    Two ids may have one hash: whoever asks compares the ids of the rows that are found.
+
+    Attributes:
+        hashes: uint64 [n], memory-mapped.
+        rows: int32 [n], memory-mapped.
+    """
+
+    def __init__(self, hashes: NDArray[np.uint64], rows: NDArray[np.int32]) -> None:
+        self.hashes, self.rows = hashes, rows
+
+    @staticmethod
+    def write(folder: Path, hashes: NDArray[np.uint64]) -> None:
+        """Write the index of the ids with these hashes, uint64 [n], by row."""
+        order = np.argsort(hashes, kind="stable")
+        np.save(folder / HASHES, hashes[order].astype("<u8"), allow_pickle=False)
+        np.save(folder / ROWS, order.astype("<i4"), allow_pickle=False)
+
+    @classmethod
+    def open(cls, folder: Path, manifest: dict[str, Any]) -> "IdIndex":
+        """Map the index into memory after checking its hashes.
+
+        Raises:
+            StoreError: a file is missing, damaged, or of another type or shape.
+        """
+        for name in INDEX:
+            check_hash(folder, manifest, name)
+        return cls.map(folder, manifest)
+
+    @classmethod
+    def map(cls, folder: Path, manifest: dict[str, Any]) -> "IdIndex":
+        """Map the index into memory, checking type and shape only.
+
+        Raises:
+            StoreError: a file is of another type or shape.
+        """
+        return cls(_read(folder / HASHES, "<u8", manifest), _read(folder / ROWS, "<i4", manifest))
+
+    def find(self, item_id: str) -> Iterator[int]:
+        """Yield the rows of the ids that have the hash of this one: its own, if it is there."""
+        wanted = id_hashes([item_id])
+        first, last = (int(self.hashes.searchsorted(wanted, side)[0]) for side in ("left", "right"))
+        yield from self.rows[first:last].tolist()
+
+    def check(self, folder: Path, ids: pl.Series) -> None:
+        """Check that it is the index of these ids, by row.
+
+        Raises:
+            StoreError: it is not; names the first place that is wrong.
+        """
+        hashes = id_hashes(ids)
+        order = np.argsort(hashes, kind="stable")
+        for name, found, right in ((HASHES, self.hashes, hashes[order]), (ROWS, self.rows, order)):
+            check_rows(found == right, 0, folder / name, "not the index of the item ids")
+
+
+def id_hashes(ids: Iterable[str]) -> NDArray[np.uint64]:
+    """Return the first eight bytes of each id's SHA-256 as a number, uint64 [n]."""
+    digests = b"".join(hashlib.sha256(item_id.encode("utf-8")).digest()[:8] for item_id in ids)
+    return np.frombuffer(digests, ">u8").astype(np.uint64)
+
+
+def _read(path: Path, dtype: str, manifest: dict[str, Any]) -> NDArray:
+    try:
+        numbers = map_npy(path)
+    except DataError as error:
+        raise StoreError(error.what, error.where, REMEDY) from None
+    if numbers.dtype != np.dtype(dtype) or numbers.shape != (manifest["count"],):
+        what = f"{numbers.dtype} of shape {numbers.shape}, but {MANIFEST} says {manifest['count']} items"
+        raise StoreError(what, str(path), REMEDY)
+    return numbers

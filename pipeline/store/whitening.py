@@ -1,0 +1,141 @@
+"""Centring and PCA whitening: directions of equal variance, so that no few of them rule every dot product."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from ..core.errors import NumericalError, ParamsError, StoreError
+from ..core.files import atomic_path
+from .rows import Rows
+
+CHUNK = 65_536
+"""Rows held in float64 at a time."""
+
+RELATIVE_FLOOR = 1e-9
+"""A direction whose share of the largest variance is below this is rounding noise of float32 vectors."""
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """The affine map `(x - mean) @ projection`, fitted on item vectors.
+
+    Attributes:
+        mean: float32 [d].
+        projection: float32 [d, w]. A column of zeros stands for a direction without variance.
+    """
+
+    mean: NDArray[np.float32]
+    projection: NDArray[np.float32]
+
+    @classmethod
+    def fit(cls, vectors: NDArray[np.float32], dimension: int | None) -> "Whitening":
+        """Fit PCA whitening in float64; each direction's largest component is made positive.
+
+        Args:
+            vectors: float32 [n, d].
+            dimension: w, principal directions kept, each scaled to variance 1; None: centring only, w = d.
+
+        Raises:
+            ParamsError: `dimension` is above the rank that n vectors of width d can have, min(n - 1, d).
+            NumericalError: a vector is not finite.
+        """
+        count, width = vectors.shape
+        limit = min(count - 1, width)
+        if dimension is not None and dimension > limit:
+            raise ParamsError(
+                f"{count} vectors of width {width} have {limit} principal directions, not {dimension}",
+                "whitening_dimension",
+                f"set it to {limit} or less, or to null for centring only",
+            )
+        mean = np.asarray(vectors.mean(axis=0, dtype=np.float64))  # [d]
+        if not np.isfinite(mean).all():
+            raise NumericalError("a vector to be whitened is not finite", "whitening", "encode again")
+        if dimension is None:
+            projection = np.eye(width)
+        else:
+            projection = _principal_directions(_covariance(vectors, mean), dimension)
+        return cls(mean.astype(np.float32), projection.astype(np.float32))
+
+    def apply(self, vectors: Rows) -> NDArray[np.float32]:
+        """Return whitened vectors, float32 [n, w], from raw ones, float32 [n, d]."""
+        whitened = np.empty((len(vectors), self.projection.shape[1]), np.float32)
+        mean, projection = self.mean.astype(np.float64), self.projection.astype(np.float64)
+        for start in range(0, len(vectors), CHUNK):
+            rows = slice(start, start + CHUNK)
+            whitened[rows] = (vectors[rows] - mean) @ projection
+        return whitened
+
+    def save(self, path: Path) -> None:
+        """Write `mean` and `projection` as safetensors, atomically."""
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(save_tensors({"mean": self.mean, "projection": self.projection}))
+
+    @classmethod
+    def load(cls, path: Path) -> "Whitening":
+        """Read what `save` wrote.
+
+        Raises:
+            StoreError: the file is missing or damaged.
+        """
+        remedy = "run `dvc repro encode`, or fetch the store again"
+        try:
+            tensors = load_tensors(path.read_bytes())
+            whitening = cls(tensors["mean"], tensors["projection"])
+        except FileNotFoundError:
+            raise StoreError("file is missing", str(path), remedy) from None
+        except (SafetensorError, KeyError) as error:
+            raise StoreError(f"not a whitening map: {error}", str(path), remedy) from None
+        if whitening.mean.ndim != 1 or whitening.projection.shape[:-1] != whitening.mean.shape:
+            shapes = f"mean {whitening.mean.shape} and projection {whitening.projection.shape}"
+            raise StoreError(f"{shapes} do not fit together", str(path), remedy)
+        if not (np.isfinite(whitening.mean).all() and np.isfinite(whitening.projection).all()):
+            raise StoreError("a number of the whitening map is not finite", str(path), remedy)
+        return whitening
+
+
+@dataclass(frozen=True)
+class WhitenedVectors:
+    """Whitened vectors, float32 [n, w], computed where they are asked for: memory holds none of the others.
+
+    Attributes:
+        whitening: the map.
+        vectors: float32 [n, d], raw, e.g. memory-mapped.
+    """
+
+    whitening: Whitening
+    vectors: Rows
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of vectors and their width."""
+        return len(self.vectors), self.whitening.projection.shape[1]
+
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return some rows, float32 [m, w]."""
+        return self.whitening.apply(self.vectors[rows])
+
+
+def _covariance(vectors: NDArray[np.float32], mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the covariance [d, d] of vectors [n, d] about their mean [d]."""
+    scatter = np.zeros((len(mean), len(mean)))
+    for start in range(0, len(vectors), CHUNK):
+        centred = vectors[start : start + CHUNK] - mean
+        scatter += centred.T @ centred
+    return scatter / (len(vectors) - 1)
+
+
+def _principal_directions(covariance: NDArray[np.float64], dimension: int) -> NDArray[np.float64]:
+    """Return the first principal directions as columns [d, w], scaled so that each has variance 1."""
+    variance, directions = np.linalg.eigh(covariance)  # ascending
+    variance, directions = variance[::-1][:dimension], directions[:, ::-1][:, :dimension]
+    # Eigenvectors are defined up to sign: fix it, or the vectors would change between LAPACK builds.
+    largest = np.abs(directions).argmax(0)
+    directions = directions * np.sign(directions[largest, np.arange(dimension)])
+    with_variance = variance > RELATIVE_FLOOR * max(variance[0], np.finfo(np.float32).tiny)
+    scale = np.where(with_variance, 1 / np.sqrt(np.where(with_variance, variance, 1)), 0)
+    return directions * scale

@@ -1,0 +1,64 @@
+"""Items to a store in one call: what the stage and the command share."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hierrec.core.errors import ParamsError
+from hierrec.encode.encode_items import encode_items
+from hierrec.encode.params import EncodeParams
+from hierrec.reuse.diagnosis import verify
+from hierrec.store.store import EmbeddingStore
+
+from tests.encode.tiny_models import ModelFolder
+
+ITEMS = pl.DataFrame({"item_id": ["a", "b", "c", "d"], "name": ["Heat", "M", "Alien", "Heat"], "row": 9})
+
+
+@pytest.fixture
+def params(model_folder: ModelFolder) -> EncodeParams:
+    return EncodeParams(
+        model=str(model_folder("t5")),
+        revision=None,
+        template="{name}.",
+        max_length=16,
+        batch_tokens=64,
+        whitening_dimension=None,
+    )
+
+
+def test_a_store_comes_out(params: EncodeParams, tmp_path: Path) -> None:
+    summary = encode_items(ITEMS, params, tmp_path / "store")
+    assert summary == [
+        f"encode: 4 items by {params.model}; 3 texts encoded, the rest from the cache",
+        "vectors of width 16, centred only",
+        f"written to {tmp_path / 'store'}/",
+    ]
+    store = EmbeddingStore.open(tmp_path / "store")
+    verify(store.folder)
+    assert store.items["title"].to_list() == store.item_ids == ["a", "b", "c", "d"]
+    assert store.items["text"].to_list() == ["Heat.", "M.", "Alien.", "Heat."]
+    assert np.array_equal(store.vector("a"), store.vector("d"))
+    assert np.allclose(store.whitened().mean(0), 0, atol=1e-6)
+
+
+def test_texts_that_were_encoded_come_from_the_cache(params: EncodeParams, tmp_path: Path) -> None:
+    encode_items(ITEMS, params, tmp_path / "first")
+    more = pl.concat([ITEMS.reverse(), ITEMS.head(1).with_columns(item_id=pl.lit("e"), name=pl.lit("New"))])
+    summary = encode_items(more, params, tmp_path / "second")
+    assert summary[0].startswith("encode: 5 items")
+    assert "1 texts encoded" in summary[0]
+    first, second = (EmbeddingStore.open(tmp_path / name) for name in ("first", "second"))
+    assert np.array_equal(first.vectors, second.vectors_of(first.item_ids))
+    other_sums = params.model_copy(update={"batch_tokens": 65})
+    assert "4 texts encoded" in encode_items(more, other_sums, tmp_path / "third")[0]
+
+
+def test_a_failure_leaves_the_old_store(params: EncodeParams, tmp_path: Path) -> None:
+    encode_items(ITEMS, params, tmp_path / "store")
+    for wrong in ({"template": "{plot}"}, {"whitening_dimension": 50}):
+        with pytest.raises(ParamsError):
+            encode_items(ITEMS, params.model_copy(update=wrong), tmp_path / "store")
+    verify(tmp_path / "store")
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]

@@ -1,0 +1,35 @@
+"""What of the machine decides bits, told without torch."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from hierrec.encode.machine import machine
+
+BOTH = """
+import json
+from hierrec.encode.machine import machine
+without = machine()
+import torch
+print(json.dumps([without, machine(), torch.get_num_threads()]))
+"""
+
+
+@pytest.mark.parametrize("threads", [None, "1", "2"])
+def test_it_knows_the_threads_of_torch_before_torch_is_imported(threads: str | None) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = threads
+    done = subprocess.run(
+        [sys.executable, "-c", BOTH], env=environment, capture_output=True, text=True, check=True
+    )
+    without, imported, torch_threads = json.loads(done.stdout)
+    assert without == imported
+    assert imported["threads"] == torch_threads
+
+
+def test_it_knows_the_processor() -> None:
+    assert machine()["processor"]
+    assert machine()["cores"] >= 1

@@ -1,0 +1,206 @@
+"""Kinds of index: chosen by size, tuned to a recall, equal from run to run, and never approximate in silence."""
+
+import warnings
+from pathlib import Path
+
+import faiss
+import hierrec.index.build as index_build
+import numpy as np
+import pytest
+from hierrec.core.errors import IndexMismatchError, NumericalError, ParamsError
+from hierrec.core.files import read_json, write_json
+from hierrec.index.build import build_index
+from hierrec.search.index import ApproximateSearchWarning, ItemIndex
+from hierrec.search.index_kinds import IN_MEMORY_UP_TO, Kind, choose_kind, efforts, factory
+from hierrec.search.vectors import BATCH
+from hierrec.store.whitening import WhitenedVectors, Whitening
+from numpy.typing import NDArray
+
+APPROXIMATE: list[Kind] = ["ivf", "hnsw", "ivf_pq"]
+each_approximate = pytest.mark.parametrize("kind", APPROXIMATE)
+
+Matrix = NDArray[np.float32]
+
+
+def clusters(count: int, width: int = 16) -> Matrix:
+    generator = np.random.default_rng(0)
+    centres = generator.normal(size=(count // 20, width))
+    return (centres[np.arange(count) % len(centres)] + 0.4 * generator.normal(size=(count, width))).astype(
+        np.float32
+    )
+
+
+def opened(folder: Path, kind: Kind) -> ItemIndex:
+    if kind == "flat":
+        return ItemIndex.open(folder, "s")
+    with pytest.warns(ApproximateSearchWarning, match="recall@20"):
+        return ItemIndex.open(folder, "s")
+
+
+def test_auto_is_exact_up_to_a_size() -> None:
+    assert choose_kind("auto", 200_000, exact_up_to=200_000) == "flat"
+    assert choose_kind("auto", 200_001, exact_up_to=200_000) == "ivf"
+    assert choose_kind("auto", IN_MEMORY_UP_TO + 1, exact_up_to=200_000) == "ivf_pq"
+    assert choose_kind("hnsw", 10, exact_up_to=200_000) == "hnsw"
+
+
+def test_lists_grow_with_the_root_of_the_count() -> None:
+    assert factory("ivf", 1_000_000, 128) == "IVF1024,Flat"
+    assert factory("ivf_pq", 16_000_000, 128) == "IVF4096,PQ64"
+    assert factory("ivf_pq", 100, 7) == "IVF8,PQ7"
+    assert efforts("ivf", 1_000_000)[-1] == 1024
+
+
+@each_approximate
+def test_what_is_opened_is_what_was_built(kind: Kind, tmp_path: Path) -> None:
+    vectors = clusters(1000)
+    built = build_index(vectors, tmp_path / "index", "s", kind)
+    read = opened(tmp_path / "index", kind)
+    assert len(read) == 1000
+    assert (read.setting, str(read)) == (built.setting, str(built))
+    for one, other in zip(read.search(vectors, 5), built.search(vectors, 5), strict=True):
+        assert np.array_equal(one, other)
+    assert {path.name for path in (tmp_path / "index").iterdir()} == {
+        "manifest.json",
+        *read_json(tmp_path / "index" / "manifest.json")["files"],
+    }
+
+
+@each_approximate
+def test_the_recall_in_the_manifest_is_the_one_that_is_reached(kind: Kind, tmp_path: Path) -> None:
+    vectors = clusters(1500)
+    index = build_index(vectors, tmp_path / "index", "s", kind, recall=0.9)
+    manifest = read_json(tmp_path / "index" / "manifest.json")
+    _, true = ItemIndex.build(vectors).search(vectors, 21)
+    _, found = index.search(vectors, 21)
+    recall = np.mean([len(set(a[1:]) & set(b[1:])) / 20 for a, b in zip(true, found, strict=True)])
+    assert manifest["recall_at_20"] >= 0.9
+    assert manifest["recall_at_20"] == pytest.approx(recall, abs=0.02)  # 512 of the 1,500 items
+    assert manifest["queries"] == 512
+
+
+def test_more_effort_only_where_recall_asks_for_it(tmp_path: Path) -> None:
+    low, high = (
+        build_index(clusters(1500), tmp_path / "index", "s", "ivf", recall).setting for recall in (0.3, 0.99)
+    )
+    assert low.effort < high.effort
+    assert low.recall_at_20 < high.recall_at_20
+
+
+def test_all_lists_are_exact(tmp_path: Path) -> None:
+    vectors = clusters(1500)
+    index = build_index(vectors, tmp_path / "index", "s", "ivf", recall=1.0)
+    exact = ItemIndex.build(vectors).search(vectors, 20)
+    np.testing.assert_allclose(index.search(vectors, 20)[0], exact[0], atol=1e-6)
+    assert index.setting.recall_at_20 == 1
+
+
+@each_approximate
+def test_similarities_are_true_ones_in_order(kind: Kind, tmp_path: Path) -> None:
+    vectors = clusters(1000)
+    similarities, rows = build_index(vectors, tmp_path / "index", "s", kind).search(vectors, 10)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    np.testing.assert_allclose(similarities, np.einsum("nd,nkd->nk", unit, unit[rows]), atol=1e-5)
+    assert (np.diff(similarities) <= 0).all()
+
+
+@pytest.mark.parametrize("kind", ["ivf", "ivf_pq"])
+def test_what_is_not_found_is_said(kind: Kind, tmp_path: Path) -> None:
+    index = build_index(clusters(600), tmp_path / "index", "s", kind, recall=0.1)
+    similarities, rows = index.search(clusters(600)[:40], 500)
+    assert ((rows < 0) == np.isneginf(similarities)).all()
+    assert (rows[:, 0] >= 0).all()
+    assert (rows[:, -1] == -1).any()
+
+
+@pytest.mark.parametrize("kind", ["flat", *APPROXIMATE])
+def test_equal_vectors_give_equal_bytes_whatever_the_threads(kind: Kind, tmp_path: Path) -> None:
+    threads = faiss.omp_get_max_threads()
+    try:
+        for count in (1, 2):
+            faiss.omp_set_num_threads(count)
+            build_index(clusters(1000, width=4), tmp_path / str(count), "s", kind)
+            assert faiss.omp_get_max_threads() == count
+    finally:
+        faiss.omp_set_num_threads(threads)
+    for path in (tmp_path / "1").iterdir():
+        assert path.read_bytes() == (tmp_path / "2" / path.name).read_bytes(), path.name
+
+
+@each_approximate
+def test_approximate_search_is_never_silent(kind: Kind, tmp_path: Path) -> None:
+    index = build_index(clusters(1000), tmp_path / "index", "s", kind)
+    manifest = read_json(tmp_path / "index" / "manifest.json")
+    assert manifest["exact"] is index.exact is False
+    assert "approximate: recall@20 0.9" in str(index) or "approximate: recall@20 1.0" in str(index)
+    with pytest.warns(ApproximateSearchWarning, match=f"{tmp_path}/index: FAISS .* approximate: recall@20"):
+        ItemIndex.open(tmp_path / "index", "s")
+
+
+def test_exact_search_warns_of_nothing(tmp_path: Path) -> None:
+    build_index(clusters(100), tmp_path / "index", "s")
+    assert read_json(tmp_path / "index" / "manifest.json")["exact"] is True
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert str(ItemIndex.open(tmp_path / "index", "s")) == "FAISS Flat, exact"
+
+
+def test_several_shards_find_what_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = clusters(2 * BATCH + 100, width=4)
+    one = build_index(vectors, tmp_path / "one", "s", "ivf_pq", recall=0.5)
+    monkeypatch.setattr(index_build, "SHARD", BATCH)
+    three = build_index(vectors, tmp_path / "three", "s", "ivf_pq", recall=0.5)
+    assert (len(three), three.setting) == (len(vectors), one.setting)
+    some = vectors[[0, BATCH - 1, BATCH, 2 * BATCH, len(vectors) - 1]]
+    for part, whole in zip(three.search(some, 20), one.search(some, 20), strict=True):
+        assert np.array_equal(part, whole)
+
+
+def test_vectors_may_be_computed_as_they_are_read(tmp_path: Path) -> None:
+    raw = clusters(500)
+    whitening = Whitening.fit(raw, 8)
+    build_index(WhitenedVectors(whitening, raw), tmp_path / "lazy", "s", "flat")
+    build_index(whitening.apply(raw), tmp_path / "whole", "s", "flat")
+    assert (tmp_path / "lazy" / "index.faiss").read_bytes() == (
+        tmp_path / "whole" / "index.faiss"
+    ).read_bytes()
+
+
+def test_too_few_vectors(tmp_path: Path) -> None:
+    with pytest.raises(
+        ParamsError, match=r"index\.kind: FAISS cannot index 100 vectors of width 16 with IVF8,PQ8"
+    ):
+        build_index(clusters(100), tmp_path / "index", "s", "ivf_pq")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_vector_that_is_not_finite_is_named(tmp_path: Path) -> None:
+    vectors = clusters(BATCH + 10, width=2)
+    vectors[BATCH + 3, 1] = np.nan
+    with pytest.raises(NumericalError, match=f"row {BATCH + 3}"):
+        build_index(vectors, tmp_path / "index", "s")
+
+
+def test_damage_of_lists_and_vectors_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / "index"
+    build_index(clusters(600), folder, "s", "ivf_pq")
+    for name in ("lists.ivfdata", "vectors.npy"):
+        path = folder / name
+        content = path.read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        with pytest.raises(IndexMismatchError, match=f"{name}: content has another hash"):
+            ItemIndex.open(folder, "s")
+        path.unlink()
+        with pytest.raises(IndexMismatchError, match=f"{name}: file is missing"):
+            ItemIndex.open(folder, "s")
+        path.write_bytes(content)
+    manifest = read_json(folder / "manifest.json")
+    write_json(folder / "manifest.json", {**manifest, "count": 601})
+    with pytest.raises(IndexMismatchError, match="600 vectors of width 16"):
+        ItemIndex.open(folder, "s")
+
+
+def test_settings_of_faiss_are_put_back(tmp_path: Path) -> None:
+    before = faiss.cvar.distance_compute_blas_threshold
+    build_index(clusters(600), tmp_path / "index", "s", "ivf").search(clusters(600), 3)
+    assert faiss.cvar.distance_compute_blas_threshold == before

@@ -1,0 +1,305 @@
+"""Tables of one's own: what is accepted, and what it becomes."""
+
+import contextlib
+import csv
+import io
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hierrec.core.errors import DataError
+from hierrec.data.tables import load_items
+from hierrec.encode.template import render
+from hierrec.ingest import event_files, table_files
+from hierrec.ingest.dataset import build
+from hierrec.ingest.own_files import md5_file, read_files
+from hierrec.ingest.raw import RawDataset
+from hierrec.ingest.sample import sample_dataset
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from tests.ingest.own_tables import TABLES, events, write_tables
+
+EVENTS, ITEMS = "interactions.csv", "items.csv"
+
+
+def read(folder: Path, **edits: bytes) -> RawDataset:
+    """Read the tables, `events` or `items` of which may be others."""
+    names = {"events": EVENTS, "items": ITEMS}
+    write_tables(folder, {**TABLES, **{names[key]: content for key, content in edits.items()}})
+    return read_files(folder / EVENTS, folder / ITEMS)
+
+
+def test_a_sound_data_set(tmp_path: Path) -> None:
+    raw = read(tmp_path)
+    assert (raw.name, raw.md5) == ("files", None)
+    assert raw.items.columns == ["item_id", "title", "year", "genres", "plot"]
+    assert raw.items.rows() == [
+        ("kettle", "Kettle", 1961, ["Home", "Steel"], "Boils, and whistles."),
+        ("teapot", None, None, [], None),
+        ("cup", "Étude in Clay", 1999, ["Home"], None),
+        ("spoon", "Spoon", None, ["Steel"], "Stirs."),
+        ("fork", "Fork", None, [], "Nobody took it."),
+    ]
+    assert events(raw).rows()[:2] == [("ann", "kettle", None, 100), ("ann", "cup", None, 300)]
+    md5s = {"interactions": md5_file(tmp_path / EVENTS), "items": md5_file(tmp_path / ITEMS)}
+    assert raw.checksums == md5s
+
+
+def test_it_becomes_tables_in_the_total_order(tmp_path: Path) -> None:
+    dataset = build(read(tmp_path))
+    assert dataset.items["item_id"].to_list() == ["cup", "fork", "kettle", "spoon", "teapot"]
+    assert dataset.users["user_id"].to_list() == ["ann", "bob", "cleo"]
+    # ann: by time, and of the two at 300 the one that stands first in the file
+    assert dataset.interactions["item"].to_list() == [2, 4, 0, 3, 0, 2, 3, 3]
+    assert dataset.split.rows() == [(0, 2, 0, 3), (1, 1, 2, 3), (2, 1, None, None)]
+    dataset.write(tmp_path / "data")
+    items = load_items(tmp_path / "data" / "items.parquet")
+    assert_frame_equal(items, dataset.items)
+    assert render(items, "{title} ({year}). Genres: {genres}. {plot}") == [
+        "Étude in Clay (1999). Genres: Home.",
+        "Fork. Nobody took it.",
+        "Kettle (1961). Genres: Home, Steel. Boils, and whistles.",
+        "Spoon. Genres: Steel. Stirs.",
+        "",  # what has no title has no text: an id means nothing
+    ]
+
+
+def same_rows(edit: Callable[[bytes], bytes]) -> Callable[[Path], RawDataset]:
+    return lambda folder: read(folder, events=edit(TABLES[EVENTS]), items=edit(TABLES[ITEMS]))
+
+
+def quoted(content: bytes) -> bytes:
+    """Quote every value."""
+    written = io.StringIO()
+    csv.writer(written, quoting=csv.QUOTE_ALL).writerows(csv.reader(io.StringIO(content.decode())))
+    return written.getvalue().encode()
+
+
+def as_parquet(folder: Path) -> RawDataset:
+    write_tables(folder)
+    events = pl.read_csv(folder / EVENTS).with_columns(pl.col("user").cast(pl.Categorical))
+    events.write_parquet(folder / "interactions.parquet")
+    pl.read_csv(folder / ITEMS).with_columns(pl.col("genres").str.split("|")).write_parquet(
+        folder / "items.parquet"
+    )
+    return read_files(folder / "interactions.parquet", folder / "items.parquet")
+
+
+def further_columns(content: bytes) -> bytes:
+    """Add a column that is not read to the interactions."""
+    return b"".join(line + b",5\n" for line in content.splitlines()) if b"timestamp" in content else content
+
+
+ACCEPTED: dict[str, Callable[[Path], RawDataset]] = {
+    "byte order mark": same_rows(lambda content: b"\xef\xbb\xbf" + content),
+    "CRLF": same_rows(lambda content: content.replace(b"\n", b"\r\n")),
+    "old Mac line ends": same_rows(lambda content: content.replace(b"\n", b"\r")),
+    "no final newline": same_rows(lambda content: content.rstrip(b"\n")),
+    "blank lines": same_rows(lambda content: b"\n" + content.replace(b"\n", b"\n\n")),
+    "all values quoted": same_rows(quoted),
+    "columns called ids": same_rows(lambda content: content.replace(b"user,item,", b"user_id,item_id,")),
+    "further columns": same_rows(further_columns),
+    "Parquet, with categories and lists": as_parquet,
+}
+
+
+@pytest.mark.parametrize("case", ACCEPTED)
+def test_other_ways_to_write_it_make_no_difference(tmp_path: Path, case: str) -> None:
+    found = ACCEPTED[case](tmp_path)
+    expected = read(tmp_path)
+    assert_frame_equal(found.items, expected.items)
+    assert_frame_equal(events(found), events(expected))
+
+
+SAME_ORDER: dict[str, list[Any]] = {
+    "seconds": [978300760, 978300761, 978300761],
+    "before 1970": [-5, -4, -4],
+    "milliseconds": [978300760000, 978300761000, 978300761000],
+    "fractions": [0.25, 0.5, 0.5],
+    "large": [2**62, 2**62 + 1, 2**62 + 1],
+    "written fractions": ["1.5", "2", "2.0"],
+    "dates": [date(2001, 1, 1), date(2001, 1, 2), date(2001, 1, 2)],
+    "datetimes": [datetime(2001, 1, 1, 1), datetime(2001, 1, 1, 2), datetime(2001, 1, 1, 2)],
+    "datetimes with a zone": [datetime(2001, 1, 1, hour, tzinfo=UTC) for hour in (1, 2, 2)],
+    "written dates": ["2001-01-01", "2001-01-02", "2001-01-02"],
+    "written datetimes": ["2001-01-01T01:00", "2001-01-01 02:00:00", "2001-01-01T02:00:00.000"],
+    "written nanoseconds": [
+        f"2001-01-01T00:00:00.{digits}" for digits in ("000000005", "000000009", "000000009")
+    ],
+    "nanoseconds among seconds": [
+        "2001-01-01T00:00:00",
+        "2001-01-01T00:00:00.000000001",
+        "2001-01-01T00:00:00.0000000010",
+    ],
+    "written microseconds of seconds": ["1600000000.123456", "1600000000.123457", "1600000000.1234570"],
+    "written zones": ["2001-01-01T02:00+02:00", "2001-01-01T03:00Z", "2001-01-01T03:00"],
+}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("case", SAME_ORDER)
+def test_times_of_any_kind_order_the_interactions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str, suffix: str
+) -> None:
+    first, second, third = SAME_ORDER[case]
+    table = pl.DataFrame({"user": 1, "item": [3, 1, 2], "timestamp": pl.Series([second, first, third])})
+    path = tmp_path / f"events{suffix}"
+    if suffix == ".csv":
+        table.write_csv(path)
+    else:
+        table.write_parquet(path)
+    pl.DataFrame({"item": [1, 2, 3]}).write_parquet(tmp_path / "items.parquet")
+    dataset = build(read_files(path, tmp_path / "items.parquet"))
+    assert dataset.interactions["item"].to_list() == [0, 2, 1]
+    assert dataset.ratings["timestamp"].is_sorted()
+    monkeypatch.setattr(event_files, "_BLOCK", 48)  # bytes: one row, or two
+    monkeypatch.setattr(table_files, "_ROWS", 1)
+    in_blocks = build(read_files(path, tmp_path / "items.parquet"))
+    assert_frame_equal(in_blocks.ratings, dataset.ratings)
+    assert_frame_equal(in_blocks.interactions, dataset.interactions)
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        (["007", "7", "7b"], ["007", "7", "7b"]),
+        ([10, 9, -1], ["-1", "10", "9"]),
+        ([10, 9, 100], ["9", "10", "100"]),
+        ([10.0, 9.0, 100.0], ["9", "10", "100"]),
+        (["ü b", "a,b", '"q"'], ['"q"', "a,b", "ü b"]),
+        ([2**63, 2, 1], ["1", "2", str(2**63)]),
+    ],
+)
+def test_ids_of_any_type_are_kept_as_text(tmp_path: Path, ids: list[Any], expected: list[str]) -> None:
+    table = pl.DataFrame({"user": "u", "item": pl.Series(ids), "timestamp": 1})
+    for suffix in ("csv", "parquet"):
+        path = tmp_path / f"events.{suffix}"
+        (table.write_csv if suffix == "csv" else table.write_parquet)(path)
+        table.select("item").write_parquet(tmp_path / "items.parquet")
+        if not (suffix == "csv" and isinstance(ids[0], float)):  # in a CSV file, 10.0 is the id "10.0"
+            dataset = build(read_files(path, tmp_path / "items.parquet"))
+            assert dataset.items["item_id"].to_list() == expected
+            assert dataset.items["title"].to_list() == [None] * len(expected)
+
+
+def test_any_column_of_texts_is_a_placeholder(tmp_path: Path) -> None:
+    columns = {
+        "item": [1, 2],
+        "title": [" Two\n  lines ", "  "],
+        "year": [1999.0, float("nan")],
+        "genres": [["A", " ", None, "B", "A"], None],
+        "price": [9.5, float("nan")],
+        "tags": [["x", None, "y"], []],
+        "stock": [True, None],
+        "since": [date(2001, 2, 3), None],
+        "nothing": [None, None],
+    }
+    pl.DataFrame(columns).write_parquet(tmp_path / "items.parquet")
+    pl.DataFrame({"user": 1, "item": [1], "timestamp": 1}).write_csv(tmp_path / "events.csv")
+    items = read_files(tmp_path / "events.csv", tmp_path / "items.parquet").items
+    assert items.rows() == [
+        ("1", "Two lines", 1999, ["A", "B"], "9.5", ["x", "y"], "true", "2001-02-03", None),
+        ("2", None, None, [], None, [], None, None, None),
+    ]
+    template = "{title}: {tags}, {price}. {stock}. Since {since}. {nothing}"
+    assert render(items, template) == ["Two lines: x, y, 9.5. true. Since 2001-02-03.", ""]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_the_sample_written_as_tables_is_the_sample(tmp_path: Path, suffix: str) -> None:
+    sample = sample_dataset(users=30)
+    tables = {
+        "interactions": sample.interactions.select("user_id", "item_id", "timestamp"),
+        "items": sample.items.with_columns(pl.col("genres").list.join("|")),
+    }
+    paths = {name: tmp_path / f"{name}{suffix}" for name in tables}
+    for name, table in tables.items():
+        (table.write_csv if suffix == ".csv" else table.write_parquet)(paths[name])
+    found, expected = build(read_files(**paths)), build(sample)
+    for name in ("items", "users", "interactions", "split"):
+        assert_frame_equal(getattr(found, name), getattr(expected, name))
+
+
+WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8).filter(str.strip)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(
+    pairs=st.lists(
+        st.tuples(WORDS, WORDS, st.integers(-3, 3)), min_size=1, max_size=20, unique_by=lambda row: row[:2]
+    ),
+    texts=st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=12), min_size=20, max_size=20),
+)
+@example(pairs=[("0", "0", 0)], texts=["\x1f"] * 20)
+def test_whatever_is_written_is_read(
+    tmp_path: Path, pairs: list[tuple[str, str, int]], texts: list[str]
+) -> None:
+    ids = sorted({item for _, item, _ in pairs})
+    with (tmp_path / EVENTS).open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("user", "item", "timestamp"), *pairs])
+    with (tmp_path / ITEMS).open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("item", "plot"), *zip(ids, texts, strict=False)])
+    raw = read_files(tmp_path / EVENTS, tmp_path / ITEMS)
+    assert events(raw).select("user_id", "item_id", "timestamp").rows() == pairs
+    assert raw.items["item_id"].to_list() == ids
+    assert raw.items["plot"].to_list() == [text if text.strip() else None for text in texts[: len(ids)]]
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> Path:
+    """A folder with the tables in both formats."""
+    as_parquet(tmp_path)
+    return tmp_path
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(data=st.data())
+def test_no_content_crashes_the_readers(sound: Path, data: st.DataObject) -> None:
+    paths = []
+    for table in ("interactions", "items"):
+        chosen = f"{table}.{data.draw(st.sampled_from(['csv', 'parquet']))}"
+        content = (sound / chosen).read_bytes()
+        start = data.draw(st.integers(0, len(content)))
+        new = data.draw(st.binary(max_size=6) | st.text('0,"\n', max_size=6).map(str.encode))
+        broken = sound / f"broken-{chosen}"
+        broken.write_bytes(content[:start] + new + content[start + data.draw(st.integers(0, 6)) :])
+        paths.append(broken)
+    with contextlib.suppress(DataError):
+        build(read_files(paths[0], paths[1]))
+
+
+def test_parquet_with_an_offset_for_a_zone(tmp_path: Path) -> None:
+    write_tables(tmp_path)
+    times = pa.array([1_000_000, 2_000_000, 3_000_000], pa.timestamp("us", tz="+05:30"))
+    table = pa.table({"user": ["ann"] * 3, "item": ["cup", "fork", "spoon"], "timestamp": times})
+    pq.write_table(table, tmp_path / "interactions.parquet")
+    raw = read_files(tmp_path / "interactions.parquet", tmp_path / ITEMS)
+    assert events(raw)["timestamp"].to_list() == [1_000_000, 2_000_000, 3_000_000]
+
+
+def test_texts_that_repeat_are_written_out_a_block_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_files, "_BLOCK", 10_000)
+    path = tmp_path / "items.parquet"
+    texts = ["x" * 900, None, "y" * 30_000] * 40
+    pq.write_table(pa.table({"item": list(map(str, range(120))), "plot": texts}), path)
+    blocks = list(table_files.read_blocks(path))
+    assert all(block["plot"].str.len_bytes().sum() <= 41_000 for block in blocks)
+    assert pl.concat(blocks).rows() == list(zip(map(str, range(120)), texts, strict=True))
+
+
+@pytest.mark.parametrize("quote", ['"', ""])
+def test_a_text_of_several_lines_is_one_value_of_an_item(tmp_path: Path, quote: str) -> None:
+    text = "Boils, and\nwhistles." if quote else "Boils."
+    items = read(
+        tmp_path, items=TABLES[ITEMS].replace(b'"Boils, and whistles."', f"{quote}{text}{quote}".encode())
+    ).items
+    assert items["plot"][0] == text

@@ -1,0 +1,86 @@
+"""An ensemble ranks by the mean of its members' logits, and each is trained as if it were alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hierrec.data.sequences import Sequences
+from hierrec.model.checkpoint import load_recommender, new_recommender, save_recommender
+from hierrec.model.ensemble import Ensemble
+from hierrec.model.hierarchical import HierarchicalRecommender
+from hierrec.model.params import TrainParams
+from hierrec.training.trainer import Validate
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tests.model.world import ITEMS, trained
+
+histories = st.lists(st.lists(st.integers(0, ITEMS - 1), max_size=12), min_size=1, max_size=4)
+
+
+@pytest.fixture
+def three(train_params: TrainParams, frozen: NDArray) -> Ensemble:
+    model = new_recommender(train_params.model_copy(update={"members": 3}), frozen).eval()
+    assert isinstance(model, Ensemble)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for member in model.members:
+            member.items.residual.normal_(generator=generator)
+    return model
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(batch=histories)
+@torch.no_grad()
+def test_a_score_is_the_mean_of_the_members_logits(three: Ensemble, batch: list[list[int]]) -> None:
+    arrays = [np.array(history, np.int64) for history in batch]
+    together, *alone = (HierarchicalRecommender(model, 10) for model in (three, *three.members))
+    scores = torch.stack([one.scores(one.states(arrays)) for one in alone])  # [M, B, n]
+    torch.testing.assert_close(together.scores(together.states(arrays)), scores.mean(0), rtol=0, atol=1e-9)
+    assert scores.std(0).min() > 0
+    assert together.states(arrays).shape == (len(batch), three.width)
+
+
+@torch.no_grad()
+def test_what_is_computed_once_for_all_items_changes_nothing(three: Ensemble) -> None:
+    rows, lengths = torch.arange(12).reshape(2, 6), torch.tensor([6, 3])
+    users = three.users(rows, lengths)
+    torch.testing.assert_close(users, three.users(rows, lengths, three.item_inputs()))
+    torch.testing.assert_close(users, three(rows)[torch.arange(2), lengths - 1])
+    keys, biases = three.catalogue()
+    some = torch.tensor([7, 3])
+    for whole, part in zip((keys, biases), three.catalogue(some), strict=True):
+        torch.testing.assert_close(whole[some], part)
+
+
+def test_the_members_have_one_copy_of_the_frozen_vectors(three: Ensemble) -> None:
+    assert len({id(member.items.frozen) for member in three.members}) == 1
+
+
+def test_a_member_is_the_model_that_its_seed_would_give_alone(
+    train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
+) -> None:
+    def rising() -> Validate:  # so that the latest is the best
+        metrics = iter(range(1, 10))
+        return lambda _: {"ndcg@10": float(next(metrics))}
+
+    two = train_params.model_copy(update={"members": 2})
+    together, curve = trained(two, frozen, sequences, rising(), tmp_path / "two")
+    losses = []
+    for number, member in enumerate(together.members):
+        params = train_params.model_copy(update={"seed": train_params.seed + number})
+        alone, own = trained(params, frozen, sequences, rising(), tmp_path / str(number))
+        assert all(torch.equal(a, b) for a, b in zip(member.parameters(), alone.parameters(), strict=True))
+        losses.append([record["train_loss"] for record in own.curve])
+    assert [record["train_loss"] for record in curve.curve] == pytest.approx(np.mean(losses, 0))
+    assert losses[0] != losses[1]
+
+
+def test_round_trip(three: Ensemble, train_params: TrainParams, frozen: NDArray, tmp_path: Path) -> None:
+    params = train_params.model_copy(update={"members": 3})
+    save_recommender(tmp_path / "model", three, params, "store")
+    loaded, read = load_recommender(tmp_path / "model", frozen, "store")
+    assert read == params
+    assert torch.equal(loaded(torch.tensor([[1, 2, 3]])), three(torch.tensor([[1, 2, 3]])))

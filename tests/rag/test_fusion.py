@@ -1,0 +1,193 @@
+"""The fusion is a distribution over what may be recommended, and learns whom to trust."""
+
+import numpy as np
+import pytest
+import torch
+from hierrec.fusion.fusion_examples import FusionExamples
+from hierrec.fusion.fusion_trainer import train_fusion
+from hierrec.model.checkpoint import new_recommender
+from hierrec.model.hierarchical import HierarchicalRecommender
+from hierrec.model.params import TrainParams
+from hierrec.rag.fusion import FLOOR, Fusion, Start, starts
+from hierrec.rag.params import FusionParams
+from hierrec.rag.sources import Query, Retrieved
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tests.model.world import ITEMS
+
+WIDTH = 16
+START = Start(lowest=-1, highest=2, share=0.5, temperature=0.05)
+ALL = np.ones(ITEMS, np.bool_)
+PARAMS = FusionParams(
+    sources=("next_items", "items"),
+    shortlist=1,
+    overlap=0,
+    neighbours=1,
+    following=2,
+    preceding=2,
+    item_neighbours=1,
+    recent_items=4,
+    epochs=30,
+    batch_users=32,
+    learning_rate=0.05,
+)
+
+
+def draw(seed: int, users: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    scores = torch.randn(users, ITEMS, generator=generator)
+    scores[:, :4] = -torch.inf
+    return scores, torch.full((users,), 5)
+
+
+@given(seed=st.integers(0, 99), count=st.integers(1, 12), missing=st.booleans())
+def test_probabilities_sum_to_one_over_what_is_allowed(seed: int, count: int, missing: bool) -> None:
+    scores, lengths = draw(seed)
+    generator = torch.Generator().manual_seed(seed)
+    items = torch.randint(-1, ITEMS, (3, count), generator=generator)
+    if missing:
+        items[0] = -1
+    ages = torch.randint(-1, 3, (count,), generator=generator)
+    found = (items, torch.rand(3, count, generator=generator), ages)
+    fusion = Fusion([START, START])
+    torch.nn.init.normal_(fusion.power, generator=generator)
+    mixed = fusion(scores, lengths, [found, found]).exp()
+    torch.testing.assert_close(mixed.sum(-1), torch.ones(3))
+    assert not mixed[:, :4].any()
+
+
+def test_nothing_retrieved_leaves_the_model_alone() -> None:
+    scores, lengths = draw(0)
+    found = (torch.full((3, 5), -1), torch.zeros(3, 5), torch.zeros(5))
+    mixed = Fusion([START])(scores, lengths, [found])
+    torch.testing.assert_close(mixed, scores.log_softmax(-1))
+
+
+def test_interpolation_by_hand() -> None:
+    scores = torch.zeros(1, ITEMS)
+    found = torch.tensor([[7, 7, 8]]), torch.tensor([[0.9, 0.9, 0.9]]), torch.zeros(3)
+    fusion = Fusion([Start(0, 0, share=3 / 7, temperature=0.05)])
+    mixed = fusion(scores, torch.tensor([1]), [found])
+    expected = torch.full((ITEMS,), 0.7 / ITEMS)
+    expected[7] += 0.3 * 2 / 3
+    expected[8] += 0.3 / 3
+    torch.testing.assert_close(mixed[0].exp(), expected)
+    with torch.no_grad():
+        fusion.power.fill_(0.5)
+    sharpened = (
+        expected * (torch.zeros(ITEMS).index_add(0, found[0][0], torch.full((3,), 1 / 3)) + FLOOR).sqrt()
+    )
+    mixed = fusion(scores, torch.tensor([1]), [found])
+    torch.testing.assert_close(mixed[0].exp(), sharpened / sharpened.sum())
+
+
+def test_weights_fall_with_the_distance_and_what_came_before_counts_less() -> None:
+    scores = torch.zeros(1, ITEMS)
+    items = torch.tensor([[5, 6, 7, 8]])
+    fusion = Fusion([START])
+    mixture = fusion.mix(scores, torch.tensor([3]), [(items, torch.ones(1, 4), torch.tensor([-1, 0, 1, 2]))])
+    before, now, next_, later = mixture.weights[0][0].tolist()
+    assert now > next_ > later > before > 0
+
+
+def test_the_gate_reads_how_sure_a_source_is_and_how_long_the_history() -> None:
+    scores = torch.zeros(1, ITEMS)
+    items, similarities = torch.tensor([[7, 7, 8, 9]]), torch.tensor([[0.9, 0.8, 0.7, 0.6]])
+    fusion = Fusion([Start(0, 0, share=1.0, temperature=1.0)])
+    weights = similarities[0].softmax(-1)
+    share = torch.stack([weights[0] + weights[1], weights[2], weights[3]])
+    length = float(np.log1p(20) / 5)
+    sure = [float(weights @ similarities[0]), float(share.max()), float(share.sum() / ITEMS), length]
+    for place, value in enumerate(sure):
+        with torch.no_grad():
+            fusion.gate.weight.zero_()
+            fusion.gate.weight[1, place] = 2.0
+            mixture = fusion.mix(scores, torch.tensor([20]), [(items, similarities, torch.zeros(4))])
+        odds = mixture.shares[0, 1] / mixture.shares[0, 0]
+        assert float(odds.log()) == pytest.approx(2 * value, abs=1e-5)
+
+
+def test_it_starts_at_an_interpolation_that_validation_chose() -> None:
+    assert starts(PARAMS) == [
+        Start(-2, 1, share=1.2, temperature=0.07),
+        Start(0, 3, share=0.1, temperature=0.05),
+    ]
+
+
+@pytest.fixture
+def base(train_params: TrainParams, frozen: NDArray) -> HierarchicalRecommender:
+    """A model that has learned nothing."""
+    return HierarchicalRecommender(new_recommender(train_params, frozen), 10, torch.float32)
+
+
+@pytest.fixture
+def examples(monkeypatch: pytest.MonkeyPatch) -> FusionExamples:
+    """200 users, with what a liar and an oracle say of their targets when asked in several batches."""
+    monkeypatch.setattr("hierrec.fusion.fusion_examples.RETRIEVAL_BATCH", 30)
+    generator = np.random.default_rng(0)
+    targets = generator.integers(4, ITEMS, size=200)
+
+    class Oracle:
+        def retrieve(self, query: Query) -> Retrieved:
+            right = targets[query.users][:, None]
+            return Retrieved(right, np.ones_like(right, np.float32), np.zeros(1, np.float32), right)
+
+    class Liar:
+        def retrieve(self, query: Query) -> Retrieved:
+            wrong = (targets[query.users][:, None] + 1) % ITEMS
+            return Retrieved(wrong, np.ones_like(wrong, np.float32), np.zeros(1, np.float32), wrong)
+
+    states = generator.standard_normal((200, WIDTH)).astype(np.float32)
+    histories = [np.array([0, 1])] * 200
+    return FusionExamples.collect(
+        states, np.arange(200), histories, targets, {"liar": Liar(), "oracle": Oracle()}
+    )
+
+
+def test_learns_to_trust_the_source_that_is_right(
+    base: HierarchicalRecommender, examples: FusionExamples
+) -> None:
+    targets = examples.targets
+    fusion = Fusion([START, START])
+
+    def validate(fused: Fusion) -> dict[str, float]:
+        with torch.no_grad():
+            log_probability = examples.fuse(np.arange(200), base, fused, ALL)
+        hit = log_probability.argmax(-1).numpy() == targets
+        return {
+            "ndcg@10": float(
+                hit.mean() + log_probability.gather(1, torch.from_numpy(targets)[:, None]).mean()
+            )
+        }
+
+    curve = train_fusion(fusion, base, examples, ALL, PARAMS, 0, validate)
+    with torch.no_grad():
+        probability = examples.fuse(np.arange(200), base, fusion, ALL).exp()
+    assert probability.gather(1, torch.from_numpy(targets)[:, None]).mean() > 0.9
+    assert curve[-1]["train_loss"] < curve[1]["train_loss"]
+
+
+def test_the_weights_of_the_best_epoch_are_kept(
+    base: HierarchicalRecommender, examples: FusionExamples
+) -> None:
+    fusion = Fusion([START, START])
+    powers = []
+
+    def validate(fused: Fusion) -> dict[str, float]:
+        powers.append(fused.power.detach().clone())
+        return {"ndcg@10": (0.1, 0.3, 0.2)[len(powers) - 1]}
+
+    train_fusion(fusion, base, examples, ALL, PARAMS.model_copy(update={"epochs": 2}), 0, validate)
+    assert [torch.equal(fusion.power, power) for power in powers] == [False, True, False]
+
+
+def test_a_target_that_is_no_candidate_teaches_nothing(
+    base: HierarchicalRecommender, examples: FusionExamples
+) -> None:
+    candidates = np.arange(ITEMS) != examples.targets[0]
+    fusion = Fusion([START, START])
+    params = PARAMS.model_copy(update={"epochs": 1})
+    _, record = train_fusion(fusion, base, examples, candidates, params, 0, lambda _: {"ndcg@10": 0.5})
+    assert 0 < record["train_loss"] < np.inf

@@ -1,0 +1,59 @@
+"""Every training item but a user's first is a target exactly once an epoch, after what came before it."""
+
+from collections import Counter
+
+import numpy as np
+from hierrec.training.batches import training_batches, training_windows
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.model.world import make_sequences
+
+lengths = st.lists(st.integers(1, 40), min_size=1, max_size=12)
+
+
+def unique_items(lengths: list[int]):
+    """Users whose items are all different, so that an item names its user and position."""
+    ends = np.cumsum(lengths)
+    return make_sequences([np.arange(end - length, end) for end, length in zip(ends, lengths, strict=True)])
+
+
+@given(lengths=lengths, history=st.integers(2, 12), batch=st.integers(1, 5), seed=st.integers(0, 9))
+def test_each_target_once_with_its_past(lengths: list[int], history: int, batch: int, seed: int) -> None:
+    sequences = unique_items(lengths)
+    seen: Counter[int] = Counter()
+    for part in training_batches(sequences, history, batch, np.random.default_rng(seed)):
+        assert part.rows.shape == part.targets.shape == part.mask.shape
+        assert part.rows.shape[0] <= batch
+        assert part.rows.shape[1] <= history
+        for rows, targets, mask in zip(part.rows, part.targets, part.mask, strict=True):
+            length = int(mask.sum())
+            assert mask[:length].all()
+            assert (targets[:length] == rows[:length] + 1).all()
+            seen.update(targets[:length].tolist())
+    expected = [
+        item for user in range(sequences.user_count) for item in sequences.training_items(user)[1:].tolist()
+    ]
+    assert seen == Counter(expected)
+
+
+def test_the_generator_decides_who_shares_a_batch_and_the_order_of_batches() -> None:
+    sequences = unique_items([4, 5, 6, 7, 8] * 4)  # each one window
+
+    def epoch(seed: int) -> list[list[list[int]]]:
+        return [part.rows.tolist() for part in training_batches(sequences, 7, 3, np.random.default_rng(seed))]
+
+    assert epoch(1) == epoch(1)
+    assert sorted(epoch(1)) != sorted(epoch(2))
+    widths = [len(rows[0]) for rows in epoch(1)]
+    assert widths != sorted(widths)
+
+
+def test_the_first_cut_of_a_long_history_falls_anywhere() -> None:
+    sequences = unique_items([30])
+    firsts = {len(training_windows(sequences, 7, np.random.default_rng(seed))[0]) for seed in range(100)}
+    assert firsts == set(range(2, 9))  # 1 to 7 targets
+
+
+def test_a_user_with_one_item_gives_no_window() -> None:
+    assert training_windows(unique_items([1]), 5, np.random.default_rng(0)) == []
