@@ -17,14 +17,14 @@ from hierrec.core.errors import HierrecError, ParamsError
 from hierrec.core.files import read_json, write_json
 from hierrec.fusion.fusion_examples import FusionExamples
 from hierrec.fusion.prefixes import prefix_states
-from hierrec.model.checkpoint import load_recommender
+from hierrec.model.checkpoint import load_model
 from hierrec.model.curve import CHOSEN_BY
-from hierrec.model.hierarchical import HierarchicalRecommender
 from hierrec.model.inputs import load_inputs
+from hierrec.model.scorer import Scorer
 from hierrec.params import load_params
+from hierrec.rag.checkpoint import lookup, open_sources
 from hierrec.rag.datastore import Datastore
 from hierrec.rag.params import FusionParams
-from hierrec.rag.rag_checkpoint import lookup, open_sources
 from hierrec.search.index import ItemIndex
 from hierrec.training.validation import validator
 
@@ -92,16 +92,16 @@ class Bench:
 
     def __init__(self, artifacts: Path, batch_users: int) -> None:
         self.inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
-        self._model, self.train = load_recommender(
-            artifacts / "models" / "hierarchical", self.inputs.frozen, self.inputs.store_hash
-        )
+        folder = artifacts / "models" / "hierarchical"
+        self._model = load_model(folder, self.inputs.frozen, self.inputs.store_hash)
+        self.train = self._model.params
         self._index = ItemIndex.open(artifacts / "index", self.inputs.store_hash)
-        self._base = HierarchicalRecommender(self._model, self.train.history, torch.float32)
-        self._prefixes = prefix_states(self._model, self.inputs.sequences, self.train.history, batch_users)
+        self._base = Scorer(self._model, self.inputs.candidates, dtype=torch.float32)
+        self._prefixes = prefix_states(self._model, self.inputs.sequences, batch_users)
 
     def alone(self) -> Metrics:
         """Return the validation metrics of the model without retrieval."""
-        return validator(self.inputs.sequences, self.inputs.candidates, self.train.history)(self._model)
+        return validator(self.inputs.sequences, self.inputs.candidates)(self._model)
 
     def halves(self, params: FusionParams) -> tuple[Metrics, Metrics]:
         """Return the validation metrics of the model with retrieval, of either half; train_rag measures the first.
@@ -125,7 +125,7 @@ class Bench:
         self, params: FusionParams, learned_from: FusionExamples, held_out: FusionExamples
     ) -> Metrics:
         """Learn on one half; return the other's metrics in its best epoch."""
-        _, curve = learn(params, self._base, learned_from, held_out, self.inputs.candidates, self.train.seed)
+        _, curve = learn(params, self._base, learned_from, held_out)
         best = max(curve, key=lambda record: record[CHOSEN_BY])
         return {key: value for key, value in best.items() if "@" in key}
 

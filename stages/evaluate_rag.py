@@ -1,12 +1,11 @@
 """Stage 5b: metrics of the retrieval-augmented variant."""
 
-from hierrec.core.files import read_json
 from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, Summary, stage
 from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.protocol import evaluate as evaluate_scorer
 from hierrec.evaluation.results import write_results
 from hierrec.model.inputs import load_inputs
-from hierrec.rag.rag_checkpoint import load_rag
+from hierrec.rag.checkpoint import load_rag
 from hierrec.search.index import ItemIndex
 
 
@@ -17,8 +16,7 @@ def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     index = ItemIndex.open(INDEX, inputs.store_hash)
     scorer = load_rag(MODELS / "rag", inputs, index)
-    seed = read_json(MODELS / "rag" / "base" / "config.json")["train"]["seed"]
-    ranks = evaluate_scorer(scorer, inputs.sequences, inputs.candidates, evaluate, seed)
+    ranks = evaluate_scorer(scorer, inputs.sequences, inputs.candidates, evaluate, scorer.model.params.seed)
     return write_results("rag", ranks, int(inputs.candidates.sum()), evaluate)
 
 

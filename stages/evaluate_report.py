@@ -3,22 +3,22 @@
 import torch
 from hierrec.core.files import atomic_path, read_json
 from hierrec.core.stage import ARTIFACTS, DATA, INDEX, ITEM_EMBEDDINGS, MODELS, RANKS, Summary, stage
-from hierrec.data.tables import load_items, load_users
+from hierrec.data.tables import load_users
 from hierrec.evaluation.comparison import compare
 from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.ranks import load_ranks
 from hierrec.evaluation.summary import recall_curve, summarise
-from hierrec.model.checkpoint import load_recommender
+from hierrec.model.checkpoint import load_model
 from hierrec.model.curve import read_curve
 from hierrec.model.inputs import load_inputs
-from hierrec.rag.rag_checkpoint import load_rag
+from hierrec.model.scorer import Scorer
+from hierrec.rag.checkpoint import load_rag
 from hierrec.report.facts import facts, flat
 from hierrec.report.items import Items, item_map, neighbours
 from hierrec.report.page import Content, render
 from hierrec.report.people import people
 from hierrec.report.quality import VARIANTS, Results
 from hierrec.serving.catalogue import Catalogue
-from hierrec.serving.scoring import Scorer
 from hierrec.serving.why import Explainer
 from hierrec.store.store import EmbeddingStore
 
@@ -42,19 +42,16 @@ WRITTEN = ARTIFACTS / "report.html"
 def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     store = EmbeddingStore.open(ITEM_EMBEDDINGS)
-    table = load_items(DATA / "items.parquet")
     user_ids = load_users(DATA / "users.parquet")["user_id"].to_list()
-    catalogue = Catalogue(table, inputs.frozen, inputs.store_hash, INDEX)
-    items = Items(catalogue, table["genres"].to_list(), inputs.sequences.training_counts(len(table)))
-    model, train = load_recommender(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
+    catalogue = Catalogue(inputs.items, inputs.frozen, inputs.store_hash, INDEX)
+    counts = inputs.sequences.training_counts(len(catalogue))
+    items = Items(catalogue, inputs.items["genres"].to_list(), counts)
+    model = load_model(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
     rag = load_rag(MODELS / "rag", inputs, catalogue.index, torch.float32)
-    scorers = {
-        "hierarchical": Scorer(model, train.history, inputs.candidates),
-        "rag": Scorer(rag.base.model, rag.base.history, inputs.candidates, rag.sources, rag.fusion),
-    }
-    explainer = Explainer(rag.fusion, list(rag.sources), catalogue, user_ids)
+    scorers = {"hierarchical": Scorer(model, inputs.candidates, dtype=torch.float32), "rag": rag}
+    explainer = Explainer(list(rag.sources), catalogue, user_ids)
     settings = {
-        "train": train.model_dump(mode="json"),
+        "train": model.params.model_dump(mode="json"),
         "fusion": read_json(MODELS / "rag" / "config.json")["fusion"],
     }
     # Nothing is read from metrics and plots, which carry no checksums: all of it follows from ranks, tables and models.
@@ -66,7 +63,7 @@ def main(evaluate: EvaluateParams) -> Summary:
         counts={
             "candidates": candidates,
             "interactions": len(inputs.sequences.items),
-            "items": len(table),
+            "items": len(catalogue),
             "users": inputs.sequences.user_count,
         },
         curves={variant: read_curve(MODELS / variant) for variant in VARIANTS},

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from hierrec.core.files import cache_dir, sha256_file
 from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, release_freed_memory, stage
-from hierrec.model.checkpoint import new_recommender, save_recommender
+from hierrec.model.checkpoint import new_model, save_model
 from hierrec.model.curve import CHOSEN_BY, write_curve
 from hierrec.model.inputs import load_inputs
 from hierrec.model.params import TrainParams
@@ -24,13 +24,13 @@ from torch.distributed import is_torchelastic_launched
 def main(train: TrainParams) -> Summary:
     check_device(train.device, train.processes)
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
-    model = new_recommender(train, inputs.frozen)
+    model = new_model(train, inputs.frozen)
     # Bad input has been refused by now, in one message and not in one of each process.
     if train.processes > 1 and not is_torchelastic_launched():
         del inputs, model  # each process reads its own
         release_freed_memory()
         return launch("stages.train_hierarchical", train.processes)
-    validate = validator(inputs.sequences, inputs.candidates, train.history)
+    validate = validator(inputs.sequences, inputs.candidates)
     key = training_key(model, inputs.sequences, inputs.candidates, train, code_hashes())
     # Moments of rarely seen items decay into denormal numbers, which make a CPU many times slower.
     torch.set_flush_denormal(True)
@@ -39,7 +39,7 @@ def main(train: TrainParams) -> Summary:
         progress = fit(model, inputs.sequences, train, validate, state, processes)
     if not processes.first:
         return []
-    save_recommender(MODELS / "hierarchical", model, train, inputs.store_hash, progress.curve)
+    save_model(MODELS / "hierarchical", model, inputs.store_hash, progress.curve)
     write_curve(PLOTS / "hierarchical.csv", progress.curve)
     state.remove()
     parameters = sum(parameter.numel() for parameter in model.parameters())

@@ -9,14 +9,14 @@ from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, PLOTS, Summ
 from hierrec.fusion.fusion_examples import FusionExamples
 from hierrec.fusion.fusion_trainer import train_fusion
 from hierrec.fusion.prefixes import prefix_states
-from hierrec.model.checkpoint import load_recommender
+from hierrec.model.checkpoint import load_model
 from hierrec.model.curve import CHOSEN_BY, write_curve
-from hierrec.model.hierarchical import HierarchicalRecommender
 from hierrec.model.inputs import load_inputs
+from hierrec.model.scorer import Scorer
+from hierrec.rag.checkpoint import lookup, open_sources, save_rag
 from hierrec.rag.datastore import Datastore
 from hierrec.rag.fusion import Fusion, starts
 from hierrec.rag.params import FusionParams
-from hierrec.rag.rag_checkpoint import lookup, open_sources, save_rag
 from hierrec.ranking.evaluator import rank_in_batches
 from hierrec.ranking.metrics import metrics_from_ranks
 from hierrec.search.index import ItemIndex
@@ -26,11 +26,9 @@ from torch import Tensor
 
 def learn(
     params: FusionParams,
-    base: HierarchicalRecommender,
+    scorer: Scorer,
     learned_from: FusionExamples,
     held_out: FusionExamples,
-    candidates: NDArray[np.bool_],
-    seed: int,
 ) -> tuple[Fusion, list[dict[str, float]]]:
     """Learn the fusion from some users; others pick the epoch.
 
@@ -43,13 +41,15 @@ def learn(
 
     def validate(fusion: Fusion) -> dict[str, float]:
         def score(batch: NDArray[np.int64]) -> Tensor:
-            return held_out.fuse(batch, base, fusion, candidates)  # [B, n]
+            return held_out.fuse(batch, scorer, fusion)  # [B, n]
 
-        seen, batch_users = held_out.histories, params.batch_users
-        return metrics_from_ranks(rank_in_batches(score, seen, held_out.targets, candidates, batch_users))
+        seen, targets = held_out.query.histories, held_out.targets
+        return metrics_from_ranks(
+            rank_in_batches(score, seen, targets, scorer.candidates, params.batch_users)
+        )
 
     fusion = Fusion(starts(params))
-    return fusion, train_fusion(fusion, base, learned_from, candidates, params, seed, validate)
+    return fusion, train_fusion(fusion, scorer, learned_from, params, scorer.model.params.seed, validate)
 
 
 @stage(
@@ -57,18 +57,18 @@ def learn(
 )
 def main(fusion: FusionParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
-    model, train = load_recommender(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
+    model = load_model(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
     datastore = None
     if "next_items" in fusion.sources:
-        prefixes = prefix_states(model, inputs.sequences, train.history, fusion.batch_users)
+        prefixes = prefix_states(model, inputs.sequences, fusion.batch_users)
         datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(fusion))
     index = ItemIndex.open(INDEX, inputs.store_hash)
     sources = open_sources(fusion, datastore, index, inputs.frozen)
-    base = HierarchicalRecommender(model, train.history, torch.float32)
-    examples = FusionExamples.validation(base, inputs.sequences, sources)
-    learned_from, held_out = examples.halves(train.seed)
-    learned, curve = learn(fusion, base, learned_from, held_out, inputs.candidates, train.seed)
-    save_rag(MODELS / "rag", model, train, learned, fusion, datastore, inputs.store_hash, curve)
+    scorer = Scorer(model, inputs.candidates, dtype=torch.float32)
+    examples = FusionExamples.validation(scorer, inputs.sequences, sources)
+    learned_from, held_out = examples.halves(model.params.seed)
+    learned, curve = learn(fusion, scorer, learned_from, held_out)
+    save_rag(MODELS / "rag", model, learned, fusion, datastore, inputs.store_hash, curve)
     write_curve(PLOTS / "rag.csv", curve)
     best = max(record[CHOSEN_BY] for record in curve)
     return [

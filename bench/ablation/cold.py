@@ -60,7 +60,7 @@ def measure(
     tf_idf = chosen_tf_idf(texts, split, settings.recent)
     recalls = {}
     for name, histories in split.histories.items():
-        states = user_states(model, params.history, histories)
+        states = user_states(model, histories)
         scorers: dict[str, Scorer] = {
             key: ModelScorer(states, model, value) for key, value in residual.items()
         }

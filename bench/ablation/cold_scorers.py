@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from hierrec.model.hierarchical import HierarchicalRecommender
+from hierrec.model.scorer import Scorer
 from hierrec.model.sequence_model import SequenceModel
 from hierrec.training.validation import BATCH_USERS
 from numpy.typing import NDArray
@@ -29,16 +29,16 @@ class ModelScorer:
         if residual is not None:
             catalogue.items.residual.data = residual.to(states.dtype)
         with torch.inference_mode():
-            self.keys, self.biases = catalogue.catalogue()  # [n, D], [n]
+            self.keys, self.biases = catalogue.item_keys()  # [n, D], [n]
 
     def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:
         """Score the whole catalogue, [B, n]."""
         return self.states[torch.from_numpy(users)] @ self.keys.T + self.biases
 
 
-def user_states(model: SequenceModel, history: int, histories: list[NDArray[np.int64]]) -> Tensor:
+def user_states(model: SequenceModel, histories: list[NDArray[np.int64]]) -> Tensor:
     """Return the users after their histories, float64 [U, D]."""
-    reader = HierarchicalRecommender(model, history)
+    reader = Scorer(model, np.ones(len(model.items), np.bool_))
     with torch.inference_mode():
         batches = [
             reader.states(histories[start : start + BATCH_USERS])

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from hierrec.core.files import read_json, write_json
-from hierrec.model.hierarchical import HierarchicalRecommender
+from hierrec.model.scorer import Scorer
 from hierrec.ranking.evaluator import rank_targets
 from hierrec.ranking.metrics import metrics_from_ranks
 from hierrec.training.validation import BATCH_USERS
@@ -53,7 +53,7 @@ def run(data: Data, vectors: Path, row: dict[str, Any], seed: int) -> tuple[dict
     started = [clock() for clock in clocks]
     model = train(sequences, data.candidates, frozen, params)
     seconds, cpu_seconds = (round(clock() - start, 1) for clock, start in zip(clocks, started, strict=True))
-    scorer = HierarchicalRecommender(model, params.history)
+    scorer = Scorer(model, data.candidates)
     splits = {
         "validation": (sequences.validation_histories(), sequences.validation),
         "test": (sequences.test_histories(), sequences.test),

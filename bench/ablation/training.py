@@ -10,7 +10,7 @@ import polars as pl
 import torch
 from hierrec.data.sequences import Sequences
 from hierrec.data.tables import interaction_groups, load_items, load_split
-from hierrec.model.checkpoint import new_recommender
+from hierrec.model.checkpoint import new_model
 from hierrec.model.ensemble import UserModel
 from hierrec.model.params import TrainParams
 from hierrec.store.whitening import Whitening
@@ -60,8 +60,8 @@ def train(
     """
     # As in the project's stage: denormal numbers make a CPU many times slower.
     torch.set_flush_denormal(True)
-    model = new_recommender(params, frozen)
-    validate = validator(sequences, candidates, params.history)
+    model = new_model(params, frozen)
+    validate = validator(sequences, candidates)
     with TemporaryDirectory() as folder:
         fit(model, sequences, params, validate, TrainingState(Path(folder), "state"))
     return model

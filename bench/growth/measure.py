@@ -96,14 +96,14 @@ def index(vectors: str, items: int, dimension: int, kind: Any, recall: float, qu
 
 def train(items: int, dimension: int, residual_width: int, seed: int) -> dict[str, float]:
     """Train with sampled softmax over a catalogue of `items`: CPU seconds of a step and beside it, memory."""
-    from hierrec.model.checkpoint import new_recommender
+    from hierrec.model.checkpoint import new_model
     from hierrec.params import load_params
 
     changed = {"residual_width": residual_width, "epochs": 1, "validate_every": 1}
     params = load_params(Path("params.yaml")).train.model_copy(update=changed)
     frozen = np.random.default_rng(seed).standard_normal((items, dimension), np.float32)
     with PeakMemory() as memory:
-        model = new_recommender(params, frozen)
+        model = new_model(params, frozen)
         # The first takes memory from the system, page by page; an epoch beside its steps writes the state.
         _, few, many = (_epoch(model, params, steps, seed) for steps in (1, FEW, FEW + MORE))
     step = (many - few) / MORE

@@ -14,7 +14,7 @@ import numpy as np
 from hierrec import Recommender
 from hierrec.data.sequences import Sequences
 from hierrec.data.tables import load_items, load_users
-from hierrec.model.checkpoint import load_recommender
+from hierrec.model.checkpoint import load_model
 from hierrec.model.inputs import load_inputs
 from hierrec.rag.prefix_search import Search
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ def compare(artifacts: Path, sample: int, rounds: int, device: str) -> dict[str,
         is; `contestants`, seconds.
     """
     inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
-    _, train = load_recommender(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash)
+    train = load_model(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash).params
     titles = load_items(artifacts / "data" / "items.parquet")["title"].fill_null("").to_list()
     user_ids = load_users(artifacts / "data" / "users.parquet")["user_id"].to_list()
     histories = [history[-train.history :] for history in _all_items(inputs.sequences)]

@@ -11,13 +11,12 @@ import numpy as np
 import torch
 from hierrec.core.stage import keep_freed_memory
 from hierrec.data.sequences import NO_TARGET
-from hierrec.model.checkpoint import load_recommender
-from hierrec.model.hierarchical import HierarchicalRecommender
+from hierrec.model.checkpoint import load_model
 from hierrec.model.inputs import load_inputs
-from hierrec.rag.sources import ANONYMOUS
+from hierrec.model.scorer import Scorer
+from hierrec.model.sources import ANONYMOUS
 from hierrec.ranking.evaluator import rank_targets
 from hierrec.ranking.metrics import metrics_from_ranks
-from hierrec.serving.scoring import Scorer
 from numpy.typing import NDArray
 
 from bench.peers.theirs.record import Stopwatch, append, peak_memory, reset_peak
@@ -29,10 +28,10 @@ def main(_: Path, settings: dict[str, Any], out: Path) -> None:
     keep_freed_memory()  # as the stage does
     artifacts = Path(settings["artifacts"])
     inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
-    model, train = load_recommender(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash)
+    model = load_model(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash)
     # The loop has the faster scorer, which computes the items' side once.
-    one_by_one = Scorer(model, train.history, inputs.candidates)
-    scorer = HierarchicalRecommender(model, train.history, getattr(torch, settings["dtype"]))
+    one_by_one = Scorer(model, inputs.candidates, dtype=torch.float32)
+    scorer = Scorer(model, inputs.candidates, dtype=getattr(torch, settings["dtype"]))
     users = np.flatnonzero(inputs.sequences.test != NO_TARGET)
     everyone = inputs.sequences.test_histories()
     for count in settings["users"]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 from hierrec.data.sequences import NO_TARGET
-from hierrec.model.checkpoint import load_recommender
+from hierrec.model.checkpoint import load_model
 from hierrec.model.inputs import load_inputs
 from hierrec.params import load_params
 
@@ -41,7 +41,7 @@ def compare(artifacts: Path, rounds: int, threads: int, device: str, loop_users:
         while so many users are evaluated.
     """
     inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
-    _, params = load_recommender(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash)
+    params = load_model(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash).params
     batch = load_params(ROOT / "params.yaml").evaluate.batch_users
     held_out = int((inputs.sequences.test != NO_TARGET).sum())
     ways = {

@@ -8,12 +8,12 @@ from hierrec.fusion.prefixes import prefix_states
 from hierrec.index.build import build_index
 from hierrec.ingest.dataset import build
 from hierrec.ingest.sample import sample_dataset
-from hierrec.model.checkpoint import new_recommender, save_recommender
+from hierrec.model.checkpoint import new_model, save_model
 from hierrec.model.inputs import load_inputs
 from hierrec.params import Params, load_params
+from hierrec.rag.checkpoint import lookup, save_rag
 from hierrec.rag.datastore import Datastore
 from hierrec.rag.fusion import Fusion, starts
-from hierrec.rag.rag_checkpoint import lookup, save_rag
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,14 +24,14 @@ def write_sample(folder: Path) -> None:
     build(sample_dataset(users=120, longest=40)).write(folder / "data")
     encode_items(load_items(folder / "data" / "items.parquet"), params.encode, folder / "item_embeddings")
     inputs = load_inputs(folder / "data", folder / "item_embeddings")
-    model = new_recommender(params.train, inputs.frozen)
-    save_recommender(folder / "models" / "hierarchical", model, params.train, inputs.store_hash)
+    model = new_model(params.train, inputs.frozen)
+    save_model(folder / "models" / "hierarchical", model, inputs.store_hash)
     build_index(inputs.frozen, folder / "index", inputs.store_hash)
-    prefixes = prefix_states(model, inputs.sequences, params.train.history, params.fusion.batch_users)
+    prefixes = prefix_states(model, inputs.sequences, params.fusion.batch_users)
     datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(params.fusion))
     fusion = Fusion(starts(params.fusion))
     rag = folder / "models" / "rag"
-    save_rag(rag, model, params.train, fusion, params.fusion, datastore, inputs.store_hash)
+    save_rag(rag, model, fusion, params.fusion, datastore, inputs.store_hash)
 
 
 def quick_params() -> Params:

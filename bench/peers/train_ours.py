@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 from hierrec.data.sequences import Sequences
-from hierrec.model.checkpoint import new_recommender
+from hierrec.model.checkpoint import new_model
 from hierrec.model.curve import CHOSEN_BY
 from hierrec.model.ensemble import UserModel
 from hierrec.model.inputs import load_inputs
 from hierrec.model.params import TrainParams
-from hierrec.serving.scoring import Scorer
+from hierrec.model.scorer import Scorer
 from hierrec.training.resume import TrainingState
 from hierrec.training.trainer import fit
 from numpy.typing import NDArray
@@ -40,7 +40,7 @@ def main(split: Path, settings: dict[str, Any], out: Path) -> None:
     params = TrainParams.model_validate(settings["train"] | {"seed": settings["seed"]})
     users = np.loadtxt(split / "users.csv", np.int64, skiprows=1, ndmin=1)
     per_epoch = int(np.maximum(inputs.sequences.train_length - 1, 0).sum())
-    model = new_recommender(params, inputs.frozen)
+    model = new_model(params, inputs.frozen)
     epochs = 0
     watch = Stopwatch()
 
@@ -49,7 +49,7 @@ def main(split: Path, settings: dict[str, Any], out: Path) -> None:
         epochs += 1
         times = watch.read()
         watch.pause()
-        top = top_items(model, inputs.sequences, inputs.candidates, users, params.history)
+        top = top_items(model, inputs.sequences, inputs.candidates, users)
         append(out, {**times, "interactions": epochs * per_epoch}, top)
         watch.resume()
         if times[settings["clock"]] >= settings["seconds"]:
@@ -65,10 +65,9 @@ def top_items(
     sequences: Sequences,
     candidates: NDArray[np.bool_],
     users: NDArray[np.int64],
-    history: int,
 ) -> NDArray[np.int64]:
     """Return the top items after the training items: int64 [V, 20]."""
-    scorer = Scorer(model, history, candidates)
+    scorer = Scorer(model, candidates, dtype=torch.float32)
     top = []
     for start in range(0, len(users), RANKED_AT_A_TIME):
         batch = users[start : start + RANKED_AT_A_TIME]

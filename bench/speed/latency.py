@@ -1,6 +1,6 @@
 """`python -m bench.speed.latency`: the top 20 of one user, from a model that is loaded, one user after the other.
 
-Users are spread over all lengths of history; of each, the latest `train.history` items are read, given as ids.
+Users are spread over all lengths of history; of each, the latest `model.history` items are read, given as ids.
 """
 
 import time
@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from hierrec import Recommender
 from hierrec.data.sequences import Sequences
-from hierrec.model.checkpoint import load_recommender
-from hierrec.model.hierarchical import HierarchicalRecommender
+from hierrec.model.checkpoint import load_model
+from hierrec.model.ensemble import UserModel
 from hierrec.model.inputs import Inputs, load_inputs
-from hierrec.rag.rag import recommendable
+from hierrec.ranking.exclusion import excluded_items
 from numpy.typing import NDArray
 
 from bench.peers.command import run
@@ -48,17 +48,17 @@ def compare(artifacts: Path, users: int, rounds: int, threads: int) -> dict[str,
     """
     faiss.omp_set_num_threads(threads)
     inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
-    model, train = load_recommender(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash)
+    model = load_model(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash)
     hierarchical = Recommender.load(artifacts / "models" / "hierarchical")
     rag = Recommender.load(artifacts / "models" / "rag", search="fast")
     ways: dict[str, Answer] = {
         HIERARCHICAL: _recommend(hierarchical),
         RAG: _recommend(rag),
         EXACT: _recommend(Recommender.load(artifacts / "models" / "rag")),
-        PLAIN: _plain(HierarchicalRecommender(model, train.history, torch.float32), inputs, rag.item_ids),
+        PLAIN: _plain(model, inputs, rag.item_ids),
     }
     histories = [
-        [rag.item_ids[row] for row in history[-train.history :]]
+        [rag.item_ids[row] for row in history[-model.history :]]
         for history in _spread(inputs.sequences, users)
     ]
     for history in histories[:WARM]:
@@ -114,16 +114,17 @@ def _recommend(recommender: Recommender) -> Answer:
     return lambda history: [item.item_id for item in recommender.recommend(list(history), TOP)]
 
 
-def _plain(scorer: HierarchicalRecommender, inputs: Inputs, item_ids: list[str]) -> Answer:
+def _plain(model: UserModel, inputs: Inputs, item_ids: list[str]) -> Answer:
     """Return the hierarchical variant as one would write it down first: transformers' forward, all items anew."""
     rows = {item_id: row for row, item_id in enumerate(item_ids)}
 
     @torch.inference_mode()
     def answer(history: list[str]) -> list[str]:
         histories = [np.array([rows[item_id] for item_id in history])]
-        keys, biases = scorer.model.catalogue()  # [n, D], [n]
-        states = scorer.model(torch.from_numpy(histories[0])[None])[:, -1]  # [1, D]
-        scores = recommendable(states @ keys.T + biases, histories, inputs.candidates)  # [1, n]
+        keys, biases = model.item_keys()  # [n, D], [n]
+        states = model(torch.from_numpy(histories[0])[None])[:, -1]  # [1, D]
+        excluded = excluded_items(histories, inputs.candidates)  # [1, n]
+        scores = (states @ keys.T + biases).masked_fill(excluded, -torch.inf)  # [1, n]
         return [item_ids[row] for row in scores[0].topk(TOP).indices.tolist()]
 
     return answer

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from ..core.errors import NumericalError
 from ..model.checkpoint import state_of
 from ..model.curve import CHOSEN_BY
-from ..model.hierarchical import HierarchicalRecommender
+from ..model.scorer import Scorer
 from ..rag.fusion import Fusion
 from ..rag.params import FusionParams
 from .fusion_examples import FusionExamples
@@ -21,23 +21,21 @@ ValidateFusion = Callable[[Fusion], dict[str, float]]
 
 def train_fusion(
     fusion: Fusion,
-    base: HierarchicalRecommender,
+    scorer: Scorer,
     examples: FusionExamples,
-    candidates: NDArray[np.bool_],
     params: FusionParams,
     seed: int,
     validate: ValidateFusion,
 ) -> list[dict[str, float]]:
     """Maximise the likelihood of the examples' targets under the mixture; leave the best weights in `fusion`.
 
-    The base must not have been trained on the targets. It is overconfident on its training targets, and a fusion that
-    learns from them gives all weight to the base.
+    The model must not have been trained on the targets. It is overconfident on its training targets, and a fusion that
+    learns from them gives all weight to the model.
 
     Args:
         fusion: untrained.
-        base: what retrieval is fused with; in float32, as the examples are.
+        scorer: of the sequence model alone, in float32.
         examples: one or more users with targets that the model has not seen, and what was retrieved for them.
-        candidates: bool [n], items that may be recommended.
         params: section `fusion`.
         seed: of the order of the examples.
         validate: metrics of a fusion on other users; NDCG@10 picks the epoch.
@@ -57,7 +55,7 @@ def train_fusion(
         fusion.train()
         total = 0.0
         for batch in np.array_split(generator.permutation(len(examples)), batch_count):
-            loss = _loss(examples.fuse(batch, base, fusion, candidates), examples.targets[batch])
+            loss = _loss(examples.fuse(batch, scorer, fusion), examples.targets[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -28,12 +28,13 @@ class Prefixes:
     positions: NDArray[np.int64]
 
 
-def prefix_states(model: UserModel, sequences: Sequences, history: int, batch_windows: int) -> Prefixes:
-    """Compute the state after every training prefix from (at most) the latest `history` items.
+def prefix_states(model: UserModel, sequences: Sequences, batch_windows: int) -> Prefixes:
+    """Compute the state after every training prefix from the latest items, as many as the model reads.
 
     Long sequences are read in windows that overlap by half; a state comes from the window in which it has the
     longest context, so none but a sequence's first has less than half a window.
     """
+    history = model.history
     windows = [
         (user, start, first, stop)
         for user in range(sequences.user_count)

@@ -17,7 +17,6 @@ from .curve import CURVE, Curve, write_curve
 from .ensemble import UserModel, together
 from .item_table import ItemTable
 from .params import TrainParams
-from .pooling import Pooling
 from .sequence_model import SequenceModel
 
 SCHEMA_VERSION = 2
@@ -26,8 +25,8 @@ MEMORY = "close other programs, or take a machine with more"
 REBUILD = "train again (`dvc repro`), or use the release of hierrec that wrote it"
 
 
-def new_recommender(params: TrainParams, frozen: NDArray[np.float32]) -> UserModel:
-    """Make an untrained recommender; all random weights come from `params.seed`.
+def new_model(params: TrainParams, frozen: NDArray[np.float32]) -> UserModel:
+    """Make an untrained model; all random weights come from `params.seed`.
 
     Each of several members is the one that would be made alone, the first from this seed, the next from the one after.
 
@@ -47,17 +46,15 @@ def new_recommender(params: TrainParams, frozen: NDArray[np.float32]) -> UserMod
     return together(members)
 
 
-def save_recommender(
-    folder: Path, model: UserModel, params: TrainParams, store_hash: str, curve: Curve = ()
-) -> None:
-    """Write a recommender with its learning curve; the frozen item vectors stay in their store, named by its hash."""
+def save_model(folder: Path, model: UserModel, store_hash: str, curve: Curve = ()) -> None:
+    """Write a model with its learning curve; the frozen item vectors stay in their store, named by its hash."""
     with atomic_directory(folder) as temporary:
         # Not `save_file`, which makes a file that nobody else may read.
         (temporary / "model.safetensors").write_bytes(save(state_of(model)))
         config = {
             "schema_version": SCHEMA_VERSION,
             # A key at its default is left out, so that a key added later does not change the file of an older model.
-            "train": _without_path(params).model_dump(mode="json", exclude_defaults=True),
+            "train": _without_path(model.params).model_dump(mode="json", exclude_defaults=True),
             "backbone": _backbone_dict(model.members[0].backbone.config),
             "items": len(model.members[0].items),
             "frozen_width": model.members[0].items.frozen.shape[1],
@@ -69,13 +66,11 @@ def save_recommender(
         seal(temporary)
 
 
-def load_recommender(
-    folder: Path, frozen: NDArray[np.float32], store_hash: str
-) -> tuple[UserModel, TrainParams]:
-    """Read a recommender that was trained on these item vectors.
+def load_model(folder: Path, frozen: NDArray[np.float32], store_hash: str) -> UserModel:
+    """Read a model that was trained on these item vectors.
 
     Args:
-        folder: what `save_recommender` wrote.
+        folder: what `save_model` wrote.
         frozen: float32 [n, F], whitened item vectors of the store.
         store_hash: hash of that store.
 
@@ -109,7 +104,7 @@ def load_recommender(
     except Exception as error:  # transformers and torch let anything from AttributeError to KeyError pass
         raise CheckpointError(f"cannot be read: {_first(error)}", where, REMEDY) from None
     check_finite(model, where)
-    return model.eval(), params
+    return model.eval()
 
 
 def check_written(folder: Path, version: object, sealed: int, where: Path, remedy: str) -> None:
@@ -184,5 +179,4 @@ def _backbone_of(config: dict[str, Any]) -> PreTrainedModel:
 
 def _assemble(params: TrainParams, frozen: NDArray[np.float32], backbone: PreTrainedModel) -> SequenceModel:
     items = ItemTable(torch.from_numpy(np.array(frozen)), params.residual_width, params.residual_dropout)
-    pooling = Pooling(params.pooling.kind, params.pooling.window)
-    return SequenceModel(items, backbone, pooling, params.input_dropout)
+    return SequenceModel(params, items, backbone)

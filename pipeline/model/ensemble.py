@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .params import TrainParams
 from .sequence_model import SequenceModel
 
 
@@ -29,6 +30,16 @@ class Ensemble(nn.Module):
             member.items.frozen = members[0].items.frozen
 
     @property
+    def params(self) -> TrainParams:
+        """Section `train` of the whole."""
+        return self.members[0].params
+
+    @property
+    def history(self) -> int:
+        """Items of a history that the model reads at most, the latest."""
+        return self.params.history
+
+    @property
     def width(self) -> int:
         """Dimensions of a user, M * D."""
         return sum(member.width for member in self.members)
@@ -37,9 +48,9 @@ class Ensemble(nn.Module):
         """Read sequences of items, int64 [B, T], as `SequenceModel.forward`: float [B, T, M * D]."""
         return torch.cat([member(rows) for member in self.members], -1)
 
-    def catalogue(self, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def item_keys(self, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return keys [n, M * D] and biases [n], with which a product is the mean of the members' logits."""
-        keys, biases = zip(*(member.catalogue(rows) for member in self.members), strict=True)
+        keys, biases = zip(*(member.item_keys(rows) for member in self.members), strict=True)
         return torch.cat(keys, -1) / len(keys), torch.stack(biases).mean(0)
 
     def item_inputs(self) -> Tensor:

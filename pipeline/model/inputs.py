@@ -19,12 +19,14 @@ class Inputs:
     """The data with the vectors that belong to it.
 
     Attributes:
+        items: the table `items.parquet`.
         sequences: every user's items, and the split.
         candidates: bool [n], items that may be ranked.
         frozen: float32 [n, F], whitened item vectors.
         store_hash: hash of the store they come from.
     """
 
+    items: pl.DataFrame
     sequences: Sequences
     candidates: NDArray[np.bool_]
     frozen: NDArray[np.float32]
@@ -44,6 +46,7 @@ def load_inputs(data: Path, item_embeddings: Path) -> Inputs:
     items = load_items(data / "items.parquet")
     store = open_store(item_embeddings, items)
     return Inputs(
+        items=items,
         sequences=Sequences.from_tables(_listed(data, len(items)), load_split(data / "split.parquet")),
         candidates=items["candidate"].to_numpy(),
         frozen=store.whitened(),

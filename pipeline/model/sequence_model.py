@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from .item_table import ItemTable
+from .params import TrainParams
 from .phi3 import reads_one_position, state_at
 from .pooling import Pooling
 
@@ -16,29 +17,32 @@ class SequenceModel(nn.Module):
     """Item table → recommendation LLM → pooling → single-layer head (Lite-LLM4Rec, arXiv 2402.09543).
 
     Args:
+        params: section `train`.
         items: the item space, n items of F + R dimensions.
         backbone: causal decoder with hidden size D.
-        pooling: states to users.
-        input_dropout: share of the input's components dropped in training.
     """
 
-    def __init__(
-        self, items: ItemTable, backbone: PreTrainedModel, pooling: Pooling, input_dropout: float
-    ) -> None:
+    def __init__(self, params: TrainParams, items: ItemTable, backbone: PreTrainedModel) -> None:
         super().__init__()
         width = backbone.config.hidden_size
+        self.params = params
         self.items = items
         self.input = nn.Linear(items.width, width)
         self.norm = nn.LayerNorm(width)
-        self.dropout = nn.Dropout(input_dropout)
+        self.dropout = nn.Dropout(params.input_dropout)
         self.backbone = backbone
-        self.pooling = pooling
+        self.pooling = Pooling(params.pooling.kind, params.pooling.window)
         self.head = nn.Linear(width, items.width)
 
     @property
     def width(self) -> int:
         """Dimensions of a user, D."""
         return self.head.in_features
+
+    @property
+    def history(self) -> int:
+        """Items of a history that the model reads at most, the latest."""
+        return self.params.history
 
     @property
     def members(self) -> Sequence["SequenceModel"]:
@@ -64,7 +68,7 @@ class SequenceModel(nn.Module):
         """Return the user after each position: inputs [B, T, D] -> [B, T, D]."""
         return self.pooling(self.backbone(inputs_embeds=inputs).last_hidden_state)
 
-    def catalogue(self, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def item_keys(self, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return keys [n, D] and biases [n] with `users @ keys.T + biases == head(users) @ items.T`.
 
         The head is linear, so it can be moved to the item side: a score then costs D products, not F + R. In training,

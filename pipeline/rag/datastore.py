@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from ..core.errors import CheckpointError, DataError
 from ..core.files import atomic_directory, map_npy
+from ..model.sources import NO_ITEM, Query, Retrieved
 from ..search.cosine import unit_vectors
 from ..search.fast_faiss import matrix_products
 from .overlap import HistoryOverlap
 from .prefix_search import BLOCK, PROBED, REFINED, Search, build_index
-from .sources import NO_ITEM, Query, Retrieved
 
 REMEDY = "run `dvc repro train_rag`, or `dvc pull`"
 

@@ -6,28 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ..model.sources import Mixture, Retrieved
 from .params import FusionParams
 
 FLOOR = 1e-3
 """Added to a source's probabilities before they multiply: what it did not find is unlikely, not impossible."""
-
-Evidence = tuple[Tensor, Tensor, Tensor]
-"""What a source found: items int64 [B, K] (-1: none), similarities [B, K] and ages [K]."""
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """What the fusion weighs, and how.
-
-    Attributes:
-        shares: [B, S + 1], weight of the model and of each source; rows sum to 1.
-        distributions: [B, S + 1, n], of the model and of each source.
-        weights: per source [B, K], the weight of each retrieved item in its distribution.
-    """
-
-    shares: Tensor
-    distributions: Tensor
-    weights: list[Tensor]
 
 
 @dataclass(frozen=True)
@@ -86,39 +69,42 @@ class Fusion(nn.Module):
         with torch.no_grad():
             self.gate.bias.copy_(torch.log(torch.tensor([1.0, *(source.share for source in sources)])))
 
-    def forward(self, model_scores: Tensor, lengths: Tensor, retrieved: list[Evidence]) -> Tensor:
-        """Fuse.
+    def forward(self, model_scores: Tensor, lengths: Tensor, retrieved: Sequence[Retrieved]) -> Tensor:
+        """Return log-probabilities [B, n]; arguments as for `mix`."""
+        return self.combine(model_scores, self.mix(model_scores, lengths, retrieved))
 
-        Args:
-            model_scores: [B, n], -inf where an item is not to be recommended.
-            lengths: [B], items in the history.
-            retrieved: of each source.
-
-        Returns:
-            [B, n], log-probabilities; -inf where the model's score is.
-        """
-        mixture = self.mix(model_scores, lengths, retrieved)
+    def combine(self, model_scores: Tensor, mixture: Mixture) -> Tensor:
+        """Return log-probabilities [B, n]; -inf where the model's score is."""
         fused = torch.einsum("bs,bsn->bn", mixture.shares, mixture.distributions)  # [B, n]
         # Even where all shares underflow, an item that is allowed stays ahead of one that is not.
         experts = (mixture.distributions[:, 1:] + FLOOR).log()  # [B, S, n]
         logits = fused.clamp(min=1e-30).log() + torch.einsum("s,bsn->bn", self.power, experts)  # [B, n]
         return logits.masked_fill(model_scores == -torch.inf, -torch.inf).log_softmax(-1)
 
-    def mix(self, model_scores: Tensor, lengths: Tensor, retrieved: list[Evidence]) -> Mixture:
-        """Return the parts of the mixture; arguments as for `forward`."""
+    def mix(self, model_scores: Tensor, lengths: Tensor, retrieved: Sequence[Retrieved]) -> Mixture:
+        """Return the parts of the mixture.
+
+        Args:
+            model_scores: [B, n], -inf where an item may not be recommended.
+            lengths: int64 [B], items in each history.
+            retrieved: of each source.
+        """
         allowed = model_scores > -torch.inf  # [B, n]
         # Divided before masking: an infinite score has no gradient.
         scores = model_scores.masked_fill(~allowed, 0) / self.log_temperature[0].exp()  # [B, n]
         model = scores.masked_fill(~allowed, -torch.inf).softmax(-1)  # [B, n]
         distributions, evidence, weights = [model], [], []
-        for source, (items, similarities, ages) in enumerate(retrieved):
+        for source, found in enumerate(retrieved):
+            items = torch.from_numpy(found.items).long()  # [B, K]
+            similarities = torch.from_numpy(found.similarities).to(model.dtype)  # [B, K]
+            ages = torch.from_numpy(found.ages)  # [K]
             weights.append(self._weights(source, items, similarities, ages, allowed))  # [B, K]
             share = torch.zeros_like(model_scores).scatter_add(1, items.clamp(min=0), weights[-1])  # [B, n]
             distributions.append(share)
             evidence.append(self._evidence(weights[-1], similarities, share, model))  # [B, 3]
         length = torch.log1p(lengths.to(model.dtype)).unsqueeze(-1) / 5  # [B, 1]
-        found = [weight.sum(-1) > 0 for weight in weights]  # S times [B]
-        usable = torch.stack([torch.ones_like(found[0]), *found], dim=-1)  # [B, S + 1]
+        some = [weight.sum(-1) > 0 for weight in weights]  # S times [B]
+        usable = torch.stack([torch.ones_like(some[0]), *some], dim=-1)  # [B, S + 1]
         gates = self.gate(torch.cat([*evidence, length], dim=-1))  # [B, S + 1]
         shares = gates.masked_fill(~usable, -torch.inf).softmax(-1)  # [B, S + 1]
         return Mixture(shares, torch.stack(distributions, dim=1), weights)

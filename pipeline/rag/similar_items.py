@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ..model.sources import NO_ITEM, Query, Retrieved
 from ..search.index import ItemIndex
-from .sources import NO_ITEM, Query, Retrieved
 
 
 class SimilarItems:

@@ -7,8 +7,8 @@ from typing import Any
 from torch import nn
 
 from ..model.ensemble import UserModel
+from ..model.sources import Source
 from ..rag.datastore import Datastore
-from ..rag.sources import Source
 from ..search.index import ItemIndex
 from ..store.store import EmbeddingStore
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..data.sequences import NO_TARGET, Sequences
+from ..model.scorer import Scored, Scorer
 from ..serving.answers import Match, Why
 from ..serving.catalogue import Catalogue
-from ..serving.scoring import Scored, Scorer
 from ..serving.why import Explainer
 
 PLACES = (0.1, 0.4, 0.7, 0.95)

@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 
 from ..core.errors import DataError, ParamsError
 from ..data.sequences import Sequences
-from ..data.tables import load_items, load_users
-from ..model.checkpoint import load_recommender
+from ..data.tables import load_users
+from ..model.checkpoint import load_model
 from ..model.inputs import load_inputs
+from ..model.scorer import Scored, Scorer
+from ..model.sources import ANONYMOUS, Source
+from ..rag.checkpoint import load_rag
 from ..rag.datastore import Datastore
 from ..rag.prefix_search import Search
-from ..rag.rag_checkpoint import load_rag
-from ..rag.sources import ANONYMOUS, Source
 from .answers import Item, Recommendation, SimilarItem, User, Why
 from .artifacts import require
 from .catalogue import Catalogue, require_some
 from .find_items import NotFoundError, nearest
-from .scoring import Scored, Scorer
 from .why import Explainer
 
 BATCH = 64
@@ -98,20 +98,15 @@ class Recommender:
         retrieves = (folder / "fusion.safetensors").is_file()
         require(folder, tables, store, *([index_folder] if retrieves else []))
         inputs = load_inputs(tables, store)
-        catalogue = Catalogue(
-            load_items(tables / "items.parquet"), inputs.frozen, inputs.store_hash, index_folder
-        )
+        catalogue = Catalogue(inputs.items, inputs.frozen, inputs.store_hash, index_folder)
         if retrieves:
-            rag = load_rag(folder, inputs, catalogue.index, torch.float32)
-            base = rag.base
-            sources = {
-                name: source.searched(search) if isinstance(source, Datastore) else source
-                for name, source in rag.sources.items()
-            }
-            scorer = Scorer(base.model, base.history, inputs.candidates, sources, rag.fusion)
+            scorer = load_rag(folder, inputs, catalogue.index, torch.float32)
+            for name, source in scorer.sources.items():
+                if isinstance(source, Datastore):
+                    scorer.sources[name] = source.searched(search)
         else:
-            trained, train = load_recommender(folder, inputs.frozen, inputs.store_hash)
-            scorer = Scorer(trained, train.history, inputs.candidates)
+            trained = load_model(folder, inputs.frozen, inputs.store_hash)
+            scorer = Scorer(trained, inputs.candidates, dtype=torch.float32)
         users = load_users(tables / "users.parquet")["user_id"].to_list()
         return cls(scorer, catalogue, inputs.sequences, users)
 
@@ -238,13 +233,14 @@ class Recommender:
         ]
 
     def _why(self, scored: Scored, place: int, rows: list[int]) -> list[Why]:
-        fusion, sources = self._scorer.fusion, list(self._scorer.sources)
-        if fusion is None:
+        if scored.mixture is None:
             raise ParamsError(
                 "the hierarchical variant retrieves nothing, so it cannot say why",
                 remedy="take the rag variant",
             )
-        return Explainer(fusion, sources, self._catalogue, self._user_ids).explain(scored, place, rows)
+        return Explainer(list(self._scorer.sources), self._catalogue, self._user_ids).explain(
+            scored, place, rows
+        )
 
 
 def _require_model(folder: Path) -> None:

@@ -36,7 +36,7 @@ class Objective(nn.Module):
             users = self.model(rows)[mask.to(device)]  # [M, D]
         users = users.float()
         if self.params.loss == "softmax":
-            return softmax_loss(users, targets.to(device), *self.model.catalogue())
+            return softmax_loss(users, targets.to(device), *self.model.item_keys())
         negatives = torch.multinomial(
             self.probability, self.params.negatives, replacement=True, generator=sampler
         )  # [S]
@@ -44,7 +44,7 @@ class Objective(nn.Module):
         items, places = torch.cat([targets, negatives]).unique(return_inverse=True)  # [k], [M + S]
         drawn = self.probability[items].log().to(device)  # [k]
         items, places = items.to(device), places.to(device)
-        keys, biases = self.model.catalogue(items)  # [k, D], [k]
+        keys, biases = self.model.item_keys(items)  # [k, D], [k]
         return sampled_softmax_loss(
             users, places[: len(targets)], keys, biases, places[len(targets) :], drawn
         )

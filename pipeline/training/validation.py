@@ -8,27 +8,24 @@ from numpy.typing import NDArray
 
 from ..data.sequences import Sequences
 from ..model.ensemble import UserModel
-from ..model.hierarchical import HierarchicalRecommender
+from ..model.scorer import Scorer
 from ..ranking.evaluator import rank_targets
 from ..ranking.metrics import metrics_from_ranks
 
 BATCH_USERS = 256
 
 
-def validator(
-    sequences: Sequences, candidates: NDArray[np.bool_], history: int
-) -> Callable[[UserModel], dict[str, float]]:
+def validator(sequences: Sequences, candidates: NDArray[np.bool_]) -> Callable[[UserModel], dict[str, float]]:
     """Return a function that ranks every user's validation target with a model, in float32.
 
     Args:
         sequences: whose validation targets are ranked.
         candidates: bool [n], items among which they are ranked.
-        history: latest items that the model reads.
     """
     histories = sequences.validation_histories()
 
     def validate(model: UserModel) -> dict[str, float]:
-        scorer = HierarchicalRecommender(model, history, torch.float32)
+        scorer = Scorer(model, candidates, dtype=torch.float32)
         ranks = rank_targets(scorer, histories, sequences.validation, candidates, BATCH_USERS)
         return metrics_from_ranks(ranks)
 

@@ -12,8 +12,8 @@ import torch
 from click.testing import CliRunner
 from hierrec.core.errors import ParamsError
 from hierrec.core.files import read_json, write_json
-from hierrec.model.checkpoint import load_recommender
-from hierrec.model.hierarchical import HierarchicalRecommender
+from hierrec.model.checkpoint import load_model
+from hierrec.model.scorer import Scorer
 from hierrec.params import load_params
 from hierrec.ranking.evaluator import rank_targets
 from hierrec.ranking.metrics import metrics_from_ranks
@@ -45,8 +45,8 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_the_model_alone_is_what_evaluation_says(artifacts: Path) -> None:
     bench = Bench(artifacts, batch_users=32)
     inputs = bench.inputs
-    model, train = load_recommender(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash)
-    scorer = HierarchicalRecommender(model, train.history)
+    model = load_model(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash)
+    scorer = Scorer(model, inputs.candidates)
     histories = inputs.sequences.validation_histories()
     ranks = rank_targets(scorer, histories, inputs.sequences.validation, inputs.candidates, batch_users=64)
     # Evaluation computes in float64: a user or two of the 600 may stand on the other side of a tie.

@@ -7,9 +7,9 @@ import torch
 from hierrec.data.sequences import Sequences, halves
 from hierrec.fusion.fusion_examples import FusionExamples
 from hierrec.fusion.prefixes import prefix_states
-from hierrec.model.checkpoint import new_recommender
-from hierrec.model.hierarchical import HierarchicalRecommender
+from hierrec.model.checkpoint import new_model
 from hierrec.model.params import TrainParams
+from hierrec.model.scorer import Scorer
 from hierrec.rag.datastore import Datastore, Lookup
 from numpy.typing import NDArray
 
@@ -19,11 +19,11 @@ from tests.model.world import ITEMS
 def remembered(
     params: TrainParams, frozen: NDArray, sequences: Sequences
 ) -> tuple[Datastore, FusionExamples]:
-    model = new_recommender(params, frozen).eval()
-    prefixes = prefix_states(model, sequences, params.history, 8)
+    model = new_model(params, frozen).eval()
+    prefixes = prefix_states(model, sequences, 8)
     lookup = Lookup(shortlist=8, overlap=0.3, neighbours=5, following=2, preceding=2)
     datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup)
-    base = HierarchicalRecommender(model, params.history, torch.float32)
+    base = Scorer(model, np.ones(ITEMS, np.bool_), dtype=torch.float32)
     return datastore, FusionExamples.validation(base, sequences, {"next_items": datastore})
 
 
@@ -45,8 +45,8 @@ def test_test_items_change_nothing_and_validation_items_the_targets_alone(
     np.testing.assert_array_equal(first.keys, second.keys)
     np.testing.assert_array_equal(first.next_items, second.next_items)
     np.testing.assert_array_equal((learned.targets + 7) % ITEMS, learned_again.targets)
-    np.testing.assert_array_equal(learned.states, learned_again.states)
-    np.testing.assert_array_equal(learned.retrieved[0][0], learned_again.retrieved[0][0])
+    np.testing.assert_array_equal(learned.query.states, learned_again.query.states)
+    np.testing.assert_array_equal(learned.retrieved[0].items, learned_again.retrieved[0].items)
 
 
 def test_halves_share_nobody_and_leave_nobody_out(
@@ -55,10 +55,10 @@ def test_halves_share_nobody_and_leave_nobody_out(
     _, examples = remembered(train_params, frozen, sequences)
     parts = examples.halves(3)
     assert abs(len(parts[0]) - len(parts[1])) <= 1
-    both = np.concatenate([half.states for half in parts])
-    assert sorted(map(tuple, both.tolist())) == sorted(map(tuple, examples.states.tolist()))
+    both = np.concatenate([half.query.states for half in parts])
+    assert sorted(map(tuple, both.tolist())) == sorted(map(tuple, examples.query.states.tolist()))
     held_out = halves(len(examples), 3)[1]
     np.testing.assert_array_equal(parts[1].targets, examples.targets[held_out])
     again = examples.halves(3)
     np.testing.assert_array_equal(parts[0].targets, again[0].targets)
-    assert examples.halves(4)[0].states.tolist() != parts[0].states.tolist()
+    assert examples.halves(4)[0].query.states.tolist() != parts[0].query.states.tolist()

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 from hierrec.fusion.prefixes import prefix_states
-from hierrec.model.checkpoint import new_recommender
-from hierrec.model.hierarchical import HierarchicalRecommender
+from hierrec.model.checkpoint import new_model
 from hierrec.model.params import TrainParams
+from hierrec.model.scorer import Scorer
 from numpy.typing import NDArray
 
 from tests.model.world import ITEMS, make_sequences
@@ -14,8 +14,9 @@ from tests.model.world import ITEMS, make_sequences
 def test_every_prefix_once_with_its_state(train_params: TrainParams, frozen: NDArray) -> None:
     generator = np.random.default_rng(0)
     sequences = make_sequences([generator.integers(ITEMS, size=length) for length in (1, 2, 3, 12, 33, 64)])
-    model = new_recommender(train_params, frozen).eval()
-    prefixes = prefix_states(model, sequences, history=10, batch_windows=3)
+    model = new_model(train_params, frozen).eval()
+    scorer = Scorer(model, np.ones(ITEMS, np.bool_), dtype=torch.float32)
+    prefixes = prefix_states(model, sequences, batch_windows=3)
     expected = [
         (user, position)
         for user in range(sequences.user_count)
@@ -26,7 +27,7 @@ def test_every_prefix_once_with_its_state(train_params: TrainParams, frozen: NDA
         items = sequences.training_items(user)
         assert prefixes.next_items[index] == items[position]
         contexts = [
-            HierarchicalRecommender(model, length, torch.float32).states([items[:position]])[0]
+            scorer.states([items[:position][-length:]])[0]
             for length in range(min(5, position), min(10, position) + 1)
         ]
         state = torch.from_numpy(prefixes.states[index])

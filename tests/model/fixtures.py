@@ -1,4 +1,4 @@
-"""A small world: items with random vectors, users who walk along a ring of items."""
+"""Fixtures of models: item vectors, params, users who walk along a ring of items."""
 
 import numpy as np
 import pytest

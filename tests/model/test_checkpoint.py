@@ -9,7 +9,7 @@ import pytest
 import torch
 from hierrec.core.errors import CheckpointError
 from hierrec.core.files import read_json
-from hierrec.model.checkpoint import load_recommender, new_recommender, save_recommender
+from hierrec.model.checkpoint import load_model, new_model, save_model
 from hierrec.model.params import BackboneParams, TrainParams
 from numpy.typing import NDArray
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -19,10 +19,10 @@ from tests.model.world import LLAMA
 
 @pytest.fixture
 def saved(tmp_path: Path, train_params: TrainParams, frozen: NDArray) -> Path:
-    model = new_recommender(train_params, frozen)
+    model = new_model(train_params, frozen)
     with torch.no_grad():
         model.members[0].items.residual.normal_(generator=torch.Generator().manual_seed(0))
-    save_recommender(tmp_path / "model", model, train_params, "store")
+    save_model(tmp_path / "model", model, "store")
     return tmp_path / "model"
 
 
@@ -31,17 +31,17 @@ def test_a_younger_key_is_written_where_it_is_not_its_default(
 ) -> None:
     assert not {"precision", "processes"} & set(read_json(saved / "config.json")["train"])
     params = train_params.model_copy(update={"precision": "bfloat16"})
-    save_recommender(saved, new_recommender(params, frozen), params, "hash")
+    save_model(saved, new_model(params, frozen), "hash")
     assert read_json(saved / "config.json")["train"]["precision"] == "bfloat16"
-    assert load_recommender(saved, frozen, "hash")[1] == params
+    assert load_model(saved, frozen, "hash").params == params
 
 
 def test_round_trip(saved: Path, train_params: TrainParams, frozen: NDArray) -> None:
     rows = torch.tensor([[1, 2, 3]])
-    first, params = load_recommender(saved, frozen, "store")
-    assert params == train_params
-    save_recommender(saved.parent / "again", first, params, "store")
-    second, _ = load_recommender(saved.parent / "again", frozen, "store")
+    first = load_model(saved, frozen, "store")
+    assert first.params == train_params
+    save_model(saved.parent / "again", first, "store")
+    second = load_model(saved.parent / "again", frozen, "store")
     assert torch.equal(first(rows), second(rows))
     for name in ("model.safetensors", "config.json"):
         assert (saved / name).read_bytes() == (saved.parent / "again" / name).read_bytes()
@@ -54,9 +54,9 @@ def test_round_trip_of_another_backbone(
     backbone = BackboneParams(pretrained=None, revision=None, config={"model_type": "llama", **LLAMA})
     pooling = train_params.pooling.model_copy(update={"kind": kind})
     params = train_params.model_copy(update={"backbone": backbone, "pooling": pooling})
-    model = new_recommender(params, frozen).eval()
-    save_recommender(tmp_path / "model", model, params, "store")
-    loaded, _ = load_recommender(tmp_path / "model", frozen, "store")
+    model = new_model(params, frozen).eval()
+    save_model(tmp_path / "model", model, "store")
+    loaded = load_model(tmp_path / "model", frozen, "store")
     rows = torch.tensor([[1, 2, 3]])
     assert torch.equal(model(rows), loaded(rows))
 
@@ -68,34 +68,34 @@ def test_round_trip_of_a_pretrained_decoder_without_its_path(
     LlamaForCausalLM(LlamaConfig(vocab_size=11, **LLAMA)).save_pretrained(tmp_path / "decoder")  # type: ignore[arg-type]
     backbone = BackboneParams(pretrained=str(tmp_path / "decoder"), revision=None, config={})
     params = train_params.model_copy(update={"backbone": backbone})
-    model = new_recommender(params, frozen).eval()
-    save_recommender(tmp_path / "model", model, params, "store")
+    model = new_model(params, frozen).eval()
+    save_model(tmp_path / "model", model, "store")
     assert str(tmp_path) not in (tmp_path / "model" / "config.json").read_text()
     shutil.rmtree(tmp_path / "decoder")
-    loaded, _ = load_recommender(tmp_path / "model", frozen, "store")
+    loaded = load_model(tmp_path / "model", frozen, "store")
     rows = torch.tensor([[1, 2, 3]])
     assert torch.equal(model(rows), loaded(rows))
 
 
 def test_the_frozen_vectors_stay_in_their_store(saved: Path, frozen: NDArray) -> None:
-    assert not any("frozen" in name for name in load_recommender(saved, frozen, "store")[0].state_dict())
+    assert not any("frozen" in name for name in load_model(saved, frozen, "store").state_dict())
 
 
 def test_another_store_is_refused(saved: Path, frozen: NDArray) -> None:
     with pytest.raises(CheckpointError, match="trained on the item vectors"):
-        load_recommender(saved, frozen, "other")
+        load_model(saved, frozen, "other")
 
 
 def test_another_shape_is_refused(saved: Path, frozen: NDArray) -> None:
     with pytest.raises(CheckpointError, match="cannot be read"):
-        load_recommender(saved, frozen[:-1], "store")
+        load_model(saved, frozen[:-1], "store")
 
 
 def test_another_version_is_refused(saved: Path, frozen: NDArray) -> None:
     config = json.loads((saved / "config.json").read_text())
     (saved / "config.json").write_text(json.dumps({**config, "schema_version": 99}))
     with pytest.raises(CheckpointError, match="version 99"):
-        load_recommender(saved, frozen, "store")
+        load_model(saved, frozen, "store")
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
@@ -105,17 +105,17 @@ def test_a_damaged_file_is_refused(saved: Path, frozen: NDArray, name: str, cont
     if content is not None:
         (saved / name).write_bytes(content)
     with pytest.raises(CheckpointError, match="what to do"):
-        load_recommender(saved, frozen, "store")
+        load_model(saved, frozen, "store")
 
 
 def test_weights_that_are_not_numbers_do_not_pass_evaluation(saved: Path, frozen: NDArray) -> None:
     from hierrec.core.errors import NumericalError
-    from hierrec.model.hierarchical import HierarchicalRecommender
+    from hierrec.model.scorer import Scorer
     from hierrec.ranking.evaluator import rank_targets
 
-    model, params = load_recommender(saved, frozen, "store")
+    model = load_model(saved, frozen, "store")
     with torch.no_grad():
         model.members[0].head.weight.fill_(torch.nan)
-    scorer = HierarchicalRecommender(model, params.history)
+    scorer = Scorer(model, np.ones(len(frozen), np.bool_))
     with pytest.raises(NumericalError, match="NaN"):
         rank_targets(scorer, [np.array([1, 2])], np.array([3]), np.ones(len(frozen), np.bool_), 4)

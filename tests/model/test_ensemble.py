@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from hierrec.data.sequences import Sequences
-from hierrec.model.checkpoint import load_recommender, new_recommender, save_recommender
+from hierrec.model.checkpoint import load_model, new_model, save_model
 from hierrec.model.ensemble import Ensemble
-from hierrec.model.hierarchical import HierarchicalRecommender
 from hierrec.model.params import TrainParams
+from hierrec.model.scorer import Scorer
 from hierrec.training.trainer import Validate
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,7 +22,7 @@ histories = st.lists(st.lists(st.integers(0, ITEMS - 1), max_size=12), min_size=
 
 @pytest.fixture
 def three(train_params: TrainParams, frozen: NDArray) -> Ensemble:
-    model = new_recommender(train_params.model_copy(update={"members": 3}), frozen).eval()
+    model = new_model(train_params.model_copy(update={"members": 3}), frozen).eval()
     assert isinstance(model, Ensemble)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -36,9 +36,12 @@ def three(train_params: TrainParams, frozen: NDArray) -> Ensemble:
 @torch.no_grad()
 def test_a_score_is_the_mean_of_the_members_logits(three: Ensemble, batch: list[list[int]]) -> None:
     arrays = [np.array(history, np.int64) for history in batch]
-    together, *alone = (HierarchicalRecommender(model, 10) for model in (three, *three.members))
-    scores = torch.stack([one.scores(one.states(arrays)) for one in alone])  # [M, B, n]
-    torch.testing.assert_close(together.scores(together.states(arrays)), scores.mean(0), rtol=0, atol=1e-9)
+    empty = [np.array([], np.int64)] * len(batch)  # nothing is masked
+    together, *alone = (Scorer(model, np.ones(ITEMS, np.bool_)) for model in (three, *three.members))
+    scores = torch.stack([one.model_scores(one.states(arrays), empty) for one in alone])  # [M, B, n]
+    torch.testing.assert_close(
+        together.model_scores(together.states(arrays), empty), scores.mean(0), rtol=0, atol=1e-9
+    )
     assert scores.std(0).min() > 0
     assert together.states(arrays).shape == (len(batch), three.width)
 
@@ -49,9 +52,9 @@ def test_what_is_computed_once_for_all_items_changes_nothing(three: Ensemble) ->
     users = three.users(rows, lengths)
     torch.testing.assert_close(users, three.users(rows, lengths, three.item_inputs()))
     torch.testing.assert_close(users, three(rows)[torch.arange(2), lengths - 1])
-    keys, biases = three.catalogue()
+    keys, biases = three.item_keys()
     some = torch.tensor([7, 3])
-    for whole, part in zip((keys, biases), three.catalogue(some), strict=True):
+    for whole, part in zip((keys, biases), three.item_keys(some), strict=True):
         torch.testing.assert_close(whole[some], part)
 
 
@@ -80,7 +83,7 @@ def test_a_member_is_the_model_that_its_seed_would_give_alone(
 
 def test_round_trip(three: Ensemble, train_params: TrainParams, frozen: NDArray, tmp_path: Path) -> None:
     params = train_params.model_copy(update={"members": 3})
-    save_recommender(tmp_path / "model", three, params, "store")
-    loaded, read = load_recommender(tmp_path / "model", frozen, "store")
-    assert read == params
+    save_model(tmp_path / "model", three, "store")
+    loaded = load_model(tmp_path / "model", frozen, "store")
+    assert loaded.params == params
     assert torch.equal(loaded(torch.tensor([[1, 2, 3]])), three(torch.tensor([[1, 2, 3]])))

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from hierrec.data.sequences import pad_histories
-from hierrec.model.hierarchical import HierarchicalRecommender
 from hierrec.model.item_table import ItemTable
 from hierrec.model.params import PoolingParams, TrainParams
 from hierrec.model.phi3 import reads_one_position
 from hierrec.model.pooling import Kind
+from hierrec.model.scorer import Scorer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -113,7 +113,7 @@ def test_scores_are_products_of_the_projected_user_with_the_item_table(
     with torch.no_grad():
         model.items.residual.normal_(generator=torch.Generator().manual_seed(0))
         users = torch.randn(5, 16, generator=torch.Generator().manual_seed(1))
-        keys, biases = model.catalogue()
+        keys, biases = model.item_keys()
         torch.testing.assert_close(users @ keys.T + biases, model.head(users) @ model.items.vectors().T)
 
 
@@ -181,16 +181,17 @@ def test_without_a_residual_nothing_is_drawn(frozen: NDArray) -> None:
 
 
 def test_an_empty_history_ranks_by_the_bias(train_params: TrainParams, frozen: NDArray) -> None:
-    scorer = HierarchicalRecommender(new_member(train_params, frozen), 10, torch.float32)
+    scorer = Scorer(new_member(train_params, frozen), np.ones(len(frozen), np.bool_), dtype=torch.float32)
     with torch.no_grad():
-        scores = scorer.scores(scorer.states([np.array([], np.int64), np.array([3])]))
-        torch.testing.assert_close(scores[0], scorer.model.catalogue()[1])
+        histories = [np.array([], np.int64), np.array([3])]
+        scores = scorer.model_scores(scorer.states(histories), [histories[0]] * 2)  # nothing is masked
+        torch.testing.assert_close(scores[0], scorer.model.item_keys()[1])
     assert not torch.allclose(scores[0], scores[1])
 
 
 def test_ranking_in_float64_leaves_the_model_in_float32(train_params: TrainParams, frozen: NDArray) -> None:
     model = new_member(train_params, frozen)
-    scores = HierarchicalRecommender(model, 10).score_histories([np.array([1])], np.array([0]))
+    scores = Scorer(model, np.ones(len(frozen), np.bool_)).score_histories([np.array([1])], np.array([0]))
     assert scores.dtype == torch.float64
     assert {weight.dtype for weight in model.state_dict().values()} == {torch.float32}
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from hierrec.data.sequences import NO_TARGET, Sequences
-from hierrec.model.checkpoint import new_recommender
+from hierrec.model.checkpoint import new_model
 from hierrec.model.ensemble import UserModel
 from hierrec.model.params import TrainParams
 from hierrec.model.sequence_model import SequenceModel
@@ -32,7 +32,7 @@ def with_backbone(params: TrainParams, config: dict[str, Any]) -> TrainParams:
 
 def new_member(params: TrainParams, frozen: NDArray[np.float32]) -> SequenceModel:
     """Make a model that ranks alone."""
-    (member,) = new_recommender(params, frozen).members
+    (member,) = new_model(params, frozen).members
     return member
 
 
@@ -40,7 +40,7 @@ def trained(
     params: TrainParams, frozen: NDArray[np.float32], sequences: Sequences, validate: Validate, folder: Path
 ) -> tuple[UserModel, Progress]:
     """Train a new recommender, or go on with the one whose state lies in the folder."""
-    model = new_recommender(params, frozen)
+    model = new_model(params, frozen)
     return model, fit(model, sequences, params, validate, TrainingState(folder, "key"))
 
 

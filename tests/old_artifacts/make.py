@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from hierrec.model.checkpoint import new_recommender, save_recommender
+from hierrec.model.checkpoint import new_model, save_model
 from hierrec.model.params import BackboneParams, PoolingParams, TrainParams
+from hierrec.rag.checkpoint import lookup, save_rag
 from hierrec.rag.datastore import Datastore
 from hierrec.rag.fusion import Fusion, starts
 from hierrec.rag.params import FusionParams
-from hierrec.rag.rag_checkpoint import lookup, save_rag
 from hierrec.search.index import ItemIndex
 from hierrec.store.store import EmbeddingStore
 
@@ -74,15 +74,15 @@ def make(folder: Path) -> None:
     make_store(folder / "store", [str(item) for item in range(ITEMS)], vectors, dimension=4)
     store = EmbeddingStore.open(folder / "store")
     ItemIndex.build(store.whitened()).write(folder / "index", store.hash)
-    model = new_recommender(TRAIN, store.whitened())
+    model = new_model(TRAIN, store.whitened())
     with torch.no_grad():
         model.members[0].items.residual.normal_(generator=torch.Generator().manual_seed(1))
-    save_recommender(folder / "hierarchical", model, TRAIN, store.hash)
+    save_model(folder / "hierarchical", model, store.hash)
     prefixes, width = 3 * ITEMS, model.width
     states, nexts = generator.standard_normal((prefixes, width)), generator.integers(ITEMS, size=prefixes)
     datastore = Datastore.of(states, nexts, np.repeat(np.arange(ITEMS), 3), lookup(FUSION))
     fusion = Fusion(starts(FUSION))
-    save_rag(folder / "rag", model, TRAIN, fusion, FUSION, datastore, store.hash)
+    save_rag(folder / "rag", model, fusion, FUSION, datastore, store.hash)
     readings = {name: read(folder) for name, read in READINGS.items()}
     (folder / "readings.json").write_text(json.dumps(readings, indent=1) + "\n")
 

@@ -7,11 +7,10 @@ import numpy as np
 import polars as pl
 import torch
 from hierrec.data.sequences import NO_TARGET, Sequences
-from hierrec.model.checkpoint import load_recommender
-from hierrec.model.hierarchical import HierarchicalRecommender
+from hierrec.model.checkpoint import load_model
 from hierrec.model.inputs import Inputs
-from hierrec.rag.rag import RagRecommender
-from hierrec.rag.rag_checkpoint import load_rag
+from hierrec.model.scorer import Scorer
+from hierrec.rag.checkpoint import load_rag
 from hierrec.reuse.diagnosis import verify
 from hierrec.search.index import ItemIndex
 from hierrec.store.store import EmbeddingStore
@@ -36,15 +35,15 @@ def nearest(folder: Path) -> list:
 def hierarchical(folder: Path) -> list:
     """Return the scores of the `hierarchical` variant."""
     embeddings = store(folder)
-    model, train = load_recommender(folder / "hierarchical", embeddings.whitened(), embeddings.hash)
-    return _scores(HierarchicalRecommender(model, train.history))
+    model = load_model(folder / "hierarchical", embeddings.whitened(), embeddings.hash)
+    return _scores(Scorer(model, np.ones(len(model.members[0].items), np.bool_)))
 
 
 def rag(folder: Path) -> list:
     """Return the scores of the `rag` variant."""
     embeddings = store(folder)
     frozen = embeddings.whitened()
-    inputs = Inputs(_data(), np.ones(len(frozen), np.bool_), frozen, embeddings.hash)
+    inputs = Inputs(embeddings.items, _data(), np.ones(len(frozen), np.bool_), frozen, embeddings.hash)
     return _scores(load_rag(folder / "rag", inputs, ItemIndex.build(frozen)))
 
 
@@ -58,7 +57,7 @@ def _data() -> Sequences:
     return Sequences(items.ravel(), offsets, np.full(len(items), items.shape[1]), nobody, nobody)
 
 
-def _scores(recommender: HierarchicalRecommender | RagRecommender) -> list:
+def _scores(recommender: Scorer) -> list:
     with torch.inference_mode():
         scores = recommender.score_histories(HISTORIES, USERS).numpy()  # [2, n]
     return np.nan_to_num(scores, neginf=-1.0).tolist()

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 from hierrec.core.errors import CheckpointError
+from hierrec.model.sources import ANONYMOUS, NO_ITEM, Query
 from hierrec.rag.datastore import Datastore, Lookup
-from hierrec.rag.sources import ANONYMOUS, NO_ITEM, Query
 from hierrec.search.fast_faiss import QUERIES
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,7 +57,7 @@ def test_keys_in_blocks_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) 
     query = Query(states.astype(np.float32), np.full(30, ANONYMOUS), [np.array([0])] * 30)
     expected = whole.retrieve(query)
     for module in ("datastore", "prefix_search"):
-        monkeypatch.setattr(f"hierrec.retrieval.{module}.BLOCK", 7)
+        monkeypatch.setattr(f"hierrec.rag.{module}.BLOCK", 7)
     blocks = make(0, 30, 3, 4)[0]
     np.testing.assert_array_equal(blocks.keys, whole.keys)
     np.testing.assert_array_equal(blocks.retrieve(query).items, expected.items)

@@ -5,12 +5,12 @@ import pytest
 import torch
 from hierrec.fusion.fusion_examples import FusionExamples
 from hierrec.fusion.fusion_trainer import train_fusion
-from hierrec.model.checkpoint import new_recommender
-from hierrec.model.hierarchical import HierarchicalRecommender
+from hierrec.model.checkpoint import new_model
 from hierrec.model.params import TrainParams
+from hierrec.model.scorer import Scorer
+from hierrec.model.sources import Query, Retrieved
 from hierrec.rag.fusion import FLOOR, Fusion, Start, starts
 from hierrec.rag.params import FusionParams
-from hierrec.rag.sources import Query, Retrieved
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -35,6 +35,11 @@ PARAMS = FusionParams(
 )
 
 
+def retrieved(items: list[list[int]], similarities: list[list[float]], ages: list[float]) -> Retrieved:
+    found = np.array(items)
+    return Retrieved(found, np.array(similarities, np.float32), np.array(ages, np.float32), found)
+
+
 def draw(seed: int, users: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     scores = torch.randn(users, ITEMS, generator=generator)
@@ -50,7 +55,7 @@ def test_probabilities_sum_to_one_over_what_is_allowed(seed: int, count: int, mi
     if missing:
         items[0] = -1
     ages = torch.randint(-1, 3, (count,), generator=generator)
-    found = (items, torch.rand(3, count, generator=generator), ages)
+    found = retrieved(items.tolist(), torch.rand(3, count, generator=generator).tolist(), ages.tolist())
     fusion = Fusion([START, START])
     torch.nn.init.normal_(fusion.power, generator=generator)
     mixed = fusion(scores, lengths, [found, found]).exp()
@@ -60,14 +65,14 @@ def test_probabilities_sum_to_one_over_what_is_allowed(seed: int, count: int, mi
 
 def test_nothing_retrieved_leaves_the_model_alone() -> None:
     scores, lengths = draw(0)
-    found = (torch.full((3, 5), -1), torch.zeros(3, 5), torch.zeros(5))
+    found = retrieved([[-1] * 5] * 3, [[0.0] * 5] * 3, [0.0] * 5)
     mixed = Fusion([START])(scores, lengths, [found])
     torch.testing.assert_close(mixed, scores.log_softmax(-1))
 
 
 def test_interpolation_by_hand() -> None:
     scores = torch.zeros(1, ITEMS)
-    found = torch.tensor([[7, 7, 8]]), torch.tensor([[0.9, 0.9, 0.9]]), torch.zeros(3)
+    found = retrieved([[7, 7, 8]], [[0.9, 0.9, 0.9]], [0.0] * 3)
     fusion = Fusion([Start(0, 0, share=3 / 7, temperature=0.05)])
     mixed = fusion(scores, torch.tensor([1]), [found])
     expected = torch.full((ITEMS,), 0.7 / ITEMS)
@@ -77,7 +82,8 @@ def test_interpolation_by_hand() -> None:
     with torch.no_grad():
         fusion.power.fill_(0.5)
     sharpened = (
-        expected * (torch.zeros(ITEMS).index_add(0, found[0][0], torch.full((3,), 1 / 3)) + FLOOR).sqrt()
+        expected
+        * (torch.zeros(ITEMS).index_add(0, torch.tensor([7, 7, 8]), torch.full((3,), 1 / 3)) + FLOOR).sqrt()
     )
     mixed = fusion(scores, torch.tensor([1]), [found])
     torch.testing.assert_close(mixed[0].exp(), sharpened / sharpened.sum())
@@ -85,16 +91,17 @@ def test_interpolation_by_hand() -> None:
 
 def test_weights_fall_with_the_distance_and_what_came_before_counts_less() -> None:
     scores = torch.zeros(1, ITEMS)
-    items = torch.tensor([[5, 6, 7, 8]])
+    found = retrieved([[5, 6, 7, 8]], [[1.0] * 4], [-1, 0, 1, 2])
     fusion = Fusion([START])
-    mixture = fusion.mix(scores, torch.tensor([3]), [(items, torch.ones(1, 4), torch.tensor([-1, 0, 1, 2]))])
+    mixture = fusion.mix(scores, torch.tensor([3]), [found])
     before, now, next_, later = mixture.weights[0][0].tolist()
     assert now > next_ > later > before > 0
 
 
 def test_the_gate_reads_how_sure_a_source_is_and_how_long_the_history() -> None:
     scores = torch.zeros(1, ITEMS)
-    items, similarities = torch.tensor([[7, 7, 8, 9]]), torch.tensor([[0.9, 0.8, 0.7, 0.6]])
+    similarities = torch.tensor([[0.9, 0.8, 0.7, 0.6]])
+    found = retrieved([[7, 7, 8, 9]], similarities.tolist(), [0.0] * 4)
     fusion = Fusion([Start(0, 0, share=1.0, temperature=1.0)])
     weights = similarities[0].softmax(-1)
     share = torch.stack([weights[0] + weights[1], weights[2], weights[3]])
@@ -104,7 +111,7 @@ def test_the_gate_reads_how_sure_a_source_is_and_how_long_the_history() -> None:
         with torch.no_grad():
             fusion.gate.weight.zero_()
             fusion.gate.weight[1, place] = 2.0
-            mixture = fusion.mix(scores, torch.tensor([20]), [(items, similarities, torch.zeros(4))])
+            mixture = fusion.mix(scores, torch.tensor([20]), [found])
         odds = mixture.shares[0, 1] / mixture.shares[0, 0]
         assert float(odds.log()) == pytest.approx(2 * value, abs=1e-5)
 
@@ -117,9 +124,9 @@ def test_it_starts_at_an_interpolation_that_validation_chose() -> None:
 
 
 @pytest.fixture
-def base(train_params: TrainParams, frozen: NDArray) -> HierarchicalRecommender:
+def base(train_params: TrainParams, frozen: NDArray) -> Scorer:
     """A model that has learned nothing."""
-    return HierarchicalRecommender(new_recommender(train_params, frozen), 10, torch.float32)
+    return Scorer(new_model(train_params, frozen), ALL, dtype=torch.float32)
 
 
 @pytest.fixture
@@ -141,20 +148,17 @@ def examples(monkeypatch: pytest.MonkeyPatch) -> FusionExamples:
 
     states = generator.standard_normal((200, WIDTH)).astype(np.float32)
     histories = [np.array([0, 1])] * 200
-    return FusionExamples.collect(
-        states, np.arange(200), histories, targets, {"liar": Liar(), "oracle": Oracle()}
-    )
+    query = Query(states, np.arange(200), histories)
+    return FusionExamples.collect(query, targets, {"liar": Liar(), "oracle": Oracle()})
 
 
-def test_learns_to_trust_the_source_that_is_right(
-    base: HierarchicalRecommender, examples: FusionExamples
-) -> None:
+def test_learns_to_trust_the_source_that_is_right(base: Scorer, examples: FusionExamples) -> None:
     targets = examples.targets
     fusion = Fusion([START, START])
 
     def validate(fused: Fusion) -> dict[str, float]:
         with torch.no_grad():
-            log_probability = examples.fuse(np.arange(200), base, fused, ALL)
+            log_probability = examples.fuse(np.arange(200), base, fused)
         hit = log_probability.argmax(-1).numpy() == targets
         return {
             "ndcg@10": float(
@@ -162,16 +166,14 @@ def test_learns_to_trust_the_source_that_is_right(
             )
         }
 
-    curve = train_fusion(fusion, base, examples, ALL, PARAMS, 0, validate)
+    curve = train_fusion(fusion, base, examples, PARAMS, 0, validate)
     with torch.no_grad():
-        probability = examples.fuse(np.arange(200), base, fusion, ALL).exp()
+        probability = examples.fuse(np.arange(200), base, fusion).exp()
     assert probability.gather(1, torch.from_numpy(targets)[:, None]).mean() > 0.9
     assert curve[-1]["train_loss"] < curve[1]["train_loss"]
 
 
-def test_the_weights_of_the_best_epoch_are_kept(
-    base: HierarchicalRecommender, examples: FusionExamples
-) -> None:
+def test_the_weights_of_the_best_epoch_are_kept(base: Scorer, examples: FusionExamples) -> None:
     fusion = Fusion([START, START])
     powers = []
 
@@ -179,15 +181,13 @@ def test_the_weights_of_the_best_epoch_are_kept(
         powers.append(fused.power.detach().clone())
         return {"ndcg@10": (0.1, 0.3, 0.2)[len(powers) - 1]}
 
-    train_fusion(fusion, base, examples, ALL, PARAMS.model_copy(update={"epochs": 2}), 0, validate)
+    train_fusion(fusion, base, examples, PARAMS.model_copy(update={"epochs": 2}), 0, validate)
     assert [torch.equal(fusion.power, power) for power in powers] == [False, True, False]
 
 
-def test_a_target_that_is_no_candidate_teaches_nothing(
-    base: HierarchicalRecommender, examples: FusionExamples
-) -> None:
-    candidates = np.arange(ITEMS) != examples.targets[0]
+def test_a_target_that_is_no_candidate_teaches_nothing(base: Scorer, examples: FusionExamples) -> None:
+    scorer = Scorer(base.model, np.arange(ITEMS) != examples.targets[0], dtype=torch.float32)
     fusion = Fusion([START, START])
     params = PARAMS.model_copy(update={"epochs": 1})
-    _, record = train_fusion(fusion, base, examples, candidates, params, 0, lambda _: {"ndcg@10": 0.5})
+    _, record = train_fusion(fusion, scorer, examples, params, 0, lambda _: {"ndcg@10": 0.5})
     assert 0 < record["train_loss"] < np.inf

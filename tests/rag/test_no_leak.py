@@ -15,9 +15,9 @@ from hierrec.evaluation.protocol import evaluate
 from hierrec.fusion.prefixes import prefix_states
 from hierrec.ingest.dataset import Dataset, build
 from hierrec.ingest.raw import INTERACTIONS, ITEMS, RawDataset
-from hierrec.model.checkpoint import new_recommender, save_recommender
-from hierrec.model.hierarchical import HierarchicalRecommender
+from hierrec.model.checkpoint import new_model, save_model
 from hierrec.model.params import TrainParams
+from hierrec.model.scorer import Scorer
 from hierrec.model.sequence_model import SequenceModel
 from hierrec.params import load_params
 from hierrec.rag.datastore import Datastore, Lookup
@@ -100,7 +100,7 @@ def test_no_future_item_changes_the_score_of_a_prefix(
     changed = [*history[:cut], *future][: len(history)]
     rows = [torch.tensor([[*history]]), torch.tensor([[*changed, *[0] * (len(history) - len(changed))]])]
     with torch.inference_mode():
-        keys, biases = tiny.catalogue()
+        keys, biases = tiny.item_keys()
         first, second = (tiny(row)[:, :cut] @ keys.T + biases for row in rows)  # [1, cut, n]
     torch.testing.assert_close(first, second, atol=1e-5, rtol=1e-5)
 
@@ -124,10 +124,10 @@ def test_without_the_test_items_model_and_datastore_have_the_same_bytes(
     tmp_path: Path,
 ) -> None:
     def made(data: Sequences, folder: Path) -> dict[str, str]:
-        model = new_recommender(train_params, frozen)
+        model = new_model(train_params, frozen)
         fit(model, data, train_params, lambda _: {"ndcg@10": 0.5}, TrainingState(folder / "state", "key"))
-        save_recommender(folder / "model", model, train_params, "hash")
-        prefixes = prefix_states(model, data, train_params.history, 8)
+        save_model(folder / "model", model, "hash")
+        prefixes = prefix_states(model, data, 8)
         lookup = Lookup(shortlist=8, overlap=0.3, neighbours=5, following=2, preceding=2)
         Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup).write(folder / "datastore")
         return {name: value for name, value in contents(folder).items() if not name.startswith("state")}
@@ -187,8 +187,8 @@ def test_a_target_that_is_added_to_the_history_stops_the_evaluation(
     user = int(np.flatnonzero(targets != NO_TARGET)[-1])
     leaked = sequences.items.copy()
     leaked[sequences.offsets[user]] = targets[user]
-    scorer = HierarchicalRecommender(tiny, 10)
     everything = np.ones(ITEM_COUNT, np.bool_)
+    scorer = Scorer(tiny, everything)
     evaluate(scorer, sequences, everything, params, 1)
     with pytest.raises(DataError, match=rf"history of user {user}: the history holds the target"):
         evaluate(scorer, replace(sequences, items=leaked), everything, params, 1)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 from hierrec.index.build import build_index
+from hierrec.model.sources import NO_ITEM, Query
 from hierrec.rag.similar_items import SimilarItems
-from hierrec.rag.sources import NO_ITEM, Query
 from hierrec.search.index import ItemIndex
 from numpy.typing import NDArray
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from hierrec.core.errors import DataError
 from hierrec.data.sequences import NO_TARGET
-from hierrec.model.checkpoint import new_recommender
-from hierrec.model.hierarchical import HierarchicalRecommender
+from hierrec.model.checkpoint import new_model
+from hierrec.model.scorer import Scorer
 from hierrec.params import load_params
 from hierrec.ranking.evaluator import rank_in_batches, rank_targets
 from numpy.typing import NDArray
@@ -20,11 +20,11 @@ ITEMS, TWIN, USERS, HISTORY = 38, 19, 60, 6
 CANDIDATES = np.arange(ITEMS) % 5 != 0
 
 
-def scorer(frozen: NDArray[np.float32]) -> HierarchicalRecommender:
+def scorer(frozen: NDArray[np.float32]) -> Scorer:
     """Return a tiny untrained recommender, whose scores are all different where the vectors are."""
     train = load_params(Path(__file__).parents[2] / "params.yaml").train
     params = with_backbone(train, PHI3).model_copy(update={"history": HISTORY, "residual_width": 0})
-    return HierarchicalRecommender(new_recommender(params, frozen), HISTORY)
+    return Scorer(new_model(params, frozen), np.ones(ITEMS, np.bool_))
 
 
 @pytest.fixture(scope="module")

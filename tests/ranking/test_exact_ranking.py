@@ -8,7 +8,7 @@ import torch
 from hierrec.core.files import read_json
 from hierrec.index.build import build_index
 from hierrec.model.inputs import Inputs, load_inputs
-from hierrec.rag.rag_checkpoint import load_rag
+from hierrec.rag.checkpoint import load_rag
 from hierrec.ranking.evaluator import rank_targets
 from hierrec.search.index import ApproximateSearchWarning, ItemIndex
 

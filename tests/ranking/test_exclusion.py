@@ -1,8 +1,6 @@
 """The one mask of what may not be recommended."""
 
 import numpy as np
-import torch
-from hierrec.rag.rag import recommendable
 from hierrec.ranking.exclusion import excluded_items
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,8 +19,6 @@ def test_an_item_is_excluded_if_it_is_no_candidate_or_in_the_history(
     excluded = excluded_items(users, allowed)
     expected = [[not allowed[item] or item in history for item in range(ITEMS)] for history in users]
     assert excluded.tolist() == expected
-    scores = recommendable(torch.zeros(len(users), ITEMS), users, allowed)
-    assert (scores == -torch.inf).equal(excluded)
 
 
 def test_the_candidates_are_left_as_they_were() -> None:

@@ -19,7 +19,7 @@ from hierrec.core.files import cache_dir
 from hierrec.encode import encode_items, row_cache
 from hierrec.encode.encoder import ItemEncoder
 from hierrec.encode.row_cache import RowCache, encode_texts
-from hierrec.model.checkpoint import new_recommender
+from hierrec.model.checkpoint import new_model
 from hierrec.model.ensemble import UserModel
 from hierrec.training.resume import TrainingState
 from hierrec.training.trainer import fit
@@ -98,7 +98,7 @@ def train(folder: Path, log: Path, kill_in: int | None) -> str:
             os.kill(os.getpid(), signal.SIGKILL)
         return {"ndcg@10": 0.5}
 
-    model = new_recommender(params, vectors)
+    model = new_model(params, vectors)
     fit(model, make_sequences(users), params, validate, TrainingState(folder, "key"))
     return torch.cat([weights.detach().flatten() for weights in model.parameters()]).numpy().tobytes().hex()
 

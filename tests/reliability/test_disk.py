@@ -18,7 +18,7 @@ from hierrec.data.tables import write_table
 from hierrec.encode.row_cache import RowCache
 from hierrec.ingest import event_log
 from hierrec.ingest.event_log import RowFile
-from hierrec.model.checkpoint import new_recommender, save_recommender
+from hierrec.model.checkpoint import new_model, save_model
 from hierrec.rag.datastore import Datastore, Lookup
 from hierrec.reuse.export import export
 from hierrec.search.index import ItemIndex
@@ -60,9 +60,7 @@ WRITERS: dict[str, Callable[[Path, int], None]] = {
     ),
     "index": lambda folder, rows: ItemIndex.build(vectors(rows)).write(folder / "index", "hash"),
     "datastore": datastore,
-    "checkpoint": lambda folder, rows: save_recommender(
-        folder / "model", new_recommender(TRAIN, vectors(rows)), TRAIN, "hash"
-    ),
+    "checkpoint": lambda folder, rows: save_model(folder / "model", new_model(TRAIN, vectors(rows)), "hash"),
     "cache": rows_of_a_cache,
 }
 

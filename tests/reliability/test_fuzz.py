@@ -17,7 +17,7 @@ from hierrec.core.errors import CheckpointError, HierrecError
 from hierrec.core.files import sha256_file
 from hierrec.data.tables import write_table
 from hierrec.evaluation.ranks import load_ranks
-from hierrec.model.checkpoint import load_recommender
+from hierrec.model.checkpoint import load_model
 from hierrec.params import load_params
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -53,7 +53,7 @@ DOCUMENTS = {
 def load(folder: Path, model: str) -> None:
     """Load a sequence model, without asking it: torch has errors of its own for a config that it took."""
     embeddings = store(folder)
-    load_recommender(folder / model, embeddings.whitened(), embeddings.hash)
+    load_model(folder / model, embeddings.whitened(), embeddings.hash)
 
 
 def read(reading: str, folder: Path) -> None:

@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import torch
 from hierrec.data.sequences import Sequences
 from hierrec.encode.store_writer import write_store
 from hierrec.fusion.prefixes import prefix_states
-from hierrec.model.checkpoint import new_recommender
+from hierrec.model.checkpoint import new_model
+from hierrec.model.scorer import Scorer
 from hierrec.params import load_params
 from hierrec.rag.datastore import Datastore, Lookup
 from hierrec.rag.fusion import Fusion, starts
@@ -20,7 +22,6 @@ from hierrec.report.people import people
 from hierrec.report.quality import Results
 from hierrec.search.index import ItemIndex
 from hierrec.serving.catalogue import Catalogue
-from hierrec.serving.scoring import Scorer
 from hierrec.serving.why import Explainer
 from hierrec.store.store import EmbeddingStore
 from hierrec.store.whitening import Whitening
@@ -80,8 +81,8 @@ class World:
         self.fusion = params.fusion
         self.candidates = np.ones(ITEMS, np.bool_)
         self.user_ids = [f"user <{row}>" for row in range(self.sequences.user_count)]
-        self.model = new_recommender(self.train, frozen)
-        prefixes = prefix_states(self.model, self.sequences, HISTORY, 16)
+        self.model = new_model(self.train, frozen)
+        prefixes = prefix_states(self.model, self.sequences, 16)
         lookup = Lookup(40, self.fusion.overlap, 20, self.fusion.following, self.fusion.preceding)
         self.sources = {
             "next_items": Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup),
@@ -89,10 +90,10 @@ class World:
         }
         mixture = Fusion(starts(self.fusion)).eval()
         self.scorers = {
-            "hierarchical": Scorer(self.model, HISTORY, self.candidates),
-            "rag": Scorer(self.model, HISTORY, self.candidates, self.sources, mixture),
+            "hierarchical": Scorer(self.model, self.candidates, dtype=torch.float32),
+            "rag": Scorer(self.model, self.candidates, self.sources, mixture, torch.float32),
         }
-        self.explainer = Explainer(mixture, list(self.sources), self.catalogue, self.user_ids)
+        self.explainer = Explainer(list(self.sources), self.catalogue, self.user_ids)
 
     def people(self) -> list[Any]:
         return people(self.sequences, self.user_ids, self.catalogue, self.scorers, self.explainer)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from hierrec import Recommender
-from hierrec.rag.fusion import FLOOR
+from hierrec.rag.fusion import FLOOR, Fusion
 from hierrec.store.store import EmbeddingStore
 
 HISTORY = ["Toy Story (1995)", "heat"]
@@ -21,7 +21,7 @@ def test_reasons_account_for_the_probability(rag: Recommender, monkeypatch: pyte
     """The probability is the mixture of the parts, sharpened by what the sources found, up to a constant."""
     power = np.array([0.3, 0.1], np.float32)
     fusion = rag._scorer.fusion
-    assert fusion is not None
+    assert isinstance(fusion, Fusion)
     # Whatever the sample's training found best: nothing to sharpen by would hide an error.
     monkeypatch.setattr(fusion.power, "data", torch.from_numpy(power))
     constants = []
@@ -66,7 +66,7 @@ def test_reasons_name_what_was_matched(artifacts: Path, rag: Recommender) -> Non
 
 def test_reasons_come_by_weight_the_greatest_first(rag: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     fusion = rag._scorer.fusion
-    assert fusion is not None
+    assert isinstance(fusion, Fusion)
     weights = [torch.zeros_like(weight) for weight in fusion.age_weights]  # so that similarity alone decides
     for own, weight in zip(fusion.age_weights, weights, strict=True):
         monkeypatch.setattr(own, "data", weight)

@@ -16,15 +16,13 @@ from hierrec import Recommender
 from hierrec.core.errors import CheckpointError, DataError, IndexMismatchError, ParamsError
 from hierrec.data.sequences import Sequences
 from hierrec.data.tables import interaction_groups, load_split
-from hierrec.model.checkpoint import load_recommender
-from hierrec.model.hierarchical import HierarchicalRecommender
+from hierrec.model.checkpoint import load_model
 from hierrec.model.inputs import load_inputs
+from hierrec.model.scorer import Scored, Scorer
+from hierrec.rag.checkpoint import load_rag
 from hierrec.rag.fusion import Fusion
-from hierrec.rag.rag import recommendable
-from hierrec.rag.rag_checkpoint import load_rag
 from hierrec.search.index import ItemIndex
 from hierrec.serving.find_items import NotFoundError
-from hierrec.serving.scoring import Scored
 from hierrec.store.store import EmbeddingStore
 from numpy.typing import NDArray
 
@@ -55,11 +53,11 @@ def evaluated_scores(artifacts: Path, variant: str, histories: list[NDArray[np.i
     folder, nobody = artifacts / "models" / variant, np.full(len(histories), -1)
     with torch.inference_mode():
         if variant == "hierarchical":
-            model, train = load_recommender(folder, inputs.frozen, inputs.store_hash)
-            scores = HierarchicalRecommender(model, train.history).score_histories(histories, nobody)
-            return recommendable(scores, histories, inputs.candidates)
+            model = load_model(folder, inputs.frozen, inputs.store_hash)
+            return Scorer(model, inputs.candidates).score_histories(histories, nobody)
         index = ItemIndex.open(artifacts / "index", inputs.store_hash)
         loaded = load_rag(folder, inputs, index)
+        assert isinstance(loaded.fusion, Fusion)
         loaded.fusion.load_state_dict(with_opinions(loaded.fusion))
         return loaded.score_histories(histories, nobody)
 
@@ -76,7 +74,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_scores_are_those_of_the_evaluation(artifacts: Path, variant: str) -> None:
     recommender = Recommender.load(artifacts / "models" / variant)
-    if (fusion := recommender._scorer.fusion) is not None:
+    if isinstance(fusion := recommender._scorer.fusion, Fusion):
         fusion.load_state_dict(with_opinions(fusion))
     generator = np.random.default_rng(0)
     histories = [generator.choice(278, length, replace=False) for length in (1, 2, 30, 120)]

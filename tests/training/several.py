@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from hierrec.core.errors import HierrecError
-from hierrec.model.checkpoint import new_recommender
+from hierrec.model.checkpoint import new_model
 from hierrec.model.ensemble import UserModel
 from hierrec.training.batches import Batch
 from hierrec.training.distributed import Processes, joined
@@ -83,7 +83,7 @@ def train(folder: Path, params: dict[str, Any], kill_after: int | None, finished
     """
     chosen = PARAMS.model_copy(update=params)
     vectors = np.random.default_rng(0).standard_normal((ITEMS, 8)).astype(np.float32)
-    model = new_recommender(chosen, vectors)
+    model = new_model(chosen, vectors)
     validations = 0
 
     def validate(averaged: UserModel) -> dict[str, float]:

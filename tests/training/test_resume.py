@@ -13,7 +13,7 @@ import pytest
 import torch
 import transformers
 from hierrec.data.sequences import Sequences
-from hierrec.model.checkpoint import new_recommender
+from hierrec.model.checkpoint import new_model
 from hierrec.model.params import TrainParams
 from hierrec.training.resume import KEPT, Progress, TrainingState, training_key
 from hypothesis import HealthCheck, given, settings
@@ -33,7 +33,7 @@ def test_only_the_very_same_training_has_the_same_key(
     def key(params: TrainParams = train_params, vectors: NDArray = frozen, **changes: Any) -> str:
         data = replace(sequences, **changes.pop("data", {}))
         config = changes.pop("config", {})
-        model = new_recommender(changes.pop("weights", params), vectors)
+        model = new_model(changes.pop("weights", params), vectors)
         model.members[0].backbone.config.update(config)
         given = {"candidates": candidates, "code": ["a"], **changes}
         return training_key(model, data, params=params, **given)

@@ -9,10 +9,10 @@ import pytest
 import torch
 from hierrec.core.errors import DataError, NumericalError
 from hierrec.data.sequences import Sequences
-from hierrec.model.checkpoint import new_recommender
+from hierrec.model.checkpoint import new_model
 from hierrec.model.ensemble import UserModel
-from hierrec.model.hierarchical import HierarchicalRecommender
 from hierrec.model.params import TrainParams
+from hierrec.model.scorer import Scorer
 from hierrec.ranking.evaluator import rank_targets
 from hierrec.ranking.metrics import metrics_from_ranks
 from hierrec.training.distributed import Processes
@@ -25,10 +25,10 @@ from torch import Tensor, nn
 from tests.model.world import ITEMS, make_sequences, trained
 
 
-def validator(sequences: Sequences, history: int) -> Validate:
+def validator(sequences: Sequences) -> Validate:
     def validate(model: UserModel) -> dict[str, float]:
-        scorer = HierarchicalRecommender(model, history, torch.float32)
         candidates = np.ones(ITEMS, np.bool_)
+        scorer = Scorer(model, candidates, dtype=torch.float32)
         histories = sequences.validation_histories()
         return metrics_from_ranks(rank_targets(scorer, histories, sequences.validation, candidates, 8))
 
@@ -57,7 +57,7 @@ def test_learns_to_walk_the_ring(
     train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path, loss: str
 ) -> None:
     params = train_params.model_copy(update={"epochs": 25, "loss": loss})
-    _, progress = trained(params, frozen, sequences, validator(sequences, 10), tmp_path)
+    _, progress = trained(params, frozen, sequences, validator(sequences), tmp_path)
     losses = [record["train_loss"] for record in progress.curve]
     assert losses[-1] < 0.5 * losses[0]
     assert progress.best_metric > 0.9
@@ -74,7 +74,7 @@ def test_a_run_interrupted_after_any_epoch_ends_with_the_same_weights(
     improves: bool,
 ) -> None:
     train_params = train_params.model_copy(update={"members": members, "epochs": epochs, "patience": 3})
-    validate = validator(sequences, 10) if improves else worse_by_training
+    validate = validator(sequences) if improves else worse_by_training
     expected, whole = trained(train_params, frozen, sequences, validate, tmp_path / "whole")
 
     class Killed(Exception):
@@ -118,7 +118,7 @@ def test_what_is_kept_is_the_average_of_the_weights(
 def test_warmup_makes_the_first_step_shorter(
     train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
 ) -> None:
-    start = new_recommender(train_params, frozen).members[0].head.weight
+    start = new_model(train_params, frozen).members[0].head.weight
     long, short = (
         head_after_a_step(train_params, frozen, sequences, tmp_path, warmup_steps=steps) - start
         for steps in (1, 10)
@@ -152,7 +152,7 @@ def test_negatives_are_drawn_alike_from_all_items_with_training(
             drawn_by.append(module.probability)
             return super().parallel(module)
 
-    model = new_recommender(train_params, frozen)
+    model = new_model(train_params, frozen)
     sequences = make_sequences([np.arange(10), np.arange(5)])  # training: items 0 to 7, the first three twice
     fit(model, sequences, train_params, constant, TrainingState(tmp_path, "key"), Watching())
     assert torch.equal(drawn_by[0], torch.tensor([1 / 8] * 8 + [0.0] * (ITEMS - 8)))
@@ -191,7 +191,7 @@ def test_width_zero_trains_on_frozen_vectors_alone(
     train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
 ) -> None:
     params = train_params.model_copy(update={"residual_width": 0, "epochs": 15})
-    model, progress = trained(params, frozen, sequences, validator(sequences, 10), tmp_path)
+    model, progress = trained(params, frozen, sequences, validator(sequences), tmp_path)
     items = model.members[0].items
     assert torch.equal(items.vectors(), items.frozen)
     assert progress.best_metric > 0.5

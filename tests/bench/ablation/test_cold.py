@@ -59,7 +59,7 @@ def test_the_model_ranks_a_cold_item_by_its_text_alone(
     assert not residual[is_cold].any()
     assert residual[warm].any(1).float().mean() > 0.5
     histories = split.histories["test"]
-    states = user_states(model, params.history, histories)
+    states = user_states(model, histories)
     other = residuals(model, cold, neighbours=3)
     users = np.arange(len(histories))
     plain = ModelScorer(states, model).score_histories(histories, users)

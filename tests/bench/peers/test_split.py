@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hierrec.model.checkpoint import load_recommender
-from hierrec.model.hierarchical import HierarchicalRecommender
+import torch
+from hierrec.model.checkpoint import load_model
 from hierrec.model.inputs import Inputs, load_inputs
+from hierrec.model.scorer import Scorer
 from hierrec.ranking.evaluator import rank_targets
 from hierrec.ranking.metrics import metrics_from_ranks
-from hierrec.serving.scoring import Scorer
 
 from bench.peers.evaluate_ours import loop
 from bench.peers.split import export_split, export_tests, metrics_of, validation_users
@@ -57,11 +57,11 @@ def test_a_target_outside_the_ranking_is_a_miss() -> None:
 
 
 def test_all_ways_of_evaluating_agree(artifacts: Path, inputs: Inputs) -> None:
-    model, train = load_recommender(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash)
-    scorer, sequences = HierarchicalRecommender(model, train.history), inputs.sequences
+    model = load_model(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash)
+    scorer, sequences = Scorer(model, inputs.candidates), inputs.sequences
     histories = sequences.validation_histories()
     ranks = rank_targets(scorer, histories, sequences.validation, inputs.candidates, 64)
-    one_by_one = Scorer(model, train.history, inputs.candidates)
+    one_by_one = Scorer(model, inputs.candidates, dtype=torch.float32)
     assert loop(one_by_one, histories, sequences.validation) == pytest.approx(ranks)
-    top = top_items(model, sequences, inputs.candidates, np.arange(len(ranks)), train.history)
+    top = top_items(model, sequences, inputs.candidates, np.arange(len(ranks)))
     assert metrics_of(top, sequences.validation) == pytest.approx(metrics_from_ranks(ranks))

@@ -15,22 +15,20 @@ from ..model.checkpoint import (
     REMEDY,
     check_finite,
     check_written,
-    load_recommender,
-    save_recommender,
+    load_model,
+    save_model,
     state_of,
 )
 from ..model.curve import CURVE, Curve, write_curve
 from ..model.ensemble import UserModel
-from ..model.hierarchical import HierarchicalRecommender
 from ..model.inputs import Inputs
-from ..model.params import TrainParams
+from ..model.scorer import Scorer
+from ..model.sources import Source
 from ..search.index import ItemIndex
 from .datastore import Datastore, Lookup
 from .fusion import Fusion, starts
 from .params import FusionParams
-from .rag import RagRecommender
 from .similar_items import SimilarItems
-from .sources import Source
 
 SCHEMA_VERSION = 3
 
@@ -63,7 +61,6 @@ def lookup(params: FusionParams) -> Lookup:
 def save_rag(
     folder: Path,
     model: UserModel,
-    train: TrainParams,
     fusion: Fusion,
     params: FusionParams,
     datastore: Datastore | None,
@@ -72,7 +69,7 @@ def save_rag(
 ) -> None:
     """Write all that the variant needs beside the item vectors and their index, and the fusion's learning curve."""
     with atomic_directory(folder) as temporary:
-        save_recommender(temporary / "base", model, train, store_hash)
+        save_model(temporary / "base", model, store_hash)
         if datastore is not None:
             datastore.write(temporary / "datastore")
         (temporary / "fusion.safetensors").write_bytes(save(state_of(fusion)))
@@ -85,23 +82,21 @@ def save_rag(
         seal(temporary)
 
 
-def load_rag(
-    folder: Path, inputs: Inputs, index: ItemIndex, dtype: torch.dtype = torch.float64
-) -> RagRecommender:
+def load_rag(folder: Path, inputs: Inputs, index: ItemIndex, dtype: torch.dtype = torch.float64) -> Scorer:
     """Read what `save_rag` wrote.
 
     Args:
         folder: where.
         inputs: the data and item vectors that it was made of; histories may have grown since.
         index: of these vectors.
-        dtype: as `HierarchicalRecommender`.
+        dtype: as for `Scorer`.
 
     Raises:
         CheckpointError: a file is missing or damaged, of another version, or made of other vectors or other users,
             or a weight is not finite.
         OutOfMemoryError: the model does not fit.
     """
-    model, train = load_recommender(folder / "base", inputs.frozen, inputs.store_hash)
+    model = load_model(folder / "base", inputs.frozen, inputs.store_hash)
     try:
         config = read_json(folder / "config.json")
         check_written(folder, config["schema_version"], SCHEMA_VERSION, folder, REMEDY)
@@ -116,8 +111,7 @@ def load_rag(
         datastore = Datastore.open(folder / "datastore", lookup(params))
         _check_fit(datastore, model, inputs.sequences, str(folder / "datastore"))
     sources = open_sources(params, datastore, index, inputs.frozen)
-    base = HierarchicalRecommender(model, train.history, dtype)
-    return RagRecommender(base, sources, fusion, inputs.candidates)
+    return Scorer(model, inputs.candidates, sources, fusion, dtype)
 
 
 def _check_fit(datastore: Datastore, model: UserModel, sequences: Sequences, where: str) -> None:
