@@ -16,8 +16,14 @@ ROOMS = [
     "model",
     "training",
     "rag",
+    "fusion",
+    "evaluation",
+    "params",
+    "serving",
+    "report",
+    "reuse",
+    "cli",
 ]
-ROOMS += ["fusion", "evaluation", "params", "serving", "report", "reuse", "cli"]
 LONGEST = 300
 """Lines of a file."""
 
