@@ -196,7 +196,7 @@ def test_memory_that_was_freed_is_used_again_without_asking_the_system() -> None
     code = """
 import resource, sys
 import numpy as np
-from stages.stage import keep_freed_memory
+from hierrec.core.stage import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -217,7 +217,7 @@ print(asked, faults())
 
 def ends(body: str, redirection: str) -> subprocess.CompletedProcess[str]:
     """Run a stage of its own, in a shell that tells its exit status."""
-    code = f"from stages.stage import stage\n@stage()\ndef main():\n    {body}\nmain()"
+    code = f"from hierrec.core.stage import stage\n@stage()\ndef main():\n    {body}\nmain()"
     command = ["bash", "-c", f'"$0" -c "$1" {redirection}', sys.executable, code]
     paths = os.pathsep.join([str(ROOT), str(ROOT / ".package")])
     return subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True)
