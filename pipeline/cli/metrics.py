@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from ..core.variants import VARIANTS
+from ..core import VARIANTS
 from .options import artifacts_option
 from .show import show_table
 

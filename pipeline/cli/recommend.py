@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..core.variants import VARIANTS
+from ..core import VARIANTS
 from .options import artifacts_option, count_option, json_option
 from .show import show_table
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..core.variants import VARIANTS
+from ..core import VARIANTS
 from ..ranking.metrics import NAMES
 from .charts import SIZE
 from .facts import Facts

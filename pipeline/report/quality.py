@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from ..core.variants import VARIANTS
+from ..core import VARIANTS
 from ..evaluation.published import PUBLISHED, beside_published
 from ..ranking.metrics import NAMES
 from .charts import DotPlot, LineChart, Value, dot_plot, line_chart
