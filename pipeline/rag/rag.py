@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..model.hierarchical import HierarchicalRecommender
-from ..ranking.exclusion import excluded_items
+from ..ranking.ranking import excluded_items
 from .fusion import Fusion
 from .sources import Query, Source
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from hierrec.rag.rag import recommendable
-from hierrec.ranking.exclusion import excluded_items
+from hierrec.ranking.ranking import excluded_items
 from hypothesis import given
 from hypothesis import strategies as st
 
