@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from hierrec.core import VARIANTS
 from hierrec.core.errors import HierrecError
 from hierrec.core.files import read_json, write_json
-from hierrec.core.variants import VARIANTS
 
 from bench.over_seeds import over_seeds
 from bench.peers.command import RESULTS

@@ -1,8 +1,8 @@
 """Stage 5c: is the retrieval-augmented variant better, where, and may that be chance?"""
 
+from hierrec.core import VARIANTS
 from hierrec.core.files import write_json
 from hierrec.core.stage import DATA, METRICS, PLOTS, RANKS, Summary, stage
-from hierrec.core.variants import VARIANTS
 from hierrec.data.tables import counts_of, load_split
 from hierrec.evaluation.comparison import compare
 from hierrec.evaluation.params import EvaluateParams

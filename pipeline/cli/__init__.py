@@ -1,4 +1,4 @@
-"""The `hierrec` command: a group whose commands are imported when they are asked for."""
+"""The command line `hierrec`. A command's module is imported when the command is used."""
 
 import importlib
 import signal
@@ -13,29 +13,29 @@ from ..core.errors import HierrecError, memory_needed, unforeseen_errors
 from ..core.signals import ended_by
 
 COMMANDS = ("embeddings", "metrics", "recommend", "similar")
-"""Each is a module of this package, and the command in it has the module's name."""
+"""Names of the commands, of their modules in this package, and of the functions there."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MEMORY = "end other programs, or use a machine with more memory"
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's module on use, and shows any error as one message.
+    """A group that imports a command's module on use and shows every error as one message.
 
-    Help imports all of them; so a module imports what is heavy inside its functions.
+    Help imports all modules, so they import heavy libraries inside functions.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands' names, in order."""
+        """Return the names of the commands, sorted."""
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command, or None where there is no such one."""
+        """Return a command; None if there is no command of that name."""
         if cmd_name not in COMMANDS:
             return None
         return getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **settings: Any) -> Any:
-        """Run the command line, help included: exit status 1 on an error, 128 + n on signal n."""
+        """Run the command line, help included. Exit status 1 on an error, 128 + n on signal n."""
         words = sys.argv[1:] if args is None else list(args)
         try:
             with (
@@ -51,7 +51,7 @@ class LazyGroup(click.Group):
             sys.exit(1)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(__version__, prog_name="hierrec")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:

@@ -1,4 +1,4 @@
-"""`hierrec embeddings`: stores checked, made, exported and looked into."""
+"""`hierrec embeddings`: check, export, make and search stores."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,9 +45,8 @@ def verify(context: click.Context, store: Path) -> None:
     model = manifest["model"]
     revision = "" if model["revision"] is None else f" at {model['revision'][:12]}"
     click.echo(f"OK: {count:,} items, vectors of width {width}, {manifest['whitened_dimension']} whitened")
-    click.echo(
-        f"by {model['id']}{revision} (weights {model['weights_sha256'][:12]}), {manifest['template']!r}"
-    )
+    weights = model["weights_sha256"][:12]
+    click.echo(f"by {model['id']}{revision} (weights {weights}), {manifest['template']!r}")
     click.echo(f"store {opened.hash[:12]}")
 
 
@@ -84,23 +83,19 @@ def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> No
 @embeddings.command()
 @click.option("--items", type=path, required=True, help="Table of items: .csv or .parquet.")
 @out_option
-@click.option("--model", default="t5-nano", show_default=True, help="Bundled name, folder, or id of a hub.")
+@click.option("--model", default="t5-nano", help="Bundled name, folder, or id of a hub.")
 @click.option("--revision", help="Commit of a hub model.")
-@click.option("--template", default="{title}", show_default=True, help="Text of an item, from its {columns}.")
-@click.option("--id-column", default="item_id", show_default=True, help="Column of the items' ids.")
-@click.option("--max-length", type=click.IntRange(2), default=128, show_default=True, help="Tokens read.")
-@click.option("--batch-tokens", type=click.IntRange(1), default=1024, show_default=True, help="Of a batch.")
+@click.option("--template", default="{title}", help="Text of an item, from its {columns}.")
+@click.option("--id-column", default="item_id", help="Column of the items' ids.")
+@click.option("--max-length", type=click.IntRange(2), default=128, help="Tokens read.")
+@click.option("--batch-tokens", type=click.IntRange(1), default=1024, help="Of a batch.")
 @click.option("--whitening-dimension", type=click.IntRange(1), help="By default vectors are centred only.")
 @click.option(
     "--shard-rows", type=click.IntRange(1), help="Items of a shard; by default all are in one file."
 )
-@click.option(
-    "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Where."
-)
+@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", help="Where.")
 @click.option("--workers", type=click.IntRange(1), help="Of engine ray; by default one for each processor.")
-@click.option(
-    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="What computes."
-)
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="What computes.")
 @force_option
 def encode(items: Path, out: Path, id_column: str, force: bool, **settings: Any) -> None:
     """Encode a catalogue of your own: the pipeline's encoder, row cache and kind of store."""
@@ -123,7 +118,7 @@ def encode(items: Path, out: Path, id_column: str, force: bool, **settings: Any)
 @embeddings.command()
 @store_argument
 @click.argument("item")
-@click.option("-k", "count", type=click.IntRange(1), default=10, show_default=True, help="How many.")
+@click.option("-k", "count", type=click.IntRange(1), default=10, help="How many.")
 @click.option("--raw", is_flag=True, help="Compare the encoder's vectors, in place of the whitened ones.")
 def neighbours(store: Path, item: str, count: int, raw: bool) -> None:
     """Show the items whose whitened vectors are nearest to an item's, by cosine: as `hierrec similar` does."""
@@ -134,7 +129,7 @@ def neighbours(store: Path, item: str, count: int, raw: bool) -> None:
 
 
 def _is_store(folder: Path) -> bool:
-    """Whether a folder is a store and holds nothing else, or is empty: nothing is lost that cannot be made again."""
+    """Whether a folder is empty, or holds a store and nothing else; then encoding again can replace it."""
     from ..core.files import read_json
     from ..store.store_files import FILES, INDEX, KEYS, MANIFEST, SHARD
 
@@ -151,7 +146,7 @@ def _is_store(folder: Path) -> bool:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a path is a regular file, or a folder that holds nothing but a store or an export: it may be replaced."""
+    """Whether a path is a regular file, or a folder that holds only a store or an export: it may be replaced."""
     from ..reuse.export import is_export
 
     if not path.is_dir():
@@ -162,29 +157,29 @@ def _is_ours(path: Path) -> bool:
 
 @contextmanager
 def _replacing(out: Path, is_folder: bool, force: bool, keep: Path) -> Iterator[None]:
-    """Refuse to write to `out` what would destroy something; turn the system's errors into typed ones.
+    """Refuse an output path if writing there would destroy something; turn the system's errors into typed ones.
 
     Args:
-        out: what is written.
-        is_folder: what it will be.
-        force: it may be there already.
-        keep: what is read, which neither holds `out` nor lies in it.
+        out: the output path.
+        is_folder: the output is a folder.
+        force: the output may exist already.
+        keep: the input path; `out` is neither inside it nor around it.
 
     Raises:
         DataError: `out` may not be written, or cannot be.
     """
     target, source, here = out.resolve(), keep.resolve(), Path.cwd().resolve()
+    what, remedy = None, "choose another place: --out"
     if target.is_relative_to(source) or source.is_relative_to(target) or here.is_relative_to(target):
         what = f"would replace the current folder, or {keep}, or write into it"
-        raise DataError(what, str(out), "choose another place: --out")
-    if out.is_symlink() or (out.exists() and not (out.is_dir() if is_folder else out.is_file())):
-        wanted = "folder" if is_folder else "regular file"
-        raise DataError(f"is there and is not a {wanted}", str(out), "choose another place: --out")
-    if out.exists() and not force:
-        raise DataError("is there already", str(out), "choose another place, or replace it: --force")
-    if out.exists() and not _is_ours(out):
+    elif out.is_symlink() or (out.exists() and not (out.is_dir() if is_folder else out.is_file())):
+        what = f"is there and is not a {'folder' if is_folder else 'regular file'}"
+    elif out.exists() and not force:
+        what, remedy = "is there already", "choose another place, or replace it: --force"
+    elif out.exists() and not _is_ours(out):
         what = "holds files that hierrec did not write, so --force does not replace it"
-        raise DataError(what, str(out), "choose another place: --out")
+    if what:
+        raise DataError(what, str(out), remedy)
     try:
         yield
     except OSError as error:

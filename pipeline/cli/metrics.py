@@ -2,10 +2,13 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import click
 
-from ..core.variants import VARIANTS
+from ..core import VARIANTS
+from ..core.errors import DataError
+from ..core.files import read_json
 from .options import artifacts_option
 from .show import show_table
 
@@ -14,21 +17,40 @@ from .show import show_table
 @artifacts_option
 def metrics(artifacts: Path) -> None:
     """Show the metrics of both variants as a table, and of which data and commit they are."""
-    from ..core.errors import DataError
-    from ..core.files import read_json
     from ..serving.artifacts import require
-    from .table import metrics_table
 
-    paths = {variant: artifacts / "metrics" / f"{variant}.json" for variant in VARIANTS}
-    data = artifacts / "metrics" / "data.json"
-    require(*paths.values(), data)
-    header, *rows = metrics_table({variant: read_json(path) for variant, path in paths.items()})
-    counts = read_json(data)
+    folder = artifacts / "metrics"
+    paths = {variant: folder / f"{variant}.json" for variant in VARIANTS}
+    require(*paths.values(), folder / "data.json")
+    names: list[str] = []
+    rows = []
+    for variant, path in paths.items():
+        content = read_json(path)
+        for split in ("validation", "test"):
+            values = _values(content, split)
+            names = names or list(values)
+            if not values or list(values) != names:
+                what = f"the metrics of {variant} lack those of {split}, or they differ from the others"
+                raise DataError(what, remedy=f"run `dvc repro evaluate_{variant}`")
+            rows.append([variant, split, *values.values()])
+    counts = read_json(folder / "data.json")
     if not isinstance(counts, dict) or not all(map(_is_count, counts, counts.values())):
-        raise DataError("holds no counts of the data", str(data), "run `dvc repro ingest`")
-    show_table(header, rows, text=("variant", "split"))
+        raise DataError("holds no counts of the data", str(folder / "data.json"), "run `dvc repro ingest`")
+    show_table(["variant", "split", *names], rows, text=("variant", "split"))
     click.echo("data: " + ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items())))
-    click.echo(f"run: {_origin(artifacts / 'metrics')}")
+    click.echo(f"run: {_origin(folder)}")
+
+
+def _values(metrics: Any, split: str) -> dict[str, float]:
+    """Return the metrics of a split, sorted by name; none if one of them is not a number from 0 to 1."""
+    found = metrics.get(split) if isinstance(metrics, dict) else None
+    if not isinstance(found, dict):
+        return {}
+    for name, value in found.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (number and 0 <= value <= 1 and name.isprintable()):  # NaN fails too
+            return {}
+    return {name: float(value) for name, value in sorted(found.items())}
 
 
 def _is_count(name: str, count: object) -> bool:
@@ -36,13 +58,11 @@ def _is_count(name: str, count: object) -> bool:
 
 
 def _origin(folder: Path) -> str:
-    """Say which commit the metrics in a folder are of, or that they are not committed."""
+    """Return the commit of the metrics in a folder, or say that they are not committed."""
 
     def git(*arguments: str) -> str:
-        done = subprocess.run(
-            ["git", *arguments, "--", "."], cwd=folder, capture_output=True, text=True, check=True
-        )
-        return done.stdout.strip()
+        command = ["git", *arguments, "--", "."]
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
         commit, changed = git("log", "-1", "--format=%h of %cs"), git("status", "--porcelain", "--ignored")

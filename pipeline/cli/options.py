@@ -10,7 +10,7 @@ from ..core.errors import ParamsError
 
 
 class FilePath(click.Path):
-    """A path whose name is UTF-8: others cannot be opened by every library."""
+    """A path whose name is UTF-8. Some libraries cannot open other names."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path)
@@ -31,14 +31,7 @@ class FilePath(click.Path):
         return super().convert(value, param, ctx)
 
 
-artifacts_option = click.option(
-    "--artifacts",
-    type=FilePath(),
-    default=Path("artifacts"),
-    show_default=True,
-    help="What the stages wrote; .demo/artifacts for the demo's.",
-)
-count_option = click.option(
-    "-k", "count", type=click.IntRange(1), default=10, show_default=True, help="How many items."
-)
+ARTIFACTS = "What the stages wrote; .demo/artifacts for the demo's."
+artifacts_option = click.option("--artifacts", type=FilePath(), default=Path("artifacts"), help=ARTIFACTS)
+count_option = click.option("-k", "count", type=click.IntRange(1), default=10, help="How many items.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

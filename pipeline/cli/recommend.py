@@ -1,43 +1,33 @@
 """`hierrec recommend`."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ..core.variants import VARIANTS
+from ..core import VARIANTS
 from .options import artifacts_option, count_option, json_option
 from .show import show_table
 
 if TYPE_CHECKING:
     from ..rag.prefix_search import Search
-    from ..serving.answers import Evidence, Recommendation, Why
+    from ..serving.answers import Evidence, Why
 
 LATEST = 5
-"""Items of a history that are shown."""
+"""Items of the history that are shown."""
 NEAREST = 2
 """Matches of a source that are shown."""
+HISTORY = "An item of the history, by title or id, oldest first; give it again for each item."
+SEARCH = "How variant rag finds what others took next; fast misses a few far neighbours (for programs, see the API)."
 
 
 @click.command()
 @click.option("--user", help="Id of a user of the data set: recommends given the whole history.")
-@click.option(
-    "--history",
-    multiple=True,
-    metavar="ITEM",
-    help="An item of the history, by title or id, oldest first; give it again for each item.",
-)
-@click.option("--variant", type=click.Choice(VARIANTS), default="rag", show_default=True)
-@click.option(
-    "--search",
-    type=click.Choice(["exact", "fast"]),
-    default="exact",
-    show_default=True,
-    help="How variant rag finds what others took next; fast misses a few far neighbours (for programs, see the API).",
-)
+@click.option("--history", multiple=True, metavar="ITEM", help=HISTORY)
+@click.option("--variant", type=click.Choice(VARIANTS), default="rag")
+@click.option("--search", type=click.Choice(["exact", "fast"]), default="exact", help=SEARCH)
 @click.option("--why", is_flag=True, help="Say what was retrieved and what it contributed (variant rag).")
 @count_option
 @json_option
@@ -84,16 +74,11 @@ def recommend(
     click.echo(f"{'history' if user is None else f'user {user}, latest'}: {latest}")
     if recommender.search != "exact":
         click.echo(f"search: {recommender.search}")
-    if why and found and found[0].why:
-        trust = ", ".join(f"{share:.0%} {name}" for name, share in found[0].why.trust.items())
-        click.echo(f"trust: {trust}")
-    _show(found, why)
-
-
-def _show(found: "Sequence[Recommendation]", why: bool) -> None:
     header, text = ["", "title", "probability"], ["title"]
-    if why and found and found[0].why:
-        header += [*found[0].why.parts, "because"]
+    if found and (first := found[0].why):
+        trust = ", ".join(f"{share:.0%} {name}" for name, share in first.trust.items())
+        click.echo(f"trust: {trust}")
+        header += [*first.parts, "because"]
         text.append("because")
     rows = [
         [place, item.title, item.probability, *([] if item.why is None else _reasons(item.why))]
@@ -103,7 +88,7 @@ def _show(found: "Sequence[Recommendation]", why: bool) -> None:
 
 
 def _reasons(why: "Why") -> list[str]:
-    """Return the cells of a row: percentages, and what was retrieved by the sources that count for one."""
+    """Return the cells of a row: the share of each part, and the evidence of the sources with at least 0.5%."""
     evidence = [found for found in why.evidence if why.parts[found.source] >= 0.005]
     return [*(f"{part:.0%}" for part in why.parts.values()), "; ".join(map(_because, evidence))]
 

@@ -1,4 +1,4 @@
-"""Tables: for people at a terminal, and plain aligned lines in a pipe."""
+"""Tables for a terminal, and as plain aligned lines for a pipe."""
 
 import io
 from collections.abc import Collection, Sequence
@@ -7,12 +7,12 @@ import click
 
 
 def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], text: Collection[str]) -> None:
-    """Print a table: with lines and colours at a terminal; in a pipe, columns two spaces apart and nothing else.
+    """Print a table: with borders in a terminal; in a pipe as plain columns, two spaces apart.
 
     Args:
         header: names of the columns.
         rows: one value per column; floats are shown with four digits.
-        text: names of the columns that hold text; those of numbers are aligned to the right.
+        text: names of the text columns; the other columns are aligned to the right.
     """
     from rich import box
     from rich.console import Console
@@ -20,15 +20,14 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], text: Co
     from rich.text import Text
 
     terminal = Console().is_terminal
-    # In a pipe no line is broken, however long.
+    # In a pipe no line is broken, however long it is.
     console = Console() if terminal else Console(file=io.StringIO(), width=100_000, color_system=None)
-    table = Table(
-        box=box.ROUNDED if terminal else None, padding=(0, 1) if terminal else (0, 2, 0, 0), pad_edge=terminal
-    )
+    padding = (0, 1) if terminal else (0, 2, 0, 0)
+    table = Table(box=box.ROUNDED if terminal else None, padding=padding, pad_edge=terminal)
     for name in header:
         table.add_column(name, justify="left" if name in text else "right")
     for row in rows:
-        # As Text: a title in brackets is no markup.
+        # Text, because rich would read a title in brackets as markup.
         table.add_row(*(Text(f"{cell:.4f}" if isinstance(cell, float) else str(cell)) for cell in row))
     console.print(table)
     if isinstance(console.file, io.StringIO):

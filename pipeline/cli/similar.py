@@ -21,15 +21,12 @@ def similar(item: str, count: int, as_json: bool, artifacts: Path) -> None:
 
     catalogue = Catalogue.load(artifacts / "data", artifacts / "item_embeddings", artifacts / "index")
     asked, found = catalogue[catalogue.row(item)], catalogue.similar(item, count)
+    index = catalogue.index
     if as_json:
-        answer = {
-            "item": asdict(asked),
-            "exact": catalogue.index.exact,
-            "similar": [asdict(other) for other in found],
-        }
+        similar = [asdict(other) for other in found]
+        answer = {"item": asdict(asked), "exact": index.exact, "similar": similar}
         click.echo(json.dumps(answer, ensure_ascii=False))
         return
-    how = "" if catalogue.index.exact else f" ({catalogue.index})"
-    click.echo(f"similar to {asked.title}{how}:")
+    click.echo(f"similar to {asked.title}{'' if index.exact else f' ({index})'}:")
     rows = [(place, other.title, other.similarity) for place, other in enumerate(found, start=1)]
     show_table(("", "title", "similarity"), rows, text=("title",))

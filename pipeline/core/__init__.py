@@ -1,1 +1,4 @@
-"""What every room uses: errors, files, params, the frame of a stage."""
+"""The base of all rooms: errors, files, params, signals, and how a stage runs."""
+
+VARIANTS = ("hierarchical", "rag")
+"""Names of the two recommenders."""

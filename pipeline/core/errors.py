@@ -1,4 +1,4 @@
-"""One family of typed errors: what is wrong, where, and what to do about it."""
+"""Typed errors. Each says what is wrong, where, and what to do about it."""
 
 import errno
 import os
@@ -9,10 +9,10 @@ from .signals import discard_output
 
 
 class HierrecError(Exception):
-    """Base of every error that the user can do something about.
+    """Base of all errors that the user can do something about.
 
     Args:
-        what: what is wrong, one sentence without a final stop.
+        what: the problem, one sentence without a final stop.
         where: the place: file, line, column, key.
         remedy: what to do about it.
     """
@@ -22,10 +22,9 @@ class HierrecError(Exception):
         super().__init__(what, where, remedy)
 
     def __str__(self) -> str:
-        lines = [self.what if self.where is None else f"{self.where}: {self.what}"]
-        if self.remedy is not None:
-            lines.append(f"  what to do: {self.remedy}")
-        return "\n".join(lines)
+        place = "" if self.where is None else f"{self.where}: "
+        remedy = "" if self.remedy is None else f"\n  what to do: {self.remedy}"
+        return f"{place}{self.what}{remedy}"
 
 
 class DataError(HierrecError):
@@ -33,35 +32,35 @@ class DataError(HierrecError):
 
 
 class DownloadError(HierrecError):
-    """A file could not be fetched, or is not the file that was asked for."""
+    """A file could not be downloaded, or has another checksum than expected."""
 
 
 class ParamsError(HierrecError):
-    """A parameter is unknown, of the wrong type, out of range, or contradicts another."""
+    """A parameter is unknown, has the wrong type, is out of range, or contradicts another."""
 
 
 class ModelError(HierrecError):
-    """A pre-trained model cannot be loaded or cannot be used for this purpose."""
+    """A pre-trained model cannot be loaded or does not fit the task."""
 
 
 class StoreError(HierrecError):
-    """An embedding store is damaged, incomplete, or of another version."""
+    """An embedding store is damaged, incomplete, or has another version."""
 
 
 class IndexMismatchError(HierrecError):
-    """An index is damaged or does not belong to the vectors at hand."""
+    """An index is damaged or was built from other vectors."""
 
 
 class CheckpointError(HierrecError):
-    """A model checkpoint is damaged, of another version, or does not fit the data."""
+    """A model checkpoint is damaged, has another version, or does not fit the data."""
 
 
 class NumericalError(HierrecError):
-    """A computation gave NaN or an infinity where a number is needed."""
+    """A computation gave NaN or an infinity."""
 
 
 class MachineError(HierrecError):
-    """The machine gives out: a full disk, a folder that may not be written, no memory."""
+    """The machine failed: the disk is full, a folder cannot be written, memory ran out."""
 
 
 class OutOfMemoryError(MachineError):
@@ -69,32 +68,34 @@ class OutOfMemoryError(MachineError):
 
 
 class UnforeseenError(HierrecError):
-    """An error that no other type describes: a defect of hierrec, or input that it does not check."""
+    """An error of no other type: a defect of hierrec, or input that it does not check."""
+
+
+def system_reason(error: OSError) -> str:
+    """Return the operating system's reason for an error, such as "No space left on device"."""
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 @contextmanager
 def unforeseen_errors() -> Iterator[None]:
-    """Turn every error within the block into a typed one: the border of a stage and of a command.
-
-    A typed error passes as it is.
+    """Turn every error in the block into a typed error. Stages and commands run inside it.
 
     Raises:
+        HierrecError: a typed error passes unchanged.
         MachineError: the system refused to read or write.
-        UnforeseenError: names the error's type and its first line.
+        UnforeseenError: any other error; it names the type and the first line of the message.
     """
     try:
         yield
     except HierrecError:
         raise
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        # Of files that are written, atomic_path tells; a full disk without a name is that of the standard output.
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        where = str(error.filename) if error.filename else "output" if full else "input or output"
-        if full and not error.filename:
+        if full and not error.filename:  # standard output: `atomic_path` names its files
             discard_output()
+        where = str(error.filename or ("output" if full else "input or output"))
+        what = f"cannot be {'written' if full else 'read or written'} ({system_reason(error)})"
         remedy = "check that the place exists, has space and may be read and written"
-        what = f"cannot be {'written' if full else 'read or written'} ({reason})"
         raise MachineError(what, where, remedy) from error
     except Exception as error:
         text = str(error).strip().partition("\n")[0]
@@ -105,7 +106,7 @@ def unforeseen_errors() -> Iterator[None]:
 
 @contextmanager
 def memory_needed(what: str, where: str | None = None, remedy: str | None = None) -> Iterator[None]:
-    """Turn running out of memory within the block, a CPU's or a GPU's, into a typed error.
+    """Raise a typed error if the block runs out of memory, of the CPU or the GPU.
 
     Raises:
         OutOfMemoryError: with these arguments.
@@ -113,7 +114,7 @@ def memory_needed(what: str, where: str | None = None, remedy: str | None = None
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        # torch has no type of its own for a CPU's memory; its messages say which allocator failed.
+        # torch has no error type for CPU memory; its messages name the allocator that failed.
         signs = ("out of memory", "can't allocate memory", "bad_alloc")
         if isinstance(error, MemoryError) or any(sign in str(error) for sign in signs):
             raise OutOfMemoryError(what, where, remedy) from None

@@ -1,4 +1,4 @@
-"""Writing beside and renaming, hashing, canonical JSON, caches: how everything reaches the disk."""
+"""Read and write files: atomic writes, canonical JSON, checksums, memory maps, caches."""
 
 import errno
 import fcntl
@@ -9,94 +9,98 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import DataError, HierrecError, MachineError, ParamsError
-
-LEFTOVER = ".hierrec.part"
-"""How the names end of what is being written, or was when its writer was killed; nobody else's names end so."""
-
-CHECKSUMS = "checksums.json"
-"""In a folder: the SHA-256 of its files."""
+from .errors import DataError, HierrecError, MachineError, ParamsError, system_reason
 
 if TYPE_CHECKING:
     import numpy as np
 
+LEFTOVER = ".hierrec.part"
+"""Suffix of temporary files and folders. A killed writer leaves them behind. No other program uses the suffix."""
+
+CHECKSUMS = "checksums.json"
+"""File in a folder with the SHA-256 of the folder's other files."""
+
+_REMEDY = "run `dvc repro`, or `dvc pull`"
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; rename it to ``path`` if the block succeeds, else remove it.
+    """Yield a temporary file beside ``path``. It replaces ``path`` if the block succeeds, else it is removed.
 
-    What killed writers left in that folder is removed first. The umask decides the file's mode.
+    Leftovers of killed writers in that folder are removed first. The umask decides the file's mode.
 
     Raises:
-        MachineError: the disk is full, or cannot be written there.
+        MachineError: the disk is full, or the folder cannot be written.
     """
-    with _machine_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(path.parent)
-        temporary, handle = _temporary(path, os.open)
-        try:
-            yield temporary
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-            os.close(handle)
+    with _machine_errors(path), _temporary(path, folder=False) as temporary:
+        yield temporary
+        temporary.replace(path)
 
 
 @contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path`` that replaces ``path`` whole if the block succeeds.
+    """Yield a temporary folder beside ``path``. It replaces ``path`` if the block succeeds, else it is removed.
 
-    The old folder is renamed before it is removed: whatever stands at ``path`` is whole. What killed writers left
-    beside it is removed first. Where ``path`` is a link, the folder that it names is replaced. Of several writers the
-    last wins. The umask decides the folder's mode.
+    The old folder is renamed before it is removed, so ``path`` is never a part of a folder. If ``path`` is a link, its
+    target is replaced. The last of several writers wins. Leftovers and modes are as for `atomic_path`.
 
     Raises:
-        MachineError: the disk is full, or cannot be written there.
+        MachineError: the disk is full, or the folder cannot be written.
     """
     with _machine_errors(path), ExitStack() as stack:
         path = path.resolve() if path.is_symlink() else path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(path.parent)
-
-        def beside() -> Path:
-            folder, handle = _temporary(path, _open_folder)
-            stack.callback(os.close, handle)
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            return folder
-
-        temporary = beside()
+        temporary = stack.enter_context(_temporary(path, folder=True))
         yield temporary
         while True:
-            with suppress(FileNotFoundError):  # none was there, or another writer has just moved it
-                path.replace(beside())
+            with suppress(FileNotFoundError):  # there was no folder, or another writer has just moved it
+                path.replace(stack.enter_context(_temporary(path, folder=True)))
             try:
                 temporary.replace(path)
                 return
             except OSError as error:
-                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):  # another writer's folder has come
+                if error.errno not in (
+                    errno.EEXIST,
+                    errno.ENOTEMPTY,
+                ):  # another writer has just put its folder there
                     raise
 
 
-def _temporary(path: Path, opener: Callable[[str, int, int], int]) -> tuple[Path, int]:
-    """Make an empty file or folder beside ``path`` and lock it.
+@contextmanager
+def _temporary(path: Path, folder: bool) -> Iterator[Path]:
+    """Make an empty file or folder beside ``path`` and lock it; remove it at the end if it is still there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path.parent)
+    temporary, handle = _make_locked(path, folder)
+    try:
+        yield temporary
+    finally:
+        _remove(temporary)
+        os.close(handle)
 
-    The lock lasts as long as the handle is open; the system frees the lock of a process that is killed. Until it is
-    locked, another writer may take it for a leftover and remove it: then another one is made.
+
+def _make_locked(path: Path, folder: bool) -> tuple[Path, int]:
+    """Return a new temporary path and the open handle that locks it.
+
+    The system releases the lock when the handle is closed or the process is killed. Another writer may remove the
+    path as a leftover before it is locked; then the next path is made.
     """
     while True:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{LEFTOVER}")
         try:
-            handle = opener(str(temporary), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+            if folder:
+                temporary.mkdir()
+            flags = os.O_RDONLY if folder else os.O_RDWR | os.O_CREAT | os.O_EXCL
+            handle = os.open(temporary, flags, 0o666)
         except FileNotFoundError:
             if path.parent.is_dir():
                 continue
             raise
-        with suppress(OSError):  # a file system without locks: nothing is removed there either
+        with suppress(OSError):  # the file system has no locks; then nothing is removed as a leftover either
             fcntl.flock(handle, fcntl.LOCK_EX)
         with suppress(FileNotFoundError):
             if os.path.samestat(temporary.stat(), os.fstat(handle)):
@@ -104,49 +108,43 @@ def _temporary(path: Path, opener: Callable[[str, int, int], int]) -> tuple[Path
         os.close(handle)
 
 
-def _open_folder(path: str, *_: int) -> int:
-    """Make a folder and open it."""
-    os.mkdir(path)
-    return os.open(path, os.O_RDONLY)
-
-
 def _remove_leftovers(folder: Path) -> None:
-    """Remove what writers that were killed left in a folder; what others are writing is locked, and stays."""
+    """Remove temporary paths that no running writer has locked."""
     for leftover in folder.glob(f".*{LEFTOVER}"):
         with suppress(OSError):
             handle = os.open(leftover, os.O_RDONLY)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if leftover.is_dir():
-                    shutil.rmtree(leftover)
-                else:
-                    leftover.unlink()
+                _remove(leftover)
             finally:
                 os.close(handle)
 
 
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
 @contextmanager
 def _machine_errors(path: Path) -> Iterator[None]:
-    """Turn what the system refuses while ``path`` is written into a typed error, whatever library was writing."""
+    """Turn the system's errors while ``path`` is written into typed errors, whichever library writes."""
     try:
         yield
     except HierrecError:
         raise
     except Exception as error:
-        reason = _system_reason(error)
-        if reason is None:
+        # Libraries in Rust (polars, safetensors) raise their own types, but quote the system's number.
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if isinstance(error, OSError):
+            reason = system_reason(error)
+        elif number is not None:
+            reason = os.strerror(int(number[1]))
+        else:
             raise
         remedy = "free space on that disk, or make the folder writable, and run the command again"
         raise MachineError(f"cannot be written ({reason})", str(path), remedy) from None
-
-
-def _system_reason(error: Exception) -> str | None:
-    """Return the system's reason for an error; None if it is not the system's."""
-    if isinstance(error, OSError):
-        return os.strerror(error.errno) if error.errno else str(error)
-    # Libraries written in Rust (polars, safetensors) have types of their own, but quote the system's number.
-    number = re.search(r"\(os error (\d+)\)", str(error))
-    return os.strerror(int(number[1])) if number else None
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -164,7 +162,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise DataError("file is missing", str(path), "run `dvc repro`, or `dvc pull`") from None
+        raise DataError("file is missing", str(path), _REMEDY) from None
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", str(path), "mend that") from None
     except (ValueError, RecursionError) as error:
@@ -172,21 +170,19 @@ def read_json(path: Path) -> Any:
 
 
 def map_npy(path: Path) -> "np.memmap":
-    """Map the array of a `.npy` file into memory, read-only.
+    """Memory-map the array of a `.npy` file, read-only.
 
     Raises:
-        DataError: the file cannot be read, is no such file, or holds Python objects, which are never loaded.
+        DataError: the file cannot be read, is not a `.npy` file, or holds Python objects, which are never loaded.
     """
-    import numpy as np  # the command starts without
+    import numpy as np  # slow; the command line starts without it
 
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # by the kind of damage, anything from OSError to tokenize's TokenError
-        raise DataError(f"not a numpy array: {error}", str(path), "run `dvc repro`, or `dvc pull`") from None
-    if not isinstance(array, np.memmap):
-        raise DataError(
-            "not a numpy array: an archive of several", str(path), "run `dvc repro`, or `dvc pull`"
-        )
+        if not isinstance(array, np.memmap):
+            raise ValueError("an archive of several")
+    except Exception as error:  # damage raises anything from OSError to tokenize's TokenError
+        raise DataError(f"not a numpy array: {error}", str(path), _REMEDY) from None
     return array
 
 
@@ -196,49 +192,57 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def seal(folder: Path) -> None:
-    """Record the SHA-256 of every file in a folder and below it, in `checksums.json` there."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    write_json(folder / CHECKSUMS, {path.relative_to(folder).as_posix(): sha256_file(path) for path in files})
-
-
-def check_seal(folder: Path) -> None:
-    """Compare the files in a folder with what `seal` recorded.
-
-    Raises:
-        DataError: a file is missing, cannot be read, or its content is another one; or the record is.
-    """
-    recorded, remedy = read_json(folder / CHECKSUMS), "run `dvc repro`, or `dvc pull`"
-    if not isinstance(recorded, dict):
-        raise DataError("holds no checksums", str(folder / CHECKSUMS), remedy)
-    for name, checksum in recorded.items():
-        path = folder / name
-        if not path.is_file():
-            raise DataError("file is missing", str(path), remedy)
-        try:
-            same = sha256_file(path) == checksum
-        except OSError as error:
-            raise DataError(f"cannot be read ({error.strerror})", str(path), remedy) from None
-        if not same:
-            raise DataError("content has another hash", str(path), remedy)
-
-
 def sha256_json(value: Any) -> str:
     """Return the hex SHA-256 of ``value`` as canonical compact JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-def cache_dir(name: str) -> Path:
-    """Return the folder of a cache, outside the stages' outs, which DVC removes before a stage runs.
-
-    `HIERREC_CACHE` overrides the user's cache folder. Everything in it is keyed on content, so that checkouts
-    share it, and it can be removed at any time.
+def check_file(path: Path, sha256: Any, record: str) -> None:
+    """Compare a file with its checksum in the file ``record``.
 
     Raises:
-        ParamsError: the folder cannot be made or cannot be written.
+        DataError: the file is missing, cannot be read, or has another checksum.
     """
-    import pooch  # slow to import, and the command starts without
+    if not path.is_file():
+        raise DataError("file is missing", str(path), _REMEDY)
+    try:
+        same = sha256_file(path) == sha256
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", str(path), _REMEDY) from None
+    if not same:
+        raise DataError(f"content has another hash than {record} says", str(path), _REMEDY)
+
+
+def seal(folder: Path) -> None:
+    """Write the SHA-256 of every file in a folder, subfolders included, to its `checksums.json`."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    write_json(folder / CHECKSUMS, {path.relative_to(folder).as_posix(): sha256_file(path) for path in files})
+
+
+def check_seal(folder: Path) -> None:
+    """Compare the files in a folder with its `checksums.json`.
+
+    Raises:
+        DataError: a file is missing, cannot be read, or has another checksum; or `checksums.json` is damaged.
+    """
+    recorded = read_json(folder / CHECKSUMS)
+    if not isinstance(recorded, dict):
+        raise DataError("holds no checksums", str(folder / CHECKSUMS), _REMEDY)
+    for name, checksum in recorded.items():
+        check_file(folder / name, checksum, CHECKSUMS)
+
+
+def cache_dir(name: str) -> Path:
+    """Return the folder of a cache: `$HIERREC_CACHE/name`, by default in the user's cache folder.
+
+    It lies outside the outs of the stages, which DVC removes before a stage runs. Keys are hashes of content, so
+    several checkouts can share a cache. It can be removed at any time.
+
+    Raises:
+        ParamsError: the folder cannot be made or written.
+    """
+    import pooch  # slow; the command line starts without it
 
     root = os.environ.get("HIERREC_CACHE")
     folder = (Path(root) if root else Path(pooch.os_cache("hierrec"))) / name

@@ -1,20 +1,20 @@
-"""Whether there is a GPU where one is asked for."""
+"""The GPU. The file stands alone because it imports torch, which few stages need."""
 
 from .errors import ParamsError
 
 
 def require_gpu(key: str) -> None:
-    """Refuse to go on without a GPU.
+    """Check that torch can use a GPU.
 
     Args:
-        key: what asks for one, as the message shall name it.
+        key: the setting that asks for a GPU, for the message.
 
     Raises:
-        ParamsError: torch can use none.
+        ParamsError: it cannot.
     """
-    import torch  # only here: most commands need neither
+    import torch  # slow: not until it is asked for
 
-    if torch.cuda.is_available():
-        return
-    what = "torch finds no GPU that it can use" if torch.version.cuda else "this torch is built without CUDA"
-    raise ParamsError(what, key, "set it to cpu, or mend the driver or the build of torch")
+    if not torch.cuda.is_available():
+        cuda = torch.version.cuda
+        what = "torch finds no GPU that it can use" if cuda else "this torch is built without CUDA"
+        raise ParamsError(what, key, "set it to cpu, or mend the driver or the build of torch")

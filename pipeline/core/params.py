@@ -1,19 +1,12 @@
-"""How params.yaml is read: frozen sections, unknown keys refused, errors that name file, line and key."""
+"""Read params.yaml into frozen sections. Unknown keys are refused; errors name file, line and key."""
 
 import re
 import sys
-from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -23,24 +16,23 @@ from .errors import ParamsError
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-"""What torch and numpy both take; the members of an ensemble count on from it."""
+"""A seed that both torch and numpy accept. Member i of an ensemble uses seed + i."""
 Md5 = Annotated[str, Field(pattern=r"^([0-9a-f]{32})?$")]
-"""A checksum; empty where a shell could not compute it, which is refused once it is clear that the file exists."""
-
+"""An MD5 checksum. It is empty if a shell could not compute it; `ingest` refuses that if the file exists."""
 
 LARGEST, DEEPEST = 2**18, 50
-"""Characters of params.yaml, and how deep its values nest, at most."""
+"""Limits of params.yaml: number of characters, and depth of nested values."""
 
 
 class Section(BaseModel):
-    """A frozen section of params.yaml. Types are strict: neither "2" nor true is a number."""
+    """A frozen section of params.yaml. Types are strict: "2" and true are not numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
     @field_validator("*")
     @classmethod
     def _no_denormal(cls, value: object) -> object:
-        # Training flushes denormal numbers to zero: they would be written as 0.0.
+        # Training flushes denormal numbers to zero, and its config would record 0.0.
         for number in value.values() if isinstance(value, dict) else [value]:
             if isinstance(number, float) and 0 < abs(number) < sys.float_info.min:
                 raise ValueError(f"{number} is too small to compute with")
@@ -48,47 +40,47 @@ class Section(BaseModel):
 
 
 class Sections(Section, extra="ignore"):
-    """Base of a model of some sections of params.yaml; the others are not looked at."""
+    """Base of a model of some sections of params.yaml. It ignores the other sections."""
 
 
 P = TypeVar("P", bound=Section)
 
 
 def read_params(path: Path, model: type[P]) -> P:
-    """Read and check params.yaml as DVC reads it (YAML 1.2: `1e-3` is a number).
+    """Read params.yaml as DVC does (YAML 1.2: `1e-3` is a number), and check it.
 
     Args:
         path: the file.
-        model: of the whole file, or of some of its sections.
+        model: a model of the whole file or of some of its sections.
 
     Raises:
-        ParamsError: the file is missing or unreadable, is not YAML, or a key is unknown, missing, of the wrong type or
-            out of range; the message names line and key.
+        ParamsError: the file is missing, unreadable or not YAML; or a key is unknown, missing, of the wrong type or out
+            of range. Then the message names line and key.
     """
     try:
         text = path.read_text("utf-8")
-        _refuse_monsters(path, text)
+        _check_size(path, text)
         document = YAML(typ="rt").load(text)
     except FileNotFoundError:
         raise ParamsError("file is missing", str(path), "run from the root of the project") from None
     except OSError as error:
         raise ParamsError(f"cannot be read ({error.strerror})", str(path), "mend that") from None
-    # ValueError: no UTF-8, or a number of 5,000 digits.
-    except (YAMLError, ValueError, RecursionError) as error:
+    except (
+        YAMLError,
+        ValueError,
+        RecursionError,
+    ) as error:  # ValueError: not UTF-8, or a number of 5,000 digits
         raise ParamsError(f"not YAML: {error}", str(path), "mend the syntax there") from None
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        problems = [
-            _describe(path, document, problem["loc"], _message(problem, model)) for problem in error.errors()
-        ]
-        raise ParamsError(
-            "; ".join(problems), remedy="correct params.yaml; every key is described there"
-        ) from None
+        problems = "; ".join(_describe(path, document, problem, model) for problem in error.errors())
+        remedy = "correct params.yaml; every key is described there"
+        raise ParamsError(problems, remedy=remedy) from None
 
 
-def _refuse_monsters(path: Path, text: str) -> None:
-    """Refuse a file whose parsing could take minutes."""
+def _check_size(path: Path, text: str) -> None:
+    """Refuse a file that could take minutes to parse."""
     depth = deepest = 0
     for character in re.findall(r"[\[\]{}]", text):
         depth += 1 if character in "[{" else -1
@@ -98,10 +90,10 @@ def _refuse_monsters(path: Path, text: str) -> None:
         raise ParamsError("is too large or nested too deep for params", str(path), "restore it from git")
 
 
-def _describe(path: Path, document: Any, location: Iterable[str | int], message: str) -> str:
-    """Name file, line and key of one problem; the line is that of the nearest key that exists."""
+def _describe(path: Path, document: Any, problem: ErrorDetails, model: type[BaseModel]) -> str:
+    """Return file, line, key and message of a problem. The line is that of the innermost key that exists."""
     node, line, keys = document, None, []
-    for key in location:
+    for key in problem["loc"]:
         keys.append(str(key))
         try:
             line = node.lc.data[key][0] + 1
@@ -109,11 +101,12 @@ def _describe(path: Path, document: Any, location: Iterable[str | int], message:
         except (AttributeError, KeyError, IndexError, TypeError):
             break
     place = str(path) if line is None else f"{path}, line {line}"
-    return f"{place}, key {'.'.join(keys)}: {message}" if keys else f"{place}: {message}"
+    key = f", key {'.'.join(keys)}" if keys else ""
+    return f"{place}{key}: {_message(problem, model)}"
 
 
 def _message(problem: ErrorDetails, model: type[BaseModel]) -> str:
-    """Return pydantic's message; for an unknown key, with the known key that is spelt most like it."""
+    """Return pydantic's message; for an unknown key also the known key with the most similar spelling."""
     message, location = problem["msg"].removeprefix("Value error, "), problem["loc"]
     if problem["type"] != "extra_forbidden":
         return message
@@ -122,7 +115,7 @@ def _message(problem: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _known_keys(section: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
-    """Return the keys of the section at a location below another; none where it is no section."""
+    """Return the keys of the section at a location within another section; none if there is no section."""
     for key in location:
         annotation = section.model_fields[str(key)].annotation
         kinds = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]

@@ -1,4 +1,4 @@
-"""How a stage and a command end on a signal, and where their output is cut off."""
+"""Signals: how stages and commands end early."""
 
 import os
 import signal
@@ -11,18 +11,20 @@ INTERRUPTED = "interrupted; `dvc repro` goes on from here"
 
 
 def leave(*_: object) -> None:
-    """End the process at once with one line: a handler of SIGINT for as long as there is nothing to save."""
+    """Handle SIGINT while there is no work to save: print one line and end the process at once."""
     os.write(sys.stderr.fileno(), f"{INTERRUPTED}\n".encode())
     os._exit(128 + signal.SIGINT)
 
 
 @contextmanager
 def ended_by(numbers: Iterable[signal.Signals], line: str) -> Iterator[None]:
-    """Let signals within the block raise SystemExit with 128 + n: what is being written is removed on the way out.
+    """Make signals in the block raise SystemExit with status 128 + n, so that temporary files are removed.
+
+    Only the main thread can do this; other threads change nothing. A signal with a handler of its own keeps it, and an
+    ignored one stays ignored: nohup ignores SIGHUP, and a shell ignores SIGINT of its background processes.
 
     Args:
-        numbers: the signals. One that is ignored stays so: nohup ignores SIGHUP, and a shell SIGINT of what runs in the
-            background. Only the main thread has signals.
+        numbers: the signals.
         line: printed on standard error.
     """
 
@@ -30,20 +32,20 @@ def ended_by(numbers: Iterable[signal.Signals], line: str) -> Iterator[None]:
         os.write(2, f"{line}\n".encode())
         sys.exit(128 + number)
 
-    defaults = (signal.SIG_DFL, signal.default_int_handler)
-    before = {number: signal.getsignal(number) for number in numbers}
     main = threading.current_thread() is threading.main_thread()
-    ours = {number: handler for number, handler in before.items() if main and handler in defaults}
-    for number in ours:
+    before = {number: signal.getsignal(number) for number in numbers if main}
+    defaults = (signal.SIG_DFL, signal.default_int_handler)
+    replaced = {number: handler for number, handler in before.items() if handler in defaults}
+    for number in replaced:
         signal.signal(number, end)
     try:
         yield
     finally:
-        for number, handler in ours.items():
+        for number, handler in replaced.items():
             signal.signal(number, handler)
 
 
 def discard_output() -> None:
-    """Send what standard output still holds nowhere, or Python would fail to write it once more at its end."""
+    """Discard buffered standard output, which Python would try to write again when it exits."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

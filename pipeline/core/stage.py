@@ -1,12 +1,11 @@
-"""What every stage shares: params in, typed errors out as one message, a closing summary."""
+"""The frame of a stage: it reads params, runs, and prints a summary or one error message."""
 
-import ctypes
-import gc
 import os
 import signal
 import sys
 import tomllib
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -14,6 +13,7 @@ from typing import Any, get_type_hints
 from pydantic import create_model
 
 from .errors import HierrecError, ParamsError, memory_needed, unforeseen_errors
+from .machine import keep_freed_memory
 from .params import Sections, read_params
 from .signals import INTERRUPTED, discard_output, ended_by, leave
 
@@ -26,7 +26,6 @@ METRICS = ARTIFACTS / "metrics"
 PLOTS = ARTIFACTS / "plots"
 RANKS = ARTIFACTS / "ranks"
 LIBRARIES = "pyproject.toml, key tool.hierrec.libraries"
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
 MEMORY = "end other programs, lower the stage's batch_… in params.yaml, or use a machine with more memory"
 
 Summary = list[str]
@@ -35,31 +34,31 @@ Summary = list[str]
 def stage(
     *sections: str, libraries: tuple[str, ...] = (), processes: bool = False
 ) -> Callable[[Callable[..., Summary]], "Stage"]:
-    """Declare a stage: the sections of params.yaml it reads and the libraries whose version changes its output.
+    """Turn a function into a stage.
 
-    The decorated function takes one keyword argument per section, annotated with the section's model, and returns its
-    closing summary, line by line: none where another process gives it. `processes` says that torchrun
-    may start it several times.
+    The function takes one keyword argument per section, annotated with the section's model. It returns the lines of
+    its summary; a process that prints none returns none.
+
+    Args:
+        sections: sections of params.yaml that the stage reads.
+        libraries: libraries whose version changes the stage's output.
+        processes: torchrun may start the stage in several processes.
     """
     return lambda function: Stage(function, sections, libraries, processes)
 
 
+@dataclass(frozen=True)
 class Stage:
-    """A stage as a command: exit status 0 and a summary, or 1 and one clear message (`--debug`: a traceback)."""
+    """A stage as a command. Exit status 0 and a summary, or 1 and one message (with `--debug` a traceback)."""
 
-    def __init__(
-        self,
-        function: Callable[..., Summary],
-        sections: tuple[str, ...],
-        libraries: tuple[str, ...],
-        processes: bool = False,
-    ) -> None:
-        self.function, self.sections, self.libraries = function, sections, libraries
-        self.processes = processes
+    function: Callable[..., Summary]
+    sections: tuple[str, ...]
+    libraries: tuple[str, ...]
+    processes: bool = False
 
     def __call__(self) -> None:
         """Run the stage in the current folder and exit."""
-        # Of several processes, the one that started them says that it was stopped.
+        # Of several processes, only the one that started the others reports the signal.
         signals = () if "WORLD_SIZE" in os.environ else (signal.SIGTERM, signal.SIGHUP)
         if signal.getsignal(signal.SIGINT) is leave:  # from here on there may be work to save
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -69,9 +68,7 @@ class Stage:
                 unforeseen_errors(),
                 memory_needed("memory ran out", remedy=MEMORY),
             ):
-                summary = self._run()
-                if summary:
-                    _show(summary)
+                _show(self._run())
         except HierrecError as error:
             if "--debug" in sys.argv:
                 raise
@@ -86,49 +83,27 @@ class Stage:
         fields: dict[str, Any] = {section: (models[section], ...) for section in self.sections}
         params = read_params(Path("params.yaml"), create_model("Params", __base__=Sections, **fields))
         if not self.processes and int(os.environ.get("WORLD_SIZE", 1)) > 1:
-            raise ParamsError(
-                "this stage runs as one process",
-                "torchrun",
-                "run it without; train_hierarchical alone takes several",
-            )
+            remedy = "run it without; train_hierarchical alone takes several"
+            raise ParamsError("this stage runs as one process", "torchrun", remedy)
         check_libraries(self.libraries)
         keep_freed_memory()
         return self.function(**{section: getattr(params, section) for section in self.sections})
 
 
 def _show(summary: Summary) -> None:
-    """Print a summary; where nobody reads it any more, nothing: the artifacts are written."""
+    """Print a summary. A closed pipe is no error: the artifacts are written already."""
     try:
-        print("\n".join(summary), flush=True)
+        if summary:
+            print("\n".join(summary), flush=True)
     except BrokenPipeError:
         discard_output()
 
 
-def keep_freed_memory() -> None:
-    """Let this process keep the memory that it frees, for its next arrays; where the C library is not glibc, nothing.
-
-    By default glibc hands large arrays back to the system, which clears the pages of the next ones: a sixth of the
-    time of an evaluation.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(MMAP_THRESHOLD, 2**30)
-        mallopt(TRIM_THRESHOLD, 2**31 - 1)
-
-
-def release_freed_memory() -> None:
-    """Hand the memory that this process has freed back to the system; where the C library is not glibc, nothing."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        gc.collect()
-        trim(0)
-
-
 def check_libraries(libraries: tuple[str, ...]) -> None:
-    """Refuse to write artifacts with another library version than the one that dvc.lock will record.
+    """Check that the installed versions are the declared ones, which dvc.lock records.
 
     Raises:
-        ParamsError: the installed version is not the declared one, or pyproject.toml declares none.
+        ParamsError: a version differs, or pyproject.toml declares none.
     """
     declared = _declared_libraries() if libraries else {}
     for library in libraries:

@@ -1,4 +1,4 @@
-"""Interactions as one flat array, each user's items in total order: what the recommender reads."""
+"""Interactions as one flat array of items, cut by the split. This is the recommender's input."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ NO_TARGET = -1
 
 @dataclass(frozen=True)
 class Sequences:
-    """Every user's items in total order, and where the leave-one-out split cuts them.
+    """The items of every user in total order, and the leave-one-out split.
 
     Attributes:
-        items: int64 [N], rows of the item table; user `u` owns `items[offsets[u]:offsets[u + 1]]`.
+        items: int64 [N], rows of the item table. User `u` has `items[offsets[u]:offsets[u + 1]]`.
         offsets: int64 [U + 1].
-        train_length: int64 [U], leading items of each user that are training.
+        train_length: int64 [U], number of training items, which come first.
         validation: int64 [U], validation target, or `NO_TARGET`.
         test: int64 [U], test target, or `NO_TARGET`.
     """
@@ -35,12 +35,12 @@ class Sequences:
         """Build from `interactions.parquet` (sorted by user, position) and `split.parquet` (sorted by user).
 
         Args:
-            interactions: in parts, of which memory holds one at a time, and of all the items.
-            split: whole.
+            interactions: the table in parts. One part is in memory at a time.
+            split: the whole table.
 
         Raises:
-            DataError: the two tables do not name the same users 0, 1, 2, …, or the split does not cut a user's
-                items into training items, validation target and test target, in this order.
+            DataError: the tables do not have the same users 0, 1, 2, …; or the split does not cut a user's items into
+                training items, validation target and test target, in this order.
         """
         users = split["user"].to_numpy()
         lengths = np.zeros(len(users), np.int64)  # [U]
@@ -52,13 +52,10 @@ class Sequences:
             parts.append(part["item"].to_numpy())
         if len(lengths) != len(users) or not np.array_equal(users, np.arange(len(users))):
             raise DataError("interactions and split name different users", remedy="run `dvc repro ingest`")
-        sequences = cls(
-            items=np.concatenate(parts, dtype=np.int64),
-            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-            train_length=split["train_length"].to_numpy().astype(np.int64),
-            validation=split["validation"].fill_null(NO_TARGET).to_numpy().astype(np.int64),
-            test=split["test"].fill_null(NO_TARGET).to_numpy().astype(np.int64),
-        )
+        columns = (split[name].fill_null(NO_TARGET) for name in ("train_length", "validation", "test"))
+        items = np.concatenate(parts, dtype=np.int64)
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        sequences = cls(items, offsets, *(column.to_numpy().astype(np.int64) for column in columns))
         sequences._check_split()
         return sequences
 
@@ -66,12 +63,12 @@ class Sequences:
         held_out = self.validation != NO_TARGET  # [U]
         lengths = np.diff(self.offsets)  # [U]
         fits = (self.train_length >= 0) & (self.train_length + 2 * held_out <= lengths)  # [U]
-        _all_hold(fits, "train_length", "reaches beyond the user's items")
+        _check(fits, "train_length", "reaches beyond the user's items")
         after_training = (self.offsets[:-1] + self.train_length)[held_out]  # [U'], place in items
         for place, name in enumerate(("validation", "test")):
             expected = np.full(self.user_count, NO_TARGET)
             expected[held_out] = self.items[after_training + place]
-            _all_hold(getattr(self, name) == expected, name, "is not the item that follows")
+            _check(getattr(self, name) == expected, name, "is not the item that follows")
 
     @property
     def user_count(self) -> int:
@@ -79,45 +76,32 @@ class Sequences:
         return len(self.train_length)
 
     def training_items(self, user: int | np.integer) -> NDArray[np.int64]:
-        """Return the training part of a user's items, int64 [train_length], oldest first."""
+        """Return the training items of a user, int64 [train_length], oldest first."""
         start = self.offsets[user]
         return self.items[start : start + self.train_length[user]]
 
     def training_counts(self, item_count: int) -> NDArray[np.int64]:
-        """Return how often each item occurs in the training parts, int64 [item_count]."""
-        counts = np.zeros(item_count, np.int64)
-        for user in range(self.user_count):
-            np.add.at(counts, self.training_items(user), 1)
-        return counts
+        """Return how often each item is a training item, int64 [item_count]."""
+        return np.bincount(np.concatenate(self.validation_histories()), minlength=item_count)
 
     def validation_histories(self) -> list[NDArray[np.int64]]:
         """Return each user's history before the validation target: the training items."""
         return [self.training_items(user) for user in range(self.user_count)]
 
     def test_histories(self) -> list[NDArray[np.int64]]:
-        """Return each user's history before the test target: training items and the validation item."""
-        return [
-            np.append(self.training_items(user), self.validation[user])
-            if self.validation[user] != NO_TARGET
-            else self.training_items(user)
-            for user in range(self.user_count)
-        ]
+        """Return each user's history before the test target: the training items and the validation target."""
+        pairs = zip(self.validation_histories(), self.validation[:, None], strict=True)
+        return [np.append(history, target[target != NO_TARGET]) for history, target in pairs]
 
 
 def halves(count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return two halves of the numbers 0 to `count` - 1, drawn at random, each rising.
+    """Return two random halves of the numbers 0 to `count` - 1, each sorted.
 
-    Of the users who have a validation target, the fusion of the rag variant learns from the first half; the metrics on
-    validation of both variants are those of the second.
+    They divide the users who have a validation target. The fusion of variant rag learns from the first half; both
+    variants are validated on the second.
     """
     order = np.random.default_rng([seed, count]).permutation(count)
     return np.sort(order[: count // 2]), np.sort(order[count // 2 :])
-
-
-def _all_hold(holds: NDArray[np.bool_], column: str, problem: str) -> None:
-    if not holds.all():
-        user = int(np.argmin(holds))
-        raise DataError(problem, f"split, column {column}, user {user}", "run `dvc repro ingest`")
 
 
 def pad_histories(
@@ -125,7 +109,7 @@ def pad_histories(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Keep the latest `limit` items of each history and pad on the right.
 
-    Padding is row 0: nothing causal reads behind a history's end, so its value never matters.
+    Padding is row 0. Its value never matters: a causal model reads nothing after the end of a history.
 
     Returns:
         rows int64 [B, T] with T the longest kept length (at least 1), and lengths int64 [B].
@@ -136,3 +120,9 @@ def pad_histories(
     for row, history in zip(rows, kept, strict=True):
         row[: len(history)] = history
     return rows, lengths
+
+
+def _check(holds: NDArray[np.bool_], column: str, problem: str) -> None:
+    if not holds.all():
+        user = int(np.argmin(holds))
+        raise DataError(problem, f"split, column {column}, user {user}", "run `dvc repro ingest`")

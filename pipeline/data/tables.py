@@ -1,6 +1,6 @@
-"""The tables of a data set as Parquet: the writer, and readers that check columns, types, order, ranges."""
+"""Write and read the tables of a data set as Parquet. The readers check columns, types, order and ranges."""
 
-from collections.abc import Iterator, Set
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,7 @@ def write_table(table: pl.DataFrame, path: Path) -> None:
 
 
 class TableWriter:
-    """Writes a table that comes in parts, at least one; whatever the parts, the bytes are those of the whole."""
+    """Writes a table in one or more parts. The bytes do not depend on how it is cut into parts."""
 
     def __init__(self, path: Path) -> None:
         self._file = pa.OSFile(str(path), "wb")
@@ -53,10 +53,10 @@ class TableWriter:
             if kind is None and self._writer is not None:
                 self._writer.close()
         finally:
-            self._file.close()  # the writer would leave it open where the disk is full
+            self._file.close()  # the Parquet writer leaves it open if the disk is full
 
     def write(self, part: pl.DataFrame) -> None:
-        """Write the next rows: whole row groups now, the rest with what follows."""
+        """Write all complete row groups, and keep the rest for the next part."""
         rows = part if self._rest is None else pl.concat([self._rest, part])
         whole = max(0, len(rows) - 1) // _ROW_GROUP * _ROW_GROUP
         for start in range(0, whole, _ROW_GROUP):
@@ -73,10 +73,10 @@ class TableWriter:
 
 
 def load_items(path: Path) -> pl.DataFrame:
-    """Read `items.parquet`: row i describes item i; columns beyond the known ones are kept.
+    """Read `items.parquet`. Row i is item i. Further columns are allowed and kept.
 
     Raises:
-        DataError: the file is missing or damaged, or a column, type, order or value is not as written.
+        DataError: the file is missing or damaged; or a column, type, order or value is wrong.
     """
     items = _read(path, _ITEMS, nullable={"title", "year"}, more=True)
     _check(path, "row", _numbered(items["row"]), "rows are not numbered from 0")
@@ -86,7 +86,7 @@ def load_items(path: Path) -> pl.DataFrame:
 
 
 def load_users(path: Path) -> pl.DataFrame:
-    """Read `users.parquet`: row i describes user i.
+    """Read `users.parquet`. Row i is user i.
 
     Raises:
         DataError: as for ``load_items``.
@@ -100,8 +100,8 @@ def load_users(path: Path) -> pl.DataFrame:
 def load_interactions(path: Path) -> pl.DataFrame:
     """Read `interactions.parquet`: item rows, sorted by (user, position).
 
-    Users are 0.. without a gap, positions 0.. within each user, items >= 0; whether an item row exists is for
-    the caller to check, who holds the items.
+    Users are 0, 1, 2, … without a gap, as are the positions of each user. Items are at least 0; the caller checks that
+    they exist.
 
     Raises:
         DataError: as for ``load_items``.
@@ -110,16 +110,14 @@ def load_interactions(path: Path) -> pl.DataFrame:
 
 
 def interaction_groups(path: Path) -> Iterator[pl.DataFrame]:
-    """Read what `load_interactions` reads, a row group at a time.
+    """Read the table of `load_interactions`, a row group at a time.
 
     Raises:
         DataError: as for ``load_items``.
     """
     last_user = last_position = -1
     for group in _groups(path, _INTERACTIONS):
-        user, position = (
-            group[name].to_numpy().astype(np.int64) for name in ("user", "position")
-        )  # [n] each
+        user, position = (group[name].to_numpy().astype(np.int64) for name in ("user", "position"))  # [n]
         step = np.diff(user, prepend=last_user)  # [n], 1 where a user begins
         numbered = ((step == 0) | (step == 1)).all() and (last_user >= 0 or step[0] == 1)
         _check(path, "user", bool(numbered), "users are not numbered from 0, or not sorted")
@@ -131,7 +129,7 @@ def interaction_groups(path: Path) -> Iterator[pl.DataFrame]:
 
 
 def load_split(path: Path) -> pl.DataFrame:
-    """Read `split.parquet`: row i belongs to user i; the two targets are both there or both null.
+    """Read `split.parquet`. Row i is user i. The two targets are both there or both null.
 
     Raises:
         DataError: as for ``load_items``.
@@ -148,31 +146,32 @@ def load_split(path: Path) -> pl.DataFrame:
 
 
 def counts_of(split: pl.DataFrame) -> dict[str, int]:
-    """Return the numbers of interactions and users of the data that a split cuts."""
+    """Return the numbers of interactions and users in a split."""
     targets = split["validation"].count() + split["test"].count()
     return {"interactions": int(split["train_length"].sum()) + targets, "users": len(split)}
 
 
-def _read(
-    path: Path, columns: pl.Schema, nullable: Set[str] = frozenset(), more: bool = False
-) -> pl.DataFrame:
-    """Read a table and check what every table must hold; ``more``: further columns are allowed."""
+def _read(path: Path, columns: pl.Schema, nullable: Collection[str] = (), more: bool = False) -> pl.DataFrame:
     return pl.concat(_groups(path, columns, nullable, more), rechunk=True)
 
 
 def _groups(
-    path: Path, columns: pl.Schema, nullable: Set[str] = frozenset(), more: bool = False
+    path: Path, columns: pl.Schema, nullable: Collection[str] = (), more: bool = False
 ) -> Iterator[pl.DataFrame]:
-    """Read a table a row group at a time, none of which is empty, and check each as `_read` does."""
+    """Read a table a row group at a time and check columns, types and nulls. Empty row groups are left out.
+
+    Args:
+        path: the file.
+        columns: names and types of the columns.
+        nullable: columns that may hold nulls.
+        more: further columns are allowed.
+    """
     empty = True
     for table in row_groups(path):
         for name, dtype in columns.items():
             if name not in table.columns:
                 raise DataError(f"column {name} is missing", str(path), _REMEDY)
-            if table.schema[name] != dtype:
-                raise DataError(
-                    f"type is {table.schema[name]}, not {dtype}", f"{path}, column {name}", _REMEDY
-                )
+            _check(path, name, table.schema[name] == dtype, f"type is {table.schema[name]}, not {dtype}")
             _check(path, name, name in nullable or not table[name].has_nulls(), "a value is missing")
         unknown = [name for name in table.columns if name not in columns]
         if unknown and not more:
@@ -184,15 +183,15 @@ def _groups(
 
 
 def row_groups(path: Path) -> Iterator[pl.DataFrame]:
-    """Read the row groups of a table, or the empty table where there are none.
+    """Read the row groups of a table. A table without row groups gives one empty part.
 
-    Pages carry checksums. The footer carries none, but counts the rows twice.
+    Pages have checksums. The footer has none, but holds the number of rows twice.
 
     Raises:
         DataError: the file is missing or damaged.
     """
     try:
-        # by pyarrow, because polars panics on damaged files and does not verify checksums
+        # pyarrow, because polars panics on damaged files and does not verify checksums
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             rows = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
             if sum(rows) != file.metadata.num_rows:

@@ -1,4 +1,4 @@
-"""Building an index a part at a time: memory holds a sample, a batch, and what the kind of index must hold."""
+"""Build an index in parts. Memory holds a sample, a batch, and the index itself unless it is on disk."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,22 +9,23 @@ import numpy as np
 from faiss.contrib.exhaustive_search import knn_ground_truth
 from faiss.contrib.ondisk import merge_ondisk
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from ..core.errors import ParamsError
 from ..core.files import atomic_directory
 from ..search.cosine import unit_vectors
 from ..search.fast_faiss import matrix_products
 from ..search.index import ItemIndex
-from ..search.index_files import LISTS, VECTORS
+from ..search.index_files import LISTS, VECTORS, write_index
 from ..search.index_kinds import Kind, Setting, effort_name, efforts, factory
 from ..search.vectors import Vectors, unit_batches
 
 SEED = 1
-"""Of the training sample, of k-means, and of the items on which recall is measured."""
+"""Seed of the training sample, of k-means, and of the items on which recall is measured."""
 
 SAMPLE_PER_LIST = 64
 LEAST_SAMPLE = 16_384
-"""Vectors an index is trained on."""
+"""Size of the training sample: vectors per inverted list, and at least."""
 
 SHARD = 1_000_000
 """Vectors whose inverted lists are in memory at a time while an `ivf_pq` index is built."""
@@ -34,48 +35,46 @@ QUERIES = 512
 """Neighbours, and items, on which recall is measured."""
 
 ROUNDING = 1e-6
-"""By which one similarity may differ between two ways of summing."""
+"""Largest difference between two sums of one similarity in different orders."""
 
 
 def build_index(
     vectors: Vectors, folder: Path, store_hash: str, kind: Kind = "flat", recall: float = 0.95
 ) -> ItemIndex:
-    """Index vectors, measure how well the index finds, and write it, replacing `folder`.
+    """Build an index, measure its recall, and write it, replacing `folder`.
 
-    An approximate index searches as little as reaches the recall that is asked for, and all it can where that falls
-    short; the manifest says what was reached. Equal vectors give equal bytes, whatever the number of threads.
+    An approximate index gets the least effort that reaches the recall, or the largest effort if none does. The
+    manifest records the recall that it reaches. Equal vectors give equal bytes with any number of threads.
 
     Args:
         vectors: float32 [n, d], finite; read in batches.
-        folder: where to.
-        store_hash: of the store that they come from.
-        kind: see `choose_kind`.
-        recall: share of the true 20 nearest items that are to be found.
+        folder: output folder.
+        store_hash: hash of the store of the vectors.
+        kind: kind of index, see `choose_kind`.
+        recall: share of the true 20 nearest items to find.
 
     Returns:
-        The index, ready to be searched.
+        The index, ready to search.
 
     Raises:
         NumericalError: a vector is not finite.
-        ParamsError: so few vectors cannot be indexed in this way.
+        ParamsError: there are too few vectors for this kind.
     """
     with atomic_directory(folder) as temporary, matrix_products(vectors.shape[1]):
         if kind == "flat":
             item_index = ItemIndex.build(vectors)
         else:
-            name = factory(kind, *vectors.shape)
-            index = _trained(name, vectors)
-            stored = None
-            match kind:
-                case "ivf_pq":
-                    stored = _fill_on_disk(index, vectors, temporary)
-                case "ivf":
-                    _fill_lists(index, vectors)
-                case "hnsw":
-                    _fill_graph(index, vectors)
+            index, stored = _trained(name := factory(kind, *vectors.shape), vectors), None
+            if kind == "ivf_pq":
+                stored = _fill_on_disk(index, vectors, temporary)
+            else:
+                # Several threads would build another graph in every run.
+                with threadpool_limits(limits=1 if kind == "hnsw" else None):
+                    for batch in unit_batches(vectors):
+                        index.add(batch)
             item_index = ItemIndex(index, Setting(kind, name), stored)
             item_index.setting = _tuned(item_index, vectors, recall)
-        item_index.write_into(temporary, store_hash)
+        write_index(temporary, item_index.index, item_index.setting, store_hash)
     return item_index
 
 
@@ -88,47 +87,28 @@ def _trained(name: str, vectors: Vectors) -> Any:
     index.cp.seed = SEED
     if hasattr(index, "pq"):
         index.pq.cp.seed = SEED
-        index.do_polysemous_training = False  # minutes of annealing for a way of searching that is not used
+        index.do_polysemous_training = False  # it takes minutes, and only polysemous search uses it
     wanted = min(count, max(SAMPLE_PER_LIST * index.nlist, LEAST_SAMPLE))
     sample = np.sort(np.random.default_rng(SEED).choice(count, wanted, replace=False))
     try:
         index.train(unit_vectors(vectors[sample]))
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
-        raise ParamsError(
-            f"FAISS cannot index {count} vectors of width {width} with {name}: {reason}",
-            "index.kind",
-            "use flat for so few",
-        ) from None
+        what = f"FAISS cannot index {count} vectors of width {width} with {name}: {reason}"
+        raise ParamsError(what, "index.kind", "use flat for so few") from None
     return index
 
 
-def _fill_lists(index: Any, vectors: Vectors) -> None:
-    for batch in unit_batches(vectors):
-        index.add(batch)
-
-
-def _fill_graph(index: faiss.Index, vectors: Vectors) -> None:
-    threads = faiss.omp_get_max_threads()
-    try:
-        faiss.omp_set_num_threads(1)  # a graph built by several threads differs from run to run
-        for batch in unit_batches(vectors):
-            index.add(batch)  # pyright: ignore[reportCallIssue]
-    finally:
-        faiss.omp_set_num_threads(threads)
-
-
 def _fill_on_disk(index: Any, vectors: Vectors, folder: Path) -> NDArray[np.float32]:
-    """Write inverted lists and vectors into the folder, shard by shard; return the vectors, memory-mapped."""
+    """Write inverted lists, shard by shard, and vectors into the folder; return the memory-mapped vectors [n, d]."""
     stored = np.lib.format.open_memmap(folder / VECTORS, "w+", np.float32, vectors.shape)
     shards: list[Path] = []
     shard: Any = faiss.clone_index(index)
     start = 0
     for batch in unit_batches(vectors):
-        rows = np.arange(start, start + len(batch))
-        stored[rows[0] : rows[-1] + 1] = batch
+        rows = np.arange(start, start := start + len(batch))
+        stored[rows] = batch
         shard.add_with_ids(batch, rows)
-        start += len(batch)
         if shard.ntotal >= SHARD or start == vectors.shape[0]:
             shards.append(folder / f"shard{len(shards)}.faiss")
             faiss.write_index(shard, str(shards[-1]))
@@ -137,14 +117,14 @@ def _fill_on_disk(index: Any, vectors: Vectors, folder: Path) -> NDArray[np.floa
     merge_ondisk(index, [str(path) for path in shards], str(folder / LISTS))
     for path in shards:
         path.unlink()
-    # The index names its lists, and must not name a folder that is about to be renamed.
+    # The index records the path of its lists. It must not name the temporary folder.
     lists: Any = faiss.downcast_InvertedLists(index.invlists)
     lists.filename = LISTS
     return stored
 
 
 def _tuned(index: ItemIndex, vectors: Vectors, recall: float) -> Setting:
-    """Set the least effort that reaches a recall, or the greatest; return the setting with what was reached."""
+    """Set the least effort that reaches the recall, or the largest; return the setting with the recall reached."""
     count = len(index)
     rows = np.sort(np.random.default_rng([SEED, 1]).choice(count, min(QUERIES, count), replace=False))
     queries = unit_vectors(vectors[rows])  # [q, d]
@@ -153,7 +133,7 @@ def _tuned(index: ItemIndex, vectors: Vectors, recall: float) -> Setting:
     setting = index.setting
     for effort in efforts(setting.kind, count):
         faiss.ParameterSpace().set_index_parameter(index.index, effort_name(setting.kind), effort)
-        reached = _recall(index, queries, rows, true[:, -1:], nearest)
+        reached = _recall(index, queries, rows, true[:, -1:])
         setting = replace(setting, effort=effort, recall_at_20=round(reached, 4), queries=len(rows))
         if reached >= recall:
             break
@@ -161,16 +141,20 @@ def _tuned(index: ItemIndex, vectors: Vectors, recall: float) -> Setting:
 
 
 def _recall(
-    index: ItemIndex,
-    queries: NDArray[np.float32],
-    own: NDArray[np.int64],
-    least: NDArray[np.float32],
-    nearest: int,
+    index: ItemIndex, queries: NDArray[np.float32], own: NDArray[np.int64], least: NDArray[np.float32]
 ) -> float:
-    """Return the share of items found that are as near as the true nearest; the query's own row does not count.
+    """Return the share of the nearest items that the index finds, without the query's own row.
 
-    By similarity, not by row: which of several equal items is found makes no difference.
+    An item counts if it is as similar as the last of the true nearest: which of several equal items is found makes no
+    difference.
+
+    Args:
+        index: the index.
+        queries: float32 [q, d], unit vectors.
+        own: int64 [q], rows of the queries.
+        least: float32 [q, 1], similarity of the last of the true nearest.
     """
+    nearest = min(NEIGHBOURS, len(index) - 1)
     similarities, rows = index.search(queries, nearest + 1)  # [q, nearest + 1] each
     near = (similarities >= least - ROUNDING) & (rows != own[:, None])
     return float(np.minimum(near.sum(1), nearest).mean() / nearest) if nearest else 1.0

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.sequences import pad_histories
-from ..ranking.exclusion import excluded_items
+from ..ranking.ranking import excluded_items
 from .ensemble import UserModel
 from .sources import Fuses, Mixture, Query, Retrieved, Source
 

@@ -1,1 +1,1 @@
-"""Ranks of targets among all candidates, and the metrics that follow from ranks."""
+"""Ranks of targets among all candidates, and metrics computed from ranks."""

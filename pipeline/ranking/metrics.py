@@ -1,4 +1,4 @@
-"""Recall and NDCG of one target per user, from its rank."""
+"""Recall and NDCG of one target per user, computed from its rank."""
 
 from collections.abc import Sequence
 
@@ -10,26 +10,26 @@ from ..core.errors import DataError
 KS = (10, 20)
 
 NAMES = {"ndcg@10": "NDCG@10", "recall@10": "Recall@10", "ndcg@20": "NDCG@20", "recall@20": "Recall@20"}
-"""The metrics as people read them."""
+"""Names of the metrics for people."""
 
 
 def ndcg(ranks: NDArray[np.float64], k: int) -> NDArray[np.float64]:
-    """Return NDCG@k of each rank, [N]: `1 / log2(1 + rank)`, as one relevant item has the ideal 1."""
+    """Return NDCG@k of each rank [N]: `1 / log2(1 + rank)`. The ideal of one relevant item is 1."""
     return np.where(ranks <= k, 1 / np.log2(1 + ranks), 0.0)
 
 
 def recall(ranks: NDArray[np.float64], k: int) -> NDArray[np.float64]:
-    """Return Recall@k of each rank, [N]: 1 if the target is among the first k, else 0."""
+    """Return Recall@k of each rank [N]: 1 if the target is among the first k, else 0."""
     return (ranks <= k).astype(np.float64)
 
 
 def metrics_by_user(ranks: ArrayLike, ks: Sequence[int] = KS) -> dict[str, NDArray[np.float64]]:
-    """Return NDCG@k and Recall@k of each user, for each cutoff: `{"ndcg@10": [N], "ndcg@20": …, "recall@10": …, …}`.
+    """Return NDCG@k and Recall@k of each user: `{"ndcg@10": [N], "ndcg@20": …, "recall@10": …, …}`.
 
     Args:
-        ranks: [N], rank of each user's target: 1 is best, fractions come from ties (10.5 is outside the first
-            10), infinity is a target that was not ranked.
-        ks: the cutoffs.
+        ranks: [N], rank of each user's target. 1 is best; ties give fractions (10.5 is outside the first 10); infinity
+            is a target that was not ranked.
+        ks: the cutoffs k.
 
     Raises:
         DataError: there is no rank, or one is NaN or below 1.
@@ -45,13 +45,5 @@ def metrics_by_user(ranks: ArrayLike, ks: Sequence[int] = KS) -> dict[str, NDArr
 
 
 def metrics_from_ranks(ranks: ArrayLike, ks: Sequence[int] = KS) -> dict[str, float]:
-    """Return the means of `metrics_by_user`: `{"ndcg@10": …, "ndcg@20": …, "recall@10": …, "recall@20": …}`.
-
-    Args:
-        ranks: [N], as for `metrics_by_user`.
-        ks: the cutoffs.
-
-    Raises:
-        DataError: as for `metrics_by_user`.
-    """
+    """Return the means of `metrics_by_user`, which describes arguments and errors."""
     return {name: float(values.mean()) for name, values in metrics_by_user(ranks, ks).items()}

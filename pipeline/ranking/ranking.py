@@ -1,22 +1,40 @@
-"""Ranks of the targets among all candidates, fair under ties."""
+"""Ranks of targets among the candidates, and the items that may not be recommended."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..core.errors import NumericalError
 
 
-def mean_ranks(scores: Tensor, target: Tensor, excluded: Tensor | None = None) -> Tensor:
-    """Return the rank of each row's target among the candidates that are not excluded; the best rank is 1.
+def excluded_items(histories: Sequence[NDArray[np.int64]], candidates: NDArray[np.bool_]) -> Tensor:
+    """Return bool [B, n], true if an item is in the history or is no candidate.
 
-    A target tied with others gets the mean of the ranks they share, so that a model which gives every item
-    the same score ranks like chance, never like a winner. A target that is itself excluded cannot be
-    recommended: its rank is infinite, a miss in every metric.
+    The recommenders and their evaluation share this rule.
+
+    Args:
+        histories: B histories, item rows.
+        candidates: bool [n], items that may be recommended.
+    """
+    excluded = torch.from_numpy(~candidates).repeat(len(histories), 1)  # [B, n]
+    for row, history in zip(excluded, histories, strict=True):
+        row[torch.from_numpy(history)] = True
+    return excluded
+
+
+def mean_ranks(scores: Tensor, target: Tensor, excluded: Tensor | None = None) -> Tensor:
+    """Return the rank of each row's target among the candidates that are not excluded; 1 is best.
+
+    Tied items share the mean of their ranks, so a model that gives every item the same score ranks like chance. An
+    excluded target cannot be recommended: its rank is infinite, a miss in every metric.
 
     Args:
         scores: float [B, C], higher is better; infinities are allowed.
         target: int64 [B], column of each row's target.
-        excluded: bool [B, C], true where a candidate is not ranked (it is in the history); None: all are.
+        excluded: bool [B, C], true if a candidate is not ranked, such as an item of the history; None ranks all.
 
     Returns:
         float64 [B].
@@ -29,11 +47,9 @@ def mean_ranks(scores: Tensor, target: Tensor, excluded: Tensor | None = None) -
     undefined = (scores.isnan() & ranked).nonzero()
     if len(undefined):
         row, column = undefined[0].tolist()
-        raise NumericalError(
-            f"the score of candidate {column} is NaN ({len(undefined)} NaN in all)",
-            f"row {row} of the batch",
-            "train again with a lower learning rate; a checkpoint with NaN cannot be evaluated",
-        )
+        what = f"the score of candidate {column} is NaN ({len(undefined)} NaN in all)"
+        remedy = "train again with a lower learning rate; a checkpoint with NaN cannot be evaluated"
+        raise NumericalError(what, f"row {row} of the batch", remedy)
     target_score = scores.gather(1, target)  # [B, 1]
     better = ((scores > target_score) & ranked).sum(1)  # [B]
     tied = ((scores == target_score) & ranked).sum(1)  # [B], the target among them

@@ -1,7 +1,6 @@
-"""What was run: the data, the models and their sizes, every setting."""
+"""Facts about the data and the models, and all their settings."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
@@ -12,13 +11,8 @@ from ..rag.datastore import Datastore
 from ..search.index import ItemIndex
 from ..store.store import EmbeddingStore
 
-
-@dataclass(frozen=True)
-class Facts:
-    """A heading with labelled values."""
-
-    title: str
-    values: list[tuple[str, str]]
+Facts = dict[str, dict[str, str]]
+"""Labelled values under a heading each."""
 
 
 def facts(
@@ -28,83 +22,67 @@ def facts(
     model: UserModel,
     sources: Mapping[str, Source],
     settings: Mapping[str, Any],
-) -> list[Facts]:
-    """Sum up each part of the pipeline.
+) -> Facts:
+    """Return facts about each part of the pipeline.
 
     Args:
-        counts: of the data.
+        counts: numbers of users, items, candidates and interactions.
         store: item vectors.
-        index: over them.
-        model: the trained one.
-        sources: of retrieval, by name.
-        settings: `train` and `fusion`, as the models were made with.
+        index: index of the item vectors.
+        model: the trained model.
+        sources: sources of retrieval, by name.
+        settings: sections `train` and `fusion` of the models' settings.
     """
     encoder, train, fusion = store.manifest, settings["train"], settings["fusion"]
     shape, members = model.members[0].backbone.config, len(model.members)
-    return [
-        Facts(
-            "Data",
-            [
-                ("Users", f"{counts['users']:,}"),
-                ("Items", f"{counts['items']:,}, of which {counts['candidates']:,} are ranked"),
-                ("Interactions", f"{counts['interactions']:,}"),
-                ("Per user, on average", f"{counts['interactions'] / counts['users']:.0f}"),
-            ],
-        ),
-        Facts(
-            "Item LLM",
-            [
-                ("Encoder", str(encoder["model"]["id"])),
-                ("Reads", encoder["template"]),
-                ("Vector", f"{encoder['dimension']} numbers, whitened to {encoder['whitened_dimension']}"),
-                ("Index", str(index)),
-            ],
-        ),
-        Facts(
-            "Recommendation LLM",
-            [
-                (
-                    "Backbone",
-                    (f"{members} of " if members > 1 else "")
-                    + f"{shape.model_type}, {shape.num_hidden_layers} layers of width {shape.hidden_size}",
-                ),
-                ("User", f"pooling: {train['pooling']['kind']}, latest {train['history']} items"),
-                ("Parameters", f"{_parameters(model):,}"),
-                *_parts(model),
-            ],
-        ),
-        Facts(
-            "Retrieval",
-            [
-                ("Sources", ", ".join(sources)),
-                *(
-                    fact
-                    for one in sources.values()
-                    if isinstance(one, Datastore)
-                    for fact in (
-                        ("Remembered prefixes", f"{len(one):,}"),
-                        ("Retrieved per user", f"{fusion['neighbours']:,}"),
-                    )
-                ),
-            ],
-        ),
-    ]
+    backbone = f"{shape.model_type}, {shape.num_hidden_layers} layers of width {shape.hidden_size}"
+    data = {
+        "Users": f"{counts['users']:,}",
+        "Items": f"{counts['items']:,}, of which {counts['candidates']:,} are ranked",
+        "Interactions": f"{counts['interactions']:,}",
+        "Per user, on average": f"{counts['interactions'] / counts['users']:.0f}",
+    }
+    item_llm = {
+        "Encoder": str(encoder["model"]["id"]),
+        "Reads": encoder["template"],
+        "Vector": f"{encoder['dimension']} numbers, whitened to {encoder['whitened_dimension']}",
+        "Index": str(index),
+    }
+    recommendation_llm = {
+        "Backbone": f"{members} of {backbone}" if members > 1 else backbone,
+        "User": f"pooling: {train['pooling']['kind']}, latest {train['history']} items",
+        "Parameters": f"{_parameters(model):,}",
+        **_parts(model),
+    }
+    retrieval = {"Sources": ", ".join(sources)}
+    for source in sources.values():
+        if isinstance(source, Datastore):
+            retrieval["Remembered prefixes"] = f"{len(source):,}"
+            retrieval["Retrieved per user"] = f"{fusion['neighbours']:,}"
+    return {
+        "Data": data,
+        "Item LLM": item_llm,
+        "Recommendation LLM": recommendation_llm,
+        "Retrieval": retrieval,
+    }
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the settings as dotted keys with values, sorted."""
+    """Yield the settings as dotted keys and values, sorted."""
     for key, value in sorted(settings.items()):
-        name = f"{prefix}{key}"
         if isinstance(value, Mapping):
-            yield from flat(value, f"{name}.")
+            yield from flat(value, f"{prefix}{key}.")
         else:
-            yield name, "–" if value is None else str(value)
+            yield f"{prefix}{key}", "–" if value is None else str(value)
 
 
-def _parts(model: UserModel) -> list[tuple[str, str]]:
-    parts = [part for member in model.members for part in member.named_children()]
-    sizes = {name: sum(_parameters(part) for other, part in parts if other == name) for name, _ in parts}
-    return [(f"… {name}", f"{size:,}") for name, size in sizes.items() if size]
+def _parts(model: UserModel) -> dict[str, str]:
+    """Return the number of parameters of each part, summed over the members."""
+    sizes: dict[str, int] = {}
+    for member in model.members:
+        for name, part in member.named_children():
+            sizes[name] = sizes.get(name, 0) + _parameters(part)
+    return {f"… {name}": f"{size:,}" for name, size in sizes.items() if size}
 
 
 def _parameters(module: nn.Module) -> int:

@@ -1,6 +1,6 @@
-"""The items as people look at them: a map of their vectors, coloured by genre, and neighbours."""
+"""The items for people: a map of their vectors, coloured by genre, and nearest neighbours."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,18 +14,18 @@ from .projection import project
 
 MAP_ITEMS = 5000
 COLOURS = 9
-"""Genres with a colour of their own on the map; the rest share one."""
+"""Genres with a colour of their own on the map; the other genres share one."""
 NEIGHBOURS = 6
 SEEDS = 9
 
 
 @dataclass(frozen=True)
 class Items:
-    """Items with their popularity.
+    """Items with genres and popularity.
 
     Attributes:
         catalogue: their names and neighbours.
-        genres: each item's; empty where none is known.
+        genres: genres of each item; empty if unknown.
         counts: int64 [n], training interactions of each item.
     """
 
@@ -35,11 +35,9 @@ class Items:
 
     @cached_property
     def main_genres(self) -> list[str]:
-        """Each item's rarest genre, the one that tells most about it; "" where none is known."""
+        """The rarest genre of each item, which is the most specific one; "" if unknown."""
         frequency = Counter(genre for genres in self.genres for genre in genres)
-        return [
-            min(genres, key=lambda genre: (frequency[genre], genre), default="") for genres in self.genres
-        ]
+        return [min(own, key=lambda genre: (frequency[genre], genre), default="") for own in self.genres]
 
     @cached_property
     def by_popularity(self) -> list[int]:
@@ -49,7 +47,7 @@ class Items:
 
 @dataclass(frozen=True)
 class MapGroup:
-    """Items of one colour: their genre, the CSS class of its colour, and an SVG path of dots."""
+    """Items of one colour: their genre, the CSS class of the colour, and their dots as an SVG path."""
 
     name: str
     kind: str
@@ -59,7 +57,7 @@ class MapGroup:
 
 @dataclass(frozen=True)
 class ItemMap:
-    """The map: dots by genre, and what hovering says: x, y, name and genres of each dot."""
+    """Dots by genre, and x, y, name and genres of each dot for its tooltip."""
 
     groups: list[MapGroup]
     points: list[tuple[int, int, str, str]]
@@ -68,7 +66,7 @@ class ItemMap:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """An item, and those most similar to it by the cosine of their vectors."""
+    """An item and its nearest neighbours by cosine."""
 
     name: str
     genres: str
@@ -76,25 +74,22 @@ class Neighbours:
 
 
 def item_map(items: Items, vectors: Rows, limit: int = MAP_ITEMS) -> ItemMap:
-    """Project the vectors, float32 [n, d], of all items, or of the `limit` most popular."""
+    """Project the vectors float32 [n, d] of the `limit` most popular items."""
     rows = sorted(items.by_popularity[:limit])
     places = project(vectors[rows]).tolist()
     main = [items.main_genres[row] for row in rows]
     frequency = Counter(genre for genre in main if genre)
-    coloured = [
-        genre for genre, _ in sorted(frequency.items(), key=lambda pair: (-pair[1], pair[0]))[:COLOURS]
+    coloured = sorted(frequency, key=lambda genre: (-frequency[genre], genre))[:COLOURS]
+    names = {genre: (genre, f"colour-{place}") for place, genre in enumerate(coloured)}
+    rest = ("Other genres" if coloured else "Items", "colour-rest")
+    dots: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for (x, y), genre in zip(places, main, strict=True):
+        dots[names.get(genre, rest)].append(f"M{x} {y}h0")
+    groups = [
+        MapGroup(*group, len(dots[group]), "".join(dots[group]))
+        for group in (*names.values(), rest)
+        if group in dots
     ]
-    groups = []
-    for place, genre in enumerate([*coloured, None]):
-        dots = [
-            dot
-            for dot, own in zip(places, main, strict=True)
-            if (own == genre if genre else own not in coloured)
-        ]
-        if dots:
-            name = genre or ("Other genres" if coloured else "Items")
-            kind = f"colour-{place}" if genre else "colour-rest"
-            groups.append(MapGroup(name, kind, len(dots), "".join(f"M{x} {y}h0" for x, y in dots)))
     points = [
         (x, y, items.catalogue[row].title, ", ".join(items.genres[row]))
         for row, (x, y) in zip(rows, places, strict=True)
@@ -103,16 +98,13 @@ def item_map(items: Items, vectors: Rows, limit: int = MAP_ITEMS) -> ItemMap:
 
 
 def neighbours(items: Items) -> list[Neighbours]:
-    """Return the neighbours of popular items: one of each main genre, then whatever is popular."""
+    """Return the neighbours of popular items: first one item of each main genre, then the most popular ones."""
     first: dict[str, int] = {}
     for row in items.by_popularity:
         first.setdefault(items.main_genres[row], row)
-    seeds = dict.fromkeys([*first.values()][:SEEDS] + items.by_popularity)
-    return [
-        Neighbours(
-            items.catalogue[row].title,
-            ", ".join(items.genres[row]),
-            items.catalogue.similar(items.catalogue[row].item_id, NEIGHBOURS),
-        )
-        for row in [*seeds][:SEEDS]
-    ]
+    found = []
+    for row in [*dict.fromkeys([*first.values()][:SEEDS] + items.by_popularity)][:SEEDS]:
+        item = items.catalogue[row]
+        similar = items.catalogue.similar(item.item_id, NEIGHBOURS)
+        found.append(Neighbours(item.title, ", ".join(items.genres[row]), similar))
+    return found

@@ -1,12 +1,13 @@
-"""The page itself: everything that is shown, and how it becomes HTML."""
+"""The page: its content, and how the templates turn it into HTML."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..core.variants import VARIANTS
+from ..core import VARIANTS
 from ..ranking.metrics import NAMES
 from .charts import SIZE
 from .facts import Facts
@@ -16,17 +17,17 @@ from .projection import SIDE
 from .quality import Results, by_slice, measured, overview, recall_chart, training
 
 SOURCES = {"model": "the sequence model", "next_items": "what others chose then", "items": "similar items"}
-"""The parts of a fused probability, as they are shown."""
+"""Names of the parts of a fused probability for people."""
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
 class Content:
-    """All that the page shows."""
+    """The content of the page."""
 
     results: Results
-    facts: Sequence[Facts]
+    facts: Facts
     settings: Sequence[tuple[str, str]]
     map: ItemMap
     people: Sequence[Person]
@@ -34,16 +35,13 @@ class Content:
 
 
 def render(content: Content) -> str:
-    """Return the page: HTML with style, script and data in it. Equal content gives equal text.
+    """Return the page: HTML that includes its style, script and data. Equal content gives equal text.
 
-    Every text is escaped, and the page's own policy forbids the browser to load anything.
+    All text is escaped. The page's security policy forbids the browser to load anything.
     """
+    loader = FileSystemLoader(TEMPLATES)
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     results = content.results
     return environment.get_template("page.html.j2").render(
@@ -53,7 +51,7 @@ def render(content: Content) -> str:
         slices=by_slice(results),
         curves=training(results),
         recall=recall_chart(results),
-        value=lambda variant, metric: measured(results, variant, metric),
+        value=partial(measured, results),
         variants=VARIANTS,
         metrics=NAMES,
         sources=SOURCES,

@@ -1,4 +1,4 @@
-"""A few users: what they chose, what both variants recommend next, and why."""
+"""A few users: their history, the recommendations of both variants, and the reasons."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from ..serving.catalogue import Catalogue
 from ..serving.why import Explainer
 
 PLACES = (0.1, 0.4, 0.7, 0.95)
-"""Where the users stand among all users, ordered by the length of their history."""
+"""Quantiles of the history length at which users are chosen."""
 RECENT = 15
 RECOMMENDED = 10
 
 
 @dataclass(frozen=True)
 class Pick:
-    """A recommended item: its name, whether it is what came next, and, after retrieval, why it is there."""
+    """A recommended item: its name, whether it is the target, and for variant rag the reasons and the shares."""
 
     name: str
     hit: bool
@@ -29,16 +29,16 @@ class Pick:
 
 @dataclass(frozen=True)
 class Person:
-    """A user of the test.
+    """A test user.
 
     Attributes:
-        user_id: the id in the data set.
-        length: items in the history.
-        history: names of the latest, youngest first.
-        target: name of the item that came next.
-        picks: by variant, its recommendations, best first.
-        ranks: by variant, the rank of the target; None where it was not ranked.
-        trust: how much the fusion trusts the model and each source here.
+        user_id: id in the data set.
+        length: number of items in the history.
+        history: names of the latest items, the last one first.
+        target: name of the target.
+        picks: recommendations of each variant, best first.
+        ranks: rank of the target by each variant; None if it was not ranked.
+        trust: weights of the model and of each source in the fusion.
     """
 
     user_id: str
@@ -57,46 +57,36 @@ def people(
     scorers: Mapping[str, Scorer],
     explainer: Explainer,
 ) -> list[Person]:
-    """Return users chosen by the length of their history alone, so neither for good nor for bad results.
+    """Return users chosen by the length of their history only, and so not by their results.
 
     Args:
         sequences: the data.
-        user_ids: by user row.
+        user_ids: id of each user row.
         catalogue: the items.
-        scorers: by variant; `rag` is explained.
-        explainer: of `rag`.
+        scorers: scorer of each variant.
+        explainer: explains variant rag.
     """
     histories = sequences.test_histories()
     users = np.flatnonzero(sequences.test != NO_TARGET)
     by_length = users[np.argsort([len(histories[user]) for user in users], kind="stable")]
-    chosen = dict.fromkeys(int(by_length[int(place * len(users))]) for place in PLACES)
     found = []
-    for user in chosen:
+    for user in dict.fromkeys(int(by_length[int(place * len(users))]) for place in PLACES):
         history, target = histories[user], int(sequences.test[user])
-        scored = {name: scorer.score([history], np.array([user])) for name, scorer in scorers.items()}
-        orders = {name: _order(one) for name, one in scored.items()}
-        reasons = explainer.explain(scored["rag"], 0, orders["rag"][:RECOMMENDED])
-        why = {row: reason for row, reason in zip(orders["rag"][:RECOMMENDED], reasons, strict=True)}
-        found.append(
-            Person(
-                user_id=user_ids[user],
-                length=len(history),
-                history=[catalogue[row].title for row in history[::-1][:RECENT].tolist()],
-                target=catalogue[target].title,
-                picks={
-                    name: [
-                        _pick(catalogue[row].title, row == target, why[row] if name == "rag" else None)
-                        for row in order[:RECOMMENDED]
-                    ]
-                    for name, order in orders.items()
-                },
-                ranks={
-                    name: order.index(target) + 1 if target in order else None
-                    for name, order in orders.items()
-                },
-                trust=reasons[0].trust if reasons else {},
-            )
-        )
+        picks: dict[str, list[Pick]] = {}
+        ranks: dict[str, int | None] = {}
+        trust: Mapping[str, float] = {}
+        for name, scorer in scorers.items():
+            scored = scorer.score([history], np.array([user]))
+            order = _order(scored)
+            best = [catalogue[row].title for row in order[:RECOMMENDED]]
+            whys = explainer.explain(scored, 0, order[:RECOMMENDED]) if name == "rag" else [None] * len(best)
+            hits = [row == target for row in order[:RECOMMENDED]]
+            picks[name] = list(map(_pick, best, hits, whys))
+            ranks[name] = order.index(target) + 1 if target in order else None
+            trust = next((why.trust for why in whys if why), trust)
+        recent = [catalogue[row].title for row in history[::-1][:RECENT].tolist()]
+        title = catalogue[target].title
+        found.append(Person(user_ids[user], len(history), recent, title, picks, ranks, trust))
     return found
 
 
@@ -115,7 +105,7 @@ def _pick(name: str, hit: bool, why: Why | None) -> Pick:
 
 
 def _next_items(matches: Sequence[Match]) -> str:
-    """Say how many others chose the item, and how like this user's history theirs was at best."""
+    """Say how many other users chose the item, and the largest similarity of their histories to this one."""
     others = len({match.id for match in matches})
     when = "about then" if any(match.age for match in matches) else "next"
     users = "1 similar user" if others == 1 else f"{others:,} similar users"
@@ -123,5 +113,5 @@ def _next_items(matches: Sequence[Match]) -> str:
 
 
 def _items(matches: Sequence[Match]) -> str:
-    """Say which item of the history the item resembles."""
+    """Say which item of the history is most similar."""
     return f"like {matches[0].name} ({matches[0].similarity:.2f})"

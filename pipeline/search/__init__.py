@@ -1,1 +1,1 @@
-"""Search in the index of item vectors."""
+"""Search for nearest neighbours of item vectors."""

@@ -1,4 +1,4 @@
-"""FAISS over item vectors: cosine neighbours in a total order, tied to the store they were built from."""
+"""Cosine nearest neighbours of item vectors, found by FAISS, in a total order."""
 
 import warnings
 from functools import cached_property
@@ -15,54 +15,54 @@ from ..core.files import atomic_directory
 from .cosine import unit_vectors
 from .fast_faiss import matrix_products
 from .index_files import REMEDY, read_index, write_index
-from .index_kinds import Setting
+from .index_kinds import EXACT, Setting
 from .vectors import Vectors, unit_batches
 
 TOLERANCE = 1e-4
-"""Above the rounding error of a float32 dot product of unit vectors, whatever the order of its sums."""
+"""More than the rounding error of a float32 dot product of unit vectors, in any order of summation."""
 
 GATHER = 2**24
-"""Numbers gathered at a time to compute similarities again."""
+"""Numbers gathered at a time to recompute similarities."""
 
 FOUND = 2**22
-"""Neighbours found at a time by the exact search: queries of a block, times neighbours of each."""
+"""Neighbours that an exact search finds at a time: queries of a block, times neighbours of each."""
 
 RANKED_AGAIN = 8
-"""Rows that an `ivf_pq` index looks for, per row wanted: compressed, they are in a rough order."""
+"""Rows that an `ivf_pq` index finds per row wanted. Their similarities are recomputed from the full vectors."""
+
+Found = tuple[NDArray[np.float32], NDArray[np.int64]]
+"""Similarities and rows, [b, k] each."""
 
 
 class ApproximateSearchWarning(UserWarning):
-    """An index is in use that may miss some of the true neighbours."""
+    """The index is approximate and may miss some of the true neighbours."""
 
 
 class ItemIndex:
-    """Cosine similarity search over item vectors; row i of the index is row i of the vectors.
+    """Cosine similarity search over item vectors. Row i of the index is row i of the vectors.
 
-    Search in a `flat` index is exact in full: similarities are computed again, one by one, for what FAISS finds,
-    so that neither a query's batch nor the threads move a result, and equal vectors tie and go by row. Other kinds
-    are approximate, which `exact`, the manifest and a warning at opening say; their similarities are true ones.
+    A `flat` index is exact: the similarities of the candidates that FAISS finds are recomputed one by one. So results
+    depend neither on the batch nor on the number of threads, and equal vectors tie and are ordered by row. The other
+    kinds are approximate: `exact`, the manifest and a warning say so. Their similarities are exact.
 
     Args:
-        index: the FAISS index, over vectors of unit norm.
-        setting: what it is.
-        vectors: float32 [n, d], the vectors, by which what an `ivf_pq` index finds is ranked again; the others hold
-            theirs themselves.
+        index: a FAISS index over vectors of unit norm.
+        setting: its kind and settings.
+        vectors: float32 [n, d], from which an `ivf_pq` index recomputes similarities; None for the other kinds, which
+            hold the vectors themselves.
     """
 
     def __init__(
-        self,
-        index: faiss.Index,
-        setting: Setting | None = None,
-        vectors: NDArray[np.float32] | None = None,
+        self, index: faiss.Index, setting: Setting = EXACT, vectors: NDArray[np.float32] | None = None
     ) -> None:
-        self.index, self.setting, self._vectors = index, setting or Setting(), vectors
+        self.index, self.setting, self._vectors = index, setting, vectors
         self._thinned: tuple[int, faiss.Index, NDArray[np.int64]] | None = None
 
     @classmethod
     def build(cls, vectors: Vectors) -> "ItemIndex":
-        """Index vectors float32 [n, d] exactly; a vector of zeros has similarity 0 to everything.
+        """Build an exact index of vectors float32 [n, d]. A zero vector has similarity 0 to all others.
 
-        `build_index` makes the other kinds.
+        `build_index` builds the other kinds.
 
         Raises:
             NumericalError: a vector is not finite.
@@ -78,36 +78,31 @@ class ItemIndex:
         return self.setting.kind == "flat"
 
     def __str__(self) -> str:
-        """Say what it is in words for people."""
-        name = f"FAISS {self.setting.factory}"
-        return (
-            f"{name}, exact"
-            if self.exact
-            else f"{name}, approximate: recall@20 {self.setting.recall_at_20:.3f}"
-        )
+        """Return a description for people."""
+        quality = "exact" if self.exact else f"approximate: recall@20 {self.setting.recall_at_20:.3f}"
+        return f"FAISS {self.setting.factory}, {quality}"
 
     def __len__(self) -> int:
         return self.index.ntotal
 
-    def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return the most similar rows, best first, equal similarities by row.
+    def search(self, queries: NDArray[np.float32], k: int) -> Found:
+        """Return the nearest neighbours of each query, most similar first, equal similarities by row.
 
         Args:
             queries: float32 [b, d], finite, of any norm.
-            k: neighbours wanted, at least 1.
+            k: number of neighbours, at least 1.
 
         Returns:
-            Cosine similarities float32 and rows int64, [b, min(k, n)] each. An index that is not exact may find
-            fewer: then row -1 with similarity minus infinity stands at the end.
+            Cosine similarities float32 and rows int64, [b, min(k, n)] each. An approximate index may find fewer; then
+            the last entries are row -1 with similarity minus infinity.
 
         Raises:
-            IndexMismatchError: queries have another width than the index, or it is damaged.
+            IndexMismatchError: the queries have another width than the index, or the index is damaged.
             NumericalError: a query is not finite.
         """
         if queries.ndim != 2 or queries.shape[1] != self.index.d:
-            raise IndexMismatchError(
-                f"queries of shape {queries.shape} do not fit vectors of width {self.index.d}", remedy=REMEDY
-            )
+            what = f"queries of shape {queries.shape} do not fit vectors of width {self.index.d}"
+            raise IndexMismatchError(what, remedy=REMEDY)
         if not np.isfinite(queries).all():
             raise NumericalError("a query is not finite", "index")
         unit, k = unit_vectors(queries), min(k, len(self))
@@ -118,32 +113,24 @@ class ItemIndex:
             similarities, rows = self._search_exactly(unit[first], k)  # equal queries are searched once
             return similarities[same], rows[same]
 
-    def _search_approximately(
-        self, unit: NDArray[np.float32], k: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        if self._vectors is None:
-            similarities, rows = self.index.search(unit, k)  # [b, k] each
-            self._check_rows(rows)
-        else:
-            _, rows = self.index.search(unit, min(RANKED_AGAIN * k, len(self)))  # [b, w]
-            self._check_rows(rows)
+    def _search_approximately(self, unit: NDArray[np.float32], k: int) -> Found:
+        wanted = k if self._vectors is None else min(RANKED_AGAIN * k, len(self))
+        similarities, rows = self.index.search(unit, wanted)  # [b, w] each
+        if not (
+            (rows >= -1) & (rows < len(self))
+        ).all():  # inverted lists are read here, not when the index is opened
+            raise IndexMismatchError("names vectors that it does not hold", "index", REMEDY)
+        if self._vectors is not None:
             similarities = self._similarities(unit, self._vectors, rows)
         similarities[rows < 0] = -np.inf
         similarities, rows = _in_order(similarities, rows)
         return similarities[:, :k], rows[:, :k]
 
-    def _check_rows(self, rows: NDArray[np.int64]) -> None:
-        """Refuse what inverted lists name that is no row: their ids are in a file, and read when they are needed."""
-        if not ((rows >= -1) & (rows < len(self))).all():
-            raise IndexMismatchError("names vectors that it does not hold", "index", REMEDY)
+    def _search_exactly(self, unit: NDArray[np.float32], k: int) -> Found:
+        """Find more than k candidates, recompute similarities, and widen until no other vector can be among the k.
 
-    def _search_exactly(
-        self, unit: NDArray[np.float32], k: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Search more than k and compute again, until nothing outside can be as near as the k-th.
-
-        A search widens where many vectors tie with the k-th, and then leaves surplus equal vectors out. Queries are
-        searched in blocks, so that memory is bounded whatever ties.
+        The search widens if many vectors tie with the k-th; from then on it leaves out equal vectors beyond the first
+        k. Blocks of queries bound the memory.
         """
         vectors = self._stored()  # [n, d]
         similarities = np.empty((len(unit), k), np.float32)
@@ -171,7 +158,7 @@ class ItemIndex:
         return faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(flat.ntotal, flat.d)
 
     def _without_surplus(self, k: int) -> tuple[faiss.Index, NDArray[np.int64]]:
-        """Return an index of the first k of all equal vectors, and their rows: no other is among the k nearest."""
+        """Return an index of the first k of each group of equal vectors, and their rows [m]."""
         thinned = self._thinned  # of the latest k; another thread may replace it
         if thinned is None or thinned[0] != k:
             index, rows = self.index, np.flatnonzero(self._places < k)
@@ -183,7 +170,7 @@ class ItemIndex:
 
     @cached_property
     def _places(self) -> NDArray[np.int64]:
-        """Of each vector its place among those that equal it, in order of rows: int64 [n], 0 for the first."""
+        """The place of each vector among its equals, in order of rows: int64 [n], 0 for the first."""
         _, group = np.unique(_digests(self._stored()), return_inverse=True)  # [n]
         order = np.argsort(group, kind="stable")
         grouped, places = group[order], np.empty(len(group), np.int64)
@@ -193,7 +180,7 @@ class ItemIndex:
     def _similarities(
         self, unit: NDArray[np.float32], vectors: NDArray[np.float32], rows: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """Return the dot products [b, w] of queries [b, d] with rows [b, w] of vectors, each by the same sum."""
+        """Return the dot products [b, w] of queries [b, d] with rows [b, w] of vectors, summed in one fixed order."""
         similarities = np.empty(rows.shape, np.float32)
         step = max(1, GATHER // (rows.shape[1] * self.index.d))
         for start in range(0, len(unit), step):
@@ -202,23 +189,19 @@ class ItemIndex:
         return similarities
 
     def write(self, folder: Path, store_hash: str) -> None:
-        """Write the index and a manifest that ties it to the store with that hash, replacing `folder`."""
+        """Write an index in memory with the hash of its store, replacing `folder`."""
         with atomic_directory(folder) as temporary:
-            self.write_into(temporary, store_hash)
-
-    def write_into(self, folder: Path, store_hash: str) -> None:
-        """Write index and manifest beside what lies in `folder` already: lists and vectors of an `ivf_pq` index."""
-        write_index(folder, self.index, self.setting, store_hash)
+            write_index(temporary, self.index, self.setting, store_hash)
 
     @classmethod
     def open(cls, folder: Path, store_hash: str) -> "ItemIndex":
-        """Open an index, if it was built from the store with that hash. It is memory-mapped.
+        """Memory-map an index that was built from the store with that hash.
 
         Warns:
-            ApproximateSearchWarning: it is not exact.
+            ApproximateSearchWarning: the index is approximate.
 
         Raises:
-            IndexMismatchError: it was built from another store, is damaged, or of another version.
+            IndexMismatchError: it was built from another store, is damaged, or has another version.
         """
         opened = cls(*read_index(folder, store_hash))
         if not opened.exact:
@@ -227,13 +210,11 @@ class ItemIndex:
 
 
 def _digests(vectors: NDArray[np.float32]) -> NDArray[np.void]:
-    """Return 16 bytes [n] for vectors [n, d] that are the same for equal bytes alone."""
+    """Return 16 bytes [n] for each of the vectors [n, d]; equal only for equal vectors, byte by byte."""
     return np.array([blake2b(vector, digest_size=16).digest() for vector in vectors], "V16")
 
 
-def _in_order(
-    similarities: NDArray[np.float32], rows: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Sort each line by similarity, falling, then by row, rising."""
+def _in_order(similarities: NDArray[np.float32], rows: NDArray[np.int64]) -> Found:
+    """Sort each line by descending similarity, then by ascending row."""
     order = np.lexsort((rows, -similarities), axis=-1)
     return np.take_along_axis(similarities, order, 1), np.take_along_axis(rows, order, 1)

@@ -1,4 +1,4 @@
-"""Which kind of FAISS index a catalogue gets, by its number of items."""
+"""Kinds of FAISS index, and which kind suits a number of items."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ import numpy as np
 Kind = Literal["flat", "ivf", "hnsw", "ivf_pq"]
 
 IN_MEMORY_UP_TO = 5_000_000
-"""Items up to which `auto` keeps an approximate index in memory, vectors and all."""
+"""Items up to which `auto` keeps an approximate index and its vectors in memory."""
 
 LINKS = 32
 """Neighbours of a node in an HNSW graph."""
@@ -16,14 +16,14 @@ LINKS = 32
 
 @dataclass(frozen=True)
 class Setting:
-    """What an index is, and how well it finds.
+    """Kind, settings and measured recall of an index.
 
     Attributes:
         kind: `flat` is exact.
-        factory: FAISS's string for it.
-        effort: value of the parameter that trades time for recall, `effort_name(kind)`; 0 for `flat`.
-        recall_at_20: share of the true 20 nearest that it finds, measured when it was built; 1 for `flat`.
-        queries: items on which that was measured.
+        factory: FAISS's factory string.
+        effort: value of the parameter `effort_name(kind)`, which trades time for recall; 0 for `flat`.
+        recall_at_20: share of the true 20 nearest items that it finds, measured when it was built; 1 for `flat`.
+        queries: number of items on which the recall was measured.
     """
 
     kind: Kind = "flat"
@@ -33,11 +33,11 @@ class Setting:
     queries: int = 0
 
 
-def choose_kind(kind: Literal["auto"] | Kind, count: int, exact_up_to: int) -> Kind:
-    """Resolve `auto` for a number of items.
+EXACT = Setting()
 
-    It never resolves to `hnsw`, which takes many times longer to build.
-    """
+
+def choose_kind(kind: Literal["auto"] | Kind, count: int, exact_up_to: int) -> Kind:
+    """Return the kind for `count` items if `kind` is `auto`. `hnsw` is never chosen: it takes much longer to build."""
     if kind != "auto":
         return kind
     if count <= exact_up_to:
@@ -46,9 +46,9 @@ def choose_kind(kind: Literal["auto"] | Kind, count: int, exact_up_to: int) -> K
 
 
 def factory(kind: Kind, count: int, width: int) -> str:
-    """Return the FAISS factory string of a kind for `count` vectors of a width.
+    """Return the FAISS factory string for `count` vectors of a width.
 
-    Inverted lists: about the square root of the count. Product quantisation: a byte for two dimensions.
+    There are about sqrt(count) inverted lists. Product quantisation takes one byte for two dimensions.
     """
     match kind:
         case "flat":
@@ -62,15 +62,13 @@ def factory(kind: Kind, count: int, width: int) -> str:
 
 
 def effort_name(kind: Kind) -> str:
-    """Return FAISS's name of the parameter that trades time for recall: lists, or nodes of the graph, visited."""
+    """Return FAISS's name for the number of inverted lists, or nodes of the graph, that a search visits."""
     return "efSearch" if kind == "hnsw" else "nprobe"
 
 
 def efforts(kind: Kind, count: int) -> list[int]:
-    """Return the efforts to try, each twice the one before; the last one of inverted lists is all of them."""
-    if kind == "hnsw":
-        return [2**power for power in range(5, 13)]
-    return [2**power for power in range(_lists(count).bit_length())]
+    """Return the efforts to try, each twice the one before. The last one of inverted lists is all lists."""
+    return [2**power for power in (range(5, 13) if kind == "hnsw" else range(_lists(count).bit_length()))]
 
 
 def _lists(count: int) -> int:

@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from tests.ingest.archives import write_archive
+
 READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
     "items": load_items,
     "users": load_users,
@@ -22,8 +24,8 @@ READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
 
 
 @pytest.fixture
-def folder(archive: Path, tmp_path: Path) -> Path:
-    build(read_movielens(archive)).write(tmp_path / "data")
+def folder(tmp_path: Path) -> Path:
+    build(read_movielens(write_archive(tmp_path / "small.zip"))).write(tmp_path / "data")
     return tmp_path / "data"
 
 

@@ -1,7 +1,7 @@
 """The one mask of what may not be recommended."""
 
 import numpy as np
-from hierrec.ranking.exclusion import excluded_items
+from hierrec.ranking.ranking import excluded_items
 from hypothesis import given
 from hypothesis import strategies as st
 

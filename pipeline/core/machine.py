@@ -1,0 +1,24 @@
+"""Memory that this process has freed."""
+
+import ctypes
+import gc
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
+
+
+def keep_freed_memory() -> None:
+    """Keep freed memory for the next arrays. Without glibc this does nothing.
+
+    By default glibc returns large arrays to the system, which clears the pages of the next ones: a sixth of the time
+    of an evaluation.
+    """
+    if hasattr(library := ctypes.CDLL(None), "mallopt"):
+        library.mallopt(MMAP_THRESHOLD, 2**30)
+        library.mallopt(TRIM_THRESHOLD, 2**31 - 1)
+
+
+def release_freed_memory() -> None:
+    """Return freed memory to the system. Without glibc this does nothing."""
+    if hasattr(library := ctypes.CDLL(None), "malloc_trim"):
+        gc.collect()
+        library.malloc_trim(0)

@@ -1,3 +1,0 @@
-"""The recommenders that there are."""
-
-VARIANTS = ("hierarchical", "rag")
