@@ -13,8 +13,10 @@ from hierrec.model.scorer import Scorer
 def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     model = load_model(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
-    scorer = Scorer(model, inputs.candidates)
-    ranks = evaluate_scorer(scorer, inputs.sequences, inputs.candidates, evaluate, model.params.seed)
+    scorer = Scorer(model, inputs.candidates, repeated=inputs.repeated)
+    ranks = evaluate_scorer(
+        scorer, inputs.sequences, inputs.candidates, evaluate, model.params.seed, inputs.validation_candidates
+    )
     return write_results("hierarchical", ranks, int(inputs.candidates.sum()), evaluate)
 
 

@@ -16,7 +16,14 @@ def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     index = ItemIndex.open(INDEX, inputs.store_hash)
     scorer = load_rag(MODELS / "rag", inputs, index)
-    ranks = evaluate_scorer(scorer, inputs.sequences, inputs.candidates, evaluate, scorer.model.params.seed)
+    ranks = evaluate_scorer(
+        scorer,
+        inputs.sequences,
+        inputs.candidates,
+        evaluate,
+        scorer.model.params.seed,
+        inputs.validation_candidates,
+    )
     return write_results("rag", ranks, int(inputs.candidates.sum()), evaluate)
 
 

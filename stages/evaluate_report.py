@@ -48,7 +48,10 @@ def main(evaluate: EvaluateParams) -> Summary:
     items = Items(catalogue, inputs.items["genres"].to_list(), counts)
     model = load_model(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
     rag = load_rag(MODELS / "rag", inputs, catalogue.index, torch.float32)
-    scorers = {"hierarchical": Scorer(model, inputs.candidates, dtype=torch.float32), "rag": rag}
+    scorers = {
+        "hierarchical": Scorer(model, inputs.candidates, dtype=torch.float32, repeated=inputs.repeated),
+        "rag": rag,
+    }
     explainer = Explainer(list(rag.sources), catalogue, user_ids)
     settings = {
         "train": model.params.model_dump(mode="json"),

@@ -31,8 +31,8 @@ def main(train: TrainParams) -> Summary:
         del inputs, model  # each process reads its own
         release_freed_memory()
         return launch("stages.train_hierarchical", train.processes)
-    validate = validator(inputs.sequences, inputs.candidates)
-    key = training_key(model, inputs.sequences, inputs.candidates, train, code_hashes())
+    validate = validator(inputs.sequences, inputs.validation_candidates)
+    key = training_key(model, inputs.sequences, inputs.validation_candidates, train, code_hashes())
     # Moments of rarely seen items decay into denormal numbers, which make a CPU many times slower.
     torch.set_flush_denormal(True)
     state = TrainingState(cache_dir("train"), key)

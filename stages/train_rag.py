@@ -45,7 +45,7 @@ def learn(
 
         seen, targets = held_out.query.histories, held_out.targets
         return metrics_from_ranks(
-            rank_in_batches(score, seen, targets, scorer.candidates, params.batch_users)
+            rank_in_batches(score, seen, targets, scorer.candidates, params.batch_users, scorer.repeated)
         )
 
     fusion = Fusion(starts(params))
@@ -64,7 +64,7 @@ def main(fusion: FusionParams) -> Summary:
         datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(fusion))
     index = ItemIndex.open(INDEX, inputs.store_hash)
     sources = open_sources(fusion, datastore, index, inputs.frozen)
-    scorer = Scorer(model, inputs.candidates, dtype=torch.float32)
+    scorer = Scorer(model, inputs.validation_candidates, dtype=torch.float32, repeated=inputs.repeated)
     examples = FusionExamples.validation(scorer, inputs.sequences, sources)
     learned_from, held_out = examples.halves(model.params.seed)
     learned, curve = learn(fusion, scorer, learned_from, held_out)

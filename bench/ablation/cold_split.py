@@ -56,6 +56,7 @@ def split_cold(sequences: Sequences, cold: NDArray[np.bool_]) -> ColdSplit:
             items=np.concatenate(training),
             offsets=np.concatenate([[0], np.cumsum(lengths)]),
             train_length=lengths,
+            test_length=lengths,
             validation=warm_targets["validation"],
             test=warm_targets["test"],
         ),

@@ -128,6 +128,7 @@ def _epoch(model: Any, params: Any, steps: int, seed: int) -> float:
         items=items,
         offsets=np.arange(windows + 1) * length,
         train_length=np.full(windows, length),
+        test_length=np.full(windows, length),
         validation=np.full(windows, NO_TARGET),
         test=np.full(windows, NO_TARGET),
     )

@@ -14,21 +14,26 @@ NO_TARGET = -1
 
 @dataclass(frozen=True)
 class Sequences:
-    """The items of every user in total order, and the leave-one-out split.
+    """The items of every user in total order, and the split.
 
     Attributes:
         items: int64 [N], rows of the item table. User `u` has `items[offsets[u]:offsets[u + 1]]`.
         offsets: int64 [U + 1].
         train_length: int64 [U], number of training items, which come first.
+        test_length: int64 [U], number of items before the cut of the test: the history of the test target.
         validation: int64 [U], validation target, or `NO_TARGET`.
         test: int64 [U], test target, or `NO_TARGET`.
+        repeated: users may have an item twice, so an item of the history may be recommended again. The split says so;
+            it is not counted here, where a leak of a target into a history would count.
     """
 
     items: NDArray[np.int64]
     offsets: NDArray[np.int64]
     train_length: NDArray[np.int64]
+    test_length: NDArray[np.int64]
     validation: NDArray[np.int64]
     test: NDArray[np.int64]
+    repeated: bool = False
 
     @classmethod
     def from_tables(cls, interactions: Iterable[pl.DataFrame], split: pl.DataFrame) -> "Sequences":
@@ -40,7 +45,7 @@ class Sequences:
 
         Raises:
             DataError: the tables do not have the same users 0, 1, 2, …; or the split does not cut a user's items into
-                training items, validation target and test target, in this order.
+                training items, items with the validation target, and items with the test target, in this order.
         """
         users = split["user"].to_numpy()
         lengths = np.zeros(len(users), np.int64)  # [U]
@@ -52,23 +57,33 @@ class Sequences:
             parts.append(part["item"].to_numpy())
         if len(lengths) != len(users) or not np.array_equal(users, np.arange(len(users))):
             raise DataError("interactions and split name different users", remedy="run `dvc repro ingest`")
-        columns = (split[name].fill_null(NO_TARGET) for name in ("train_length", "validation", "test"))
+        by_time = "test_length" in split.columns
+        if not by_time:  # leave-one-out: the validation target alone lies between the cuts
+            held_out = pl.col("validation").is_not_null()
+            split = split.with_columns(test_length=pl.col("train_length") + held_out.cast(pl.Int32))
+        names = ("train_length", "test_length", "validation", "test")
+        columns = (split[name].fill_null(NO_TARGET) for name in names)
         items = np.concatenate(parts, dtype=np.int64)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        sequences = cls(items, offsets, *(column.to_numpy().astype(np.int64) for column in columns))
+        arrays = (column.to_numpy().astype(np.int64) for column in columns)
+        sequences = cls(items, offsets, *arrays, repeated="repeated" in split.columns)
+        if not by_time:
+            paired = (sequences.validation == NO_TARGET) == (sequences.test == NO_TARGET)
+            _check(paired, "test", "is there without the other target")
         sequences._check_split()
         return sequences
 
     def _check_split(self) -> None:
-        held_out = self.validation != NO_TARGET  # [U]
-        lengths = np.diff(self.offsets)  # [U]
-        fits = (self.train_length >= 0) & (self.train_length + 2 * held_out <= lengths)  # [U]
+        lengths, test_length = np.diff(self.offsets), self.test_length  # [U]
+        fits = (self.train_length >= 0) & (test_length >= self.train_length) & (test_length <= lengths)  # [U]
         _check(fits, "train_length", "reaches beyond the user's items")
-        after_training = (self.offsets[:-1] + self.train_length)[held_out]  # [U'], place in items
-        for place, name in enumerate(("validation", "test")):
-            expected = np.full(self.user_count, NO_TARGET)
-            expected[held_out] = self.items[after_training + place]
-            _check(getattr(self, name) == expected, name, "is not the item that follows")
+        parts = (("validation", self.train_length, test_length), ("test", test_length, lengths))
+        for name, first, stop in parts:
+            targets, follows = getattr(self, name), np.ones(self.user_count, np.bool_)
+            for user in np.flatnonzero(targets != NO_TARGET):
+                start = self.offsets[user]
+                follows[user] = targets[user] in self.items[start + first[user] : start + stop[user]]
+            _check(follows, name, "is not the item that follows")
 
     @property
     def user_count(self) -> int:
@@ -89,9 +104,9 @@ class Sequences:
         return [self.training_items(user) for user in range(self.user_count)]
 
     def test_histories(self) -> list[NDArray[np.int64]]:
-        """Return each user's history before the test target: the training items and the validation target."""
-        pairs = zip(self.validation_histories(), self.validation[:, None], strict=True)
-        return [np.append(history, target[target != NO_TARGET]) for history, target in pairs]
+        """Return each user's history before the test target: all items before the cut of the test."""
+        ends = self.offsets[:-1] + self.test_length  # [U]
+        return [self.items[start:end] for start, end in zip(self.offsets[:-1], ends, strict=True)]
 
 
 def halves(count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -27,6 +27,8 @@ _ITEMS = pl.Schema(
 _USERS = pl.Schema({"user": pl.Int32, "user_id": pl.String})
 _INTERACTIONS = pl.Schema({"user": pl.Int32, "item": pl.Int32, "position": pl.Int32})
 _SPLIT = pl.Schema({"user": pl.Int32, "train_length": pl.Int32, "validation": pl.Int32, "test": pl.Int32})
+_BY_TIME = pl.Schema({"test_length": pl.Int32, "length": pl.Int32})
+_REPEATED = pl.Schema({"repeated": pl.Boolean})
 
 
 def write_table(table: pl.DataFrame, path: Path) -> None:
@@ -129,17 +131,26 @@ def interaction_groups(path: Path) -> Iterator[pl.DataFrame]:
 
 
 def load_split(path: Path) -> pl.DataFrame:
-    """Read `split.parquet`. Row i is user i. The two targets are both there or both null.
+    """Read `split.parquet`. Row i is user i.
+
+    Leave-one-out: each user has a training item, and both targets or none. By time: the table has two more columns, the
+    number of items before the cut of the test and the number of all; any of the parts may be empty. Data in which
+    a user has an item twice: a column `repeated` says which users have.
 
     Raises:
         DataError: as for ``load_items``.
     """
-    split = _read(path, _SPLIT, nullable={"validation", "test"})
+    names = {name for table in row_groups(path) for name in table.columns}
+    by_time = bool(names & set(_BY_TIME))
+    more = {**(_BY_TIME if by_time else {}), **(_REPEATED if "repeated" in names else {})}
+    split = _read(path, pl.Schema({**_SPLIT, **more}), nullable={"validation", "test"})
     validation, test = split["validation"], split["test"]
     _check(path, "user", _numbered(split["user"]), "users are not numbered from 0")
-    _check(path, "train_length", bool((split["train_length"] >= 1).all()), "a user trains on nothing")
-    paired = validation.is_null() == test.is_null()
-    _check(path, "test", bool(paired.all()), "a user has one target of the two")
+    _check(
+        path, "train_length", by_time or bool((split["train_length"] >= 1).all()), "a user trains on nothing"
+    )
+    paired = by_time or bool((validation.is_null() == test.is_null()).all())
+    _check(path, "test", paired, "a user has one target of the two")
     _check(path, "validation", bool((validation.drop_nulls() >= 0).all()), "an item row is negative")
     _check(path, "test", bool((test.drop_nulls() >= 0).all()), "an item row is negative")
     return split
@@ -147,6 +158,8 @@ def load_split(path: Path) -> pl.DataFrame:
 
 def counts_of(split: pl.DataFrame) -> dict[str, int]:
     """Return the numbers of interactions and users in a split."""
+    if "length" in split.columns:
+        return {"interactions": int(split["length"].sum()), "users": len(split)}
     targets = split["validation"].count() + split["test"].count()
     return {"interactions": int(split["train_length"].sum()) + targets, "users": len(split)}
 

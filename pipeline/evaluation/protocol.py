@@ -19,14 +19,15 @@ def evaluate(
     candidates: NDArray[np.bool_],
     params: EvaluateParams,
     train_seed: int,
+    validation_candidates: NDArray[np.bool_] | None = None,
 ) -> pl.DataFrame:
     """Rank the whole catalogue for every user, once per target and history.
 
     Validation ranks are kept for the users from whom no fusion learns, whatever the variant: both are measured on the
     same users, and neither on targets that it was fitted to.
 
-    At test time the validation item belongs to the history. What is in the true history is not ranked, whether or
-    not a perturbed one names it; nor is what a perturbed history names.
+    The history of the test target holds all items before the cut of the test, so the validation item as well. Unless
+    users have items twice, no item of the true history is ranked, and none of the perturbed one.
 
     Args:
         scorer: the variant.
@@ -34,6 +35,7 @@ def evaluate(
         candidates: bool [n], items that may be ranked.
         params: section `evaluate`.
         train_seed: `train.seed` of the model, which draws the users from whom a fusion learns.
+        validation_candidates: bool [n], those known before the cut of the validation; None: all of `candidates`.
 
     Returns:
         One row per user, columns as in `ranks.SCHEMA`.
@@ -43,38 +45,44 @@ def evaluate(
         NumericalError: a score is NaN.
     """
     test, before_test = sequences.test, sequences.test_histories()
-    users = np.flatnonzero(test != NO_TARGET)
-    if not len(users):
+    if not (test != NO_TARGET).any():
         raise DataError("no user has a target, so there is nothing to evaluate", "split", "check the data")
     perturbed = perturbed_histories(before_test, test, candidates, params.perturbed_share, params.seed)
+    batch, repeated = params.batch_users, sequences.repeated
 
-    def ranks(
-        histories: list[NDArray[np.int64]],
-        targets: NDArray[np.int64] = test,
-        seen: list[NDArray[np.int64]] | None = None,
-    ) -> NDArray[np.float64]:
-        return rank_targets(scorer, histories, targets, candidates, params.batch_users, seen)  # [U']
+    def column(ranks: NDArray[np.float64], targets: NDArray[np.int64] = test) -> pl.Series:
+        values = np.full(sequences.user_count, np.nan)
+        values[targets != NO_TARGET] = ranks
+        return pl.Series(values).fill_nan(None)
 
-    validation = ranks(sequences.validation_histories(), sequences.validation)  # [U']
-    learned_from, _ = halves(len(users), train_seed)
-    validation[learned_from] = np.nan
-    table = pl.DataFrame(
-        {
-            "user": users,
-            "validation": validation,
-            "test": ranks(before_test),
-            **{name: ranks(histories, seen=before_test) for name, histories in perturbed.items()},
-            **_groups(sequences, users, len(candidates)),
-        },
-        SCHEMA,
-    ).with_columns(pl.col("validation").fill_nan(None))
-    everyone = pl.DataFrame({"user": np.arange(sequences.user_count)}, {"user": pl.Int32})
-    return everyone.join(table, on="user", how="left", maintain_order="left")
+    known = candidates if validation_candidates is None else validation_candidates
+    training, validation = sequences.validation_histories(), sequences.validation
+    ranks = rank_targets(scorer, training, validation, known, batch, repeated=repeated)  # [U']
+    ranks[halves(len(ranks), train_seed)[0]] = np.nan
+    columns = {
+        "validation": column(ranks, validation),
+        "test": column(rank_targets(scorer, before_test, test, candidates, batch, repeated=repeated)),
+    }
+    for name, histories in perturbed.items():
+        columns[name] = column(
+            rank_targets(scorer, histories, test, candidates, batch, before_test, repeated=repeated)
+        )
+    users = pl.Series("user", np.arange(sequences.user_count))
+    return pl.DataFrame({"user": users, **columns, **_groups(sequences, len(candidates))}, SCHEMA)
 
 
-def _groups(sequences: Sequences, users: NDArray[np.int64], item_count: int) -> dict[str, list[str]]:
-    """Return the name of each user's group in each slice."""
-    lengths = sequences.train_length[users] + 1  # [U'], at test time
+def _groups(sequences: Sequences, item_count: int) -> dict[str, pl.Series]:
+    """Return the group of each user in each slice, by name; null without a test target."""
+    users = np.flatnonzero(sequences.test != NO_TARGET)  # [U']
     popularity = popularity_groups(sequences.training_counts(item_count))[sequences.test[users]]  # [U']
-    groups = {"history": history_groups(lengths), "popularity": popularity}
-    return {name: [GROUPS[name][group] for group in groups[name]] for name in GROUPS}
+    seen = [sequences.test[user] in history for user, history in enumerate(sequences.test_histories())]
+    groups = {
+        "history": history_groups(sequences.test_length[users]),
+        "popularity": popularity,
+        "target": np.array(seen)[users].astype(int),
+    }
+    rows = pl.DataFrame({"user": np.arange(sequences.user_count)})
+    table = pl.DataFrame(
+        {"user": users, **{name: np.array(GROUPS[name])[group] for name, group in groups.items()}}
+    )
+    return rows.join(table, on="user", how="left", maintain_order="left").drop("user").to_dict()

@@ -23,8 +23,8 @@ SCHEMA = pl.Schema(
     }
 )
 """Row u belongs to user u. All but the user is null where he has no target; `validation` also where a fusion learns
-from his target (`data.sequences.halves`). A rank is 1 at best, and infinite for a target that was not ranked. `history`
-and `popularity` name the user's group in each slice."""
+from his target (`data.sequences.halves`). A rank is 1 at best, and infinite for a target that was not ranked.
+`history`, `popularity` and `target` name the user's group in each slice."""
 
 
 def load_ranks(path: Path) -> pl.DataFrame:
@@ -44,8 +44,8 @@ def load_ranks(path: Path) -> pl.DataFrame:
 def sliced(ranks: pl.DataFrame) -> dict[str, dict[str, NDArray[np.float64]]]:
     """Return test ranks by slice and group, each [U'], U' >= 0.
 
-    The groups of `history` and of `popularity` each hold every user once; those of `perturbed` hold all users, with
-    another history.
+    The groups of `history`, `popularity` and `target` each hold every user once; those of `perturbed` hold all users,
+    with another history.
     """
     ranks = ranks.drop_nulls("test")
     slices = {

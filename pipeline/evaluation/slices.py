@@ -1,9 +1,13 @@
-"""Users in groups: by the length of their history, and by the popularity of their target."""
+"""Users in groups: by the length of their history, the popularity of their target, and whether it is in the history."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-GROUPS = {"history": ("short", "middle", "long"), "popularity": ("head", "middle", "tail")}
+GROUPS = {
+    "history": ("short", "middle", "long"),
+    "popularity": ("head", "middle", "tail"),
+    "target": ("new", "repeated"),
+}
 """The groups of each slice, in order."""
 
 

@@ -22,6 +22,8 @@ class Inputs:
         items: the table `items.parquet`.
         sequences: every user's items, and the split.
         candidates: bool [n], items that may be ranked.
+        validation_candidates: bool [n], those of them that were known before the cut of the validation.
+        repeated: whether a user has an item twice.
         frozen: float32 [n, F], whitened item vectors.
         store_hash: hash of the store they come from.
     """
@@ -29,6 +31,8 @@ class Inputs:
     items: pl.DataFrame
     sequences: Sequences
     candidates: NDArray[np.bool_]
+    validation_candidates: NDArray[np.bool_]
+    repeated: bool
     frozen: NDArray[np.float32]
     store_hash: str
 
@@ -45,10 +49,14 @@ def load_inputs(data: Path, item_embeddings: Path) -> Inputs:
     """
     items = load_items(data / "items.parquet")
     store = open_store(item_embeddings, items)
+    sequences = Sequences.from_tables(_listed(data, len(items)), load_split(data / "split.parquet"))
+    by_time = "validation_candidate" in items.columns
     return Inputs(
         items=items,
-        sequences=Sequences.from_tables(_listed(data, len(items)), load_split(data / "split.parquet")),
+        sequences=sequences,
         candidates=items["candidate"].to_numpy(),
+        validation_candidates=items["validation_candidate" if by_time else "candidate"].to_numpy(),
+        repeated=sequences.repeated,
         frozen=store.whitened(),
         store_hash=store.hash,
     )

@@ -22,8 +22,8 @@ class Scored:
 
     Attributes:
         query: the users.
-        scores: [B, n]: logits of the model, or log-probabilities of the fusion; -inf for an item of the history and for
-            an item that is no candidate.
+        scores: [B, n]: logits of the model, or log-probabilities of the fusion; -inf for an item that
+            may not be recommended.
         retrieved: of each source; empty without retrieval.
         mixture: of the fusion; None without retrieval.
     """
@@ -46,6 +46,7 @@ class Scorer:
         fusion: learned with this model and these sources, where there are any.
         dtype: of the computation. In float64 rounding is too small to change a rank, so that results do not depend on
             the batch size; float32 is twice as fast.
+        repeated: whether an item of the history may be recommended again.
     """
 
     def __init__(
@@ -55,10 +56,11 @@ class Scorer:
         sources: Mapping[str, Source] | None = None,
         fusion: Fuses | None = None,
         dtype: torch.dtype = torch.float64,
+        repeated: bool = False,
     ) -> None:
         self.model = model if dtype == torch.float32 else copy.deepcopy(model).to(dtype)
         self.model.eval()
-        self.candidates, self.dtype = candidates, dtype
+        self.candidates, self.dtype, self.repeated = candidates, dtype, repeated
         self.sources = dict(sources or {})
         module: Any = copy.deepcopy(fusion)
         self.fusion: Fuses | None = None if fusion is None else module.to(dtype).eval()
@@ -74,7 +76,9 @@ class Scorer:
     def model_scores(self, states: Tensor, histories: Sequence[NDArray[np.int64]]) -> Tensor:
         """Return the model's logits [B, n] for users [B, D]; -inf where an item may not be recommended."""
         scores = states @ self._keys.T + self._biases  # [B, n]
-        return scores.masked_fill(excluded_items(histories, self.candidates), -torch.inf)  # [B, n]
+        return scores.masked_fill(
+            excluded_items(histories, self.candidates, self.repeated), -torch.inf
+        )  # [B, n]
 
     @torch.inference_mode()
     def score(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Scored:

@@ -29,6 +29,7 @@ def rank_targets(
     candidates: NDArray[np.bool_],
     batch_users: int,
     seen: list[NDArray[np.int64]] | None = None,
+    repeated: bool = False,
 ) -> NDArray[np.float64]:
     """Rank every user's target among the candidates that are not in the user's history.
 
@@ -40,12 +41,13 @@ def rank_targets(
         batch_users: users per batch; it changes speed and memory, not ranks.
         seen: U arrays of further item rows that are not ranked. If `histories` are perturbed, these are the true ones:
             an item that was dropped from the input is not recommended.
+        repeated: users have items twice, so items of the history are ranked and the target may be among them.
 
     Returns:
         float64 [U'], ranks of the users that have a target, in their order.
 
     Raises:
-        DataError: a target is in the history or in `seen`. That is a leak, as no user has an item twice.
+        DataError: a target is in the history or in `seen` and items are not repeated. That is a leak.
         NumericalError: a score is NaN.
     """
     known = histories if seen is None else [np.append(*pair) for pair in zip(histories, seen, strict=True)]
@@ -53,7 +55,7 @@ def rank_targets(
     def score(batch: NDArray[np.int64]) -> Tensor:
         return scorer.score_histories([histories[user] for user in batch], batch)  # [B, n]
 
-    return rank_in_batches(score, known, targets, candidates, batch_users)
+    return rank_in_batches(score, known, targets, candidates, batch_users, repeated)
 
 
 def rank_in_batches(
@@ -62,6 +64,7 @@ def rank_in_batches(
     targets: NDArray[np.int64],
     candidates: NDArray[np.bool_],
     batch_users: int,
+    repeated: bool = False,
 ) -> NDArray[np.float64]:
     """Rank every user's target among the candidates that the user has not seen.
 
@@ -72,7 +75,7 @@ def rank_in_batches(
     """
     users = np.flatnonzero(targets != NO_TARGET)
     for user in users:
-        if targets[user] in seen[user]:
+        if not repeated and targets[user] in seen[user]:
             what = f"the history holds the target, item {targets[user]}, which it must not know"
             remedy = "a history ends before its target, and no user has an item twice; mend what makes the histories"
             raise DataError(what, f"history of user {user}", remedy)
@@ -85,6 +88,6 @@ def rank_in_batches(
         with torch.inference_mode():
             # Equal items tie in float32. In float64, rounding differs between the columns of a product.
             scores = score(batch).float()  # [B, n]
-        excluded = excluded_items([seen[user] for user in batch], candidates)  # [B, n]
+        excluded = excluded_items([seen[user] for user in batch], candidates, repeated)  # [B, n]
         ranks[batch] = mean_ranks(scores, torch.from_numpy(targets[batch]), excluded).numpy()
     return ranks[users]

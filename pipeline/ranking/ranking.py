@@ -10,17 +10,20 @@ from torch import Tensor
 from ..core.errors import NumericalError
 
 
-def excluded_items(histories: Sequence[NDArray[np.int64]], candidates: NDArray[np.bool_]) -> Tensor:
-    """Return bool [B, n], true if an item is in the history or is no candidate.
+def excluded_items(
+    histories: Sequence[NDArray[np.int64]], candidates: NDArray[np.bool_], repeated: bool = False
+) -> Tensor:
+    """Return bool [B, n], true if an item is no candidate or, unless items are repeated, is in the history.
 
     The recommenders and their evaluation share this rule.
 
     Args:
         histories: B histories, item rows.
         candidates: bool [n], items that may be recommended.
+        repeated: whether an item of the history may be recommended again.
     """
     excluded = torch.from_numpy(~candidates).repeat(len(histories), 1)  # [B, n]
-    for row, history in zip(excluded, histories, strict=True):
+    for row, history in zip(excluded, () if repeated else histories, strict=not repeated):
         row[torch.from_numpy(history)] = True
     return excluded
 

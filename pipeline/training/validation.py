@@ -22,11 +22,13 @@ def validator(sequences: Sequences, candidates: NDArray[np.bool_]) -> Callable[[
         sequences: whose validation targets are ranked.
         candidates: bool [n], items among which they are ranked.
     """
-    histories = sequences.validation_histories()
+    histories, repeated = sequences.validation_histories(), sequences.repeated
 
     def validate(model: UserModel) -> dict[str, float]:
-        scorer = Scorer(model, candidates, dtype=torch.float32)
-        ranks = rank_targets(scorer, histories, sequences.validation, candidates, BATCH_USERS)
+        scorer = Scorer(model, candidates, dtype=torch.float32, repeated=repeated)
+        ranks = rank_targets(
+            scorer, histories, sequences.validation, candidates, BATCH_USERS, repeated=repeated
+        )
         return metrics_from_ranks(ranks)
 
     return validate

@@ -57,7 +57,7 @@ def test_only_training_items_are_counted(users: Users) -> None:
     ("column", "values", "message"),
     [
         ("train_length", [2, 5, 1], "column train_length, user 1"),
-        ("train_length", [3, 2, 1], "column train_length, user 0"),
+        ("train_length", [3, 2, 1], "column validation, user 0"),
         ("train_length", [2, 2, 2], "column train_length, user 2"),
         ("train_length", [2, -1, 1], "column train_length, user 1"),
         ("train_length", [1, 2, 1], "column validation, user 0"),

@@ -13,7 +13,7 @@ def ranks_table(test: Sequence[float | None], **columns: Sequence) -> pl.DataFra
     users = len(test)
     missing = [rank is None for rank in test]
     groups = {
-        name: [None if gone else names[user % 3] for user, gone in enumerate(missing)]
+        name: [None if gone else names[user % len(names)] for user, gone in enumerate(missing)]
         for name, names in GROUPS.items()
     }
     values = {

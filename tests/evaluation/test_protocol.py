@@ -53,7 +53,7 @@ def test_one_row_per_user_and_nulls_where_there_is_no_target() -> None:
     table = evaluate(Successor(), WALKS, ALL, PARAMS, SEED)
     assert table.schema == SCHEMA
     assert table["user"].to_list() == list(range(13))
-    assert table.row(12)[1:] == (None,) * 6
+    assert table.row(12)[1:] == (None,) * 7
     assert not table.head(12).drop("validation").null_count().sum_horizontal()[0]
 
 

@@ -50,7 +50,7 @@ def test_other_columns_are_a_typed_error(tmp_path: Path) -> None:
 def test_the_groups_of_a_slice_share_out_the_users(test: list[float | None]) -> None:
     table = ranks_table(test)
     slices = sliced(table)
-    assert set(slices) == {"history", "popularity", "perturbed"}
+    assert set(slices) == {"history", "popularity", "target", "perturbed"}
     ranked = sorted(rank for rank in test if rank is not None)
     for name in ("history", "popularity"):
         assert sorted(rank for part in slices[name].values() for rank in part) == ranked

@@ -43,7 +43,8 @@ def rag(folder: Path) -> list:
     """Return the scores of the `rag` variant."""
     embeddings = store(folder)
     frozen = embeddings.whitened()
-    inputs = Inputs(embeddings.items, _data(), np.ones(len(frozen), np.bool_), frozen, embeddings.hash)
+    everything = np.ones(len(frozen), np.bool_)
+    inputs = Inputs(embeddings.items, _data(), everything, everything, False, frozen, embeddings.hash)
     return _scores(load_rag(folder / "rag", inputs, ItemIndex.build(frozen)))
 
 
@@ -54,7 +55,8 @@ def _data() -> Sequences:
     items = np.insert(remembered.reshape(-1, 3), 0, 0, axis=1).astype(np.int64)  # [U, 4]
     nobody = np.full(len(items), NO_TARGET)
     offsets = np.arange(len(items) + 1) * items.shape[1]
-    return Sequences(items.ravel(), offsets, np.full(len(items), items.shape[1]), nobody, nobody)
+    lengths = np.full(len(items), items.shape[1])
+    return Sequences(items.ravel(), offsets, lengths, lengths, nobody, nobody)
 
 
 def _scores(recommender: Scorer) -> list:
