@@ -27,14 +27,7 @@ def release_freed_memory() -> None:
 
 
 def require_gpu(key: str) -> None:
-    """Check that torch can use a GPU.
-
-    Args:
-        key: the setting that asks for a GPU, for the message.
-
-    Raises:
-        ParamsError: it cannot.
-    """
+    """Raise ParamsError if torch can use no GPU. `key` is the setting that asks for one."""
     import torch  # slow; most commands run without it
 
     if not torch.cuda.is_available():

@@ -11,13 +11,9 @@ from ..core.errors import NumericalError
 
 
 def excluded_items(histories: Sequence[NDArray[np.int64]], candidates: NDArray[np.bool_]) -> Tensor:
-    """Return bool [B, n], true if an item is in the history or is no candidate.
+    """Return bool [B, n], true if an item is in the history (item rows) or is no candidate (bool [n]).
 
     The recommenders and their evaluation share this rule.
-
-    Args:
-        histories: B histories, item rows.
-        candidates: bool [n], items that may be recommended.
     """
     excluded = torch.from_numpy(~candidates).repeat(len(histories), 1)  # [B, n]
     for row, history in zip(excluded, histories, strict=True):
