@@ -137,11 +137,13 @@ def _machine_errors(path: Path) -> Iterator[None]:
     except HierrecError:
         raise
     except Exception as error:
+        if isinstance(error, OSError):
+            reason = system_reason(error)
         # Libraries in Rust (polars, safetensors) raise their own types, but quote the system's number.
-        number = re.search(r"\(os error (\d+)\)", str(error))
-        if not isinstance(error, OSError) and number is None:
+        elif number := re.search(r"\(os error (\d+)\)", str(error)):
+            reason = os.strerror(int(number[1]))
+        else:
             raise
-        reason = system_reason(error) if isinstance(error, OSError) else os.strerror(int(number[1]))
         remedy = "free space on that disk, or make the folder writable, and run the command again"
         raise MachineError(f"cannot be written ({reason})", str(path), remedy) from None
 
