@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 from pydantic import create_model
 
 from .errors import ParamsError, reported_errors
-from .machine import keep_freed_memory
+from .memory import keep_freed_memory
 from .params import Sections, read_params
 from .signals import INTERRUPTED, discard_output, ended_by, leave
 

@@ -16,7 +16,7 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..core.errors import MachineError, ParamsError
-from ..core.machine import require_gpu
+from ..core.gpu import require_gpu
 from .batches import Batch
 
 Result = TypeVar("Result")

@@ -1,9 +1,7 @@
-"""The machine: memory that the process has freed, and the GPU."""
+"""Memory that the process has freed."""
 
 import ctypes
 import gc
-
-from .errors import ParamsError
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
 
@@ -24,13 +22,3 @@ def release_freed_memory() -> None:
     if hasattr(library := ctypes.CDLL(None), "malloc_trim"):
         gc.collect()
         library.malloc_trim(0)
-
-
-def require_gpu(key: str) -> None:
-    """Raise ParamsError if torch can use no GPU. `key` is the setting that asks for one."""
-    import torch  # slow; most commands run without it
-
-    if not torch.cuda.is_available():
-        cuda = torch.version.cuda
-        what = "torch finds no GPU that it can use" if cuda else "this torch is built without CUDA"
-        raise ParamsError(what, key, "set it to cpu, or mend the driver or the build of torch")
