@@ -1,4 +1,4 @@
-"""`make demo`: all five stages on the embedded sample, in `.demo/`, then metrics and a few recommendations."""
+"""`make demo`: run the pipeline on the embedded sample in `.demo/`; show metrics and a few recommendations."""
 
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ USERS = ("1", "2", "3")
 
 
 def main() -> None:
-    """Run the demo; exit with the status of the command that failed, if one did."""
+    """Run the demo. If a command fails, exit with its status."""
     shutil.rmtree(DEMO, ignore_errors=True)
     make_workspace(DEMO)
     try:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from hierrec.core.files import cache_dir, sha256_file
-from hierrec.core.machine import release_freed_memory
+from hierrec.core.memory import release_freed_memory
 from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, stage
 from hierrec.model.checkpoint import new_model, save_model
 from hierrec.model.curve import CHOSEN_BY, write_curve

@@ -1,4 +1,4 @@
-"""A copy of the project that runs the whole pipeline on the embedded sample, away from the working tree."""
+"""A workspace: a copy of the project that runs the pipeline on the embedded sample, outside the working tree."""
 
 import os
 import shutil
@@ -27,15 +27,14 @@ SAMPLE: dict[str, Any] = {
     "fusion.neighbours": 50,
     "fusion.item_neighbours": 10,
 }
-"""Params for a data set of a few hundred items and users: a minute instead of half an hour."""
+"""Params for a few hundred items and users. The pipeline takes a minute instead of half an hour."""
 
 
 def make_workspace(folder: Path, overrides: Mapping[str, Any] = SAMPLE) -> None:
-    """Copy the pipeline into a folder and set params there; `overrides` has dotted keys."""
+    """Copy the pipeline into a new folder and set params there. `overrides` has dotted keys."""
     folder.mkdir(parents=True)
     for part in PARTS:
-        source = ROOT / part
-        if source.is_dir():
+        if (source := ROOT / part).is_dir():
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(source, folder / part, symlinks=True, ignore=ignored)
         else:
@@ -44,7 +43,7 @@ def make_workspace(folder: Path, overrides: Mapping[str, Any] = SAMPLE) -> None:
 
 
 def set_params(path: Path, overrides: Mapping[str, Any]) -> None:
-    """Set dotted keys in a params.yaml, keeping its comments."""
+    """Set dotted keys in a params.yaml and keep its comments."""
     yaml = YAML(typ="rt")
     params = yaml.load(path)
     for key, value in overrides.items():
@@ -57,7 +56,7 @@ def set_params(path: Path, overrides: Mapping[str, Any]) -> None:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Return the environment for commands in a workspace: its own code, this interpreter, its own cache."""
+    """Return the environment variables for commands in a workspace: its code, this interpreter, its own cache."""
     scripts = str(Path(sys.executable).parent)
     return {
         **os.environ,

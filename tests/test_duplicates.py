@@ -18,8 +18,9 @@ def lines_of_code(source: str) -> list[tuple[int, str]]:
     """Return number and stripped text of the lines that count."""
     ignored: set[int] = set()
     for node in ast.walk(ast.parse(source)):
-        text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        if isinstance(node, ast.stmt) and (isinstance(node, ast.Import | ast.ImportFrom) or text):
+        if isinstance(node, ast.Import | ast.ImportFrom) or (
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        ):
             ignored |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     numbered = enumerate((line.strip() for line in source.splitlines()), start=1)
     return [(number, line) for number, line in numbered if line.strip("()[]{},:") and number not in ignored]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from hierrec.core.machine import keep_freed_memory
+from hierrec.core.memory import keep_freed_memory
 from hierrec.data.sequences import NO_TARGET
 from hierrec.model.checkpoint import load_model
 from hierrec.model.inputs import load_inputs

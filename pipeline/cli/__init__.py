@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .. import __version__
-from ..core.errors import HierrecError, memory_needed, unforeseen_errors
+from ..core.errors import reported_errors
 from ..core.signals import ended_by
 
 COMMANDS = ("embeddings", "metrics", "recommend", "similar")
@@ -37,18 +37,8 @@ class LazyGroup(click.Group):
     def main(self, args: Sequence[str] | None = None, *rest: Any, **settings: Any) -> Any:
         """Run the command line, help included. Exit status 1 on an error, 128 + n on signal n."""
         words = sys.argv[1:] if args is None else list(args)
-        try:
-            with (
-                ended_by(SIGNALS, "interrupted"),
-                unforeseen_errors(),
-                memory_needed("memory ran out", remedy=MEMORY),
-            ):
-                return super().main(words, *rest, **settings)
-        except HierrecError as error:
-            if "--debug" in words:
-                raise
-            click.echo(f"error: {error}", err=True)
-            sys.exit(1)
+        with ended_by(SIGNALS, "interrupted"), reported_errors("--debug" in words, MEMORY):
+            return super().main(words, *rest, **settings)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})

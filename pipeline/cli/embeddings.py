@@ -157,16 +157,9 @@ def _is_ours(path: Path) -> bool:
 
 @contextmanager
 def _replacing(out: Path, is_folder: bool, force: bool, keep: Path) -> Iterator[None]:
-    """Refuse an output path if writing there would destroy something; turn the system's errors into typed ones.
+    """Raise DataError if writing to `out` would destroy something, such as the input `keep`, or fails in the block.
 
-    Args:
-        out: the output path.
-        is_folder: the output is a folder.
-        force: the output may exist already.
-        keep: the input path; `out` is neither inside it nor around it.
-
-    Raises:
-        DataError: `out` may not be written, or cannot be.
+    `is_folder` says that the output is a folder; `force`, that it may exist already.
     """
     target, source, here = out.resolve(), keep.resolve(), Path.cwd().resolve()
     what, remedy = None, "choose another place: --out"

@@ -9,10 +9,7 @@ import click
 def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], text: Collection[str]) -> None:
     """Print a table: with borders in a terminal; in a pipe as plain columns, two spaces apart.
 
-    Args:
-        header: names of the columns.
-        rows: one value per column; floats are shown with four digits.
-        text: names of the text columns; the other columns are aligned to the right.
+    Floats are shown with four digits. Columns that are not in `text` are aligned to the right.
     """
     from rich import box
     from rich.console import Console

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -77,8 +78,21 @@ def system_reason(error: OSError) -> str:
 
 
 @contextmanager
+def reported_errors(debug: bool, memory_remedy: str) -> Iterator[None]:
+    """Report every error of a stage or command as one message and exit with status 1; `debug` shows the traceback."""
+    try:
+        with unforeseen_errors(), memory_needed("memory ran out", remedy=memory_remedy):
+            yield
+    except HierrecError as error:
+        if debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+@contextmanager
 def unforeseen_errors() -> Iterator[None]:
-    """Turn every error in the block into a typed error. Stages and commands run inside it.
+    """Turn every error in the block into a typed error.
 
     Raises:
         HierrecError: a typed error passes unchanged.

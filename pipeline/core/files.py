@@ -75,37 +75,39 @@ def _temporary(path: Path, folder: bool) -> Iterator[Path]:
     """Make an empty file or folder beside ``path`` and lock it; remove it at the end if it is still there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path.parent)
-    temporary, handle = _make_locked(path, folder)
-    try:
-        yield temporary
-    finally:
-        _remove(temporary)
-        os.close(handle)
-
-
-def _make_locked(path: Path, folder: bool) -> tuple[Path, int]:
-    """Return a new temporary path and the open handle that locks it.
-
-    The system releases the lock when the handle is closed or the process is killed. Another writer may remove the
-    path as a leftover before it is locked; then the next path is made.
-    """
     while True:
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{LEFTOVER}")
-        try:
-            if folder:
-                temporary.mkdir()
-            flags = os.O_RDONLY if folder else os.O_RDWR | os.O_CREAT | os.O_EXCL
-            handle = os.open(temporary, flags, 0o666)
-        except FileNotFoundError:
-            if path.parent.is_dir():
-                continue
-            raise
-        with suppress(OSError):  # the file system has no locks; then nothing is removed as a leftover either
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        with suppress(FileNotFoundError):
-            if os.path.samestat(temporary.stat(), os.fstat(handle)):
-                return temporary, handle
-        os.close(handle)
+        temporary, handle = path.with_name(f".{path.name}.{secrets.token_hex(8)}{LEFTOVER}"), None
+        try:  # from here on, so that a signal while it is made leaves nothing
+            handle = _make_locked(temporary, folder)
+            if handle is not None:
+                yield temporary
+                return
+        finally:
+            _remove(temporary)
+            if handle is not None:
+                os.close(handle)
+
+
+def _make_locked(temporary: Path, folder: bool) -> int | None:
+    """Make a file or folder, lock it and return its handle; None if another writer took it for a leftover before that.
+
+    The system releases the lock when the handle is closed or the process is killed.
+    """
+    try:
+        if folder:
+            temporary.mkdir()
+        handle = os.open(temporary, os.O_RDONLY if folder else os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    except FileNotFoundError:
+        if temporary.parent.is_dir():
+            return None
+        raise
+    with suppress(OSError):  # the file system has no locks; then nothing is removed as a leftover either
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    with suppress(FileNotFoundError):
+        if os.path.samestat(temporary.stat(), os.fstat(handle)):
+            return handle
+    os.close(handle)
+    return None
 
 
 def _remove_leftovers(folder: Path) -> None:
@@ -135,11 +137,10 @@ def _machine_errors(path: Path) -> Iterator[None]:
     except HierrecError:
         raise
     except Exception as error:
-        # Libraries in Rust (polars, safetensors) raise their own types, but quote the system's number.
-        number = re.search(r"\(os error (\d+)\)", str(error))
         if isinstance(error, OSError):
             reason = system_reason(error)
-        elif number is not None:
+        # Libraries in Rust (polars, safetensors) raise their own types, but quote the system's number.
+        elif number := re.search(r"\(os error (\d+)\)", str(error)):
             reason = os.strerror(int(number[1]))
         else:
             raise

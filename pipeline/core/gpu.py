@@ -1,18 +1,11 @@
-"""The GPU. The file stands alone because it imports torch, which few stages need."""
+"""The GPU. Apart from the other modules, because it imports torch."""
 
 from .errors import ParamsError
 
 
 def require_gpu(key: str) -> None:
-    """Check that torch can use a GPU.
-
-    Args:
-        key: the setting that asks for a GPU, for the message.
-
-    Raises:
-        ParamsError: it cannot.
-    """
-    import torch  # slow: not until it is asked for
+    """Raise ParamsError if torch can use no GPU. `key` is the setting that asks for one."""
+    import torch  # slow; most commands run without it
 
     if not torch.cuda.is_available():
         cuda = torch.version.cuda

@@ -47,11 +47,7 @@ P = TypeVar("P", bound=Section)
 
 
 def read_params(path: Path, model: type[P]) -> P:
-    """Read params.yaml as DVC does (YAML 1.2: `1e-3` is a number), and check it.
-
-    Args:
-        path: the file.
-        model: a model of the whole file or of some of its sections.
+    """Read params.yaml as DVC does (YAML 1.2: `1e-3` is a number), and check it against a model of its sections.
 
     Raises:
         ParamsError: the file is missing, unreadable or not YAML; or a key is unknown, missing, of the wrong type or out

@@ -22,10 +22,7 @@ def ended_by(numbers: Iterable[signal.Signals], line: str) -> Iterator[None]:
 
     Only the main thread can do this; other threads change nothing. A signal with a handler of its own keeps it, and an
     ignored one stays ignored: nohup ignores SIGHUP, and a shell ignores SIGINT of its background processes.
-
-    Args:
-        numbers: the signals.
-        line: printed on standard error.
+    `line` is printed on standard error.
     """
 
     def end(number: int, _: object) -> None:

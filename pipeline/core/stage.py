@@ -12,8 +12,8 @@ from typing import Any, get_type_hints
 
 from pydantic import create_model
 
-from .errors import HierrecError, ParamsError, memory_needed, unforeseen_errors
-from .machine import keep_freed_memory
+from .errors import ParamsError, reported_errors
+from .memory import keep_freed_memory
 from .params import Sections, read_params
 from .signals import INTERRUPTED, discard_output, ended_by, leave
 
@@ -63,17 +63,8 @@ class Stage:
         if signal.getsignal(signal.SIGINT) is leave:  # from here on there may be work to save
             signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            with (
-                ended_by(signals, INTERRUPTED),
-                unforeseen_errors(),
-                memory_needed("memory ran out", remedy=MEMORY),
-            ):
+            with ended_by(signals, INTERRUPTED), reported_errors("--debug" in sys.argv, MEMORY):
                 _show(self._run())
-        except HierrecError as error:
-            if "--debug" in sys.argv:
-                raise
-            print(f"error: {error}", file=sys.stderr)
-            sys.exit(1)
         except KeyboardInterrupt:
             print(INTERRUPTED, file=sys.stderr)
             sys.exit(128 + signal.SIGINT)

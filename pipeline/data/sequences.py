@@ -37,11 +37,7 @@ class Sequences:
 
     @classmethod
     def from_tables(cls, interactions: Iterable[pl.DataFrame], split: pl.DataFrame) -> "Sequences":
-        """Build from `interactions.parquet` (sorted by user, position) and `split.parquet` (sorted by user).
-
-        Args:
-            interactions: the table in parts. One part is in memory at a time.
-            split: the whole table.
+        """Build from parts of `interactions.parquet` (sorted by user, position) and `split.parquet` (sorted by user).
 
         Raises:
             DataError: the tables do not have the same users 0, 1, 2, …; or the split does not cut a user's items into

@@ -1,4 +1,7 @@
-"""Write and read the tables of a data set as Parquet. The readers check columns, types, order and ranges."""
+"""Write and read the tables of a data set as Parquet.
+
+The readers check columns, types, order and ranges. They raise DataError if the file is missing, damaged or wrong.
+"""
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -75,11 +78,7 @@ class TableWriter:
 
 
 def load_items(path: Path) -> pl.DataFrame:
-    """Read `items.parquet`. Row i is item i. Further columns are allowed and kept.
-
-    Raises:
-        DataError: the file is missing or damaged; or a column, type, order or value is wrong.
-    """
+    """Read `items.parquet`. Row i is item i. Further columns are allowed and kept."""
     items = _read(path, _ITEMS, nullable={"title", "year"}, more=True)
     _check(path, "row", _numbered(items["row"]), "rows are not numbered from 0")
     _check(path, "item_id", items["item_id"].n_unique() == len(items), "an id is there twice")
@@ -88,11 +87,7 @@ def load_items(path: Path) -> pl.DataFrame:
 
 
 def load_users(path: Path) -> pl.DataFrame:
-    """Read `users.parquet`. Row i is user i.
-
-    Raises:
-        DataError: as for ``load_items``.
-    """
+    """Read `users.parquet`. Row i is user i."""
     users = _read(path, _USERS)
     _check(path, "user", _numbered(users["user"]), "users are not numbered from 0")
     _check(path, "user_id", users["user_id"].n_unique() == len(users), "an id is there twice")
@@ -100,22 +95,15 @@ def load_users(path: Path) -> pl.DataFrame:
 
 
 def load_interactions(path: Path) -> pl.DataFrame:
-    """Read `interactions.parquet`: item rows, sorted by (user, position).
-
-    Users are 0, 1, 2, … without a gap, as are the positions of each user. Items are at least 0; the caller checks that
-    they exist.
-
-    Raises:
-        DataError: as for ``load_items``.
-    """
+    """Read `interactions.parquet`: item rows, sorted by (user, position)."""
     return pl.concat(interaction_groups(path), rechunk=True)
 
 
 def interaction_groups(path: Path) -> Iterator[pl.DataFrame]:
-    """Read the table of `load_interactions`, a row group at a time.
+    """Read `interactions.parquet`, a row group at a time.
 
-    Raises:
-        DataError: as for ``load_items``.
+    Users are 0, 1, 2, … without a gap, as are the positions of each user. Items are at least 0; the caller checks that
+    they exist.
     """
     last_user = last_position = -1
     for group in _groups(path, _INTERACTIONS):
@@ -171,14 +159,7 @@ def _read(path: Path, columns: pl.Schema, nullable: Collection[str] = (), more: 
 def _groups(
     path: Path, columns: pl.Schema, nullable: Collection[str] = (), more: bool = False
 ) -> Iterator[pl.DataFrame]:
-    """Read a table a row group at a time and check columns, types and nulls. Empty row groups are left out.
-
-    Args:
-        path: the file.
-        columns: names and types of the columns.
-        nullable: columns that may hold nulls.
-        more: further columns are allowed.
-    """
+    """Read the row groups that are not empty and check columns, types and nulls. `more` allows further columns."""
     empty = True
     for table in row_groups(path):
         for name, dtype in columns.items():
@@ -199,9 +180,6 @@ def row_groups(path: Path) -> Iterator[pl.DataFrame]:
     """Read the row groups of a table. A table without row groups gives one empty part.
 
     Pages have checksums. The footer has none, but holds the number of rows twice.
-
-    Raises:
-        DataError: the file is missing or damaged.
     """
     try:
         # pyarrow, because polars panics on damaged files and does not verify checksums

@@ -50,11 +50,8 @@ def build_index(
         vectors: float32 [n, d], finite; read in batches.
         folder: output folder.
         store_hash: hash of the store of the vectors.
-        kind: kind of index, see `choose_kind`.
+        kind: see `choose_kind`.
         recall: share of the true 20 nearest items to find.
-
-    Returns:
-        The index, ready to search.
 
     Raises:
         NumericalError: a vector is not finite.
@@ -143,16 +140,10 @@ def _tuned(index: ItemIndex, vectors: Vectors, recall: float) -> Setting:
 def _recall(
     index: ItemIndex, queries: NDArray[np.float32], own: NDArray[np.int64], least: NDArray[np.float32]
 ) -> float:
-    """Return the share of the nearest items that the index finds, without the query's own row.
+    """Return the share of the nearest items that the index finds for the queries [q, d], without their own rows [q].
 
-    An item counts if it is as similar as the last of the true nearest: which of several equal items is found makes no
-    difference.
-
-    Args:
-        index: the index.
-        queries: float32 [q, d], unit vectors.
-        own: int64 [q], rows of the queries.
-        least: float32 [q, 1], similarity of the last of the true nearest.
+    An item counts if it is as similar as the last of the true nearest, `least` [q, 1]: which of several equal items is
+    found makes no difference.
     """
     nearest = min(NEIGHBOURS, len(index) - 1)
     similarities, rows = index.search(queries, nearest + 1)  # [q, nearest + 1] each

@@ -13,18 +13,10 @@ NAMES = {"ndcg@10": "NDCG@10", "recall@10": "Recall@10", "ndcg@20": "NDCG@20", "
 """Names of the metrics for people."""
 
 
-def ndcg(ranks: NDArray[np.float64], k: int) -> NDArray[np.float64]:
-    """Return NDCG@k of each rank [N]: `1 / log2(1 + rank)`. The ideal of one relevant item is 1."""
-    return np.where(ranks <= k, 1 / np.log2(1 + ranks), 0.0)
-
-
-def recall(ranks: NDArray[np.float64], k: int) -> NDArray[np.float64]:
-    """Return Recall@k of each rank [N]: 1 if the target is among the first k, else 0."""
-    return (ranks <= k).astype(np.float64)
-
-
 def metrics_by_user(ranks: ArrayLike, ks: Sequence[int] = KS) -> dict[str, NDArray[np.float64]]:
     """Return NDCG@k and Recall@k of each user: `{"ndcg@10": [N], "ndcg@20": …, "recall@10": …, …}`.
+
+    NDCG@k is `1 / log2(1 + rank)` and Recall@k is 1 if the target is among the first k, else both are 0.
 
     Args:
         ranks: [N], rank of each user's target. 1 is best; ties give fractions (10.5 is outside the first 10); infinity
@@ -40,8 +32,8 @@ def metrics_by_user(ranks: ArrayLike, ks: Sequence[int] = KS) -> dict[str, NDArr
     if not (ranks >= 1).all():
         worst = int(np.argmin(ranks >= 1))
         raise DataError(f"{ranks[worst]} is not a rank; ranks begin at 1", f"ranks, user {worst}")
-    measures = {"ndcg": ndcg, "recall": recall}
-    return {f"{name}@{k}": measure(ranks, k) for name, measure in measures.items() for k in ks}
+    gains = {"ndcg": 1 / np.log2(1 + ranks), "recall": np.ones_like(ranks)}
+    return {f"{name}@{k}": np.where(ranks <= k, gain, 0.0) for name, gain in gains.items() for k in ks}
 
 
 def metrics_from_ranks(ranks: ArrayLike, ks: Sequence[int] = KS) -> dict[str, float]:

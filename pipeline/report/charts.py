@@ -126,12 +126,7 @@ def line_chart(
 
 
 def dot_plot(title: str, rows: Sequence[tuple[str, str, Sequence[Value], str]]) -> DotPlot:
-    """Return a dot plot.
-
-    Args:
-        title: what is measured.
-        rows: label, note, values and text of each row.
-    """
+    """Return a dot plot of rows of label, note, values and text."""
     values = [value for _, _, group, _ in rows for value in group]
     ends = [end for v in values for end in (v.value, v.low, v.high) if end is not None]
     ticks = nice_ticks(min(ends), max(ends), 5)

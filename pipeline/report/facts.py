@@ -25,13 +25,8 @@ def facts(
 ) -> Facts:
     """Return facts about each part of the pipeline.
 
-    Args:
-        counts: numbers of users, items, candidates and interactions.
-        store: item vectors.
-        index: index of the item vectors.
-        model: the trained model.
-        sources: sources of retrieval, by name.
-        settings: sections `train` and `fusion` of the models' settings.
+    `counts` are numbers of users, items, candidates and interactions; `sources` are by name; `settings` are the
+    sections `train` and `fusion` of the models' settings.
     """
     encoder, train, fusion = store.manifest, settings["train"], settings["fusion"]
     shape, members = model.members[0].backbone.config, len(model.members)
@@ -59,12 +54,8 @@ def facts(
         if isinstance(source, Datastore):
             retrieval["Remembered prefixes"] = f"{len(source):,}"
             retrieval["Retrieved per user"] = f"{fusion['neighbours']:,}"
-    return {
-        "Data": data,
-        "Item LLM": item_llm,
-        "Recommendation LLM": recommendation_llm,
-        "Retrieval": retrieval,
-    }
+    parts = (data, item_llm, recommendation_llm, retrieval)
+    return dict(zip(("Data", "Item LLM", "Recommendation LLM", "Retrieval"), parts, strict=True))
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -59,12 +59,7 @@ def people(
 ) -> list[Person]:
     """Return users chosen by the length of their history only, and so not by their results.
 
-    Args:
-        sequences: the data.
-        user_ids: id of each user row.
-        catalogue: the items.
-        scorers: scorer of each variant.
-        explainer: explains variant rag.
+    `user_ids` are by user row, `scorers` by variant; `explainer` explains variant rag.
     """
     histories = sequences.test_histories()
     users = np.flatnonzero(sequences.test != NO_TARGET)

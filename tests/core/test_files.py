@@ -167,6 +167,19 @@ def test_what_another_writer_takes_for_a_leftover_before_it_is_locked_is_made_ag
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
+@pytest.mark.parametrize("write", [atomic_path, atomic_directory])
+def test_a_signal_while_the_temporary_is_made_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], AbstractContextManager[Path]]
+) -> None:
+    def end(*_: int) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(fcntl, "flock", end)
+    with pytest.raises(SystemExit), write(tmp_path / "a"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
 def test_the_umask_decides_modes(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)

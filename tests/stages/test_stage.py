@@ -196,7 +196,7 @@ def test_memory_that_was_freed_is_used_again_without_asking_the_system() -> None
     code = """
 import resource, sys
 import numpy as np
-from hierrec.core.machine import keep_freed_memory
+from hierrec.core.memory import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

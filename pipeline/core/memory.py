@@ -1,4 +1,4 @@
-"""Memory that this process has freed."""
+"""Memory that the process has freed."""
 
 import ctypes
 import gc
