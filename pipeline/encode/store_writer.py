@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from ..core.files import atomic_directory, sha256_file, write_json
 from ..store.id_index import IdIndex, id_hashes
-from ..store.rows import Rows
 from ..store.shards import ARROW
 from ..store.store_files import (
     EXPORT,
@@ -26,6 +25,7 @@ from ..store.store_files import (
     item_table,
     shard_files,
 )
+from ..store.vectors import Vectors
 from ..store.whitening import Whitening
 
 
@@ -33,7 +33,7 @@ def write_store(
     folder: Path,
     items: pl.DataFrame,
     texts: Sequence[str],
-    vectors: Rows,
+    vectors: Vectors,
     whitening: Whitening,
     template: str,
     description: dict[str, Any],
@@ -73,7 +73,7 @@ def write_store(
         write_json(temporary / MANIFEST, manifest)
 
 
-def _write_files(folder: Path, table: pl.DataFrame, vectors: Rows) -> None:
+def _write_files(folder: Path, table: pl.DataFrame, vectors: Vectors) -> None:
     """Write vectors and items in one file each, and the Parquet export of both."""
     matrix = np.ascontiguousarray(vectors[:], "<f4")
     embedding = pl.Series("embedding", matrix, pl.Array(pl.Float32, matrix.shape[1]))
@@ -83,7 +83,7 @@ def _write_files(folder: Path, table: pl.DataFrame, vectors: Rows) -> None:
 
 
 def _write_shards(
-    folder: Path, items: pl.DataFrame, texts: Sequence[str], vectors: Rows, shard_rows: int
+    folder: Path, items: pl.DataFrame, texts: Sequence[str], vectors: Vectors, shard_rows: int
 ) -> list[int]:
     """Write items and vectors in shards, and the index of their ids.
 

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 
 from ..core.errors import DataError
 from ..core.files import atomic_directory, atomic_path, sha256_json, write_json
-from ..store.rows import Rows
 from ..store.store import EmbeddingStore
+from ..store.vectors import Vectors
 
 NINE_DIGITS = "%.9g"
 """As many as tell any two float32 numbers apart."""
@@ -23,7 +23,7 @@ CONFIG = 'embeddings {\n  tensor_path: "tensors.tsv"\n  metadata_path: "metadata
 
 UNSAFE = re.compile(r"[\s%\x00-\x1f\x7f-\x9f\ufeff]")
 
-Writer = Callable[[Path, EmbeddingStore, Rows], None]
+Writer = Callable[[Path, EmbeddingStore, Vectors], None]
 
 
 def export(store: EmbeddingStore, form: str, out: Path, whitened: bool) -> None:
@@ -67,16 +67,16 @@ def token(item_id: str) -> str:
     return UNSAFE.sub(lambda match: quote(match[0], safe=""), item_id)
 
 
-def _write_parquet(path: Path, store: EmbeddingStore, vectors: Rows) -> None:
+def _write_parquet(path: Path, store: EmbeddingStore, vectors: Vectors) -> None:
     pq.write_table(_table(store, vectors), path, compression="zstd", write_page_checksum=True)
 
 
-def _write_npy(folder: Path, store: EmbeddingStore, vectors: Rows) -> None:
+def _write_npy(folder: Path, store: EmbeddingStore, vectors: Vectors) -> None:
     np.save(folder / "embeddings.npy", np.asarray(vectors), allow_pickle=False)
     write_json(folder / "ids.json", store.item_ids)
 
 
-def _write_datasets(folder: Path, store: EmbeddingStore, vectors: Rows) -> None:
+def _write_datasets(folder: Path, store: EmbeddingStore, vectors: Vectors) -> None:
     """Write what `datasets.load_from_disk` reads; it takes the features from the Arrow schema."""
     table = _table(store, vectors)
     with pa.OSFile(str(folder / ARROW), "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
@@ -94,7 +94,7 @@ def _write_datasets(folder: Path, store: EmbeddingStore, vectors: Rows) -> None:
     write_json(folder / "state.json", state)
 
 
-def _write_word2vec(path: Path, store: EmbeddingStore, vectors: Rows) -> None:
+def _write_word2vec(path: Path, store: EmbeddingStore, vectors: Vectors) -> None:
     line = " ".join(["%s", *[NINE_DIGITS] * vectors.shape[1]]) + "\n"
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write(f"{len(vectors)} {vectors.shape[1]}\n")
@@ -102,7 +102,7 @@ def _write_word2vec(path: Path, store: EmbeddingStore, vectors: Rows) -> None:
             file.write(line % (token(item_id), *vector.tolist()))
 
 
-def _write_projector(folder: Path, store: EmbeddingStore, vectors: Rows) -> None:
+def _write_projector(folder: Path, store: EmbeddingStore, vectors: Vectors) -> None:
     """Write what TensorBoard's projector loads, and the config by which it finds it in a log folder."""
     np.savetxt(folder / "tensors.tsv", vectors, NINE_DIGITS, delimiter="\t", newline="\n", encoding="utf-8")
     lines = ["item_id\ttitle"]
@@ -112,7 +112,7 @@ def _write_projector(folder: Path, store: EmbeddingStore, vectors: Rows) -> None
     (folder / "projector_config.pbtxt").write_text(CONFIG, "utf-8", newline="\n")
 
 
-def _table(store: EmbeddingStore, vectors: Rows) -> pa.Table:
+def _table(store: EmbeddingStore, vectors: Vectors) -> pa.Table:
     """Return item_id, title and embedding (FixedSizeList of float32)."""
     numbers = pa.array(np.ascontiguousarray(vectors).reshape(-1))
     return pa.table(

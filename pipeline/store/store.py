@@ -12,23 +12,17 @@ from numpy.typing import NDArray
 from ..core.errors import DataError, ParamsError
 from ..core.files import sha256_json
 from .id_index import IdIndex
-from .rows import Rows
-from .sharded_vectors import ShardedVectors
-from .shards import open_shards
+from .shards import Items, ShardedVectors, Shards
 from .store_files import (
-    ITEMS,
-    VECTORS,
     WHITENING,
     check_finite,
     check_hash,
+    check_ids,
     is_sharded,
-    read_items,
     read_manifest,
-    read_vectors,
-    read_whitening,
-    shard_files,
+    shard_names,
 )
-from .store_items import Items, ShardedItems, TableItems
+from .vectors import Vectors
 from .whitening import WhitenedVectors, Whitening
 
 COMPARED = 4096
@@ -42,61 +36,60 @@ class EmbeddingStore:
     Attributes:
         folder: where the store lies.
         manifest: content of `manifest.json`.
-        vectors: float32 [n, d], memory-mapped and read-only: the encoder's output, not whitened.
+        shards: the files of vectors and items; a plain store has one shard.
+        vectors: float32 [n, d], read-only: the encoder's output, not whitened.
         catalogue: the items; row i describes vector i.
         whitening: the map fitted on these vectors.
     """
 
     folder: Path
     manifest: dict[str, Any]
-    vectors: Rows
+    shards: Shards
+    vectors: Vectors
     catalogue: Items
     whitening: Whitening
 
     @classmethod
     def open(cls, path: str | Path) -> "EmbeddingStore":
-        """Open the store in a folder after checking hashes, shapes and the order of ids.
-
-        Of a store in shards, hashes and ids of a shard are checked when it is first read.
+        """Open a store. A plain store is checked as a whole, a shard when it is first read.
 
         Raises:
-            StoreError: something is missing, damaged, of another version, or does not fit together.
+            StoreError: a file is missing or damaged, or the files do not fit together.
         """
         folder = Path(path)
         manifest = read_manifest(folder)
+        shards = Shards(folder, manifest)
         if is_sharded(manifest):
-            shards = open_shards(folder, manifest)
+            shards.check_files()
             vectors = ShardedVectors(shards, manifest["dimension"])
-            items = ShardedItems(shards, IdIndex.open(folder, manifest))
+            items = Items(shards, IdIndex.open(folder, manifest))
         else:
-            for name in (VECTORS, ITEMS):
-                check_hash(folder, manifest, name)
-            vectors = read_vectors(folder / VECTORS, (manifest["count"], manifest["dimension"]))
-            items = TableItems(read_items(folder, manifest))
+            vectors, items = shards[0].vectors, Items(shards, None)
+            check_ids(folder, manifest, items.ids)
         check_hash(folder, manifest, WHITENING)
-        return cls(folder, manifest, vectors, items, read_whitening(folder, manifest))
+        shape = (manifest["dimension"], manifest["whitened_dimension"])
+        return cls(folder, manifest, shards, vectors, items, Whitening.load(folder / WHITENING, shape))
 
     def check_finite(self) -> None:
         """Check every number of every vector.
 
         Raises:
-            StoreError: names the file and the first row that is wrong.
+            StoreError: names the file and the first row with a number that is not finite.
         """
-        parts = self.vectors.parts() if isinstance(self.vectors, ShardedVectors) else None
-        for path, vectors in parts or [(self.folder / VECTORS, self.vectors[:])]:
-            check_finite(path, vectors)
+        for shard in self.shards:
+            check_finite(shard.path, shard.vectors)
 
     @property
     def hash(self) -> str:
-        """SHA-256 over vectors, ids and whitening: what an index or a model was made from."""
+        """SHA-256 over vectors, ids and whitening. An index or a model is tied to it."""
         files = self.manifest["files"]
-        shards = self.manifest["shards"] if is_sharded(self.manifest) else []
-        vectors = [files[shard_files(number)[0]] for number in range(len(shards))] or files[VECTORS]
-        return sha256_json([vectors, self.manifest["ids_sha256"], files[WHITENING]])
+        vectors = [files[name] for name, _ in shard_names(self.manifest)]
+        first = vectors if is_sharded(self.manifest) else vectors[0]
+        return sha256_json([first, self.manifest["ids_sha256"], files[WHITENING]])
 
     @property
     def items(self) -> pl.DataFrame:
-        """Row, item_id, title, text, text_hash, all n rows; of a store in shards, read at every use."""
+        """Row, item_id, title, text, text_hash, all n rows; made anew at each use."""
         return self.catalogue.table
 
     @property
@@ -144,7 +137,7 @@ class EmbeddingStore:
             raise ParamsError(f"{k} neighbours are asked for", "k", "ask for 1 or more")
         row = self.row(item_id)
         vectors = self.vectors if raw else WhitenedVectors(self.whitening, self.vectors)
-        cosines = _cosines(vectors, vectors[np.array([row])][0])  # [n]
+        cosines = _cosines(vectors, vectors[row])  # [n]
         order = np.argsort(-cosines, kind="stable")
         order = order[order != row][:k]
         neighbours = self.catalogue.take(order).select("row", "item_id", "title")
@@ -160,7 +153,7 @@ class EmbeddingStore:
         return self.whitening.apply(self.vectors)
 
 
-def _cosines(vectors: Rows | WhitenedVectors, query: NDArray[np.float32]) -> NDArray[np.float64]:
+def _cosines(vectors: Vectors, query: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the cosines [n] of vectors [n, d] with a query [d], each by the same sums: equal vectors tie."""
     count, wide = vectors.shape[0], query.astype(np.float64)
     cosines = np.zeros(count)

@@ -11,10 +11,8 @@ from safetensors.numpy import save as save_tensors
 
 from ..core.errors import NumericalError, ParamsError, StoreError
 from ..core.files import atomic_path
-from .rows import Rows
-
-CHUNK = 65_536
-"""Rows held in float64 at a time."""
+from .store_files import REMEDY, check_present, check_shape
+from .vectors import CHUNK, Vectors
 
 RELATIVE_FLOOR = 1e-9
 """A direction whose share of the largest variance is below this is rounding noise of float32 vectors."""
@@ -61,7 +59,7 @@ class Whitening:
             projection = _principal_directions(_covariance(vectors, mean), dimension)
         return cls(mean.astype(np.float32), projection.astype(np.float32))
 
-    def apply(self, vectors: Rows) -> NDArray[np.float32]:
+    def apply(self, vectors: Vectors) -> NDArray[np.float32]:
         """Return whitened vectors, float32 [n, w], from raw ones, float32 [n, d]."""
         whitened = np.empty((len(vectors), self.projection.shape[1]), np.float32)
         mean, projection = self.mean.astype(np.float64), self.projection.astype(np.float64)
@@ -76,47 +74,54 @@ class Whitening:
             temporary.write_bytes(save_tensors({"mean": self.mean, "projection": self.projection}))
 
     @classmethod
-    def load(cls, path: Path) -> "Whitening":
+    def load(cls, path: Path, shape: tuple[int, int] | None = None) -> "Whitening":
         """Read what `save` wrote.
 
+        Args:
+            path: the file.
+            shape: (d, w) that the manifest says; None: not checked.
+
         Raises:
-            StoreError: the file is missing or damaged.
+            StoreError: the file is missing or damaged, has a number that is not finite, or another shape.
         """
-        remedy = "run `dvc repro encode`, or fetch the store again"
+        check_present(path)
         try:
             tensors = load_tensors(path.read_bytes())
             whitening = cls(tensors["mean"], tensors["projection"])
-        except FileNotFoundError:
-            raise StoreError("file is missing", str(path), remedy) from None
         except (SafetensorError, KeyError) as error:
-            raise StoreError(f"not a whitening map: {error}", str(path), remedy) from None
-        if whitening.mean.ndim != 1 or whitening.projection.shape[:-1] != whitening.mean.shape:
-            shapes = f"mean {whitening.mean.shape} and projection {whitening.projection.shape}"
-            raise StoreError(f"{shapes} do not fit together", str(path), remedy)
-        if not (np.isfinite(whitening.mean).all() and np.isfinite(whitening.projection).all()):
-            raise StoreError("a number of the whitening map is not finite", str(path), remedy)
+            raise StoreError(f"not a whitening map: {error}", str(path), REMEDY) from None
+        mean, projection = whitening.mean, whitening.projection
+        if mean.ndim != 1 or projection.shape[:-1] != mean.shape:
+            shapes = f"mean {mean.shape} and projection {projection.shape}"
+            raise StoreError(f"{shapes} do not fit together", str(path), REMEDY)
+        if not (np.isfinite(mean).all() and np.isfinite(projection).all()):
+            raise StoreError("a number of the whitening map is not finite", str(path), REMEDY)
+        if shape is not None:
+            check_shape(path, projection.shape, shape)
         return whitening
 
 
 @dataclass(frozen=True)
-class WhitenedVectors:
-    """Whitened vectors, float32 [n, w], computed where they are asked for: memory holds none of the others.
+class WhitenedVectors(Vectors):
+    """Whitened vectors, float32 [n, w]; each row is computed when it is asked for.
 
     Attributes:
         whitening: the map.
-        vectors: float32 [n, d], raw, e.g. memory-mapped.
+        vectors: float32 [n, d], not whitened.
     """
 
     whitening: Whitening
-    vectors: Rows
+    vectors: Vectors
 
     @property
     def shape(self) -> tuple[int, int]:
         """Number of vectors and their width."""
-        return len(self.vectors), self.whitening.projection.shape[1]
+        return self.vectors.shape[0], self.whitening.projection.shape[1]
 
-    def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return some rows, float32 [m, w]."""
+    def __getitem__(self, rows: int | slice | NDArray[np.int64] | list[int]) -> NDArray[np.float32]:
+        """Return one row, float32 [w], or several, float32 [m, w]."""
+        if isinstance(rows, int):
+            return self.whitening.apply(self.vectors[[rows]])[0]
         return self.whitening.apply(self.vectors[rows])
 
 

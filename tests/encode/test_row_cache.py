@@ -237,7 +237,7 @@ def test_work_done_before_a_kill_is_kept(folder: str, tmp_path: Path) -> None:
     texts = [f"Film {number}." for number in range(20_000)]
     script = f"""
 from pathlib import Path
-from hierrec.item_llm import row_cache
+from hierrec.encode import row_cache
 from hierrec.encode.encoder import ItemEncoder
 row_cache.SAVE_SECONDS = 0.0
 encoder = ItemEncoder.load({folder!r}, None, 32)
