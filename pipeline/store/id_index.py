@@ -42,17 +42,11 @@ class IdIndex:
 
     @classmethod
     def map(cls, folder: Path, manifest: dict[str, Any]) -> "IdIndex":
-        """Map the index into memory.
-
-        Raises:
-            StoreError: a file is missing or damaged, or has another type or shape.
-        """
-        found = [map_array(folder / name) for name in INDEX]
+        """Map the index into memory; raises ``StoreError`` if a file is missing or not as the manifest says."""
+        found, count = [map_array(folder / name) for name in INDEX], manifest["count"]
         for name, numbers, dtype in zip(INDEX, found, ("<u8", "<i4"), strict=True):
-            if numbers.dtype != np.dtype(dtype) or numbers.shape != (manifest["count"],):
-                what = (
-                    f"{numbers.dtype} of shape {numbers.shape}, but {MANIFEST} says {manifest['count']} items"
-                )
+            if numbers.dtype != np.dtype(dtype) or numbers.shape != (count,):
+                what = f"{numbers.dtype} of shape {numbers.shape}, but {MANIFEST} says {count} items"
                 raise StoreError(what, str(folder / name), REMEDY)
         return cls(*found)
 
@@ -63,11 +57,7 @@ class IdIndex:
         yield from self.rows[first:last].tolist()
 
     def check(self, folder: Path, ids: pl.Series) -> None:
-        """Check that this is the index of these ids, by row.
-
-        Raises:
-            StoreError: names the first place that is wrong.
-        """
+        """Check that this is the index of these ids, by row; raises ``StoreError`` with the first wrong place."""
         hashes = id_hashes(ids)
         order = np.argsort(hashes, kind="stable")
         for name, found, right in ((HASHES, self.hashes, hashes[order]), (ROWS, self.rows, order)):

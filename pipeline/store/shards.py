@@ -12,19 +12,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..core.errors import StoreError
+from . import store_files as files
 from .id_index import IdIndex
-from .store_files import (
-    REMEDY,
-    SCHEMA,
-    check_hash,
-    check_present,
-    check_rows,
-    check_shape,
-    is_sharded,
-    map_array,
-    read_parquet,
-    shard_names,
-)
+from .store_files import REMEDY, SCHEMA
 from .vectors import Vectors
 
 ARROW = pa.schema([("row", pa.int32()), *((name, pa.large_string()) for name in SCHEMA.names()[1:])])
@@ -37,7 +27,7 @@ class Shard:
     Args:
         folder: the store.
         manifest: the store's manifest.
-        names: names of the files of vectors and of items (`.arrow` or `.parquet`).
+        names: files of vectors and of items (`.arrow` or `.parquet`).
         first: number of the first row.
         count: number of rows.
     """
@@ -45,9 +35,8 @@ class Shard:
     def __init__(
         self, folder: Path, manifest: dict[str, Any], names: tuple[str, str], first: int, count: int
     ) -> None:
-        self._folder, self._manifest, self._names = folder, manifest, names
+        self._folder, self._manifest, self.first, self.count = folder, manifest, first, count
         self.path, self.items_path = (folder / name for name in names)
-        self.first, self.count = first, count
 
     def map_vectors(self) -> NDArray[np.float32]:
         """Map the vectors, float32 [count, d], without checking their hash.
@@ -55,48 +44,53 @@ class Shard:
         Raises:
             StoreError: the file is missing or damaged, or has another type or shape.
         """
-        vectors = map_array(self.path)
+        vectors = files.map_array(self.path)
         if vectors.dtype != np.dtype("<f4"):
             raise StoreError(f"numbers are {vectors.dtype}, not float32", str(self.path), REMEDY)
-        check_shape(self.path, vectors.shape, (self.count, self._manifest["dimension"]))
+        files.check_shape(self.path, vectors.shape, (self.count, self._manifest["dimension"]))
         return vectors
 
     def read_items(self) -> pa.Table:
-        """Read the items without checking their hash; an Arrow file is mapped.
+        """Read the items, columns of ``ARROW``, without checking their hash; an Arrow file is mapped.
 
         Raises:
             StoreError: the file is damaged, or has other columns, rows or row numbers.
         """
-        arrow = self.items_path.suffix == ".arrow"
-        items = _map_arrow(self.items_path) if arrow else read_parquet(self.items_path, SCHEMA).cast(ARROW)
-        check_shape(self.items_path, (len(items),), (self.count,))
+        path = self.items_path
+        items = _map_arrow(path) if path.suffix == ".arrow" else files.read_parquet(path, SCHEMA).cast(ARROW)
+        files.check_shape(path, (len(items),), (self.count,))
         ordered = items["row"].to_numpy() == np.arange(self.first, self.first + len(items))
-        check_rows(ordered, 0, self.items_path, "column row is not the row's number")
+        files.check_rows(ordered, 0, path, "column row is not the row's number")
         return items
 
     @cached_property
     def vectors(self) -> NDArray[np.float32]:
-        """Float32 [count, d], memory-mapped. Raises as ``map_vectors`` and ``check_hash`` do."""
-        check_hash(self._folder, self._manifest, self._names[0])
+        """Float32 [count, d], memory-mapped; raises ``StoreError`` if the file is not as the manifest says."""
+        files.check_hash(self._folder, self._manifest, self.path.name)
         return self.map_vectors()
 
     @cached_property
     def items(self) -> pa.Table:
-        """Columns of ``ARROW``. Raises as ``read_items`` and ``check_hash`` do."""
-        check_hash(self._folder, self._manifest, self._names[1])
+        """Columns of ``ARROW``; raises ``StoreError`` if the file is not as the manifest says."""
+        files.check_hash(self._folder, self._manifest, self.items_path.name)
         return self.read_items()
 
 
 class Shards:
-    """All shards of a store, in order of rows; a plain store has one."""
+    """All shards of a store, in order of rows, as one table of items; only the shards of the rows asked for are read.
 
-    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
-        counts = manifest["shards"] if is_sharded(manifest) else [manifest["count"]]
-        firsts = accumulate(counts[:-1], initial=0)
-        names = shard_names(manifest)
-        self._shards = [Shard(folder, manifest, *one) for one in zip(names, firsts, counts, strict=True)]
-        self.starts = np.array([shard.first for shard in self._shards])
-        self.rows: int = manifest["count"]
+    Args:
+        folder: the store.
+        manifest: the store's manifest; a plain store has one shard.
+        index: of the ids; None: the first lookup reads all ids into memory.
+    """
+
+    def __init__(self, folder: Path, manifest: dict[str, Any], index: IdIndex | None = None) -> None:
+        counts = manifest["shards"] if files.is_sharded(manifest) else [manifest["count"]]
+        starts = list(accumulate(counts[:-1], initial=0))
+        parts = zip(files.shard_names(manifest), starts, counts, strict=True)
+        self._shards = [Shard(folder, manifest, *part) for part in parts]
+        self._starts, self._index, self.rows = np.array(starts), index, manifest["count"]
 
     def __getitem__(self, number: int) -> Shard:
         return self._shards[number]
@@ -104,39 +98,63 @@ class Shards:
     def __len__(self) -> int:
         return len(self._shards)
 
-    def check_files(self) -> None:
-        """Check that all files are there, and the type and shape of the vectors, without reading them.
-
-        Raises:
-            StoreError: a file is not as the manifest says.
-        """
-        for shard in self:
-            shard.map_vectors()
-            check_present(shard.items_path)
-
     def locate(self, row: int) -> tuple[Shard, int]:
-        """Return the shard of a row, 0 <= row < count, and the row's place in it."""
-        shard = self[int(self.starts.searchsorted(row, "right")) - 1]
+        """Return the shard of a row, 0 <= row < n, and the row's place in it."""
+        shard = self[int(self._starts.searchsorted(row, "right")) - 1]
         return shard, row - shard.first
 
     def groups(self, rows: NDArray[np.int64]) -> Iterator[tuple[Shard, NDArray[np.int64], NDArray[np.int64]]]:
-        """Yield each shard that has some of the rows, the places of these in `rows`, and in the shard."""
-        numbers = self.starts.searchsorted(rows, "right") - 1
+        """Yield each shard that has some of the rows, their places in `rows`, and their places in the shard."""
+        numbers = self._starts.searchsorted(rows, "right") - 1
         for number in np.unique(numbers).tolist():
             asked = np.flatnonzero(numbers == number)
             yield self[number], asked, rows[asked] - self[number].first
 
+    @property
+    def items(self) -> pl.DataFrame:
+        """All items, columns of ``SCHEMA``; made at each use, so that it does not stay in memory."""
+        return pl.concat([as_frame(shard.items) for shard in self])
+
+    @property
+    def ids(self) -> pl.Series:
+        """Item ids by row."""
+        return pl.concat([pl.Series("item_id", shard.items["item_id"]) for shard in self])
+
+    def take(self, rows: NDArray[np.int64]) -> pl.DataFrame:
+        """Return some of the items, in the order of `rows`."""
+        parts, order = [pl.DataFrame(schema=SCHEMA)], [np.empty(0, np.int64)]
+        for shard, asked, places in self.groups(rows):
+            parts.append(as_frame(shard.items.take(places)))
+            order.append(asked)
+        return pl.concat(parts)[np.argsort(np.concatenate(order))]
+
+    def row(self, item_id: str) -> int | None:
+        """Return the row of an item; None: there is no such item.
+
+        Raises:
+            StoreError: the index names a row that does not exist, or a shard is damaged.
+        """
+        for row in self._candidates(item_id):
+            if not 0 <= row < self.rows:
+                raise StoreError(f"the index of ids names row {row}", str(self[0].path.parent), REMEDY)
+            shard, place = self.locate(row)
+            if shard.items["item_id"][place].as_py() == item_id:
+                return row
+        return None
+
+    @cached_property
+    def _candidates(self) -> Callable[[str], Iterable[int]]:
+        """Return the rows of all ids that may be a given one."""
+        if self._index is not None:
+            return self._index.find
+        rows = {item_id: row for row, item_id in enumerate(self.ids)}
+        return lambda item_id: [rows[item_id]] if item_id in rows else []
+
 
 class ShardedVectors(Vectors):
-    """The vectors of all shards, float32 [n, d]; only the shards of the rows asked for are read.
+    """The vectors of all shards, float32 [n, d]; only the shards of the rows asked for are read."""
 
-    Args:
-        shards: of the store.
-        width: d.
-    """
-
-    dtype = np.dtype(np.float32)
-    ndim = 2
+    dtype, ndim = np.dtype(np.float32), 2
 
     def __init__(self, shards: Shards, width: int) -> None:
         self._shards, self._shape = shards, (shards.rows, width)
@@ -179,59 +197,6 @@ class ShardedVectors(Vectors):
         return (
             pieces[0] if len(pieces) == 1 else np.concatenate([np.empty((0, self.shape[1]), "f4"), *pieces])
         )
-
-
-class Items:
-    """The items of all shards; only the shards of the rows asked for are read.
-
-    Args:
-        shards: of the store.
-        index: of the ids; None: the first lookup reads all ids into memory.
-    """
-
-    def __init__(self, shards: Shards, index: IdIndex | None) -> None:
-        self._shards, self._index = shards, index
-
-    @property
-    def table(self) -> pl.DataFrame:
-        """All rows, columns of ``SCHEMA``. It is made anew at each use, so that it does not stay in memory."""
-        return pl.concat([as_frame(shard.items) for shard in self._shards])
-
-    @property
-    def ids(self) -> pl.Series:
-        """Item ids by row."""
-        return pl.concat([pl.Series("item_id", shard.items["item_id"]) for shard in self._shards])
-
-    def row(self, item_id: str) -> int | None:
-        """Return the row of an item; None: there is no such item.
-
-        Raises:
-            StoreError: the index names a row that does not exist, or a shard is damaged.
-        """
-        for row in self._candidates(item_id):
-            if not 0 <= row < self._shards.rows:
-                place = str(self._shards[0].path.parent)
-                raise StoreError(f"the index of ids names row {row}", place, REMEDY)
-            shard, place = self._shards.locate(row)
-            if shard.items["item_id"][place].as_py() == item_id:
-                return row
-        return None
-
-    def take(self, rows: NDArray[np.int64]) -> pl.DataFrame:
-        """Return some rows of the table, in this order."""
-        parts, order = [pl.DataFrame(schema=SCHEMA)], [np.empty(0, np.int64)]
-        for shard, asked, places in self._shards.groups(rows):
-            parts.append(as_frame(shard.items.take(places)))
-            order.append(asked)
-        return pl.concat(parts)[np.argsort(np.concatenate(order))]
-
-    @cached_property
-    def _candidates(self) -> Callable[[str], Iterable[int]]:
-        """Return rows among which is that of an id, if there is one."""
-        if self._index is not None:
-            return self._index.find
-        rows = {item_id: [row] for row, item_id in enumerate(self.ids)}
-        return lambda item_id: rows.get(item_id, [])
 
 
 def as_frame(items: pa.Table) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""The files of an embedding store, its manifest, and the checks of each file."""
+"""The files of an embedding store: names, manifest and checks. A check that fails raises ``StoreError``."""
 
 import hashlib
 import re
@@ -68,11 +68,6 @@ def item_table(items: pl.DataFrame, texts: Sequence[str], first: int = 0) -> pl.
     )
 
 
-def ids_hash(ids: pl.Series) -> str:
-    """Return the SHA-256 of the item ids as a JSON list, in order of rows."""
-    return sha256_json(ids.to_list())
-
-
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Read `manifest.json`.
 
@@ -86,15 +81,16 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if version not in (SCHEMA_VERSION, SHARDED_VERSION):
         known = f"this program reads versions {SCHEMA_VERSION} and {SHARDED_VERSION}"
         raise StoreError(f"schema version {version}; {known}", str(path), REBUILD)
-    keys = (*KEYS, "shards") if is_sharded(manifest) else KEYS
+    sharded = is_sharded(manifest)
+    keys = (*KEYS, "shards") if sharded else KEYS
     missing = [key for key in keys if key not in manifest]
-    if not missing and is_sharded(manifest) and not _are_counts(manifest["shards"], manifest["count"]):
+    if not missing and sharded and not _are_counts(manifest["shards"], manifest["count"]):
         raise StoreError("shards is no list of numbers of rows that add up to count", str(path), REMEDY)
-    files = () if "shards" in missing else files_of(manifest)
-    for key, names in (("model", MODEL_KEYS), ("files", files)):
-        section = manifest.get(key)
-        known = section if isinstance(section, dict) else {}
-        missing += [f"{key}.{name}" for name in names if name not in known]
+    names = () if "shards" in missing else files_of(manifest)
+    for section, wanted in (("model", MODEL_KEYS), ("files", names)):
+        known = manifest.get(section)
+        known = known if isinstance(known, dict) else {}
+        missing += [f"{section}.{name}" for name in wanted if name not in known]
     if missing:
         raise StoreError(f"key {missing[0]} is missing", str(path), REMEDY)
     return manifest
@@ -125,12 +121,8 @@ def files_of(manifest: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _are_counts(shards: Any, count: Any) -> bool:
-    return (
-        isinstance(shards, list)
-        and all(type(rows) is int and rows > 0 for rows in shards)
-        and bool(shards)
-        and sum(shards) == count
-    )
+    counts = isinstance(shards, list) and all(type(rows) is int and rows > 0 for rows in shards)
+    return counts and bool(shards) and sum(shards) == count
 
 
 @contextmanager
@@ -170,14 +162,10 @@ def check_rows(right: ArrayLike, start: int, path: Path, problem: str) -> None:
 
 
 def check_ids(folder: Path, manifest: dict[str, Any], ids: pl.Series) -> None:
-    """Check that all ids of a store, by row, are distinct and have the hash that the manifest says.
-
-    Raises:
-        StoreError: names the first id that is there twice, or says that the hash is another.
-    """
+    """Refuse a store whose ids, by row, are not distinct or not those of the manifest."""
     path = folder / (MANIFEST if is_sharded(manifest) else ITEMS)
     check_rows(ids.is_first_distinct().to_numpy(), 0, path, "the item id is there twice")
-    if ids_hash(ids) != manifest["ids_sha256"]:
+    if sha256_json(ids.to_list()) != manifest["ids_sha256"]:
         raise StoreError(f"item ids are not those of {MANIFEST}", str(path), REMEDY)
 
 
@@ -196,11 +184,7 @@ def check_texts(path: Path, items: pl.DataFrame) -> None:
 
 
 def check_export(folder: Path, ids: pl.Series, vectors: NDArray[np.float32]) -> None:
-    """Check that `embeddings.parquet` holds these ids and vectors.
-
-    Raises:
-        StoreError: names the first row that differs.
-    """
+    """Refuse an `embeddings.parquet` that does not hold these ids and vectors."""
     path = folder / EXPORT
     embedding = pl.Array(pl.Float32, vectors.shape[1])
     export = pl.DataFrame(read_parquet(path, pl.Schema({"item_id": pl.String, "embedding": embedding})))
@@ -211,11 +195,7 @@ def check_export(folder: Path, ids: pl.Series, vectors: NDArray[np.float32]) -> 
 
 
 def read_parquet(path: Path, schema: pl.Schema) -> pa.Table:
-    """Read a Parquet table.
-
-    Raises:
-        StoreError: it is damaged, or has other columns than `schema`.
-    """
+    """Read a Parquet table; raises ``StoreError`` if it is damaged or has other columns."""
     try:
         table = pq.read_table(path)  # by pyarrow, because polars panics on some damaged files
         table.validate(full=True)
@@ -228,11 +208,7 @@ def read_parquet(path: Path, schema: pl.Schema) -> pa.Table:
 
 
 def map_array(path: Path) -> NDArray:
-    """Map a `.npy` file into memory.
-
-    Raises:
-        StoreError: it is missing or damaged.
-    """
+    """Map a `.npy` file into memory; raises ``StoreError`` if it is missing or damaged."""
     check_present(path)
     with as_store_errors():
         return map_npy(path)

@@ -16,9 +16,9 @@ from hierrec.core import errors
 from hierrec.core.errors import DataError, ModelError, NumericalError, OutOfMemoryError, ParamsError
 from hierrec.encode import ray_engine
 from hierrec.encode.encode_items import encode_items
-from hierrec.encode.encode_worker import EncodeWorker, WorkerSettings, pack_error, unpack, unpack_error
 from hierrec.encode.encoder import ItemEncoder
 from hierrec.encode.params import EncodeParams
+from hierrec.encode.ray_engine import EncodeWorker, WorkerSettings, pack_error, unpack, unpack_error
 from numpy.typing import NDArray
 
 from tests.encode.tiny_models import TEXTS, ModelFolder, save_model
