@@ -121,7 +121,7 @@ class ItemEncoder:
                     finite = np.isfinite(vectors).all(1)
                     if not finite.all():
                         what, name = "the model gives a vector that is not finite", places[~finite][0]
-                        remedy = "use another model, or weights that are right in float32"
+                        remedy = "use another model, or weights that work in float32"
                         raise NumericalError(what, name_of(int(name), names), remedy)
                     yield places, vectors
                     progress.update(len(places))
@@ -140,9 +140,7 @@ class ItemEncoder:
             tokens = [ids or [self._mark] for ids in tokens]
         highest = max(map(max, tokens))
         if highest >= (known := self._model.get_input_embeddings().num_embeddings):
-            what = (
-                f"the tokenizer gives token {highest}, the model knows {known}: they do not belong together"
-            )
+            what = f"the tokenizer gives token {highest}, but the model has {known}: they do not belong together"
             raise ModelError(what, self.files.place, "save model and tokenizer in one folder")
         return tokens
 
@@ -229,7 +227,7 @@ def check_texts(texts: Sequence[str], start: int, names: Sequence[str] | None) -
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
-            raise DataError(f"not a valid text: {error}", name_of(place, names), "mend the text") from None
+            raise DataError(f"not a valid text: {error}", name_of(place, names), "correct the text") from None
 
 
 def name_of(place: int, names: Sequence[str] | None) -> str:

@@ -32,7 +32,7 @@ CONNECT_SECONDS = 10.0
 RETRIES = 3
 """Retries of a block whose worker died."""
 
-CLUSTER = "look at the cluster (`ray status`); RAY_ADDRESS says which, and without it a local one is started"
+CLUSTER = "check the cluster with `ray status`; RAY_ADDRESS names it, and without RAY_ADDRESS a local one is started"
 
 
 class RayEngine:
@@ -78,7 +78,7 @@ class RayEngine:
         ):
             there = int(ray.cluster_resources().get("GPU" if gpus else "CPU", 0))
             if gpus and not there:  # Ray would wait for one
-                remedy = "set it to cpu, or let a machine with one join"
+                remedy = "set it to cpu, or add a machine with a GPU"
                 raise ParamsError("the cluster of Ray has no GPU", "device", remedy)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # deprecations within Ray
@@ -218,7 +218,7 @@ def _cluster(workers: int | None) -> Iterator[Any]:
         import ray.data
         from ray.exceptions import RayError
     except ImportError as error:
-        what = f"engine ray needs a package that is not there ({error.name})"
+        what = f"engine ray needs the package {error.name}, which is not installed"
         raise ParamsError(what, "encode.engine", "pip install 'hierrec[ray]', or set it to local") from None
     owned = not ray.is_initialized()
     try:
@@ -232,7 +232,7 @@ def _cluster(workers: int | None) -> Iterator[Any]:
         raise
     except (RayError, ConnectionError, RuntimeError, OSError) as error:
         first = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise MachineError(f"Ray gives up: {first}", "encode.engine ray", CLUSTER) from error
+        raise MachineError(f"Ray failed: {first}", "encode.engine ray", CLUSTER) from error
     finally:
         if owned:
             ray.shutdown()

@@ -85,7 +85,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     keys = (*KEYS, "shards") if sharded else KEYS
     missing = [key for key in keys if key not in manifest]
     if not missing and sharded and not _are_counts(manifest["shards"], manifest["count"]):
-        raise StoreError("shards is no list of numbers of rows that add up to count", str(path), REMEDY)
+        raise StoreError("shards is not a list of row counts whose sum is count", str(path), REMEDY)
     names = () if "shards" in missing else files_of(manifest)
     for section, wanted in (("model", MODEL_KEYS), ("files", names)):
         known = manifest.get(section)
