@@ -140,7 +140,7 @@ class ItemEncoder:
             tokens = [ids or [self._mark] for ids in tokens]
         highest = max(map(max, tokens))
         if highest >= (known := self._model.get_input_embeddings().num_embeddings):
-            what = f"the tokenizer gives token {highest}, but the model has {known}: they do not belong together"
+            what = f"the tokenizer gives token {highest}, the model has {known}: they do not belong together"
             raise ModelError(what, self.files.place, "save model and tokenizer in one folder")
         return tokens
 

@@ -101,14 +101,7 @@ class RayEngine:
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """The settings of a worker; they name no file of this machine.
-
-    Attributes:
-        model, revision, max_length, device: see ``ItemEncoder.load``.
-        fingerprint: the encoder's, which the worker compares with its own.
-        batch_tokens: see ``ItemEncoder.batches``.
-        threads: number of torch's threads, which may change vectors by rounding.
-    """
+    """Arguments of ``ItemEncoder.load`` and ``batches``, the encoder's fingerprint, and the number of torch threads."""
 
     model: str
     revision: str | None

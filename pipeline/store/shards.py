@@ -144,7 +144,7 @@ class Shards:
 
     @cached_property
     def _candidates(self) -> Callable[[str], Iterable[int]]:
-        """Return the rows of all ids that may be a given one."""
+        """Function from an id to the rows that may have it."""
         if self._index is not None:
             return self._index.find
         rows = {item_id: row for row, item_id in enumerate(self.ids)}
