@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from hierrec.core.files import atomic_path
+from hierrec.store.vectors import Vectors
 from numpy.typing import NDArray
 
 from bench.growth.settings import CatalogueSettings
@@ -13,15 +14,22 @@ WORDS = ["night", "love", "war", "last", "dead", "city", "man", "house", "blood"
 GENRES = ["Action", "Comedy", "Drama", "Horror", "Musical", "Romance", "Sci-Fi", "Thriller", "War", "Western"]
 
 
-class FileVectors:
+class FileVectors(Vectors):
     """Float32 [n, d] in a file, read where asked for, and so never part of the process's memory as a map is."""
 
     def __init__(self, path: Path, count: int, dimension: int) -> None:
-        self.path, self.shape = path, (count, dimension)
+        self.path, self._shape = path, (count, dimension)
 
-    def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return some rows, float32 [m, d]."""
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of vectors and their width."""
+        return self._shape
+
+    def __getitem__(self, rows: int | slice | NDArray[np.int64] | list[int]) -> NDArray[np.float32]:
+        """Return one row, float32 [d], or several, float32 [m, d]."""
         count, width = self.shape
+        if isinstance(rows, int):
+            return self[[rows]][0]
         if isinstance(rows, slice):
             start, stop, _ = rows.indices(count)
             read = np.fromfile(self.path, np.float32, (stop - start) * width, offset=4 * start * width)

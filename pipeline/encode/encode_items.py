@@ -1,4 +1,4 @@
-"""Items to a store: what the encode stage does, and `hierrec embeddings encode` for anybody's catalogue."""
+"""Items to a store: the work of stage encode and of `hierrec embeddings encode`."""
 
 from pathlib import Path
 
@@ -19,13 +19,12 @@ from .template import render
 def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> list[str]:
     """Render, encode and whiten items, and write their store, replacing `folder`.
 
-    Texts that were encoded before, in any project of this user, come from the row cache.
+    The row cache holds the vectors of texts that any project of this user encoded before.
 
     Args:
-        items: item_id and whatever columns the template names, one row per item; in the store, the id stands for
-            a missing title.
-        encode: the encoder, its settings, the template.
-        folder: where to.
+        items: item_id and the template's columns, one row per item; the id stands for a missing title.
+        encode: encoder, settings and template.
+        folder: the store.
 
     Returns:
         A closing summary, line by line.
@@ -34,51 +33,47 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
         ParamsError: the template names no column, the whitening is too wide, the cache cannot be written, ray is not
             installed, or there is no GPU.
         DataError, ModelError, NumericalError: see ``ItemEncoder``.
-        OutOfMemoryError: memory runs out over one text alone; before that, smaller batches are tried.
-        MachineError: the store or the cache cannot be written, or the cluster of Ray gives up.
+        OutOfMemoryError: one text alone needs more memory than there is.
+        MachineError: the store or the cache cannot be written, or the cluster of Ray fails.
     """
     texts = render(items, encode.template)
     encoder = ItemEncoder.load(encode.model, encode.revision, encode.max_length, encode.device)
+    batches: Batches = encoder.batches
+    if encode.engine == "ray":
+        from .ray_engine import RayEngine
+
+        batches = RayEngine(encoder, encode.model, encode.workers).batches
+    wanted, dimension = encode.batch_tokens, encode.whitening_dimension
     names = [f"item {item_id}" for item_id in items["item_id"]]
-    vectors, encoded, batch_tokens = _encode(
-        encoder, texts, encode.batch_tokens, names, _batches(encoder, encode)
-    )
-    whitening = Whitening.fit(vectors, encode.whitening_dimension)
+    vectors, encoded, used = _encode(encoder, texts, wanted, names, batches)
+    whitening = Whitening.fit(vectors, dimension)
     title = pl.col("title") if "title" in items.columns else pl.lit(None, pl.String)
     items = items.select("item_id", title.fill_null(pl.col("item_id")).alias("title"))
-    write_store(
-        folder, items, texts, vectors, whitening, encode.template, encoder.description, encode.shard_rows
-    )
-    how = (
-        "centred only" if encode.whitening_dimension is None else f"whitened to {encode.whitening_dimension}"
-    )
-    return [
+    written = encode.template, encoder.description, encode.shard_rows
+    write_store(folder, items, texts, vectors, whitening, *written)
+    how = "centred only" if dimension is None else f"whitened to {dimension}"
+    summary = [
         f"encode: {len(items):,} items by {encode.model}; {encoded:,} texts encoded, the rest from the cache",
         f"vectors of width {vectors.shape[1]}, {how}",
-        *_reduced(batch_tokens, encode.batch_tokens),
-        f"written to {folder}/",
     ]
-
-
-def _batches(encoder: ItemEncoder, encode: EncodeParams) -> Batches:
-    """Return what encodes: the encoder in this process, or workers of Ray."""
-    if encode.engine == "local":
-        return encoder.batches
-    from .ray_engine import RayEngine
-
-    return RayEngine(encoder, encode.model, encode.workers).batches
+    if used < wanted:
+        summary.append(
+            f"memory ran out in batches of {wanted:,} tokens; done in batches of {used:,}: set batch_tokens to"
+            " that, so that every run gives these vectors to the last bit"
+        )
+    return [*summary, f"written to {folder}/"]
 
 
 def _encode(
     encoder: ItemEncoder, texts: list[str], batch_tokens: int, names: list[str], batches: Batches
 ) -> tuple[NDArray[np.float32], int, int]:
-    """Encode, in batches half as large as often as memory runs out.
+    """Encode texts; while memory runs out, halve the batches and encode all texts again.
 
     Returns:
-        As ``encode_texts``, and the size of the batches: vectors are those that a run with it would give.
+        Vectors and number of texts encoded, as ``encode_texts``, and the final ``batch_tokens``.
 
     Raises:
-        OutOfMemoryError: memory runs out over one text alone.
+        OutOfMemoryError: one text alone needs more memory than there is.
     """
     while True:
         cache = RowCache(cache_dir("encode"), encoder.cache_key(batch_tokens))
@@ -88,12 +83,3 @@ def _encode(
             if batch_tokens == 1:
                 raise
         batch_tokens //= 2
-
-
-def _reduced(batch_tokens: int, wanted: int) -> list[str]:
-    if batch_tokens == wanted:
-        return []
-    return [
-        f"memory ran out in batches of {wanted:,} tokens; done in batches of {batch_tokens:,}: set batch_tokens to"
-        " that, so that every run gives these vectors to the last bit"
-    ]

@@ -1,4 +1,4 @@
-"""The item LLM at work: texts in, one vector each out, by masked mean pooling over a pre-trained encoder."""
+"""The item LLM: one vector per text, the mean of a pre-trained encoder's last hidden states."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -22,22 +22,25 @@ if TYPE_CHECKING:
 POOLING = "mean"
 DTYPE = "float32"
 BLOCK = 65_536
-"""Texts that are tokenised at a time."""
+"""Texts tokenised at a time."""
 
 ARITHMETIC = 2
-"""Raised with every change of a vector's last bits, so that no cache holds vectors of two kinds."""
+"""Version of the computation: raise it with every change of a vector's last bits, so that caches are not mixed."""
+
+Encoded = Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]
+"""Batches: places of texts, int64 [b], and their vectors, float32 [b, d]."""
 
 
 class ItemEncoder:
     """A frozen text encoder of transformers.
 
-    The model is loaded when the first text is encoded: its fingerprint is known without, so that a run with
-    nothing to encode imports neither torch nor transformers.
+    The model is loaded when the first text is encoded: a run that finds all vectors in the cache imports neither
+    torch nor transformers.
 
     Args:
         files: the model.
-        max_length: tokens of a text that are read; the rest is cut.
-        device: what computes, as torch names it.
+        max_length: most tokens of a text; the rest is cut.
+        device: `cpu` or `cuda`.
     """
 
     def __init__(self, files: ModelFiles, max_length: int, device: str = "cpu") -> None:
@@ -50,7 +53,7 @@ class ItemEncoder:
 
     @cached_property
     def description(self) -> dict[str, Any]:
-        """The model and every setting that decides what vector a text has; no paths."""
+        """The model and every setting that decides a text's vector, for the manifest; no paths."""
         return {
             "model": {"id": self.files.name, "revision": self.files.revision, **self.files.hashes},
             "pooling": POOLING,
@@ -65,9 +68,9 @@ class ItemEncoder:
         return sha256_json({**self.files.hashes, **settings})
 
     def cache_key(self, batch_tokens: int) -> str:
-        """Return the SHA-256 over the fingerprint and what else decides a vector's last bits.
+        """Return the SHA-256 over the fingerprint and everything else that decides a vector's last bits.
 
-        Workers of Ray compute with this process's number of threads (see ``RayEngine``): their key is the same.
+        Workers of Ray share this key, because they compute with this process's number of threads.
         """
         libraries = [version(library) for library in ("torch", "transformers", "tokenizers")]
         return sha256_json([self.fingerprint, ARITHMETIC, batch_tokens, self.device, machine(), *libraries])
@@ -75,7 +78,7 @@ class ItemEncoder:
     def encode(
         self, texts: Sequence[str], batch_tokens: int, names: Sequence[str] | None = None
     ) -> NDArray[np.float32]:
-        """Return one vector per text, float32 [n, d]; n is at least 1. See ``batches``."""
+        """Return one vector per text, float32 [n, d]; n is at least 1. Arguments and errors: see ``batches``."""
         rows: NDArray[np.float32] | None = None
         for places, vectors in self.batches(texts, batch_tokens, names):
             if rows is None:
@@ -85,26 +88,19 @@ class ItemEncoder:
             raise DataError("there are no texts to encode", "texts")
         return rows
 
-    def batches(
-        self, texts: Sequence[str], batch_tokens: int, names: Sequence[str] | None = None
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    def batches(self, texts: Sequence[str], batch_tokens: int, names: Sequence[str] | None = None) -> Encoded:
         """Encode texts in batches, longest first.
 
-        A text's length alone decides the shape of its batch. Matrix products of one shape sum in one order, so that
-        a text has the same vector, to the last bit on one machine, whatever it is encoded with: what comes from a
-        cache equals what would be computed (see ``T5Batches``, and ``PaddedBatches`` for other models).
-
-        A text that gives no token (an empty one, for some tokenizers) is read as the tokenizer's end mark
-        alone, or whichever of its marks it has: every text has a vector.
+        A text's vector does not depend on the other texts, to the last bit on one machine: the text's length alone
+        decides the shape of its batch, and matrix products of one shape sum in one order. So a vector from a cache
+        equals a computed one. A text without tokens (an empty one, for some tokenizers) is read as the tokenizer's
+        end mark, or another of its marks.
 
         Args:
             texts: any texts.
-            batch_tokens: tokens of a batch at most, padding included (a longer text is a batch of its own);
-                changes speed and memory, and vectors by rounding only.
-            names: what messages call the texts; None: their numbers.
-
-        Yields:
-            Places in `texts` int64 [b], and their vectors float32 [b, d].
+            batch_tokens: most tokens of a batch, padding included (a longer text is a batch of its own); it changes
+                speed and memory, and vectors by rounding only.
+            names: the texts' names in messages; None: their numbers.
 
         Raises:
             DataError: a text is not valid Unicode.
@@ -114,24 +110,19 @@ class ItemEncoder:
         """
         with tqdm(total=len(texts), desc="encode", unit="text", disable=None) as progress:
             for start in range(0, len(texts), BLOCK):
-                block = texts[start : start + BLOCK]
-                tokens = self._tokenise(block, start, names)
+                tokens = self._tokenise(texts[start : start + BLOCK], start, names)
                 lengths = np.array([len(ids) for ids in tokens])
                 for batch, shape in self._way.plan(lengths, batch_tokens):
-                    with memory_needed(
-                        f"memory ran out in a batch of {len(batch)} texts, {shape[0]} x {shape[1]} tokens",
-                        self.files.place,
-                        "lower max_length, use a smaller model, or a machine with more memory",
-                    ):
+                    what = f"memory ran out in a batch of {len(batch)} texts, {shape[0]} x {shape[1]} tokens"
+                    remedy = "lower max_length, use a smaller model, or a machine with more memory"
+                    with memory_needed(what, self.files.place, remedy):
                         vectors = self._way.means([tokens[place] for place in batch], shape)
                     places = batch + start
                     finite = np.isfinite(vectors).all(1)
                     if not finite.all():
-                        raise NumericalError(
-                            "the model gives a vector that is not finite",
-                            name_of(int(places[~finite][0]), names),
-                            "use another model, or weights that are right in float32",
-                        )
+                        what, name = "the model gives a vector that is not finite", places[~finite][0]
+                        remedy = "use another model, or weights that work in float32"
+                        raise NumericalError(what, name_of(int(name), names), remedy)
                     yield places, vectors
                     progress.update(len(places))
 
@@ -149,11 +140,8 @@ class ItemEncoder:
             tokens = [ids or [self._mark] for ids in tokens]
         highest = max(map(max, tokens))
         if highest >= (known := self._model.get_input_embeddings().num_embeddings):
-            raise ModelError(
-                f"the tokenizer gives token {highest}, the model knows {known}: they do not belong together",
-                self.files.place,
-                "save model and tokenizer in one folder",
-            )
+            what = f"the tokenizer gives token {highest}, the model has {known}: they do not belong together"
+            raise ModelError(what, self.files.place, "save model and tokenizer in one folder")
         return tokens
 
     @property
@@ -167,19 +155,17 @@ class ItemEncoder:
 
     @cached_property
     def _tokenizer(self) -> Any:
-        """The tokenizer; loaded on first use."""
         from transformers import AutoTokenizer
 
         try:
             return AutoTokenizer.from_pretrained(self.files.folder, trust_remote_code=False)
         except Exception as error:  # transformers lets anything from OSError to KeyError pass
-            raise ModelError(
-                f"the tokenizer cannot be loaded: {error}", self.files.place, OTHERWISE
-            ) from error
+            what = f"the tokenizer cannot be loaded: {error}"
+            raise ModelError(what, self.files.place, OTHERWISE) from error
 
     @cached_property
     def _way(self) -> "T5Batches | PaddedBatches":
-        """How texts of many lengths are computed in batches."""
+        """The way of computing batches that fits the model."""
         from .padded import PaddedBatches
         from .t5 import T5Batches
 
@@ -190,7 +176,7 @@ class ItemEncoder:
 
     @cached_property
     def _model(self) -> Any:
-        """The encoder in float32 and evaluation mode; loaded on first use."""
+        """The encoder, float32, in evaluation mode."""
         import torch
         from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
         from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING
@@ -217,17 +203,14 @@ class ItemEncoder:
         finally:
             if bar:
                 logging.enable_progress_bar()
-        # A pooler's output is not used; any other weight that is missing would be random.
+        # A pooler's output is not used; any other missing weight would be random.
         random = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
         if random:
             raise ModelError(f"the weights lack {random[0]} ({len(random)} in all)", place, OTHERWISE)
         limit = getattr(config, "max_position_embeddings", None)
         if limit is not None and self.max_length > (limit := min(limit, self._tokenizer.model_max_length)):
-            raise ModelError(
-                f"the model reads at most {limit} tokens, not {self.max_length}",
-                place,
-                f"set max_length to {limit} or less",
-            )
+            what = f"the model reads at most {limit} tokens, not {self.max_length}"
+            raise ModelError(what, place, f"set max_length to {limit} or less")
         encoder = model.get_encoder() if config.is_encoder_decoder else model
         if not isinstance(encoder.get_input_embeddings(), torch.nn.Embedding):
             raise ModelError(f"{type(model).__name__} reads no text", place, OTHERWISE)
@@ -235,18 +218,18 @@ class ItemEncoder:
 
 
 def check_texts(texts: Sequence[str], start: int, names: Sequence[str] | None) -> None:
-    """Refuse what is not valid Unicode; the first of `texts` is number `start` of `names`.
+    """Check that texts, the first with number `start`, are valid Unicode.
 
     Raises:
-        DataError: names the first text that is not.
+        DataError: names the first that is not.
     """
     for place, text in enumerate(texts, start):
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
-            raise DataError(f"not a valid text: {error}", name_of(place, names), "mend the text") from None
+            raise DataError(f"not a valid text: {error}", name_of(place, names), "correct the text") from None
 
 
 def name_of(place: int, names: Sequence[str] | None) -> str:
-    """Return what messages call a text."""
+    """Return a text's name in messages."""
     return f"text {place}" if names is None else names[place]

@@ -1,4 +1,4 @@
-"""The machine that computes: all of it that decides the last bits of a sum."""
+"""The properties of a machine that decide the last bits of a sum."""
 
 import os
 import platform
@@ -7,19 +7,10 @@ from pathlib import Path
 from typing import Any
 
 CHOICES = (
-    "OMP_NUM_THREADS",
-    "OMP_THREAD_LIMIT",
-    "OMP_DYNAMIC",
-    "MKL_NUM_THREADS",
-    "MKL_DYNAMIC",
-    "MKL_CBWR",
-    "MKL_ENABLE_INSTRUCTIONS",
-    "ONEDNN_MAX_CPU_ISA",
-    "ONEDNN_DEFAULT_FPMATH_MODE",
-    "ATEN_CPU_CAPABILITY",
-    "CUDA_VISIBLE_DEVICES",
-    "NVIDIA_TF32_OVERRIDE",
-    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+    *("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OMP_DYNAMIC"),
+    *("MKL_NUM_THREADS", "MKL_DYNAMIC", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS"),
+    *("ONEDNN_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE", "ATEN_CPU_CAPABILITY"),
+    *("CUDA_VISIBLE_DEVICES", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"),
 )
 """Environment variables that choose threads, instructions and precision."""
 
@@ -28,20 +19,18 @@ PROCESSOR = {"vendor_id", "cpu family", "model", "flags", "CPU implementer", "CP
 
 
 def machine() -> dict[str, Any]:
-    """Return threads, processor, GPUs and the environment's choices, as JSON values.
+    """Return threads, processor, GPUs and environment, as JSON values: with equal values, sums have equal bits.
 
-    Equal values, equal bits, with the same libraries. torch is not imported: unless it already is, its number of
-    threads is worked out. Where that is wrong, a cache keyed on it misses, no more: the environment's choices are in
-    the key too.
+    torch is not imported. If it is not imported yet, its number of threads is computed; a wrong number costs a cache
+    miss and no more, because the environment is part of the cache's key too.
     """
-    gpus = [
-        path.read_text("utf-8") for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
-    ]
+    gpus = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    lines = [line for path in gpus for line in path.read_text("utf-8").splitlines()]
     return {
         "threads": _threads(),
         "cores": _cores(),
         "processor": _processor(),
-        "gpus": [line for gpu in gpus for line in gpu.splitlines() if line.startswith("Model:")],
+        "gpus": [line for line in lines if line.startswith("Model:")],
         "environment": {name: os.environ[name] for name in CHOICES if name in os.environ},
     }
 
@@ -54,16 +43,13 @@ def _threads() -> int:
 
 
 def _cores() -> int:
-    """Count the cores that this process may use, hyperthreads of one core once."""
+    """Return the number of physical cores that this process may use."""
     if not hasattr(os, "sched_getaffinity"):
         return os.cpu_count() or 1
     processors = os.sched_getaffinity(0)
+    siblings = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
     try:
-        topology = [
-            Path(f"/sys/devices/system/cpu/cpu{number}/topology/thread_siblings_list")
-            for number in processors
-        ]
-        return len({path.read_text("ascii") for path in topology})
+        return len({Path(siblings.format(number)).read_text("ascii") for number in processors})
     except OSError:
         return len(processors)
 

@@ -1,4 +1,4 @@
-"""Where a pre-trained encoder's files lie, and what they hash to: found and read without torch."""
+"""The files of a pre-trained encoder: finding, checking and hashing them, without torch."""
 
 import json
 import re
@@ -15,16 +15,14 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 SHARDS = "model.safetensors.index.json"
 TOKENIZER = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "vocab.txt",
-    "merges.txt",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-    "tokenizer.model",
+    *(
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "vocab.json",
+    ),
+    *("vocab.txt", "merges.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model"),
 )
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -33,10 +31,10 @@ OTHERWISE = "set the model to a local folder, or to t5-nano, which is bundled"
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """A model as a local folder of config, tokenizer and safetensors weights.
+    """A model in a local folder: config, tokenizer and safetensors weights.
 
     Attributes:
-        name: what the model is called in manifests: the bundled name, the hub id, or the folder's own name.
+        name: the model's name in manifests: bundled name, hub id, or name of the folder.
         revision: commit of a hub model, else None.
         folder: where the files lie.
     """
@@ -47,22 +45,21 @@ class ModelFiles:
 
     @classmethod
     def find(cls, model: str, revision: str | None = None) -> "ModelFiles":
-        """Find a model by bundled name, path, or hub id; the last is downloaded once and kept.
+        """Find a model; a hub model is downloaded once and kept.
 
         Args:
             model: `t5-nano`, a folder, or a hub id such as `google-t5/t5-small`.
-            revision: the hub model's commit, 40 hexadecimal digits; nothing else names one content for ever.
+            revision: the hub model's commit, 40 hexadecimal digits: a branch or tag may change its content.
 
         Raises:
-            ModelError: there is no such model, it cannot be fetched, it has no safetensors weights, or the
-                revision is missing or out of place.
+            ModelError: the model is not found, cannot be fetched or lacks files; a hub model has no revision, or
+                another model has one.
         """
         path = Path(model).expanduser()
         if model in BUNDLED or path.is_dir():
             if revision is not None:
-                raise ModelError(
-                    f"only a hub model has a revision, not {model!r}", "revision", "set the revision to null"
-                )
+                what = f"only a hub model has a revision, not {model!r}"
+                raise ModelError(what, "revision", "set the revision to null")
             name, folder = (model, BUNDLED[model]) if model in BUNDLED else (path.resolve().name, path)
         elif re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model) and not model.startswith("."):
             name, folder = model, _fetch(model, revision)
@@ -76,25 +73,22 @@ class ModelFiles:
         """Check that config, tokenizer and weights are there.
 
         Raises:
-            ModelError: something is missing.
+            ModelError: a file is missing.
         """
         if not (self.folder / CONFIG).is_file():
             raise ModelError(f"{CONFIG} is missing: not a model of transformers", self.place, OTHERWISE)
         if not self.tokenizer:
-            raise ModelError(
-                "there are no tokenizer files", self.place, "save the tokenizer beside the model"
-            )
+            remedy = "save the tokenizer beside the model"
+            raise ModelError("there are no tokenizer files", self.place, remedy)
         missing = [path.name for path in self.weights if not path.is_file()]
         if missing:
-            raise ModelError(
-                f"{missing[0]} is missing; weights are read from safetensors only, never from pickle",
-                self.place,
-                "convert them: AutoModel.from_pretrained(…).save_pretrained(…), and use that folder",
-            )
+            what = f"{missing[0]} is missing; weights are read from safetensors only, never from pickle"
+            remedy = "convert them: AutoModel.from_pretrained(…).save_pretrained(…), and use that folder"
+            raise ModelError(what, self.place, remedy)
 
     @property
     def place(self) -> str:
-        """The model's name for messages."""
+        """The model's name in messages."""
         return f"model {self.name}"
 
     @property
@@ -129,29 +123,29 @@ class ModelFiles:
 
 
 def _fetch(model: str, revision: str | None) -> Path:
-    """Return the folder of a hub model's snapshot, from the hub's cache where it is there already."""
+    """Return the folder of a hub model's snapshot; it is downloaded if the hub's cache lacks it."""
     if revision is None or not COMMIT.fullmatch(revision):
-        raise ModelError(
-            f"a hub model needs its commit as revision, 40 hexadecimal digits, not {revision!r}"
-            f" (and there is no folder {model!r})",
-            "revision",
-            f"take it from the model's page (Files, History), or {OTHERWISE}",
-        )
+        what = f"a hub model needs its commit as revision, 40 hexadecimal digits, not {revision!r}"
+        remedy = f"take it from the model's page (Files, History), or {OTHERWISE}"
+        raise ModelError(f"{what} (and there is no folder {model!r})", "revision", remedy)
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     wanted = [CONFIG, WEIGHTS, SHARDS, "model-*-of-*.safetensors", *TOKENIZER]
+
+    def snapshot(local: bool) -> Path:
+        return Path(
+            snapshot_download(model, revision=revision, allow_patterns=wanted, local_files_only=local)
+        )
+
     try:
         try:
-            cached = Path(
-                snapshot_download(model, revision=revision, allow_patterns=wanted, local_files_only=True)
-            )
+            cached = snapshot(local=True)
             ModelFiles(model, revision, cached).check()
             return cached
         except (LocalEntryNotFoundError, ModelError):  # not there, or an earlier download was interrupted
-            return Path(snapshot_download(model, revision=revision, allow_patterns=wanted))
+            return snapshot(local=False)
     except Exception as error:  # whatever the hub's client and the network raise
         cause = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ModelError(
-            f"cannot be fetched from the hub at revision {revision} ({cause})", f"model {model}", OTHERWISE
-        ) from error
+        what = f"cannot be fetched from the hub at revision {revision} ({cause})"
+        raise ModelError(what, f"model {model}", OTHERWISE) from error

@@ -1,4 +1,4 @@
-"""Text vectors by any encoder of transformers: texts of a batch are padded to one length."""
+"""Text vectors of any encoder of transformers: the texts of a batch are padded to one length."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,17 +12,17 @@ from ..core.errors import ModelError
 from .model_files import OTHERWISE
 
 LENGTH_STEP = 4
-"""Texts are padded to multiples of this many tokens."""
+"""Texts are padded to a multiple of this many tokens."""
 
 
 class PaddedBatches:
-    """Texts of a batch have one length, rounded up; repetitions of the first fill a batch that is not full.
+    """Batches of texts of one length, rounded up. Copies of the first text fill a batch that is not full.
 
     Args:
-        model: in evaluation mode.
-        padding: token of the padding, which reaches no vector.
-        max_length: tokens of a text at most.
-        place: what messages call the model.
+        model: the encoder, in evaluation mode.
+        padding: the padding token; it changes no vector.
+        max_length: most tokens of a text.
+        place: the model's name in messages.
     """
 
     def __init__(self, model: Any, padding: int, max_length: int, place: str) -> None:
@@ -31,12 +31,7 @@ class PaddedBatches:
     def plan(
         self, lengths: NDArray[np.int64], batch_tokens: int
     ) -> Iterator[tuple[NDArray[np.int64], tuple[int, int]]]:
-        """Yield each batch's texts, places int64 [b], longest first, and the batch's shape: rows, tokens of each.
-
-        Args:
-            lengths: tokens of each text, int64 [n].
-            batch_tokens: of a batch, padding included; a longer text is a batch of its own.
-        """
+        """Yield the batches as ``T5Batches.plan`` does; a batch has the shape (rows, tokens of each row)."""
         lengths = np.minimum(-(-lengths // LENGTH_STEP) * LENGTH_STEP, self._max_length)
         for length in np.unique(lengths)[::-1].tolist():
             places = np.flatnonzero(lengths == length)
@@ -49,8 +44,8 @@ class PaddedBatches:
         """Return the mean of each text's last hidden states, float32 [b, D].
 
         Args:
-            texts: token ids, at least one each.
-            shape: of their batch.
+            texts: token ids, at least one per text.
+            shape: the batch's.
 
         Raises:
             ModelError: the model is not a text encoder.
@@ -61,7 +56,7 @@ class PaddedBatches:
         except (TypeError, ValueError, AttributeError) as error:
             raise ModelError(f"not a text encoder: {error}", self._place, OTHERWISE) from error
         weights = mask.unsqueeze(-1).to(hidden.dtype)  # [rows, t, 1]
-        # `where`, not a product: whatever stands at the padding, even NaN, never reaches a vector.
+        # `where`, not a product: a NaN at the padding would reach the vector.
         hidden = torch.where(weights > 0, hidden, 0)
         vectors = hidden.sum(1) / weights.sum(1)  # [rows, D]
         return vectors[: len(texts)].cpu().numpy()

@@ -15,14 +15,14 @@ class EncodeParams(Section):
     revision: str | None
     template: Annotated[str, Field(min_length=1)]
     max_length: Annotated[int, Field(ge=2)]
-    """Tokens of a text that are read; the rest is cut."""
+    """Most tokens of a text; the rest is cut."""
     batch_tokens: Positive
     whitening_dimension: Positive | None
     """Dimensions kept by PCA whitening; null: vectors are centred only."""
     shard_rows: Positive | None = None
-    """Items of a shard of the store; null: everything in one file."""
+    """Items of a shard of the store; null: a plain store."""
     engine: Literal["local", "ray"] = "local"
     workers: Positive | None = None
-    """`ray`: processes that encode; null: as many as the cluster has processors (of `device: cuda`: GPUs)."""
+    """Processes of engine `ray`; null: one per processor of the cluster, or per GPU with `device: cuda`."""
     device: Literal["cpu", "cuda"] = "cpu"
-    """What vectors are computed on; a GPU's differ in their last bits."""
+    """Device that computes the vectors; those of a GPU differ in their last bits."""

@@ -1,5 +1,6 @@
 """Encoding on the workers of a Ray cluster: blocks of texts through an actor pool of Ray Data."""
 
+import json
 import logging
 import os
 import secrets
@@ -7,6 +8,7 @@ import socket
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,82 +16,78 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..core.errors import HierrecError, MachineError, ParamsError
-from .encode_worker import EncodeWorker, WorkerSettings, unpack
-from .encoder import ItemEncoder, check_texts, name_of
+from ..core import errors
+from ..core.errors import HierrecError, MachineError, ModelError, ParamsError
+from .encoder import Encoded, ItemEncoder, check_texts, name_of
 
 BLOCK = 2048
-"""Texts that a worker encodes at a time: what is done again where one dies."""
+"""Texts that a worker encodes at a time: the work that is done again if a worker dies."""
 
 OBJECTS = 512 * 2**20
 """Bytes of a local cluster's object store; what does not fit is spilled to the disk."""
 
 CONNECT_SECONDS = 10.0
-"""Until a cluster that does not answer is an error."""
+"""Time after which a cluster that does not answer is an error."""
 
 RETRIES = 3
-"""Of a block whose worker died."""
+"""Retries of a block whose worker died."""
 
-CLUSTER = "look at the cluster (`ray status`); RAY_ADDRESS says which, and without it a local one is started"
+CLUSTER = "check the cluster with `ray status`; RAY_ADDRESS names it, and without RAY_ADDRESS a local one is started"
 
 
 class RayEngine:
     """Encodes as ``ItemEncoder.batches`` does, on the workers of Ray.
 
-    Ray cuts the texts otherwise, but a text's vector does not depend on what it is encoded with, so that the
-    vectors are the same, to the last bit on machines of one kind with the same number of threads.
+    The vectors are equal to the last bit on machines of one kind with the same number of threads, because a text's
+    vector does not depend on the other texts of its block.
 
     Args:
-        encoder: whose vectors are wanted.
-        model: as it was loaded, which the workers do for themselves.
-        workers: processes; None: as many as the cluster has processors for, or GPUs where the encoder computes on one.
+        encoder: the encoder.
+        model: its name; each worker loads the model by it.
+        workers: number of processes; None: one per processor of the cluster, or per GPU if the encoder uses one.
     """
 
     def __init__(self, encoder: ItemEncoder, model: str, workers: int | None) -> None:
         self._encoder, self._model, self._workers = encoder, model, workers
 
-    def batches(
-        self, texts: Sequence[str], batch_tokens: int, names: Sequence[str] | None = None
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Yield places and vectors as ``ItemEncoder.batches``, in any order; raises what that raises, and:
+    def batches(self, texts: Sequence[str], batch_tokens: int, names: Sequence[str] | None = None) -> Encoded:
+        """Yield batches in any order. Arguments and errors: see ``ItemEncoder.batches``, and:
 
         Raises:
-            ParamsError: ray is not installed, or the cluster has no GPU that the encoder wants.
-            MachineError: the cluster cannot be reached, or a block fails again and again.
+            ParamsError: ray is not installed, or the cluster lacks the GPU that the encoder needs.
+            MachineError: the cluster cannot be reached, or a block fails repeatedly.
         """
         if not texts:
             return
         check_texts(texts, 0, names)
         import torch
 
+        encoder, gpus = self._encoder, int(self._encoder.device == "cuda")
         settings = WorkerSettings(
             self._model,
-            self._encoder.files.revision,
-            self._encoder.max_length,
-            self._encoder.device,
-            self._encoder.fingerprint,
+            encoder.files.revision,
+            encoder.max_length,
+            encoder.device,
+            encoder.fingerprint,
             batch_tokens,
             torch.get_num_threads(),
         )
-        gpus = int(self._encoder.device == "cuda")
         with (
             _cluster(self._workers) as ray,
             tqdm(total=len(texts), desc="encode", unit="text", disable=None) as progress,
         ):
             there = int(ray.cluster_resources().get("GPU" if gpus else "CPU", 0))
             if gpus and not there:  # Ray would wait for one
-                raise ParamsError(
-                    "the cluster of Ray has no GPU", "device", "set it to cpu, or let a machine with one join"
-                )
-            workers = self._workers or max(1, there)
+                remedy = "set it to cpu, or add a machine with a GPU"
+                raise ParamsError("the cluster of Ray has no GPU", "device", remedy)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of Ray's next versions
+                warnings.simplefilter("ignore")  # deprecations within Ray
                 answers = ray.data.from_arrow(_blocks(texts, names)).map_batches(
                     EncodeWorker,
                     fn_constructor_args=(settings,),
                     batch_size=None,
                     batch_format="pyarrow",
-                    compute=ray.data.ActorPoolStrategy(size=workers),
+                    compute=ray.data.ActorPoolStrategy(size=self._workers or max(1, there)),
                     num_cpus=1,
                     num_gpus=gpus or None,
                     ray_remote_args_fn=_remote_arguments,
@@ -101,14 +99,92 @@ class RayEngine:
                     progress.update(len(places))
 
 
+@dataclass(frozen=True)
+class WorkerSettings:
+    """Arguments of ``ItemEncoder.load`` and ``batches``, the encoder's fingerprint, and the number of torch threads."""
+
+    model: str
+    revision: str | None
+    max_length: int
+    device: str
+    fingerprint: str
+    batch_tokens: int
+    threads: int
+
+
+class EncodeWorker:
+    """An actor of Ray Data; it loads its encoder once."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._encoder: ItemEncoder | None = None
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        """Encode a block of texts (columns place, text, name).
+
+        A typed error is returned, not raised: Ray would try the block again and hide the error's type.
+
+        Returns:
+            One row: places (int64) and vectors (float32, `width` numbers each) as bytes; or the error as JSON.
+        """
+        places, vectors, width, error = block["place"].to_numpy().tobytes(), b"", 0, None
+        try:
+            found = self._encode(block["text"].to_pylist(), block["name"].to_pylist())
+            vectors, width = found.tobytes(), found.shape[1]
+        except HierrecError as raised:
+            error = pack_error(raised)
+        return pa.table(
+            {
+                "places": pa.array([places], pa.large_binary()),
+                "vectors": pa.array([vectors], pa.large_binary()),
+                "width": [width],
+                "error": pa.array([error], pa.string()),
+            }
+        )
+
+    def _encode(self, texts: list[str], names: list[str]) -> NDArray[np.float32]:
+        if self._encoder is None:
+            self._encoder = self._load()
+        return self._encoder.encode(texts, self._settings.batch_tokens, names)
+
+    def _load(self) -> ItemEncoder:
+        import torch
+
+        settings = self._settings
+        torch.set_num_threads(settings.threads)
+        encoder = ItemEncoder.load(settings.model, settings.revision, settings.max_length, settings.device)
+        if encoder.fingerprint != settings.fingerprint:
+            what = "a worker of Ray has another model under that name"
+            raise ModelError(what, encoder.files.place, "install the same release and the same model there")
+        return encoder
+
+
+def unpack(row: dict[str, Any]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return places int64 [b] and vectors float32 [b, d] of a worker's answer; raise the error that it holds."""
+    if row["error"] is not None:
+        raise unpack_error(row["error"])
+    vectors = np.frombuffer(row["vectors"], np.float32).reshape(-1, row["width"])
+    return np.frombuffer(row["places"], np.int64), vectors
+
+
+def pack_error(error: HierrecError) -> str:
+    """Return a typed error as JSON."""
+    return json.dumps([type(error).__name__, error.what, error.where, error.remedy])
+
+
+def unpack_error(text: str) -> HierrecError:
+    """Return the error that ``pack_error`` packed."""
+    kind, *words = json.loads(text)
+    return getattr(errors, kind)(*words)
+
+
 def _remote_arguments() -> dict[str, int]:
     return {"max_task_retries": RETRIES}
 
 
 def _blocks(texts: Sequence[str], names: Sequence[str] | None) -> list[pa.Table]:
-    """Return the texts in blocks (place, text, name), long ones first, so that few lengths meet in a block."""
-    order = np.argsort([-len(text) for text in texts], kind="stable")
-    blocks = []
+    """Return the texts in blocks (place, text, name), longest first, so that a block has few different lengths."""
+    order, blocks = np.argsort([-len(text) for text in texts], kind="stable"), []
     for start in range(0, len(order), BLOCK):
         places = order[start : start + BLOCK]
         columns = {
@@ -122,11 +198,11 @@ def _blocks(texts: Sequence[str], names: Sequence[str] | None) -> list[pa.Table]
 
 @contextmanager
 def _cluster(workers: int | None) -> Iterator[Any]:
-    """Yield ray, connected to the cluster of RAY_ADDRESS, or else to a local one that ends with the block.
+    """Yield ray, connected to the cluster of RAY_ADDRESS, or to a local one that ends with the block.
 
     Raises:
         ParamsError: ray is not installed.
-        MachineError: the cluster cannot be reached or started, or gives up in the block.
+        MachineError: the cluster cannot be reached or started, or fails within the block.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
@@ -135,19 +211,21 @@ def _cluster(workers: int | None) -> Iterator[Any]:
         import ray.data
         from ray.exceptions import RayError
     except ImportError as error:
-        what = f"engine ray needs a package that is not there ({error.name})"
+        what = f"engine ray needs the package {error.name}, which is not installed"
         raise ParamsError(what, "encode.engine", "pip install 'hierrec[ray]', or set it to local") from None
     owned = not ray.is_initialized()
     try:
         if owned:
             _connect(ray, workers)
-        _quiet(ray)
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = context.print_on_execution_start = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         yield ray
     except HierrecError:
         raise
     except (RayError, ConnectionError, RuntimeError, OSError) as error:
         first = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise MachineError(f"Ray gives up: {first}", "encode.engine ray", CLUSTER) from error
+        raise MachineError(f"Ray failed: {first}", "encode.engine ray", CLUSTER) from error
     finally:
         if owned:
             ray.shutdown()
@@ -161,15 +239,7 @@ def _connect(ray: Any, workers: int | None) -> None:
             socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
         ray.init(**quiet)
         return
-    # Ray would write a token of its own to the user's home, which may not be there: one for this cluster alone.
+    # Ray would write a token to the user's home, which may not exist: this cluster gets one of its own.
     if not any(os.environ.get(name) for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")):
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     ray.init(address="local", num_cpus=workers, include_dashboard=False, object_store_memory=OBJECTS, **quiet)
-
-
-def _quiet(ray: Any) -> None:
-    """No progress bars but ours, and nothing below an error from Ray Data."""
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)

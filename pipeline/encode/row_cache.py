@@ -1,9 +1,9 @@
-"""A cache of encoded texts: a text is encoded again only if it, the model or a setting changed."""
+"""Cache of encoded texts: a text is encoded again only if the text, the model or a setting changed."""
 
 import hashlib
 import io
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,43 +12,37 @@ from numpy.typing import NDArray
 from ..core.errors import DataError
 from ..core.files import atomic_path, map_npy, sha256_file
 from ..store.store_files import text_hash
-from .encoder import ItemEncoder
+from .encoder import Encoded, ItemEncoder
 
 SAVE_SECONDS = 10.0
-"""Work that a kill can lose."""
+"""Seconds of work that a kill can lose."""
 
-Batches = Callable[
-    [Sequence[str], int, Sequence[str] | None], Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]
-]
-"""``ItemEncoder.batches``, or what gives the same vectors in other batches."""
+Batches = Callable[[Sequence[str], int, Sequence[str] | None], Encoded]
+"""``ItemEncoder.batches``, or a function that gives the same vectors."""
 
 Keys = NDArray[np.bytes_]
 """Hashes of texts in hexadecimal, S64."""
 
 
 class RowCache:
-    """Vectors by the hash of their text, for one encoder, as files of many rows.
+    """Vectors of one encoder by the hash of their text, in files of many rows.
 
-    A file is called by the hash of its content and appears complete or not at all: one that was damaged is
-    removed and its texts are encoded again. Several processes may use one cache, and it may be removed at any time.
+    A file's name is the hash of its content. A damaged file is removed, and its texts are encoded again. Several
+    processes may use a cache at the same time. A cache may be removed at any time.
 
     Args:
-        folder: where the caches of all encoders lie.
-        key: what the vectors depend on beside their text, ``ItemEncoder.cache_key()``.
+        folder: the folder of the caches of all encoders.
+        key: ``ItemEncoder.cache_key()``.
     """
 
     def __init__(self, folder: Path, key: str) -> None:
         self.folder = folder / key
 
     def get(self, keys: Keys) -> tuple[NDArray[np.bool_], NDArray[np.float32] | None]:
-        """Look vectors up.
-
-        Args:
-            keys: S64 [n].
+        """Look up the vectors of keys, S64 [n].
 
         Returns:
-            Which are there, bool [n], and the vectors float32 [n, d], zero where not there; None in place of
-            the vectors if none is.
+            Which are there, bool [n], and the vectors, float32 [n, d], zero if not there; None if none is there.
         """
         found = np.zeros(len(keys), np.bool_)
         rows: NDArray[np.float32] | None = None
@@ -82,7 +76,7 @@ def _row(width: int) -> np.dtype:
 
 
 def _read(path: Path) -> np.memmap | None:
-    """Return the rows of a file; None if it is damaged, and then removed, or another process has just removed it."""
+    """Return the rows of a file; None if it vanished or is damaged. A damaged file is removed."""
     try:
         if sha256_file(path) == path.stem:
             table = map_npy(path)
@@ -90,7 +84,7 @@ def _read(path: Path) -> np.memmap | None:
             if table.ndim == len(shape) == 1 and len(table) and table.dtype == _row(*shape):
                 return table
         path.unlink(missing_ok=True)
-    except (OSError, DataError):  # it vanished, or cannot be read or removed: its texts are encoded again
+    except (OSError, DataError):  # another process removed it, or it cannot be read or removed
         pass
     return None
 
@@ -103,32 +97,32 @@ def encode_texts(
     names: Sequence[str] | None = None,
     batches: Batches | None = None,
 ) -> tuple[NDArray[np.float32], int]:
-    """Encode texts, equal ones once, and those that the cache holds not at all.
+    """Encode the texts that the cache lacks, equal texts once.
 
-    What is encoded reaches the cache every few seconds, so that a run that was stopped goes on where it was.
+    New vectors are written to the cache every few seconds: a run that was stopped goes on where it was.
 
     Args:
-        encoder: loaded only if a text is to be encoded.
+        encoder: the encoder.
         texts: any texts, at least one.
-        batch_tokens: see ``ItemEncoder.batches``.
+        batch_tokens, names: see ``ItemEncoder.batches``.
         cache: the encoder's.
-        names: what messages call the texts.
-        batches: encodes what the cache lacks; None: the encoder itself.
+        batches: encodes the missing texts; None: ``encoder.batches``.
 
     Returns:
-        Vectors float32 [n, d], and how many texts were encoded.
+        Vectors float32 [n, d], and the number of texts encoded.
 
     Raises:
-        DataError, ModelError, NumericalError: see ``ItemEncoder.batches``.
+        DataError, ModelError, NumericalError, OutOfMemoryError: see ``ItemEncoder.batches``.
     """
     if not texts:
         raise DataError("there are no texts to encode", "texts")
-    keys, first, inverse = np.unique(
-        np.array([text_hash(text) for text in texts], "S64"), return_index=True, return_inverse=True
-    )
+    hashes = np.array([text_hash(text) for text in texts], "S64")
+    keys, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
     found, rows = cache.get(keys)
     missing = np.flatnonzero(~found)
-    originals = [int(place) for place in first[missing]]
+    originals: list[int] = first[missing].tolist()
+    new_texts = [texts[place] for place in originals]
+    new_names = None if names is None else [names[place] for place in originals]
     pending: list[NDArray[np.int64]] = []
     saved = time.monotonic()
 
@@ -139,11 +133,7 @@ def encode_texts(
             pending.clear()
 
     try:
-        for batch, vectors in (batches or encoder.batches)(
-            [texts[place] for place in originals],
-            batch_tokens,
-            None if names is None else [names[place] for place in originals],
-        ):
+        for batch, vectors in (batches or encoder.batches)(new_texts, batch_tokens, new_names):
             if rows is None:
                 rows = np.empty((len(keys), vectors.shape[1]), np.float32)
             rows[missing[batch]] = vectors

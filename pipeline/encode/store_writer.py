@@ -1,4 +1,4 @@
-"""Items and their vectors to an embedding store."""
+"""Writing an embedding store."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,25 +7,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from ..core.files import atomic_directory, sha256_file, write_json
+from ..core.files import atomic_directory, sha256_file, sha256_json, write_json
+from ..store import store_files as files
 from ..store.id_index import IdIndex, id_hashes
-from ..store.rows import Rows
 from ..store.shards import ARROW
-from ..store.store_files import (
-    EXPORT,
-    FILES,
-    ITEMS,
-    MANIFEST,
-    SCHEMA_VERSION,
-    SHARDED_VERSION,
-    VECTORS,
-    WHITENING,
-    files_of,
-    ids_hash,
-    item_table,
-    shard_files,
-)
+from ..store.store_files import EXPORT, ITEMS, MANIFEST, VECTORS, WHITENING
+from ..store.vectors import Vectors
 from ..store.whitening import Whitening
 
 
@@ -33,7 +22,7 @@ def write_store(
     folder: Path,
     items: pl.DataFrame,
     texts: Sequence[str],
-    vectors: Rows,
+    vectors: Vectors,
     whitening: Whitening,
     template: str,
     description: dict[str, Any],
@@ -47,62 +36,47 @@ def write_store(
         texts: the text of each item.
         vectors: float32 [n, d], finite.
         whitening: fitted on `vectors`.
-        template: the texts'.
-        description: the encoder's, ``ItemEncoder.description``.
-        shard_rows: rows of a shard; None: everything in one file.
+        template: of the texts.
+        description: ``ItemEncoder.description``.
+        shard_rows: rows of every shard but the last; None: a plain store.
     """
     with atomic_directory(folder) as temporary:
         if shard_rows is None:
-            _write_files(temporary, item_table(items, texts), vectors)
-            version, names = {"schema_version": SCHEMA_VERSION}, FILES
+            _write_plain(temporary, files.item_table(items, texts), vectors)
+            layout = {"schema_version": files.SCHEMA_VERSION}
         else:
             counts = _write_shards(temporary, items, texts, vectors, shard_rows)
-            version = {"schema_version": SHARDED_VERSION, "shards": counts}
-            names = files_of(version)
+            layout = {"schema_version": files.SHARDED_VERSION, "shards": counts}
         whitening.save(temporary / WHITENING)
         manifest = {
-            **version,
+            **layout,
             **description,
             "template": template,
             "count": vectors.shape[0],
             "dimension": vectors.shape[1],
             "whitened_dimension": whitening.projection.shape[1],
-            "ids_sha256": ids_hash(items["item_id"]),
-            "files": {name: sha256_file(temporary / name) for name in names},
+            "ids_sha256": sha256_json(items["item_id"].to_list()),
+            "files": {name: sha256_file(temporary / name) for name in files.files_of(layout)},
         }
         write_json(temporary / MANIFEST, manifest)
 
 
-def _write_files(folder: Path, table: pl.DataFrame, vectors: Rows) -> None:
-    """Write vectors and items in one file each, and the Parquet export of both."""
-    matrix = np.ascontiguousarray(vectors[:], "<f4")
+def _write_plain(folder: Path, items: pl.DataFrame, vectors: Vectors) -> None:
+    matrix = _save(folder / VECTORS, vectors[:])
     embedding = pl.Series("embedding", matrix, pl.Array(pl.Float32, matrix.shape[1]))
-    np.save(folder / VECTORS, matrix, allow_pickle=False)
-    table.write_parquet(folder / ITEMS, compression="zstd")
-    table.select("item_id", embedding).write_parquet(folder / EXPORT, compression="zstd")
+    items.write_parquet(folder / ITEMS, compression="zstd")
+    items.select("item_id", embedding).write_parquet(folder / EXPORT, compression="zstd")
 
 
 def _write_shards(
-    folder: Path, items: pl.DataFrame, texts: Sequence[str], vectors: Rows, shard_rows: int
+    folder: Path, items: pl.DataFrame, texts: Sequence[str], vectors: Vectors, shard_rows: int
 ) -> list[int]:
-    """Write items and vectors in shards, and the index of their ids.
-
-    Args:
-        folder: where to.
-        items: item_id and title, n rows.
-        texts: what was encoded.
-        vectors: float32 [n, d].
-        shard_rows: rows of every shard but the last.
-
-    Returns:
-        The rows of each.
-    """
+    """Write the shards and the index of their ids; return the rows of each shard."""
     hashes, counts = [], []
     for number, first in enumerate(range(0, len(items), shard_rows)):
-        rows = slice(first, first + shard_rows)
-        vectors_name, items_name = shard_files(number)
-        np.save(folder / vectors_name, np.ascontiguousarray(vectors[rows], "<f4"), allow_pickle=False)
-        table = item_table(items[rows], texts[rows], first)
+        rows, (vectors_name, items_name) = slice(first, first + shard_rows), files.shard_files(number)
+        _save(folder / vectors_name, vectors[rows])
+        table = files.item_table(items[rows], texts[rows], first)
         arrow = table.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(ARROW).combine_chunks()
         with pa.OSFile(str(folder / items_name), "wb") as file, pa.ipc.new_file(file, ARROW) as stream:
             stream.write_table(arrow)
@@ -110,3 +84,9 @@ def _write_shards(
         counts.append(len(table))
     IdIndex.write(folder, np.concatenate(hashes))
     return counts
+
+
+def _save(path: Path, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    matrix = np.ascontiguousarray(vectors, "<f4")
+    np.save(path, matrix, allow_pickle=False)
+    return matrix

@@ -1,4 +1,4 @@
-"""T5's text vectors without padding: the texts of a batch stand one after the other in a single row of slots."""
+"""Text vectors of T5 without padding: the texts of a batch stand one after the other in one row of slots."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
@@ -13,28 +13,25 @@ from transformers import T5EncoderModel
 from transformers.models.t5.modeling_t5 import T5Block, T5LayerSelfAttention, T5Stack
 
 KEY_STEP = 16
-"""Keys of a text are padded to multiples of this many: softmax of rows shorter than a vector register is slow."""
+"""Attention keys are padded to a multiple of this many: softmax of rows shorter than a vector register is slow."""
 
 Group = tuple[slice, Tensor]
-"""Slots of texts of one length, and what their attention adds to its scores, float [1, H, L, K]."""
+"""Slots of texts of one length, and the bias of their attention scores, float [1, H, L, K]."""
 
 
 class T5Batches:
-    """Texts one after the other in a row of slots; what is left over of it reaches no vector.
-
-    Linear layers and norms compute all slots at once, attention the texts of one length: nothing is masked but
-    keys that fill up a vector register.
+    """Batches of T5's encoder. Linear layers and norms compute all slots at once, attention the texts of one length.
 
     Args:
         stack: T5's encoder, in evaluation mode.
     """
 
     def __init__(self, stack: T5Stack) -> None:
-        self._stack = stack
+        self._stack, self._blocks = stack, cast(Sequence[T5Block], stack.block)
 
     @classmethod
     def of(cls, model: nn.Module) -> "T5Batches | None":
-        """Return this for a model whose forward pass `means` reproduces, or None: it is not T5's encoder."""
+        """Return the batches of a model, or None if it is not T5's encoder."""
         stack = model.encoder if isinstance(model, T5EncoderModel) else model
         known = isinstance(stack, T5Stack) and not stack.is_decoder and len(stack.block) > 0
         return cls(cast(T5Stack, stack)) if known else None
@@ -42,11 +39,11 @@ class T5Batches:
     def plan(
         self, lengths: NDArray[np.int64], batch_tokens: int
     ) -> Iterator[tuple[NDArray[np.int64], tuple[int, int]]]:
-        """Yield each batch's texts, places int64 [b], longest first, and the batch's shape: one row, its slots.
+        """Yield the texts of each batch, places int64 [b], longest first, and the batch's shape (1, slots).
 
         Args:
             lengths: tokens of each text, int64 [n].
-            batch_tokens: slots of a batch; a longer text is a batch of its own, as long as it is.
+            batch_tokens: most tokens of a batch, padding included; a longer text is a batch of its own.
         """
         order = np.argsort(-lengths, kind="stable")  # [n]
         ends = np.cumsum(lengths[order])  # [n]
@@ -59,48 +56,40 @@ class T5Batches:
 
     @torch.inference_mode()
     def means(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> NDArray[np.float32]:
-        """Return the mean of each text's last hidden states: those of the model's own forward pass, up to rounding.
+        """Return the mean of each text's last hidden states, float32 [b, D]: the model's own, up to rounding.
 
         Args:
-            texts: token ids, at least one each; texts of one length side by side.
-            shape: of their batch; at least as many slots as there are tokens in all.
-
-        Returns:
-            float32 [b, D].
+            texts: token ids, at least one per text; texts of one length side by side.
+            shape: the batch's; at least one slot per token.
         """
         tokens = torch.tensor(list(chain.from_iterable(texts)))
         ids = F.pad(tokens, (0, shape[1] - len(tokens))).to(self._stack.device)  # [S]
         states = self._stack.embed_tokens(ids)  # [S, D]
-        groups = list(_groups(self._stack, [len(text) for text in texts]))
-        for block in _blocks(self._stack):
+        groups = list(self._groups([len(text) for text in texts]))
+        for block in self._blocks:
             states = _attend(_attention(block), states, groups)  # [S, D]
             states = block.layer[-1](states)  # [S, D]
         states = self._stack.final_layer_norm(states)  # [S, D]
         means = [states[place].unflatten(0, (-1, bias.shape[2])).mean(1) for place, bias in groups]
         return torch.cat(means).cpu().numpy()
 
-
-def _blocks(stack: T5Stack) -> Sequence[T5Block]:
-    return cast(Sequence[T5Block], stack.block)
+    def _groups(self, lengths: Sequence[int]) -> Iterator[Group]:
+        first = _attention(self._blocks[0]).SelfAttention
+        longest = first.compute_bias(max(lengths), max(lengths))  # [1, H, longest, longest]
+        start = 0
+        for length, group in groupby(lengths):
+            stop = start + length * len(list(group))
+            bias = longest[..., :length, :length]  # [1, H, L, L]: positions are relative
+            yield slice(start, stop), F.pad(bias, (0, -length % KEY_STEP), value=-torch.inf)
+            start = stop
 
 
 def _attention(block: T5Block) -> T5LayerSelfAttention:
     return cast(T5LayerSelfAttention, block.layer[0])
 
 
-def _groups(stack: T5Stack, lengths: Sequence[int]) -> Iterator[Group]:
-    first = _attention(_blocks(stack)[0]).SelfAttention
-    longest = first.compute_bias(max(lengths), max(lengths))  # [1, H, longest, longest]
-    start = 0
-    for length, group in groupby(lengths):
-        stop = start + length * len(list(group))
-        bias = longest[..., :length, :length]  # [1, H, L, L]: positions are relative
-        yield slice(start, stop), F.pad(bias, (0, -length % KEY_STEP), value=-torch.inf)
-        start = stop
-
-
 def _attend(layer: T5LayerSelfAttention, states: Tensor, groups: Sequence[Group]) -> Tensor:
-    """Return the states [S, D] after a layer's attention, in which a text reads itself alone."""
+    """Return the states [S, D] after an attention layer in which each text attends to itself alone."""
     attention, normed = layer.SelfAttention, layer.layer_norm(states)
     projections = (attention.q, attention.k, attention.v)
     query, key, value = (part(normed).unflatten(-1, (attention.n_heads, -1)) for part in projections)

@@ -18,7 +18,8 @@ from ..search.fast_faiss import matrix_products
 from ..search.index import ItemIndex
 from ..search.index_files import LISTS, VECTORS, write_index
 from ..search.index_kinds import Kind, Setting, effort_name, efforts, factory
-from ..search.vectors import Vectors, unit_batches
+from ..search.vectors import unit_batches
+from ..store.vectors import Vectors
 
 SEED = 1
 """Seed of the training sample, of k-means, and of the items on which recall is measured."""

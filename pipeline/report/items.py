@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..serving.answers import SimilarItem
 from ..serving.catalogue import Catalogue
-from ..store.rows import Rows
+from ..store.vectors import Vectors
 from .projection import project
 
 MAP_ITEMS = 5000
@@ -73,8 +73,8 @@ class Neighbours:
     similar: list[SimilarItem]
 
 
-def item_map(items: Items, vectors: Rows, limit: int = MAP_ITEMS) -> ItemMap:
-    """Project the vectors float32 [n, d] of the `limit` most popular items."""
+def item_map(items: Items, vectors: Vectors, limit: int = MAP_ITEMS) -> ItemMap:
+    """Project the vectors, float32 [n, d], of all items, or of the `limit` most popular."""
     rows = sorted(items.by_popularity[:limit])
     places = project(vectors[rows]).tolist()
     main = [items.main_genres[row] for row in rows]

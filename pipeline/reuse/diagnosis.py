@@ -1,55 +1,20 @@
-"""Verification of a store: every problem of every file, where opening it stops at the first."""
+"""Verification of a store: all problems of all files. Opening a store raises the first problem."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import polars as pl
 
 from ..core.errors import StoreError
+from ..store import store_files as files
 from ..store.id_index import IdIndex
-from ..store.shards import Shard, as_frame
-from ..store.store_files import (
-    EXPORT,
-    INDEX,
-    ITEMS,
-    MANIFEST,
-    VECTORS,
-    WHITENING,
-    check_export,
-    check_finite,
-    check_hash,
-    check_ids,
-    check_texts,
-    files_of,
-    is_sharded,
-    read_items,
-    read_manifest,
-    read_vectors,
-    read_whitening,
-)
+from ..store.shards import Shards, as_frame
+from ..store.store_files import EXPORT, INDEX, WHITENING
+from ..store.whitening import Whitening
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class Problems:
-    """Checks that go on after one that fails.
-
-    Attributes:
-        found: the problems, in order of the checks.
-    """
-
-    def __init__(self) -> None:
-        self.found: list[StoreError] = []
-
-    def attempt(self, check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """Return the result of a check or reader; None, and one problem more, where it fails."""
-        try:
-            return check(*args, **kwargs)
-        except StoreError as problem:
-            self.found.append(problem)
-            return None
 
 
 def verify(path: str | Path) -> None:
@@ -63,52 +28,44 @@ def verify(path: str | Path) -> None:
 
 
 def diagnose(path: str | Path) -> list[StoreError]:
-    """Return the problems of a store, file by file; none: it is whole.
+    """Return the problems of a store, file by file; an empty list if there is none.
 
-    A file whose hash is wrong is looked into as far as it can be read, so that a problem names, where possible,
-    the shape or the row that is wrong. Of a store in shards, one shard at a time is in memory.
+    A file with a wrong hash is read as far as possible, so that the problem names the shape or the row that is wrong.
+    One shard at a time is in memory.
     """
-    folder, problems = Path(path), Problems()
-    manifest = problems.attempt(read_manifest, folder)
+    folder, found = Path(path), list[StoreError]()
+
+    def attempt(check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """Return the result of a check or reader; None, and one problem more, if it fails."""
+        try:
+            return check(*args, **kwargs)
+        except StoreError as problem:
+            found.append(problem)
+            return None
+
+    manifest = attempt(files.read_manifest, folder)
     if manifest is None:
-        return problems.found
-    for name in files_of(manifest):
-        problems.attempt(check_hash, folder, manifest, name)
-    if (folder / WHITENING).is_file():
-        problems.attempt(read_whitening, folder, manifest)
-    (_diagnose_shards if is_sharded(manifest) else _diagnose_files)(problems, folder, manifest)
-    return problems.found
-
-
-def _diagnose_files(problems: Problems, folder: Path, manifest: dict[str, Any]) -> None:
-    there = {name for name in files_of(manifest) if (folder / name).is_file()}
-    shape = (manifest["count"], manifest["dimension"])
-    vectors = problems.attempt(read_vectors, folder / VECTORS, shape) if VECTORS in there else None
-    items = problems.attempt(read_items, folder, manifest) if ITEMS in there else None
-    if vectors is not None:
-        problems.attempt(check_finite, folder / VECTORS, vectors)
-    if items is not None:
-        problems.attempt(check_texts, folder / ITEMS, items)
-    if vectors is not None and items is not None and EXPORT in there:
-        problems.attempt(check_export, folder, items, vectors)
-
-
-def _diagnose_shards(problems: Problems, folder: Path, manifest: dict[str, Any]) -> None:
-    ids = []
-    for number in range(len(manifest["shards"])):
-        shard = Shard(folder, manifest, number)
-        if shard.path.is_file() and (vectors := problems.attempt(shard.map_vectors)) is not None:
-            problems.attempt(check_finite, shard.path, vectors)
-        if shard.items_path.is_file() and (items := problems.attempt(shard.map_items)) is not None:
-            problems.attempt(check_texts, shard.items_path, as_frame(items))
-            ids.append(pl.Series(items["item_id"]))
-    if len(ids) == len(manifest["shards"]):
-        _diagnose_ids(problems, folder, manifest, pl.concat(ids))
-
-
-def _diagnose_ids(problems: Problems, folder: Path, manifest: dict[str, Any], ids: pl.Series) -> None:
-    problems.attempt(check_ids, folder / MANIFEST, ids, manifest)
-    if all((folder / name).is_file() for name in INDEX):
-        index = problems.attempt(IdIndex.map, folder, manifest)
-        if index is not None:
-            problems.attempt(index.check, folder, ids)
+        return found
+    for name in files.files_of(manifest):
+        attempt(files.check_hash, folder, manifest, name)
+    there = {name for name in files.files_of(manifest) if (folder / name).is_file()}
+    if WHITENING in there:
+        attempt(Whitening.of_store, folder, manifest)
+    shards, ids, vectors = Shards(folder, manifest), [], None
+    for shard in shards:
+        vectors = attempt(shard.map_vectors) if shard.path.name in there else None
+        items = attempt(shard.read_items) if shard.items_path.name in there else None
+        if vectors is not None:
+            attempt(files.check_finite, shard.path, vectors)
+        if items is not None:
+            attempt(files.check_texts, shard.items_path, as_frame(items))
+            ids.append(pl.Series("item_id", items["item_id"]))
+    if len(ids) < len(shards):
+        return found
+    all_ids, before = pl.concat(ids), len(found)
+    attempt(files.check_ids, folder, manifest, all_ids)
+    if there.issuperset(INDEX) and (index := attempt(IdIndex.map, folder, manifest)) is not None:
+        attempt(index.check, folder, all_ids)
+    if EXPORT in there and vectors is not None and len(found) == before:  # a plain store
+        attempt(files.check_export, folder, all_ids, vectors)
+    return found

@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 
 from ..core.errors import DataError
 from ..core.files import atomic_directory, atomic_path, sha256_json, write_json
-from ..store.rows import Rows
 from ..store.store import EmbeddingStore
+from ..store.vectors import Vectors
 
 NINE_DIGITS = "%.9g"
-"""As many as tell any two float32 numbers apart."""
+"""Enough digits to tell any two float32 numbers apart."""
 
 ARROW = "data-00000-of-00001.arrow"
 INFO = '{\n  "citation": "",\n  "description": "",\n  "homepage": "",\n  "license": ""\n}\n'
@@ -23,7 +23,7 @@ CONFIG = 'embeddings {\n  tensor_path: "tensors.tsv"\n  metadata_path: "metadata
 
 UNSAFE = re.compile(r"[\s%\x00-\x1f\x7f-\x9f\ufeff]")
 
-Writer = Callable[[Path, EmbeddingStore, Rows], None]
+Writer = Callable[[Path, EmbeddingStore, Vectors], None]
 
 
 def export(store: EmbeddingStore, form: str, out: Path, whitened: bool) -> None:
@@ -32,16 +32,15 @@ def export(store: EmbeddingStore, form: str, out: Path, whitened: bool) -> None:
     Args:
         store: the store.
         form: the format.
-        out: where to: a file or a folder, as the format is one.
-        whitened: write the whitened vectors in place of the encoder's.
+        out: the file or folder.
+        whitened: write the whitened vectors, not the encoder's.
 
     Raises:
         DataError: the format is a text format and an item's id is the empty text.
     """
     write, names = WRITERS[form]
-    vectors = store.whitened() if whitened else store.vectors
     with (atomic_directory if names else atomic_path)(out) as temporary:
-        write(temporary, store, vectors)
+        write(temporary, store, store.whitened() if whitened else store.vectors)
 
 
 def is_export(folder: Path) -> bool:
@@ -55,9 +54,7 @@ def is_export(folder: Path) -> bool:
 
 
 def token(item_id: str) -> str:
-    """Return an id without white space and control characters: these and `%` stand percent-encoded, as in URLs.
-
-    `urllib.parse.unquote` gives the id back.
+    """Return an id with white space, control characters and `%` percent-encoded; `urllib.parse.unquote` reverts it.
 
     Raises:
         DataError: the id is empty.
@@ -67,17 +64,17 @@ def token(item_id: str) -> str:
     return UNSAFE.sub(lambda match: quote(match[0], safe=""), item_id)
 
 
-def _write_parquet(path: Path, store: EmbeddingStore, vectors: Rows) -> None:
+def _write_parquet(path: Path, store: EmbeddingStore, vectors: Vectors) -> None:
     pq.write_table(_table(store, vectors), path, compression="zstd", write_page_checksum=True)
 
 
-def _write_npy(folder: Path, store: EmbeddingStore, vectors: Rows) -> None:
+def _write_npy(folder: Path, store: EmbeddingStore, vectors: Vectors) -> None:
     np.save(folder / "embeddings.npy", np.asarray(vectors), allow_pickle=False)
     write_json(folder / "ids.json", store.item_ids)
 
 
-def _write_datasets(folder: Path, store: EmbeddingStore, vectors: Rows) -> None:
-    """Write what `datasets.load_from_disk` reads; it takes the features from the Arrow schema."""
+def _write_datasets(folder: Path, store: EmbeddingStore, vectors: Vectors) -> None:
+    """Write a folder for `datasets.load_from_disk`, which takes the features from the Arrow schema."""
     table = _table(store, vectors)
     with pa.OSFile(str(folder / ARROW), "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
         stream.write_table(table, max_chunksize=1000)
@@ -94,7 +91,7 @@ def _write_datasets(folder: Path, store: EmbeddingStore, vectors: Rows) -> None:
     write_json(folder / "state.json", state)
 
 
-def _write_word2vec(path: Path, store: EmbeddingStore, vectors: Rows) -> None:
+def _write_word2vec(path: Path, store: EmbeddingStore, vectors: Vectors) -> None:
     line = " ".join(["%s", *[NINE_DIGITS] * vectors.shape[1]]) + "\n"
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write(f"{len(vectors)} {vectors.shape[1]}\n")
@@ -102,8 +99,8 @@ def _write_word2vec(path: Path, store: EmbeddingStore, vectors: Rows) -> None:
             file.write(line % (token(item_id), *vector.tolist()))
 
 
-def _write_projector(folder: Path, store: EmbeddingStore, vectors: Rows) -> None:
-    """Write what TensorBoard's projector loads, and the config by which it finds it in a log folder."""
+def _write_projector(folder: Path, store: EmbeddingStore, vectors: Vectors) -> None:
+    """Write the files of TensorBoard's projector, and the config by which it finds them in a log folder."""
     np.savetxt(folder / "tensors.tsv", vectors, NINE_DIGITS, delimiter="\t", newline="\n", encoding="utf-8")
     lines = ["item_id\ttitle"]
     for item_id, title in zip(store.item_ids, store.items["title"], strict=True):
@@ -112,7 +109,7 @@ def _write_projector(folder: Path, store: EmbeddingStore, vectors: Rows) -> None
     (folder / "projector_config.pbtxt").write_text(CONFIG, "utf-8", newline="\n")
 
 
-def _table(store: EmbeddingStore, vectors: Rows) -> pa.Table:
+def _table(store: EmbeddingStore, vectors: Vectors) -> pa.Table:
     """Return item_id, title and embedding (FixedSizeList of float32)."""
     numbers = pa.array(np.ascontiguousarray(vectors).reshape(-1))
     return pa.table(
@@ -124,15 +121,13 @@ def _table(store: EmbeddingStore, vectors: Rows) -> pa.Table:
     )
 
 
+PROJECTOR = {"tensors.tsv": None, "metadata.tsv": None, "projector_config.pbtxt": CONFIG}
 WRITERS: dict[str, tuple[Writer, Mapping[str, str | None]]] = {
     "parquet": (_write_parquet, {}),
     "npy": (_write_npy, {"embeddings.npy": None, "ids.json": None}),
     "datasets": (_write_datasets, {ARROW: None, "dataset_info.json": INFO, "state.json": None}),
     "word2vec": (_write_word2vec, {}),
-    "projector": (
-        _write_projector,
-        {"tensors.tsv": None, "metadata.tsv": None, "projector_config.pbtxt": CONFIG},
-    ),
+    "projector": (_write_projector, PROJECTOR),
 }
-"""By format: how it is written, and the files of its folder with the text of those that are always the same; none where
-it is one file."""
+"""By format: the writer, and the files of the format's folder, each with its text if it is always the same; no files if
+the format is one file."""

@@ -1,4 +1,4 @@
-"""Reader of anybody's catalogue: a table of items with an id column and whatever texts."""
+"""Reading a catalogue of any project: a table of items with a column of ids."""
 
 from pathlib import Path
 
@@ -14,27 +14,22 @@ def read_catalogue(path: Path, id_column: str) -> pl.DataFrame:
 
     Args:
         path: the table.
-        id_column: its column of ids, which are text or whole numbers, each there once.
+        id_column: the column of ids: text or whole numbers, each once.
 
     Returns:
-        item_id (text), then the other columns, rows in the order of the table. `title`, if there is one, is text.
+        item_id (text), then the other columns, rows in the order of the table. A column `title` is text.
 
     Raises:
-        DataError: anything is not as it must be; the message names file, row and column.
+        DataError: the table is not as described; names file, row and column.
     """
     table, place = read_table(path), str(path)
     if id_column not in table.columns:
-        raise DataError(
-            f"column {quote(id_column)} is missing; there are {', '.join(map(quote, table.columns[:20]))}",
-            place,
-            "name the column of item ids: --id-column",
-        )
+        there = ", ".join(map(quote, table.columns[:20]))
+        what = f"column {quote(id_column)} is missing; there are {there}"
+        raise DataError(what, place, "name the column of item ids: --id-column")
     if id_column != "item_id" and "item_id" in table.columns:
-        raise DataError(
-            f"the ids are in column {quote(id_column)}, but there is a column item_id too",
-            place,
-            "use it (--id-column item_id), or rename it",
-        )
+        what = f"the ids are in column {quote(id_column)}, but there is a column item_id too"
+        raise DataError(what, place, "use it (--id-column item_id), or rename it")
     ids = as_ids(table[id_column], place)
     refuse_duplicates(ids.to_frame(), [id_column], place, "keep one of the rows")
     columns = [_whole_numbers(column) for column in table.drop(id_column)]
@@ -47,7 +42,7 @@ def read_catalogue(path: Path, id_column: str) -> pl.DataFrame:
 
 
 def _whole_numbers(values: pl.Series) -> pl.Series:
-    """Return whole numbers that became floats beside missing values, such as years, as whole numbers again."""
+    """Return whole numbers, such as years, that are floats only because of missing values, as whole numbers."""
     if not values.dtype.is_float():
         return values
     values = values.fill_nan(None)

@@ -1,29 +1,16 @@
-"""Vectors read a part at a time, from wherever they lie."""
+"""Vectors in batches of unit norm."""
 
 from collections.abc import Iterator
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import NumericalError
+from ..store.vectors import Vectors
 from .cosine import unit_vectors
 
 BATCH = 65_536
 """Vectors held at a time."""
-
-
-class Vectors(Protocol):
-    """Float32 [n, d]: an array, a memory map, or anything that computes the rows that are asked for."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Number of vectors and their width."""
-        ...
-
-    def __getitem__(self, rows: slice | NDArray[np.int64], /) -> NDArray[np.float32]:
-        """Return some rows, float32 [m, d]."""
-        ...
 
 
 def unit_batches(vectors: Vectors) -> Iterator[NDArray[np.float32]]:

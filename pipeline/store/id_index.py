@@ -1,4 +1,4 @@
-"""From an item's id to its row without reading all ids: hashes in order, searched where they lie on the disk."""
+"""Index from item ids to rows: sorted hashes of the ids, searched on the disk."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -9,15 +9,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ..core.errors import DataError, StoreError
-from ..core.files import map_npy
-from .store_files import HASHES, INDEX, MANIFEST, REMEDY, ROWS, check_hash, check_rows
+from ..core.errors import StoreError
+from .store_files import HASHES, INDEX, MANIFEST, REMEDY, ROWS, check_hash, check_rows, map_array
 
 
 class IdIndex:
     """Hashes of all ids in ascending order, and the row of each.
 
-    Two ids may have one hash: whoever asks compares the ids of the rows that are found.
+    Two ids may have the same hash: compare the ids of the rows found.
 
     Attributes:
         hashes: uint64 [n], memory-mapped.
@@ -29,43 +28,36 @@ class IdIndex:
 
     @staticmethod
     def write(folder: Path, hashes: NDArray[np.uint64]) -> None:
-        """Write the index of the ids with these hashes, uint64 [n], by row."""
+        """Write the index of ids with these hashes, uint64 [n], in order of rows."""
         order = np.argsort(hashes, kind="stable")
         np.save(folder / HASHES, hashes[order].astype("<u8"), allow_pickle=False)
         np.save(folder / ROWS, order.astype("<i4"), allow_pickle=False)
 
     @classmethod
     def open(cls, folder: Path, manifest: dict[str, Any]) -> "IdIndex":
-        """Map the index into memory after checking its hashes.
-
-        Raises:
-            StoreError: a file is missing, damaged, or of another type or shape.
-        """
+        """Check the hashes of the index's files and map them into memory; raises as ``map`` does."""
         for name in INDEX:
             check_hash(folder, manifest, name)
         return cls.map(folder, manifest)
 
     @classmethod
     def map(cls, folder: Path, manifest: dict[str, Any]) -> "IdIndex":
-        """Map the index into memory, checking type and shape only.
-
-        Raises:
-            StoreError: a file is of another type or shape.
-        """
-        return cls(_read(folder / HASHES, "<u8", manifest), _read(folder / ROWS, "<i4", manifest))
+        """Map the index into memory; raises ``StoreError`` if a file is missing or not as the manifest says."""
+        found, count = [map_array(folder / name) for name in INDEX], manifest["count"]
+        for name, numbers, dtype in zip(INDEX, found, ("<u8", "<i4"), strict=True):
+            if numbers.dtype != np.dtype(dtype) or numbers.shape != (count,):
+                what = f"{numbers.dtype} of shape {numbers.shape}, but {MANIFEST} says {count} items"
+                raise StoreError(what, str(folder / name), REMEDY)
+        return cls(*found)
 
     def find(self, item_id: str) -> Iterator[int]:
-        """Yield the rows of the ids that have the hash of this one: its own, if it is there."""
+        """Yield the rows of all ids that have the hash of this id."""
         wanted = id_hashes([item_id])
         first, last = (int(self.hashes.searchsorted(wanted, side)[0]) for side in ("left", "right"))
         yield from self.rows[first:last].tolist()
 
     def check(self, folder: Path, ids: pl.Series) -> None:
-        """Check that it is the index of these ids, by row.
-
-        Raises:
-            StoreError: it is not; names the first place that is wrong.
-        """
+        """Check that this is the index of these ids, by row; raises ``StoreError`` with the first wrong place."""
         hashes = id_hashes(ids)
         order = np.argsort(hashes, kind="stable")
         for name, found, right in ((HASHES, self.hashes, hashes[order]), (ROWS, self.rows, order)):
@@ -76,14 +68,3 @@ def id_hashes(ids: Iterable[str]) -> NDArray[np.uint64]:
     """Return the first eight bytes of each id's SHA-256 as a number, uint64 [n]."""
     digests = b"".join(hashlib.sha256(item_id.encode("utf-8")).digest()[:8] for item_id in ids)
     return np.frombuffer(digests, ">u8").astype(np.uint64)
-
-
-def _read(path: Path, dtype: str, manifest: dict[str, Any]) -> NDArray:
-    try:
-        numbers = map_npy(path)
-    except DataError as error:
-        raise StoreError(error.what, error.where, REMEDY) from None
-    if numbers.dtype != np.dtype(dtype) or numbers.shape != (manifest["count"],):
-        what = f"{numbers.dtype} of shape {numbers.shape}, but {MANIFEST} says {manifest['count']} items"
-        raise StoreError(what, str(path), REMEDY)
-    return numbers

@@ -1,6 +1,8 @@
-"""The shards of a store: some rows' vectors and items, in two files that are mapped into memory."""
+"""The shards of a store: consecutive rows, with their vectors in one file and their items in another."""
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -10,93 +12,212 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..core.errors import StoreError
-from .store_files import REMEDY, SCHEMA, check_hash, check_row_numbers, check_shape, read_vectors, shard_files
+from . import store_files as files
+from .id_index import IdIndex
+from .store_files import REMEDY, SCHEMA
+from .vectors import Vectors
 
-ARROW = pa.schema(
-    [
-        ("row", pa.int32()),
-        ("item_id", pa.large_string()),
-        ("title", pa.large_string()),
-        ("text", pa.large_string()),
-        ("text_hash", pa.large_string()),
-    ]
-)
-"""The columns of a file of items."""
+ARROW = pa.schema([("row", pa.int32()), *((name, pa.large_string()) for name in SCHEMA.names()[1:])])
+"""The columns of ``SCHEMA`` in Arrow."""
 
 
 class Shard:
-    """One shard. The hash of a file is checked when it is first read, so that opening a store reads none.
+    """One shard. A file's hash is checked when the file is first read.
 
     Args:
-        folder: the store's.
-        manifest: the store's.
-        number: the shard's.
+        folder: the store.
+        manifest: the store's manifest.
+        names: files of vectors and of items (`.arrow` or `.parquet`).
+        first: number of the first row.
+        count: number of rows.
     """
 
-    def __init__(self, folder: Path, manifest: dict[str, Any], number: int) -> None:
-        self._folder, self._manifest = folder, manifest
-        self._names = shard_files(number)
-        self.path, self.items_path = (folder / name for name in self._names)
-        self.first, self.count = sum(manifest["shards"][:number]), manifest["shards"][number]
+    def __init__(
+        self, folder: Path, manifest: dict[str, Any], names: tuple[str, str], first: int, count: int
+    ) -> None:
+        self._folder, self._manifest, self.first, self.count = folder, manifest, first, count
+        self.path, self.items_path = (folder / name for name in names)
 
     def map_vectors(self) -> NDArray[np.float32]:
-        """Map the vectors, float32 [count, d], checking type and shape only.
+        """Map the vectors, float32 [count, d], without checking their hash.
 
         Raises:
-            StoreError: they are not there, or are of another type or shape.
+            StoreError: the file is missing or damaged, or has another type or shape.
         """
-        if not self.path.is_file():
-            raise StoreError("file is missing", str(self.path), REMEDY)
-        return read_vectors(self.path, (self.count, self._manifest["dimension"]))
+        vectors = files.map_array(self.path)
+        if vectors.dtype != np.dtype("<f4"):
+            raise StoreError(f"numbers are {vectors.dtype}, not float32", str(self.path), REMEDY)
+        files.check_shape(self.path, vectors.shape, (self.count, self._manifest["dimension"]))
+        return vectors
 
-    def map_items(self) -> pa.RecordBatch:
-        """Map the items, checking that they are a table of these columns, rows and row numbers.
+    def read_items(self) -> pa.Table:
+        """Read the items, columns of ``ARROW``, without checking their hash; an Arrow file is mapped.
 
         Raises:
-            StoreError: they are not.
+            StoreError: the file is damaged, or has other columns, rows or row numbers.
         """
-        try:
-            reader = pa.ipc.open_file(pa.memory_map(str(self.items_path)))
-            batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
-            for batch in batches:
-                batch.validate(full=True)
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise StoreError(f"not an Arrow file: {error}", str(self.items_path), REMEDY) from None
-        if reader.schema != ARROW or len(batches) != 1:
-            what = f"{len(batches)} batches of {reader.schema.names}, not one of {ARROW.names}"
-            raise StoreError(what, str(self.items_path), REMEDY)
-        check_shape(self.items_path, (len(batches[0]),), (self.count,))
-        rows = batches[0]["row"]
-        check_row_numbers(self.items_path, rows.to_numpy(zero_copy_only=False), self.first)
-        return batches[0]
+        path = self.items_path
+        items = _map_arrow(path) if path.suffix == ".arrow" else files.read_parquet(path, SCHEMA).cast(ARROW)
+        files.check_shape(path, (len(items),), (self.count,))
+        ordered = items["row"].to_numpy() == np.arange(self.first, self.first + len(items))
+        files.check_rows(ordered, 0, path, "column row is not the row's number")
+        return items
 
     @cached_property
     def vectors(self) -> NDArray[np.float32]:
-        """Float32 [count, d], memory-mapped; raises ``StoreError`` as ``map_vectors``, or if the hash is another."""
-        check_hash(self._folder, self._manifest, self._names[0])
+        """Float32 [count, d], memory-mapped; raises ``StoreError`` if the file is not as the manifest says."""
+        files.check_hash(self._folder, self._manifest, self.path.name)
         return self.map_vectors()
 
     @cached_property
-    def items(self) -> pa.RecordBatch:
-        """Columns of ``ARROW``, memory-mapped; raises ``StoreError`` as ``map_items``, or if the hash is another."""
-        check_hash(self._folder, self._manifest, self._names[1])
-        return self.map_items()
+    def items(self) -> pa.Table:
+        """Columns of ``ARROW``; raises ``StoreError`` if the file is not as the manifest says."""
+        files.check_hash(self._folder, self._manifest, self.items_path.name)
+        return self.read_items()
 
 
-def open_shards(folder: Path, manifest: dict[str, Any]) -> list[Shard]:
-    """Return a store's shards after checking that their files are there, and shapes and types of the vectors.
+class Shards:
+    """All shards of a store, in order of rows, as one table of items; only the shards of the rows asked for are read.
+
+    Args:
+        folder: the store.
+        manifest: the store's manifest; a plain store has one shard.
+        index: of the ids; None: the first lookup reads all ids into memory.
+    """
+
+    def __init__(self, folder: Path, manifest: dict[str, Any], index: IdIndex | None = None) -> None:
+        counts = manifest["shards"] if files.is_sharded(manifest) else [manifest["count"]]
+        starts = list(accumulate(counts[:-1], initial=0))
+        parts = zip(files.shard_names(manifest), starts, counts, strict=True)
+        self._shards = [Shard(folder, manifest, *part) for part in parts]
+        self._starts, self._index, self.rows = np.array(starts), index, manifest["count"]
+
+    def __getitem__(self, number: int) -> Shard:
+        return self._shards[number]
+
+    def __len__(self) -> int:
+        return len(self._shards)
+
+    def locate(self, row: int) -> tuple[Shard, int]:
+        """Return the shard of a row, 0 <= row < n, and the row's place in it."""
+        shard = self[int(self._starts.searchsorted(row, "right")) - 1]
+        return shard, row - shard.first
+
+    def groups(self, rows: NDArray[np.int64]) -> Iterator[tuple[Shard, NDArray[np.int64], NDArray[np.int64]]]:
+        """Yield each shard that has some of the rows, their places in `rows`, and their places in the shard."""
+        numbers = self._starts.searchsorted(rows, "right") - 1
+        for number in np.unique(numbers).tolist():
+            asked = np.flatnonzero(numbers == number)
+            yield self[number], asked, rows[asked] - self[number].first
+
+    @property
+    def items(self) -> pl.DataFrame:
+        """All items, columns of ``SCHEMA``; made at each use, so that it does not stay in memory."""
+        return pl.concat([as_frame(shard.items) for shard in self])
+
+    @property
+    def ids(self) -> pl.Series:
+        """Item ids by row."""
+        return pl.concat([pl.Series("item_id", shard.items["item_id"]) for shard in self])
+
+    def take(self, rows: NDArray[np.int64]) -> pl.DataFrame:
+        """Return some of the items, in the order of `rows`."""
+        parts, order = [pl.DataFrame(schema=SCHEMA)], [np.empty(0, np.int64)]
+        for shard, asked, places in self.groups(rows):
+            parts.append(as_frame(shard.items.take(places)))
+            order.append(asked)
+        return pl.concat(parts)[np.argsort(np.concatenate(order))]
+
+    def row(self, item_id: str) -> int | None:
+        """Return the row of an item; None: there is no such item.
+
+        Raises:
+            StoreError: the index names a row that does not exist, or a shard is damaged.
+        """
+        for row in self._candidates(item_id):
+            if not 0 <= row < self.rows:
+                raise StoreError(f"the index of ids names row {row}", str(self[0].path.parent), REMEDY)
+            shard, place = self.locate(row)
+            if shard.items["item_id"][place].as_py() == item_id:
+                return row
+        return None
+
+    @cached_property
+    def _candidates(self) -> Callable[[str], Iterable[int]]:
+        """Function from an id to the rows that may have it."""
+        if self._index is not None:
+            return self._index.find
+        rows = {item_id: row for row, item_id in enumerate(self.ids)}
+        return lambda item_id: [rows[item_id]] if item_id in rows else []
+
+
+class ShardedVectors(Vectors):
+    """The vectors of all shards, float32 [n, d]; only the shards of the rows asked for are read."""
+
+    dtype, ndim = np.dtype(np.float32), 2
+
+    def __init__(self, shards: Shards, width: int) -> None:
+        self._shards, self._shape = shards, (shards.rows, width)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of vectors and their width."""
+        return self._shape
+
+    def __getitem__(self, rows: int | np.integer | slice | Sequence[int] | NDArray) -> NDArray[np.float32]:
+        """Return one row [d], or several [m, d]. One row, or a slice within one shard, is not copied.
+
+        Raises:
+            IndexError: there is no such row.
+        """
+        if isinstance(rows, slice):
+            start, stop, step = rows.indices(len(self))
+            if step == 1:
+                return self._between(start, stop)
+            rows = np.arange(start, stop, step)
+        chosen = np.atleast_1d(rows)
+        chosen = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen.astype(np.int64)
+        chosen = np.where(chosen < 0, chosen + len(self), chosen)
+        if len(chosen) and not 0 <= chosen.min() <= chosen.max() < len(self):
+            raise IndexError(f"rows are 0 to {len(self) - 1}")
+        if np.ndim(rows) == 0:
+            shard, place = self._shards.locate(int(chosen[0]))
+            return shard.vectors[place]
+        found = np.empty((len(chosen), self.shape[1]), np.float32)
+        for shard, asked, places in self._shards.groups(chosen):
+            found[asked] = shard.vectors[places]
+        return found
+
+    def _between(self, start: int, stop: int) -> NDArray[np.float32]:
+        pieces = [
+            shard.vectors[max(0, start - shard.first) : stop - shard.first]
+            for shard in self._shards
+            if max(start, shard.first) < min(stop, shard.first + shard.count)
+        ]
+        return (
+            pieces[0] if len(pieces) == 1 else np.concatenate([np.empty((0, self.shape[1]), "f4"), *pieces])
+        )
+
+
+def as_frame(items: pa.Table) -> pl.DataFrame:
+    """Return items as a table of ``SCHEMA``."""
+    return pl.DataFrame({name: pl.Series(items[name]) for name in ARROW.names}, SCHEMA)
+
+
+def _map_arrow(path: Path) -> pa.Table:
+    """Map an Arrow file of items into memory.
 
     Raises:
-        StoreError: a file is not there, or not what the manifest says.
+        StoreError: it is damaged, or is not one batch of ``ARROW``.
     """
-    shards = [Shard(folder, manifest, number) for number in range(len(manifest["shards"]))]
-    for shard in shards:
-        shard.map_vectors()
-        if not shard.items_path.is_file():
-            raise StoreError("file is missing", str(shard.items_path), REMEDY)
-    return shards
-
-
-def as_frame(batch: pa.RecordBatch) -> pl.DataFrame:
-    """Return rows of a shard's items as a table of ``SCHEMA``."""
-    return pl.DataFrame({name: pl.Series(batch[name]) for name in ARROW.names}, SCHEMA)
+    try:
+        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
+        for batch in batches:
+            batch.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise StoreError(f"not an Arrow file: {error}", str(path), REMEDY) from None
+    if reader.schema != ARROW or len(batches) != 1:
+        what = f"{len(batches)} batches of {reader.schema.names}, not one of {ARROW.names}"
+        raise StoreError(what, str(path), REMEDY)
+    return pa.Table.from_batches(batches)

@@ -11,98 +11,83 @@ from numpy.typing import NDArray
 
 from ..core.errors import DataError, ParamsError
 from ..core.files import sha256_json
+from . import store_files as files
 from .id_index import IdIndex
-from .rows import Rows
-from .sharded_vectors import ShardedVectors
-from .shards import open_shards
-from .store_files import (
-    ITEMS,
-    VECTORS,
-    WHITENING,
-    check_finite,
-    check_hash,
-    is_sharded,
-    read_items,
-    read_manifest,
-    read_vectors,
-    read_whitening,
-    shard_files,
-)
-from .store_items import Items, ShardedItems, TableItems
+from .shards import ShardedVectors, Shards
+from .store_files import WHITENING
+from .vectors import Vectors
 from .whitening import WhitenedVectors, Whitening
 
 COMPARED = 4096
-"""Vectors held in float64 at a time while neighbours are looked for."""
+"""Vectors held in float64 at a time while neighbours are searched."""
 
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingStore:
-    """Item vectors, the ids they belong to, and how they were made.
+    """Item vectors, the items they belong to, and how they were made.
 
     Attributes:
-        folder: where the store lies.
+        folder: the store.
         manifest: content of `manifest.json`.
-        vectors: float32 [n, d], memory-mapped and read-only: the encoder's output, not whitened.
-        catalogue: the items; row i describes vector i.
+        shards: the files of vectors and items; a plain store has one shard.
+        vectors: float32 [n, d], read-only: the encoder's output, not whitened.
         whitening: the map fitted on these vectors.
     """
 
     folder: Path
     manifest: dict[str, Any]
-    vectors: Rows
-    catalogue: Items
+    shards: Shards
+    vectors: Vectors
     whitening: Whitening
 
     @classmethod
     def open(cls, path: str | Path) -> "EmbeddingStore":
-        """Open the store in a folder after checking hashes, shapes and the order of ids.
-
-        Of a store in shards, hashes and ids of a shard are checked when it is first read.
+        """Open a store. The files of a plain store are checked now, those of a shard when they are first read.
 
         Raises:
-            StoreError: something is missing, damaged, of another version, or does not fit together.
+            StoreError: a file is missing or damaged, or the files do not fit together.
         """
         folder = Path(path)
-        manifest = read_manifest(folder)
-        if is_sharded(manifest):
-            shards = open_shards(folder, manifest)
+        manifest = files.read_manifest(folder)
+        if files.is_sharded(manifest):
+            shards = Shards(folder, manifest, IdIndex.open(folder, manifest))
+            for shard in shards:
+                shard.map_vectors()
+                files.check_present(shard.items_path)
             vectors = ShardedVectors(shards, manifest["dimension"])
-            items = ShardedItems(shards, IdIndex.open(folder, manifest))
         else:
-            for name in (VECTORS, ITEMS):
-                check_hash(folder, manifest, name)
-            vectors = read_vectors(folder / VECTORS, (manifest["count"], manifest["dimension"]))
-            items = TableItems(read_items(folder, manifest))
-        check_hash(folder, manifest, WHITENING)
-        return cls(folder, manifest, vectors, items, read_whitening(folder, manifest))
+            shards = Shards(folder, manifest)
+            vectors = shards[0].vectors
+            files.check_ids(folder, manifest, shards.ids)
+        files.check_hash(folder, manifest, WHITENING)
+        return cls(folder, manifest, shards, vectors, Whitening.of_store(folder, manifest))
 
     def check_finite(self) -> None:
         """Check every number of every vector.
 
         Raises:
-            StoreError: names the file and the first row that is wrong.
+            StoreError: names the file and the first row with a number that is not finite.
         """
-        parts = self.vectors.parts() if isinstance(self.vectors, ShardedVectors) else None
-        for path, vectors in parts or [(self.folder / VECTORS, self.vectors[:])]:
-            check_finite(path, vectors)
+        for shard in self.shards:
+            files.check_finite(shard.path, shard.vectors)
 
     @property
     def hash(self) -> str:
-        """SHA-256 over vectors, ids and whitening: what an index or a model was made from."""
-        files = self.manifest["files"]
-        shards = self.manifest["shards"] if is_sharded(self.manifest) else []
-        vectors = [files[shard_files(number)[0]] for number in range(len(shards))] or files[VECTORS]
-        return sha256_json([vectors, self.manifest["ids_sha256"], files[WHITENING]])
+        """SHA-256 over vectors, ids and whitening; an index or a model is tied to it."""
+        hashes, sharded = self.manifest["files"], files.is_sharded(self.manifest)
+        vectors = [hashes[name] for name, _ in files.shard_names(self.manifest)]
+        parts = [vectors if sharded else vectors[0], self.manifest["ids_sha256"], hashes[WHITENING]]
+        return sha256_json(parts)
 
     @property
     def items(self) -> pl.DataFrame:
-        """Row, item_id, title, text, text_hash, all n rows; of a store in shards, read at every use."""
-        return self.catalogue.table
+        """Row, item_id, title, text and text_hash of all n items; the table is made at each use."""
+        return self.shards.items
 
     @property
     def item_ids(self) -> list[str]:
         """Item ids by row."""
-        return self.catalogue.ids.to_list()
+        return self.shards.ids.to_list()
 
     def row(self, item_id: str) -> int:
         """Return the row of an item.
@@ -110,7 +95,7 @@ class EmbeddingStore:
         Raises:
             DataError: there is no such item.
         """
-        row = self.catalogue.row(item_id)
+        row = self.shards.row(item_id)
         if row is None:
             raise DataError(f"no item {item_id!r}", str(self.folder), "use an id of the store's items")
         return row
@@ -124,17 +109,15 @@ class EmbeddingStore:
         return self.vectors[np.array([self.row(item_id) for item_id in item_ids], np.int64)]
 
     def neighbours(self, item_id: str, k: int, raw: bool = False) -> pl.DataFrame:
-        """Return the items most similar to an item, itself left out: exact cosine of the whitened vectors.
-
-        The models and `hierrec similar` compare whitened vectors, too.
+        """Return the items most similar to an item, without itself, by exact cosine.
 
         Args:
             item_id: the item.
-            k: neighbours wanted, at least 1; a store of fewer other items gives them all.
-            raw: compare the encoder's vectors, in place of the whitened ones.
+            k: number of neighbours, at least 1; a store of fewer other items gives all of them.
+            raw: compare the encoder's vectors; by default the whitened ones, as the models do.
 
         Returns:
-            row, item_id, title and cosine (float64; 0 where a vector is zero), best first, equal ones by row.
+            row, item_id, title and cosine (float64; 0 if a vector is zero), best first, ties by row.
 
         Raises:
             DataError: there is no such item.
@@ -144,24 +127,24 @@ class EmbeddingStore:
             raise ParamsError(f"{k} neighbours are asked for", "k", "ask for 1 or more")
         row = self.row(item_id)
         vectors = self.vectors if raw else WhitenedVectors(self.whitening, self.vectors)
-        cosines = _cosines(vectors, vectors[np.array([row])][0])  # [n]
+        cosines = _cosines(vectors, vectors[row])  # [n]
         order = np.argsort(-cosines, kind="stable")
         order = order[order != row][:k]
-        neighbours = self.catalogue.take(order).select("row", "item_id", "title")
+        neighbours = self.shards.take(order).select("row", "item_id", "title")
         return neighbours.with_columns(pl.Series("cosine", cosines[order]))
 
     def whitened(self) -> NDArray[np.float32]:
         """Return the whitened vectors, float32 [n, w].
 
         Raises:
-            StoreError: a vector is not finite; names the first.
+            StoreError: a vector is not finite.
         """
         self.check_finite()
         return self.whitening.apply(self.vectors)
 
 
-def _cosines(vectors: Rows | WhitenedVectors, query: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the cosines [n] of vectors [n, d] with a query [d], each by the same sums: equal vectors tie."""
+def _cosines(vectors: Vectors, query: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the cosines [n] of vectors [n, d] with a query [d], each by the same sums, so that equal vectors tie."""
     count, wide = vectors.shape[0], query.astype(np.float64)
     cosines = np.zeros(count)
     for start in range(0, count, COMPARED):

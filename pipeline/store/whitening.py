@@ -1,7 +1,8 @@
-"""Centring and PCA whitening: directions of equal variance, so that no few of them rule every dot product."""
+"""Whitening: centring and PCA give directions of equal variance, so that no direction rules every dot product."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +12,11 @@ from safetensors.numpy import save as save_tensors
 
 from ..core.errors import NumericalError, ParamsError, StoreError
 from ..core.files import atomic_path
-from .rows import Rows
-
-CHUNK = 65_536
-"""Rows held in float64 at a time."""
+from .store_files import REMEDY, WHITENING, check_present, check_shape
+from .vectors import CHUNK, Vectors
 
 RELATIVE_FLOOR = 1e-9
-"""A direction whose share of the largest variance is below this is rounding noise of float32 vectors."""
+"""Share of the largest variance below which a direction is rounding noise of float32 vectors."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Whitening:
 
     Attributes:
         mean: float32 [d].
-        projection: float32 [d, w]. A column of zeros stands for a direction without variance.
+        projection: float32 [d, w]; a column of zeros stands for a direction without variance.
     """
 
     mean: NDArray[np.float32]
@@ -38,7 +37,7 @@ class Whitening:
 
         Args:
             vectors: float32 [n, d].
-            dimension: w, principal directions kept, each scaled to variance 1; None: centring only, w = d.
+            dimension: w, the number of principal directions, each scaled to variance 1; None: centring only, w = d.
 
         Raises:
             ParamsError: `dimension` is above the rank that n vectors of width d can have, min(n - 1, d).
@@ -47,11 +46,9 @@ class Whitening:
         count, width = vectors.shape
         limit = min(count - 1, width)
         if dimension is not None and dimension > limit:
-            raise ParamsError(
-                f"{count} vectors of width {width} have {limit} principal directions, not {dimension}",
-                "whitening_dimension",
-                f"set it to {limit} or less, or to null for centring only",
-            )
+            what = f"{count} vectors of width {width} have {limit} principal directions, not {dimension}"
+            remedy = f"set it to {limit} or less, or to null for centring only"
+            raise ParamsError(what, "whitening_dimension", remedy)
         mean = np.asarray(vectors.mean(axis=0, dtype=np.float64))  # [d]
         if not np.isfinite(mean).all():
             raise NumericalError("a vector to be whitened is not finite", "whitening", "encode again")
@@ -61,8 +58,8 @@ class Whitening:
             projection = _principal_directions(_covariance(vectors, mean), dimension)
         return cls(mean.astype(np.float32), projection.astype(np.float32))
 
-    def apply(self, vectors: Rows) -> NDArray[np.float32]:
-        """Return whitened vectors, float32 [n, w], from raw ones, float32 [n, d]."""
+    def apply(self, vectors: Vectors) -> NDArray[np.float32]:
+        """Return whitened vectors, float32 [n, w], of vectors float32 [n, d]."""
         whitened = np.empty((len(vectors), self.projection.shape[1]), np.float32)
         mean, projection = self.mean.astype(np.float64), self.projection.astype(np.float64)
         for start in range(0, len(vectors), CHUNK):
@@ -80,43 +77,46 @@ class Whitening:
         """Read what `save` wrote.
 
         Raises:
-            StoreError: the file is missing or damaged.
+            StoreError: the file is missing or damaged, or a number is not finite.
         """
-        remedy = "run `dvc repro encode`, or fetch the store again"
+        check_present(path)
         try:
             tensors = load_tensors(path.read_bytes())
-            whitening = cls(tensors["mean"], tensors["projection"])
-        except FileNotFoundError:
-            raise StoreError("file is missing", str(path), remedy) from None
+            mean, projection = tensors["mean"], tensors["projection"]
         except (SafetensorError, KeyError) as error:
-            raise StoreError(f"not a whitening map: {error}", str(path), remedy) from None
-        if whitening.mean.ndim != 1 or whitening.projection.shape[:-1] != whitening.mean.shape:
-            shapes = f"mean {whitening.mean.shape} and projection {whitening.projection.shape}"
-            raise StoreError(f"{shapes} do not fit together", str(path), remedy)
-        if not (np.isfinite(whitening.mean).all() and np.isfinite(whitening.projection).all()):
-            raise StoreError("a number of the whitening map is not finite", str(path), remedy)
+            raise StoreError(f"not a whitening map: {error}", str(path), REMEDY) from None
+        if mean.ndim != 1 or projection.shape[:-1] != mean.shape:
+            shapes = f"mean {mean.shape} and projection {projection.shape}"
+            raise StoreError(f"{shapes} do not fit together", str(path), REMEDY)
+        if not (np.isfinite(mean).all() and np.isfinite(projection).all()):
+            raise StoreError("a number of the whitening map is not finite", str(path), REMEDY)
+        return cls(mean, projection)
+
+    @classmethod
+    def of_store(cls, folder: Path, manifest: dict[str, Any]) -> "Whitening":
+        """Read the whitening of a store; raises ``StoreError`` as ``load`` does, and if the shape is another."""
+        whitening = cls.load(folder / WHITENING)
+        shape = (manifest["dimension"], manifest["whitened_dimension"])
+        check_shape(folder / WHITENING, whitening.projection.shape, shape)
         return whitening
 
 
 @dataclass(frozen=True)
-class WhitenedVectors:
-    """Whitened vectors, float32 [n, w], computed where they are asked for: memory holds none of the others.
-
-    Attributes:
-        whitening: the map.
-        vectors: float32 [n, d], raw, e.g. memory-mapped.
-    """
+class WhitenedVectors(Vectors):
+    """Whitened vectors, float32 [n, w]; rows of `vectors`, float32 [n, d], are whitened when they are asked for."""
 
     whitening: Whitening
-    vectors: Rows
+    vectors: Vectors
 
     @property
     def shape(self) -> tuple[int, int]:
         """Number of vectors and their width."""
-        return len(self.vectors), self.whitening.projection.shape[1]
+        return self.vectors.shape[0], self.whitening.projection.shape[1]
 
-    def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return some rows, float32 [m, w]."""
+    def __getitem__(self, rows: int | slice | NDArray[np.int64] | list[int]) -> NDArray[np.float32]:
+        """Return one row, float32 [w], or several, float32 [m, w]."""
+        if isinstance(rows, int):
+            return self.whitening.apply(self.vectors[[rows]])[0]
         return self.whitening.apply(self.vectors[rows])
 
 
@@ -133,7 +133,7 @@ def _principal_directions(covariance: NDArray[np.float64], dimension: int) -> ND
     """Return the first principal directions as columns [d, w], scaled so that each has variance 1."""
     variance, directions = np.linalg.eigh(covariance)  # ascending
     variance, directions = variance[::-1][:dimension], directions[:, ::-1][:, :dimension]
-    # Eigenvectors are defined up to sign: fix it, or the vectors would change between LAPACK builds.
+    # The sign of an eigenvector is arbitrary; without this it would differ between LAPACK builds.
     largest = np.abs(directions).argmax(0)
     directions = directions * np.sign(directions[largest, np.arange(dimension)])
     with_variance = variance > RELATIVE_FLOOR * max(variance[0], np.finfo(np.float32).tiny)

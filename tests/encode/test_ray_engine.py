@@ -16,9 +16,9 @@ from hierrec.core import errors
 from hierrec.core.errors import DataError, ModelError, NumericalError, OutOfMemoryError, ParamsError
 from hierrec.encode import ray_engine
 from hierrec.encode.encode_items import encode_items
-from hierrec.encode.encode_worker import EncodeWorker, WorkerSettings, pack_error, unpack, unpack_error
 from hierrec.encode.encoder import ItemEncoder
 from hierrec.encode.params import EncodeParams
+from hierrec.encode.ray_engine import EncodeWorker, WorkerSettings, pack_error, unpack, unpack_error
 from numpy.typing import NDArray
 
 from tests.encode.tiny_models import TEXTS, ModelFolder, save_model
@@ -196,7 +196,7 @@ import sys
 from pathlib import Path
 import polars as pl
 from hierrec.encode.encode_items import encode_items
-from hierrec.params import EncodeParams
+from hierrec.encode.params import EncodeParams
 params = EncodeParams(model={str(model_folder("t5"))!r}, revision=None, template="{{name}}", max_length=16,
     batch_tokens=64, whitening_dimension=None)
 encode_items(pl.DataFrame({{"item_id": ["a", "b"], "name": ["A", "B"]}}), params, Path({str(tmp_path / "s")!r}))

@@ -17,7 +17,7 @@ import torch
 from hypothesis import given, settings
 from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerBase, T5EncoderModel
 
-FOLDER = Path(__file__).parents[2] / "pipeline" / "item_llm" / "t5_nano"
+FOLDER = Path(__file__).parents[2] / "pipeline" / "encode" / "t5_nano"
 ANY_TEXTS = [
     "",
     " ",

@@ -183,6 +183,25 @@ def test_one_flipped_bit_is_found(folder: Path, name: str) -> None:
         verify(folder)
 
 
+@pytest.mark.parametrize("name", ["embeddings.npy", "items.parquet", "whitening.safetensors"])
+def test_opening_checks_hashes_at_once(folder: Path, name: str) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[-1] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(StoreError, match=f"{name}: content has another hash"):
+        EmbeddingStore.open(folder)
+
+
+def test_a_store_of_one_shard_reads_the_same(folder: Path, tmp_path: Path) -> None:
+    titles = [f"Film {item_id}" for item_id in IDS]
+    plain = EmbeddingStore.open(folder)
+    sharded = EmbeddingStore.open(make_store(tmp_path / "shard", IDS, VECTORS, titles, 3, shard_rows=5))
+    assert len(plain.shards) == len(sharded.shards) == 1
+    assert plain.items.equals(sharded.items)
+    assert np.array_equal(plain.vectors, sharded.vectors)
+    assert plain.neighbours("x y", 4).equals(sharded.neighbours("x y", 4))
+
+
 def replace_items(**columns: Any) -> Any:
     return lambda path: pl.read_parquet(path).with_columns(**columns).write_parquet(path)
 
