@@ -10,6 +10,8 @@ from hypothesis import settings
 
 from stages.workspace import ROOT, environment
 
+pytest_plugins = ["tests.model.fixtures", "tests.encode.fixtures"]
+
 # Processes that tests start run this checkout too, whatever `hierrec` is installed in the environment.
 os.environ["PYTHONPATH"] = environment(ROOT)["PYTHONPATH"]
 
