@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from .checks import BlockChecks, Check, quote
-from .event_log import EventLog
+from .event_log import EventLog, Origin
+from .sources import file_source
 from .table_files import as_ids, find_column, read_blocks
+from .tables import Layout
 from .timestamps import FinerFound, Timestamps
 
 _NEEDED = ("user", "item", "timestamp")
@@ -35,10 +38,12 @@ def read_events(path: Path, listed: pl.Series, listing: str) -> EventLog:
 
 def _read(path: Path, listed: pl.Series, listing: str, fine: bool) -> EventLog:
     place = str(path)
-    log, checks, times = EventLog(listed, place), BlockChecks(), Timestamps(place, fine)
-    for table in read_blocks(path, _BLOCK, one_line=True):
+    origin = Origin()
+    origin.add(place, 0)
+    log, checks, times, before = EventLog(listed, origin), BlockChecks(), Timestamps(place, fine), 0
+    for table in read_blocks(file_source(path), Layout(size=_BLOCK, one_line=True)):
         user, item, time = (find_column(table, name, place, _NEEDED) for name in _NEEDED)
-        with checks.block(len(table)):
+        with checks.block(np.arange(before, before + len(table))):
             users = as_ids(table[user], place, checks.refuse)
             items = as_ids(table[item], place, checks.refuse)
             timestamps = times.read(table[time], checks.refuse)
@@ -53,5 +58,6 @@ def _read(path: Path, listed: pl.Series, listing: str, fine: bool) -> EventLog:
                 )
             )
             log.append(users, codes, timestamps)
+        before += len(table)
     checks.finish()
     return log

@@ -1,6 +1,5 @@
 """Reader of a data set of one's own: a table of interactions and a table of items."""
 
-import hashlib
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +9,7 @@ from .checks import Check, quote, refuse, refuse_duplicates
 from .event_files import read_events
 from .event_log import EventLog
 from .raw import RawDataset
+from .sources import md5_file
 from .table_files import as_ids, as_text, find_column, read_table
 
 _RESERVED = ("row", "candidate")
@@ -33,12 +33,6 @@ def read_files(interactions: Path, items: Path) -> RawDataset[EventLog]:
     events = read_events(interactions, listed["item_id"], str(items))
     checksums = {"interactions": md5_file(interactions), "items": md5_file(items)}
     return RawDataset("files", None, listed, events, checksums)
-
-
-def md5_file(path: Path) -> str:
-    """Return the hex MD5 of a file's content, DVC's checksum."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def _items(table: pl.DataFrame, place: str) -> pl.DataFrame:

@@ -21,7 +21,7 @@ class IngestParams(Section):
 
     dataset: Literal["movielens", "files", "sample"]
     archive: Annotated[str, Field(min_length=1)]
-    """`movielens`: URL or path of the archive in MovieLens-1M's layout."""
+    """`movielens`: URL or path of an archive of MovieLens; its members tell which."""
     md5: Md5 | None
     expected: Counts | None
     interactions: Annotated[str, Field(min_length=1)] | None

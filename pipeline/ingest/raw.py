@@ -27,9 +27,8 @@ class RawDataset(Generic[Interactions]):
         md5: checksum of the archive that was read; None where there is none.
         items: one row per listed item; title in reading order, year null where unknown, genres maybe empty. Further
             columns are text or lists of text, null where unknown.
-        interactions: one row per interaction, in file order: a table, or from `files`, which may be longer than memory,
-            a log. A timestamp is int64 seconds since 1970 (UTC); from `files`, a number of any unit, and ratings are
-            null.
+        interactions: one row per interaction, in file order: a table, or where they may be longer than memory, a log. A
+            timestamp is int64 seconds since 1970 (UTC); from `files`, a number of any unit.
         checksums: MD5 of other files that were read, by the param that names them.
     """
 

@@ -71,8 +71,11 @@ BROKEN_TABLES = {
         ITEMS, lambda content: content.split(b"\n")[0] + b"\n", ": table has no rows"
     ),
     "HTML instead of a table": table(EVENTS, lambda _: PAGE, ": is a web page, not a table"),
-    "semicolons": table(EVENTS, replace(b",", b";"), ": column user is missing; .*separated by commas"),
-    "tabs": table(ITEMS, replace(b",", b"\t"), ": column item is missing"),
+    "two separators": table(
+        EVENTS,
+        lambda _: b"user;x,item;timestamp,y\nann;1,cup;100,1\n",
+        ": columns can be separated by a comma or",
+    ),
     "no header": table(
         EVENTS, lambda content: content.split(b"\n", 1)[1], ": column user is missing; there are 'ann'"
     ),
@@ -185,7 +188,7 @@ BROKEN_TABLES = {
     ),
     "kind of file": Broken(
         lambda folder: {**write_tables(folder), "ingest.items": str(folder / "texts.json")},
-        r"texts\.json: neither a CSV nor a Parquet file",
+        r"texts\.json: its name does not say which kind of table it is",
     ),
     "checksum of a table": Broken(
         lambda folder: {**write_tables(folder), "ingest.items_md5": "0" * 32},

@@ -15,11 +15,14 @@ import pytest
 from hierrec.core.errors import DataError
 from hierrec.data.tables import load_items
 from hierrec.encode.template import render
-from hierrec.ingest import event_files, table_files
+from hierrec.ingest import event_files, parquet_files
 from hierrec.ingest.dataset import build
 from hierrec.ingest.own_files import md5_file, read_files
 from hierrec.ingest.raw import RawDataset
 from hierrec.ingest.sample import sample_dataset
+from hierrec.ingest.sources import file_source
+from hierrec.ingest.table_files import read_blocks
+from hierrec.ingest.tables import Layout
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -160,7 +163,7 @@ def test_times_of_any_kind_order_the_interactions(
     assert dataset.interactions["item"].to_list() == [0, 2, 1]
     assert dataset.ratings["timestamp"].is_sorted()
     monkeypatch.setattr(event_files, "_BLOCK", 48)  # bytes: one row, or two
-    monkeypatch.setattr(table_files, "_ROWS", 1)
+    monkeypatch.setattr(parquet_files, "_ROWS", 1)
     in_blocks = build(read_files(path, tmp_path / "items.parquet"))
     assert_frame_equal(in_blocks.ratings, dataset.ratings)
     assert_frame_equal(in_blocks.interactions, dataset.interactions)
@@ -287,11 +290,11 @@ def test_parquet_with_an_offset_for_a_zone(tmp_path: Path) -> None:
 def test_texts_that_repeat_are_written_out_a_block_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table_files, "_BLOCK", 10_000)
+    monkeypatch.setattr(parquet_files, "_BLOCK", 10_000)
     path = tmp_path / "items.parquet"
     texts = ["x" * 900, None, "y" * 30_000] * 40
     pq.write_table(pa.table({"item": list(map(str, range(120))), "plot": texts}), path)
-    blocks = list(table_files.read_blocks(path))
+    blocks = list(read_blocks(file_source(path), Layout()))
     assert all(block["plot"].str.len_bytes().sum() <= 41_000 for block in blocks)
     assert pl.concat(blocks).rows() == list(zip(map(str, range(120)), texts, strict=True))
 
