@@ -12,6 +12,7 @@ from hierrec.ingest.item_text import add_item_text
 from hierrec.ingest.movielens import read_movielens
 from hierrec.ingest.own_files import read_files
 from hierrec.ingest.params import IngestParams
+from hierrec.ingest.parts import fetch_parts
 from hierrec.ingest.raw import RawDataset
 from hierrec.ingest.sample import sample_dataset
 
@@ -32,6 +33,7 @@ def main(ingest: IngestParams) -> Summary:
     return [
         f"{dataset.name}: {counts['interactions']:,} interactions of {counts['users']:,} users",
         f"{counts['items']:,} items listed, {counts['candidates']:,} of them candidates for ranking",
+        *raw.notes,
         *lines,
         f"{held_out:,} users with a validation and a test target; tables in {DATA}/",
         *_unpinned(ingest, raw),
@@ -42,13 +44,18 @@ def _read(ingest: IngestParams) -> RawDataset[pl.DataFrame] | RawDataset[EventLo
     if ingest.dataset == "sample":
         return sample_dataset()
     if ingest.dataset == "files":
-        return read_files(_file(ingest, "interactions"), _file(ingest, "items"))
+        return read_files(_files(ingest, "interactions"), _files(ingest, "items"), ingest)
     return read_movielens(fetch(ingest.archive, ingest.md5, cache_dir("downloads")), ingest.expected)
 
 
 def _file(ingest: IngestParams, key: str) -> Path:
     """Return the file that the param `ingest.<key>` names, with the checksum of `ingest.<key>_md5`."""
     return fetch(getattr(ingest, key), getattr(ingest, f"{key}_md5"), cache_dir("downloads"), key=key)
+
+
+def _files(ingest: IngestParams, key: str) -> list[Path]:
+    """Return the files of the table that the param `ingest.<key>` names."""
+    return fetch_parts(getattr(ingest, key), getattr(ingest, f"{key}_md5"), cache_dir("downloads"), key)
 
 
 def _unpinned(ingest: IngestParams, raw: RawDataset) -> Summary:

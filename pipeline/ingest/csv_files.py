@@ -4,23 +4,27 @@ import csv
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
-from itertools import islice
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pc
 
 from ..core.errors import DataError
+from . import line_files
 from .sources import Source
 from .tables import Layout, check_names
 
-SEPARATORS = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar"}
+SEPARATORS = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar", "::": "two colons"}
 """Those that are found out."""
 
-_REMEDY = "write the table as UTF-8 with a line of column names, columns separated by commas"
+_REMEDY = "write the table as UTF-8 (or set ingest.encoding) with a line of column names, columns separated by commas"
 _SAMPLE = 2**16
 """Bytes of a file from which its separator is found out."""
+
+_LINES = 10
+"""Lines of it."""
 
 
 def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
@@ -30,7 +34,10 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
         DataError: it is damaged, not in its encoding, has a row with too few or too many columns, a column without a
             name of its own, or a quote that is not closed.
     """
-    separator = layout.separator or found_separator(source)
+    separator = _separator(source, layout)
+    if len(separator) > 1:
+        yield from line_files.blocks(source, replace(layout, separator=separator))
+        return
     names, lines = _header(source, separator, layout.header)
     check_names(source.place, names)
     expected, read = _count_rows(source, separator, layout.one_line) - (lines > 0), 0
@@ -59,8 +66,8 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
         raise DataError(f"has {expected:,} rows, of which {read:,} could be read", source.place, _REMEDY)
 
 
-def found_separator(source: Source) -> str:
-    """Return the one character of `SEPARATORS` that can separate the columns; a comma where there is one column.
+def _separator(source: Source, layout: Layout) -> str:
+    """Return the separator that is set, if it is in the first line; else the one that can separate the columns.
 
     Raises:
         DataError: several can.
@@ -69,21 +76,26 @@ def found_separator(source: Source) -> str:
         return "\t"
     text = source.start(_SAMPLE).decode("utf-8-sig", "replace")
     whole = text if len(text) < _SAMPLE else text[: text.rfind("\n") + 1]
-
-    def widths(separator: str) -> list[int]:
-        try:
-            rows = (row for row in csv.reader(whole.splitlines(), delimiter=separator) if row)
-            return [len(row) for row in islice(rows, 10)]
-        except csv.Error:
-            return [0]
-
-    found = [separator for separator in SEPARATORS if next(iter(widths(separator)), 0) > 1]
+    lines = [line for line in whole.splitlines() if line][:_LINES]
+    if not lines or (layout.separator is not None and layout.separator in lines[0]):
+        return layout.separator or ","
+    found = [separator for separator in SEPARATORS if _widths(lines[:1], separator)[0] > 1]
     if len(found) > 1:
-        found = [separator for separator in found if len(set(widths(separator))) == 1] or found
+        found = [separator for separator in found if len(set(_widths(lines, separator))) == 1] or found
     if len(found) > 1:
         what = f"columns can be separated by {' or by '.join(SEPARATORS[one] for one in found)}"
         raise DataError(what, source.place, f"set ingest.separator, e.g. to {found[0]!r}")
     return found[0] if found else ","
+
+
+def _widths(lines: list[str], separator: str) -> list[int]:
+    """Return the number of columns of each row."""
+    if len(separator) > 1:
+        return [line.count(separator) + 1 for line in lines]
+    try:
+        return [len(row) for row in csv.reader(lines, delimiter=separator)]
+    except csv.Error:
+        return [0]
 
 
 def _header(source: Source, separator: str, header: bool) -> tuple[list[str], int]:
@@ -93,8 +105,8 @@ def _header(source: Source, separator: str, header: bool) -> tuple[list[str], in
         try:
             names = next((row for row in reader if row), [])
             "".join(names).encode()
-        except (UnicodeDecodeError, UnicodeEncodeError):
-            raise DataError(f"is not {_name(source)}", f"{source.place}, line 1", _remedy(source)) from None
+        except UnicodeEncodeError:
+            raise DataError("is not UTF-8", f"{source.place}, line 1", _REMEDY) from None
         except csv.Error as error:
             what = f"has no line of column names ({error})"
             raise DataError(what, f"{source.place}, line 1", _REMEDY) from None
@@ -110,14 +122,11 @@ def _count_rows(source: Source, separator: str, one_line: bool) -> int:
 
     Raises:
         DataError: a quote is never closed or stands within a value, or with `one_line` a value holds line ends: a quote
-            that nobody closed would make one value of all rows up to the next; or a byte is not of the encoding.
+            that nobody closed would make one value of all rows up to the next.
     """
     remedy = 'write "" for a quote within a value, and quotes round it'
-    try:
-        with source.open() as file:
-            quoted = any(b'"' in block for block in iter(partial(file.read, 2**20), b""))
-    except UnicodeDecodeError as error:
-        raise DataError(f"is not {_name(source)} ({error.reason})", source.place, _remedy(source)) from None
+    with source.open() as file:
+        quoted = any(b'"' in block for block in iter(partial(file.read, 2**20), b""))
     with source.lines() as file:
         if not quoted:
             return sum(1 for line in file if line.strip("\r\n"))
@@ -135,14 +144,6 @@ def _count_rows(source: Source, separator: str, one_line: bool) -> int:
         finally:
             csv.field_size_limit(limit)
     return rows
-
-
-def _name(source: Source) -> str:
-    return source.encoding.upper()
-
-
-def _remedy(source: Source) -> str:
-    return f"{_REMEDY}; or say its encoding (e.g. ingest.encoding: latin-1)"
 
 
 def _csv_error(place: str, message: str, lines: int) -> DataError:

@@ -1,63 +1,137 @@
 """Reader of a table of interactions, a block at a time: what is wrong is said as if it had been read whole."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from .checks import BlockChecks, Check, quote
+from ..core.errors import DataError
+from .checks import BlockChecks, Check, Refuse, quote
+from .columns import find_columns, of_table
 from .event_log import EventLog, Origin
+from .params import TableParams
 from .sources import file_source
-from .table_files import as_ids, find_column, read_blocks
+from .table_files import as_ids, as_text, read_blocks
 from .tables import Layout
 from .timestamps import FinerFound, Timestamps
 
 _NEEDED = ("user", "item", "timestamp")
 
 _BLOCK = 2**22
-"""Bytes of a CSV file that are parsed at a time, fewer than of other tables: its rows are short, and many."""
+"""Bytes of a text file that are parsed at a time, fewer than of other tables: its rows are short, and many."""
 
 
-def read_events(path: Path, listed: pl.Series, listing: str) -> EventLog:
-    """Read and check interactions, CSV or Parquet (see `read_blocks`); that a pair is there once, the log will check.
+@dataclass(frozen=True)
+class Events:
+    """What was read.
+
+    Attributes:
+        log: the interactions.
+        columns: names of the columns by their role, of the first file.
+    """
+
+    log: EventLog
+    columns: dict[str, str]
+
+
+def read_events(paths: Sequence[Path], listed: pl.Series, listing: str, params: TableParams) -> Events:
+    """Read and check interactions (see `read_blocks`); that a pair is there once, the log will check.
 
     Args:
-        path: of the table, with the columns `user`, `item` (or `user_id`, `item_id`) and `timestamp`; others are not
-            read.
+        paths: of the files of the table, whose rows follow each other. Columns of user, item and timestamp are read,
+            and of the rating where there is one; no others.
         listed: ids of the items, each once.
         listing: the file that lists them.
+        params: how the files are written.
 
     Raises:
         DataError: anything is not as it must be; the message names file, row and column.
     """
     try:
-        return _read(path, listed, listing, fine=False)
+        return _Reading(listed, listing, params, fine=False).read(paths)
     except FinerFound:
-        return _read(path, listed, listing, fine=True)
+        return _Reading(listed, listing, params, fine=True).read(paths)
 
 
-def _read(path: Path, listed: pl.Series, listing: str, fine: bool) -> EventLog:
-    place = str(path)
-    origin = Origin()
-    origin.add(place, 0)
-    log, checks, times, before = EventLog(listed, origin), BlockChecks(), Timestamps(place, fine), 0
-    for table in read_blocks(file_source(path), Layout(size=_BLOCK, one_line=True)):
-        user, item, time = (find_column(table, name, place, _NEEDED) for name in _NEEDED)
-        with checks.block(np.arange(before, before + len(table))):
-            users = as_ids(table[user], place, checks.refuse)
-            items = as_ids(table[item], place, checks.refuse)
-            timestamps = times.read(table[time], checks.refuse)
-            codes = log.item_codes(items)
-            checks.refuse(
-                Check(
-                    codes >= len(listed),
-                    place,
-                    lambda row, items=items: f"item {quote(items[row])} is not listed in {listing}",
-                    "add it there; a row with the id alone is enough",
-                    "item",
-                )
+class _Reading:
+    """One reading of all files."""
+
+    def __init__(self, listed: pl.Series, listing: str, params: TableParams, fine: bool) -> None:
+        self._listed, self._listing, self._params = listed, listing, params
+        self._origin = Origin()
+        self._log, self._checks = EventLog(listed, self._origin), BlockChecks()
+        self._times = Timestamps(fine)
+        self._columns: dict[str, str] = {}
+        self._before = 0
+        """Rows of all files so far."""
+
+    def read(self, paths: Sequence[Path]) -> Events:
+        for path in paths:
+            self._origin.add(str(path), self._before)
+            self._file(path, may_be_empty=len(paths) > 1)
+        self._checks.finish()
+        if not self._before:
+            raise DataError("tables have no rows", str(paths[0]), "use some that have")
+        return Events(self._log, self._columns)
+
+    def _file(self, path: Path, may_be_empty: bool) -> None:
+        place, params = str(path), self._params
+        layout = Layout(params.separator, not params.by_place, _BLOCK, one_line=True)
+        columns: dict[str, str] | None = None
+        start = self._before
+        for table in read_blocks(file_source(path, params.encoding), layout, may_be_empty):
+            if columns is None:
+                given = of_table(table.columns, (*_NEEDED, "rating"), params.given)
+                columns = find_columns(table.columns, place, _NEEDED, ("rating",), given)
+                self._take(columns, place)
+            lines = np.arange(self._before, self._before + len(table))
+            with self._checks.block(lines - start):
+                self._rows(_with(table, columns.values()), columns, place, lines)
+            self._before += len(table)
+
+    def _take(self, columns: dict[str, str], place: str) -> None:
+        """Note which columns are read; every file must have a rating, or none."""
+        if not self._columns:
+            self._columns = columns
+            self._origin.user, self._origin.item = columns["user"], columns["item"]
+        if self._columns.keys() != columns.keys():
+            what = "has a rating, which files before it lack, or lacks the rating that they have"
+            remedy = "write all files with the same columns, or leave the rating out: ingest.columns: {rating: null}"
+            raise DataError(what, place, remedy)
+
+    def _rows(self, table: pl.DataFrame, columns: dict[str, str], place: str, lines: np.ndarray) -> None:
+        refuse, item = self._checks.refuse, columns["item"]
+        users = as_ids(table[columns["user"]], place, refuse)
+        items = as_ids(table[item], place, refuse)
+        timestamps = self._times.read(table[columns["timestamp"]], place, refuse)
+        codes = self._log.item_codes(items)
+        refuse(
+            Check(
+                codes >= len(self._listed),
+                place,
+                lambda row: f"item {quote(items[row])} is not listed in {self._listing}",
+                "add it there; a row with the id alone is enough",
+                item,
             )
-            log.append(users, codes, timestamps)
-        before += len(table)
-    checks.finish()
-    return log
+        )
+        ratings = _ratings(table[columns["rating"]], place, refuse) if "rating" in columns else None
+        self._log.append(users, codes, timestamps, ratings, lines)
+
+
+def _with(table: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
+    """Return columns of a block; one that no line of it has, as of JSON lines, is null."""
+    return table.select(pl.col(name) if name in table.columns else pl.lit(None).alias(name) for name in names)
+
+
+def _ratings(values: pl.Series, place: str, refuse: Refuse) -> pl.Series:
+    """Return ratings as numbers; one may be missing."""
+    texts = as_text(values) if values.dtype in (pl.String, pl.Null) else values
+    remedy = "write numbers, or leave the column out: ingest.columns: {rating: null}"
+    if not (values.dtype.is_numeric() or values.dtype in (pl.String, pl.Null)):
+        raise DataError(f"type is {values.dtype}", f"{place}, column {values.name}", remedy)
+    numbers = texts.cast(pl.Float64, strict=False).fill_nan(None)
+    bad = (numbers.is_null() & as_text(values).is_not_null()) | numbers.is_infinite().fill_null(False)
+    refuse(Check(bad, place, lambda row: f"{quote(values[row])} is not a rating", remedy, values.name))
+    return numbers

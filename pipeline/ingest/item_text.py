@@ -8,9 +8,10 @@ import polars as pl
 
 from ..core.errors import DataError
 from .checks import quote, refuse_duplicates
-from .own_files import md5_file
+from .columns import find_columns
 from .raw import Interactions, RawDataset
-from .table_files import as_ids, as_text, find_column, read_table
+from .sources import md5_file
+from .table_files import as_ids, as_text, read_table
 
 COLUMN = "extra_text"
 _JSON_REMEDY = 'write one JSON object in UTF-8, {"id": "text", …}'
@@ -29,7 +30,7 @@ def read_item_text(path: Path) -> pl.DataFrame:
         return _read_json(path)
     place = str(path)
     table = read_table(path)
-    key = find_column(table, "item", place, ("item_id", "text"))
+    key = find_columns(table.columns, place, ("item",))["item"]
     if "text" not in table.columns:
         raise DataError("column text is missing", place, "name the columns item_id and text")
     texts = as_text(table["text"])

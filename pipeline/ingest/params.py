@@ -1,10 +1,14 @@
 """Section `ingest` of params.yaml."""
 
+import codecs
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ..core.params import Md5, Positive, Section
+
+Name = Annotated[str, Field(min_length=1)]
+Role = Literal["user", "item", "timestamp", "rating", "title", "year", "genres"]
 
 
 class Counts(Section):
@@ -16,21 +20,62 @@ class Counts(Section):
     items: Positive
 
 
-class IngestParams(Section):
+class TableParams(Section):
+    """How tables of one's own are read."""
+
+    separator: Name | None = None
+    """Of the columns of text files; None: it is found out."""
+    encoding: str = "utf-8"
+    """Of text files."""
+    columns: dict[Role, Name | Positive | None] | None = None
+    """Names of the columns that play a role, or their places where a table has no line of names."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            return codecs.lookup(value).name
+        except LookupError:
+            raise ValueError(f"{value} is no encoding that Python knows") from None
+
+    @model_validator(mode="after")
+    def _columns_agree(self) -> "TableParams":
+        given = self.columns or {}
+        if len({type(value) for value in given.values() if value is not None}) > 1:
+            raise ValueError("columns: name all of them, or give the places of all of them")
+        if self.by_place and not {"user", "item", "timestamp"} <= given.keys():
+            raise ValueError("columns: user, item and timestamp need a place each")
+        for role in ("user", "item", "timestamp"):
+            if role in given and given[role] is None:
+                raise ValueError(f"columns: {role} cannot be left out")
+        return self
+
+    @property
+    def given(self) -> dict[str, str | int | None]:
+        """`columns`, empty where it is null."""
+        return {role: name for role, name in (self.columns or {}).items()}
+
+    @property
+    def by_place(self) -> bool:
+        """Whether the table of interactions has no line of names."""
+        return any(isinstance(value, int) for value in (self.columns or {}).values())
+
+
+class IngestParams(TableParams):
     """Where the interactions come from."""
 
     dataset: Literal["movielens", "files", "sample"]
-    archive: Annotated[str, Field(min_length=1)]
+    archive: Name
     """`movielens`: URL or path of an archive of MovieLens; its members tell which."""
     md5: Md5 | None
     expected: Counts | None
-    interactions: Annotated[str, Field(min_length=1)] | None
-    """`files`: path (or URL) of a table of user, item, timestamp; CSV or Parquet."""
+    interactions: Name | None
+    """`files`: path (or URL), folder or pattern of the table of user, item, timestamp."""
     interactions_md5: Md5 | None
-    items: Annotated[str, Field(min_length=1)] | None
-    """`files`: path (or URL) of a table of items and their texts; CSV or Parquet."""
+    items: Name | None
+    """`files`: path (or URL), folder or pattern of the table of items and their texts."""
     items_md5: Md5 | None
-    item_text: Annotated[str, Field(min_length=1)] | None
+    item_text: Name | None
     """Path (or URL) of further text per item, for any data set; JSON, CSV or Parquet."""
     item_text_md5: Md5 | None
     candidates: Literal["interacted", "all"]

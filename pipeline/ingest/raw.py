@@ -30,6 +30,7 @@ class RawDataset(Generic[Interactions]):
         interactions: one row per interaction, in file order: a table, or where they may be longer than memory, a log. A
             timestamp is int64 seconds since 1970 (UTC); from `files`, a number of any unit.
         checksums: MD5 of other files that were read, by the param that names them.
+        notes: what the reader has to say, e.g. which column it took for what.
     """
 
     name: str
@@ -37,3 +38,4 @@ class RawDataset(Generic[Interactions]):
     items: pl.DataFrame
     interactions: Interactions
     checksums: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

@@ -1,12 +1,12 @@
 """Tables that people bring, of any format that has a reader, with ids, texts and lists of texts as columns."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
 
 from ..core.errors import DataError
-from . import csv_files, line_files, parquet_files
+from . import csv_files, json_files, parquet_files
 from .archive import is_html
 from .checks import Check, Refuse, quote, refuse
 from .sources import COMPRESSED, Source, file_source
@@ -17,7 +17,8 @@ Reader = Callable[[Source, Layout], Iterator[pl.DataFrame]]
 
 READERS: dict[str, Reader] = {
     **dict.fromkeys((".csv", ".tsv", ".txt", ".dat", ".data", ".inter", ".item"), csv_files.blocks),
-    ".parquet": parquet_files.blocks,
+    **dict.fromkeys((".parquet", ".pq"), parquet_files.blocks),
+    **dict.fromkeys((".jsonl", ".ndjson", ".json"), json_files.blocks),
 }
 """The reader of each suffix, lower case. `docs/own-data.md` shows how to add one."""
 
@@ -31,8 +32,8 @@ def read_table(path: Path, layout: Layout | None = None, encoding: str = "utf-8"
     return pl.concat(blocks, how="diagonal_relaxed", rechunk=True)
 
 
-def read_blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
-    """Read a table a block of rows at a time; there is at least one, and none is empty.
+def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> Iterator[pl.DataFrame]:
+    """Read a table a block of rows at a time; there is at least one, unless it may be empty, and none is empty.
 
     The values of a text file are all text, null where nothing stands between two separators. Other formats keep their
     types, as far as they are text, numbers, booleans, dates, or lists of those.
@@ -50,8 +51,6 @@ def read_blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
             f"let it end in one of {' '.join(READERS)}, and {' or '.join(COMPRESSED)} where it is compressed"
         )
         raise DataError(what, source.place, remedy)
-    if reader is csv_files.blocks and len(layout.separator or "") > 1:
-        reader = line_files.blocks
     empty = True
     try:
         if is_html(source.unpacked):
@@ -60,29 +59,14 @@ def read_blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
             if not block.is_empty():
                 empty = False
                 yield block
+    except UnicodeDecodeError as error:
+        what = f"is not {source.encoding.upper()} ({error.reason})"
+        raise DataError(what, source.place, "set ingest.encoding to its encoding") from None
     except OSError as error:
         remedy = "compress or fetch the file again" if source.packed else "mend that"
         raise DataError(f"cannot be read ({error.strerror or error})", source.place, remedy) from None
-    if empty:
+    if empty and not may_be_empty:
         raise DataError("table has no rows", source.place, "use one that has")
-
-
-def find_column(table: pl.DataFrame, name: str, place: str, needed: Sequence[str]) -> str:
-    """Return the column of a table that is called ``name`` or ``<name>_id``.
-
-    Raises:
-        DataError: there is none, or both are there.
-    """
-    found = [column for column in (name, f"{name}_id") if column in table.columns]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise DataError(f"has both columns {' and '.join(found)}", place, "keep one of them")
-    raise DataError(
-        f"column {name} is missing; there are {', '.join(map(quote, table.columns[:20]))}",
-        place,
-        f"name columns {', '.join(needed)}, separated by commas where it is a CSV file",
-    )
 
 
 def as_ids(values: pl.Series, place: str, refuse: Refuse = refuse) -> pl.Series:

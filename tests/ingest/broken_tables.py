@@ -79,10 +79,10 @@ BROKEN_TABLES = {
     "no header": table(
         EVENTS, lambda content: content.split(b"\n", 1)[1], ": column user is missing; there are 'ann'"
     ),
-    "no timestamps": table(EVENTS, first(replace(b"timestamp", b"time")), ": column timestamp is missing"),
+    "no timestamps": table(EVENTS, first(replace(b"timestamp", b"when")), ": column timestamp is missing"),
     "no ids of items": table(ITEMS, first(replace(b"item", b"name")), ": column item is missing"),
     "two columns of ids": table(
-        ITEMS, first(replace(b"plot", b"item_id")), ": has both columns item and item_id"
+        ITEMS, first(replace(b"plot", b"item_id")), ": has 2 columns that can be the item: item and item_id"
     ),
     "one name twice": table(ITEMS, first(replace(b"plot", b"title")), ": two columns are named 'title'"),
     "column without a name": table(ITEMS, first(replace(b"plot", b"")), ": column 5 has no name"),
@@ -187,8 +187,11 @@ BROKEN_TABLES = {
         r"absent\.csv: no such file.*correct ingest\.items",
     ),
     "kind of file": Broken(
-        lambda folder: {**write_tables(folder), "ingest.items": str(folder / "texts.json")},
-        r"texts\.json: its name does not say which kind of table it is",
+        lambda folder: {
+            **write_tables(folder, {**TABLES, "items.xlsx": b"PK"}),
+            "ingest.items": str(folder / "items.xlsx"),
+        },
+        r"items\.xlsx: its name does not say which kind of table it is",
     ),
     "checksum of a table": Broken(
         lambda folder: {**write_tables(folder), "ingest.items_md5": "0" * 32},

@@ -10,8 +10,9 @@ from hierrec.core.errors import DataError
 from hierrec.ingest.dataset import build
 from hierrec.ingest.item_text import add_item_text, read_item_text
 from hierrec.ingest.movielens import read_movielens
-from hierrec.ingest.own_files import md5_file, read_files
+from hierrec.ingest.own_files import read_files
 from hierrec.ingest.sample import sample_dataset
+from hierrec.ingest.sources import md5_file
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal

@@ -17,10 +17,10 @@ from hierrec.data.tables import load_items
 from hierrec.encode.template import render
 from hierrec.ingest import event_files, parquet_files
 from hierrec.ingest.dataset import build
-from hierrec.ingest.own_files import md5_file, read_files
+from hierrec.ingest.own_files import read_files
 from hierrec.ingest.raw import RawDataset
 from hierrec.ingest.sample import sample_dataset
-from hierrec.ingest.sources import file_source
+from hierrec.ingest.sources import file_source, md5_file
 from hierrec.ingest.table_files import read_blocks
 from hierrec.ingest.tables import Layout
 from hypothesis import HealthCheck, example, given, settings
