@@ -1,6 +1,7 @@
 """Reader of a table of interactions, a block at a time: what is wrong is said as if it had been read whole."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from .sources import file_source
 from .table_files import as_ids, as_text, read_blocks
 from .tables import Layout
 from .timestamps import FinerFound, Timestamps
+from .where import Where
 
 _NEEDED = ("user", "item", "timestamp")
 
@@ -30,36 +32,45 @@ class Events:
     Attributes:
         log: the interactions.
         columns: names of the columns by their role, of the first file.
+        removed: rows that `ingest.where` has left out; None: it is not set.
     """
 
     log: EventLog
     columns: dict[str, str]
+    removed: int | None
 
 
-def read_events(paths: Sequence[Path], listed: pl.Series, listing: str, params: TableParams) -> Events:
+def read_events(paths: Sequence[Path], listed: pl.Series, params: TableParams) -> Events:
     """Read and check interactions (see `read_blocks`); that a pair is there once, the log will check.
 
     Args:
         paths: of the files of the table, whose rows follow each other. Columns of user, item and timestamp are read,
             and of the rating where there is one; no others.
-        listed: ids of the items, each once.
-        listing: the file that lists them.
+        listed: ids of the items, each once; those of others are numbered after them.
         params: how the files are written.
 
     Raises:
         DataError: anything is not as it must be; the message names file, row and column.
     """
-    try:
-        return _Reading(listed, listing, params, fine=False).read(paths)
-    except FinerFound:
-        return _Reading(listed, listing, params, fine=True).read(paths)
+    layout = Layout(params.separator, not params.by_place, _BLOCK, one_line=True)
+
+    def blocks(path: Path) -> Iterator[pl.DataFrame]:
+        return read_blocks(file_source(path, params.encoding), layout, may_be_empty=len(paths) > 1)
+
+    where = None
+    if params.where is not None:
+        where = Where(params.where, (block for path in paths for block in blocks(path)))
+    for fine in (False, True):
+        with suppress(FinerFound):
+            return _Reading(listed, params, where, fine).read({path: blocks(path) for path in paths})
+    raise AssertionError("timestamps are not finer than finest")
 
 
 class _Reading:
     """One reading of all files."""
 
-    def __init__(self, listed: pl.Series, listing: str, params: TableParams, fine: bool) -> None:
-        self._listed, self._listing, self._params = listed, listing, params
+    def __init__(self, listed: pl.Series, params: TableParams, where: Where | None, fine: bool) -> None:
+        self._params, self._where = params, where
         self._origin = Origin()
         self._log, self._checks = EventLog(listed, self._origin), BlockChecks()
         self._times = Timestamps(fine)
@@ -67,29 +78,34 @@ class _Reading:
         self._before = 0
         """Rows of all files so far."""
 
-    def read(self, paths: Sequence[Path]) -> Events:
-        for path in paths:
+    def read(self, tables: Mapping[Path, Iterator[pl.DataFrame]]) -> Events:
+        for path, blocks in tables.items():
             self._origin.add(str(path), self._before)
-            self._file(path, may_be_empty=len(paths) > 1)
+            self._file(blocks, str(path))
         self._checks.finish()
+        place = str(next(iter(tables)))
         if not self._before:
-            raise DataError("tables have no rows", str(paths[0]), "use some that have")
-        return Events(self._log, self._columns)
+            raise DataError("tables have no rows", place, "use some that have")
+        if not len(self._log):
+            raise DataError("ingest.where keeps none of the rows", place, "correct it")
+        return Events(self._log, self._columns, self._before - len(self._log) if self._where else None)
 
-    def _file(self, path: Path, may_be_empty: bool) -> None:
-        place, params = str(path), self._params
-        layout = Layout(params.separator, not params.by_place, _BLOCK, one_line=True)
+    def _file(self, blocks: Iterator[pl.DataFrame], place: str) -> None:
         columns: dict[str, str] | None = None
         start = self._before
-        for table in read_blocks(file_source(path, params.encoding), layout, may_be_empty):
+        for table in blocks:
             if columns is None:
-                given = of_table(table.columns, (*_NEEDED, "rating"), params.given)
+                given = of_table(table.columns, (*_NEEDED, "rating"), self._params.given)
                 columns = find_columns(table.columns, place, _NEEDED, ("rating",), given)
                 self._take(columns, place)
             lines = np.arange(self._before, self._before + len(table))
-            with self._checks.block(lines - start):
-                self._rows(_with(table, columns.values()), columns, place, lines)
             self._before += len(table)
+            if self._where is not None:
+                kept = self._where.keeps(table)
+                table, lines = table.filter(kept), lines[kept.to_numpy()]
+            if len(table):
+                with self._checks.block(lines - start):
+                    self._rows(_with(table, columns.values()), columns, place, lines)
 
     def _take(self, columns: dict[str, str], place: str) -> None:
         """Note which columns are read; every file must have a rating, or none."""
@@ -102,22 +118,12 @@ class _Reading:
             raise DataError(what, place, remedy)
 
     def _rows(self, table: pl.DataFrame, columns: dict[str, str], place: str, lines: np.ndarray) -> None:
-        refuse, item = self._checks.refuse, columns["item"]
+        refuse = self._checks.refuse
         users = as_ids(table[columns["user"]], place, refuse)
-        items = as_ids(table[item], place, refuse)
+        items = as_ids(table[columns["item"]], place, refuse)
         timestamps = self._times.read(table[columns["timestamp"]], place, refuse)
-        codes = self._log.item_codes(items)
-        refuse(
-            Check(
-                codes >= len(self._listed),
-                place,
-                lambda row: f"item {quote(items[row])} is not listed in {self._listing}",
-                "add it there; a row with the id alone is enough",
-                item,
-            )
-        )
         ratings = _ratings(table[columns["rating"]], place, refuse) if "rating" in columns else None
-        self._log.append(users, codes, timestamps, ratings, lines)
+        self._log.append(users, self._log.item_codes(items), timestamps, ratings, lines)
 
 
 def _with(table: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:

@@ -104,7 +104,7 @@ class EventLog:
     """
 
     def __init__(self, listed: pl.Series, origin: Origin | None = None) -> None:
-        self.origin = origin
+        self.origin, self.listed = origin, listed
         self._users, self._items = _no_ids(), _no_ids()
         self.item_codes(listed)
         self._rows: RowFile | None = None
@@ -170,6 +170,13 @@ class EventLog:
         self._rows.write(self._count, rows)
         self._count += len(rows)
         self._tally(rows)
+
+    def append_rows(self, rows: NDArray[np.void], other: "EventLog") -> None:
+        """Append rows of another log, of the same listed items."""
+        ratings = pl.Series(rows["rating"]).fill_nan(None) if other.rows.rated else None
+        items = self.item_codes(other.item_ids(rows["item"]))
+        times, lines = pl.Series(rows["timestamp"]), rows["line"]
+        self.append(other.user_ids(rows["user"]), items, times, ratings, lines)
 
     def _tally(self, rows: NDArray[np.void]) -> None:
         counts = np.bincount(rows["user"], minlength=len(self.user_counts))

@@ -8,6 +8,7 @@ import polars as pl
 
 from ..core.errors import DataError
 from .checks import quote, refuse_duplicates
+from .clean_text import cleaned
 from .columns import find_columns
 from .raw import Interactions, RawDataset
 from .sources import md5_file
@@ -41,8 +42,15 @@ def read_item_text(path: Path) -> pl.DataFrame:
     return found.drop_nulls()
 
 
-def add_item_text(raw: RawDataset[Interactions], path: Path) -> tuple[RawDataset[Interactions], int, int]:
+def add_item_text(
+    raw: RawDataset[Interactions], path: Path, clean: bool = True
+) -> tuple[RawDataset[Interactions], int, int]:
     """Join the texts of a file to the items of a data set, as column `extra_text`; null where there is none.
+
+    Args:
+        raw: the data set.
+        path: of the file.
+        clean: whether entities and stray white space in the texts are cleaned.
 
     Returns:
         The data set, the number of its items that have got a text, and of ids in the file that it does not list.
@@ -55,6 +63,8 @@ def add_item_text(raw: RawDataset[Interactions], path: Path) -> tuple[RawDataset
         remedy = "rename that column, or set ingest.item_text to null"
         raise DataError(f"the items have a column {COLUMN} already", raw.name, remedy)
     texts = read_item_text(path)
+    if clean:
+        texts = texts.with_columns(cleaned(texts[COLUMN])).drop_nulls()
     items = raw.items.join(texts, on="item_id", how="left", maintain_order="left")
     matched = items[COLUMN].count()
     if not matched:

@@ -20,7 +20,18 @@ class Counts(Section):
     items: Positive
 
 
-class TableParams(Section):
+class RowParams(Section):
+    """Which interactions count, of any data set."""
+
+    min_rating: float | None = None
+    """Those of this rating at least."""
+    min_user_interactions: Positive | None = None
+    """Those of users with so many at least."""
+    min_item_interactions: Positive | None = None
+    """Those of items with so many at least."""
+
+
+class TableParams(RowParams):
     """How tables of one's own are read."""
 
     separator: Name | None = None
@@ -29,6 +40,12 @@ class TableParams(Section):
     """Of text files."""
     columns: dict[Role, Name | Positive | None] | None = None
     """Names of the columns that play a role, or their places where a table has no line of names."""
+    where: Name | None = None
+    """SQL expression over the columns of the interactions; rows for which it is not true are left out."""
+    item_rows: Literal["refuse", "first", "last", "longest"] = "refuse"
+    """Of several rows of an item, which text of each column counts."""
+    clean_text: bool = True
+    """Whether HTML entities in texts become characters, and runs of white space one space."""
 
     @field_validator("encoding")
     @classmethod
@@ -73,7 +90,7 @@ class IngestParams(TableParams):
     """`files`: path (or URL), folder or pattern of the table of user, item, timestamp."""
     interactions_md5: Md5 | None
     items: Name | None
-    """`files`: path (or URL), folder or pattern of the table of items and their texts."""
+    """`files`: the same of the table of items and their texts; None: items are those of the interactions."""
     items_md5: Md5 | None
     item_text: Name | None
     """Path (or URL) of further text per item, for any data set; JSON, CSV or Parquet."""
@@ -83,7 +100,8 @@ class IngestParams(TableParams):
 
     @model_validator(mode="after")
     def _complete(self) -> "IngestParams":
-        for key in ("interactions", "items"):
-            if self.dataset == "files" and getattr(self, key) is None:
-                raise ValueError(f"dataset: files needs the path of a table, but {key} is null")
+        if self.dataset == "files" and self.interactions is None:
+            raise ValueError("dataset: files needs the path of a table, but interactions is null")
+        if self.dataset != "files" and self.where is not None:
+            raise ValueError("where: is for dataset: files; others have min_rating and min_…_interactions")
         return self

@@ -31,6 +31,7 @@ class RawDataset(Generic[Interactions]):
             timestamp is int64 seconds since 1970 (UTC); from `files`, a number of any unit.
         checksums: MD5 of other files that were read, by the param that names them.
         notes: what the reader has to say, e.g. which column it took for what.
+        removed: rows that were left out, by the param that removed them.
     """
 
     name: str
@@ -39,3 +40,4 @@ class RawDataset(Generic[Interactions]):
     interactions: Interactions
     checksums: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    removed: Mapping[str, int] = field(default_factory=dict)

@@ -85,7 +85,7 @@ def refusal(folder: Path, case: str) -> str | None:
     """Return the message of broken tables; None where they are not refused while they are read and sorted."""
     params = BROKEN_TABLES[case].make(folder)
     interactions, items = params["ingest.interactions"], params["ingest.items"]
-    if items is None or not Path(items).exists():
+    if interactions is None or not Path(items).exists():
         return None
     try:
         build(read_files(Path(interactions), Path(items)))

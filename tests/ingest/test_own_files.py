@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import html
 import io
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -18,6 +19,7 @@ from hierrec.encode.template import render
 from hierrec.ingest import event_files, parquet_files
 from hierrec.ingest.dataset import build
 from hierrec.ingest.own_files import read_files
+from hierrec.ingest.params import TableParams
 from hierrec.ingest.raw import RawDataset
 from hierrec.ingest.sample import sample_dataset
 from hierrec.ingest.sources import file_source, md5_file
@@ -249,10 +251,12 @@ def test_whatever_is_written_is_read(
         csv.writer(file).writerows([("user", "item", "timestamp"), *pairs])
     with (tmp_path / ITEMS).open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("item", "plot"), *zip(ids, texts, strict=False)])
-    raw = read_files(tmp_path / EVENTS, tmp_path / ITEMS)
+    raw = read_files(tmp_path / EVENTS, tmp_path / ITEMS, TableParams(clean_text=False))
     assert events(raw).select("user_id", "item_id", "timestamp").rows() == pairs
     assert raw.items["item_id"].to_list() == ids
     assert raw.items["plot"].to_list() == [text if text.strip() else None for text in texts[: len(ids)]]
+    clean = read_files(tmp_path / EVENTS, tmp_path / ITEMS).items["plot"].to_list()
+    assert clean == [" ".join(html.unescape(text).split()) or None for text in texts[: len(ids)]]
 
 
 @pytest.fixture
@@ -305,4 +309,4 @@ def test_a_text_of_several_lines_is_one_value_of_an_item(tmp_path: Path, quote: 
     items = read(
         tmp_path, items=TABLES[ITEMS].replace(b'"Boils, and whistles."', f"{quote}{text}{quote}".encode())
     ).items
-    assert items["plot"][0] == text
+    assert items["plot"][0] == text.replace("\n", " ")

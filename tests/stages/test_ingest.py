@@ -74,11 +74,17 @@ def test_tables_of_ones_own_become_artifacts(project: Path) -> None:
     assert len(ingest.main.function(ingest=params("absent.zip", **paths, **pinned))) == len(summary) - 1
 
 
-@pytest.mark.parametrize("key", ["interactions", "items"])
-def test_both_tables_must_be_named(project: Path, key: str) -> None:
+def test_the_table_of_interactions_must_be_named(project: Path) -> None:
     paths = {key.removeprefix("ingest."): value for key, value in write_tables(project).items()}
-    with pytest.raises(ValidationError, match=f"{key} is null"):
-        params("absent.zip", **{**paths, key: None})
+    with pytest.raises(ValidationError, match="interactions is null"):
+        params("absent.zip", **{**paths, "interactions": None})
+
+
+def test_rows_that_are_left_out_are_counted(project: Path) -> None:
+    summary = ingest.main.function(ingest=params("absent.zip", dataset="sample", min_rating=4))
+    counts = json.loads((project / "artifacts/metrics/data.json").read_text())
+    assert counts["interactions"] + counts["removed_min_rating"] == 20_124
+    assert f"{counts['removed_min_rating']:,} rows left out by ingest.min_rating" in summary
 
 
 def test_further_text_joins_any_data_set(project: Path) -> None:
