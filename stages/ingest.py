@@ -10,6 +10,7 @@ from hierrec.ingest.dataset import build, refuse_unlearnable
 from hierrec.ingest.download import fetch
 from hierrec.ingest.event_log import EventLog
 from hierrec.ingest.item_text import add_item_text
+from hierrec.ingest.look import look
 from hierrec.ingest.movielens import read_movielens
 from hierrec.ingest.own_files import read_files
 from hierrec.ingest.params import IngestParams
@@ -39,6 +40,7 @@ def main(ingest: IngestParams) -> Summary:
         *_removed(raw.removed),
         *lines,
         f"{held_out:,} users with a validation and a test target; tables in {DATA}/",
+        *look(dataset),
         *_unpinned(ingest, raw),
     ]
 

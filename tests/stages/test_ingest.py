@@ -38,6 +38,11 @@ def test_an_archive_becomes_artifacts_and_a_summary(project: Path) -> None:
         "movielens: 10 interactions of 4 users",
         "5 items listed, 4 of them candidates for ranking",
         "2 users with a validation and a test target; tables in artifacts/data/",
+        "density 62.500%: 4 users x 4 items with interactions",
+        "interactions of a user: 1 to 4, in the middle 2",
+        "items with text: 5 of 5 (100%)",
+        "users whose test target a tie in time decides: 1 of 2 (50%)",
+        "times from 2000-12-29 14:26:40 to 2000-12-31 22:32:48",
     ]
     files = {
         path.relative_to(project).as_posix() for path in (project / "artifacts").rglob("*") if path.is_file()
@@ -129,7 +134,7 @@ def run(project: Path, archive: Path) -> subprocess.CompletedProcess[str]:
 def test_bad_input_gives_one_message_and_leaves_the_artifacts(project: Path) -> None:
     sound = run(project, write_archive(project / "small.zip"))
     assert (sound.returncode, sound.stderr) == (0, "")
-    assert len(sound.stdout.splitlines()) == 3
+    assert len(sound.stdout.splitlines()) == 8
     before = {path: sha256_file(path) for path in (project / "artifacts").rglob("*.*") if path.is_file()}
     assert len(before) == 7
 
