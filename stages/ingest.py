@@ -1,18 +1,22 @@
 """Stage 1: an archive, tables or the embedded sample become items, users, interactions and a leave-one-out split."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-import polars as pl
 from hierrec.core.files import cache_dir, write_json
 from hierrec.core.stage import DATA, METRICS, Summary, stage
 from hierrec.ingest.dataset import build, refuse_unlearnable
 from hierrec.ingest.download import fetch
 from hierrec.ingest.event_log import EventLog
 from hierrec.ingest.item_text import add_item_text
+from hierrec.ingest.look import look
 from hierrec.ingest.movielens import read_movielens
 from hierrec.ingest.own_files import read_files
 from hierrec.ingest.params import IngestParams
+from hierrec.ingest.parts import fetch_parts
 from hierrec.ingest.raw import RawDataset
+from hierrec.ingest.row_filters import filtered
 from hierrec.ingest.sample import sample_dataset
 
 
@@ -21,34 +25,56 @@ def main(ingest: IngestParams) -> Summary:
     raw = _read(ingest)
     lines = []
     if ingest.item_text is not None:
-        raw, matched, unknown = add_item_text(raw, _file(ingest, "item_text"))
+        raw, matched, unknown = add_item_text(raw, _file(ingest, "item_text"), ingest.clean_text)
         lines = [f"further text for {matched:,} items; {unknown:,} ids of {ingest.item_text} name no item"]
     dataset = build(raw, ingest.candidates)
     refuse_unlearnable(dataset)
     dataset.write(DATA)
-    write_json(METRICS / "data.json", dataset.counts)
+    write_json(METRICS / "data.json", {**dataset.counts, **raw.removed})
     counts = dataset.counts
     held_out = dataset.split["test"].count()
     return [
         f"{dataset.name}: {counts['interactions']:,} interactions of {counts['users']:,} users",
         f"{counts['items']:,} items listed, {counts['candidates']:,} of them candidates for ranking",
+        *raw.notes,
+        *_removed(raw.removed),
         *lines,
         f"{held_out:,} users with a validation and a test target; tables in {DATA}/",
+        *look(dataset),
         *_unpinned(ingest, raw),
     ]
 
 
-def _read(ingest: IngestParams) -> RawDataset[pl.DataFrame] | RawDataset[EventLog]:
-    if ingest.dataset == "sample":
-        return sample_dataset()
+def _read(ingest: IngestParams) -> RawDataset[EventLog]:
+    """Read the data set, and leave out the rows that do not count."""
     if ingest.dataset == "files":
-        return read_files(_file(ingest, "interactions"), _file(ingest, "items"))
-    return read_movielens(fetch(ingest.archive, ingest.md5, cache_dir("downloads")), ingest.expected)
+        items = None if ingest.items is None else _files(ingest, "items")
+        return read_files(_files(ingest, "interactions"), items, ingest)
+    if ingest.dataset == "sample":
+        sample = sample_dataset()
+        log = EventLog.of(sample.interactions, sample.items["item_id"])
+        raw = RawDataset(sample.name, None, sample.items, log)
+    else:
+        raw = read_movielens(fetch(ingest.archive, ingest.md5, cache_dir("downloads")), ingest.expected)
+    log, removed = filtered(raw.interactions, ingest)
+    return replace(raw, interactions=log, removed=removed)
+
+
+def _removed(removed: Mapping[str, int]) -> Summary:
+    return [
+        f"{count:,} rows left out by ingest.{name.removeprefix('removed_')}"
+        for name, count in removed.items()
+    ]
 
 
 def _file(ingest: IngestParams, key: str) -> Path:
     """Return the file that the param `ingest.<key>` names, with the checksum of `ingest.<key>_md5`."""
     return fetch(getattr(ingest, key), getattr(ingest, f"{key}_md5"), cache_dir("downloads"), key=key)
+
+
+def _files(ingest: IngestParams, key: str) -> list[Path]:
+    """Return the files of the table that the param `ingest.<key>` names."""
+    return fetch_parts(getattr(ingest, key), getattr(ingest, f"{key}_md5"), cache_dir("downloads"), key)
 
 
 def _unpinned(ingest: IngestParams, raw: RawDataset) -> Summary:

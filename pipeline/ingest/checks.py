@@ -5,7 +5,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ..core.errors import DataError
 
@@ -54,13 +56,13 @@ class Check:
     column: str | None = None
     unit: Unit = "row"
 
-    def refusal(self, start: int = 0) -> Refusal | None:
-        """Return what is wrong, if anything; `start` rows of the table are before these."""
+    def refusal(self) -> Refusal | None:
+        """Return what is wrong, if anything."""
         rows = self.bad.arg_true()
         if rows.is_empty():
             return None
-        what, first = self.describe(rows[0]), start + rows[0]
-        return Refusal(what, self.place, first, len(rows), self.remedy, self.column, self.unit)
+        what = self.describe(rows[0])
+        return Refusal(what, self.place, rows[0], len(rows), self.remedy, self.column, self.unit)
 
 
 Refuse = Callable[[Check], None]
@@ -85,23 +87,27 @@ class BlockChecks:
     """
 
     def __init__(self) -> None:
-        self._start = self._check = 0
+        self._check, self._lines = 0, np.zeros(0, np.int64)
         self._found: dict[int, Refusal] = {}
 
     @contextmanager
-    def block(self, rows: int) -> Iterator[None]:
-        """Check the next block, of so many rows; what follows a refusal within is skipped."""
-        self._check = 0
+    def block(self, lines: NDArray[np.int64]) -> Iterator[None]:
+        """Check the next block; what follows a refusal within is skipped.
+
+        Args:
+            lines: int64 [rows], the numbers of its rows in their file, from 0.
+        """
+        self._check, self._lines = 0, lines
         with suppress(_BlockRefused):
             yield
-        self._start += rows
 
     def refuse(self, check: Check) -> None:
         """Note the bad rows of a block, if there are any, and leave the block."""
         self._check += 1
-        refusal = check.refusal(self._start)
+        refusal = check.refusal()
         if refusal is None:
             return
+        refusal.row = int(self._lines[refusal.row])
         if self._check in self._found:
             self._found[self._check].count += refusal.count
         else:

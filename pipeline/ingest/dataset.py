@@ -22,7 +22,7 @@ SCHEMA_VERSION = 1
 _INTERACTIONS = ("user", "item", "position")
 _RATINGS = ("user", "position", "rating", "timestamp")
 
-_HELD_OUT = 2
+HELD_OUT = 2
 """Interactions of a user that are held out: the validation and the test target."""
 
 
@@ -153,7 +153,7 @@ def refuse_unlearnable(dataset: Dataset) -> None:
     """
     remedy = "use a data set with longer histories"
     if not dataset.split["test"].count():
-        what = f"no user has {_HELD_OUT + 1} interactions, so there is no target to validate and test on"
+        what = f"no user has {HELD_OUT + 1} interactions, so there is no target to validate and test on"
         raise DataError(what, dataset.name, remedy)
     if dataset.split["train_length"].max() == 1:
         what = (
@@ -168,9 +168,9 @@ def leave_one_out(interactions: pl.DataFrame) -> pl.DataFrame:
     Returns:
         One row per user: user int32, train_length int32, validation and test int32 or null.
     """
-    enough = pl.len() > _HELD_OUT
+    enough = pl.len() > HELD_OUT
     return interactions.group_by("user", maintain_order=True).agg(
-        train_length=(pl.len() - pl.when(enough).then(_HELD_OUT).otherwise(0)).cast(pl.Int32),
+        train_length=(pl.len() - pl.when(enough).then(HELD_OUT).otherwise(0)).cast(pl.Int32),
         validation=pl.when(enough).then(pl.col("item").slice(pl.len() - 2, 1).first()),
         test=pl.when(enough).then(pl.col("item").last()),
     )

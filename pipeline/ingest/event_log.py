@@ -1,8 +1,10 @@
 """Interactions as numbers in a file, in the order of their source: memory holds the ids, and no row."""
 
+import bisect
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
@@ -10,11 +12,10 @@ from numpy.typing import NDArray
 
 from ..core.errors import MachineError
 from ..core.files import cache_dir
+from .checks import Unit
 
 BLOCK = 2**20
 """Rows in memory at a time."""
-
-NO_RATING = -128
 
 _IN_MEMORY = 2**26
 """Bytes that stay in memory; a longer file goes to the disk."""
@@ -25,12 +26,13 @@ class RowFile:
 
     Args:
         timestamp: numpy's type of timestamps, `i8` or `f8`.
+        rated: whether a row has a rating, float64; NaN stands for none.
     """
 
-    def __init__(self, timestamp: str) -> None:
-        self.dtype = np.dtype(
-            [("user", "u4"), ("item", "u4"), ("line", "i8"), ("timestamp", timestamp), ("rating", "i1")]
-        )
+    def __init__(self, timestamp: str, rated: bool = False) -> None:
+        fields = [("user", "u4"), ("item", "u4"), ("line", "i8"), ("timestamp", timestamp)]
+        self.rated = rated
+        self.dtype = np.dtype([*fields, ("rating", "f8")] if rated else fields)
         self._folder = cache_dir("ingest")
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(self._folder))  # noqa: SIM115 - lives as long as self
 
@@ -64,6 +66,33 @@ class RowFile:
             raise MachineError(what, str(self._folder), remedy) from None
 
 
+@dataclass
+class Origin:
+    """The files whose rows, one file after the other, are numbered through in a log.
+
+    Attributes:
+        user: what the files call the column of users.
+        item: what they call that of items.
+        unit: what they call a row.
+    """
+
+    user: str = "user"
+    item: str = "item"
+    unit: Unit = "row"
+    _places: list[str] = field(default_factory=list)
+    _starts: list[int] = field(default_factory=list)
+
+    def add(self, place: str, start: int) -> None:
+        """Add the next file; so many rows are before its own."""
+        self._places.append(place)
+        self._starts.append(start)
+
+    def find(self, line: int) -> tuple[str, int]:
+        """Return the file of a row, and the row's number there, from 0."""
+        number = bisect.bisect_right(self._starts, line) - 1
+        return self._places[number], line - self._starts[number]
+
+
 class EventLog:
     """Interactions, appended a block at a time, and read again as often as it takes.
 
@@ -71,11 +100,11 @@ class EventLog:
 
     Args:
         listed: ids of items, text, each once: item i is the i-th.
-        place: file whose rows these are, which may hold each user and item once; None: that is not checked.
+        origin: files whose rows these are, which may hold each user and item once; None: that is not checked.
     """
 
-    def __init__(self, listed: pl.Series, place: str | None = None) -> None:
-        self.place = place
+    def __init__(self, listed: pl.Series, origin: Origin | None = None) -> None:
+        self.origin, self.listed = origin, listed
         self._users, self._items = _no_ids(), _no_ids()
         self.item_codes(listed)
         self._rows: RowFile | None = None
@@ -84,6 +113,8 @@ class EventLog:
         """Int64 [users], interactions of each."""
         self.item_seen = np.zeros(len(listed), np.bool_)
         """Bool [items], whether an interaction names it."""
+        self.whole_ratings = True
+        """Whether all ratings are whole numbers of at most two digits."""
 
     @classmethod
     def of(cls, interactions: pl.DataFrame, listed: pl.Series) -> "EventLog":
@@ -108,7 +139,12 @@ class EventLog:
         return ids.cast(self._items.dtype).to_physical()
 
     def append(
-        self, users: pl.Series, items: pl.Series, timestamps: pl.Series, ratings: pl.Series | None = None
+        self,
+        users: pl.Series,
+        items: pl.Series,
+        timestamps: pl.Series,
+        ratings: pl.Series | None = None,
+        lines: NDArray[np.int64] | None = None,
     ) -> None:
         """Append rows.
 
@@ -116,20 +152,31 @@ class EventLog:
             users: ids, text.
             items: numbers, see `item_codes`.
             timestamps: int64, or float64, the same in all blocks.
-            ratings: int8, null where there is none; None: there are none.
+            ratings: numbers, null where there is none; None: there are none, in no block.
+            lines: the rows' numbers in their files, which are numbered through; None: they follow those before.
         """
         times = timestamps.to_numpy()
         if self._rows is None:
-            self._rows = RowFile(times.dtype.str[1:])
+            self._rows = RowFile(times.dtype.str[1:], ratings is not None)
         rows = np.empty(len(users), self._rows.dtype)
         rows["user"] = users.cast(self._users.dtype).to_physical().to_numpy()
         rows["item"] = items.to_numpy()
-        rows["line"] = np.arange(self._count, self._count + len(rows))
+        rows["line"] = np.arange(self._count, self._count + len(rows)) if lines is None else lines
         rows["timestamp"] = times
-        rows["rating"] = NO_RATING if ratings is None else ratings.fill_null(NO_RATING).to_numpy()
+        if ratings is not None:
+            rows["rating"] = numbers = ratings.cast(pl.Float64).fill_null(np.nan).to_numpy()
+            whole = np.isnan(numbers) | ((numbers == np.rint(numbers)) & (np.abs(numbers) < 100))
+            self.whole_ratings &= bool(whole.all())
         self._rows.write(self._count, rows)
         self._count += len(rows)
         self._tally(rows)
+
+    def append_rows(self, rows: NDArray[np.void], other: "EventLog") -> None:
+        """Append rows of another log, of the same listed items."""
+        ratings = pl.Series(rows["rating"]).fill_nan(None) if other.rows.rated else None
+        items = self.item_codes(other.item_ids(rows["item"]))
+        times, lines = pl.Series(rows["timestamp"]), rows["line"]
+        self.append(other.user_ids(rows["user"]), items, times, ratings, lines)
 
     def _tally(self, rows: NDArray[np.void]) -> None:
         counts = np.bincount(rows["user"], minlength=len(self.user_counts))

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from .checks import Refusal, quote
-from .event_log import NO_RATING, EventLog, RowFile
+from .event_log import EventLog, Origin, RowFile
 
 BUCKET = 2**20
 """Rows of a bucket, not counting those of its last user."""
@@ -20,8 +20,8 @@ BUCKET = 2**20
 class OrderedEvents:
     """The interactions of a log by (user, timestamp, row), a bucket of whole users at a time.
 
-    Yields tables of user, item and position, int32, rating, int8, and timestamp, int64 or float64. They can be read
-    again and again.
+    Yields tables of user, item and position, int32, rating, int8 if all are whole numbers, else float64, and timestamp,
+    int64 or float64. They can be read again and again.
 
     Args:
         log: at least one interaction.
@@ -40,18 +40,20 @@ class OrderedEvents:
         bucket = (ends - counts) // BUCKET  # [users]
         last = np.append(np.flatnonzero(np.diff(bucket)), len(counts) - 1)  # [buckets], its last user
         self._bounds = np.append(0, ends[last])  # [buckets + 1]
-        self._rows = RowFile(log.rows.dtype["timestamp"].str[1:])
+        self._rows = RowFile(log.rows.dtype["timestamp"].str[1:], log.rows.rated)
+        self._ratings = pl.Int8 if log.whole_ratings else pl.Float64
         self._deal_out(log, users, np.searchsorted(last, np.arange(len(counts))))
         self._sort(log, users)
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
         for _, rows in self._buckets():
-            table = pl.DataFrame({name: rows[name] for name in ("user", "rating", "timestamp")})
+            table = pl.DataFrame({name: rows[name] for name in ("user", "timestamp")})
+            rating = pl.Series(rows["rating"]).fill_nan(None) if self._rows.rated else pl.lit(None)
             yield table.select(
                 pl.col("user").cast(pl.Int32),
                 item=pl.Series(self._items[rows["item"]]),
                 position=pl.int_range(pl.len(), dtype=pl.Int32).over("user"),
-                rating=pl.col("rating").replace(NO_RATING, None),
+                rating=rating.cast(self._ratings),
                 timestamp="timestamp",
             )
 
@@ -76,16 +78,20 @@ class OrderedEvents:
     def _sort(self, log: EventLog, users: NDArray[np.int32]) -> None:
         found: list[Refusal] = []
         for start, rows in self._buckets():
-            if log.place is not None:
-                found += _duplicates(rows, log, users, log.place)
+            if log.origin is not None:
+                found += _duplicates(rows, log, users, log.origin)
             self._rows.write(start, rows[np.lexsort((rows["timestamp"], rows["user"]))])  # stable
         if found:
             first = min(found, key=lambda refusal: refusal.row)
             first.count = sum(refusal.count for refusal in found)
+            assert log.origin is not None
+            first.place, first.row = log.origin.find(first.row)
             raise first.error
 
 
-def _duplicates(rows: NDArray[np.void], log: EventLog, users: NDArray[np.int32], place: str) -> list[Refusal]:
+def _duplicates(
+    rows: NDArray[np.void], log: EventLog, users: NDArray[np.int32], origin: Origin
+) -> list[Refusal]:
     """Return the first row whose user and item are those of a row before it, if there is one, and how many are."""
     pairs = rows["user"].astype(np.uint64) << np.uint64(32) | rows["item"]  # [rows]
     again = np.flatnonzero(~pl.Series(pairs).is_first_distinct().to_numpy())
@@ -94,7 +100,9 @@ def _duplicates(rows: NDArray[np.void], log: EventLog, users: NDArray[np.int32],
     row = again[0]
     user = log.user_ids(np.flatnonzero(users == rows["user"][row]))[0]
     item = log.item_ids(rows["item"][[row]])[0]
-    earlier = rows["line"][np.argmax(pairs == pairs[row])]
-    what = f"user {quote(user)}, item {quote(item)} is there already, on row {earlier + 1}"
-    remedy = "keep one row of each user and item, e.g. the first"
-    return [Refusal(what, place, int(rows["line"][row]), len(again), remedy)]
+    line = int(rows["line"][row])
+    place, earlier = origin.find(int(rows["line"][np.argmax(pairs == pairs[row])]))
+    there = f"{origin.unit} {earlier + 1}" + (f" of {place}" if place != origin.find(line)[0] else "")
+    what = f"{origin.user} {quote(user)}, {origin.item} {quote(item)} is there already, on {there}"
+    remedy = f"keep one {origin.unit} of each {origin.user} and {origin.item}, e.g. the first"
+    return [Refusal(what, place, line, len(again), remedy, unit=origin.unit)]

@@ -8,9 +8,11 @@ import polars as pl
 
 from ..core.errors import DataError
 from .checks import quote, refuse_duplicates
-from .own_files import md5_file
+from .clean_text import cleaned
+from .columns import find_columns
 from .raw import Interactions, RawDataset
-from .table_files import as_ids, as_text, find_column, read_table
+from .sources import md5_file
+from .table_files import as_ids, as_text, read_table
 
 COLUMN = "extra_text"
 _JSON_REMEDY = 'write one JSON object in UTF-8, {"id": "text", …}'
@@ -29,7 +31,7 @@ def read_item_text(path: Path) -> pl.DataFrame:
         return _read_json(path)
     place = str(path)
     table = read_table(path)
-    key = find_column(table, "item", place, ("item_id", "text"))
+    key = find_columns(table.columns, place, ("item",))["item"]
     if "text" not in table.columns:
         raise DataError("column text is missing", place, "name the columns item_id and text")
     texts = as_text(table["text"])
@@ -40,8 +42,15 @@ def read_item_text(path: Path) -> pl.DataFrame:
     return found.drop_nulls()
 
 
-def add_item_text(raw: RawDataset[Interactions], path: Path) -> tuple[RawDataset[Interactions], int, int]:
+def add_item_text(
+    raw: RawDataset[Interactions], path: Path, clean: bool = True
+) -> tuple[RawDataset[Interactions], int, int]:
     """Join the texts of a file to the items of a data set, as column `extra_text`; null where there is none.
+
+    Args:
+        raw: the data set.
+        path: of the file.
+        clean: whether entities and stray white space in the texts are cleaned.
 
     Returns:
         The data set, the number of its items that have got a text, and of ids in the file that it does not list.
@@ -54,6 +63,8 @@ def add_item_text(raw: RawDataset[Interactions], path: Path) -> tuple[RawDataset
         remedy = "rename that column, or set ingest.item_text to null"
         raise DataError(f"the items have a column {COLUMN} already", raw.name, remedy)
     texts = read_item_text(path)
+    if clean:
+        texts = texts.with_columns(cleaned(texts[COLUMN])).drop_nulls()
     items = raw.items.join(texts, on="item_id", how="left", maintain_order="left")
     matched = items[COLUMN].count()
     if not matched:

@@ -1,192 +1,146 @@
-"""Reader of MovieLens-1M's layout: ``::``-separated Latin-1 files in a zip archive, every field checked."""
+"""Reader of the MovieLens archives, 100K to 32M: known by their members, every field checked, ratings in blocks."""
 
-import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from ..core.errors import DataError
-from .archive import Member, read_members
-from .checks import Check, quote, refuse, refuse_duplicates
+from . import csv_files
+from .archive import decode, member_names, member_source, read_member, readable
+from .checks import BlockChecks, Check, Unit, refuse_duplicates
+from .event_log import EventLog, Origin
+from .fields import REMEDY, Field, typed
+from .movielens_items import items, items_100k
+from .movielens_versions import GENRES_100K, USERS, Version, version_of
 from .params import Counts
-from .raw import INTERACTIONS, ITEMS, RawDataset
-from .titles import split_title
+from .raw import RawDataset
+from .sources import Source, md5_file
+from .tables import Layout
 
-_SEPARATOR = "::"
-_REMEDY = "correct the file, or fetch the archive again"
-_LARGEST_ID = 2**31 - 1
-_YEARS = range(1870, 2101)
-_NO_GENRES = "(no genres listed)"
+_BLOCK = 2**22
+"""Bytes of a file of ratings in memory at a time."""
 
 
-@dataclass(frozen=True)
-class _Text:
-    """A text column; ``allowed`` lists its values where they are few."""
+def read_movielens(archive: Path, expected: Counts | None = None) -> RawDataset[EventLog]:
+    """Read and check an archive of MovieLens, whose members tell which it is.
 
-    name: str
-    allowed: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Integer:
-    """A column of whole numbers from ``low`` to ``high``."""
-
-    name: str
-    low: int
-    high: int
-    remedy: str = _REMEDY
-
-
-_USER = _Integer("UserID", 1, _LARGEST_ID)
-_MOVIE = _Integer("MovieID", 1, _LARGEST_ID)
-_FILES = {
-    "movies.dat": (_MOVIE, _Text("Title"), _Text("Genres")),
-    "users.dat": (
-        _USER,
-        _Text("Gender", ("F", "M")),
-        _Integer("Age", 1, 150),
-        _Integer("Occupation", 0, 99),
-        _Text("Zip-code"),
-    ),
-    "ratings.dat": (
-        _USER,
-        _MOVIE,
-        _Integer("Rating", 1, 5),
-        _Integer("Timestamp", 1, 2**32 - 1, "write seconds since 1970 (UTC), not milliseconds, not dates"),
-    ),
-}
-
-
-def read_movielens(archive: Path, expected: Counts | None = None) -> RawDataset[pl.DataFrame]:
-    """Read and check an archive in MovieLens-1M's layout (``movies.dat``, ``users.dat``, ``ratings.dat``).
+    1M has ``movies.dat``, ``users.dat`` and ``ratings.dat``; 10M the same without users; 20M, 25M, 32M and latest have
+    ``movies.csv`` and ``ratings.csv``; 100K has ``u.item`` and ``u.data``.
 
     Args:
         archive: the zip file; nothing of it is extracted to disk.
         expected: numbers that it must hold; None: not checked.
 
     Returns:
-        All listed items and all ratings, in file order.
+        All listed items, and a log of all ratings, in file order.
 
     Raises:
         DataError: anything is not as it must be; the message names file, line and column.
     """
-    members = read_members(archive, tuple(_FILES))
-    movies, users, ratings = (_parse(members[name], columns) for name, columns in _FILES.items())
-    movies_place, users_place, ratings_place = (members[name].place for name in _FILES)
-    del members  # the texts are large
-
-    for table, keys, place in (
-        (movies, ["MovieID"], movies_place),
-        (users, ["UserID"], users_place),
-        (ratings, ["UserID", "MovieID"], ratings_place),
-    ):
-        refuse_duplicates(table, keys, place, "keep one of the lines", "line")
-    _refuse_unknown(ratings["UserID"], users["UserID"], ratings_place, "users.dat")
-    _refuse_unknown(ratings["MovieID"], movies["MovieID"], ratings_place, "movies.dat")
-    items = _items(movies, movies_place)
+    version = version_of(member_names(archive))
+    with readable(archive):
+        movies, place = _movies(archive, version)
+        users = _users(archive, version)
+        refuse_duplicates(movies, movies.columns[:1], place, f"keep one of the {version.unit}s", version.unit)
+        has_flags = GENRES_100K[0] in movies.columns
+        listed = items_100k(movies, place) if has_flags else items(movies, place, version.unit)
+        ratings = member_source(archive, version.ratings, version.members)
+        log = _ratings(ratings, version, listed["item_id"], users)
     if expected is not None:
-        _compare(expected, items, ratings, archive)
-    return RawDataset(
-        "movielens",
-        hashlib.md5(archive.read_bytes()).hexdigest(),
-        items,
-        ratings.rename(
-            {"UserID": "user_id", "MovieID": "item_id", "Rating": "rating", "Timestamp": "timestamp"}
-        ).cast(INTERACTIONS),
-    )
+        _compare(expected, log, archive)
+    return RawDataset("movielens", md5_file(archive), listed, log)
 
 
-def _parse(member: Member, columns: tuple[_Text | _Integer, ...]) -> pl.DataFrame:
-    """Split a file into typed columns; row i of the result is line i + 1 of the file."""
-    names = [column.name for column in columns]
-    layout = f"a line is {_SEPARATOR.join(names)}"
-    if not member.text.strip():
-        raise DataError("file is empty", member.place, layout)
-    lines = pl.Series([member.text.removesuffix("\n")]).str.split("\n").explode()
-    found = lines.str.count_matches(_SEPARATOR, literal=True) + 1
-    refuse(
-        Check(
-            found != len(columns),
-            member.place,
-            lambda row: f"{found[row]} instead of {len(columns)} columns: {quote(lines[row])}",
-            layout,
-            unit="line",
-        )
-    )
-    fields = lines.str.splitn(_SEPARATOR, len(columns)).struct.rename_fields(names).struct.unnest()
-    return fields.with_columns(_typed(fields[column.name], column, member.place) for column in columns)
+def _movies(archive: Path, version: Version) -> tuple[pl.DataFrame, str]:
+    if version.separators is None:
+        source = member_source(archive, version.movies, version.members)
+        table = pl.concat(_tables(source, version.movie), rechunk=True)
+        return typed(table, version.movie, source.place), source.place
+    return _read_whole(archive, version, version.movies, version.movie, version.separators[0])
 
 
-def _typed(texts: pl.Series, column: _Text | _Integer, place: str) -> pl.Series:
-    if isinstance(column, _Integer):
-        values, remedy = texts.cast(pl.Int64, strict=False), column.remedy
-        wanted = f"a whole number from {column.low} to {column.high}"
-        bad = ~values.is_between(column.low, column.high).fill_null(False)
-    elif column.allowed:
-        values, remedy, wanted = texts, _REMEDY, f"one of {', '.join(column.allowed)}"
-        bad = ~texts.is_in(column.allowed)
-    else:
-        return texts
-    refuse(Check(bad, place, lambda row: f"{quote(texts[row])} is not {wanted}", remedy, column.name, "line"))
-    return values
+def _users(archive: Path, version: Version) -> pl.Series | None:
+    """Return the ids of the users, where the archive lists them."""
+    if version.users is None:
+        return None
+    users, place = _read_whole(archive, version, version.users, USERS, "::")
+    refuse_duplicates(users, ["UserID"], place, "keep one of the lines", "line")
+    return users["UserID"]
 
 
-def _items(movies: pl.DataFrame, place: str) -> pl.DataFrame:
-    """Turn listed movies into items: title in reading order, year, genres."""
-    listed = movies["Title"]
-    titles, years = zip(*(split_title(text) for text in listed), strict=True)
-    title, year = pl.Series(titles, dtype=pl.String), pl.Series(years, dtype=pl.Int32)
-    refuse(
-        Check(title == "", place, lambda row: f"no title in {quote(listed[row])}", _REMEDY, "Title", "line")
-    )
-    refuse(
-        Check(
-            ~year.is_between(_YEARS.start, _YEARS.stop - 1).fill_null(True),
-            place,
-            lambda row: f"the year {year[row]} is not from {_YEARS.start} to {_YEARS.stop - 1}",
-            _REMEDY,
-            "Title",
-            "line",
-        )
-    )
-    unknown = movies["Genres"].is_in(["", _NO_GENRES])
-    genres = movies["Genres"].str.split("|")
-    refuse(
-        Check(
-            (genres.list.contains("") | (genres.list.n_unique() != genres.list.len())) & ~unknown,
-            place,
-            lambda row: f"a genre is empty or named twice: {quote(movies['Genres'][row])}",
-            "separate genres by |",
-            "Genres",
-            "line",
-        )
-    )
-    genres = pl.select(pl.when(unknown).then(pl.lit([], pl.List(pl.String))).otherwise(genres)).to_series()
-    return pl.DataFrame(
-        {"item_id": movies["MovieID"].cast(pl.String), "title": title, "year": year, "genres": genres}, ITEMS
-    )
+def _read_whole(
+    archive: Path, version: Version, name: str, fields: tuple[Field, ...], separator: str
+) -> tuple[pl.DataFrame, str]:
+    member = read_member(archive, name, version.members, version.encoding)
+    lines = _lines(member.text, fields, separator, member.place)
+    return typed(lines, fields, member.place, separator), member.place
 
 
-def _refuse_unknown(ids: pl.Series, known: pl.Series, place: str, file: str) -> None:
-    refuse(
-        Check(
-            ~ids.is_in(known.implode()),
-            place,
-            lambda row: f"{ids[row]} is not listed in {file}",
-            _REMEDY,
-            ids.name,
-            "line",
-        )
-    )
+def _lines(text: str, fields: tuple[Field, ...], separator: str, place: str) -> pl.Series:
+    if not text.strip():
+        raise DataError("file is empty", place, f"a line is {separator.join(field.name for field in fields)}")
+    return pl.Series([text.removesuffix("\n")]).str.split("\n").explode()
 
 
-def _compare(expected: Counts, items: pl.DataFrame, ratings: pl.DataFrame, archive: Path) -> None:
+def _line_blocks(source: Source, fields: tuple[Field, ...], separator: str) -> Iterator[pl.Series]:
+    before = 0
+    for block in source.line_blocks(_BLOCK):
+        lines = _lines(decode(source.place, block, "utf-8", before), fields, separator, source.place)
+        before += len(lines)
+        yield lines
+    if not before:
+        _lines("", fields, separator, source.place)
+
+
+def _tables(source: Source, fields: tuple[Field, ...]) -> Iterator[pl.DataFrame]:
+    """Read a CSV file, a block at a time, that has the columns that these fields name."""
+    empty = True
+    for table in csv_files.blocks(source, Layout(",", size=_BLOCK, one_line=True)):
+        for field in fields:
+            if field.name not in table.columns:
+                remedy = f"name the columns {','.join(field.name for field in fields)}"
+                raise DataError(f"column {field.name} is missing", source.place, remedy)
+        empty = False
+        yield table
+    if empty:
+        raise DataError("table has no rows", source.place, REMEDY)
+
+
+def _ratings(source: Source, version: Version, listed: pl.Series, users: pl.Series | None) -> EventLog:
+    """Read ratings into a log, a block at a time; that a pair is there once, the log will check."""
+    user, movie, rating, time = (field.name for field in version.rating)
+    place, separator, unit = source.place, version.separators[1] if version.separators else "", version.unit
+    origin = Origin(user, movie, unit)
+    origin.add(place, 0)
+    log, checks, before = EventLog(listed, origin), BlockChecks(), 0
+    blocks = _line_blocks(source, version.rating, separator) if separator else _tables(source, version.rating)
+    for block in blocks:
+        with checks.block(np.arange(before, before + len(block))):
+            table = typed(block, version.rating, place, separator, checks.refuse)
+            if users is not None:
+                known = table[user].is_in(users.implode())
+                checks.refuse(_unlisted(~known, table[user], place, "users.dat", unit))
+            movies = table[movie].cast(pl.String)
+            codes = log.item_codes(movies)
+            checks.refuse(_unlisted(codes >= len(listed), movies.alias(movie), place, version.movies, unit))
+            log.append(table[user].cast(pl.String), codes, table[time], table[rating])
+        before += len(block)
+    checks.finish()
+    return log
+
+
+def _unlisted(bad: pl.Series, ids: pl.Series, place: str, file: str, unit: Unit) -> Check:
+    return Check(bad, place, lambda row: f"{ids[row]} is not listed in {file}", REMEDY, ids.name, unit)
+
+
+def _compare(expected: Counts, log: EventLog, archive: Path) -> None:
     found = {
-        "interactions": len(ratings),
-        "users": ratings["UserID"].n_unique(),
-        "rated_items": ratings["MovieID"].n_unique(),
-        "items": len(items),
+        "interactions": len(log),
+        "users": len(log.user_counts),
+        "rated_items": int(log.item_seen.sum()),
+        "items": len(log.item_seen),
     }
     wrong = [
         f"{number:,} {name} instead of {getattr(expected, name):,}"

@@ -1,10 +1,14 @@
 """Section `ingest` of params.yaml."""
 
+import codecs
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ..core.params import Md5, Positive, Section
+
+Name = Annotated[str, Field(min_length=1)]
+Role = Literal["user", "item", "timestamp", "rating", "title", "year", "genres"]
 
 
 class Counts(Section):
@@ -16,21 +20,79 @@ class Counts(Section):
     items: Positive
 
 
-class IngestParams(Section):
+class RowParams(Section):
+    """Which interactions count, of any data set."""
+
+    min_rating: float | None = None
+    """Those of this rating at least."""
+    min_user_interactions: Positive | None = None
+    """Those of users with so many at least."""
+    min_item_interactions: Positive | None = None
+    """Those of items with so many at least."""
+
+
+class TableParams(RowParams):
+    """How tables of one's own are read."""
+
+    separator: Name | None = None
+    """Of the columns of text files; None: it is found out."""
+    encoding: str = "utf-8"
+    """Of text files."""
+    columns: dict[Role, Name | Positive | None] | None = None
+    """Names of the columns that play a role, or their places where a table has no line of names."""
+    where: Name | None = None
+    """SQL expression over the columns of the interactions; rows for which it is not true are left out."""
+    item_rows: Literal["refuse", "first", "last", "longest"] = "refuse"
+    """Of several rows of an item, which text of each column counts."""
+    clean_text: bool = True
+    """Whether HTML entities in texts become characters, and runs of white space one space."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            return codecs.lookup(value).name
+        except LookupError:
+            raise ValueError(f"{value} is no encoding that Python knows") from None
+
+    @model_validator(mode="after")
+    def _columns_agree(self) -> "TableParams":
+        given = self.columns or {}
+        if len({type(value) for value in given.values() if value is not None}) > 1:
+            raise ValueError("columns: name all of them, or give the places of all of them")
+        if self.by_place and not {"user", "item", "timestamp"} <= given.keys():
+            raise ValueError("columns: user, item and timestamp need a place each")
+        for role in ("user", "item", "timestamp"):
+            if role in given and given[role] is None:
+                raise ValueError(f"columns: {role} cannot be left out")
+        return self
+
+    @property
+    def given(self) -> dict[str, str | int | None]:
+        """`columns`, empty where it is null."""
+        return {role: name for role, name in (self.columns or {}).items()}
+
+    @property
+    def by_place(self) -> bool:
+        """Whether the table of interactions has no line of names."""
+        return any(isinstance(value, int) for value in (self.columns or {}).values())
+
+
+class IngestParams(TableParams):
     """Where the interactions come from."""
 
     dataset: Literal["movielens", "files", "sample"]
-    archive: Annotated[str, Field(min_length=1)]
-    """`movielens`: URL or path of the archive in MovieLens-1M's layout."""
+    archive: Name
+    """`movielens`: URL or path of an archive of MovieLens; its members tell which."""
     md5: Md5 | None
     expected: Counts | None
-    interactions: Annotated[str, Field(min_length=1)] | None
-    """`files`: path (or URL) of a table of user, item, timestamp; CSV or Parquet."""
+    interactions: Name | None
+    """`files`: path (or URL), folder or pattern of the table of user, item, timestamp."""
     interactions_md5: Md5 | None
-    items: Annotated[str, Field(min_length=1)] | None
-    """`files`: path (or URL) of a table of items and their texts; CSV or Parquet."""
+    items: Name | None
+    """`files`: the same of the table of items and their texts; None: items are those of the interactions."""
     items_md5: Md5 | None
-    item_text: Annotated[str, Field(min_length=1)] | None
+    item_text: Name | None
     """Path (or URL) of further text per item, for any data set; JSON, CSV or Parquet."""
     item_text_md5: Md5 | None
     candidates: Literal["interacted", "all"]
@@ -38,7 +100,8 @@ class IngestParams(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> "IngestParams":
-        for key in ("interactions", "items"):
-            if self.dataset == "files" and getattr(self, key) is None:
-                raise ValueError(f"dataset: files needs the path of a table, but {key} is null")
+        if self.dataset == "files" and self.interactions is None:
+            raise ValueError("dataset: files needs the path of a table, but interactions is null")
+        if self.dataset != "files" and self.where is not None:
+            raise ValueError("where: is for dataset: files; others have min_rating and min_…_interactions")
         return self

@@ -27,10 +27,11 @@ class RawDataset(Generic[Interactions]):
         md5: checksum of the archive that was read; None where there is none.
         items: one row per listed item; title in reading order, year null where unknown, genres maybe empty. Further
             columns are text or lists of text, null where unknown.
-        interactions: one row per interaction, in file order: a table, or from `files`, which may be longer than memory,
-            a log. A timestamp is int64 seconds since 1970 (UTC); from `files`, a number of any unit, and ratings are
-            null.
+        interactions: one row per interaction, in file order: a table, or where they may be longer than memory, a log. A
+            timestamp is int64 seconds since 1970 (UTC); from `files`, a number of any unit.
         checksums: MD5 of other files that were read, by the param that names them.
+        notes: what the reader has to say, e.g. which column it took for what.
+        removed: rows that were left out, by the param that removed them.
     """
 
     name: str
@@ -38,3 +39,5 @@ class RawDataset(Generic[Interactions]):
     items: pl.DataFrame
     interactions: Interactions
     checksums: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    removed: Mapping[str, int] = field(default_factory=dict)

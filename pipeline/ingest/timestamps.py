@@ -33,17 +33,16 @@ class Timestamps:
     cannot be held is refused.
 
     Args:
-        place: the file.
         fine: read numbers as float64, and written times in nanoseconds.
     """
 
-    def __init__(self, place: str, fine: bool) -> None:
-        self._place, self._fine = place, fine
+    def __init__(self, fine: bool) -> None:
+        self._fine = fine
         self._dates: bool | None = None
         """Whether texts are dates, as the first is."""
 
-    def read(self, values: pl.Series, refuse: Refuse) -> pl.Series:
-        """Return the next block as numbers.
+    def read(self, values: pl.Series, place: str, refuse: Refuse) -> pl.Series:
+        """Return the next block, of the file `place`, as numbers.
 
         Raises:
             DataError: the column is of another type.
@@ -52,11 +51,11 @@ class Timestamps:
         kind = values.dtype
         moments = kind in (pl.Date, pl.Datetime)
         if not (kind.is_integer() or kind.is_float() or moments or kind in (pl.String, pl.Null)):
-            raise DataError(f"type is {kind}", f"{self._place}, column {values.name}", _REMEDY)
+            raise DataError(f"type is {kind}", f"{place}, column {values.name}", _REMEDY)
         refuse(
             Check(
                 as_text(values).is_null(),
-                self._place,
+                place,
                 lambda _: "a timestamp is missing",
                 _REMEDY,
                 values.name,
@@ -65,17 +64,19 @@ class Timestamps:
         if moments:
             return values.to_physical().cast(pl.Int64)
         if kind != pl.String:
-            return self._numbers(values, refuse)
+            return self._numbers(values, place, refuse)
         texts = values.str.strip_chars()
         first = self._dates is None
         if self._dates is None:
             self._dates = texts[:1].cast(pl.Float64, strict=False).has_nulls()
-        return self._moments(texts, refuse, first) if self._dates else self._numbers(texts, refuse)
+        if self._dates:
+            return self._moments(texts, place, refuse, first)
+        return self._numbers(texts, place, refuse)
 
-    def _numbers(self, values: pl.Series, refuse: Refuse) -> pl.Series:
-        if not (self._fine or values.dtype.is_float()):
+    def _numbers(self, values: pl.Series, place: str, refuse: Refuse) -> pl.Series:
+        if not self._fine:
             whole = values.cast(pl.Int64, strict=False)
-            if whole.has_nulls():
+            if values.dtype.is_float() or whole.has_nulls():
                 raise FinerFound
             return whole
         numbers = values.cast(pl.Float64, strict=False)
@@ -86,13 +87,13 @@ class Timestamps:
         def describe(row: int) -> str:
             problem = "is too large to be exact, or has too many digits"
             if numbers[row] is None:
-                problem = "is not a number, as that of row 1 is"
+                problem = "is not a number, as the first one is"
             return f"{quote(values[row])} {problem}"
 
-        refuse(Check(bad, self._place, describe, _REMEDY, values.name))
+        refuse(Check(bad, place, describe, _REMEDY, values.name))
         return numbers
 
-    def _moments(self, texts: pl.Series, refuse: Refuse, first: bool) -> pl.Series:
+    def _moments(self, texts: pl.Series, place: str, refuse: Refuse, first: bool) -> pl.Series:
         nanoseconds = [_nanoseconds(text) for text in texts]
         if self._fine:
             held = [None if time is None or abs(time) >= 2**63 else time for time in nanoseconds]
@@ -105,11 +106,11 @@ class Timestamps:
         def describe(row: int) -> str:
             alone = first and row == 0
             wanted = (
-                "a number, nor a date in ISO 8601" if alone else "a date in ISO 8601, as that of row 1 is"
+                "a number, nor a date in ISO 8601" if alone else "a date in ISO 8601, as the first one is"
             )
             return f"{quote(texts[row])} is not {wanted}"
 
-        refuse(Check(moments.is_null(), self._place, describe, _REMEDY, texts.name))
+        refuse(Check(moments.is_null(), place, describe, _REMEDY, texts.name))
         return moments
 
 

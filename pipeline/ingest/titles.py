@@ -1,7 +1,8 @@
 """MovieLens titles: the year at the end, and articles moved behind ("Matrix, The") back to the front."""
 
-import html
 import re
+
+from .clean_text import unescaped
 
 _ARTICLES = (
     "The|A|An"  # English
@@ -15,7 +16,6 @@ _ARTICLES = (
 _MOVED_ARTICLE = re.compile(rf"(?P<rest>.*\S),\s+(?P<article>{_ARTICLES})")
 _YEAR = re.compile(r"(?P<title>.*?)\s*\((?P<year>\d{4})\)\s*", re.DOTALL)
 _ALTERNATIVE = re.compile(r"\(([^()]*)\)")
-_ENTITY = re.compile(r"&#?\w+;")
 
 
 def split_title(text: str) -> tuple[str, int | None]:
@@ -35,8 +35,7 @@ def reading_order(title: str) -> str:
 
     Runs of white space become one space, and HTML entities the characters they stand for.
     """
-    title = _ENTITY.sub(lambda entity: html.unescape(entity[0]), title)
-    main, parenthesis, rest = " ".join(title.split()).partition(" (")
+    main, parenthesis, rest = " ".join(unescaped(title).split()).partition(" (")
     alternatives = _ALTERNATIVE.sub(lambda match: f"({_article_first(match[1].strip())})", parenthesis + rest)
     return _article_first(main) + alternatives
 

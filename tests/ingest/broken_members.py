@@ -84,12 +84,12 @@ MEMBERS: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
     "row twice": (
         "ratings.dat",
         append(b"4::1::5::978100000\n"),
-        "line 11: UserID 4, MovieID 1 .* on line 10",
+        "line 11: UserID '4', MovieID '1' .* on line 10",
     ),
     "rated twice": (
         "ratings.dat",
         append(b"1::1::1::978400000\n"),
-        "line 11: UserID 1, MovieID 1 .* on line 2",
+        "line 11: UserID '1', MovieID '1' .* on line 2",
     ),
     "movie twice": ("movies.dat", append(b"3::Other (1990)::Drama\n"), "line 6: MovieID 3 .* on line 2"),
     "user twice": ("users.dat", append(b"4::M::25::1::10001\n"), "line 5: UserID 4 .* on line 4"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from hierrec.ingest.event_log import NO_RATING, EventLog
+from hierrec.ingest.event_log import EventLog
 from hierrec.ingest.raw import RawDataset
 
 TABLES: dict[str, bytes] = {
@@ -43,13 +43,14 @@ def events(raw: RawDataset) -> pl.DataFrame:
     log = raw.interactions
     assert isinstance(log, EventLog)
     rows = np.concatenate(list(log.blocks()))
-    assert rows["line"].tolist() == list(range(len(log)))
-    ratings = [None if rating == NO_RATING else rating for rating in rows["rating"].tolist()]
+    assert (np.diff(rows["line"]) > 0).all()
+    rated = "rating" in (rows.dtype.names or ())
+    ratings = pl.Series(rows["rating"]).fill_nan(None) if rated else pl.repeat(None, len(rows), eager=True)
     return pl.DataFrame(
         {
             "user_id": log.user_ids(rows["user"]),
             "item_id": log.item_ids(rows["item"]),
-            "rating": pl.Series(ratings, dtype=pl.Int8),
+            "rating": ratings.cast(pl.Int8 if log.whole_ratings else pl.Float64),
             "timestamp": rows["timestamp"],
         }
     )

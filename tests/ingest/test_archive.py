@@ -4,13 +4,17 @@ from pathlib import Path
 
 import pytest
 from hierrec.core.errors import DataError
-from hierrec.ingest.archive import read_members
+from hierrec.ingest.archive import LARGEST_MEMBER, Member, read_member
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.ingest.archives import FILES, write_archive
 
 NAMES = tuple(FILES)
+
+
+def read_members(path: Path, names: tuple[str, ...], largest: int = LARGEST_MEMBER) -> dict[str, Member]:
+    return {name: read_member(path, name, names, largest=largest) for name in names}
 
 
 def test_members_are_read_whatever_else_lies_in_the_archive(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hierrec.core.errors import DataError
 from hierrec.core.files import sha256_file
-from hierrec.ingest import event_files, table_files
+from hierrec.ingest import event_files, parquet_files
 from hierrec.ingest.dataset import build
 from hierrec.ingest.own_files import read_files
 from ruamel.yaml import YAML
@@ -85,7 +85,7 @@ def refusal(folder: Path, case: str) -> str | None:
     """Return the message of broken tables; None where they are not refused while they are read and sorted."""
     params = BROKEN_TABLES[case].make(folder)
     interactions, items = params["ingest.interactions"], params["ingest.items"]
-    if items is None or not Path(items).exists():
+    if interactions is None or not Path(items).exists():
         return None
     try:
         build(read_files(Path(interactions), Path(items)))
@@ -102,5 +102,5 @@ def test_a_table_in_blocks_is_refused_as_the_whole_is(
     if whole is None:
         pytest.skip("refused before it is read, or by other checks")
     monkeypatch.setattr(event_files, "_BLOCK", 48)  # bytes: two or three rows
-    monkeypatch.setattr(table_files, "_ROWS", 1)
+    monkeypatch.setattr(parquet_files, "_ROWS", 1)
     assert refusal(tmp_path, case) == whole

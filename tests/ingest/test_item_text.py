@@ -10,8 +10,9 @@ from hierrec.core.errors import DataError
 from hierrec.ingest.dataset import build
 from hierrec.ingest.item_text import add_item_text, read_item_text
 from hierrec.ingest.movielens import read_movielens
-from hierrec.ingest.own_files import md5_file, read_files
+from hierrec.ingest.own_files import read_files
 from hierrec.ingest.sample import sample_dataset
+from hierrec.ingest.sources import md5_file
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -41,7 +42,7 @@ def test_items_get_their_text_and_the_others_keep_what_they_have(
     path = write_texts(tmp_path / name)
     more, matched, unknown = add_item_text(raw, path)
     assert (matched, unknown) == (2, 1)
-    assert more.items["extra_text"].to_list() == ["A first\nplot.", None, None, None, "Étude."]
+    assert more.items["extra_text"].to_list() == ["A first plot.", None, None, None, "Étude."]
     assert_frame_equal(more.items.drop("extra_text"), raw.items)
     assert more.checksums == {"item_text": md5_file(path)}
     dataset = build(more)

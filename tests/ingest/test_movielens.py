@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from tests.ingest.archives import FILES, write_archive, write_raw
+from tests.ingest.own_tables import events
 
 SMALL = Counts(interactions=10, users=4, rated_items=4, items=5)
 
@@ -28,7 +29,7 @@ def test_a_sound_archive(archive: Path) -> None:
         ("12", "Nobody Saw This", 2000, ["Documentary"]),
     ]
     lines = FILES["ratings.dat"].decode().splitlines()
-    assert ["::".join(map(str, row)) for row in raw.interactions.rows()] == lines
+    assert ["::".join(map(str, row)) for row in events(raw).rows()] == lines
 
 
 def test_the_checksum_is_that_of_the_archive(tmp_path: Path) -> None:
@@ -49,14 +50,14 @@ def test_a_movie_may_have_no_genre_and_no_year(tmp_path: Path, genres: bytes) ->
 def test_a_missing_final_newline_is_no_error(tmp_path: Path) -> None:
     files = {name: content.rstrip(b"\n") for name, content in FILES.items()}
     path = write_archive(tmp_path / "a.zip", files)
-    assert_frame_equal(read_movielens(path).interactions, read_movielens(write_archive(path)).interactions)
+    assert_frame_equal(events(read_movielens(path)), events(read_movielens(write_archive(path))))
 
 
 def test_a_raw_data_set_survives_the_way_through_an_archive(tmp_path: Path) -> None:
     raw = sample_dataset(users=20)
     read = read_movielens(write_raw(tmp_path / "a.zip", raw))
     assert_frame_equal(read.items, raw.items)
-    assert_frame_equal(read.interactions, raw.interactions)
+    assert_frame_equal(events(read), raw.interactions)
 
 
 @pytest.mark.parametrize("field", ["interactions", "users", "rated_items", "items"])

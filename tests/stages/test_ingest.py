@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hierrec.core.files import sha256_file
 from hierrec.data.tables import load_items
-from hierrec.ingest.own_files import md5_file
 from hierrec.ingest.params import IngestParams
+from hierrec.ingest.sources import md5_file
 from pydantic import ValidationError
 
 from stages import ingest
@@ -38,6 +38,11 @@ def test_an_archive_becomes_artifacts_and_a_summary(project: Path) -> None:
         "movielens: 10 interactions of 4 users",
         "5 items listed, 4 of them candidates for ranking",
         "2 users with a validation and a test target; tables in artifacts/data/",
+        "density 62.500%: 4 users x 4 items with interactions",
+        "interactions of a user: 1 to 4, in the middle 2",
+        "items with text: 5 of 5 (100%)",
+        "users whose test target a tie in time decides: 1 of 2 (50%)",
+        "times from 2000-12-29 14:26:40 to 2000-12-31 22:32:48",
     ]
     files = {
         path.relative_to(project).as_posix() for path in (project / "artifacts").rglob("*") if path.is_file()
@@ -66,19 +71,25 @@ def test_tables_of_ones_own_become_artifacts(project: Path) -> None:
     summary = ingest.main.function(ingest=params("absent.zip", **paths))
     assert summary[0] == "files: 8 interactions of 3 users"
     md5s = {name: md5_file(Path(paths[name])) for name in ("interactions", "items")}
-    assert summary[3].endswith(f"interactions_md5: {md5s['interactions']}, items_md5: {md5s['items']}")
+    assert summary[-1].endswith(f"interactions_md5: {md5s['interactions']}, items_md5: {md5s['items']}")
     manifest = json.loads((project / "artifacts/data/manifest.json").read_text())
     assert manifest["dataset"] == "files"
     assert manifest["source"] == {"md5": None, **md5s}
     pinned = {f"{name}_md5": md5 for name, md5 in md5s.items()}
-    assert len(ingest.main.function(ingest=params("absent.zip", **paths, **pinned))) == 3
+    assert len(ingest.main.function(ingest=params("absent.zip", **paths, **pinned))) == len(summary) - 1
 
 
-@pytest.mark.parametrize("key", ["interactions", "items"])
-def test_both_tables_must_be_named(project: Path, key: str) -> None:
+def test_the_table_of_interactions_must_be_named(project: Path) -> None:
     paths = {key.removeprefix("ingest."): value for key, value in write_tables(project).items()}
-    with pytest.raises(ValidationError, match=f"{key} is null"):
-        params("absent.zip", **{**paths, key: None})
+    with pytest.raises(ValidationError, match="interactions is null"):
+        params("absent.zip", **{**paths, "interactions": None})
+
+
+def test_rows_that_are_left_out_are_counted(project: Path) -> None:
+    summary = ingest.main.function(ingest=params("absent.zip", dataset="sample", min_rating=4))
+    counts = json.loads((project / "artifacts/metrics/data.json").read_text())
+    assert counts["interactions"] + counts["removed_min_rating"] == 20_124
+    assert f"{counts['removed_min_rating']:,} rows left out by ingest.min_rating" in summary
 
 
 def test_further_text_joins_any_data_set(project: Path) -> None:
@@ -123,7 +134,7 @@ def run(project: Path, archive: Path) -> subprocess.CompletedProcess[str]:
 def test_bad_input_gives_one_message_and_leaves_the_artifacts(project: Path) -> None:
     sound = run(project, write_archive(project / "small.zip"))
     assert (sound.returncode, sound.stderr) == (0, "")
-    assert len(sound.stdout.splitlines()) == 3
+    assert len(sound.stdout.splitlines()) == 8
     before = {path: sha256_file(path) for path in (project / "artifacts").rglob("*.*") if path.is_file()}
     assert len(before) == 7
 

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 from hierrec.data.tables import load_items, load_split
-from hierrec.ingest.own_files import md5_file
+from hierrec.ingest.sources import md5_file
 
 from stages.workspace import make_workspace
 from tests.stages.project import Project

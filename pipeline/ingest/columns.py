@@ -1,0 +1,108 @@
+"""Which column of a table is what: as `ingest.columns` says, or by the names that are usual."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from ..core.errors import DataError
+from .checks import quote
+
+USUAL: dict[str, tuple[str, ...]] = {
+    "user": (
+        *("user", "userid", "uid", "customer", "customerid", "client", "clientid", "visitor", "visitorid"),
+        *("reviewer", "reviewerid", "member", "memberid", "buyer", "buyerid", "profileid", "accountid"),
+    ),
+    "item": (
+        *("item", "itemid", "iid", "movieid", "product", "productid", "asin", "parentasin", "sku", "skuid"),
+        *("stockcode", "articleid", "bookid", "businessid", "songid", "trackid", "artistid", "videoid"),
+        *("gameid", "newsid", "isbn"),
+    ),
+    "timestamp": (
+        *("timestamp", "ts", "time", "datetime", "date", "unixreviewtime", "invoicedate", "eventtime"),
+        *("eventtimestamp", "eventdate", "createdat", "orderdate", "purchasedate", "transactiondate", "tdat"),
+    ),
+    "rating": ("rating", "ratings", "overall", "stars", "score"),
+    "title": ("title", "itemtitle", "movietitle", "producttitle", "itemname", "productname"),
+    "year": ("year", "releaseyear"),
+    "genres": ("genres", "genre"),
+}
+"""Names of the columns that play each role, in the form of `plain`."""
+
+EXACT = ("title", "year", "genres")
+"""Roles of an item's texts: a column of this very name comes before others, which stay texts of their own."""
+
+Given = Mapping[str, str | int | None]
+"""The param `ingest.columns`: the name of a role's column, or its place where the table has no names; null: it is not
+to be read."""
+
+
+def plain(name: str) -> str:
+    """Return a name without what does not count: case, `_`, `-`, white space, and the type that RecBole adds."""
+    return re.sub(r"[\s_-]", "", name.partition(":")[0]).lower()
+
+
+def find_columns(
+    names: Sequence[str],
+    place: str,
+    needed: Sequence[str],
+    optional: Sequence[str] = (),
+    given: Given | None = None,
+) -> dict[str, str]:
+    """Return the column of each role, as far as there is one.
+
+    Args:
+        names: of the table's columns.
+        place: the table.
+        needed: roles that must be played.
+        optional: roles that may be.
+        given: as `ingest.columns` says.
+
+    Raises:
+        DataError: a needed role has no column, a role has several, a column has several roles, or a name that was given
+            is not there.
+    """
+    given, found = given or {}, {}
+    for role in (*needed, *optional):
+        if role in given:
+            name = given[role]
+            if name is None:
+                continue
+            if str(name) not in names:
+                raise _missing(
+                    f"column {quote(str(name))}, which ingest.columns names,", names, place, needed
+                )
+            found[role] = str(name)
+            continue
+        fitting = [name for name in names if plain(name) in USUAL[role]]
+        if role in EXACT and role in fitting:
+            fitting = [role]
+        if len(fitting) > 1:
+            what = f"has {len(fitting)} columns that can be the {role}: {' and '.join(fitting)}"
+            raise DataError(what, place, f"say which: ingest.columns: {{{role}: {fitting[0]}}}")
+        if fitting:
+            found[role] = fitting[0]
+        elif role in needed:
+            raise _missing(f"column {role}", names, place, needed)
+    for name in found.values():
+        twice = [role for role in found if found[role] == name]
+        if len(twice) > 1:
+            what = f"column {quote(name)} is to be both {' and '.join(twice)}"
+            raise DataError(what, place, "name another column in ingest.columns")
+    return found
+
+
+def of_table(names: Sequence[str], roles: Sequence[str], given: Given) -> Given:
+    """Return what `ingest.columns` says of a table's roles; the name of the items' ids may be the other table's."""
+    said = {role: name for role, name in given.items() if role in roles}
+    if isinstance(said.get("item"), str) and said["item"] not in names:
+        del said["item"]
+    return said
+
+
+def described(found: Mapping[str, str]) -> str:
+    """Return what was taken for what, for a summary."""
+    return ", ".join(f"{role} = {name}" for role, name in found.items())
+
+
+def _missing(what: str, names: Sequence[str], place: str, needed: Sequence[str]) -> DataError:
+    remedy = f"name columns {', '.join(needed)}, or say what yours are called: ingest.columns: {{{needed[0]}: NAME}}"
+    return DataError(f"{what} is missing; there are {', '.join(map(quote, names[:20]))}", place, remedy)

@@ -1,0 +1,158 @@
+"""Reader of text whose columns one character separates (CSV, TSV, RecBole's atomic files), a block at a time."""
+
+import csv
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv as pc
+
+from ..core.errors import DataError
+from . import line_files
+from .sources import Source
+from .tables import Layout, check_names
+
+SEPARATORS = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar", "::": "two colons"}
+"""Those that are found out."""
+
+_REMEDY = "write the table as UTF-8 (or set ingest.encoding) with a line of column names, columns separated by commas"
+_SAMPLE = 2**16
+"""Bytes of a file from which its separator is found out."""
+
+_LINES = 10
+"""Lines of it."""
+
+
+def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
+    """Read a table; values are text, null where nothing stands between two separators.
+
+    Raises:
+        DataError: it is damaged, not in its encoding, has a row with too few or too many columns, a column without a
+            name of its own, or a quote that is not closed.
+    """
+    separator = _separator(source, layout)
+    if len(separator) > 1:
+        yield from line_files.blocks(source, replace(layout, separator=separator))
+        return
+    names, lines = _header(source, separator, layout.header)
+    check_names(source.place, names)
+    expected, read = _count_rows(source, separator, layout.one_line) - (lines > 0), 0
+    try:
+        with (
+            source.open() as file,
+            pc.open_csv(
+                file,
+                pc.ReadOptions(
+                    use_threads=False, column_names=names, skip_rows=lines, block_size=layout.size
+                ),
+                pc.ParseOptions(delimiter=separator, newlines_in_values=True),
+                pc.ConvertOptions(
+                    column_types={name: pa.string() for name in names},
+                    null_values=[""],
+                    strings_can_be_null=True,
+                ),
+            ) as reader,
+        ):
+            for batch in reader:
+                read += len(batch)
+                yield pl.DataFrame({name: pl.Series(batch[name]) for name in names})
+    except pa.ArrowInvalid as error:
+        raise _csv_error(source.place, str(error), lines) from None
+    if read != expected:
+        raise DataError(f"has {expected:,} rows, of which {read:,} could be read", source.place, _REMEDY)
+
+
+def _separator(source: Source, layout: Layout) -> str:
+    """Return the separator that is set, if it is in the first line; else the one that can separate the columns.
+
+    Raises:
+        DataError: several can.
+    """
+    if source.suffix in (".tsv", ".inter", ".item"):
+        return "\t"
+    text = source.start(_SAMPLE).decode("utf-8-sig", "replace")
+    whole = text if len(text) < _SAMPLE else text[: text.rfind("\n") + 1]
+    lines = [line for line in whole.splitlines() if line][:_LINES]
+    if not lines or (layout.separator is not None and layout.separator in lines[0]):
+        return layout.separator or ","
+    found = [separator for separator in SEPARATORS if _widths(lines[:1], separator)[0] > 1]
+    if len(found) > 1:
+        found = [separator for separator in found if len(set(_widths(lines, separator))) == 1] or found
+    if len(found) > 1:
+        what = f"columns can be separated by {' or by '.join(SEPARATORS[one] for one in found)}"
+        raise DataError(what, source.place, f"set ingest.separator, e.g. to {found[0]!r}")
+    return found[0] if found else ","
+
+
+def _widths(lines: list[str], separator: str) -> list[int]:
+    """Return the number of columns of each row."""
+    if len(separator) > 1:
+        return [line.count(separator) + 1 for line in lines]
+    try:
+        return [len(row) for row in csv.reader(lines, delimiter=separator)]
+    except csv.Error:
+        return [0]
+
+
+def _header(source: Source, separator: str, header: bool) -> tuple[list[str], int]:
+    """Return the column names and the number of lines that they take; without a header, columns count from 1."""
+    with source.lines() as file:
+        reader = csv.reader(file, delimiter=separator)
+        try:
+            names = next((row for row in reader if row), [])
+            "".join(names).encode()
+        except UnicodeEncodeError:
+            raise DataError("is not UTF-8", f"{source.place}, line 1", _REMEDY) from None
+        except csv.Error as error:
+            what = f"has no line of column names ({error})"
+            raise DataError(what, f"{source.place}, line 1", _REMEDY) from None
+    if not names:
+        raise DataError("file is empty", source.place, _REMEDY)
+    if not header:
+        return [str(number + 1) for number in range(len(names))], 0
+    return names, reader.line_num
+
+
+def _count_rows(source: Source, separator: str, one_line: bool) -> int:
+    """Count the rows, that of the column names among them, by another parser than the one that reads them.
+
+    Raises:
+        DataError: a quote is never closed or stands within a value, or with `one_line` a value holds line ends: a quote
+            that nobody closed would make one value of all rows up to the next.
+    """
+    remedy = 'write "" for a quote within a value, and quotes round it'
+    with source.open() as file:
+        quoted = any(b'"' in block for block in iter(partial(file.read, 2**20), b""))
+    with source.lines() as file:
+        if not quoted:
+            return sum(1 for line in file if line.strip("\r\n"))
+        rows, end, limit = 0, 0, csv.field_size_limit(sys.maxsize)
+        reader = csv.reader(file, delimiter=separator, strict=True)
+        try:
+            for row in reader:
+                if one_line and reader.line_num > end + 1 and rows:
+                    what = f"a quoted value goes on to line {reader.line_num}, and swallows the rows between"
+                    raise DataError(what, f"{source.place}, line {end + 1}", remedy)
+                rows, end = rows + bool(row), reader.line_num
+        except csv.Error as error:
+            what = f"a quote is never closed, or stands within a value ({error})"
+            raise DataError(what, f"{source.place}, row {rows}, line {end + 1}", remedy) from None
+        finally:
+            csv.field_size_limit(limit)
+    return rows
+
+
+def _csv_error(place: str, message: str, lines: int) -> DataError:
+    """Turn Arrow's message, which counts rows from the first line on, into one that counts rows of the table."""
+    if "Could not skip" in message or "Empty CSV" in message:
+        return DataError("table has no rows", place, "use one that has")
+    number = re.search(r"Row #(\d+): ", message)
+    where = place if number is None else f"{place}, row {int(number[1]) - lines}"
+    what = message[number.end() :] if number is not None else message
+    if "invalid UTF8" in message:
+        what = "is not UTF-8"
+    return DataError(what if len(what) <= 120 else what[:117] + "...", where, _REMEDY)

@@ -1,0 +1,77 @@
+"""Reader of JSON lines, a block at a time; also of Python's dicts, as Amazon's metadata of 2014 are."""
+
+import ast
+import json
+from collections.abc import Iterator
+
+import polars as pl
+
+from ..core.errors import DataError
+from .sources import Source
+from .tables import Layout, check_names
+
+_REMEDY = 'write one JSON object a line, such as {"user": "ann", "item": 7, "timestamp": 978300760}'
+
+
+def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
+    """Read a table, one object a line; a key that an object lacks is null.
+
+    Lists in lists become one list. Records, and lists of them, are left out.
+
+    Raises:
+        DataError: a line is no object, or the values of a key are of kinds that do not go together.
+    """
+    before = 0
+    for block in source.line_blocks(layout.size):
+        text = block.removeprefix(b"\xef\xbb\xbf")
+        lines = [line for line in text.split(b"\n") if line.strip()]
+        if lines and lines[0].lstrip().startswith(b"{'"):
+            text = b"\n".join(_from_python(source.place, block.split(b"\n"), before))
+        try:
+            table = pl.read_ndjson(text, infer_schema_length=None) if lines else pl.DataFrame()
+        except pl.exceptions.PolarsError as error:
+            raise _error(source.place, block.split(b"\n"), before, str(error)) from None
+        if len(table) != len(lines):
+            what = (
+                f"has {len(lines):,} lines from line {before + 1} on, of which {len(table):,} could be read"
+            )
+            raise DataError(what, source.place, _REMEDY)
+        check_names(source.place, table.columns)
+        before += block.count(b"\n")
+        yield _flat(table)
+
+
+def _flat(table: pl.DataFrame) -> pl.DataFrame:
+    columns = []
+    for column in table:
+        while isinstance(column.dtype, pl.List) and isinstance(column.dtype.inner, pl.List):
+            column = column.list.eval(pl.element().explode())
+        inner = column.dtype.inner if isinstance(column.dtype, pl.List) else column.dtype
+        if not isinstance(inner, pl.Struct):
+            columns.append(column)
+    return pl.DataFrame(columns)
+
+
+def _from_python(place: str, lines: list[bytes], before: int) -> Iterator[bytes]:
+    for number, line in enumerate(lines, before + 1):
+        try:
+            yield json.dumps(ast.literal_eval(line.decode())).encode() if line.strip() else b""
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            raise DataError("is neither JSON nor a Python dict", f"{place}, line {number}", _REMEDY) from None
+
+
+def _error(place: str, lines: list[bytes], before: int, message: str) -> DataError:
+    """Return what is wrong with the first line that is no object, or else what polars says of the block."""
+    for number, line in enumerate(lines, before + 1):
+        if not line.strip():
+            continue
+        where = f"{place}, line {number}"
+        try:
+            if not isinstance(json.loads(line), dict):
+                return DataError("is JSON, but no object", where, _REMEDY)
+        except UnicodeDecodeError:
+            return DataError("is not UTF-8", where, f"{_REMEDY}; or say its encoding (ingest.encoding)")
+        except (ValueError, RecursionError) as error:
+            return DataError(f"is not JSON ({error})", where, _REMEDY)
+    what = f"values of one key differ in kind ({message.splitlines()[0][:120]})"
+    return DataError(what, f"{place}, from line {before + 1} on", "write the values of a key the same way")

@@ -1,0 +1,119 @@
+"""A look at a data set before training: how large, how dense, how long, and what will hurt."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from .dataset import HELD_OUT, Dataset
+
+_UNITS = {1: "s", 10**3: "ms", 10**6: "µs", 10**9: "ns"}
+_SOME = 20
+"""Users from which on it is odd that one has a tenth of the rows."""
+
+
+@dataclass
+class _Events:
+    """What the interactions say.
+
+    Attributes:
+        first: the earliest time.
+        last: the latest.
+        seen: bool [items], whether an interaction names the item.
+        ties: users whose test target has the time of the interaction before it.
+        midnight: of each unit, whether all times are at midnight if they are in it.
+    """
+
+    first: float
+    last: float
+    seen: NDArray[np.bool_]
+    ties: int = 0
+    midnight: dict[int, bool] = field(default_factory=lambda: dict.fromkeys(_UNITS, True))
+
+
+def look(dataset: Dataset) -> list[str]:
+    """Return statistics of a data set and warnings, line by line."""
+    targets = pl.when(pl.col("test").is_not_null()).then(HELD_OUT).otherwise(0)
+    lengths = dataset.split.select(pl.col("train_length") + targets).to_series()
+    events, counts = _events(dataset), dataset.counts
+    users, items, unit = counts["users"], int(events.seen.sum()), _unit(events)
+    return [
+        f"density {counts['interactions'] / (users * items):.3%}: {users:,} users x {items:,} items with interactions",
+        f"interactions of a user: {lengths.min():,} to {lengths.max():,}, in the middle {lengths.median():,.0f}",
+        f"items with text: {_share(_with_text(dataset.items), len(dataset.items))}",
+        f"users whose test target a tie in time decides: {_share(events.ties, dataset.split['test'].count())}",
+        f"times from {_shown(events.first, unit)} to {_shown(events.last, unit)}",
+        *_fractions("user", dataset.users["user_id"]),
+        *_fractions("item", dataset.items["item_id"]),
+        *_midnight(events, unit),
+        *_heavy(dataset.users["user_id"], lengths),
+    ]
+
+
+def _events(dataset: Dataset) -> _Events:
+    found = _Events(np.inf, -np.inf, np.zeros(len(dataset.items), np.bool_))
+    for table in dataset.events:  # of whole users
+        time, user = table["timestamp"].to_numpy(), table["user"].to_numpy()
+        found.first, found.last = min(found.first, time.min()), max(found.last, time.max())
+        found.seen[table["item"].to_numpy()] = True
+        ends = np.append(np.flatnonzero(np.diff(user)), len(user) - 1)  # [users], their last row
+        lengths = np.diff(ends, prepend=-1)  # [users]
+        targets = ends[lengths > HELD_OUT]
+        found.ties += int((time[targets] == time[targets - 1]).sum())
+        for unit, midnight in found.midnight.items():
+            found.midnight[unit] = midnight and bool((time % (86_400 * unit) == 0).all())
+    return found
+
+
+def _with_text(items: pl.DataFrame) -> int:
+    texts = items.drop("row", "item_id", "candidate", "year")
+    there = [
+        pl.col(name).list.len() > 0 if isinstance(dtype, pl.List) else pl.col(name).is_not_null()
+        for name, dtype in texts.schema.items()
+    ]
+    return int(texts.select(pl.any_horizontal(there).fill_null(False).sum()).item())
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part:,} of {whole:,} ({part / max(whole, 1):.0%})"
+
+
+def _unit(events: _Events) -> int | None:
+    """Return how many of the times' unit make a second; None: they do not look like times since 1970."""
+    for unit in _UNITS:
+        if 1e8 * unit <= events.first <= events.last < 1e10 * unit:  # 1973 to 2286
+            return unit
+    return None
+
+
+def _shown(time: float, unit: int | None) -> str:
+    return (
+        f"{time:,}"
+        if unit is None
+        else f"{datetime.fromtimestamp(float(time) / unit, UTC):%Y-%m-%d %H:%M:%S}"
+    )
+
+
+def _fractions(name: str, ids: pl.Series) -> list[str]:
+    if not ids.str.contains(r"^\d+\.0+$").all():
+        return []
+    whole = ids[0].partition(".")[0]
+    return [
+        f"warning: ids of {name}s look like fractions, such as {ids[0]}, which is another id than {whole}"
+    ]
+
+
+def _midnight(events: _Events, unit: int | None) -> list[str]:
+    if unit is None or not events.midnight[unit]:
+        return []
+    return ["warning: all times are midnight: within a day, interactions keep the order of the rows"]
+
+
+def _heavy(ids: pl.Series, lengths: pl.Series) -> list[str]:
+    user = int(lengths.to_numpy().argmax())
+    share = lengths[user] / lengths.sum()
+    if len(ids) < _SOME or share < 0.1:
+        return []
+    return [f"warning: user {ids[user]} alone has {share:.0%} of the interactions"]

@@ -1,0 +1,62 @@
+"""A table of several files: a folder, or a pattern such as `/data/part-*.parquet`, in the order of their names."""
+
+import glob
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..core.errors import DownloadError
+from .download import fetch
+
+
+def fetch_parts(source: str, md5: str | None, cache: Path, key: str) -> list[Path]:
+    """Return the files of a table: one, which may be a download (see `fetch`), or those of a folder or a pattern.
+
+    Of a folder, files whose names start with `.` or `_` do not count. The order is that of the paths, letter by letter:
+    interactions that tie in time keep it.
+
+    Args:
+        source: a URL, a path, or a pattern of paths (`*`, `?`, `[…]`, and `**` for folders in folders).
+        md5: checksum of the files' bytes, one file after the other (`cat … | md5sum`); None: not checked.
+        cache: folder of downloads.
+        key: the param `ingest.<key>` that names the source, for messages.
+
+    Raises:
+        DownloadError: there is no such file, or the files are not those that ``md5`` describes.
+    """
+    path = Path(os.path.expanduser(source))
+    if "://" in source or path.is_file():
+        return [fetch(source, md5, cache, key=key)]
+    if path.is_dir():
+        paths = _files(path, key)
+    elif glob.has_magic(source):
+        paths = sorted(found for found in map(Path, glob.glob(str(path), recursive=True)) if found.is_file())
+    else:
+        return [fetch(source, md5, cache, key=key)]
+    if not paths:
+        what = "the folder holds no file" if path.is_dir() else "no file has a name of this pattern"
+        raise DownloadError(what, source, f"correct ingest.{key}")
+    if md5 is not None and (got := md5_of(paths)) != md5:
+        what = f"these are other files: md5 {md5} is expected, but the {len(paths)} of them have {got}"
+        raise DownloadError(what, source, f"correct ingest.{key}_md5 if these files are the right ones")
+    return paths
+
+
+def md5_of(paths: Sequence[Path]) -> str:
+    """Return the hex MD5 of the bytes of files, one after the other."""
+    digest = hashlib.md5()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(2**20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _files(folder: Path, key: str) -> list[Path]:
+    paths = sorted(path for path in folder.iterdir() if not path.name.startswith((".", "_")))
+    for path in paths:
+        if path.is_dir():
+            remedy = f"take a pattern: ingest.{key}: {folder}/**/*.parquet"
+            raise DownloadError(f"holds a folder, {path.name}", str(folder), remedy)
+    return paths

@@ -1,0 +1,117 @@
+"""Rows that count: `ingest.where`, an expression of SQL over a table's own columns, a block at a time."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import polars as pl
+
+from ..core.errors import DataError, ParamsError
+from .checks import quote
+
+_KEY = "params.yaml, key ingest.where"
+_REMEDY = 'write a condition on single rows, such as "Quantity > 0 AND CustomerID IS NOT NULL"'
+_SEVERAL_ROWS = {
+    "Agg",
+    "Len",
+    "Over",
+    "Window",
+    "SubPlan",
+    "Rolling",
+    "Sort",
+    "SortBy",
+    "Gather",
+    "Slice",
+    "Explode",
+}
+"""Polars' expressions that look at more than one row; a table is read in blocks, so they would see one block."""
+
+
+def parsed(text: str) -> pl.Expr:
+    """Return the expression.
+
+    Raises:
+        ParamsError: it is none, or looks at more than one row.
+    """
+    try:
+        expression = pl.sql_expr(text)
+        tree = json.loads(expression.meta.serialize(format="json"))
+    except (pl.exceptions.PolarsError, ValueError) as error:
+        raise ParamsError(f"not an SQL expression ({str(error).splitlines()[0]})", _KEY, _REMEDY) from None
+    if several := _SEVERAL_ROWS.intersection(_kinds(tree)):
+        raise ParamsError(f"looks at more than one row ({', '.join(sorted(several))})", _KEY, _REMEDY)
+    return expression
+
+
+def _kinds(tree: Any) -> Iterator[str]:
+    """Yield the kinds of expressions in a tree, values and names of columns left out."""
+    if isinstance(tree, str):
+        yield tree
+    elif isinstance(tree, list):
+        for part in tree:
+            yield from _kinds(part)
+    elif isinstance(tree, dict):
+        for kind, part in tree.items():
+            yield kind
+            if kind not in ("Column", "Literal"):
+                yield from _kinds(part)
+
+
+class Where:
+    """A condition on rows.
+
+    A column of text counts as numbers where all its values are numbers: in a CSV file, all columns are text.
+
+    Args:
+        text: the expression.
+        blocks: all blocks of the table.
+
+    Raises:
+        ParamsError: it is no condition on single rows.
+        DataError: it names a column that is not there.
+    """
+
+    def __init__(self, text: str, blocks: Iterable[pl.DataFrame]) -> None:
+        self._expression = parsed(text)
+        names = self._expression.meta.root_names()
+        self._types: dict[str, type[pl.DataType]] = dict.fromkeys(names, pl.Int64)
+        for block in blocks:
+            for name in names:
+                if name not in block.columns:
+                    what = f"column {quote(name)} is missing; there are {', '.join(map(quote, block.columns[:20]))}"
+                    raise DataError(what, _KEY, "correct its name; upper and lower case count")
+            self._types = {name: _fitting(block[name], kind) for name, kind in self._types.items()}
+
+    def keeps(self, block: pl.DataFrame) -> pl.Series:
+        """Return whether each row counts; where that is unknown (null), it does not.
+
+        Raises:
+            DataError: the expression cannot be computed, or is no condition.
+        """
+        texts = [name for name in self._types if block.schema.get(name) == pl.String]
+        try:
+            kept = block.with_columns(pl.col(name).cast(self._types[name]) for name in texts).select(
+                self._expression.alias("kept")
+            )["kept"]
+        except pl.exceptions.PolarsError as error:
+            what = f"cannot be computed ({str(error).splitlines()[0]})"
+            raise DataError(what, _KEY, "compare numbers with numbers, and text with 'text'") from None
+        if kept.dtype != pl.Boolean:
+            raise DataError(f"is of type {kept.dtype}, so no condition", _KEY, _REMEDY)
+        kept = kept.fill_null(False)
+        return kept if len(kept) == len(block) else pl.repeat(kept[0], len(block), eager=True)
+
+
+def _fitting(values: pl.Series, kind: type[pl.DataType]) -> type[pl.DataType]:
+    """Return the narrowest type, no narrower than `kind`, of whole numbers, numbers and text that holds all values."""
+    if values.dtype != pl.String:
+        return kind
+    for wider in (pl.Int64, pl.Float64):
+        narrower = kind != pl.Int64 and wider == pl.Int64
+        if (
+            kind != pl.String
+            and not narrower
+            and values.cast(wider, strict=False).null_count() == values.null_count()
+        ):
+            return wider
+    return pl.String

@@ -1,0 +1,143 @@
+"""Which column is taken for what: by its usual name, or as `ingest.columns` says."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hierrec.core.errors import DataError
+from hierrec.ingest.columns import USUAL, find_columns, plain
+from hierrec.ingest.own_files import read_files
+from hierrec.ingest.params import TableParams
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from tests.ingest.own_tables import TABLES, events, write_tables
+
+NEEDED = ("user", "item", "timestamp")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["user_id", "item_id", "ts"],
+        ["userId", "movieId", "rating", "timestamp"],
+        ["reviewerID", "asin", "reviewerName", "helpful", "overall", "unixReviewTime", "reviewTime"],
+        ["InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "CustomerID", "Country"],
+        ["timestamp", "visitorid", "event", "itemid", "transactionid"],
+        ["event_time", "event_type", "product_id", "category_id", "user_id", "user_session"],
+        ["user_id:token", "item_id:token", "rating:float", "timestamp:float"],
+        ["t_dat", "customer_id", "article_id", "price"],
+        ["review_id", "user_id", "business_id", "stars", "date"],
+        ["User ID", "SKU", "Created-At"],
+    ],
+)
+def test_the_columns_of_well_known_files_are_found(names: list[str]) -> None:
+    found = find_columns(names, "a.csv", NEEDED, ("rating",))
+    assert {*found} >= {*NEEDED}
+    assert all(plain(found[role]) in USUAL[role] for role in found)
+
+
+def test_no_name_is_usual_for_two_roles() -> None:
+    names = [name for role in USUAL.values() for name in role]
+    assert len(names) == len(set(names))
+    assert all(plain(name) == name for name in names)
+
+
+@given(st.permutations(["a_user", "user", "ITEM-ID", "Time"]))
+def test_the_order_of_the_columns_does_not_count(names: list[str]) -> None:
+    assert find_columns(names, "a", NEEDED) == {"user": "user", "item": "ITEM-ID", "timestamp": "Time"}
+
+
+@pytest.mark.parametrize(
+    ("names", "columns", "message"),
+    [
+        (["user", "asin", "sku", "ts"], None, "2 columns that can be the item: asin and sku"),
+        (["user", "item", "ts", "date"], None, "2 columns that can be the timestamp: ts and date"),
+        (["who", "item", "ts"], None, "column user is missing; there are 'who', 'item', 'ts'"),
+        (["who", "item", "ts"], {"user": "Who"}, "column 'Who', which ingest.columns names, is missing"),
+        (["user", "item", "ts"], {"user": "item"}, "column 'item' is to be both user and item"),
+    ],
+)  # fmt: skip
+def test_what_is_missing_or_ambiguous_is_refused(
+    names: list[str], columns: dict[str, Any] | None, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        find_columns(names, "a.csv", NEEDED, ("rating",), columns)
+
+
+def test_columns_that_are_named_count_in_both_tables(tmp_path: Path) -> None:
+    files = {
+        "interactions.csv": b"who,item,ts,date,stars\n" + b"ann,cup,2,1,5\nann,spoon,1,2,2.5\nbob,cup,7,7,\n",
+        "items.csv": b"sku,item,label,year\ncup,x,Cup,1999\nspoon,y,Spoon,\n",
+    }
+    write_tables(tmp_path, files)
+    params = TableParams(columns={"user": "who", "timestamp": "ts", "item": "item", "title": "label"})
+    with pytest.raises(DataError, match=r"items\.csv: lists none of the 2 items"):
+        read_files(tmp_path / "interactions.csv", tmp_path / "items.csv", params)
+    write_tables(tmp_path, {**files, "items.csv": b"item,title\ncup,Cup\nspoon,Spoon\n"})
+    wrong = TableParams(columns={"user": "who", "timestamp": "ts", "item": "product"})
+    with pytest.raises(DataError, match="no table has a column 'product', which"):
+        read_files(tmp_path / "interactions.csv", tmp_path / "items.csv", wrong)
+    files["items.csv"] = files["items.csv"].replace(b"sku,item", b"item,note")
+    write_tables(tmp_path, files)
+    raw = read_files(tmp_path / "interactions.csv", tmp_path / "items.csv", params)
+    assert raw.items.columns == ["item_id", "title", "year", "genres", "note"]
+    assert raw.items["title"].to_list() == ["Cup", "Spoon"]
+    assert events(raw).rows() == [("ann", "cup", 5.0, 2), ("ann", "spoon", 2.5, 1), ("bob", "cup", None, 7)]
+    assert raw.notes[0].startswith(
+        "interactions: user = who, item = item, timestamp = ts, rating = stars, of "
+    )
+    assert raw.notes[1].startswith("items: item = item, title = label, year = year, of ")
+    without = params.model_copy(update={"columns": {**(params.columns or {}), "rating": None}})
+    raw = read_files(tmp_path / "interactions.csv", tmp_path / "items.csv", without)
+    assert events(raw)["rating"].null_count() == 3
+
+
+def test_a_title_of_that_name_comes_before_others(tmp_path: Path) -> None:
+    write_tables(tmp_path, {**TABLES, "items.csv": TABLES["items.csv"].replace(b"plot", b"item_name")})
+    items = read_files(tmp_path / "interactions.csv", tmp_path / "items.csv").items
+    assert items.columns == ["item_id", "title", "year", "genres", "item_name"]
+
+
+def test_columns_of_a_table_without_names_have_places(tmp_path: Path) -> None:
+    rows = [line.split(b",") for line in TABLES["interactions.csv"].splitlines()[1:]]
+    data = b"".join(b"\t".join([user, item, b"4", time]) + b"\n" for user, item, time in rows)
+    write_tables(tmp_path, {**TABLES, "u.data": data})
+    params = TableParams(columns={"user": 1, "item": 2, "rating": 3, "timestamp": 4})
+    raw = read_files(tmp_path / "u.data", tmp_path / "items.csv", params)
+    expected = read_files(tmp_path / "interactions.csv", tmp_path / "items.csv")
+    assert events(raw).drop("rating").equals(events(expected).drop("rating"))
+    assert events(raw)["rating"].to_list() == [4] * 8
+    params = TableParams(columns={"user": 5, "item": 2, "timestamp": 4})
+    with pytest.raises(DataError, match=r"column '5', which ingest\.columns names, is missing"):
+        read_files(tmp_path / "u.data", tmp_path / "items.csv", params)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"user": 1, "item": "item", "timestamp": 3}, "name all of them, or give the places"),
+        ({"user": 1, "item": 2}, "user, item and timestamp need a place each"),
+        ({"user": None}, "user cannot be left out"),
+        ({"users": "a"}, "users"),
+    ],
+)
+def test_columns_that_contradict_each_other_are_refused(columns: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        TableParams.model_validate({"columns": columns})
+
+
+@pytest.mark.parametrize(
+    ("stars", "message"),
+    [
+        (b"good", "row 1, column stars: 'good' is not a rating"),
+        (b"inf", "row 1, column stars: 'inf' is not"),
+    ],
+)
+def test_a_rating_is_a_number(tmp_path: Path, stars: bytes, message: str) -> None:
+    write_tables(
+        tmp_path, {**TABLES, "interactions.csv": b"user,item,time,stars\nann,cup,1," + stars + b"\n"}
+    )
+    with pytest.raises(DataError, match=message):
+        read_files(tmp_path / "interactions.csv", tmp_path / "items.csv")

@@ -1,0 +1,155 @@
+"""Rows that are left out: by a condition, by their rating, by users and items with too few of them."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hierrec.core.errors import DataError, ParamsError
+from hierrec.ingest import event_files, event_log
+from hierrec.ingest.dataset import build
+from hierrec.ingest.event_log import EventLog
+from hierrec.ingest.own_files import read_files
+from hierrec.ingest.params import RowParams, TableParams
+from hierrec.ingest.raw import INTERACTIONS, RawDataset
+from hierrec.ingest.row_filters import filtered
+from hierrec.ingest.where import parsed
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.ingest.own_tables import events
+
+SHOP = (
+    "InvoiceNo,StockCode,Quantity,InvoiceDate,CustomerID,Description\n"
+    "1,cup,6,2010-12-01 08:26:00,17850.0,CUP\n"
+    "1,fork,2,2010-12-01 08:26:00,17850.0,FORK\n"
+    "C2,cup,-6,2010-12-02 09:00:00,17850.0,CUP\n"
+    "3,cup,1,2010-12-03 10:00:00,,CUP\n"
+    "4,cup,1.5,2010-12-04 10:00:00,13047.0,A cup  of &lsquo;clay&rsquo;\n"
+    "4,knife,1,2010-12-05 10:00:00,13047.0,\n"
+)
+
+
+def shop(folder: Path, text: str = SHOP) -> Path:
+    (folder / "shop.csv").write_text(text)
+    return folder / "shop.csv"
+
+
+def read(path: Path, items: Path | None = None, **params: Any) -> RawDataset:
+    return read_files(path, items, TableParams.model_validate(params))
+
+
+@pytest.mark.parametrize("block", [70, 2**22])
+@pytest.mark.parametrize(
+    ("where", "kept"),
+    [
+        ("Quantity > 0 AND CustomerID IS NOT NULL", [0, 1, 4, 5]),
+        ("CustomerID IS NOT NULL AND InvoiceNo NOT LIKE 'C%'", [0, 1, 4, 5]),
+        ("CustomerID = 13047", [4, 5]),
+        ("Quantity = 1.5", [4]),
+        ("CustomerID > 1 AND InvoiceDate >= '2010-12-04'", [4, 5]),
+        ("StockCode IN ('fork', 'knife')", [1, 5]),
+    ],
+)
+def test_a_condition_over_the_own_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, kept: list[int], block: int
+) -> None:
+    monkeypatch.setattr(event_files, "_BLOCK", block)
+    raw = read(shop(tmp_path), where=where)
+    rows = [line.split(",") for line in SHOP.splitlines()[1:]]
+    assert events(raw).select("user_id", "item_id").rows() == [(rows[row][4], rows[row][1]) for row in kept]
+    assert raw.removed == {"removed_where": 6 - len(kept)}
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("quantity > 0", "column 'quantity' is missing; there are 'InvoiceNo'"),
+        ("StockCode > 0", r"key ingest\.where: cannot be computed \(cannot compare string with numeric"),
+        ("Quantity + 1", r"is of type Float64, so no condition"),
+        ("Quantity > 100", "keeps none of the rows"),
+        ("CustomerID IS NULL", "row 4, column CustomerID: an id is missing"),
+    ],
+)
+def test_a_condition_that_cannot_be_is_refused(tmp_path: Path, where: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read(shop(tmp_path), where=where)
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("Quantity >", "not an SQL expression"),
+        ("Quantity > AVG(Quantity)", r"looks at more than one row \(Agg\)"),
+        ("COUNT(*) > 1", "looks at more than one row"),
+        ("ROW_NUMBER() OVER (PARTITION BY a) = 1", "looks at more than one row"),
+        ("a IN (SELECT 1)", "where"),
+    ],
+)
+def test_a_condition_is_on_single_rows(where: str, message: str) -> None:
+    with pytest.raises(ParamsError, match=message):
+        parsed(where)
+
+
+def test_rows_behind_those_left_out_keep_their_numbers(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"row 6, column InvoiceDate: 'noon'"):
+        read(
+            shop(tmp_path, SHOP.replace("2010-12-05 10:00:00", "noon")),
+            where="Quantity > 0 AND CustomerID > 0",
+        )
+    text = SHOP.replace("4,knife", "4,cup")
+    twice = r"shop\.csv, row 6: CustomerID '13047\.0', StockCode 'cup' is there already, on row 5"
+    with pytest.raises(DataError, match=twice):
+        build(read(shop(tmp_path, text), where="Quantity > 0 AND CustomerID > 0"))
+
+
+Pairs = st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), min_size=1, max_size=36, unique=True)
+
+
+def core(rows: list[tuple[int, int]], users: int, items: int) -> list[tuple[int, int]]:
+    """The plain way: remove all that are too few, until nothing changes."""
+    while True:
+        of_user, of_item = Counter(user for user, _ in rows), Counter(item for _, item in rows)
+        kept = [(user, item) for user, item in rows if of_user[user] >= users and of_item[item] >= items]
+        if kept == rows:
+            return rows
+        rows = kept
+
+
+@settings(deadline=None, max_examples=150)
+@given(rows=Pairs, users=st.integers(1, 4), items=st.integers(1, 4), block=st.integers(1, 9))
+def test_k_core(rows: list[tuple[int, int]], users: int, items: int, block: int) -> None:
+    table = pl.DataFrame([(str(u), str(i), 3, u + i) for u, i in rows], INTERACTIONS, orient="row")
+    listed = table["item_id"].unique(maintain_order=True)
+    log, expected = EventLog.of(table, listed), core(rows, users, items)
+    params = RowParams(min_user_interactions=users, min_item_interactions=items)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(event_log, "BLOCK", block)
+        if not expected:
+            with pytest.raises(DataError, match="no interaction is left"):
+                filtered(log, params)
+            return
+        found, removed = filtered(log, params)
+        kept = [(int(user), int(item)) for block in found.blocks() for user, item in zip(
+            found.user_ids(block["user"]), found.item_ids(block["item"]), strict=True)]  # fmt: skip
+    assert kept == expected
+    assert sum(removed.values()) == len(rows) - len(expected)
+    assert len(found.user_counts) == len({user for user, _ in expected})
+    assert filtered(found, params)[1] == dict.fromkeys(removed, 0)
+
+
+def test_low_ratings_are_left_out(tmp_path: Path) -> None:
+    text = "user,item,ts,stars\nann,cup,1,4\nann,fork,2,3.5\nann,jug,3,5\nbob,cup,3,1\n"
+    raw = read(shop(tmp_path, text), min_rating=4)
+    assert events(raw).rows() == [("ann", "cup", 4, 1), ("ann", "jug", 5, 3)]
+    assert raw.removed == {"removed_min_rating": 2}
+    assert raw.items["item_id"].to_list() == ["cup", "jug"]
+    with pytest.raises(DataError, match=r"row 2: a rating is missing"):
+        read(shop(tmp_path, text.replace("3.5", "")), min_rating=4)
+    with pytest.raises(DataError, match=r"there is no column of ratings"):
+        read(shop(tmp_path, text.replace("stars", "x")), min_rating=4)
+
+
+def test_nothing_is_counted_where_nothing_is_set(tmp_path: Path) -> None:
+    assert read(shop(tmp_path, SHOP.replace(",,", ",1,"))).removed == {}

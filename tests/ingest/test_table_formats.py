@@ -1,0 +1,217 @@
+"""Tables of every format, packed or in parts: the same rows, whatever they are written in."""
+
+import gzip
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pytest
+from hierrec.core.errors import DataError, HierrecError
+from hierrec.ingest import event_files
+from hierrec.ingest.dataset import build
+from hierrec.ingest.own_files import read_files
+from hierrec.ingest.params import TableParams
+from hierrec.ingest.parts import fetch_parts, md5_of
+from hierrec.ingest.raw import RawDataset
+from polars.testing import assert_frame_equal
+from pydantic import ValidationError
+
+from tests.ingest.own_tables import TABLES, events, write_tables
+
+EVENTS = pl.read_csv(TABLES["interactions.csv"])
+ITEMS = pl.read_csv(TABLES["items.csv"])
+
+
+def lines(table: pl.DataFrame) -> bytes:
+    rows = (
+        json.dumps({key: value for key, value in row.items() if value is not None})
+        for row in table.to_dicts()
+    )
+    return "".join(row + "\n" for row in rows).encode()
+
+
+def separated(separator: str) -> Callable[[pl.DataFrame], bytes]:
+    return lambda table: table.write_csv(separator=separator).encode()
+
+
+def double_colons(table: pl.DataFrame) -> bytes:
+    rows = [table.columns, *[["" if value is None else str(value) for value in row] for row in table.rows()]]
+    return "".join("::".join(row) + "\r\n" for row in rows).encode()
+
+
+def parquet(table: pl.DataFrame) -> bytes:
+    sink = pa.BufferOutputStream()
+    table.write_parquet(sink)
+    return sink.getvalue().to_pybytes()
+
+
+def atomic(table: pl.DataFrame) -> bytes:
+    names = {"user": "user_id:token", "item": "item_id:token", "timestamp": "timestamp:float"}
+    names |= {"title": "movie_title:token_seq", "year": "release_year:token", "plot": "plot:token_seq"}
+    return table.rename(names, strict=False).write_csv(separator="\t").encode()
+
+
+def python_dicts(table: pl.DataFrame) -> bytes:
+    return "".join(f"{row}\n" for row in table.to_dicts()).encode()
+
+
+def zstd(content: bytes) -> bytes:
+    return pa.compress(content, codec="zstd", asbytes=True)
+
+
+FORMATS: dict[str, tuple[str, Callable[[pl.DataFrame], bytes], TableParams]] = {
+    "tabs": (".tsv", separated("\t"), TableParams()),
+    "tabs in a CSV file": (".csv", separated("\t"), TableParams()),
+    "semicolons": (".csv", separated(";"), TableParams()),
+    "bars": (".txt", separated("|"), TableParams(separator="|")),
+    "a separator that is set": (".dat", separated("^"), TableParams(separator="^")),
+    "two colons": (".dat", double_colons, TableParams()),
+    "several characters": (
+        ".dat",
+        lambda table: double_colons(table).replace(b"::", b"<->"),
+        TableParams(separator="<->"),
+    ),
+    "JSON lines": (".jsonl", lines, TableParams()),
+    "JSON lines called JSON": (".json", lines, TableParams()),
+    "Python's dicts": (".json", python_dicts, TableParams()),
+    "RecBole": (".inter", atomic, TableParams()),
+    "Parquet": (".parquet", parquet, TableParams()),
+    "UTF-16": (".csv", lambda table: table.write_csv().encode("utf-16"), TableParams(encoding="utf-16")),
+    "Latin-1": (".csv", lambda table: table.write_csv().encode("latin-1"), TableParams(encoding="latin-1")),
+    "Latin-1 in JSON": (
+        ".jsonl",
+        lambda table: lines(table).decode("unicode-escape").encode("latin-1"),
+        TableParams(encoding="latin-1"),
+    ),
+}
+PACKED: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".zst": zstd}
+
+
+def same(found: RawDataset, folder: Path) -> None:
+    write_tables(folder)
+    expected = read_files(folder / "interactions.csv", folder / "items.csv")
+    assert_frame_equal(found.items, expected.items)
+    assert events(found).equals(events(expected))
+
+
+@pytest.mark.parametrize("packed", PACKED)
+@pytest.mark.parametrize("case", FORMATS)
+@pytest.mark.parametrize("block", [64, 2**22])
+def test_the_same_rows_in_every_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str, packed: str, block: int
+) -> None:
+    suffix, write, params = FORMATS[case]
+    for name, table in {"events": EVENTS, "items": ITEMS}.items():
+        (tmp_path / f"{name}{suffix}{packed}").write_bytes(PACKED[packed](write(table)))
+    monkeypatch.setattr(event_files, "_BLOCK", block)
+    raw = read_files(tmp_path / f"events{suffix}{packed}", tmp_path / f"items{suffix}{packed}", params)
+    same(raw, tmp_path)
+
+
+def write_parts(folder: Path) -> Path:
+    """Write the interactions as a folder of parts, one of them empty; return it."""
+    parts = folder / "parts"
+    parts.mkdir()
+    (parts / "_SUCCESS").touch()
+    EVENTS[:3].write_parquet(parts / "part-0.parquet")
+    EVENTS[:0].write_csv(parts / "part-1.csv")
+    EVENTS[3:].write_csv(parts / "part-2.csv")
+    return parts
+
+
+@pytest.mark.parametrize("pattern", ["", "/part-*", "/../**/part-*.*"])
+def test_parts_are_read_in_the_order_of_their_names(tmp_path: Path, pattern: str) -> None:
+    parts = write_parts(tmp_path)
+    paths = fetch_parts(f"{parts}{pattern}", None, tmp_path / "cache", "interactions")
+    write_tables(tmp_path)
+    raw = read_files(paths, tmp_path / "items.csv")
+    assert raw.checksums["interactions"] == md5_of(sorted(parts.glob("part*")))
+    assert fetch_parts(f"{parts}{pattern}", md5_of(paths), tmp_path / "cache", "interactions") == paths
+    assert raw.notes[0].endswith("part-2.csv")
+    assert "3 files from" in raw.notes[0]
+    same(raw, tmp_path)
+
+
+def test_what_is_wrong_in_a_part_names_it_and_its_row(tmp_path: Path) -> None:
+    parts = write_parts(tmp_path)
+    write_tables(tmp_path)
+    content = (parts / "part-2.csv").read_text()
+    (parts / "part-2.csv").write_text(content.replace("bob,kettle,60", "ann,kettle,60"))
+    paths = sorted(parts.glob("part*"))
+    with pytest.raises(
+        DataError,
+        match=r"part-2\.csv, row 3: user 'ann', item 'kettle' is there already, on row 1 of .*part-0",
+    ):
+        build(read_files(paths, tmp_path / "items.csv"))  # fmt: skip
+    (parts / "part-2.csv").write_text(content.replace(",60", ",noon"))
+    with pytest.raises(DataError, match=r"part-2\.csv, row 3, column timestamp: 'noon'"):
+        read_files(paths, tmp_path / "items.csv")
+    (parts / "part-2.csv").write_text("user,item,timestamp,rating\nann,fork,5,3\n")
+    with pytest.raises(DataError, match=r"part-2\.csv: has a rating, which files before it lack"):
+        read_files(paths, tmp_path / "items.csv")
+
+
+def test_parts_that_are_not_there_or_others_are_refused(tmp_path: Path) -> None:
+    parts, cache = write_parts(tmp_path), tmp_path / "cache"
+    for source, md5, message in (
+        (f"{tmp_path}/no-*.csv", None, "no file has a name of this pattern"),
+        (str(parts), "0" * 32, "these are other files: md5 0{32} is expected, but the 3 of them have"),
+        (str(tmp_path), None, "holds a folder, parts"),
+        (str(tmp_path / "none.csv"), None, "no such file"),
+    ):
+        with pytest.raises(HierrecError, match=message):
+            fetch_parts(source, md5, cache, "interactions")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "params", "message"),
+    [
+        ("a.jsonl", b'{"user": 1}\n5\n', {}, "line 2: is JSON, but no object"),
+        ("a.jsonl", b'{"user": 1}\n{"user":\n', {}, "line 2: is not JSON"),
+        ("a.jsonl", b'{"user": 1}\n{"user": "\xff"}\n', {}, "line 2: is not UTF-8"),
+        ("a.jsonl", b'{"user": true}\n{"user": 1}\n', {}, "from line 1 on: values of one key differ in kind"),
+        ("a.json", b'[{"user": 1},\n{"user": 2}]\n', {}, "line 1: is not JSON"),
+        ("a.json", b"{'user': open('x')}\n", {}, "line 1: is neither JSON nor a Python dict"),
+        ("a.jsonl", b"\n \n", {}, "table has no rows"),
+        ("a.csv.gz", gzip.compress(TABLES["interactions.csv"])[:-20], {}, "cannot be read .*compress or fetch"),
+        ("a.csv.gz", TABLES["interactions.csv"], {}, "cannot be read"),
+        ("a.csv.zst", zstd(TABLES["interactions.csv"])[:-9], {}, "cannot be read|could be read"),
+        ("a.csv.gz", b"", {}, "file is empty"),
+        ("a.parquet.gz", gzip.compress(b"PAR1"), {}, "not a readable Parquet file"),
+        ("a.gz", b"", {}, "does not say which kind of table it is .no suffix."),
+        ("a.csv", b"user,item,timestamp\nann,caf\xe9,1\n", {}, "is not UTF-8"),
+        ("a.csv", b"user,item,timestamp\nann,caf\x81,1\n", {"encoding": "cp1252"}, "is not CP1252"),
+        ("a.dat", b"user::item::timestamp\nann::cup\n", {"separator": "::"}, "2 instead of 3 columns: 'ann::cup'"),
+        ("a.dat", b"user::item::timestamp\nann::\xff::1\n", {"separator": "::"}, "line 2: is not UTF-8"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_refused(
+    tmp_path: Path, name: str, content: bytes, params: dict[str, Any], message: str
+) -> None:
+    write_tables(tmp_path)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_files(tmp_path / name, tmp_path / "items.csv", TableParams(**params))
+    assert re.search(message, str(caught.value), re.DOTALL)
+
+
+def test_an_unknown_encoding_is_refused() -> None:
+    with pytest.raises(ValidationError, match="utf-9 is no encoding"):
+        TableParams(encoding="utf-9")
+
+
+def test_records_are_left_out_and_lists_of_lists_flat(tmp_path: Path) -> None:
+    write_tables(tmp_path)
+    rows = [
+        {"asin": "cup", "categories": [["Home", "Clay"], ["Gifts"]], "salesRank": {"Home": 5}, "price": 2.5},
+        {"asin": "kettle", "related": [{"also": ["x"]}]},
+        *({"asin": item} for item in ("teapot", "spoon")),
+    ]
+    (tmp_path / "meta.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    items = read_files(tmp_path / "interactions.csv", tmp_path / "meta.json").items
+    assert items.columns == ["item_id", "title", "year", "genres", "categories", "price"]
+    assert items.row(0)[4:] == (["Home", "Clay", "Gifts"], "2.5")
