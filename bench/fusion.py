@@ -17,8 +17,7 @@ from hierrec.core.errors import HierrecError, ParamsError
 from hierrec.core.files import read_json, write_json
 from hierrec.fusion.fusion_examples import FusionExamples
 from hierrec.fusion.prefixes import prefix_states
-from hierrec.model.checkpoint import load_model
-from hierrec.model.curve import CHOSEN_BY
+from hierrec.model.checkpoint import CHOSEN_BY, load_model
 from hierrec.model.inputs import load_inputs
 from hierrec.model.scorer import Scorer
 from hierrec.params import load_params

@@ -8,8 +8,7 @@ from hierrec.evaluation.comparison import compare
 from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.ranks import load_ranks
 from hierrec.evaluation.summary import recall_curve, summarise
-from hierrec.model.checkpoint import load_model
-from hierrec.model.curve import read_curve
+from hierrec.model.checkpoint import load_model, read_curve
 from hierrec.model.inputs import load_inputs
 from hierrec.model.scorer import Scorer
 from hierrec.rag.checkpoint import load_rag

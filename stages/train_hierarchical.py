@@ -6,8 +6,7 @@ from pathlib import Path
 import torch
 from hierrec.core.files import cache_dir, sha256_file
 from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, release_freed_memory, stage
-from hierrec.model.checkpoint import new_model, save_model
-from hierrec.model.curve import CHOSEN_BY, write_curve
+from hierrec.model.checkpoint import CHOSEN_BY, new_model, save_model, write_curve
 from hierrec.model.inputs import load_inputs
 from hierrec.model.params import TrainParams
 from hierrec.training.distributed import check_device, joined

@@ -9,8 +9,7 @@ from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, PLOTS, Summ
 from hierrec.fusion.fusion_examples import FusionExamples
 from hierrec.fusion.fusion_trainer import train_fusion
 from hierrec.fusion.prefixes import prefix_states
-from hierrec.model.checkpoint import load_model
-from hierrec.model.curve import CHOSEN_BY, write_curve
+from hierrec.model.checkpoint import CHOSEN_BY, load_model, write_curve
 from hierrec.model.inputs import load_inputs
 from hierrec.model.scorer import Scorer
 from hierrec.rag.checkpoint import lookup, open_sources, save_rag

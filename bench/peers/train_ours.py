@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from hierrec.data.sequences import Sequences
-from hierrec.model.checkpoint import new_model
-from hierrec.model.curve import CHOSEN_BY
+from hierrec.model.checkpoint import CHOSEN_BY, new_model
 from hierrec.model.ensemble import UserModel
 from hierrec.model.inputs import load_inputs
 from hierrec.model.params import TrainParams

@@ -9,8 +9,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..core.errors import NumericalError
-from ..model.checkpoint import state_of
-from ..model.curve import CHOSEN_BY
+from ..model.checkpoint import CHOSEN_BY, state_of
 from ..model.scorer import Scorer
 from ..rag.fusion import Fusion
 from ..rag.params import FusionParams

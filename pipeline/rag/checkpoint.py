@@ -12,14 +12,16 @@ from ..core.errors import CheckpointError, DataError
 from ..core.files import atomic_directory, read_json, seal, write_json
 from ..data.sequences import Sequences
 from ..model.checkpoint import (
+    CURVE,
     REMEDY,
+    Curve,
     check_finite,
     check_written,
     load_model,
     save_model,
     state_of,
+    write_curve,
 )
-from ..model.curve import CURVE, Curve, write_curve
 from ..model.ensemble import UserModel
 from ..model.inputs import Inputs
 from ..model.scorer import Scorer

@@ -13,8 +13,7 @@ from tqdm import tqdm
 
 from ..core.errors import DataError, NumericalError
 from ..data.sequences import Sequences
-from ..model.checkpoint import state_of
-from ..model.curve import CHOSEN_BY
+from ..model.checkpoint import CHOSEN_BY, state_of
 from ..model.ensemble import UserModel
 from ..model.params import TrainParams
 from ..model.sequence_model import SequenceModel
