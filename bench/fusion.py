@@ -25,7 +25,7 @@ from hierrec.rag.checkpoint import lookup, open_sources
 from hierrec.rag.datastore import Datastore
 from hierrec.rag.params import FusionParams
 from hierrec.search.index import ItemIndex
-from hierrec.training.validation import validator
+from hierrec.training.trainer import validator
 
 from bench.ablation.settings import load_document, with_overrides
 from bench.over_seeds import over_seeds

@@ -12,8 +12,7 @@ from hierrec.model.params import TrainParams
 from hierrec.training.distributed import check_device, joined
 from hierrec.training.launch import launch
 from hierrec.training.resume import TrainingState, training_key
-from hierrec.training.trainer import fit
-from hierrec.training.validation import validator
+from hierrec.training.trainer import fit, validator
 from torch.distributed import is_torchelastic_launched
 
 
@@ -30,12 +29,12 @@ def main(train: TrainParams) -> Summary:
         release_freed_memory()
         return launch("stages.train_hierarchical", train.processes)
     validate = validator(inputs.sequences, inputs.candidates)
-    key = training_key(model, inputs.sequences, inputs.candidates, train, code_hashes())
+    key = training_key(model, inputs.sequences, inputs.candidates, code_hashes())
     # Moments of rarely seen items decay into denormal numbers, which make a CPU many times slower.
     torch.set_flush_denormal(True)
     state = TrainingState(cache_dir("train"), key)
     with joined(train.processes, train.device) as processes:
-        progress = fit(model, inputs.sequences, train, validate, state, processes)
+        progress = fit(model, inputs.sequences, validate, state, processes)
     if not processes.first:
         return []
     save_model(MODELS / "hierarchical", model, inputs.store_hash, progress.curve)

@@ -56,7 +56,7 @@ def main(split: Path, settings: dict[str, Any], out: Path) -> None:
         return {CHOSEN_BY: float(epochs)}  # never stops early
 
     with TemporaryDirectory() as folder, contextlib.suppress(TimeIsOverError):
-        fit(model, inputs.sequences, params, snapshot, TrainingState(Path(folder), "state"))
+        fit(model, inputs.sequences, snapshot, TrainingState(Path(folder), "state"))
 
 
 def top_items(

@@ -1,4 +1,4 @@
-"""A stage in several processes: torch's own launcher starts them, and this one waits."""
+"""Starts a stage in several processes with torch's launcher, and waits for them."""
 
 import os
 import signal
@@ -16,9 +16,12 @@ from .distributed import AGAIN
 
 
 def launch(module: str, processes: int) -> Summary:
-    """Do what `torchrun --nproc-per-node PROCESSES -m MODULE` does; return no summary, as the first process gives it.
+    """Do what `torchrun --nproc-per-node PROCESSES -m MODULE` does.
 
-    Unless OMP_NUM_THREADS says how many threads each has, they share those of this process.
+    The processes share this process's threads, unless OMP_NUM_THREADS sets the threads of each.
+
+    Returns:
+        An empty summary: the first process prints its own.
 
     Raises:
         MachineError: a process failed or was killed; the launcher has stopped the others.
