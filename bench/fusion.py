@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from hierrec.core.errors import HierrecError, ParamsError
 from hierrec.core.files import read_json, write_json
-from hierrec.fusion.fusion_examples import FusionExamples
+from hierrec.fusion.fusion_trainer import FusionExamples, learn
 from hierrec.fusion.prefixes import prefix_states
 from hierrec.model.checkpoint import CHOSEN_BY, load_model
 from hierrec.model.inputs import load_inputs
@@ -32,7 +32,6 @@ from bench.over_seeds import over_seeds
 from bench.peers.command import RESULTS
 from bench.peers.sample import ROOT
 from bench.speed.options import artifacts_option
-from stages.train_rag import learn
 
 ALONE = "the model alone"
 

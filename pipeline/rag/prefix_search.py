@@ -1,4 +1,4 @@
-"""Indices over the keys of a datastore: exact, and, where a single user must not wait, nearly so."""
+"""FAISS indices over the keys of a datastore: exact, or fast and approximate for single users."""
 
 from typing import Any, Literal
 
@@ -9,32 +9,23 @@ from numpy.typing import NDArray
 Search = Literal["exact", "fast"]
 
 REFINED = 4
-"""Keys per neighbour wanted that the fast search compares in full."""
-
+"""The fast search compares this many keys in full per neighbour."""
 PROBED = 8
-"""The fast search reads one list of keys in so many."""
-
+"""The fast search reads one of this many lists of keys."""
 SAMPLE = 65_536
-"""Keys that the lists and the quantiser are fitted to."""
-
+"""Keys that train the lists and the quantiser."""
 ROUNDS = 10
-"""Of k-means, for the lists."""
-
+"""Iterations of k-means for the lists."""
 BLOCK = 65_536
-"""Keys that are in float32 at a time."""
+"""Keys that are converted to float32 at a time."""
 
 
 def build_index(keys: NDArray[np.float16], search: Search) -> Any:
-    """Return a FAISS index by inner product.
+    """Return a FAISS index by inner product over keys [N, D].
 
-    `exact` compares with every key in float32. `fast` reads the nearest of its lists of keys, 4 bits per two
-    dimensions, whose tables lie in registers (product quantisation; André et al. 2015, "Cache locality is not
-    enough"), and compares in full with the most promising `REFINED` times as many as are wanted. What it misses are
-    some of the farthest neighbours.
-
-    Args:
-        keys: [N, D]; for `fast`, N is at least 16.
-        search: which.
+    `exact` compares every key in float32. `fast` (N >= 16) reads the lists nearest to the query, with a product
+    quantiser of 4 bits per two dimensions whose tables fit in registers (André et al. 2015, "Cache locality is not
+    enough"), and compares the best `REFINED` keys per neighbour in float16. It misses some of the farthest neighbours.
     """
     width = keys.shape[1]
     parts = width // 2 if width % 2 == 0 else width
