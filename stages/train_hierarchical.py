@@ -9,8 +9,7 @@ from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, re
 from hierrec.model.checkpoint import CHOSEN_BY, new_model, save_model, write_curve
 from hierrec.model.inputs import load_inputs
 from hierrec.model.params import TrainParams
-from hierrec.training.distributed import check_device, joined
-from hierrec.training.launch import launch
+from hierrec.training.distributed import check_device, joined, launch
 from hierrec.training.resume import TrainingState, training_key
 from hierrec.training.trainer import fit, validator
 from torch.distributed import is_torchelastic_launched
@@ -27,7 +26,8 @@ def main(train: TrainParams) -> Summary:
     if train.processes > 1 and not is_torchelastic_launched():
         del inputs, model  # each process reads its own
         release_freed_memory()
-        return launch("stages.train_hierarchical", train.processes)
+        launch("stages.train_hierarchical", train.processes)
+        return []  # the first of them has printed its summary
     validate = validator(inputs.sequences, inputs.candidates)
     key = training_key(model, inputs.sequences, inputs.candidates, code_hashes())
     # Moments of rarely seen items decay into denormal numbers, which make a CPU many times slower.

@@ -19,26 +19,18 @@ from ..rag.params import FusionParams
 from ..ranking.evaluator import rank_in_batches
 from ..ranking.metrics import metrics_from_ranks
 
-RETRIEVAL_BATCH = 2048
-"""Queries per search."""
-
+RETRIEVAL_BATCH = 2048  # queries per search
 ValidateFusion = Callable[[Fusion], dict[str, float]]
 FusionCurve = list[dict[str, float]]
 
 
 @dataclass(frozen=True)
 class FusionExamples:
-    """N users with a target and the items retrieved for them; all epochs share one retrieval.
-
-    Attributes:
-        query: the users.
-        targets: int64 [N], item rows.
-        retrieved: one per source, in the fusion's order.
-    """
+    """N users with a target and the items retrieved for them; all epochs share one retrieval."""
 
     query: Query
-    targets: NDArray[np.int64]
-    retrieved: list[Retrieved]
+    targets: NDArray[np.int64]  # [N], item rows
+    retrieved: list[Retrieved]  # one per source, in the fusion's order
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -101,14 +93,7 @@ class FusionExamples:
 def learn(
     params: FusionParams, scorer: Scorer, learned_from: FusionExamples, held_out: FusionExamples
 ) -> tuple[Fusion, FusionCurve]:
-    """Train a new fusion; the held-out examples pick the epoch.
-
-    Returns:
-        The fusion, and one record per epoch with the metrics of `held_out`.
-
-    Raises:
-        NumericalError: the loss is not finite.
-    """
+    """Train a new fusion; the metrics of the held-out examples pick the epoch. Returns and raises as `train_fusion`."""
 
     def validate(fusion: Fusion) -> dict[str, float]:
         def score(rows: NDArray[np.int64]) -> Tensor:
@@ -133,15 +118,8 @@ def train_fusion(
     """Maximise the likelihood of the targets under the mixture; leave the best epoch's weights in `fusion`.
 
     The model must not have been trained on the targets: it is overconfident on its training targets, so the fusion
-    would give all weight to the model.
-
-    Args:
-        fusion: untrained.
-        scorer: of the sequence model alone, in float32.
-        examples: at least one.
-        params: section `fusion`.
-        seed: of the order of the examples.
-        validate: returns metrics of a fusion on other users; NDCG@10 picks the epoch.
+    would give all weight to the model. The scorer is of the sequence model alone, in float32. The seed orders the
+    examples. `validate` returns metrics of a fusion on other users; NDCG@10 picks the epoch.
 
     Returns:
         One record per epoch; epoch 0, without a loss, is the untrained interpolation.

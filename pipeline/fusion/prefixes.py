@@ -13,19 +13,12 @@ from ..model.ensemble import UserModel
 
 @dataclass(frozen=True)
 class Prefixes:
-    """Training prefixes that have a next training item, ordered by user and position.
+    """Training prefixes that have a next training item, ordered by user and position."""
 
-    Attributes:
-        states: float32 [N, D], user state after the prefix.
-        next_items: int64 [N], item rows.
-        users: int64 [N], user rows.
-        positions: int64 [N], position of the next item in the user's history, equal to the prefix's length.
-    """
-
-    states: NDArray[np.float32]
-    next_items: NDArray[np.int64]
-    users: NDArray[np.int64]
-    positions: NDArray[np.int64]
+    states: NDArray[np.float32]  # [N, D], user state after the prefix
+    next_items: NDArray[np.int64]  # [N], item rows
+    users: NDArray[np.int64]  # [N], user rows
+    positions: NDArray[np.int64]  # [N], of the next item in the user's history: the prefix's length
 
 
 def prefix_states(model: UserModel, sequences: Sequences, batch_windows: int) -> Prefixes:
@@ -34,7 +27,7 @@ def prefix_states(model: UserModel, sequences: Sequences, batch_windows: int) ->
     Long histories are read in windows that overlap by half. Each state comes from the window in which it has the
     longest context: at least half a window, or the whole prefix.
     """
-    history = model.history
+    history = model.params.history
     windows = [
         (user, start, first, stop)
         for user in range(sequences.user_count)

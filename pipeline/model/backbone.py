@@ -17,14 +17,8 @@ KEY = "params.yaml, key train.backbone"
 def build_backbone(params: BackboneParams, history: int) -> PreTrainedModel:
     """Build the decoder from its config, or load a pre-trained one by name or path.
 
-    Random weights come from torch's global generator: seed it first.
-
-    Args:
-        params: what to build.
-        history: length of the longest sequence.
-
-    Returns:
-        A model whose forward takes `inputs_embeds` [B, T, D]; it has no token embedding table.
+    Random weights come from torch's global generator: seed it first. The model's forward takes `inputs_embeds`
+    [B, T, D], T <= `history`; it has no token embedding table.
 
     Raises:
         ParamsError: unknown model type or config key, or fewer positions than `history`.

@@ -22,22 +22,15 @@ from .sequence_model import ItemTable, SequenceModel
 SCHEMA_VERSION = 2
 REMEDY = "run `dvc repro` to train again, or `dvc pull`"
 
-CHOSEN_BY = "ndcg@10"
-"""The validation metric that picks the best epoch."""
-
-CURVE = "curve.csv"
-"""File name of the learning curve in a model's folder."""
-
-Curve = Sequence[Mapping[str, float]]
-"""One record per validation: epoch, train_loss and the validation metrics."""
+CHOSEN_BY = "ndcg@10"  # the validation metric that picks the best epoch
+CURVE = "curve.csv"  # the learning curve in a model's folder
+Curve = Sequence[Mapping[str, float]]  # per validation: epoch, train_loss and the validation metrics
 
 
 def new_model(params: TrainParams, frozen: NDArray[np.float32]) -> UserModel:
-    """Build an untrained model; member m of an ensemble draws its weights from `params.seed + m`.
+    """Build an untrained model over whitened item vectors, float32 [n, F].
 
-    Args:
-        params: section `train`.
-        frozen: float32 [n, F], whitened item vectors.
+    Member m of an ensemble draws its weights from `params.seed + m`.
 
     Raises:
         ParamsError, ModelError: as `build_backbone`.
@@ -72,12 +65,7 @@ def save_model(folder: Path, model: UserModel, store_hash: str, curve: Curve = (
 
 
 def load_model(folder: Path, frozen: NDArray[np.float32], store_hash: str) -> UserModel:
-    """Read a model that `save_model` wrote, in evaluation mode.
-
-    Args:
-        folder: the model's folder.
-        frozen: float32 [n, F], whitened item vectors of the store.
-        store_hash: hash of that store.
+    """Read a model, in evaluation mode; `frozen` are the whitened vectors, float32 [n, F], of the store with this hash.
 
     Raises:
         CheckpointError: a file is missing or damaged, has another version, was trained on other vectors, or a weight
@@ -85,15 +73,9 @@ def load_model(folder: Path, frozen: NDArray[np.float32], store_hash: str) -> Us
         OutOfMemoryError: the model does not fit.
     """
     where = str(folder)
-    try:
-        config = read_json(folder / "config.json")
-        version, trained_on = config["schema_version"], str(config["store_hash"])
-    except DataError as error:
-        raise CheckpointError(error.what, error.where, REMEDY) from None
-    except (KeyError, TypeError):
-        raise CheckpointError("config.json does not describe a model", where, REMEDY) from None
     remedy = "train again (`dvc repro`), or use the release of hierrec that wrote it"
-    check_written(folder, version, SCHEMA_VERSION, folder / "config.json", remedy)
+    config = read_config(folder, SCHEMA_VERSION, remedy)
+    trained_on = str(config.get("store_hash"))
     if trained_on != store_hash:
         what = f"trained on the item vectors {trained_on[:12]}, not on {store_hash[:12]}"
         raise CheckpointError(what, where, REMEDY)
@@ -113,29 +95,28 @@ def load_model(folder: Path, frozen: NDArray[np.float32], store_hash: str) -> Us
     return model.eval()
 
 
-def check_written(folder: Path, version: object, sealed: int, where: Path, remedy: str) -> None:
-    """Refuse a model's folder with an unknown version, or with files that differ from their checksums.
+def read_config(folder: Path, sealed: int, remedy: str) -> dict[str, Any]:
+    """Read the config.json of a model's folder, and compare the folder's files with their checksums.
 
-    Args:
-        folder: of a model.
-        version: its schema version.
-        sealed: the version that this program writes, with checksums. The version before it is read too; its checksums
-            are optional.
-        where: location that the message about the version names.
-        remedy: for an unknown version.
+    This program writes version `sealed`, with checksums. It also reads the version before, with or without checksums.
 
     Raises:
-        CheckpointError: names the version, or the missing or damaged file.
+        CheckpointError: the version is unknown (`remedy` is for this), or a file is missing or damaged.
     """
-    if version not in (sealed - 1, sealed) or not isinstance(version, int):
-        what = f"schema version {version}; this program reads versions {sealed - 1} and {sealed}"
-        raise CheckpointError(what, str(where), remedy)
-    if version < sealed and not (folder / CHECKSUMS).exists():
-        return
+    where = folder / "config.json"
     try:
-        check_seal(folder)
+        config = read_json(where)
+        version = config["schema_version"]
+        if version not in (sealed - 1, sealed) or not isinstance(version, int):
+            what = f"schema version {version}; this program reads versions {sealed - 1} and {sealed}"
+            raise CheckpointError(what, str(where), remedy)
+        if version == sealed or (folder / CHECKSUMS).exists():
+            check_seal(folder)
     except DataError as error:
         raise CheckpointError(error.what, error.where, REMEDY) from None
+    except (KeyError, TypeError):
+        raise CheckpointError("does not describe a model", str(where), REMEDY) from None
+    return config
 
 
 def check_finite(module: nn.Module, where: str) -> None:

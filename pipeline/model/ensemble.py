@@ -10,15 +10,12 @@ from .sequence_model import SequenceModel
 
 
 class Ensemble(nn.Module):
-    """Ranks by the mean of its members' logits (deep ensembles, Lakshminarayanan et al. 2017, arXiv 1612.01474).
+    """Ranks by the mean logits of M models of one shape (deep ensembles, Lakshminarayanan 2017, arXiv 1612.01474).
 
     A logit is the product of a user state and an item key. The mean of the members' logits is therefore the product of
     their concatenated states and concatenated keys, divided by M. Ranking, retrieval and fusion see one model of width
     M * D. The members differ by their seed: initial weights, data order and dropout. They share the frozen vectors
     until the ensemble is moved to another device or dtype.
-
-    Args:
-        members: M models of one shape over the same items.
     """
 
     def __init__(self, members: Sequence[SequenceModel]) -> None:
@@ -31,11 +28,6 @@ class Ensemble(nn.Module):
     def params(self) -> TrainParams:
         """Section `train`, with the first member's seed."""
         return self.members[0].params
-
-    @property
-    def history(self) -> int:
-        """Number of latest items that the model reads."""
-        return self.params.history
 
     @property
     def width(self) -> int:

@@ -16,21 +16,13 @@ from ..store.store import EmbeddingStore
 
 @dataclass(frozen=True)
 class Inputs:
-    """A data set with its item vectors.
+    """A data set with its item vectors."""
 
-    Attributes:
-        items: the table `items.parquet`.
-        sequences: every user's items, and the split.
-        candidates: bool [n], items that may be ranked.
-        frozen: float32 [n, F], whitened item vectors.
-        store_hash: hash of the vectors' store.
-    """
-
-    items: pl.DataFrame
-    sequences: Sequences
-    candidates: NDArray[np.bool_]
-    frozen: NDArray[np.float32]
-    store_hash: str
+    items: pl.DataFrame  # the table `items.parquet`
+    sequences: Sequences  # every user's items, and the split
+    candidates: NDArray[np.bool_]  # [n], items that may be ranked
+    frozen: NDArray[np.float32]  # [n, F], whitened item vectors
+    store_hash: str  # hash of the vectors' store
 
 
 def load_inputs(data: Path, item_embeddings: Path) -> Inputs:

@@ -53,7 +53,7 @@ class TrainParams(Section):
     patience: Positive
     """Training stops after this many validations without a better NDCG@10."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the model's products in training; weights, scores, loss and evaluation are float32."""
+    """Of the products in training; weights, scores, loss and evaluation are float32."""
     processes: Positive = 1
     """Processes that share every batch."""
     device: Literal["cpu", "cuda"] = "cpu"

@@ -32,15 +32,7 @@ def state_at(model: Phi3Model, inputs: Tensor, positions: Tensor) -> Tensor:
 
     The last block computes keys and values of all positions, but the query and the MLP of one: of two blocks that
     saves 40% of the arithmetic. The model's own forward also costs a millisecond of Python per call, and rounds to
-    float32 in every norm.
-
-    Args:
-        model: `reads_one_position` holds for it.
-        inputs: float [B, T, D].
-        positions: int64 [B].
-
-    Returns:
-        float [B, D].
+    float32 in every norm. `reads_one_position` must hold: inputs [B, T, D], positions int64 [B] -> [B, D].
     """
     batch = torch.arange(len(inputs), device=inputs.device)
     position = torch.arange(inputs.shape[1], device=inputs.device)
@@ -65,13 +57,7 @@ def _block(
 ) -> Tensor:
     """Return the block's output [B, Q, D] for the states `reading` [B, Q, D], which attend to `states` [B, T, D].
 
-    Args:
-        block: decoder layer.
-        states: give keys and values.
-        rotation: of `states`.
-        reading: give queries.
-        reading_rotation: of `reading`.
-        mask: bool, broadcasts to [B, H, Q, T]; None: causal, for `reading` equal to `states`.
+    The bool mask broadcasts to [B, H, Q, T]; None: causal, for `reading` equal to `states`.
     """
     attention = block.self_attn
     weight, width = attention.qkv_proj.weight, attention.o_proj.in_features  # [3 W, D]: query, key, value

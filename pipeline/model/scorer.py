@@ -20,18 +20,14 @@ from .sources import Fuses, Mixture, Query, Retrieved, Source
 class Scored:
     """A batch with its scores and the intermediate results.
 
-    Attributes:
-        query: the users.
-        scores: [B, n], logits of the model or log-probabilities of the fusion; -inf for items of the history and for
-            items that are not candidates.
-        retrieved: one per source; empty without retrieval.
-        mixture: of the fusion; None without retrieval.
+    Scores are logits of the model or log-probabilities of the fusion; -inf for items of the history and for items that
+    are not candidates.
     """
 
     query: Query
-    scores: Tensor
-    retrieved: Sequence[Retrieved] = ()
-    mixture: Mixture | None = None
+    scores: Tensor  # [B, n]
+    retrieved: Sequence[Retrieved] = ()  # one per source
+    mixture: Mixture | None = None  # of the fusion
 
 
 class Scorer:
@@ -44,8 +40,7 @@ class Scorer:
         candidates: bool [n], items that may be recommended.
         sources: of retrieval, in the fusion's order; none for variant `hierarchical`.
         fusion: trained with this model and these sources; None without sources.
-        dtype: of the computation. In float64, rounding is too small to change a rank, so results do not depend on the
-            batch size; float32 is twice as fast.
+        dtype: float64 rounds too little to change a rank, whatever the batch size; float32 is twice as fast.
     """
 
     def __init__(
@@ -68,7 +63,7 @@ class Scorer:
 
     def states(self, histories: list[NDArray[np.int64]]) -> Tensor:
         """Return the user states after the histories, [B, D]."""
-        rows, lengths = pad_histories(histories, self.model.history)
+        rows, lengths = pad_histories(histories, self.model.params.history)
         return self.model.states(torch.from_numpy(rows), torch.from_numpy(lengths), self._item_inputs)
 
     def model_scores(self, states: Tensor, histories: Sequence[NDArray[np.int64]]) -> Tensor:
@@ -78,11 +73,9 @@ class Scorer:
 
     @torch.inference_mode()
     def score(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Scored:
-        """Score all items for a batch.
+        """Score all items for histories of item rows, oldest first.
 
-        Args:
-            histories: item rows, oldest first.
-            users: int64 [B], user rows, to exclude a user's own entries from retrieval; `ANONYMOUS` if unknown.
+        `users`, int64 [B], are user rows, to exclude a user's own entries from retrieval; `ANONYMOUS` if unknown.
         """
         states = self.states(histories)  # [B, D]
         query = Query(states.float().numpy(), users, histories)

@@ -94,10 +94,7 @@ class Pooling(nn.Module):
 class SequenceModel(nn.Module):
     """Item table → recommendation LLM → pooling → single-layer head (Lite-LLM4Rec, arXiv 2402.09543).
 
-    Args:
-        params: section `train`.
-        items: n items of F + R dimensions.
-        backbone: causal decoder with hidden size D.
+    The item table has n items of F + R dimensions; the backbone is a causal decoder with hidden size D.
     """
 
     def __init__(self, params: TrainParams, items: ItemTable, backbone: PreTrainedModel) -> None:
@@ -116,11 +113,6 @@ class SequenceModel(nn.Module):
     def width(self) -> int:
         """Dimensions of a user state, D."""
         return self.head.in_features
-
-    @property
-    def history(self) -> int:
-        """Number of latest items that the model reads."""
-        return self.params.history
 
     @property
     def members(self) -> Sequence["SequenceModel"]:
@@ -155,12 +147,8 @@ class SequenceModel(nn.Module):
     def states(self, rows: Tensor, lengths: Tensor, item_inputs: Tensor | None = None) -> Tensor:
         """Return the user state after each history, [B, D]; for evaluation mode.
 
-        An empty history gives the zero vector, which ranks by the head's bias alone.
-
-        Args:
-            rows: int64 [B, T], item rows, padded on the right.
-            lengths: int64 [B], items in each history.
-            item_inputs: result of `item_inputs`, if already computed.
+        Rows int64 [B, T] are padded on the right to histories of `lengths`, int64 [B]. An empty history gives the zero
+        vector, which ranks by the head's bias alone. Pass the result of `item_inputs` if it is already computed.
         """
         inputs = F.embedding(rows, self.item_inputs() if item_inputs is None else item_inputs)  # [B, T, D]
         latest = (lengths - 1).clamp(min=0)  # [B]

@@ -14,17 +14,11 @@ ANONYMOUS = -1
 
 @dataclass(frozen=True)
 class Query:
-    """A batch of users.
+    """A batch of users."""
 
-    Attributes:
-        states: float32 [B, D], user states of the sequence model.
-        users: int64 [B], user rows, or `ANONYMOUS`.
-        histories: B arrays of item rows, int64, oldest first.
-    """
-
-    states: NDArray[np.float32]
-    users: NDArray[np.int64]
-    histories: list[NDArray[np.int64]]
+    states: NDArray[np.float32]  # [B, D], user states of the sequence model
+    users: NDArray[np.int64]  # [B], user rows, or `ANONYMOUS`
+    histories: list[NDArray[np.int64]]  # B arrays of item rows, oldest first
 
     def __len__(self) -> int:
         return len(self.histories)
@@ -38,19 +32,14 @@ class Query:
 class Retrieved:
     """The items that a source retrieved for a batch, K per user; an item may occur several times.
 
-    Attributes:
-        items: int32 or int64 [B, K], item rows; `NO_ITEM` fills up where fewer were found.
-        similarities: float32 [B, K], similarity of the match, at most 1.
-        ages: float32 [K], distance in time per column: how far back in the history the matched item lies, or how long
-            after the end of the matched prefix the item came (negative: before the end).
-        origins: int [B, K], the match: the history's item row, or the user row of the matched prefix; [B, 0] where
-            dropped.
+    A match is an item of the history or a prefix of another user. An age is a distance in items: of a matched item from
+    the history's latest item, or of a retrieved item from the matched prefix's next item (negative: before it).
     """
 
-    items: NDArray[np.integer]
-    similarities: NDArray[np.float32]
-    ages: NDArray[np.float32]
-    origins: NDArray[np.integer]
+    items: NDArray[np.integer]  # int32 or int64 [B, K], item rows; `NO_ITEM` where fewer were found
+    similarities: NDArray[np.float32]  # [B, K], of the match, at most 1
+    ages: NDArray[np.float32]  # [K], per column
+    origins: NDArray[np.integer]  # [B, K], the match's item row or user row; [B, 0] where dropped
 
     def take(self, rows: NDArray[np.int64]) -> "Retrieved":
         """Return the items of the users at these rows of the batch, without origins."""
@@ -79,17 +68,11 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Mixture:
-    """The parts of a fusion of the model with S sources.
+    """The parts of a fusion of the model with S sources; the model comes first."""
 
-    Attributes:
-        shares: [B, S + 1], weight of the model and of each source; rows sum to 1.
-        distributions: [B, S + 1, n], of the model and of each source.
-        weights: per source [B, K], weight of each retrieved item in the source's distribution.
-    """
-
-    shares: Tensor
-    distributions: Tensor
-    weights: list[Tensor]
+    shares: Tensor  # [B, S + 1], weights of model and sources; rows sum to 1
+    distributions: Tensor  # [B, S + 1, n]
+    weights: list[Tensor]  # per source [B, K], of each retrieved item in the source's distribution
 
 
 class Fuses(Protocol):
@@ -98,10 +81,7 @@ class Fuses(Protocol):
     def mix(self, model_scores: Tensor, lengths: Tensor, retrieved: Sequence[Retrieved]) -> Mixture:
         """Return the parts of the mixture.
 
-        Args:
-            model_scores: [B, n], -inf where an item may not be recommended.
-            lengths: int64 [B], items in each history.
-            retrieved: one per source.
+        `model_scores` [B, n] are -inf where an item may not be recommended; `lengths`, int64 [B], count each history.
         """
         ...
 

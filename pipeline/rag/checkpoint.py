@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from ..core.errors import CheckpointError, DataError
-from ..core.files import atomic_directory, read_json, seal, write_json
+from ..core.errors import CheckpointError
+from ..core.files import atomic_directory, seal, write_json
 from ..data.sequences import Sequences
 from ..model.checkpoint import (
     CURVE,
     REMEDY,
     Curve,
     check_finite,
-    check_written,
     load_model,
+    read_config,
     save_model,
     state_of,
     write_curve,
@@ -29,8 +29,8 @@ from ..model.sources import Source
 from ..search.index import ItemIndex
 from .datastore import Datastore, Lookup
 from .fusion import Fusion, starts
-from .overlap import earlier_entries
 from .params import FusionParams
+from .prefix_search import earlier_entries
 from .similar_items import SimilarItems
 
 SCHEMA_VERSION = 3
@@ -39,13 +39,9 @@ SCHEMA_VERSION = 3
 def open_sources(
     params: FusionParams, datastore: Datastore | None, index: ItemIndex, frozen: NDArray[np.float32]
 ) -> dict[str, Source]:
-    """Return the sources that `params` names, in their order.
+    """Return the sources that `params` names, in their order, over item vectors float32 [n, F] and their index.
 
-    Args:
-        params: section `fusion`.
-        datastore: source `next_items`; None if `params` does not name it.
-        index: of the item vectors.
-        frozen: float32 [n, F], the item vectors.
+    The datastore is source `next_items`; None if `params` does not name it.
     """
     sources: dict[str, Source] = {}
     for name in params.sources:
@@ -84,13 +80,9 @@ def save_rag(
 
 
 def load_rag(folder: Path, inputs: Inputs, index: ItemIndex, dtype: torch.dtype = torch.float64) -> Scorer:
-    """Read the variant that `save_rag` wrote.
+    """Read the variant that `save_rag` wrote; `dtype` as for `Scorer`.
 
-    Args:
-        folder: the variant's folder.
-        inputs: the data and item vectors that it was built from; histories may have grown since.
-        index: of these vectors.
-        dtype: as for `Scorer`.
+    Inputs and index must be those that it was built from, but histories may have grown since.
 
     Raises:
         CheckpointError: a file is missing or damaged, has another version, was built from other vectors or users, or a
@@ -98,13 +90,12 @@ def load_rag(folder: Path, inputs: Inputs, index: ItemIndex, dtype: torch.dtype 
         OutOfMemoryError: the model does not fit.
     """
     model = load_model(folder / "base", inputs.frozen, inputs.store_hash)
+    config = read_config(folder, SCHEMA_VERSION, REMEDY)
     try:
-        config = read_json(folder / "config.json")
-        check_written(folder, config["schema_version"], SCHEMA_VERSION, folder, REMEDY)
         params = FusionParams.model_validate(config["fusion"])
         fusion = Fusion(starts(params))
         fusion.load_state_dict(load_file(folder / "fusion.safetensors"))
-    except (DataError, OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"cannot be read: {error}", str(folder), REMEDY) from None
     check_finite(fusion, str(folder))
     datastore = None

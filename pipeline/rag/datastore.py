@@ -18,16 +18,12 @@ from ..core.files import atomic_directory, map_npy
 from ..model.sources import NO_ITEM, Query, Retrieved
 from ..search.cosine import unit_vectors
 from ..search.fast_faiss import matrix_products
-from .overlap import HistoryOverlap
-from .prefix_search import BLOCK, PROBED, REFINED, Search, build_index
+from .prefix_search import BLOCK, PROBED, REFINED, HistoryOverlap, Search, build_index
 
 REMEDY = "run `dvc repro train_rag`, or `dvc pull`"
 
-MARGIN = 64
-"""Keys that FAISS returns beyond the shortlist, because its rounding may swap keys around the shortlist's end."""
-
-TYPES = (np.float16, np.int32, np.int32)
-"""Of keys, next items and users."""
+MARGIN = 64  # keys that FAISS returns beyond the shortlist, because its rounding may swap keys around the end
+TYPES = (np.float16, np.int32, np.int32)  # of keys, next items and users
 
 
 @dataclass(frozen=True)
@@ -108,15 +104,16 @@ class Datastore:
         to the lower entry.
         """
         queries = unit_vectors(query.states)  # [B, D]
-        shape = len(queries), self.lookup.neighbours
+        shape, weight = (len(queries), self.lookup.neighbours), self.lookup.overlap
         neighbours, similarities = np.full(shape, -1, np.int64), np.zeros(shape, np.float32)
         rows = np.flatnonzero(queries.any(1))  # the zero state of an empty history has no neighbours
         with matrix_products(self.keys.shape[1]):
             _, found = self._index.search(queries[rows], self.lookup.shortlist + MARGIN)  # [b, S + M]
         for row, nearest in zip(rows, found, strict=True):
             entries, cosines = self._shortlist(queries[row], nearest, int(query.users[row]))
-            kept, scores = self._ranked(query.histories[row], entries, cosines)
-            neighbours[row, : len(kept)], similarities[row, : len(kept)] = kept, scores
+            scores = (1 - weight) * cosines + weight * self._overlap(query.histories[row], entries)  # [S]
+            best = np.lexsort((entries, -scores))[: self.lookup.neighbours]  # [K]
+            neighbours[row, : len(best)], similarities[row, : len(best)] = entries[best], scores[best]
         return self._around(neighbours, similarities)
 
     def _shortlist(
@@ -148,15 +145,6 @@ class Datastore:
         nearest = np.lexsort((found, -cosines))[:size]
         nearest = nearest[self.users[found[nearest]] != user]
         return found[nearest], cosines[nearest]
-
-    def _ranked(
-        self, history: NDArray[np.int64], entries: NDArray[np.int64], cosines: NDArray[np.float32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Rank a shortlist [S] by states and histories; return the K best entries and their similarities."""
-        weight = self.lookup.overlap
-        similarities = (1 - weight) * cosines + weight * self._overlap(history, entries)  # [S]
-        order = np.lexsort((entries, -similarities))[: self.lookup.neighbours]
-        return entries[order], similarities[order].astype(np.float32)
 
     def _around(self, neighbours: NDArray[np.int64], similarities: NDArray[np.float32]) -> Retrieved:
         """Return the items around the neighbours, entries [B, K] (-1: none)."""

@@ -9,25 +9,18 @@ from torch import Tensor, nn
 from ..model.sources import Mixture, Retrieved
 from .params import FusionParams
 
+# Added to a source's probabilities before they multiply, so that items it did not find stay possible.
 FLOOR = 1e-3
-"""Added to a source's probabilities before they multiply, so that items it did not find stay possible."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """Initial values for one source: plain interpolation, as in kNN-LM.
+    """Initial values for one source: plain interpolation, as in kNN-LM."""
 
-    Attributes:
-        lowest: lowest age of the source.
-        highest: highest age.
-        share: weight of the source, relative to 1 for the model.
-        temperature: of its similarities.
-    """
-
-    lowest: int
-    highest: int
-    share: float
-    temperature: float
+    lowest: int  # age
+    highest: int  # age
+    share: float  # weight of the source, relative to 1 for the model
+    temperature: float  # of its similarities
 
     def log_weights(self) -> Tensor:
         """Return the log-weight of each age, [highest - lowest + 1]; it falls with the distance in time."""
@@ -52,9 +45,6 @@ class Fusion(nn.Module):
     source and the history's length (adaptive interpolation, He et al. 2021, arXiv 2109.04212). The mixture is
     multiplied by (p_s(i) + FLOOR) ** power_s, a product of experts (Hinton 2002): an item on which model and sources
     agree gains more than the mixture alone gives it.
-
-    Args:
-        sources: initial values for each of the S sources.
     """
 
     def __init__(self, sources: Sequence[Start]) -> None:

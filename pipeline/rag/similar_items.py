@@ -8,13 +8,9 @@ from ..search.index import ItemIndex
 
 
 class SimilarItems:
-    """The nearest neighbours of each recent item of a history, by item vectors; they are cached per item.
+    """The nearest neighbours of each of the `recent` latest items of a history, cached per item.
 
-    Args:
-        index: of the item vectors.
-        vectors: float32 [n, F], the item vectors.
-        neighbours: neighbours per item, k; an item is not its own neighbour.
-        recent: number of latest items that are looked up.
+    Neighbours are found in the index of item vectors, float32 [n, F]. An item is not its own neighbour.
     """
 
     def __init__(self, index: ItemIndex, vectors: NDArray[np.float32], neighbours: int, recent: int) -> None:

@@ -9,23 +9,17 @@ from numpy.typing import NDArray
 
 from ..data.sequences import Sequences, pad_histories
 
+# Batches per pool: windows are shuffled, then sorted by length within a pool, so that a batch has little padding.
 POOL = 16
-"""Batches per pool; windows are shuffled, then sorted by length within a pool, so that a batch has little padding."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch of windows, padded on the right.
+    """A batch of windows, padded on the right."""
 
-    Attributes:
-        rows: int64 [B, T], item rows that the model reads.
-        targets: int64 [B, T], the next item at each position.
-        mask: bool [B, T], whether there is a target.
-    """
-
-    rows: NDArray[np.int64]
-    targets: NDArray[np.int64]
-    mask: NDArray[np.bool_]
+    rows: NDArray[np.int64]  # [B, T], item rows that the model reads
+    targets: NDArray[np.int64]  # [B, T], the next item at each position
+    mask: NDArray[np.bool_]  # [B, T], whether there is a target
 
 
 def training_windows(

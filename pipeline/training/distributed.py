@@ -1,7 +1,8 @@
-"""Data-parallel training: each process computes its share of every batch, and the gradients are averaged."""
+"""Data-parallel training in several processes, which torch's launcher starts."""
 
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -13,35 +14,37 @@ from typing import TypeVar
 
 import torch
 from torch import distributed, nn
+from torch.distributed.elastic.multiprocessing import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.run import parse_args, run
 from torch.nn.parallel import DistributedDataParallel
 
 from ..core.errors import MachineError, ParamsError
 from ..core.gpu import require_gpu
+from ..core.signals import INTERRUPTED
 from .batches import Batch
 
 Result = TypeVar("Result")
+# Timeout of collective operations. The first process may validate for hours; a process that ends is noticed at once,
+# because its connections close.
 WAIT = timedelta(days=30)
-"""Timeout of collective operations: the first process may validate for hours. The others notice at once when a process
-ends, because its connections close."""
 KEY = "params.yaml, key train.processes"
 AGAIN = "run the same command again: it resumes after the last finished epoch"
 
 
 @dataclass(frozen=True)
 class Processes:
-    """This process's view of the training processes.
+    """The training processes, as one of them sees them.
 
-    Attributes:
-        rank: of this process, from 0. Only the first validates and writes.
-        count: number of processes.
+    Each computes its share of every batch, and their gradients are averaged.
     """
 
-    rank: int = 0
+    rank: int = 0  # of this process
     count: int = 1
 
     @property
     def first(self) -> bool:
-        """Whether this process validates and writes."""
+        """Whether this is the one process that validates and writes."""
         return self.rank == 0
 
     def parallel(self, module: nn.Module) -> nn.Module:
@@ -106,13 +109,35 @@ def check_device(device: str, processes: int) -> None:
         raise ParamsError(what, KEY, f"set it to {gpus}")
 
 
+def launch(module: str, processes: int) -> None:
+    """Do what `torchrun --nproc-per-node PROCESSES -m MODULE` does, and wait for the processes.
+
+    The processes share this process's threads, unless OMP_NUM_THREADS sets the threads of each.
+
+    Raises:
+        MachineError: a process failed or was killed; the launcher has stopped the others.
+        KeyboardInterrupt: this process was interrupted; the launcher has stopped all.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // processes)))
+    options = ["--standalone", f"--nproc-per-node={processes}", f"--log-dir={os.devnull}"]
+    try:
+        run(parse_args([*options, "-m", module, *sys.argv[1:]]))
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        how = failure.signal_name() if failure.exitcode < 0 else f"exit status {failure.exitcode}"
+        raise MachineError(f"process {rank} of {processes} ended with {how}", module, AGAIN) from None
+    except SignalException as error:
+        if error.sigval == signal.SIGINT:
+            raise KeyboardInterrupt from None
+        print(INTERRUPTED, file=sys.stderr)
+        sys.exit(128 + error.sigval)
+
+
 @contextmanager
 def joined(count: int, device: str = "cpu") -> Iterator[Processes]:
-    """Join the process group that torchrun has started; a single process joins none.
+    """Join the process group of `train.processes` processes that torchrun has started; a single process joins none.
 
-    Args:
-        count: expected number of processes, `train.processes`.
-        device: `train.device`; with `cuda`, each process uses the GPU of its local rank.
+    With `train.device` `cuda`, each process uses the GPU of its local rank.
 
     Raises:
         ParamsError: torchrun has started another number of processes, or several machines.

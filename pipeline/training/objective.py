@@ -14,11 +14,7 @@ class Objective(nn.Module):
     """Sequence model and loss in one module.
 
     In bfloat16 precision, the model computes under autocast; weights, scores and loss stay float32. Negatives are drawn
-    on the CPU, so that a batch has the same negatives on every device.
-
-    Args:
-        model: to train, on any device.
-        probability: float32 [n] on the CPU, sampling probability of each item as a negative.
+    on the CPU with `probability`, float32 [n], so that a batch has the same negatives on every device.
     """
 
     def __init__(self, model: SequenceModel, probability: Tensor) -> None:
@@ -60,21 +56,12 @@ def sampled_softmax_loss(
 
     Importance sampling: an item drawn S times with probability q stands for 1 / (S q) items, so its logit gets
     -log(S q) (Bengio & Senécal 2008, doi 10.1109/TNN.2007.912312). A negative equal to the target is masked.
-
-    Args:
-        states: [M, D].
-        targets: int64 [M], rows of `keys`.
-        keys: [n, D].
-        biases: [n].
-        negatives: int64 [S], rows of `keys` drawn with replacement.
-        log_probability: [n], log q of every item.
+    Arguments as for `softmax_loss`; negatives int64 [S], drawn with replacement; log_probability [n], log q.
     """
     # Not `keys[targets]`: the order in which its gradient is summed depends on the threads.
     target_keys, target_biases = F.embedding(targets, keys), biases.index_select(0, targets)  # [M, D], [M]
-    negative_keys, negative_biases = (
-        F.embedding(negatives, keys),
-        biases.index_select(0, negatives),
-    )  # [S, D], [S]
+    negative_keys = F.embedding(negatives, keys)  # [S, D]
+    negative_biases = biases.index_select(0, negatives)  # [S]
     positive = (states * target_keys).sum(-1) + target_biases  # [M]
     correction = log_probability[negatives] + math.log(len(negatives))  # [S]
     sampled = states @ negative_keys.T + (negative_biases - correction)  # [M, S]

@@ -21,31 +21,20 @@ from ..data.sequences import Sequences
 from ..model.checkpoint import state_of
 from ..model.ensemble import UserModel
 
-KEPT = 30 * 24 * 3600
-"""Seconds that the state of an interrupted training is kept."""
-
+KEPT = 30 * 24 * 3600  # seconds that the state of an interrupted training is kept
 DIGEST = hashlib.sha256().digest_size
 
 
 @dataclass
 class Progress:
-    """Progress of a training.
+    """Progress of a training."""
 
-    Attributes:
-        epoch: finished epochs.
-        steps: finished steps of each member.
-        curve: one record per validation.
-        best: weights of the best epoch.
-        best_metric: its validation NDCG@10.
-        stale: validations since the best.
-    """
-
-    epoch: int = 0
-    steps: list[int] = field(default_factory=list)
-    curve: list[dict[str, float]] = field(default_factory=list)
-    best: dict[str, Tensor] = field(default_factory=dict)
-    best_metric: float = -1.0
-    stale: int = 0
+    epoch: int = 0  # finished epochs
+    steps: list[int] = field(default_factory=list)  # finished steps of each member
+    curve: list[dict[str, float]] = field(default_factory=list)  # one record per validation
+    best: dict[str, Tensor] = field(default_factory=dict)  # weights of the best epoch
+    best_metric: float = -1.0  # its validation NDCG@10
+    stale: int = 0  # validations since the best
 
 
 def training_key(
@@ -57,7 +46,7 @@ def training_key(
     cores. Its last bits may then differ from those of an uninterrupted run, as they do between any two machines.
 
     Args:
-        model: untrained, on the CPU. Its params, weights, frozen vectors and backbone config are hashed.
+        model: untrained, on the CPU; its params, weights, frozen vectors and backbone config count.
         sequences: the data and its split.
         candidates: bool [n], items that validation ranks.
         code: hashes of the code that trains.
@@ -74,12 +63,7 @@ def training_key(
 
 
 class TrainingState:
-    """The file `<key>.state`: a SHA-256, then weights, their average, optimizer moments, best weights and progress.
-
-    Args:
-        folder: a cache that outlives the stage's outs.
-        key: result of `training_key`.
-    """
+    """The file `<training_key>.state`: a SHA-256, weights, their average, optimizer moments, best weights, progress."""
 
     def __init__(self, folder: Path, key: str) -> None:
         self.path = folder / f"{key}.state"

@@ -68,9 +68,6 @@ def fit(
         state: stores and restores the progress.
         processes: that train together; the first validates and saves.
 
-    Returns:
-        The learning curve and the best validation NDCG@10.
-
     Raises:
         DataError: no user has two training items.
         NumericalError: the loss is not finite.
