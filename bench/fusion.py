@@ -15,10 +15,9 @@ import numpy as np
 import torch
 from hierrec.core.errors import HierrecError, ParamsError
 from hierrec.core.files import read_json, write_json
-from hierrec.fusion.fusion_examples import FusionExamples
+from hierrec.fusion.fusion_trainer import FusionExamples, learn
 from hierrec.fusion.prefixes import prefix_states
-from hierrec.model.checkpoint import load_model
-from hierrec.model.curve import CHOSEN_BY
+from hierrec.model.checkpoint import CHOSEN_BY, load_model
 from hierrec.model.inputs import load_inputs
 from hierrec.model.scorer import Scorer
 from hierrec.params import load_params
@@ -26,14 +25,13 @@ from hierrec.rag.checkpoint import lookup, open_sources
 from hierrec.rag.datastore import Datastore
 from hierrec.rag.params import FusionParams
 from hierrec.search.index import ItemIndex
-from hierrec.training.validation import validator
+from hierrec.training.trainer import validator
 
 from bench.ablation.settings import load_document, with_overrides
 from bench.over_seeds import over_seeds
 from bench.peers.command import RESULTS
 from bench.peers.sample import ROOT
 from bench.speed.options import artifacts_option
-from stages.train_rag import learn
 
 ALONE = "the model alone"
 

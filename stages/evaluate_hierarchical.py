@@ -13,7 +13,7 @@ from hierrec.model.scorer import Scorer
 def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     model = load_model(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
-    scorer = Scorer(model, inputs.candidates, repeated=inputs.repeated)
+    scorer = Scorer(model, inputs.candidates, repeated=inputs.sequences.repeated)
     ranks = evaluate_scorer(
         scorer, inputs.sequences, inputs.candidates, evaluate, model.params.seed, inputs.validation_candidates
     )

@@ -8,8 +8,7 @@ from hierrec.evaluation.comparison import compare
 from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.ranks import load_ranks
 from hierrec.evaluation.summary import recall_curve, summarise
-from hierrec.model.checkpoint import load_model
-from hierrec.model.curve import read_curve
+from hierrec.model.checkpoint import load_model, read_curve
 from hierrec.model.inputs import load_inputs
 from hierrec.model.scorer import Scorer
 from hierrec.rag.checkpoint import load_rag
@@ -49,7 +48,9 @@ def main(evaluate: EvaluateParams) -> Summary:
     model = load_model(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
     rag = load_rag(MODELS / "rag", inputs, catalogue.index, torch.float32)
     scorers = {
-        "hierarchical": Scorer(model, inputs.candidates, dtype=torch.float32, repeated=inputs.repeated),
+        "hierarchical": Scorer(
+            model, inputs.candidates, dtype=torch.float32, repeated=inputs.sequences.repeated
+        ),
         "rag": rag,
     }
     explainer = Explainer(list(rag.sources), catalogue, user_ids)

@@ -7,15 +7,12 @@ import torch
 from hierrec.core.files import cache_dir, sha256_file
 from hierrec.core.memory import release_freed_memory
 from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, stage
-from hierrec.model.checkpoint import new_model, save_model
-from hierrec.model.curve import CHOSEN_BY, write_curve
+from hierrec.model.checkpoint import CHOSEN_BY, new_model, save_model, write_curve
 from hierrec.model.inputs import load_inputs
 from hierrec.model.params import TrainParams
-from hierrec.training.distributed import check_device, joined
-from hierrec.training.launch import launch
+from hierrec.training.distributed import check_device, joined, launch
 from hierrec.training.resume import TrainingState, training_key
-from hierrec.training.trainer import fit
-from hierrec.training.validation import validator
+from hierrec.training.trainer import fit, validator
 from torch.distributed import is_torchelastic_launched
 
 
@@ -30,14 +27,15 @@ def main(train: TrainParams) -> Summary:
     if train.processes > 1 and not is_torchelastic_launched():
         del inputs, model  # each process reads its own
         release_freed_memory()
-        return launch("stages.train_hierarchical", train.processes)
+        launch("stages.train_hierarchical", train.processes)
+        return []  # the first of them has printed its summary
     validate = validator(inputs.sequences, inputs.validation_candidates)
-    key = training_key(model, inputs.sequences, inputs.validation_candidates, train, code_hashes())
+    key = training_key(model, inputs.sequences, inputs.validation_candidates, code_hashes())
     # Moments of rarely seen items decay into denormal numbers, which make a CPU many times slower.
     torch.set_flush_denormal(True)
     state = TrainingState(cache_dir("train"), key)
     with joined(train.processes, train.device) as processes:
-        progress = fit(model, inputs.sequences, train, validate, state, processes)
+        progress = fit(model, inputs.sequences, validate, state, processes)
     if not processes.first:
         return []
     save_model(MODELS / "hierarchical", model, inputs.store_hash, progress.curve)

@@ -11,7 +11,7 @@ import torch
 from hierrec.core.files import read_json, write_json
 from hierrec.model.params import TrainParams
 from hierrec.ranking.evaluator import Scorer, rank_targets
-from hierrec.training.validation import BATCH_USERS
+from hierrec.training.trainer import BATCH_USERS
 from numpy.typing import NDArray
 
 from bench.ablation.cold_scorers import ModelScorer, TfIdfScorer, chance, residuals, user_states

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from hierrec.model.scorer import Scorer
 from hierrec.model.sequence_model import SequenceModel
-from hierrec.training.validation import BATCH_USERS
+from hierrec.training.trainer import BATCH_USERS
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer

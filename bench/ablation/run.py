@@ -13,7 +13,7 @@ from hierrec.core.files import read_json, write_json
 from hierrec.model.scorer import Scorer
 from hierrec.ranking.evaluator import rank_targets
 from hierrec.ranking.metrics import metrics_from_ranks
-from hierrec.training.validation import BATCH_USERS
+from hierrec.training.trainer import BATCH_USERS
 
 from bench.ablation.settings import HERE, RESULTS, WORK, command, load_settings
 from bench.ablation.training import Data, frozen_vectors, load_data, train, train_params

@@ -15,8 +15,7 @@ from hierrec.model.ensemble import UserModel
 from hierrec.model.params import TrainParams
 from hierrec.store.whitening import Whitening
 from hierrec.training.resume import TrainingState
-from hierrec.training.trainer import fit
-from hierrec.training.validation import validator
+from hierrec.training.trainer import fit, validator
 from numpy.typing import NDArray
 
 
@@ -63,5 +62,5 @@ def train(
     model = new_model(params, frozen)
     validate = validator(sequences, candidates)
     with TemporaryDirectory() as folder:
-        fit(model, sequences, params, validate, TrainingState(Path(folder), "state"))
+        fit(model, sequences, validate, TrainingState(Path(folder), "state"))
     return model

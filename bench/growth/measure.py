@@ -134,7 +134,7 @@ def _epoch(model: Any, params: Any, steps: int, seed: int) -> float:
     )
     start = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        fit(model, sequences, params, lambda _: {"ndcg@10": 0.0}, TrainingState(Path(folder), "growth"))
+        fit(model, sequences, lambda _: {"ndcg@10": 0.0}, TrainingState(Path(folder), "growth"))
     return time.process_time() - start
 
 

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from hierrec.data.sequences import Sequences
-from hierrec.model.checkpoint import new_model
-from hierrec.model.curve import CHOSEN_BY
+from hierrec.model.checkpoint import CHOSEN_BY, new_model
 from hierrec.model.ensemble import UserModel
 from hierrec.model.inputs import load_inputs
 from hierrec.model.params import TrainParams
@@ -57,7 +56,7 @@ def main(split: Path, settings: dict[str, Any], out: Path) -> None:
         return {CHOSEN_BY: float(epochs)}  # never stops early
 
     with TemporaryDirectory() as folder, contextlib.suppress(TimeIsOverError):
-        fit(model, inputs.sequences, params, snapshot, TrainingState(Path(folder), "state"))
+        fit(model, inputs.sequences, snapshot, TrainingState(Path(folder), "state"))
 
 
 def top_items(

@@ -1,6 +1,6 @@
 """`python -m bench.speed.latency`: the top 20 of one user, from a model that is loaded, one user after the other.
 
-Users are spread over all lengths of history; of each, the latest `model.history` items are read, given as ids.
+Users are spread over all lengths of history; of each, the latest `train.history` items are read, given as ids.
 """
 
 import time
@@ -58,7 +58,7 @@ def compare(artifacts: Path, users: int, rounds: int, threads: int) -> dict[str,
         PLAIN: _plain(model, inputs, rag.item_ids),
     }
     histories = [
-        [rag.item_ids[row] for row in history[-model.history :]]
+        [rag.item_ids[row] for row in history[-model.params.history :]]
         for history in _spread(inputs.sequences, users)
     ]
     for history in histories[:WARM]:

@@ -1,1 +1,1 @@
-"""Learning of the fusion."""
+"""Training of the fusion and computation of the datastore's states."""

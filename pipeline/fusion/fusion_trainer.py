@@ -1,6 +1,7 @@
-"""Training of the fusion on held-out targets; the sequence model stays as it is."""
+"""Training of the fusion on validation targets; the sequence model stays fixed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -8,15 +9,104 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from ..core.errors import NumericalError
-from ..model.checkpoint import state_of
-from ..model.curve import CHOSEN_BY
-from ..model.scorer import Scorer
-from ..rag.fusion import Fusion
+from ..core.errors import DataError, NumericalError
+from ..data.sequences import NO_TARGET, Sequences, halves
+from ..model.checkpoint import CHOSEN_BY, state_of
+from ..model.scorer import Scorer, lengths
+from ..model.sources import Query, Retrieved, Source
+from ..rag.fusion import Fusion, starts
 from ..rag.params import FusionParams
-from .fusion_examples import FusionExamples
+from ..ranking.evaluator import rank_in_batches
+from ..ranking.metrics import metrics_from_ranks
 
+RETRIEVAL_BATCH = 2048  # queries per search
 ValidateFusion = Callable[[Fusion], dict[str, float]]
+FusionCurve = list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class FusionExamples:
+    """N users with a target and the items retrieved for them; all epochs share one retrieval."""
+
+    query: Query
+    targets: NDArray[np.int64]  # [N], item rows
+    retrieved: list[Retrieved]  # one per source, in the fusion's order
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @classmethod
+    def collect(
+        cls, query: Query, targets: NDArray[np.int64], sources: Mapping[str, Source]
+    ) -> "FusionExamples":
+        """Retrieve items from every source for every user."""
+        parts: list[list[Retrieved]] = [[] for _ in sources]
+        rows = np.arange(len(targets))
+        starts = range(0, max(1, len(targets)), RETRIEVAL_BATCH)
+        for start in tqdm(starts, desc="retrieve", unit="batch", disable=None):
+            batch = query.take(rows[start : start + RETRIEVAL_BATCH])
+            for part, source in zip(parts, sources.values(), strict=True):
+                part.append(source.retrieve(batch))
+        return cls(query, targets, [Retrieved.joined(part) for part in parts])
+
+    @classmethod
+    def validation(
+        cls, scorer: Scorer, sequences: Sequences, sources: Mapping[str, Source]
+    ) -> "FusionExamples":
+        """Return the users with a validation target, after their training items.
+
+        Raises:
+            DataError: fewer than two users have one.
+        """
+        users = np.flatnonzero(sequences.validation != NO_TARGET)
+        if len(users) < 2:
+            raise DataError(
+                "fewer than two users have a validation target, so the fusion has nothing to learn from",
+                "split.parquet",
+                "use data in which more users have 3 interactions or more",
+            )
+        histories = [sequences.training_items(user) for user in users]
+        with torch.inference_mode():
+            parts = [scorer.states(histories[start : start + 256]) for start in range(0, len(users), 256)]
+            states = torch.cat(parts).numpy()  # [N, D]
+        return cls.collect(Query(states, users, histories), sequences.validation[users], sources)
+
+    def take(self, rows: NDArray[np.int64]) -> "FusionExamples":
+        """Return the examples at these rows."""
+        retrieved = [found.take(rows) for found in self.retrieved]
+        return FusionExamples(self.query.take(rows), self.targets[rows], retrieved)
+
+    def halves(self, seed: int) -> tuple["FusionExamples", "FusionExamples"]:
+        """Split at random into a half to learn from and a held-out half."""
+        learned_from, held_out = halves(len(self), seed)
+        return self.take(learned_from), self.take(held_out)
+
+    def fuse(self, rows: NDArray[np.int64], scorer: Scorer, fusion: Fusion) -> Tensor:
+        """Return the fused log-probabilities [B, n] of the examples at these rows, int64 [B]."""
+        batch = self.take(rows)
+        histories = batch.query.histories
+        with torch.no_grad():
+            scores = scorer.model_scores(torch.from_numpy(batch.query.states), histories)  # [B, n]
+        return fusion(scores, lengths(histories), batch.retrieved)
+
+
+def learn(
+    params: FusionParams, scorer: Scorer, learned_from: FusionExamples, held_out: FusionExamples
+) -> tuple[Fusion, FusionCurve]:
+    """Train a new fusion; the metrics of the held-out examples pick the epoch. Returns and raises as `train_fusion`."""
+
+    def validate(fusion: Fusion) -> dict[str, float]:
+        def score(rows: NDArray[np.int64]) -> Tensor:
+            return held_out.fuse(rows, scorer, fusion)  # [B, n]
+
+        histories, targets = held_out.query.histories, held_out.targets
+        ranks = rank_in_batches(
+            score, histories, targets, scorer.candidates, params.batch_users, scorer.repeated
+        )
+        return metrics_from_ranks(ranks)
+
+    fusion = Fusion(starts(params))
+    return fusion, train_fusion(fusion, scorer, learned_from, params, scorer.model.params.seed, validate)
 
 
 def train_fusion(
@@ -26,19 +116,12 @@ def train_fusion(
     params: FusionParams,
     seed: int,
     validate: ValidateFusion,
-) -> list[dict[str, float]]:
-    """Maximise the likelihood of the examples' targets under the mixture; leave the best weights in `fusion`.
+) -> FusionCurve:
+    """Maximise the likelihood of the targets under the mixture; leave the best epoch's weights in `fusion`.
 
-    The model must not have been trained on the targets. It is overconfident on its training targets, and a fusion that
-    learns from them gives all weight to the model.
-
-    Args:
-        fusion: untrained.
-        scorer: of the sequence model alone, in float32.
-        examples: one or more users with targets that the model has not seen, and what was retrieved for them.
-        params: section `fusion`.
-        seed: of the order of the examples.
-        validate: metrics of a fusion on other users; NDCG@10 picks the epoch.
+    The model must not have been trained on the targets: it is overconfident on its training targets, so the fusion
+    would give all weight to the model. The scorer is of the sequence model alone, in float32. The seed orders the
+    examples. `validate` returns metrics of a fusion on other users; NDCG@10 picks the epoch.
 
     Returns:
         One record per epoch; epoch 0, without a loss, is the untrained interpolation.
@@ -54,12 +137,12 @@ def train_fusion(
     for epoch in tqdm(range(1, params.epochs + 1), desc="fusion", unit="epoch", disable=None):
         fusion.train()
         total = 0.0
-        for batch in np.array_split(generator.permutation(len(examples)), batch_count):
-            loss = _loss(examples.fuse(batch, scorer, fusion), examples.targets[batch])
+        for rows in np.array_split(generator.permutation(len(examples)), batch_count):
+            loss = _loss(examples.fuse(rows, scorer, fusion), examples.targets[rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            total += loss.item() * len(batch)
+            total += loss.item() * len(rows)
         curve.append({"epoch": epoch, "train_loss": total / len(examples), **validate(fusion.eval())})
         if curve[-1][CHOSEN_BY] > max(record[CHOSEN_BY] for record in curve[:-1]):
             best = state_of(fusion)
@@ -68,10 +151,10 @@ def train_fusion(
 
 
 def _loss(log_probability: Tensor, targets: NDArray[np.int64]) -> Tensor:
-    """Mean negative log-likelihood; a target that repeats an item of the history teaches nothing."""
+    """Return the mean negative log-likelihood over the targets that may be recommended."""
     likelihood = log_probability.gather(1, torch.from_numpy(targets)[:, None]).squeeze(1)  # [B]
-    taught = likelihood > -torch.inf
-    loss = -likelihood[taught].sum() / taught.sum().clamp(min=1)
+    allowed = likelihood > -torch.inf
+    loss = -likelihood[allowed].sum() / allowed.sum().clamp(min=1)
     if not torch.isfinite(loss):
         raise NumericalError(f"the fusion's loss is {loss.item()}", remedy="lower fusion.learning_rate")
     return loss

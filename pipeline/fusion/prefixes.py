@@ -1,4 +1,4 @@
-"""The model's state after every training prefix: what the datastore remembers and fusion learns from."""
+"""User states after all training prefixes: the entries of the datastore."""
 
 from dataclasses import dataclass
 
@@ -13,56 +13,48 @@ from ..model.ensemble import UserModel
 
 @dataclass(frozen=True)
 class Prefixes:
-    """Training prefixes that have a next training item, in order of (user, position).
+    """Training prefixes that have a next training item, ordered by user and position."""
 
-    Attributes:
-        states: float32 [N, D], the user after the prefix.
-        next_items: int64 [N], item rows.
-        users: int64 [N], user rows.
-        positions: int64 [N], position of the next item in its user's sequence; the prefix is what lies before.
-    """
-
-    states: NDArray[np.float32]
-    next_items: NDArray[np.int64]
-    users: NDArray[np.int64]
-    positions: NDArray[np.int64]
+    states: NDArray[np.float32]  # [N, D], user state after the prefix
+    next_items: NDArray[np.int64]  # [N], item rows
+    users: NDArray[np.int64]  # [N], user rows
+    positions: NDArray[np.int64]  # [N], of the next item in the user's history: the prefix's length
 
 
 def prefix_states(model: UserModel, sequences: Sequences, batch_windows: int) -> Prefixes:
-    """Compute the state after every training prefix from the latest items, as many as the model reads.
+    """Compute the state after every training prefix.
 
-    Long sequences are read in windows that overlap by half; a state comes from the window in which it has the
-    longest context, so none but a sequence's first has less than half a window.
+    Long histories are read in windows that overlap by half. Each state comes from the window in which it has the
+    longest context: at least half a window, or the whole prefix.
     """
-    history = model.history
+    history = model.params.history
     windows = [
         (user, start, first, stop)
         for user in range(sequences.user_count)
         for start, first, stop in _windows(len(sequences.training_items(user)) - 1, history)
     ]
-    owners = np.concatenate([np.full(stop - first, user) for user, _, first, stop in windows])
+    users = np.concatenate([np.full(stop - first, user) for user, _, first, stop in windows])
     positions = np.concatenate([np.arange(first, stop) for _, _, first, stop in windows]) + 1
     offsets = np.concatenate([[0], np.cumsum([stop - first for _, _, first, stop in windows])])
-    states = np.empty((len(owners), model.width), np.float32)
+    states = np.empty((len(users), model.width), np.float32)
     by_length = np.argsort([stop - start for _, start, _, stop in windows], kind="stable")
     model.eval()
-    for begin in tqdm(
-        range(0, len(by_length), batch_windows), desc="prefixes", unit="batch", disable=None, leave=False
-    ):
+    starts = range(0, len(by_length), batch_windows)
+    for begin in tqdm(starts, desc="prefixes", unit="batch", disable=None, leave=False):
         batch = by_length[begin : begin + batch_windows]
         read = [sequences.training_items(windows[index][0])[slice(*windows[index][1::2])] for index in batch]
         rows, _ = pad_histories(read, history)
         with torch.inference_mode():
-            users = model(torch.from_numpy(rows)).numpy()  # [B, T, D]
-        for index, user in zip(batch, users, strict=True):
+            read_states = model(torch.from_numpy(rows)).numpy()  # [B, T, D]
+        for index, window_states in zip(batch, read_states, strict=True):
             _, start, first, stop = windows[index]
-            states[offsets[index] : offsets[index + 1]] = user[first - start : stop - start]
-    next_items = sequences.items[sequences.offsets[owners] + positions]
-    return Prefixes(states, next_items, owners, positions)
+            states[offsets[index] : offsets[index + 1]] = window_states[first - start : stop - start]
+    next_items = sequences.items[sequences.offsets[users] + positions]
+    return Prefixes(states, next_items, users, positions)
 
 
 def _windows(length: int, history: int) -> list[tuple[int, int, int]]:
-    """Cut `length` items that are read into (start, first, stop): read [start, stop), keep [first, stop)."""
+    """Cut `length` items into windows (start, first, stop): read [start, stop), keep the states of [first, stop)."""
     if length < 1:
         return []
     stride = max(1, history // 2)

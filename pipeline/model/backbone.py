@@ -1,4 +1,4 @@
-"""The recommendation LLM: any decoder of transformers that reads `inputs_embeds`."""
+"""The recommendation LLM: any transformers decoder that accepts `inputs_embeds`."""
 
 import re
 from pathlib import Path
@@ -15,22 +15,17 @@ KEY = "params.yaml, key train.backbone"
 
 
 def build_backbone(params: BackboneParams, history: int) -> PreTrainedModel:
-    """Make the decoder from its config, or load a pre-trained one by name or path.
+    """Build the decoder from its config, or load a pre-trained one by name or path.
 
-    Random weights come from torch's global generator: seed it first.
-
-    Args:
-        params: what to build.
-        history: longest sequence that it must read.
-
-    Returns:
-        A model whose forward takes `inputs_embeds` [B, T, D], without a token embedding table.
+    Random weights come from torch's global generator: seed it first. The model's forward takes `inputs_embeds`
+    [B, T, D], T <= `history`; it has no token embedding table.
 
     Raises:
-        ParamsError: unknown model type or config key, or too few positions for `history`.
+        ParamsError: unknown model type or config key, or fewer positions than `history`.
         ModelError: the pre-trained model cannot be loaded, or the model is not a causal decoder.
     """
-    config = backbone_config(params)
+    config = _pretrained_config(params) if params.pretrained else _new_config(params)
+    config.use_cache = False
     positions = getattr(config, "max_position_embeddings", None)
     if positions is not None and positions < history:
         raise ParamsError(
@@ -39,34 +34,22 @@ def build_backbone(params: BackboneParams, history: int) -> PreTrainedModel:
             "shorten train.history, or raise max_position_embeddings in train.backbone.config",
         )
     model = _load(params.pretrained, params.revision, config) if params.pretrained else empty_backbone(config)
-    _read_vectors(model)
+    _accept_vectors(model)
     return model
 
 
-def backbone_config(params: BackboneParams) -> PreTrainedConfig:
-    """Resolve the params to a config of transformers.
-
-    Raises:
-        ParamsError: unknown model type or config key.
-        ModelError: the pre-trained model's config cannot be loaded.
-    """
-    if params.pretrained:
-        if not Path(params.pretrained).is_dir() and not re.fullmatch("[0-9a-f]{40}", params.revision or ""):
-            raise ModelError(
-                f"{params.pretrained} is no folder, and a hub model needs its commit: 40 hexadecimal digits",
-                f"{KEY}.revision",
-                "name the commit, or a folder; a branch would be another model tomorrow",
-            )
-        try:
-            config = AutoConfig.from_pretrained(
-                params.pretrained, revision=params.revision, trust_remote_code=False
-            )
-        except Exception as error:  # transformers lets anything from OSError to KeyError pass
-            raise _unloadable(params.pretrained, error) from None
-    else:
-        config = _new_config(params)
-    config.use_cache = False
-    return config
+def _pretrained_config(params: BackboneParams) -> PreTrainedConfig:
+    name = params.pretrained or ""
+    if not Path(name).is_dir() and not re.fullmatch("[0-9a-f]{40}", params.revision or ""):
+        raise ModelError(
+            f"{name} is not a folder, and a hub model needs its commit: 40 hexadecimal digits",
+            f"{KEY}.revision",
+            "name the commit, or a folder; a branch could point to another model tomorrow",
+        )
+    try:
+        return AutoConfig.from_pretrained(name, revision=params.revision, trust_remote_code=False)
+    except Exception as error:  # transformers raises anything from OSError to KeyError
+        raise _unloadable(name, error) from None
 
 
 def _new_config(params: BackboneParams) -> PreTrainedConfig:
@@ -74,36 +57,33 @@ def _new_config(params: BackboneParams) -> PreTrainedConfig:
     model_type = keys.pop("model_type", None)
     if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING:
         raise ParamsError(
-            f"{model_type!r} is no model type of transformers", f"{KEY}.config.model_type", "e.g. phi3, gpt2"
+            f"transformers has no model type {model_type!r}", f"{KEY}.config.model_type", "e.g. phi3, gpt2"
         )
     config = AutoConfig.for_model(model_type)
-    # Nothing is looked up by token: keep transformers from making a vocabulary of 50,000 rows.
-    config.vocab_size = 1
+    config.vocab_size = 1  # no token is embedded; the default would allocate a table of 50,000 rows
     config.bos_token_id = config.eos_token_id = config.pad_token_id = None
     for key, value in keys.items():
+        where = f"{KEY}.config.{key}"
         if not hasattr(config, key):
-            raise ParamsError(f"{model_type} has no such setting", f"{KEY}.config.{key}", "correct the key")
+            raise ParamsError(f"{model_type} has no such setting", where, "correct the key")
         try:
             setattr(config, key, value)
-        except Exception as error:  # transformers checks some values, each in its own way
-            raise ParamsError(
-                f"{value!r} is refused: {error}", f"{KEY}.config.{key}", "correct the value"
-            ) from None
+        except Exception as error:  # each check in transformers raises its own type
+            raise ParamsError(f"{value!r} is refused: {error}", where, "correct the value") from None
     return config
 
 
 def empty_backbone(config: PreTrainedConfig) -> PreTrainedModel:
-    """Make a model of this config with random weights from torch's global generator.
+    """Build a model with random weights from torch's global generator.
 
     Raises:
         ParamsError: transformers refuses the config.
     """
     try:
         return AutoModel.from_config(config, trust_remote_code=False)
-    except Exception as error:  # anything from ZeroDivisionError to KeyError, by the kind of mistake
-        raise ParamsError(
-            f"transformers refuses this config: {error}", f"{KEY}.config", "correct its values"
-        ) from None
+    except Exception as error:  # anything from ZeroDivisionError to KeyError
+        what = f"transformers refuses this config: {error}"
+        raise ParamsError(what, f"{KEY}.config", "correct its values") from None
 
 
 def _load(name: str, revision: str | None, config: PreTrainedConfig) -> PreTrainedModel:
@@ -117,14 +97,11 @@ def _load(name: str, revision: str | None, config: PreTrainedConfig) -> PreTrain
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except Exception as error:  # as above
+    except Exception as error:  # anything from OSError to KeyError
         raise _unloadable(name, error) from None
-    if report["missing_keys"]:
-        raise ModelError(
-            f"{name} has no weights {', '.join(sorted(report['missing_keys']))}",
-            f"{KEY}.pretrained",
-            "save the whole model again",
-        )
+    if missing := report["missing_keys"]:
+        what = f"{name} has no weights {', '.join(sorted(missing))}"
+        raise ModelError(what, f"{KEY}.pretrained", "save the whole model again")
     return model
 
 
@@ -136,12 +113,10 @@ def _unloadable(name: str, error: Exception) -> ModelError:
     )
 
 
-def _read_vectors(model: PreTrainedModel) -> None:
-    """Let a model read vectors alone, and refuse one in which a later input changes an earlier state.
-
-    It would see the target in training. A token embedding table would be dead weight in every checkpoint.
-    """
+def _accept_vectors(model: PreTrainedModel) -> None:
+    """Drop the token embedding table, and refuse a model that is not causal: it would see the target in training."""
     generator = torch.Generator().manual_seed(0)
+    model_type = model.config.model_type
     try:
         model.set_input_embeddings(nn.Identity())
         inputs = torch.randn(2, 4, model.config.hidden_size, generator=generator)  # [2, 4, D]
@@ -151,15 +126,13 @@ def _read_vectors(model: PreTrainedModel) -> None:
             states = model(inputs_embeds=inputs).last_hidden_state  # [2, 4, D]
             if reads_one_position(model):
                 state_at(model, inputs, torch.tensor([3, 3]))  # [2, D]
-    except Exception as error:  # anything from NotImplementedError to IndexError, by the kind of mistake
+    except Exception as error:  # anything from NotImplementedError to IndexError
         raise ModelError(
-            f"{model.config.model_type} does not read a sequence of vectors: {error}",
+            f"{model_type} does not read a sequence of vectors: {error}",
             KEY,
-            "mend its config (do the heads share the width?), or name another decoder, e.g. phi3, gpt2",
+            "correct its config (is the width divisible by the heads?), or name another decoder, e.g. phi3, gpt2",
         ) from None
     if not torch.allclose(states[0, :3], states[1, :3], atol=1e-5):
         raise ModelError(
-            f"{model.config.model_type} reads the future of a sequence",
-            KEY,
-            "name a causal decoder, e.g. phi3",
+            f"{model_type} reads the future of a sequence", KEY, "name a causal decoder, e.g. phi3"
         )

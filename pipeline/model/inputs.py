@@ -1,4 +1,4 @@
-"""What the recommender reads: sequences, candidates, and the frozen item vectors that belong to them."""
+"""The model's inputs: sequences, candidates and the frozen item vectors."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,68 +16,49 @@ from ..store.store import EmbeddingStore
 
 @dataclass(frozen=True)
 class Inputs:
-    """The data with the vectors that belong to it.
+    """A data set with its item vectors."""
 
-    Attributes:
-        items: the table `items.parquet`.
-        sequences: every user's items, and the split.
-        candidates: bool [n], items that may be ranked.
-        validation_candidates: bool [n], those of them that were known before the cut of the validation.
-        repeated: whether a user has an item twice.
-        frozen: float32 [n, F], whitened item vectors.
-        store_hash: hash of the store they come from.
-    """
-
-    items: pl.DataFrame
-    sequences: Sequences
-    candidates: NDArray[np.bool_]
-    validation_candidates: NDArray[np.bool_]
-    repeated: bool
-    frozen: NDArray[np.float32]
-    store_hash: str
+    items: pl.DataFrame  # the table `items.parquet`
+    sequences: Sequences  # every user's items, and the split
+    candidates: NDArray[np.bool_]  # [n], items that may be ranked
+    validation_candidates: NDArray[
+        np.bool_
+    ]  # [n], those of them that were known before the cut of the validation
+    frozen: NDArray[np.float32]  # [n, F], whitened item vectors
+    store_hash: str  # hash of the vectors' store
 
 
 def load_inputs(data: Path, item_embeddings: Path) -> Inputs:
-    """Read and check the artifacts of `ingest` and `encode`.
-
-    Args:
-        data: folder of the tables.
-        item_embeddings: folder of the store.
+    """Read and check the tables of `ingest` in `data` and the store of `encode` in `item_embeddings`.
 
     Raises:
         DataError, StoreError: an artifact is missing or damaged, or the two name different items.
     """
     items = load_items(data / "items.parquet")
     store = open_store(item_embeddings, items)
-    sequences = Sequences.from_tables(_listed(data, len(items)), load_split(data / "split.parquet"))
+    sequences = Sequences.from_tables(_interactions(data, len(items)), load_split(data / "split.parquet"))
     by_time = "validation_candidate" in items.columns
     return Inputs(
         items=items,
         sequences=sequences,
         candidates=items["candidate"].to_numpy(),
         validation_candidates=items["validation_candidate" if by_time else "candidate"].to_numpy(),
-        repeated=sequences.repeated,
         frozen=store.whitened(),
         store_hash=store.hash,
     )
 
 
-def _listed(data: Path, count: int) -> Iterator[pl.DataFrame]:
-    """Read the interactions in parts, and refuse items beyond the number of those that are listed."""
+def _interactions(data: Path, item_count: int) -> Iterator[pl.DataFrame]:
+    """Read the interactions in parts; refuse item rows of `item_count` or more."""
     for part in interaction_groups(data / "interactions.parquet"):
-        if part["item"].max() >= count:  # type: ignore[operator]
-            raise DataError(
-                "an interaction names an item that is not listed", str(data), "run `dvc repro ingest`"
-            )
+        if part["item"].max() >= item_count:  # type: ignore[operator]
+            what = "an interaction names an item that is not listed"
+            raise DataError(what, str(data), "run `dvc repro ingest`")
         yield part
 
 
 def open_store(folder: Path, items: pl.DataFrame) -> EmbeddingStore:
-    """Open the store of a data set's items.
-
-    Args:
-        folder: of the store.
-        items: the table `items.parquet`.
+    """Open the embedding store of the items in the table `items.parquet`.
 
     Raises:
         StoreError: the store is missing or damaged, or names other items.

@@ -1,4 +1,4 @@
-"""Scores of the whole catalogue by either variant: the sequence model alone, or fused with retrieval."""
+"""Scores of all items: from the sequence model alone (`hierarchical`), or fused with retrieval (`rag`)."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -18,34 +18,29 @@ from .sources import Fuses, Mixture, Query, Retrieved, Source
 
 @dataclass(frozen=True)
 class Scored:
-    """A batch with its scores, and the steps that led to them.
+    """A batch with its scores and the intermediate results.
 
-    Attributes:
-        query: the users.
-        scores: [B, n]: logits of the model, or log-probabilities of the fusion; -inf for an item that
-            may not be recommended.
-        retrieved: of each source; empty without retrieval.
-        mixture: of the fusion; None without retrieval.
+    Scores are logits of the model or log-probabilities of the fusion; -inf for items that may not
+    be recommended.
     """
 
     query: Query
-    scores: Tensor
-    retrieved: Sequence[Retrieved] = ()
-    mixture: Mixture | None = None
+    scores: Tensor  # [B, n]
+    retrieved: Sequence[Retrieved] = ()  # one per source
+    mixture: Mixture | None = None  # of the fusion
 
 
 class Scorer:
-    """Scores the catalogue in one forward pass and one product, and fuses the result with retrieval.
+    """Scores all items with one forward pass and one product, and fuses the scores with retrieval.
 
-    Everything that depends on items alone is computed once: a model that is trained on needs another scorer.
+    Item keys and inputs are computed once, so a model that is trained further needs a new scorer.
 
     Args:
         model: trained.
         candidates: bool [n], items that may be recommended.
-        sources: of retrieval, in the order of the fusion; none for variant `hierarchical`.
-        fusion: learned with this model and these sources, where there are any.
-        dtype: of the computation. In float64 rounding is too small to change a rank, so that results do not depend on
-            the batch size; float32 is twice as fast.
+        sources: of retrieval, in the fusion's order; none for variant `hierarchical`.
+        fusion: trained with this model and these sources; None without sources.
+        dtype: float64 rounds too little to change a rank, whatever the batch size; float32 is twice as fast.
         repeated: whether an item of the history may be recommended again.
     """
 
@@ -69,12 +64,12 @@ class Scorer:
             self._keys, self._biases = self.model.item_keys()  # [n, D], [n]
 
     def states(self, histories: list[NDArray[np.int64]]) -> Tensor:
-        """Return the users after their histories, [B, D]."""
-        rows, lengths = pad_histories(histories, self.model.history)
-        return self.model.users(torch.from_numpy(rows), torch.from_numpy(lengths), self._item_inputs)
+        """Return the user states after the histories, [B, D]."""
+        rows, lengths = pad_histories(histories, self.model.params.history)
+        return self.model.states(torch.from_numpy(rows), torch.from_numpy(lengths), self._item_inputs)
 
     def model_scores(self, states: Tensor, histories: Sequence[NDArray[np.int64]]) -> Tensor:
-        """Return the model's logits [B, n] for users [B, D]; -inf where an item may not be recommended."""
+        """Return the model's logits [B, n] for states [B, D]; -inf where an item may not be recommended."""
         scores = states @ self._keys.T + self._biases  # [B, n]
         return scores.masked_fill(
             excluded_items(histories, self.candidates, self.repeated), -torch.inf
@@ -82,11 +77,9 @@ class Scorer:
 
     @torch.inference_mode()
     def score(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Scored:
-        """Score the whole catalogue for a batch.
+        """Score all items for histories of item rows, oldest first.
 
-        Args:
-            histories: item rows, oldest first.
-            users: int64 [B], user rows, so that nobody retrieves entries of his own; `ANONYMOUS`: not known.
+        `users`, int64 [B], are user rows, to exclude a user's own entries from retrieval; `ANONYMOUS` if unknown.
         """
         states = self.states(histories)  # [B, D]
         query = Query(states.float().numpy(), users, histories)
@@ -98,7 +91,7 @@ class Scorer:
         return Scored(query, self.fusion.combine(scores, mixture), retrieved, mixture)
 
     def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:
-        """Return the scores alone, [B, n]; as `score`."""
+        """Return only the scores of `score`, [B, n]."""
         return self.score(histories, users).scores
 
 

@@ -1,25 +1,100 @@
-"""The sequence model: item vectors in, users out, one product with the item table to rank."""
+"""The sequence model: item vectors in, user states out; one product with the item keys ranks all items."""
 
+import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from .item_table import ItemTable
 from .params import TrainParams
 from .phi3 import reads_one_position, state_at
-from .pooling import Pooling
+
+Kind = Literal["mean", "last", "window", "recency"]
+
+
+class ItemTable(nn.Module):
+    """The item space of F + R dimensions: each item's frozen text vector [F] beside a learned residual [R].
+
+    The residuals start at zero, so that items differ only by their text at first. With R = 0 the table is frozen.
+
+    Args:
+        frozen: float32 [n, F], whitened item vectors; scaled here to unit expected norm.
+        residual_width: R.
+        residual_dropout: share of items whose residual each call of `vectors` zeroes in training, so that the model
+            learns to use the text alone. The other residuals are not rescaled: evaluation reads them unscaled too.
+    """
+
+    frozen: Tensor
+
+    def __init__(self, frozen: Tensor, residual_width: int, residual_dropout: float = 0.0) -> None:
+        super().__init__()
+        self.residual_dropout = residual_dropout
+        # Not in the checkpoint: the store holds the frozen vectors, and the checkpoint records its hash.
+        self.register_buffer("frozen", frozen / math.sqrt(frozen.shape[1]), persistent=False)
+        self.residual = nn.Parameter(torch.zeros(frozen.shape[0], residual_width))
+
+    def __len__(self) -> int:
+        return self.frozen.shape[0]
+
+    @property
+    def width(self) -> int:
+        """Dimensions of the item space, F + R."""
+        return self.frozen.shape[1] + self.residual.shape[1]
+
+    def vectors(self, rows: Tensor | None = None) -> Tensor:
+        """Return float [k, F + R], the vectors of the items `rows`, int64 [k]; None: of all n items."""
+        if rows is None:
+            frozen, residual = self.frozen, self.residual  # [n, F], [n, R]
+        else:
+            # Not `residual[rows]`: the order in which its gradient is summed depends on the threads.
+            frozen, residual = self.frozen[rows], F.embedding(rows, self.residual)  # [k, F], [k, R]
+        if self.training and self.residual_dropout and residual.shape[1]:
+            kept = torch.rand(len(residual), 1, device=residual.device) >= self.residual_dropout  # [k, 1]
+            residual = residual * kept
+        return torch.cat([frozen, residual], dim=-1)  # [k, F + R]
+
+
+class Pooling(nn.Module):
+    """Pools hidden states causally: the user state at position t is a weighted mean of the states at s <= t.
+
+    The weight depends only on the age t - s. `mean`: 1 (Lite-LLM4Rec, arXiv 2402.09543); `last`: 1 at age 0;
+    `window`: 1 below age `window`; `recency`: exp(-rate * age) with a learned rate.
+    """
+
+    def __init__(self, kind: Kind, window: int) -> None:
+        super().__init__()
+        self.kind, self.window = kind, window
+        if kind == "recency":
+            # softplus(0) = 0.69: at first a state weighs half as much as the next younger one.
+            self.rate = nn.Parameter(torch.zeros(()))
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Return the user state after each position: states [B, T, D], padded on the right -> [B, T, D]."""
+        if self.kind == "last":
+            return states
+        return self._weights(states) @ states  # [T, T] @ [B, T, D] -> [B, T, D]
+
+    def _weights(self, states: Tensor) -> Tensor:
+        """Return the weights [T, T] of state s (column) at position t (row); rows sum to 1."""
+        position = torch.arange(states.shape[1], device=states.device)
+        age = position[:, None] - position[None, :]  # [T, T]
+        past = (age >= 0).to(states.dtype)
+        if self.kind == "mean":
+            weights = past
+        elif self.kind == "window":
+            weights = past * (age < self.window)
+        else:
+            weights = past * torch.exp(-F.softplus(self.rate) * age.clamp(min=0))
+        return weights / weights.sum(-1, keepdim=True)
 
 
 class SequenceModel(nn.Module):
     """Item table → recommendation LLM → pooling → single-layer head (Lite-LLM4Rec, arXiv 2402.09543).
 
-    Args:
-        params: section `train`.
-        items: the item space, n items of F + R dimensions.
-        backbone: causal decoder with hidden size D.
+    The item table has n items of F + R dimensions; the backbone is a causal decoder with hidden size D.
     """
 
     def __init__(self, params: TrainParams, items: ItemTable, backbone: PreTrainedModel) -> None:
@@ -36,68 +111,49 @@ class SequenceModel(nn.Module):
 
     @property
     def width(self) -> int:
-        """Dimensions of a user, D."""
+        """Dimensions of a user state, D."""
         return self.head.in_features
 
     @property
-    def history(self) -> int:
-        """Items of a history that the model reads at most, the latest."""
-        return self.params.history
-
-    @property
     def members(self) -> Sequence["SequenceModel"]:
-        """The models that rank together (`Ensemble`): this one alone."""
+        """This model alone; `Ensemble` has several members."""
         return (self,)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Read sequences of items.
-
-        Args:
-            rows: int64 [B, T], item rows; padding may only stand behind a sequence's end.
-
-        Returns:
-            float [B, T, D], the user as known after each position.
-        """
-        items, places = rows.unique(return_inverse=True)  # [k], [B, T]
-        # Rounded by autocast, but gathered in the weights' precision: the gradients of an item's places are summed.
+        """Return the user state after each position, float [B, T, D]: rows int64 [B, T], padded on the right."""
+        items, inverse = rows.unique(return_inverse=True)  # [k], [B, T]
+        # Autocast may round the inputs; in the weights' dtype, their gradients are summed without further rounding.
         inputs = self.input(self.items.vectors(items)).to(self.input.weight.dtype)  # [k, D]
-        # Not `inputs[places]`: its gradient is summed in an order that threads decide.
-        return self._read(self.dropout(self.norm(F.embedding(places, inputs))))
+        # Not `inputs[inverse]`: the order in which its gradient is summed depends on the threads.
+        return self._read(self.dropout(self.norm(F.embedding(inverse, inputs))))
 
     def _read(self, inputs: Tensor) -> Tensor:
-        """Return the user after each position: inputs [B, T, D] -> [B, T, D]."""
+        """Return the user state after each position: inputs [B, T, D] -> [B, T, D]."""
         return self.pooling(self.backbone(inputs_embeds=inputs).last_hidden_state)
 
     def item_keys(self, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return keys [n, D] and biases [n] with `users @ keys.T + biases == head(users) @ items.T`.
+        """Return keys [n, D] and biases [n] of the items `rows`, int64 [n]; None: of all items.
 
-        The head is linear, so it can be moved to the item side: a score then costs D products, not F + R. In training,
-        the items' vectors are those of one call of `ItemTable.vectors`.
-
-        Args:
-            rows: int64 [n], the items; None: all.
+        `states @ keys.T + biases` equals `head(states) @ items.T`. The linear head moves to the item side, so that a
+        score costs D products instead of F + R. In training, both come from one call of `ItemTable.vectors`.
         """
         items = self.items.vectors(rows)  # [n, F + R]
         return items @ self.head.weight, items @ self.head.bias  # [n, D], [n]
 
     def item_inputs(self) -> Tensor:
-        """Return what the backbone reads of each item, [n, D]; the model is in evaluation mode."""
+        """Return the backbone's input for each item, [n, D]; for evaluation mode."""
         return self.norm(self.input(self.items.vectors()))  # [n, D]
 
-    def users(self, rows: Tensor, lengths: Tensor, item_inputs: Tensor | None = None) -> Tensor:
-        """Return the user after the last item of each history, [B, D]; the model is in evaluation mode.
+    def states(self, rows: Tensor, lengths: Tensor, item_inputs: Tensor | None = None) -> Tensor:
+        """Return the user state after each history, [B, D]; for evaluation mode.
 
-        An empty history (length 0) gives the zero vector, which ranks by the head's bias alone.
-
-        Args:
-            rows: int64 [B, T], item rows; padding may only stand behind a history's end.
-            lengths: int64 [B], items in each history.
-            item_inputs: what `item_inputs` returned, if it is known already.
+        Rows int64 [B, T] are padded on the right to histories of `lengths`, int64 [B]. An empty history gives the zero
+        vector, which ranks by the head's bias alone. Pass the result of `item_inputs` if it is already computed.
         """
         inputs = F.embedding(rows, self.item_inputs() if item_inputs is None else item_inputs)  # [B, T, D]
         latest = (lengths - 1).clamp(min=0)  # [B]
         if self.pooling.kind == "last" and reads_one_position(self.backbone):
-            users = state_at(self.backbone, inputs, latest)  # [B, D]
+            states = state_at(self.backbone, inputs, latest)  # [B, D]
         else:
-            users = self._read(inputs)[torch.arange(len(rows), device=rows.device), latest]  # [B, D]
-        return users * (lengths > 0).unsqueeze(-1)
+            states = self._read(inputs)[torch.arange(len(rows), device=rows.device), latest]  # [B, D]
+        return states * (lengths > 0).unsqueeze(-1)

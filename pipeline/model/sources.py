@@ -1,4 +1,4 @@
-"""The interface of retrieval: a source answers a query with items, and a fusion weighs them."""
+"""The interface of retrieval: a source retrieves items for a query; a fusion mixes them with the model's scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,53 +14,41 @@ ANONYMOUS = -1
 
 @dataclass(frozen=True)
 class Query:
-    """A batch of users.
+    """A batch of users."""
 
-    Attributes:
-        states: float32 [B, D], the sequence model's states.
-        users: int64 [B], user rows, or `ANONYMOUS`.
-        histories: B arrays of item rows, int64, oldest first.
-    """
-
-    states: NDArray[np.float32]
-    users: NDArray[np.int64]
-    histories: list[NDArray[np.int64]]
+    states: NDArray[np.float32]  # [B, D], user states of the sequence model
+    users: NDArray[np.int64]  # [B], user rows, or `ANONYMOUS`
+    histories: list[NDArray[np.int64]]  # B arrays of item rows, oldest first
 
     def __len__(self) -> int:
         return len(self.histories)
 
     def take(self, rows: NDArray[np.int64]) -> "Query":
-        """Return some of the users."""
+        """Return the users at these rows of the batch."""
         return Query(self.states[rows], self.users[rows], [self.histories[row] for row in rows])
 
 
 @dataclass(frozen=True)
 class Retrieved:
-    """The items that a source found for a batch; an item may come several times, and K is the source's own.
+    """The items that a source retrieved for a batch, K per user; an item may occur several times.
 
-    Attributes:
-        items: int32 or int64 [B, K], item rows, or `NO_ITEM` where less was found.
-        similarities: float32 [B, K], cosine similarity of the match.
-        ages: float32 [K], distance in time of each place, for all users: how far back in the history the matched item
-            lies, or how long after a remembered prefix the item came (before its end: negative).
-        origins: int [B, K], the match: the row of the history's item, or of the user who had the prefix; [B, 0] where
-            nobody asks for it.
+    A match is an item of the history or a prefix of another user. An age is a distance in items: of a matched item from
+    the history's latest item, or of a retrieved item from the matched prefix's next item (negative: before it).
     """
 
-    items: NDArray[np.integer]
-    similarities: NDArray[np.float32]
-    ages: NDArray[np.float32]
-    origins: NDArray[np.integer]
+    items: NDArray[np.integer]  # int32 or int64 [B, K], item rows; `NO_ITEM` where fewer were found
+    similarities: NDArray[np.float32]  # [B, K], of the match, at most 1
+    ages: NDArray[np.float32]  # [K], per column
+    origins: NDArray[np.integer]  # [B, K], the match's item row or user row; [B, 0] where dropped
 
     def take(self, rows: NDArray[np.int64]) -> "Retrieved":
-        """Return the items of some of the users, without their origins."""
-        return replace(
-            self, items=self.items[rows], similarities=self.similarities[rows], origins=_no_origins(len(rows))
-        )
+        """Return the items of the users at these rows of the batch, without origins."""
+        similarities, origins = self.similarities[rows], _no_origins(len(rows))
+        return replace(self, items=self.items[rows], similarities=similarities, origins=origins)
 
     @staticmethod
     def joined(parts: Sequence["Retrieved"]) -> "Retrieved":
-        """Return batches one below the other, without origins and with int32 rows: half the memory."""
+        """Concatenate batches; drop origins and store int32 rows, which halves the memory."""
         items = np.concatenate([part.items.astype(np.int32) for part in parts])
         similarities = np.concatenate([part.similarities for part in parts])
         return Retrieved(items, similarities, parts[0].ages, _no_origins(len(items)))
@@ -71,26 +59,20 @@ def _no_origins(count: int) -> NDArray[np.int32]:
 
 
 class Source(Protocol):
-    """A place from which items are retrieved for users."""
+    """Retrieves items for users."""
 
     def retrieve(self, query: Query) -> Retrieved:
-        """Return the items found for each user of the batch."""
+        """Return the items retrieved for each user of the batch."""
         ...
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """The parts of a fusion.
+    """The parts of a fusion of the model with S sources; the model comes first."""
 
-    Attributes:
-        shares: [B, S + 1], weight of the model and of each source; rows sum to 1.
-        distributions: [B, S + 1, n], of the model and of each source.
-        weights: per source [B, K], the weight of each retrieved item in its distribution.
-    """
-
-    shares: Tensor
-    distributions: Tensor
-    weights: list[Tensor]
+    shares: Tensor  # [B, S + 1], weights of model and sources; rows sum to 1
+    distributions: Tensor  # [B, S + 1, n]
+    weights: list[Tensor]  # per source [B, K], of each retrieved item in the source's distribution
 
 
 class Fuses(Protocol):
@@ -99,13 +81,10 @@ class Fuses(Protocol):
     def mix(self, model_scores: Tensor, lengths: Tensor, retrieved: Sequence[Retrieved]) -> Mixture:
         """Return the parts of the mixture.
 
-        Args:
-            model_scores: [B, n], -inf where an item may not be recommended.
-            lengths: int64 [B], items in each history.
-            retrieved: of each source.
+        `model_scores` [B, n] are -inf where an item may not be recommended; `lengths`, int64 [B], count each history.
         """
         ...
 
     def combine(self, model_scores: Tensor, mixture: Mixture) -> Tensor:
-        """Return log-probabilities [B, n]; -inf where the model's score is."""
+        """Return log-probabilities [B, n]; -inf where the model's score is -inf."""
         ...

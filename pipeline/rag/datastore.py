@@ -1,4 +1,4 @@
-"""Source `next_items`: what other users took around the moment when they stood as this user stands."""
+"""Source `next_items`: items that other users took around the most similar prefixes of their histories."""
 
 import copy
 from dataclasses import dataclass
@@ -18,29 +18,17 @@ from ..core.files import atomic_directory, map_npy
 from ..model.sources import NO_ITEM, Query, Retrieved
 from ..search.cosine import unit_vectors
 from ..search.fast_faiss import matrix_products
-from .overlap import HistoryOverlap
-from .prefix_search import BLOCK, PROBED, REFINED, Search, build_index
+from .prefix_search import BLOCK, PROBED, REFINED, HistoryOverlap, Search, build_index
 
 REMEDY = "run `dvc repro train_rag`, or `dvc pull`"
 
-MARGIN = 64
-"""Entries that are looked up beyond the shortlist: by rounding, FAISS may take another for the last on it."""
-
-TYPES = (np.float16, np.int32, np.int32)
-"""Of keys, next items and users."""
+MARGIN = 64  # keys that FAISS returns beyond the shortlist, because its rounding may swap keys around the end
+TYPES = (np.float16, np.int32, np.int32)  # of keys, next items and users
 
 
 @dataclass(frozen=True)
 class Lookup:
-    """How a datastore is asked.
-
-    Attributes:
-        shortlist: entries with the nearest states, which are ranked again by states and histories.
-        overlap: weight of the histories in that ranking, 0 to 1; the rest is the states'.
-        neighbours: entries that are kept of the shortlist.
-        following: items taken from an entry: the next one and those that came after it.
-        preceding: items taken from before it.
-    """
+    """Settings of a datastore's search: the keys of `FusionParams` with the same names."""
 
     shortlist: int
     overlap: float
@@ -50,27 +38,27 @@ class Lookup:
 
     @property
     def ages(self) -> NDArray[np.int64]:
-        """The distance of each item taken from an entry: 0 is the next one, -1 the one before; int64 [A]."""
+        """Distances of an entry's items from the end of its prefix, int64 [A]: 0 the next item, -1 the last before."""
         return np.concatenate([np.arange(self.following), -1 - np.arange(self.preceding)])
 
 
 class Datastore:
-    """Remembered training prefixes: the user's state after the prefix, and the item that came next.
+    """A nearest-neighbour datastore of training prefixes (kNN-LM, Khandelwal et al. 2020, arXiv 1911.00172).
 
-    As in kNN-LM (Khandelwal et al. 2020, arXiv 1911.00172). Search is exact, unless `searched` is asked for another;
-    the nearest states are ranked again by how much the histories overlap as well. A user never retrieves entries of
-    his own: those of later positions would leak, those of earlier ones name items of his history.
+    An entry is a training prefix: its key is the user state after the prefix, its value the next item. The nearest
+    keys make a shortlist, which is ranked again by states and overlap of histories together. A user never retrieves
+    entries of his own: later ones would leak, earlier ones only name items of his history.
 
     Args:
-        keys: float16 [N, D], states scaled to norm 1 (in float16 cosine similarity changes by less than 1e-3). All
-            prefixes of a user stand together, shortest first. The items that came later are the next items of the
+        keys: float16 [N, D], states scaled to norm 1 (float16 changes a cosine similarity by less than 1e-3). Entries
+            of a user are adjacent, shortest prefix first, so the items after a next item are the next items of the
             following entries.
         next_items: int [N], item rows.
         users: int [N], user rows.
-        lookup: how it is asked.
+        lookup: settings of the search.
 
     Attributes:
-        search: how the nearest states are found, `exact` or `fast`.
+        search: how the nearest keys are found, `exact` (the default) or `fast`.
     """
 
     def __init__(
@@ -85,7 +73,7 @@ class Datastore:
 
     @classmethod
     def of(cls, states: NDArray, next_items: NDArray, users: NDArray, lookup: Lookup) -> "Datastore":
-        """Remember states, float [N, D]; the rest as above."""
+        """Build a datastore from states, float [N, D]; the other arguments as above."""
         keys = np.empty(states.shape, np.float16)  # [N, D]
         for start in range(0, len(states), BLOCK):
             keys[start : start + BLOCK] = unit_vectors(states[start : start + BLOCK])
@@ -95,15 +83,14 @@ class Datastore:
         return len(self.next_items)
 
     def searched(self, search: Search) -> "Datastore":
-        """Return this datastore with another search, ready to answer; nothing but the search is built anew.
+        """Return a copy with another search, its index already built; keys and entries are shared.
 
-        Where the lists that the fast search reads would hold few more than it compares in full, the exact one takes
-        its place.
+        A small datastore is always searched exactly: the fast search would read few keys more than it compares in full.
         """
         other = copy.copy(self)
         other.__dict__.pop("_index", None)
         other.search = search if len(self) > REFINED * PROBED * self.lookup.shortlist else "exact"
-        other._index  # noqa: B018  built here, not while the first user waits
+        other._index  # noqa: B018  the first query should not wait for it
         return other
 
     @cached_property
@@ -111,74 +98,63 @@ class Datastore:
         return build_index(self.keys, self.search)
 
     def retrieve(self, query: Query) -> Retrieved:
-        """Return the items that other users took around the most similar prefixes.
+        """Return the items around the most similar prefixes of other users.
 
-        They come as all next items, most similar prefix first (ties go by entry), then all items after these, and
-        so on, then those before; the age of an item is its distance from the end of the prefix.
+        The columns are ordered by age (next items, items after them, ..., items before), then by similarity; ties go
+        to the lower entry.
         """
         queries = unit_vectors(query.states)  # [B, D]
-        shape = len(queries), self.lookup.neighbours
-        entries, similarities = np.full(shape, -1, np.int64), np.zeros(shape, np.float32)
-        asking = np.flatnonzero(queries.any(1))  # nothing resembles an empty history
+        shape, weight = (len(queries), self.lookup.neighbours), self.lookup.overlap
+        neighbours, similarities = np.full(shape, -1, np.int64), np.zeros(shape, np.float32)
+        rows = np.flatnonzero(queries.any(1))  # the zero state of an empty history has no neighbours
         with matrix_products(self.keys.shape[1]):
-            _, found = self._index.search(queries[asking], self.lookup.shortlist + MARGIN)  # [b, S + M]
-        for row, place in enumerate(asking):
-            others, states = self._others(queries[place], found[row], int(query.users[place]))
-            kept, likeness = self._ranked(query.histories[place], others, states)
-            entries[place, : len(kept)], similarities[place, : len(kept)] = kept, likeness
-        return self._retrieved(entries, similarities)
-
-    def _others(
-        self, query: NDArray[np.float32], found: NDArray[np.int64], user: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return as `_shortlist`, of a longer list where the user's own entries crowd the others out."""
-        entries, states = self._shortlist(query, found, user, 0)
-        if len(entries) >= self.lookup.neighbours:
-            return entries, states
-        own = int((self.users == user).sum())
-        _, more = self._index.search(query[None], self.lookup.shortlist + own + MARGIN)
-        return self._shortlist(query, more[0], user, own)
+            _, found = self._index.search(queries[rows], self.lookup.shortlist + MARGIN)  # [b, S + M]
+        for row, nearest in zip(rows, found, strict=True):
+            entries, cosines = self._shortlist(queries[row], nearest, int(query.users[row]))
+            scores = (1 - weight) * cosines + weight * self._overlap(query.histories[row], entries)  # [S]
+            best = np.lexsort((entries, -scores))[: self.lookup.neighbours]  # [K]
+            neighbours[row, : len(best)], similarities[row, : len(best)] = entries[best], scores[best]
+        return self._around(neighbours, similarities)
 
     def _shortlist(
-        self, query: NDArray[np.float32], found: NDArray[np.int64], user: int, own: int
+        self, query: NDArray[np.float32], found: NDArray[np.int64], user: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return entries of others on a query's shortlist, and their similarities, both [S] at most, nearest first.
+        """Return at most S entries of other users and their cosine similarities, nearest first.
 
-        The similarities are taken anew, each row by itself: FAISS rounds differently for batches of different sizes,
-        which would decide who is last on the list.
+        Where the user's own entries leave too few others in `found`, the search is repeated with a longer list.
+        """
+        entries, cosines = self._others(query, found, user, self.lookup.shortlist)
+        if len(entries) >= self.lookup.neighbours:
+            return entries, cosines
+        size = self.lookup.shortlist + int((self.users == user).sum())
+        _, longer = self._index.search(query[None], size + MARGIN)
+        return self._others(query, longer[0], user, size)
 
-        Args:
-            query: [D].
-            found: entries that FAISS found, a few more than the list is long; -1 where there are no more.
-            user: whose own entries are dropped.
-            own: entries by which the list is longer, to have enough where they are dropped.
+    def _others(
+        self, query: NDArray[np.float32], found: NDArray[np.int64], user: int, size: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the `size` nearest of the entries `found` (-1: none), without the user's own, and their similarities.
+
+        Similarities are recomputed row by row: FAISS rounds differently for other batch sizes, which would change the
+        end of the list.
         """
         found = found[found >= 0]
-        # Torch is five times as fast as numpy where float16 becomes float32.
+        # torch converts float16 to float32 five times as fast as numpy.
         keys = torch.from_numpy(self.keys.take(found, axis=0)).float().numpy()  # [S + M, D]
-        states = np.einsum("sd,d->s", keys, query)  # [S + M]
-        nearest = np.lexsort((found, -states))[: self.lookup.shortlist + own]
+        cosines = np.einsum("sd,d->s", keys, query)  # [S + M]
+        nearest = np.lexsort((found, -cosines))[:size]
         nearest = nearest[self.users[found[nearest]] != user]
-        return found[nearest], states[nearest]
+        return found[nearest], cosines[nearest]
 
-    def _ranked(
-        self, history: NDArray[np.int64], entries: NDArray[np.int64], states: NDArray[np.float32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Rank a shortlist [S] by states and histories; return the entries kept and their similarities, both [K]."""
-        weight = self.lookup.overlap
-        similarities = (1 - weight) * states + weight * self._overlap(history, entries)  # [S]
-        order = np.lexsort((entries, -similarities))[: self.lookup.neighbours]
-        return entries[order], similarities[order].astype(np.float32)
-
-    def _retrieved(self, entries: NDArray[np.int64], similarities: NDArray[np.float32]) -> Retrieved:
-        """Return the items around entries [B, K] (-1: none)."""
+    def _around(self, neighbours: NDArray[np.int64], similarities: NDArray[np.float32]) -> Retrieved:
+        """Return the items around the neighbours, entries [B, K] (-1: none)."""
         count = len(self.lookup.ages)
-        entries, similarities = np.tile(entries, count), np.tile(similarities, count)  # [B, A * K]
+        entries, similarities = np.tile(neighbours, count), np.tile(similarities, count)  # [B, A * K]
         ages = np.repeat(self.lookup.ages, self.lookup.neighbours)  # [A * K]
-        around = np.clip(entries + ages, 0, len(self) - 1)  # [B, A * K]
+        shifted = np.clip(entries + ages, 0, len(self) - 1)  # [B, A * K], entry whose next item has this age
         origins = self.users[entries]  # [B, A * K]
-        there = (entries >= 0) & (entries + ages == around) & (self.users[around] == origins)
-        items = np.where(there, self.next_items[around], NO_ITEM)
+        exists = (entries >= 0) & (entries + ages == shifted) & (self.users[shifted] == origins)
+        items = np.where(exists, self.next_items[shifted], NO_ITEM)
         return Retrieved(items, similarities, ages.astype(np.float32), origins)
 
     def write(self, folder: Path) -> None:
@@ -190,10 +166,10 @@ class Datastore:
 
     @classmethod
     def open(cls, folder: Path, lookup: Lookup) -> "Datastore":
-        """Read what `write` wrote.
+        """Read the datastore that `write` wrote; the keys stay on the disk until they are used.
 
         Raises:
-            CheckpointError: a file is missing or damaged, a number is impossible, or the two do not fit.
+            CheckpointError: a file is missing or damaged, a value is invalid, or keys and entries do not match.
         """
         where = str(folder)
         try:

@@ -1,4 +1,4 @@
-"""Retrieval fused into the recommendation: a mixture of the model's distribution and the sources'."""
+"""Fusion of the model with retrieval: a learned mixture of the model's distribution and the sources'."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,34 +9,27 @@ from torch import Tensor, nn
 from ..model.sources import Mixture, Retrieved
 from .params import FusionParams
 
+# Added to a source's probabilities before they multiply, so that items it did not find stay possible.
 FLOOR = 1e-3
-"""Added to a source's probabilities before they multiply: what it did not find is unlikely, not impossible."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """Where the fusion starts to learn about a source: plain interpolation, as in kNN-LM.
+    """Initial values for one source: plain interpolation, as in kNN-LM."""
 
-    Attributes:
-        lowest: the least age that the source gives.
-        highest: the greatest.
-        share: its weight, where the model has 1.
-        temperature: of its similarities.
-    """
-
-    lowest: int
-    highest: int
-    share: float
-    temperature: float
+    lowest: int  # age
+    highest: int  # age
+    share: float  # weight of the source, relative to 1 for the model
+    temperature: float  # of its similarities
 
     def log_weights(self) -> Tensor:
-        """Return the log-weight of each age, [highest - lowest + 1]: less with distance, least before age 0."""
+        """Return the log-weight of each age, [highest - lowest + 1]; it falls with the distance in time."""
         ages = torch.arange(self.lowest, self.highest + 1, dtype=torch.float32)
         return torch.where(ages < 0, 0.2 * (ages + 1) - 1.6, -0.5 * ages)
 
 
 def starts(params: FusionParams) -> list[Start]:
-    """Return where the fusion starts for each source that the params name; weights chosen by validation."""
+    """Return the initial values for each source that `params` names; they were chosen by validation."""
     known = {
         "next_items": Start(-params.preceding, params.following - 1, 1.2, 0.07),
         "items": Start(0, params.recent_items - 1, 0.1, 0.05),
@@ -45,16 +38,13 @@ def starts(params: FusionParams) -> list[Start]:
 
 
 class Fusion(nn.Module):
-    """A learned mixture of distributions over the catalogue, sharpened by what was retrieved.
+    """A learned mixture of distributions over the items, sharpened by a product of experts (implements `Fuses`).
 
-    Source s gives p_s(i), the share of item i in softmax(similarity / temperature_s + weight_s[age]) over what was
-    retrieved (kNN-LM, arXiv 1911.00172). A gate, linear in how sure each source is and in the length of the history,
-    weighs model and sources (adaptive interpolation, He et al. 2021, arXiv 2109.04212). The mixture is multiplied by
-    (p_s(i) + FLOOR) ** power_s, as in a product of experts (Hinton 2002): an item on which model and sources agree
-    gains more than either gives it.
-
-    Args:
-        sources: where to start, for each of the S sources.
+    Source s gives p_s(i), the share of item i in softmax(similarity / temperature_s + weight_s[age]) over its retrieved
+    items (kNN-LM, arXiv 1911.00172). A gate weighs model and sources; it is linear in three confidence features per
+    source and the history's length (adaptive interpolation, He et al. 2021, arXiv 2109.04212). The mixture is
+    multiplied by (p_s(i) + FLOOR) ** power_s, a product of experts (Hinton 2002): an item on which model and sources
+    agree gains more than the mixture alone gives it.
     """
 
     def __init__(self, sources: Sequence[Start]) -> None:
@@ -70,49 +60,47 @@ class Fusion(nn.Module):
             self.gate.bias.copy_(torch.log(torch.tensor([1.0, *(source.share for source in sources)])))
 
     def forward(self, model_scores: Tensor, lengths: Tensor, retrieved: Sequence[Retrieved]) -> Tensor:
-        """Return log-probabilities [B, n]; arguments as for `mix`."""
+        """Return log-probabilities [B, n]; arguments as for `Fuses.mix`."""
         return self.combine(model_scores, self.mix(model_scores, lengths, retrieved))
 
     def combine(self, model_scores: Tensor, mixture: Mixture) -> Tensor:
-        """Return log-probabilities [B, n]; -inf where the model's score is."""
+        """Return log-probabilities [B, n]; see `Fuses.combine`."""
         fused = torch.einsum("bs,bsn->bn", mixture.shares, mixture.distributions)  # [B, n]
-        # Even where all shares underflow, an item that is allowed stays ahead of one that is not.
         experts = (mixture.distributions[:, 1:] + FLOOR).log()  # [B, S, n]
+        # The clamp keeps an allowed item ahead of an excluded one even where all its shares underflow.
         logits = fused.clamp(min=1e-30).log() + torch.einsum("s,bsn->bn", self.power, experts)  # [B, n]
         return logits.masked_fill(model_scores == -torch.inf, -torch.inf).log_softmax(-1)
 
     def mix(self, model_scores: Tensor, lengths: Tensor, retrieved: Sequence[Retrieved]) -> Mixture:
-        """Return the parts of the mixture.
-
-        Args:
-            model_scores: [B, n], -inf where an item may not be recommended.
-            lengths: int64 [B], items in each history.
-            retrieved: of each source.
-        """
+        """Return the parts of the mixture; see `Fuses.mix`."""
         allowed = model_scores > -torch.inf  # [B, n]
         # Divided before masking: an infinite score has no gradient.
         scores = model_scores.masked_fill(~allowed, 0) / self.log_temperature[0].exp()  # [B, n]
         model = scores.masked_fill(~allowed, -torch.inf).softmax(-1)  # [B, n]
-        distributions, evidence, weights = [model], [], []
+        distributions, features, weights = [model], [], []
         for source, found in enumerate(retrieved):
             items = torch.from_numpy(found.items).long()  # [B, K]
             similarities = torch.from_numpy(found.similarities).to(model.dtype)  # [B, K]
             ages = torch.from_numpy(found.ages)  # [K]
             weights.append(self._weights(source, items, similarities, ages, allowed))  # [B, K]
-            share = torch.zeros_like(model_scores).scatter_add(1, items.clamp(min=0), weights[-1])  # [B, n]
-            distributions.append(share)
-            evidence.append(self._evidence(weights[-1], similarities, share, model))  # [B, 3]
-        length = torch.log1p(lengths.to(model.dtype)).unsqueeze(-1) / 5  # [B, 1]
-        some = [weight.sum(-1) > 0 for weight in weights]  # S times [B]
-        usable = torch.stack([torch.ones_like(some[0]), *some], dim=-1)  # [B, S + 1]
-        gates = self.gate(torch.cat([*evidence, length], dim=-1))  # [B, S + 1]
+            distribution = torch.zeros_like(model_scores).scatter_add(
+                1, items.clamp(min=0), weights[-1]
+            )  # [B, n]
+            distributions.append(distribution)
+            similarity = (weights[-1] * similarities).sum(-1)  # [B]
+            agreement = (distribution * model).sum(-1)  # [B]
+            features += [similarity, distribution.amax(-1), agreement]
+        features.append(torch.log1p(lengths.to(model.dtype)) / 5)
+        found_any = [weight.sum(-1) > 0 for weight in weights]  # S times [B]
+        usable = torch.stack([torch.ones_like(found_any[0]), *found_any], dim=-1)  # [B, S + 1]
+        gates = self.gate(torch.stack(features, dim=-1))  # [B, 3 S + 1] -> [B, S + 1]
         shares = gates.masked_fill(~usable, -torch.inf).softmax(-1)  # [B, S + 1]
         return Mixture(shares, torch.stack(distributions, dim=1), weights)
 
     def _weights(
         self, source: int, items: Tensor, similarities: Tensor, ages: Tensor, allowed: Tensor
     ) -> Tensor:
-        """Return the weight of each retrieved item, [B, K]; rows sum to 1, or to 0 where nothing is usable."""
+        """Return the weight of each retrieved item, [B, K]; rows sum to 1, or to 0 where no item is allowed."""
         usable = (items >= 0) & allowed.gather(1, items.clamp(min=0))  # [B, K]
         weights = self.age_weights[source][ages.long() - self.lowest_age[source]]  # [K]
         logits = similarities / self.log_temperature[source + 1].exp() + weights  # [B, K]
@@ -120,10 +108,3 @@ class Fusion(nn.Module):
         peak = logits.amax(-1, keepdim=True).clamp(min=-1e30)
         weights = torch.exp(logits - peak)  # [B, K]
         return weights / weights.sum(-1, keepdim=True).clamp(min=1e-30)
-
-    @staticmethod
-    def _evidence(weights: Tensor, similarities: Tensor, share: Tensor, model: Tensor) -> Tensor:
-        """Return how sure a source is, [B, 3]: mean similarity, peak of its distribution, agreement with the model."""
-        similarity = (weights * similarities).sum(-1)  # [B]
-        agreement = (share * model).sum(-1)  # [B]
-        return torch.stack([similarity, share.amax(-1), agreement], dim=-1)  # [B, 3]

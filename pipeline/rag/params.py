@@ -8,23 +8,23 @@ from ..core.params import Positive, Section
 
 
 class FusionParams(Section):
-    """Retrieval-augmented variant: what is retrieved, and how the fusion is learned."""
+    """The rag variant: its sources, and the training of the fusion."""
 
     sources: Annotated[tuple[Literal["next_items", "items"], ...], Field(min_length=1, strict=False)]
     shortlist: Positive
-    """Remembered prefixes with the nearest states, per user, that are ranked again together with their histories."""
+    """Datastore entries with the nearest keys, which are ranked again by states and histories."""
     overlap: Annotated[float, Field(ge=0, le=1)]
-    """Weight of the histories in that ranking; the rest is the states'."""
+    """Weight of the histories in that ranking; the states have the rest."""
     neighbours: Positive
-    """Remembered prefixes that are kept of the shortlist."""
+    """Entries of the shortlist that are kept."""
     following: Positive
-    """Items taken from a remembered prefix: the one that came next, and those after it."""
+    """Items taken from an entry: its next item and those after it."""
     preceding: Annotated[int, Field(ge=0)]
-    """Items taken from before its end."""
+    """Items taken from the end of an entry's prefix."""
     item_neighbours: Positive
     """Similar items retrieved per item of the recent history."""
     recent_items: Positive
-    """Items of the recent history that are looked up."""
+    """Latest items of the history that are looked up."""
     epochs: Positive
     batch_users: Positive
     learning_rate: Annotated[float, Field(gt=0)]

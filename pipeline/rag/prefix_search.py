@@ -1,4 +1,4 @@
-"""Indices over the keys of a datastore: exact, and, where a single user must not wait, nearly so."""
+"""Search of a datastore's prefixes: the nearest keys by a FAISS index, and the overlap of histories."""
 
 from typing import Any, Literal
 
@@ -8,33 +8,22 @@ from numpy.typing import NDArray
 
 Search = Literal["exact", "fast"]
 
-REFINED = 4
-"""Keys per neighbour wanted that the fast search compares in full."""
+REFINED = 4  # the fast search compares this many keys in full per neighbour
+PROBED = 8  # the fast search reads one of this many lists of keys
+SAMPLE = 65_536  # keys that train the lists and the quantiser
+ROUNDS = 10  # iterations of k-means for the lists
+BLOCK = 65_536  # keys that are converted to float32 at a time
 
-PROBED = 8
-"""The fast search reads one list of keys in so many."""
-
-SAMPLE = 65_536
-"""Keys that the lists and the quantiser are fitted to."""
-
-ROUNDS = 10
-"""Of k-means, for the lists."""
-
-BLOCK = 65_536
-"""Keys that are in float32 at a time."""
+RECENCY = 0.9  # weight of an item in a history relative to the item right after it
+WINDOW = 25  # number of latest items that count; the weight of older ones is below .08
 
 
 def build_index(keys: NDArray[np.float16], search: Search) -> Any:
-    """Return a FAISS index by inner product.
+    """Return a FAISS index by inner product over keys [N, D].
 
-    `exact` compares with every key in float32. `fast` reads the nearest of its lists of keys, 4 bits per two
-    dimensions, whose tables lie in registers (product quantisation; André et al. 2015, "Cache locality is not
-    enough"), and compares in full with the most promising `REFINED` times as many as are wanted. What it misses are
-    some of the farthest neighbours.
-
-    Args:
-        keys: [N, D]; for `fast`, N is at least 16.
-        search: which.
+    `exact` compares every key in float32. `fast` (N >= 16), for single users, reads the lists nearest to the query with
+    a product quantiser of 4 bits per two dimensions, whose tables fit in registers (André et al. 2015, "Cache locality
+    is not enough"). It compares the best `REFINED` keys per neighbour in float16, and misses some far neighbours.
     """
     width = keys.shape[1]
     parts = width // 2 if width % 2 == 0 else width
@@ -49,3 +38,46 @@ def build_index(keys: NDArray[np.float16], search: Search) -> Any:
     for start in range(0, len(keys), BLOCK):
         index.add(keys[start : start + BLOCK].astype(np.float32))
     return index
+
+
+def earlier_entries(users: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return how many entries of the same user stand before each entry, int64 [N]; a user's entries are adjacent."""
+    first = np.flatnonzero(np.diff(users, prepend=-1))  # [U]
+    return np.arange(len(users)) - np.repeat(first, np.diff(first, append=len(users)))
+
+
+class HistoryOverlap:
+    """Cosine similarity of two bags of items, weighted by recency.
+
+    As in session-based nearest neighbours (STAN, Garg et al. 2019, doi 10.1145/3331184.3331322). A user's first item
+    is no entry's next item, so it does not count.
+
+    Args:
+        next_items: int [N], item rows of a datastore's entries.
+        users: int [N], their user rows.
+    """
+
+    def __init__(self, next_items: NDArray[np.integer], users: NDArray[np.integer]) -> None:
+        self.next_items = next_items
+        self._highest = int(next_items.max(initial=0))
+        self._counted = (
+            earlier_entries(users).clip(max=WINDOW).astype(np.int8)
+        )  # [N], prefix items that count
+        weights = RECENCY ** np.arange(WINDOW, dtype=np.float32)  # [W]
+        # Row c: the weights of a prefix of c items, latest first.
+        self._weights = np.tri(WINDOW + 1, WINDOW, -1, np.float32) * weights  # [W + 1, W]
+        self._norms = np.linalg.norm(self._weights, axis=1)  # [W + 1]
+
+    def __call__(self, history: NDArray[np.int64], entries: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the overlap of a history (item rows, oldest first) with each entry's prefix, float32 [S] in [0, 1]."""
+        latest = history[::-1][:WINDOW]
+        bag = np.zeros(max(self._highest, latest.max(initial=0)) + 1, np.float32)  # [n]
+        np.add.at(bag, latest, self._weights[WINDOW, : len(latest)])
+        counted = self._counted[entries]  # [S]
+        backwards = (
+            entries[:, None] - 1 - np.arange(WINDOW)
+        )  # [S, W], earlier entries; another user's weigh 0
+        shared = bag.take(self.next_items.take(backwards, mode="clip"))  # [S, W]
+        length = self._norms[counted] * np.linalg.norm(bag[np.unique(latest)])  # [S]
+        weights = self._weights.take(counted, axis=0)  # [S, W]
+        return (weights * shared).sum(1) / np.maximum(length, np.finfo(np.float32).tiny)

@@ -1,4 +1,4 @@
-"""Source `items`: items whose text is similar to that of the latest items of the history."""
+"""Source `items`: items whose text is similar to the latest items of the history."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,31 +8,25 @@ from ..search.index import ItemIndex
 
 
 class SimilarItems:
-    """The nearest items, in the FAISS index of item vectors, of each recent item of a history.
+    """The nearest neighbours of each of the `recent` latest items of a history, cached per item.
 
-    An item is looked up when a history first names it, and its neighbours are kept.
-
-    Args:
-        index: the index.
-        vectors: float32 [n, F], the vectors in it.
-        neighbours: items retrieved per item of the history; an item is no neighbour of itself.
-        recent: latest items of the history that are looked up.
+    Neighbours are found in the index of item vectors, float32 [n, F]. An item is not its own neighbour.
     """
 
     def __init__(self, index: ItemIndex, vectors: NDArray[np.float32], neighbours: int, recent: int) -> None:
         self.recent = recent
         self._index, self._vectors = index, vectors
         shape = len(vectors), min(neighbours, len(vectors) - 1)  # [n, k]
-        # Memory of `np.empty` is taken row by row, when a row is first written.
+        # `np.empty` takes memory only for rows that are written.
         self._items, self._similarities = np.empty(shape, np.int64), np.empty(shape, np.float32)
         self._known = np.zeros(len(vectors), np.bool_)  # [n]
 
     def retrieve(self, query: Query) -> Retrieved:
-        """Return `recent * neighbours` items per user, youngest matched item first."""
-        count, width = self._items.shape[1], self.recent * self._items.shape[1]
-        items = np.full((len(query.histories), width), NO_ITEM, np.int64)
-        similarities = np.zeros((len(query.histories), width), np.float32)
-        origins = np.full((len(query.histories), width), NO_ITEM, np.int64)
+        """Return `recent * k` items per user; neighbours of the latest item come first."""
+        count = self._items.shape[1]
+        shape = len(query), self.recent * count
+        items, origins = np.full(shape, NO_ITEM, np.int64), np.full(shape, NO_ITEM, np.int64)
+        similarities = np.zeros(shape, np.float32)
         recent = [history[-self.recent :][::-1] for history in query.histories]
         self._look_up(np.concatenate(recent) if recent else np.empty(0, np.int64))
         for user, latest in enumerate(recent):
@@ -44,15 +38,14 @@ class SimilarItems:
         return Retrieved(items, similarities, ages, origins)
 
     def _look_up(self, rows: NDArray[np.int64]) -> None:
-        """Find the neighbours of the items `rows` that are not known yet."""
+        """Cache the neighbours of the items `rows`."""
         new = np.unique(rows[~self._known[rows]])  # [m]
         if not len(new):
             return
         similarities, found = self._index.search(self._vectors[new], self._items.shape[1] + 1)  # [m, k + 1]
         similarities = np.where(found == NO_ITEM, 0, similarities)  # an approximate index may find fewer
-        # Drop the item itself; where an equal vector took its place, drop the last neighbour instead.
         own = found == new[:, None]
-        own[~own.any(1), -1] = True
+        own[~own.any(1), -1] = True  # an equal vector may displace the item itself: drop the last instead
         self._items[new] = found[~own].reshape(len(new), -1)
         self._similarities[new] = similarities[~own].reshape(len(new), -1)
         self._known[new] = True

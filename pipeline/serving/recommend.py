@@ -106,7 +106,9 @@ class Recommender:
                     scorer.sources[name] = source.searched(search)
         else:
             trained = load_model(folder, inputs.frozen, inputs.store_hash)
-            scorer = Scorer(trained, inputs.candidates, dtype=torch.float32, repeated=inputs.repeated)
+            scorer = Scorer(
+                trained, inputs.candidates, dtype=torch.float32, repeated=inputs.sequences.repeated
+            )
         users = load_users(tables / "users.parquet")["user_id"].to_list()
         return cls(scorer, catalogue, inputs.sequences, users)
 

@@ -1,4 +1,4 @@
-"""Training batches: every prefix of every user is an example, in one causal pass over windows."""
+"""Training batches: windows of user histories, in which every prefix is an example of one causal pass."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,33 +9,26 @@ from numpy.typing import NDArray
 
 from ..data.sequences import Sequences, pad_histories
 
-# Windows of similar length share a batch: shuffled windows are sorted by length within pools of this many batches.
+# Batches per pool: windows are shuffled, then sorted by length within a pool, so that a batch has little padding.
 POOL = 16
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch of windows, padded on the right.
+    """A batch of windows, padded on the right."""
 
-    Attributes:
-        rows: int64 [B, T], item rows that are read.
-        targets: int64 [B, T], the item after each.
-        mask: bool [B, T], whether there is a target.
-    """
-
-    rows: NDArray[np.int64]
-    targets: NDArray[np.int64]
-    mask: NDArray[np.bool_]
+    rows: NDArray[np.int64]  # [B, T], item rows that the model reads
+    targets: NDArray[np.int64]  # [B, T], the next item at each position
+    mask: NDArray[np.bool_]  # [B, T], whether there is a target
 
 
 def training_windows(
     sequences: Sequences, history: int, generator: np.random.Generator
 ) -> list[NDArray[np.int64]]:
-    """Cut every user's training items into windows, each at most `history + 1` items: `history` targets.
+    """Cut every user's training items into windows of at most `history + 1` items (`history` targets).
 
-    Neighbouring windows share one item, so every training item but a user's first is a target exactly once.
-    Where a user needs several windows, the cuts fall at a random phase: over epochs, a target is seen with
-    histories of different lengths.
+    Adjacent windows share one item, so every training item except a user's first is a target exactly once. Users with
+    several windows are cut at a random phase: over the epochs, a target gets histories of different lengths.
     """
     windows = []
     for user in range(sequences.user_count):
@@ -52,7 +45,7 @@ def training_windows(
 def training_batches(
     sequences: Sequences, history: int, batch_windows: int, generator: np.random.Generator
 ) -> Iterator[Batch]:
-    """Yield one epoch of batches in random order."""
+    """Yield the batches of one epoch in random order."""
     windows = training_windows(sequences, history, generator)
     order = generator.permutation(len(windows))
     groups = []
@@ -65,7 +58,7 @@ def training_batches(
 
 
 def batch_count(sequences: Sequences, history: int, batch_windows: int) -> int:
-    """Return about how many batches an epoch has (the random phases move it by a few)."""
+    """Estimate the batches per epoch; random phases change the number by a few."""
     targets = np.maximum(sequences.train_length - 1, 0)
     return max(1, int(np.ceil((np.ceil(targets / history)).sum() / batch_windows)))
 

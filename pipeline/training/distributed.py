@@ -1,7 +1,8 @@
-"""Several processes train one model: each reads its share of every batch, and their gradients are averaged."""
+"""Data-parallel training in several processes, which torch's launcher starts."""
 
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -13,64 +14,66 @@ from typing import TypeVar
 
 import torch
 from torch import distributed, nn
+from torch.distributed.elastic.multiprocessing import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.run import parse_args, run
 from torch.nn.parallel import DistributedDataParallel
 
 from ..core.errors import MachineError, ParamsError
 from ..core.gpu import require_gpu
+from ..core.signals import INTERRUPTED
 from .batches import Batch
 
 Result = TypeVar("Result")
+# Timeout of collective operations. The first process may validate for hours; a process that ends is noticed at once,
+# because its connections close.
 WAIT = timedelta(days=30)
-"""How long processes wait for each other: a validation of the first may take any time. One that ends is noticed at once
-by its closed connections."""
 KEY = "params.yaml, key train.processes"
-AGAIN = "run the same command again: it goes on after the last epoch that was finished"
+AGAIN = "run the same command again: it resumes after the last finished epoch"
 
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes of a training, as one of them sees them.
+    """The training processes, as one of them sees them.
 
-    Attributes:
-        rank: of this one, from 0. The first alone validates and writes.
-        count: how many there are.
+    Each computes its share of every batch, and their gradients are averaged.
     """
 
-    rank: int = 0
+    rank: int = 0  # of this process
     count: int = 1
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that validates and writes."""
+        """Whether this is the one process that validates and writes."""
         return self.rank == 0
 
     def parallel(self, module: nn.Module) -> nn.Module:
-        """Return the module so wrapped that `backward` averages the gradients over the processes; one: as it is.
+        """Wrap a module so that `backward` averages the gradients over the processes; one process needs no wrapper.
 
-        A gradient is summed whole: that of the residual has as many rows as the catalogue, whatever a batch touches.
-        After its first step a wrapped module groups the gradients anew, so in which order they are summed; wrap it
-        anew for every epoch, and a run that was interrupted between two sums as one that was not.
+        Wrap it again for every epoch: after its first step a wrapper regroups the gradients, which changes the order
+        of their sums, and a resumed training must sum in the same order as an uninterrupted one. Gradients are
+        exchanged dense: the residual's has a row for every item, whatever the batch.
         """
         if self.count == 1:
             return module
-        # A static graph: a backbone may have weights that no loss ever reaches.
+        # Static graph: a backbone may have weights that no loss ever reaches.
         return DistributedDataParallel(module, static_graph=True, forward_sync_buffers=False)
 
     def share(self, batch: Batch) -> tuple[Batch, float]:
-        """Return this process's windows, and what its mean loss weighs in the mean over the processes.
+        """Return this process's windows, and the weight of their mean loss.
 
-        Every `count`-th window, as those of a batch are sorted by length. Weighted so, the mean over the processes is
-        the mean over the positions of the whole batch. Without a window of its own, a process reads one for nothing:
-        all must take part in every step.
+        Windows are sorted by length, so each process takes every `count`-th. The weight makes the mean over the
+        processes equal to the mean over all positions of the batch. A process without windows reads one with weight
+        0, because all processes must take part in every step.
         """
         idle = self.rank >= len(batch.rows)
-        mine = slice(1) if idle else slice(self.rank, None, self.count)
-        part = Batch(batch.rows[mine], batch.targets[mine], batch.mask[mine])
+        windows = slice(1) if idle else slice(self.rank, None, self.count)
+        part = Batch(batch.rows[windows], batch.targets[windows], batch.mask[windows])
         weight = 0.0 if idle else self.count * float(part.mask.sum() / batch.mask.sum())
         return part, weight
 
     def meet(self) -> None:
-        """Wait until all processes are here."""
+        """Wait until all processes get here."""
         if self.count > 1:
             distributed.barrier()
 
@@ -83,7 +86,7 @@ class Processes:
         return total.item() / self.count
 
     def from_first(self, compute: Callable[[], Result]) -> Result:
-        """Return what the first process computes, while the others wait for it."""
+        """Compute in the first process, and return its result in all."""
         if self.count == 1:
             return compute()
         results = [compute() if self.first else None]
@@ -92,11 +95,7 @@ class Processes:
 
 
 def check_device(device: str, processes: int) -> None:
-    """Refuse GPUs that are not there.
-
-    Args:
-        device: `train.device`.
-        processes: `train.processes`, each of which needs a GPU of its own.
+    """Check that each of `train.processes` has a GPU if `train.device` is `cuda`.
 
     Raises:
         ParamsError: torch can use no GPU, or fewer than there are processes.
@@ -106,27 +105,48 @@ def check_device(device: str, processes: int) -> None:
     require_gpu("params.yaml, key train.device")
     gpus = torch.cuda.device_count()
     if processes > gpus:
-        raise ParamsError(
-            f"{processes} processes need a GPU each, but there are {gpus}", KEY, f"set it to {gpus}"
-        )
+        what = f"{processes} processes need a GPU each, but there are {gpus}"
+        raise ParamsError(what, KEY, f"set it to {gpus}")
+
+
+def launch(module: str, processes: int) -> None:
+    """Do what `torchrun --nproc-per-node PROCESSES -m MODULE` does, and wait for the processes.
+
+    The processes share this process's threads, unless OMP_NUM_THREADS sets the threads of each.
+
+    Raises:
+        MachineError: a process failed or was killed; the launcher has stopped the others.
+        KeyboardInterrupt: this process was interrupted; the launcher has stopped all.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // processes)))
+    options = ["--standalone", f"--nproc-per-node={processes}", f"--log-dir={os.devnull}"]
+    try:
+        run(parse_args([*options, "-m", module, *sys.argv[1:]]))
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        how = failure.signal_name() if failure.exitcode < 0 else f"exit status {failure.exitcode}"
+        raise MachineError(f"process {rank} of {processes} ended with {how}", module, AGAIN) from None
+    except SignalException as error:
+        if error.sigval == signal.SIGINT:
+            raise KeyboardInterrupt from None
+        print(INTERRUPTED, file=sys.stderr)
+        sys.exit(128 + error.sigval)
 
 
 @contextmanager
 def joined(count: int, device: str = "cpu") -> Iterator[Processes]:
-    """Join the processes that torchrun has started; one process joins nothing.
+    """Join the process group of `train.processes` processes that torchrun has started; a single process joins none.
 
-    Args:
-        count: how many there must be: `train.processes`.
-        device: `train.device`; with `cuda`, each process computes on the GPU of its number.
+    With `train.device` `cuda`, each process uses the GPU of its local rank.
 
     Raises:
-        ParamsError: torchrun has started another number, or some of them on other machines.
-        MachineError: another process ended, so this one cannot go on.
+        ParamsError: torchrun has started another number of processes, or several machines.
+        MachineError: another process ended.
     """
     started = int(os.environ.get("WORLD_SIZE", 1))
     if started != count:
         raise ParamsError(
-            f"torchrun has started {started} processes, but {count} shall train",
+            f"torchrun has started {started} processes, but {count} are to train",
             KEY,
             f"set it to {started}, or run `python -m stages.train_hierarchical`, which starts them itself",
         )
@@ -135,20 +155,20 @@ def joined(count: int, device: str = "cpu") -> Iterator[Processes]:
         return
     if int(os.environ.get("LOCAL_WORLD_SIZE", started)) != started:
         raise ParamsError("the processes must share one machine and its cache", KEY, "start all on one")
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # what started it says that it was interrupted
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the launcher reports the interrupt
     signal.signal(signal.SIGTERM, _stopped)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     if device == "cuda":
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))  # from here on `cuda` is this one
-    # What is no gradient or weight stays on the CPU: `mean`, `from_first`, `meet`.
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    # gloo serves the CPU tensors of `mean`, `from_first` and `meet`.
     distributed.init_process_group("gloo" if device == "cpu" else "cpu:gloo,cuda:nccl", timeout=WAIT)
     try:
         yield Processes(distributed.get_rank(), count)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     except BaseException as error:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends by itself, and says why
-        # The wrapped module must go before the group does. The last to hold the group ends its threads; a module holds
-        # Python's lock meanwhile, for which they may wait.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # this process ends by itself, with its own message
+        # Free the wrapped module before the group. The last holder of the group joins the group's threads; a module
+        # would do so while it holds the GIL, for which these threads may wait.
         traceback.clear_frames(error.__traceback__)
         if isinstance(error, RuntimeError) and "gloo" in str(error):
             raise _another_ended() from None
@@ -166,7 +186,7 @@ def _another_ended() -> MachineError:
 
 
 def _end_with(parent: int) -> None:
-    """End this process when the one that started it is gone: a kill of that one does not reach its children."""
+    """End this process with its parent: a SIGKILL to the parent does not reach its children."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)

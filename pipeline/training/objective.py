@@ -1,50 +1,70 @@
-"""What training minimises: the loss of a batch of windows, as one module."""
+"""The training objective: next-item loss over all items, by exact softmax or softmax with sampled negatives."""
+
+import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from ..model.params import TrainParams
 from ..model.sequence_model import SequenceModel
 from .batches import Batch
-from .loss import sampled_softmax_loss, softmax_loss
 
 
 class Objective(nn.Module):
-    """Sequence model and loss.
+    """Sequence model and loss in one module.
 
-    The model may compute in bfloat16 (autocast); its weights, the scores and the loss are float32 all the same.
-
-    What has no gradient is made on the CPU, so that a batch has the same negatives wherever the model is.
-
-    Args:
-        model: that is trained, on any device.
-        probability: float32 [n] on the CPU, by which negatives are drawn.
-        params: section `train`.
+    In bfloat16 precision, the model computes under autocast; weights, scores and loss stay float32. Negatives are drawn
+    on the CPU with `probability`, float32 [n], so that a batch has the same negatives on every device.
     """
 
-    def __init__(self, model: SequenceModel, probability: Tensor, params: TrainParams) -> None:
+    def __init__(self, model: SequenceModel, probability: Tensor) -> None:
         super().__init__()
-        self.model, self.probability, self.params = model, probability, params
+        self.model, self.probability = model, probability
 
     def forward(self, batch: Batch, sampler: torch.Generator) -> Tensor:
-        """Return the mean loss over the batch's positions; the negatives come from `sampler`, whatever the batch."""
-        device = self.model.items.frozen.device
+        """Return the mean loss over the batch's targets; `sampler` draws the same number of negatives for any batch."""
+        params, device = self.model.params, self.model.items.frozen.device
         mask = torch.from_numpy(batch.mask)  # [B, T]
         targets = torch.from_numpy(batch.targets)[mask]  # [M]
         rows = torch.from_numpy(batch.rows).to(device)  # [B, T]
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.params.precision == "bfloat16"):
-            users = self.model(rows)[mask.to(device)]  # [M, D]
-        users = users.float()
-        if self.params.loss == "softmax":
-            return softmax_loss(users, targets.to(device), *self.model.item_keys())
+        with torch.autocast(device.type, torch.bfloat16, enabled=params.precision == "bfloat16"):
+            states = self.model(rows)[mask.to(device)]  # [M, D]
+        states = states.float()
+        if params.loss == "softmax":
+            return softmax_loss(states, targets.to(device), *self.model.item_keys())
         negatives = torch.multinomial(
-            self.probability, self.params.negatives, replacement=True, generator=sampler
+            self.probability, params.negatives, replacement=True, generator=sampler
         )  # [S]
-        # A step costs the items that it touches, not the catalogue.
-        items, places = torch.cat([targets, negatives]).unique(return_inverse=True)  # [k], [M + S]
-        drawn = self.probability[items].log().to(device)  # [k]
-        items, places = items.to(device), places.to(device)
+        # Only keys of targets and negatives are computed: a step costs the same for any number of items.
+        items, inverse = torch.cat([targets, negatives]).unique(return_inverse=True)  # [k], [M + S]
+        log_probability = self.probability[items].log().to(device)  # [k]
+        items, inverse = items.to(device), inverse.to(device)
         keys, biases = self.model.item_keys(items)  # [k, D], [k]
-        return sampled_softmax_loss(
-            users, places[: len(targets)], keys, biases, places[len(targets) :], drawn
-        )
+        targets, negatives = inverse[: len(targets)], inverse[len(targets) :]
+        return sampled_softmax_loss(states, targets, keys, biases, negatives, log_probability)
+
+
+def softmax_loss(states: Tensor, targets: Tensor, keys: Tensor, biases: Tensor) -> Tensor:
+    """Return the mean cross-entropy over n items: states [M, D], targets int64 [M], keys [n, D], biases [n]."""
+    return F.cross_entropy(states @ keys.T + biases, targets)  # [M, n]
+
+
+def sampled_softmax_loss(
+    states: Tensor, targets: Tensor, keys: Tensor, biases: Tensor, negatives: Tensor, log_probability: Tensor
+) -> Tensor:
+    """Return the mean cross-entropy with the partition sum estimated from S negatives, shared by the batch.
+
+    Importance sampling: an item drawn S times with probability q stands for 1 / (S q) items, so its logit gets
+    -log(S q) (Bengio & Senécal 2008, doi 10.1109/TNN.2007.912312). A negative equal to the target is masked.
+    Arguments as for `softmax_loss`; negatives int64 [S], drawn with replacement; log_probability [n], log q.
+    """
+    # Not `keys[targets]`: the order in which its gradient is summed depends on the threads.
+    target_keys, target_biases = F.embedding(targets, keys), biases.index_select(0, targets)  # [M, D], [M]
+    negative_keys = F.embedding(negatives, keys)  # [S, D]
+    negative_biases = biases.index_select(0, negatives)  # [S]
+    positive = (states * target_keys).sum(-1) + target_biases  # [M]
+    correction = log_probability[negatives] + math.log(len(negatives))  # [S]
+    sampled = states @ negative_keys.T + (negative_biases - correction)  # [M, S]
+    sampled = sampled.masked_fill(targets[:, None] == negatives[None, :], -torch.inf)
+    total = torch.logsumexp(torch.cat([positive[:, None], sampled], dim=1), dim=1)  # [M]
+    return (total - positive).mean()

@@ -1,4 +1,4 @@
-"""Training of the recommender: one epoch reads every prefix of every user once."""
+"""Training of the sequence model, with early stopping on the validation targets."""
 
 import copy
 import sys
@@ -8,16 +8,18 @@ from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
 from ..core.errors import DataError, NumericalError
 from ..data.sequences import Sequences
-from ..model.checkpoint import state_of
-from ..model.curve import CHOSEN_BY
+from ..model.checkpoint import CHOSEN_BY, state_of
 from ..model.ensemble import UserModel
-from ..model.params import TrainParams
+from ..model.scorer import Scorer
 from ..model.sequence_model import SequenceModel
+from ..ranking.evaluator import rank_targets
+from ..ranking.metrics import metrics_from_ranks
 from .batches import batch_count, training_batches
 from .distributed import Processes
 from .objective import Objective
@@ -25,50 +27,58 @@ from .resume import Progress, TrainingState
 
 Validate = Callable[[UserModel], dict[str, float]]
 ALONE = Processes()
+BATCH_USERS = 256
+
+
+def validator(sequences: Sequences, candidates: NDArray[np.bool_]) -> Validate:
+    """Return a function that ranks every user's validation target among the candidates, bool [n], in float32."""
+    histories = sequences.validation_histories()
+
+    def validate(model: UserModel) -> dict[str, float]:
+        repeated, targets = sequences.repeated, sequences.validation
+        scorer = Scorer(model, candidates, dtype=torch.float32, repeated=repeated)
+        ranks = rank_targets(scorer, histories, targets, candidates, BATCH_USERS, repeated=repeated)
+        return metrics_from_ranks(ranks)
+
+    return validate
 
 
 def fit(
     model: UserModel,
     sequences: Sequences,
-    params: TrainParams,
     validate: Validate,
     state: TrainingState,
     processes: Processes = ALONE,
 ) -> Progress:
-    """Train with AdamW and early stopping; leave the best weights in `model`.
+    """Train with AdamW as `model.params` says; leave the best weights in `model`.
 
-    What is validated and kept is a running average of the weights (Polyak & Juditsky 1992): it is what a falling
-    learning rate would lead to, without an end that must be known beforehand.
+    A running average of the weights is validated and kept (Polyak & Juditsky 1992). It replaces a learning-rate decay,
+    which would need a known end.
 
-    All randomness of epoch e comes from (seed, e) alone, so a run that was interrupted after any epoch ends with
-    the same weights as one that was not. Each member of an ensemble is trained as it would be alone, from a seed of its
-    own; what is validated is the ensemble.
+    Epoch e draws all its random numbers from (seed, e), so a training resumed after any epoch ends with the same
+    weights as an uninterrupted one. Members of an ensemble are trained separately, each from its own seed, and
+    validated together.
 
-    Several processes each call this with the same arguments and end with the same weights. Batches and negatives are
-    those of one process; each reads its share of a batch, with a dropout of its own.
+    Several processes call this with the same arguments and end with the same weights. They share the batches and
+    negatives of a single process, but each draws its own dropout.
 
     Args:
-        model: fresh from its seed, on the CPU; trained on `params.device`, and brought back.
-        sequences: the data; only training items are read.
-        params: section `train`.
-        validate: metrics of the model, on the CPU, on the validation targets; NDCG@10 picks the checkpoint.
-        state: where an interrupted training is kept.
-        processes: those that train together; the first validates and saves.
-
-    Returns:
-        The learning curve and the best validation NDCG@10.
+        model: untrained, on the CPU; moved to `train.device` for the training, and back.
+        sequences: only training items are read.
+        validate: returns validation metrics of a model on the CPU; NDCG@10 picks the checkpoint.
+        state: stores and restores the progress.
+        processes: that train together; the first validates and saves.
 
     Raises:
         DataError: no user has two training items.
         NumericalError: the loss is not finite.
     """
-    members = model.members
+    params, members = model.params, model.members
     counts = torch.from_numpy(sequences.training_counts(len(members[0].items)))  # [n]
     if int(counts.sum()) <= sequences.user_count:
-        raise DataError(
-            "no user has two training items, so there is nothing to learn", "interactions.parquet"
-        )
-    # Items without training are never drawn: their text alone must rank them.
+        what = "no user has two training items, so there is nothing to learn"
+        raise DataError(what, "interactions.parquet")
+    # Items without training are never negatives: only their text should rank them.
     probability = (counts > 0).float() / (counts > 0).sum()  # [n]
     device = torch.device(params.device)
     model.to(device)
@@ -79,20 +89,20 @@ def fit(
         betas=(0.9, 0.98),
         fused=True,
     )
-    frozen = members[0].items.frozen  # not copied: it may be larger than all the rest
+    frozen = members[0].items.frozen  # shared with the copy: it may be larger than all weights
     averaged = copy.deepcopy(model, {id(frozen): frozen})
     progress = state.restore(model, averaged, optimizer)
     progress.steps = progress.steps or [0] * len(members)
     if progress.epoch and processes.first:
-        print(f"train: goes on after epoch {progress.epoch} of {params.epochs}", file=sys.stderr)
-    processes.meet()  # before the first, should it have nothing left to do, can remove the state
+        print(f"train: resumes after epoch {progress.epoch} of {params.epochs}", file=sys.stderr)
+    processes.meet()  # all have read the state before the first process can remove it
     steps = params.epochs * len(members) * batch_count(sequences, params.history, params.batch_windows)
     with (
         tqdm(total=steps, desc="train", unit="batch", disable=None if processes.first else True) as bar,
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
     ):
         bar.update(progress.epoch * steps // params.epochs)
-        epochs = _Epochs(sequences, params, probability, optimizer, processes, bar)
+        epochs = _Epochs(sequences, probability, optimizer, processes, bar)
         while progress.epoch < params.epochs and progress.stale < params.patience:
             losses = []
             for number, (member, average) in enumerate(zip(members, averaged.members, strict=True)):
@@ -116,10 +126,9 @@ def fit(
 
 @dataclass(frozen=True)
 class _Epochs:
-    """What every epoch of every member has in common."""
+    """The arguments that all epochs of all members share."""
 
     sequences: Sequences
-    params: TrainParams
     probability: Tensor  # float32 [n]
     optimizer: torch.optim.Optimizer
     processes: Processes
@@ -128,12 +137,12 @@ class _Epochs:
     def run(
         self, model: SequenceModel, average: SequenceModel, generator: np.random.Generator, step: int
     ) -> tuple[float, int]:
-        """Train one member for an epoch; return its mean loss, and its steps so far (before: `step`)."""
-        params, processes = self.params, self.processes
+        """Train one member for an epoch, after `step` steps; return its mean loss and its steps so far."""
+        params, processes = model.params, self.processes
         sampler = torch.Generator().manual_seed(int(generator.integers(2**63)))
-        # Dropout knows no generator of its own; each process drops other components.
+        # Dropout reads torch's global generator; each process gets its own seed.
         torch.manual_seed(int(generator.integers(2**63)) + processes.rank)
-        objective = processes.parallel(Objective(model, self.probability, params))
+        objective = processes.parallel(Objective(model, self.probability))
         objective.train()
         total, examples = 0.0, 0
         for batch in training_batches(self.sequences, params.history, params.batch_windows, generator):
@@ -143,10 +152,8 @@ class _Epochs:
             part, weight = processes.share(batch)
             loss = objective(part, sampler) * weight
             if not torch.isfinite(loss):
-                raise NumericalError(
-                    f"the loss is {loss.item()} in step {step}",
-                    remedy="lower train.learning_rate, or check the item vectors",
-                )
+                remedy = "lower train.learning_rate, or check the item vectors"
+                raise NumericalError(f"the loss is {loss.item()} in step {step}", remedy=remedy)
             self.optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), params.gradient_clip)
@@ -160,10 +167,10 @@ class _Epochs:
 
 @torch.no_grad()
 def _update(average: SequenceModel, model: SequenceModel, decay: float, step: int) -> None:
-    """Move an exponential average towards the weights after a step (the first is 1).
+    """Update the running average after a step, counted from 1.
 
-    The first step replaces the average, and the next ones weigh more than later ones: the average forgets the random
-    weights at the start.
+    The first step copies the weights, and early steps weigh more than later ones, so that the average forgets the
+    random initial weights.
     """
     share = 1.0 if step == 1 else max(1 - decay, 9 / (step + 9))
     for mean, weight in zip(average.parameters(), model.parameters(), strict=True):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hierrec.core.errors import CheckpointError
 from hierrec.core.files import read_json
-from hierrec.model.checkpoint import load_model, new_model, save_model
+from hierrec.model.checkpoint import CURVE, load_model, new_model, read_curve, save_model, write_curve
 from hierrec.model.params import BackboneParams, TrainParams
 from numpy.typing import NDArray
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -119,3 +119,20 @@ def test_weights_that_are_not_numbers_do_not_pass_evaluation(saved: Path, frozen
     scorer = Scorer(model, np.ones(len(frozen), np.bool_))
     with pytest.raises(NumericalError, match="NaN"):
         rank_targets(scorer, [np.array([1, 2])], np.array([3]), np.ones(len(frozen), np.bool_), 4)
+
+
+def test_values_are_rounded_to_six_digits(tmp_path: Path) -> None:
+    path = tmp_path / "curve.csv"
+    write_curve(path, [{"epoch": 2, "train_loss": 1.23456789, "ndcg@10": 0.1234564}])
+    assert path.read_text() == "epoch,train_loss,ndcg@10\n2,1.234568,0.123456\n"
+
+
+def test_a_curve_is_read_or_refused(tmp_path: Path) -> None:
+    write_curve(tmp_path / CURVE, [{"epoch": 2, "ndcg@10": 0.5}, {"epoch": 4, "ndcg@10": 0.25}])
+    assert read_curve(tmp_path)["ndcg@10"].to_list() == [0.5, 0.25]
+    for content in (None, b"", b"epoch\n1,2,3\n"):
+        (tmp_path / CURVE).unlink(missing_ok=True)
+        if content is not None:
+            (tmp_path / CURVE).write_bytes(content)
+        with pytest.raises(CheckpointError, match="learning curve"):
+            read_curve(tmp_path)

@@ -49,9 +49,9 @@ def test_a_score_is_the_mean_of_the_members_logits(three: Ensemble, batch: list[
 @torch.no_grad()
 def test_what_is_computed_once_for_all_items_changes_nothing(three: Ensemble) -> None:
     rows, lengths = torch.arange(12).reshape(2, 6), torch.tensor([6, 3])
-    users = three.users(rows, lengths)
-    torch.testing.assert_close(users, three.users(rows, lengths, three.item_inputs()))
-    torch.testing.assert_close(users, three(rows)[torch.arange(2), lengths - 1])
+    states = three.states(rows, lengths)
+    torch.testing.assert_close(states, three.states(rows, lengths, three.item_inputs()))
+    torch.testing.assert_close(states, three(rows)[torch.arange(2), lengths - 1])
     keys, biases = three.item_keys()
     some = torch.tensor([7, 3])
     for whole, part in zip((keys, biases), three.item_keys(some), strict=True):

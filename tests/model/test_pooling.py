@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 import torch
-from hierrec.model.pooling import Kind, Pooling
+from hierrec.model.sequence_model import Kind, Pooling
 from hypothesis import given
 from hypothesis import strategies as st
 

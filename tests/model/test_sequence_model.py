@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 from hierrec.data.sequences import pad_histories
-from hierrec.model.item_table import ItemTable
 from hierrec.model.params import PoolingParams, TrainParams
 from hierrec.model.phi3 import reads_one_position
-from hierrec.model.pooling import Kind
 from hierrec.model.scorer import Scorer
+from hierrec.model.sequence_model import ItemTable, Kind
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -48,7 +47,7 @@ def test_padding_and_batch_mates_change_nothing(
     rows, lengths = pad_histories(arrays, limit=10)
     rows[np.arange(rows.shape[1]) >= lengths[:, None]] = padding
     with torch.no_grad():
-        together = model.users(torch.from_numpy(rows), torch.from_numpy(lengths))
+        together = model.states(torch.from_numpy(rows), torch.from_numpy(lengths))
         alone = [model(torch.from_numpy(history)[None])[0, -1] for history in arrays]
     torch.testing.assert_close(together, torch.stack(alone), atol=1e-5, rtol=1e-5)
 
@@ -66,8 +65,8 @@ def test_phi3_read_at_one_position_gives_what_its_own_forward_gives(
     with torch.no_grad():
         whole = model(rows)[torch.arange(7), lengths - 1]  # [B, D]
         # Its own norms round to float32.
-        torch.testing.assert_close(model.users(rows, lengths), whole, rtol=0, atol=2e-6)
-        torch.testing.assert_close(model.users(rows, lengths, model.item_inputs()), whole, rtol=0, atol=2e-6)
+        torch.testing.assert_close(model.states(rows, lengths), whole, rtol=0, atol=2e-6)
+        torch.testing.assert_close(model.states(rows, lengths, model.item_inputs()), whole, rtol=0, atol=2e-6)
 
 
 def test_but_for_the_rounding_of_its_norms_nothing_differs(
@@ -83,7 +82,7 @@ def test_but_for_the_rounding_of_its_norms_nothing_differs(
     rows, lengths = torch.arange(18).reshape(2, 9), torch.tensor([9, 4])
     with torch.no_grad():
         whole = model(rows)[torch.arange(2), lengths - 1]  # [B, D]
-        torch.testing.assert_close(model.users(rows, lengths), whole, rtol=0, atol=1e-12)
+        torch.testing.assert_close(model.states(rows, lengths), whole, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["mean", "window", "recency"])
@@ -103,7 +102,7 @@ def test_other_poolings_and_other_decoders_are_read_by_their_own_forward(
         model = new_member(params, frozen).eval()
         with torch.no_grad():
             whole = model(rows)[torch.arange(2), lengths - 1]  # [B, D]
-            torch.testing.assert_close(model.users(rows, lengths), whole)
+            torch.testing.assert_close(model.states(rows, lengths), whole)
 
 
 def test_scores_are_products_of_the_projected_user_with_the_item_table(

@@ -41,7 +41,7 @@ def trained(
 ) -> tuple[UserModel, Progress]:
     """Train a new recommender, or go on with the one whose state lies in the folder."""
     model = new_model(params, frozen)
-    return model, fit(model, sequences, params, validate, TrainingState(folder, "key"))
+    return model, fit(model, sequences, validate, TrainingState(folder, "key"))
 
 
 def make_sequences(users: list[NDArray[np.int64]]) -> Sequences:

@@ -44,7 +44,7 @@ def rag(folder: Path) -> list:
     embeddings = store(folder)
     frozen = embeddings.whitened()
     everything = np.ones(len(frozen), np.bool_)
-    inputs = Inputs(embeddings.items, _data(), everything, everything, False, frozen, embeddings.hash)
+    inputs = Inputs(embeddings.items, _data(), everything, everything, frozen, embeddings.hash)
     return _scores(load_rag(folder / "rag", inputs, ItemIndex.build(frozen)))
 
 

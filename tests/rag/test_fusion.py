@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hierrec.fusion.fusion_examples import FusionExamples
-from hierrec.fusion.fusion_trainer import train_fusion
+from hierrec.fusion.fusion_trainer import FusionExamples, train_fusion
 from hierrec.model.checkpoint import new_model
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
@@ -132,7 +131,7 @@ def base(train_params: TrainParams, frozen: NDArray) -> Scorer:
 @pytest.fixture
 def examples(monkeypatch: pytest.MonkeyPatch) -> FusionExamples:
     """200 users, with what a liar and an oracle say of their targets when asked in several batches."""
-    monkeypatch.setattr("hierrec.fusion.fusion_examples.RETRIEVAL_BATCH", 30)
+    monkeypatch.setattr("hierrec.fusion.fusion_trainer.RETRIEVAL_BATCH", 30)
     generator = np.random.default_rng(0)
     targets = generator.integers(4, ITEMS, size=200)
 

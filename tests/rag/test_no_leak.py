@@ -125,7 +125,7 @@ def test_without_the_test_items_model_and_datastore_have_the_same_bytes(
 ) -> None:
     def made(data: Sequences, folder: Path) -> dict[str, str]:
         model = new_model(train_params, frozen)
-        fit(model, data, train_params, lambda _: {"ndcg@10": 0.5}, TrainingState(folder / "state", "key"))
+        fit(model, data, lambda _: {"ndcg@10": 0.5}, TrainingState(folder / "state", "key"))
         save_model(folder / "model", model, "hash")
         prefixes = prefix_states(model, data, 8)
         lookup = Lookup(shortlist=8, overlap=0.3, neighbours=5, following=2, preceding=2)

@@ -99,7 +99,7 @@ def train(folder: Path, log: Path, kill_in: int | None) -> str:
         return {"ndcg@10": 0.5}
 
     model = new_model(params, vectors)
-    fit(model, make_sequences(users), params, validate, TrainingState(folder, "key"))
+    fit(model, make_sequences(users), validate, TrainingState(folder, "key"))
     return torch.cat([weights.detach().flatten() for weights in model.parameters()]).numpy().tobytes().hex()
 
 

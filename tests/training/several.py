@@ -1,4 +1,4 @@
-"""`python -m tests.recommender.several FOLDER`: trainings in several processes, as JSON.
+"""`python -m tests.training.several FOLDER`: trainings in several processes, as JSON.
 
 Each process is forked from this one before it computes anything, and joins the others as torchrun would have it.
 """
@@ -98,7 +98,7 @@ def train(folder: Path, params: dict[str, Any], kill_after: int | None, finished
             if last and kill_after is not None:
                 processes = Doomed(processes.rank, processes.count, kill_after)
             state = (Late if last and finished else TrainingState)(folder, "key")
-            progress = fit(model, make_sequences(USERS), chosen, validate, state, processes)
+            progress = fit(model, make_sequences(USERS), validate, state, processes)
             if finished and processes.first:
                 state.remove()
     except HierrecError as error:

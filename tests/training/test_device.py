@@ -12,7 +12,7 @@ from hierrec.training.distributed import check_device
 
 from tests.encode.tiny_models import TEXTS
 from tests.module_output import module_output
-from tests.serving.elsewhere import NAME
+from tests.training.elsewhere import NAME
 from tests.training.several import train
 
 GPUS = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -20,7 +20,7 @@ GPUS = torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return module_output("tests.recommender.elsewhere", tmp_path_factory.mktemp("elsewhere"))
+    return module_output("tests.training.elsewhere", tmp_path_factory.mktemp("elsewhere"))
 
 
 def assert_same_training(one: dict[str, Any], other: dict[str, Any], loss: float, weight: float) -> None:

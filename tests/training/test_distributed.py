@@ -24,7 +24,7 @@ HALF = 2e-3
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
-    return module_output("tests.recommender.several", tmp_path_factory.mktemp("several"))
+    return module_output("tests.training.several", tmp_path_factory.mktemp("several"))
 
 
 def far_weights(one: dict[str, Any], other: dict[str, Any]) -> float:

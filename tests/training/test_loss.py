@@ -1,7 +1,7 @@
 """The sampled softmax estimates the full one."""
 
 import torch
-from hierrec.training.loss import sampled_softmax_loss, softmax_loss
+from hierrec.training.objective import sampled_softmax_loss, softmax_loss
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -35,8 +35,9 @@ def test_only_the_very_same_training_has_the_same_key(
         config = changes.pop("config", {})
         model = new_model(changes.pop("weights", params), vectors)
         model.members[0].backbone.config.update(config)
+        model.members[0].params = params
         given = {"candidates": candidates, "code": ["a"], **changes}
-        return training_key(model, data, params=params, **given)
+        return training_key(model, data, **given)
 
     others = [
         key(train_params.model_copy(update={"epochs": 5})),
@@ -142,7 +143,7 @@ def test_only_code_that_a_training_runs_is_in_its_key(tmp_path: Path) -> None:
 from pathlib import Path
 from stages.train_hierarchical import code_hashes
 before = code_hashes()
-for name in ("cli/metrics", "report/page", "retrieval/datastore", "recommender/trainer", "params"):
+for name in ("cli/metrics", "report/page", "rag/datastore", "training/trainer", "core/params"):
     path = Path("pipeline") / f"{name}.py"
     content = path.read_text()
     path.write_text(content + "# a comment\\n")
@@ -154,7 +155,7 @@ for name in ("cli/metrics", "report/page", "retrieval/datastore", "recommender/t
     assert done.stdout.splitlines() == [
         "cli/metrics True",
         "report/page True",
-        "retrieval/datastore True",
-        "recommender/trainer False",
-        "params False",
+        "rag/datastore True",
+        "training/trainer False",
+        "core/params False",
     ], done.stderr

@@ -154,7 +154,7 @@ def test_negatives_are_drawn_alike_from_all_items_with_training(
 
     model = new_model(train_params, frozen)
     sequences = make_sequences([np.arange(10), np.arange(5)])  # training: items 0 to 7, the first three twice
-    fit(model, sequences, train_params, constant, TrainingState(tmp_path, "key"), Watching())
+    fit(model, sequences, constant, TrainingState(tmp_path, "key"), Watching())
     assert torch.equal(drawn_by[0], torch.tensor([1 / 8] * 8 + [0.0] * (ITEMS - 8)))
 
 

@@ -1,4 +1,4 @@
-"""`python -m tests.recommender.elsewhere FOLDER`: training and encoding on a device that is not the CPU, as JSON.
+"""`python -m tests.training.elsewhere FOLDER`: training and encoding on a device that is not the CPU, as JSON.
 
 The device computes on the CPU, so its numbers are the CPU's. But as a GPU does, it refuses an operation on tensors of
 which some are elsewhere. Registering it changes torch for the whole process, so it has one of its own.

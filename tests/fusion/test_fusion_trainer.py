@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from hierrec.data.sequences import Sequences, halves
-from hierrec.fusion.fusion_examples import FusionExamples
+from hierrec.fusion.fusion_trainer import FusionExamples
 from hierrec.fusion.prefixes import prefix_states
 from hierrec.model.checkpoint import new_model
 from hierrec.model.params import TrainParams
