@@ -27,6 +27,8 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
         lines = [line for line in text.split(b"\n") if line.strip()]
         if lines and lines[0].lstrip().startswith(b"{'"):
             text = b"\n".join(_from_python(source.place, block.split(b"\n"), before))
+        if b"\\ud" in text.lower():
+            _refuse_halves(source.place, text.split(b"\n"), before)
         try:
             table = pl.read_ndjson(text, infer_schema_length=None) if lines else pl.DataFrame()
         except pl.exceptions.PolarsError as error:
@@ -58,6 +60,17 @@ def _from_python(place: str, lines: list[bytes], before: int) -> Iterator[bytes]
             yield json.dumps(ast.literal_eval(line.decode())).encode() if line.strip() else b""
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             raise DataError("is neither JSON nor a Python dict", f"{place}, line {number}", _REMEDY) from None
+
+
+def _refuse_halves(place: str, lines: list[bytes], before: int) -> None:
+    """Refuse half of a surrogate pair, which polars would replace by a zero byte."""
+    for number, line in enumerate(lines, before + 1):
+        try:
+            json.dumps(json.loads(line), ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise DataError("has half of a surrogate pair", f"{place}, line {number}", _REMEDY) from None
+        except (ValueError, RecursionError):
+            continue  # polars will refuse it
 
 
 def _error(place: str, lines: list[bytes], before: int, message: str) -> DataError:

@@ -59,8 +59,8 @@ def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> I
             if not block.is_empty():
                 empty = False
                 yield block
-    except UnicodeDecodeError as error:
-        what = f"is not {source.encoding.upper()} ({error.reason})"
+    except UnicodeError as error:  # UTF-16 without its mark is no UnicodeDecodeError
+        what = f"is not {source.encoding.upper()} ({error})"
         raise DataError(what, source.place, "set ingest.encoding to its encoding") from None
     except OSError as error:
         remedy = "compress or fetch the file again" if source.packed else "mend that"

@@ -50,11 +50,13 @@ def main() -> None:
         write_large_archive(path, ratings, min(USERS, -(-ratings // 100)), MOVIES)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         from hierrec.ingest.dataset import build
+        from hierrec.ingest.look import look
         from hierrec.ingest.movielens import read_movielens
 
         start = time.perf_counter()
         dataset = build(read_movielens(path))
         dataset.write(Path(folder) / "data")
+        look(dataset)
         seconds = time.perf_counter() - start
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         print(

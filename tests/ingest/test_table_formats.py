@@ -1,5 +1,6 @@
 """Tables of every format, packed or in parts: the same rows, whatever they are written in."""
 
+import contextlib
 import gzip
 import json
 import re
@@ -17,6 +18,8 @@ from hierrec.ingest.own_files import read_files
 from hierrec.ingest.params import TableParams
 from hierrec.ingest.parts import fetch_parts, md5_of
 from hierrec.ingest.raw import RawDataset
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from pydantic import ValidationError
 
@@ -176,6 +179,7 @@ def test_parts_that_are_not_there_or_others_are_refused(tmp_path: Path) -> None:
         ("a.jsonl", b'{"user": true}\n{"user": 1}\n', {}, "from line 1 on: values of one key differ in kind"),
         ("a.json", b'[{"user": 1},\n{"user": 2}]\n', {}, "line 1: is not JSON"),
         ("a.json", b"{'user': open('x')}\n", {}, "line 1: is neither JSON nor a Python dict"),
+        ("a.jsonl", b'{"user": 1}\n{"user": "\\ud83d"}\n', {}, "line 2: has half of a surrogate pair"),
         ("a.jsonl", b"\n \n", {}, "table has no rows"),
         ("a.csv.gz", gzip.compress(TABLES["interactions.csv"])[:-20], {}, "cannot be read .*compress or fetch"),
         ("a.csv.gz", TABLES["interactions.csv"], {}, "cannot be read"),
@@ -185,6 +189,7 @@ def test_parts_that_are_not_there_or_others_are_refused(tmp_path: Path) -> None:
         ("a.gz", b"", {}, "does not say which kind of table it is .no suffix."),
         ("a.csv", b"user,item,timestamp\nann,caf\xe9,1\n", {}, "is not UTF-8"),
         ("a.csv", b"user,item,timestamp\nann,caf\x81,1\n", {"encoding": "cp1252"}, "is not CP1252"),
+        ("a.csv", b"user,item,timestamp\nann,cup,1\n", {"encoding": "utf-16"}, "is not UTF-16"),
         ("a.dat", b"user::item::timestamp\nann::cup\n", {"separator": "::"}, "2 instead of 3 columns: 'ann::cup'"),
         ("a.dat", b"user::item::timestamp\nann::\xff::1\n", {"separator": "::"}, "line 2: is not UTF-8"),
     ],
@@ -215,3 +220,28 @@ def test_records_are_left_out_and_lists_of_lists_flat(tmp_path: Path) -> None:
     items = read_files(tmp_path / "interactions.csv", tmp_path / "meta.json").items
     assert items.columns == ["item_id", "title", "year", "genres", "categories", "price"]
     assert items.row(0)[4:] == (["Home", "Clay", "Gifts"], "2.5")
+
+
+FUZZED = ("JSON lines", "Python's dicts", "two colons", "RecBole", "Latin-1 in JSON", "UTF-16")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=250, deadline=None)
+@given(data=st.data())
+def test_no_content_crashes_a_reader(tmp_path: Path, data: st.DataObject) -> None:
+    suffix, write, params = FORMATS[data.draw(st.sampled_from(FUZZED))]
+    packed = data.draw(st.sampled_from(sorted(PACKED)))
+    before = data.draw(st.booleans())
+
+    def damaged(content: bytes) -> bytes:
+        start = data.draw(st.integers(0, len(content)))
+        new = data.draw(st.binary(max_size=6) | st.text("0,\"{}[]:\n\t'", max_size=6).map(str.encode))
+        return content[:start] + new + content[start + data.draw(st.integers(0, 6)) :]
+
+    paths = []
+    for name, table in {"events": EVENTS, "items": ITEMS}.items():
+        content = PACKED[packed](damaged(write(table))) if before else damaged(PACKED[packed](write(table)))
+        path = tmp_path / f"{name}{suffix}{packed}"
+        path.write_bytes(content)
+        paths.append(path)
+    with contextlib.suppress(DataError):
+        build(read_files(paths[0], paths[1], params))

@@ -85,6 +85,11 @@ def test_the_table_of_interactions_must_be_named(project: Path) -> None:
         params("absent.zip", **{**paths, "interactions": None})
 
 
+def test_a_condition_is_for_tables_of_ones_own() -> None:
+    with pytest.raises(ValidationError, match="where: is for dataset: files"):
+        params("a.zip", where="rating > 3")
+
+
 def test_rows_that_are_left_out_are_counted(project: Path) -> None:
     summary = ingest.main.function(ingest=params("absent.zip", dataset="sample", min_rating=4))
     counts = json.loads((project / "artifacts/metrics/data.json").read_text())
