@@ -130,7 +130,7 @@ def _accept_vectors(model: PreTrainedModel) -> None:
         raise ModelError(
             f"{model_type} does not read a sequence of vectors: {error}",
             KEY,
-            "correct its config (is the width divisible by the heads?), or name another decoder, e.g. phi3, gpt2",
+            "correct its config (do the heads share the width?), or name another decoder, e.g. phi3, gpt2",
         ) from None
     if not torch.allclose(states[0, :3], states[1, :3], atol=1e-5):
         raise ModelError(
