@@ -9,7 +9,7 @@ from ..data.sequences import NO_TARGET, Sequences, halves
 from ..ranking.evaluator import Scorer, rank_targets
 from .params import EvaluateParams
 from .perturbation import perturbed_histories
-from .ranks import SCHEMA
+from .ranks import PERTURBED, SCHEMA
 from .slices import GROUPS, history_groups, popularity_groups
 
 
@@ -19,6 +19,7 @@ def evaluate(
     candidates: NDArray[np.bool_],
     params: EvaluateParams,
     train_seed: int,
+    perturb: bool = True,
 ) -> pl.DataFrame:
     """Rank the whole catalogue for every user, once per target and history.
 
@@ -34,6 +35,7 @@ def evaluate(
         candidates: bool [n], items that may be ranked.
         params: section `evaluate`.
         train_seed: `train.seed` of the model, which draws the users from whom a fusion learns.
+        perturb: rank after perturbed histories too; if not, their columns are null.
 
     Returns:
         One row per user, columns as in `ranks.SCHEMA`.
@@ -46,7 +48,9 @@ def evaluate(
     users = np.flatnonzero(test != NO_TARGET)
     if not len(users):
         raise DataError("no user has a target, so there is nothing to evaluate", "split", "check the data")
-    perturbed = perturbed_histories(before_test, test, candidates, params.perturbed_share, params.seed)
+    perturbed: dict[str, list[NDArray[np.int64]]] = {}
+    if perturb:
+        perturbed = perturbed_histories(before_test, test, candidates, params.perturbed_share, params.seed)
 
     def ranks(
         histories: list[NDArray[np.int64]],
@@ -63,6 +67,7 @@ def evaluate(
             "user": users,
             "validation": validation,
             "test": ranks(before_test),
+            **dict.fromkeys(PERTURBED),
             **{name: ranks(histories, seen=before_test) for name, histories in perturbed.items()},
             **_groups(sequences, users, len(candidates)),
         },

@@ -157,6 +157,15 @@ BROKEN: dict[str, Case] = {
         EVENTS,
         rows(first_item_again),
     ),
+    "tables: a planted leak, read by the baselines": Case(
+        "evaluate_baselines",
+        "history of user 0: the history holds the target",
+        EVENTS,
+        rows(first_item_again),
+    ),
+    "tables: nobody with targets, read by the baselines": Case(
+        "evaluate_baselines", "nothing to evaluate", SPLIT, targets_of(0)
+    ),
     "store: NaN": Case("index", r"embeddings\.npy, row 3: the vector is not finite", MATRIX, number(np.nan)),
     "store: infinity": Case(
         "index", r"embeddings\.npy, row 3: the vector is not finite", MATRIX, number(np.inf)
