@@ -6,8 +6,8 @@ from hierrec.core.stage import ARTIFACTS, DATA, INDEX, ITEM_EMBEDDINGS, MODELS, 
 from hierrec.data.tables import load_users
 from hierrec.evaluation.comparison import compare
 from hierrec.evaluation.params import EvaluateParams
-from hierrec.evaluation.ranks import load_ranks
-from hierrec.evaluation.summary import recall_curve, summarise
+from hierrec.evaluation.ranks import BASELINES_SCHEMA, load_ranks
+from hierrec.evaluation.summary import recall_curve, summarise, summarise_baselines
 from hierrec.model.checkpoint import load_model, read_curve
 from hierrec.model.inputs import load_inputs
 from hierrec.model.scorer import Scorer
@@ -63,6 +63,7 @@ def main(evaluate: EvaluateParams) -> Summary:
     candidates = int(inputs.candidates.sum())
     results = Results(
         metrics={variant: summarise(table, candidates, evaluate) for variant, table in ranks.items()},
+        baselines=summarise_baselines(load_ranks(RANKS / "baselines.parquet", BASELINES_SCHEMA)),
         comparison=compare(ranks, evaluate)["test"],
         counts={
             "candidates": candidates,

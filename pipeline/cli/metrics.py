@@ -16,29 +16,37 @@ from .show import show_table
 @click.command()
 @artifacts_option
 def metrics(artifacts: Path) -> None:
-    """Show the metrics of both variants as a table, and of which data and commit they are."""
+    """Show the metrics of the baselines and of both variants as a table, and of which data and commit they are."""
     from ..serving.artifacts import require
 
     folder = artifacts / "metrics"
     paths = {variant: folder / f"{variant}.json" for variant in VARIANTS}
     require(*paths.values(), folder / "data.json")
+    models = [(variant, variant, read_json(path)) for variant, path in paths.items()]
     names: list[str] = []
     rows = []
-    for variant, path in paths.items():
-        content = read_json(path)
+    for name, stage, content in [*_baselines(folder / "baselines.json"), *models]:
         for split in ("validation", "test"):
             values = _values(content, split)
             names = names or list(values)
             if not values or list(values) != names:
-                what = f"the metrics of {variant} lack those of {split}, or they differ from the others"
-                raise DataError(what, remedy=f"run `dvc repro evaluate_{variant}`")
-            rows.append([variant, split, *values.values()])
+                what = f"the metrics of {name} lack those of {split}, or they differ from the others"
+                raise DataError(what, remedy=f"run `dvc repro evaluate_{stage}`")
+            rows.append([name, split, *values.values()])
     counts = read_json(folder / "data.json")
     if not isinstance(counts, dict) or not all(map(_is_count, counts, counts.values())):
         raise DataError("holds no counts of the data", str(folder / "data.json"), "run `dvc repro ingest`")
-    show_table(["variant", "split", *names], rows, text=("variant", "split"))
+    show_table(["model", "split", *names], rows, text=("model", "split"))
     click.echo("data: " + ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items())))
     click.echo(f"run: {_origin(folder)}")
+
+
+def _baselines(path: Path) -> list[tuple[str, str, Any]]:
+    """Return name, stage and metrics of each baseline; none where an earlier version has left no such file."""
+    content = read_json(path) if path.exists() else {}
+    if not isinstance(content, dict) or not all(map(str.isprintable, content)):
+        raise DataError("holds no metrics of baselines", str(path), "run `dvc repro evaluate_baselines`")
+    return [(name, "baselines", metrics) for name, metrics in content.items()]
 
 
 def _values(metrics: Any, split: str) -> dict[str, float]:

@@ -9,7 +9,7 @@ from ..data.sequences import NO_TARGET, Sequences, halves
 from ..ranking.evaluator import Scorer, rank_targets
 from .params import EvaluateParams
 from .perturbation import perturbed_histories
-from .ranks import SCHEMA
+from .ranks import PERTURBED, SCHEMA
 from .slices import GROUPS, history_groups, popularity_groups
 
 
@@ -20,6 +20,7 @@ def evaluate(
     params: EvaluateParams,
     train_seed: int,
     validation_candidates: NDArray[np.bool_] | None = None,
+    perturb: bool = True,
 ) -> pl.DataFrame:
     """Rank the whole catalogue for every user, once per target and history.
 
@@ -36,6 +37,7 @@ def evaluate(
         params: section `evaluate`.
         train_seed: `train.seed` of the model, which draws the users from whom a fusion learns.
         validation_candidates: bool [n], those known before the cut of the validation; None: all of `candidates`.
+        perturb: rank after perturbed histories too; if not, their columns are null.
 
     Returns:
         One row per user, columns as in `ranks.SCHEMA`.
@@ -47,7 +49,9 @@ def evaluate(
     test, before_test = sequences.test, sequences.test_histories()
     if not (test != NO_TARGET).any():
         raise DataError("no user has a target, so there is nothing to evaluate", "split", "check the data")
-    perturbed = perturbed_histories(before_test, test, candidates, params.perturbed_share, params.seed)
+    perturbed: dict[str, list[NDArray[np.int64]]] = {}
+    if perturb:
+        perturbed = perturbed_histories(before_test, test, candidates, params.perturbed_share, params.seed)
     batch, repeated = params.batch_users, sequences.repeated
 
     def column(ranks: NDArray[np.float64], targets: NDArray[np.int64] = test) -> pl.Series:
@@ -68,7 +72,8 @@ def evaluate(
             rank_targets(scorer, histories, test, candidates, batch, before_test, repeated=repeated)
         )
     users = pl.Series("user", np.arange(sequences.user_count))
-    return pl.DataFrame({"user": users, **columns, **_groups(sequences, len(candidates))}, SCHEMA)
+    empty = dict.fromkeys(PERTURBED)
+    return pl.DataFrame({"user": users, **empty, **columns, **_groups(sequences, len(candidates))}, SCHEMA)
 
 
 def _groups(sequences: Sequences, item_count: int) -> dict[str, pl.Series]:

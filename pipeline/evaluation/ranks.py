@@ -27,16 +27,22 @@ from his target (`data.sequences.halves`). A rank is 1 at best, and infinite for
 `history`, `popularity` and `target` name the user's group in each slice."""
 
 
-def load_ranks(path: Path) -> pl.DataFrame:
-    """Read the ranks of a variant.
+BASELINES_SCHEMA = pl.Schema(
+    {"baseline": pl.String, **{name: SCHEMA[name] for name in ("user", "validation", "test")}}
+)
+"""The ranks of all baselines, one below the other; the columns are those of `SCHEMA`."""
+
+
+def load_ranks(path: Path, schema: pl.Schema = SCHEMA) -> pl.DataFrame:
+    """Read the ranks of a variant, or with `BASELINES_SCHEMA` those of the baselines.
 
     Raises:
         DataError: the file is missing or damaged, or a column or type is not as written.
     """
     ranks = pl.concat(row_groups(path))
-    if ranks.schema != SCHEMA:
+    if ranks.schema != schema:
         raise DataError(
-            f"the columns are {dict(ranks.schema)}, not {dict(SCHEMA)}", str(path), "run `dvc repro`"
+            f"the columns are {dict(ranks.schema)}, not {dict(schema)}", str(path), "run `dvc repro`"
         )
     return ranks
 

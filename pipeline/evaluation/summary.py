@@ -1,4 +1,4 @@
-"""Metrics of one variant from its ranks: per target, with intervals, and by slice."""
+"""Metrics of a variant, and of the baselines, from ranks: per target, with intervals, and by slice."""
 
 from typing import Any
 
@@ -35,6 +35,16 @@ def summarise(ranks: pl.DataFrame, candidates: int, params: EvaluateParams) -> d
         "validation_users": ranks["validation"].count(),
         "candidates": candidates,
         "slices": slice_metrics(ranks),
+    }
+
+
+def summarise_baselines(ranks: pl.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
+    """Return `{baseline: {"validation": {...}, "test": {...}}}` from ranks with the columns of `BASELINES_SCHEMA`."""
+    return {
+        str(name): {
+            split: metrics_from_ranks(part[split].drop_nulls().to_numpy()) for split in ("validation", "test")
+        }
+        for (name,), part in ranks.group_by("baseline", maintain_order=True)
     }
 
 

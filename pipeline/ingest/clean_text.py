@@ -22,7 +22,10 @@ def cleaned(values: pl.Series) -> pl.Series:
         if values.dtype.inner != pl.String:
             return values
         if values.list.join(" ").str.contains(_ENTITY).any():
-            rows = [None if row is None else [unescaped(text) for text in row] for row in values.to_list()]
+            rows = [
+                None if row is None else [unescaped(text) for text in row if text is not None]
+                for row in values.to_list()
+            ]
             values = pl.Series(values.name, rows, values.dtype)
         return values.list.eval(_one_space(pl.element()).drop_nulls())
     if values.dtype != pl.String:

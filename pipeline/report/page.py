@@ -14,7 +14,7 @@ from .facts import Facts
 from .items import ItemMap, Neighbours
 from .people import Person
 from .projection import SIDE
-from .quality import Results, by_slice, measured, overview, recall_chart, training
+from .quality import Results, by_slice, measured, overview, recall_chart, table, training
 
 SOURCES = {"model": "the sequence model", "next_items": "what others chose then", "items": "similar items"}
 """Names of the parts of a fused probability for people."""
@@ -52,6 +52,7 @@ def render(content: Content) -> str:
         curves=training(results),
         recall=recall_chart(results),
         value=partial(measured, results),
+        table=partial(table, results),
         variants=VARIANTS,
         metrics=NAMES,
         sources=SOURCES,

@@ -1,4 +1,4 @@
-"""Results of both variants: metrics with intervals, published results, slices, learning curves."""
+"""Results of both variants: metrics with intervals, baselines, published results, slices, learning curves."""
 
 import math
 from collections.abc import Mapping
@@ -29,6 +29,7 @@ class Results:
 
     Attributes:
         metrics: content of each variant's metrics file.
+        baselines: validation and test metrics of each baseline; may be empty.
         comparison: each metric's comparison of the variants; may be empty.
         counts: numbers of users, items, candidates and interactions.
         curves: each variant's learning curve: epoch, train_loss and validation metrics.
@@ -36,6 +37,7 @@ class Results:
     """
 
     metrics: Mapping[str, Mapping[str, Any]]
+    baselines: Mapping[str, Mapping[str, Mapping[str, float]]]
     comparison: Mapping[str, Mapping[str, float]]
     counts: Mapping[str, int]
     curves: Mapping[str, pl.DataFrame]
@@ -47,6 +49,13 @@ def measured(results: Results, variant: str, metric: str) -> Value:
     metrics = results.metrics[variant]
     interval = metrics.get("intervals", {}).get("test", {}).get(metric, {})
     return Value(variant, variant, metrics["test"][metric], interval.get("low"), interval.get("high"))
+
+
+def table(results: Results, split: str) -> list[tuple[str, Mapping[str, float]]]:
+    """Return name and metrics of each baseline, from the worst to the best by NDCG@10, and of each variant."""
+    baselines = [(name, metrics[split]) for name, metrics in results.baselines.items()]
+    variants = [(variant, results.metrics[variant][split]) for variant in VARIANTS]
+    return [*sorted(baselines, key=lambda row: row[1]["ndcg@10"]), *variants]
 
 
 def overview(results: Results) -> list[DotPlot]:

@@ -33,7 +33,7 @@ def test_metrics_stand_in_a_table(run: Run, tmp_path: Path) -> None:
     result = run("metrics", "--artifacts", str(tmp_path))
     assert result.exit_code == 0
     assert result.output.splitlines() == [
-        "variant       split       ndcg@10  recall@10",
+        "model         split       ndcg@10  recall@10",
         "hierarchical  validation   0.5000     0.2500",
         "hierarchical  test         0.1250     1.0000",
         "rag           validation   0.5000     0.2500",
@@ -41,6 +41,25 @@ def test_metrics_stand_in_a_table(run: Run, tmp_path: Path) -> None:
         "data: 30 items, 1,200 users",
         "run: not under git",
     ]
+
+
+def test_the_baselines_stand_above_the_variants(run: Run, tmp_path: Path) -> None:
+    write_metrics(tmp_path)
+    write_json(tmp_path / "metrics" / "baselines.json", {"popularity": SPLITS, "markov": SPLITS})
+    result = run("metrics", "--artifacts", str(tmp_path))
+    names = [line.split()[0] for line in result.output.splitlines()[1:-2:2]]
+    assert names == ["markov", "popularity", "hierarchical", "rag"]
+
+
+@pytest.mark.parametrize(
+    "baselines", [[], 3, {"a\nb": SPLITS}, {"markov": {}}, {"markov": {**SPLITS, "test": 1}}]
+)
+def test_baselines_that_are_none_give_one_message(run: Run, tmp_path: Path, baselines: Any) -> None:
+    write_metrics(tmp_path)
+    write_json(tmp_path / "metrics" / "baselines.json", baselines)
+    result = run("metrics", "--artifacts", str(tmp_path))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "dvc repro evaluate_baselines" in result.stderr
 
 
 def test_the_commit_of_the_metrics_is_named(run: Run, tmp_path: Path) -> None:
@@ -136,7 +155,7 @@ VALUES = st.recursive(
 
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.sampled_from(["hierarchical", "rag", "data"]),
+    st.sampled_from(["hierarchical", "rag", "baselines", "data"]),
     st.sampled_from([[], ["test"], ["test", "ndcg@10"], ["test", "\ud800"], ["users"], ["\ud800"]]),
     VALUES,
 )
@@ -144,6 +163,7 @@ def test_no_content_of_the_files_is_an_unforeseen_error(
     run: Run, tmp_path: Path, name: str, place: list[str], value: Any
 ) -> None:
     write_metrics(tmp_path)
+    write_json(tmp_path / "metrics" / "baselines.json", {"test": SPLITS})
     path = tmp_path / "metrics" / f"{name}.json"
     damaged = json.loads(path.read_text("utf-8"))
     for key in reversed(place):

@@ -131,6 +131,13 @@ def test_the_share_that_is_perturbed_is_the_params() -> None:
     assert whole["dropped"].to_list() == whole["replaced"].to_list() == whole["test"].to_list()
 
 
+def test_without_perturbed_histories_the_other_ranks_are_the_same() -> None:
+    whole = evaluate(Successor(), WALKS, ALL, PARAMS, SEED)
+    some = evaluate(Successor(), WALKS, ALL, PARAMS, SEED, perturb=False)
+    assert some.drop("dropped", "replaced").equals(whole.drop("dropped", "replaced"))
+    assert some["dropped"].null_count() == some["replaced"].null_count() == len(some)
+
+
 def test_a_planted_leak_is_a_typed_error() -> None:
     class Leaking(Sequences):
         """Puts the test target into the history."""

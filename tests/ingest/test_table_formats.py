@@ -181,7 +181,12 @@ def test_parts_that_are_not_there_or_others_are_refused(tmp_path: Path) -> None:
         ("a.json", b"{'user': open('x')}\n", {}, "line 1: is neither JSON nor a Python dict"),
         ("a.jsonl", b'{"user": 1}\n{"user": "\\ud83d"}\n', {}, "line 2: has half of a surrogate pair"),
         ("a.jsonl", b"\n \n", {}, "table has no rows"),
-        ("a.csv.gz", gzip.compress(TABLES["interactions.csv"], mtime=0)[:-20], {}, "cannot be read .*compress or fetch"),
+        (
+            "a.csv.gz",
+            gzip.compress(TABLES["interactions.csv"], mtime=0)[:-20],
+            {},
+            "cannot be read .*compress or fetch",
+        ),
         ("a.csv.gz", TABLES["interactions.csv"], {}, "cannot be read"),
         ("a.csv.zst", zstd(TABLES["interactions.csv"])[:-9], {}, "cannot be read|could be read"),
         ("a.csv.gz", b"", {}, "file is empty"),

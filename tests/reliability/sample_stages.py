@@ -16,9 +16,9 @@ from threadpoolctl import threadpool_limits
 
 from stages.workspace import set_params
 
-AFTER_INGEST = ("encode", "index", "train_hierarchical", "train_rag", "evaluate_hierarchical", "evaluate_rag")
-TRAIN = AFTER_INGEST[2:]
-EVALUATE = AFTER_INGEST[4:]
+TRAIN = ("train_hierarchical", "train_rag", "evaluate_baselines", "evaluate_hierarchical", "evaluate_rag")
+AFTER_INGEST = ("encode", "index", *TRAIN)
+EVALUATE = TRAIN[2:]
 
 
 def run_stages(

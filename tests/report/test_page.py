@@ -90,6 +90,15 @@ def test_it_says_when_the_difference_may_be_chance(world: World) -> None:
     assert "may be chance" in render(world.content(replace(results, comparison=unsure)))
 
 
+def test_the_baselines_stand_in_the_table_above_the_variants(world: World) -> None:
+    text = "".join(Parsed(render(world.content(full_results()))).text.split())
+    metrics = "NDCG@10Recall@10NDCG@20Recall@20"
+    rows = "popularity.0200.0200.0200.0200markov.1700.3000.2000.4000hierarchical.1700.3000.2000.4000rag.1870"
+    rows = rows.replace(".", "0.")
+    assert f"{metrics}test{rows}" in text
+    assert f"validation{rows}" in text
+
+
 def test_a_full_map_stays_light(world: World) -> None:
     content = world.content(full_results())
     points = [

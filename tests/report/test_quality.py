@@ -1,7 +1,7 @@
 """What is drawn of the results, and what is left out where an evaluation did not write it."""
 
 import pytest
-from hierrec.report.quality import by_slice, measured, overview, recall_chart, training
+from hierrec.report.quality import by_slice, measured, overview, recall_chart, table, training
 
 from tests.report.world import COUNTS, MOVIELENS, bare_results, full_results
 
@@ -18,6 +18,13 @@ def test_models_are_ordered_by_the_metric_that_is_shown() -> None:
         assert values == sorted(values, reverse=True)
     ndcg = overview(full_results(MOVIELENS))[0]
     assert next(row.text for row in ndcg.rows if row.label == "HSTU") == "0.1719"
+
+
+def test_the_table_begins_with_the_baselines_from_the_worst_to_the_best() -> None:
+    rows = table(full_results(), "test")
+    assert [name for name, _ in rows] == ["popularity", "markov", "hierarchical", "rag"]
+    assert [values["ndcg@10"] for _, values in rows] == pytest.approx([0.02, 0.17, 0.17, 0.187])
+    assert [name for name, _ in table(bare_results(), "validation")] == ["hierarchical", "rag"]
 
 
 def test_a_metric_has_its_interval() -> None:

@@ -152,6 +152,10 @@ def full_results(counts: dict[str, int] = COUNTS) -> Results:
     variants = ("hierarchical", "rag")
     return Results(
         metrics={"hierarchical": variant_metrics(1), "rag": variant_metrics(1.1)},
+        baselines={
+            "markov": {"validation": VALUES, "test": VALUES},
+            "popularity": dict.fromkeys(("validation", "test"), dict.fromkeys(VALUES, 0.02)),
+        },
         comparison=comparison,
         counts=counts,
         curves=dict.fromkeys(variants, curve),
@@ -162,4 +166,4 @@ def full_results(counts: dict[str, int] = COUNTS) -> Results:
 def bare_results() -> Results:
     """Return the least that an evaluation may write."""
     metrics = {"validation": VALUES, "test": VALUES, "users": 40, "candidates": ITEMS}
-    return Results({"hierarchical": metrics, "rag": metrics}, {}, COUNTS, {}, {})
+    return Results({"hierarchical": metrics, "rag": metrics}, {}, {}, COUNTS, {}, {})

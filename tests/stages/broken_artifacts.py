@@ -157,6 +157,15 @@ BROKEN: dict[str, Case] = {
         EVENTS,
         rows(first_item_again),
     ),
+    "tables: a planted leak, read by the baselines": Case(
+        "evaluate_baselines",
+        "history of user 0: the history holds the target",
+        EVENTS,
+        rows(first_item_again),
+    ),
+    "tables: nobody with targets, read by the baselines": Case(
+        "evaluate_baselines", "nothing to evaluate", SPLIT, targets_of(0)
+    ),
     "store: NaN": Case("index", r"embeddings\.npy, row 3: the vector is not finite", MATRIX, number(np.nan)),
     "store: infinity": Case(
         "index", r"embeddings\.npy, row 3: the vector is not finite", MATRIX, number(np.inf)
@@ -259,9 +268,9 @@ BROKEN: dict[str, Case] = {
     "params: a wrong type": Case("encode", r"key encode\.max_length: ", params={"encode.max_length": "long"}),
     "params: out of range": Case("encode", r"key encode\.batch_tokens: ", params={"encode.batch_tokens": 0}),
     "params: infinite": Case(
-        "encode", r"key train\.learning_rate: ", params={"train.learning_rate": float("inf")}
+        "params", r"key train\.learning_rate: ", params={"train.learning_rate": float("inf")}
     ),
-    "params: a source twice": Case("encode", r"key fusion: ", params={"fusion.sources": ["items", "items"]}),
+    "params: a source twice": Case("params", r"key fusion: ", params={"fusion.sources": ["items", "items"]}),
     "params: an unknown index": Case("index", r"key index\.kind: .*'flat'", params={"index.kind": "Flatt"}),
     "params: more neighbours than the shortlist has": Case(
         "train_rag", "neighbours 100000 are kept of a shortlist", params={"fusion.neighbours": 100_000}

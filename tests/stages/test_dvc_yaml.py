@@ -29,6 +29,7 @@ MODULES = {
     "transformers.AutoTokenizer": "tokenizers",
     "faiss": "faiss-cpu",
     "sklearn": "scikit-learn",
+    "scipy": "scipy",
     "numpy": "numpy",
     "polars": "polars",
     "pyarrow": "pyarrow",

@@ -9,7 +9,7 @@ from hierrec.core.stage import Stage
 
 from tests.stages.test_dvc_yaml import MODULES, ROOT, STAGES
 
-HEAVY = set(MODULES) - {"jinja2"}  # which torch imports too
+HEAVY = set(MODULES) - {"jinja2", "scipy"}  # which torch and transformers import too
 
 
 def heavy_imports(code: str) -> set[str]:

@@ -127,4 +127,4 @@ def test_a_stage_of_one_process_refuses_torchrun(workspace: Path, monkeypatch: p
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr(sys, "argv", ["stage", "--debug"])
     with pytest.raises(ParamsError, match="runs as one process"):
-        stage("ingest")(lambda ingest: [])()
+        stage()(lambda: [])()

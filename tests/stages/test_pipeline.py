@@ -17,6 +17,7 @@ ALL = [
     "index",
     "train_hierarchical",
     "train_rag",
+    "evaluate_baselines",
     "evaluate_hierarchical",
     "evaluate_rag",
     "evaluate_compare",
@@ -56,6 +57,11 @@ def test_both_variants_have_metrics_in_git(project: Project) -> None:
             assert all(0 < value < 1 for value in metrics[split].values())
             assert metrics[split]["recall@20"] >= metrics[split]["recall@10"] >= metrics[split]["ndcg@10"]
         assert metrics["users"] == 120
+    baselines = project.read_json("artifacts/metrics/baselines.json")
+    assert set(baselines) == {"popularity", "markov", "neighbours"}
+    assert all(
+        set(values[split]) == METRICS for values in baselines.values() for split in ("validation", "test")
+    )
     tracked = project.run("git", "ls-files", "artifacts").split()
     assert {"artifacts/metrics/hierarchical.json", "artifacts/plots/rag.csv"} <= set(tracked)
     assert not [path for path in tracked if path.endswith((".parquet", ".npy", ".safetensors"))]
@@ -202,6 +208,7 @@ def test_two_runs_give_the_same_lock(project: Project, archive: Path, tmp_path: 
 def test_the_command_shows_metrics_and_recommends(project: Project) -> None:
     table = project.run(sys.executable, "-m", "hierrec", "metrics")
     assert "hierarchical" in table
+    assert "popularity" in table
     assert "ndcg@10" in table
     items = pl.read_parquet(project.folder / "artifacts" / "data" / "items.parquet")
     titles = set(items.select(pl.format("{} ({})", "title", "year")).to_series())

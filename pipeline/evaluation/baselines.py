@@ -1,0 +1,161 @@
+"""Baselines: recommenders that count instead of training. A model that does not beat them is not worth its training.
+
+Each reads the training items only, also for the test targets, as the models do. Each puts the items of which it knows
+nothing better below all others, by popularity.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from torch import Tensor
+
+from ..data.sequences import Sequences
+from ..ranking.evaluator import Scorer
+
+RECENT, FADING = 50, 0.9
+"""Latest items of a history by which `Neighbours` compares users, and their weight per step back."""
+NEIGHBOURS = 500
+"""Users with the most similar items whom `Neighbours` asks."""
+REACH, FALL = 12, 3
+"""Items of a neighbour that count after the last shared one, and the steps in which their weight falls to 1/e."""
+
+
+def baselines(sequences: Sequences, item_count: int) -> dict[str, Scorer]:
+    """Return the baselines by name; `last_taken` only where users take items again."""
+    scorers: dict[str, Scorer] = {
+        "popularity": Popularity(sequences, item_count),
+        "markov": Markov(sequences, item_count),
+        "neighbours": Neighbours(sequences, item_count),
+    }
+    if sequences.repeated:
+        scorers["last_taken"] = LastTaken(sequences, item_count)
+    return scorers
+
+
+class Popularity:
+    """Ranks the items by their number of training interactions, the same for everybody.
+
+    Args:
+        sequences: only the training items are read.
+        item_count: n.
+    """
+
+    def __init__(self, sequences: Sequences, item_count: int) -> None:
+        _, levels = np.unique(sequences.training_counts(item_count), return_inverse=True)
+        # Whole numbers below 0, so that float32 holds them exactly and what another baseline knows stands above.
+        self._scores = (levels - levels.max() - 1).astype(np.float32)  # [n]
+
+    def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:
+        """Return the same scores for every history, float32 [B, n], all below 0."""
+        return torch.from_numpy(self._repeated(len(histories)))
+
+    def _repeated(self, count: int) -> NDArray[np.float32]:
+        return np.tile(self._scores, (count, 1))  # [B, n]
+
+
+class Markov(Popularity):
+    """Ranks the items by how often they directly followed the last item of the history; ties by popularity.
+
+    Args:
+        sequences: only the training items are read.
+        item_count: n.
+    """
+
+    def __init__(self, sequences: Sequences, item_count: int) -> None:
+        super().__init__(sequences, item_count)
+        items, owners = _training(sequences)
+        same = owners[1:] == owners[:-1]  # [N - 1]
+        pairs = items[:-1][same], items[1:][same]
+        self._followers = csr_array((np.ones(len(pairs[0]), np.int64), pairs), (item_count, item_count))
+        self._followers.sum_duplicates()
+        # The place of each pair's count and popularity among those of all pairs: one number that ranks by both.
+        counts, popularity = self._followers.data, sequences.training_counts(item_count)
+        both = counts * (popularity.max() + 1) + popularity[self._followers.indices]
+        self._followers.data = np.unique(both, return_inverse=True)[1] + 1
+
+    def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:
+        """Return scores of the histories, float32 [B, n]."""
+        scores = self._repeated(len(histories))
+        rows = np.flatnonzero([len(history) for history in histories])  # [B']
+        last = np.array([histories[row][-1] for row in rows], np.int64)  # [B']
+        found = self._followers[last].tocoo()
+        scores[rows[found.coords[0]], found.coords[1]] = found.data
+        return torch.from_numpy(scores)
+
+
+class Neighbours(Popularity):
+    """Ranks the items by what similar users took next: nearest neighbours of sequences, after STAN.
+
+    Two users are similar by the latest items of the one's history that the other has: the later and the rarer, the
+    more. Of each neighbour, the items right after the last shared one count, the nearer the more (Garg et al. 2019,
+    doi 10.1145/3331184.3331322; there the rarity is missing, and items before the shared one count too).
+
+    Args:
+        sequences: only the training items are read. A user is no neighbour of himself.
+        item_count: n.
+    """
+
+    def __init__(self, sequences: Sequences, item_count: int) -> None:
+        super().__init__(sequences, item_count)
+        self._items, self._owners = _training(sequences)  # int64 [N], twice
+        self._ends = np.cumsum(sequences.train_length)  # [U], end of each user's items
+        # The places of item 0, then those of item 1, …
+        self._places = np.argsort(self._items, kind="stable")  # [N]
+        counts = sequences.training_counts(item_count)  # [n]
+        self._counts, self._starts = counts, np.cumsum(counts) - counts  # [n], where an item's places begin
+        self._rarity = np.log1p(sequences.user_count / np.maximum(counts, 1))  # [n]
+        self._lengths = np.sqrt(np.maximum(sequences.train_length, 1))  # [U]
+
+    def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:
+        """Return scores of the histories of the users, float32 [B, n]."""
+        scores = self._repeated(len(histories))
+        for row, history, user in zip(scores, histories, users, strict=True):
+            found = self._following(history[-RECENT:], user)  # [n]
+            np.copyto(row, found, where=found > 0, casting="same_kind")
+        return torch.from_numpy(scores)
+
+    def _following(self, recent: NDArray[np.int64], user: np.int64) -> NDArray[np.float64]:
+        """Return the weight of what the neighbours took next, [n]."""
+        counts = self._counts[recent]  # [T], how many users have each
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)  # [P]
+        places = self._places[np.repeat(self._starts[recent], counts) + within]  # [P]
+        owners = self._owners[places]  # [P]
+        weights = self._rarity[recent] * FADING ** np.arange(len(recent))[::-1]  # [T]
+        similarity = np.bincount(owners, np.repeat(weights, counts), len(self._ends)) / self._lengths  # [U]
+        similarity[user] = 0
+        shared = np.zeros(len(self._ends), np.int64)  # [U]
+        shared[owners] = places  # of several, the last one stays: the user's latest item
+        near = np.flatnonzero(similarity)  # [K]
+        if len(near) > NEIGHBOURS:  # with all that tie with the last one, so that no order decides
+            near = near[similarity[near] >= np.partition(similarity[near], -NEIGHBOURS)[-NEIGHBOURS]]
+        steps = np.arange(1, REACH + 1)
+        after = shared[near, None] + steps  # [K, REACH]
+        exists = after < self._ends[near, None]  # [K, REACH]
+        shares = similarity[near, None] * np.exp(-steps / FALL)  # [K, REACH]
+        found = np.bincount(self._items[after[exists]], shares[exists], len(self._scores))  # [n]
+        return found.astype(np.float64)
+
+
+class LastTaken(Popularity):
+    """Ranks the items of the history by how recently the user took them.
+
+    It is of use only where users take items again, and items of the history are ranked.
+
+    Args:
+        sequences: only the training items are read.
+        item_count: n.
+    """
+
+    def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:
+        """Return scores of the histories, float32 [B, n]."""
+        scores = self._repeated(len(histories))
+        for row, history in zip(scores, histories, strict=True):
+            row[history] = np.arange(1, len(history) + 1)  # of an item's places, the last one stays
+        return torch.from_numpy(scores)
+
+
+def _training(sequences: Sequences) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return all training items, user by user, and the user of each, int64 [N] twice."""
+    owners = np.repeat(np.arange(sequences.user_count), sequences.train_length)
+    return np.concatenate(sequences.validation_histories()), owners

@@ -1,0 +1,41 @@
+"""Stage 5: metrics of the baselines, beside which those of a model say what its training is worth."""
+
+import polars as pl
+from hierrec.core.files import atomic_path, write_json
+from hierrec.core.stage import DATA, METRICS, RANKS, Summary, stage
+from hierrec.data.sequences import Sequences
+from hierrec.data.tables import interaction_groups, load_items, load_split, write_table
+from hierrec.evaluation.baselines import baselines
+from hierrec.evaluation.params import EvaluateParams
+from hierrec.evaluation.protocol import evaluate as evaluate_scorer
+from hierrec.evaluation.ranks import BASELINES_SCHEMA
+from hierrec.evaluation.summary import summarise_baselines
+from hierrec.model.params import TrainParams
+
+
+# Of `train` only the seed is used: it draws the users whose validation targets are measured, as for the models.
+@stage("train", "evaluate", libraries=("torch", "scipy", "numpy", "polars", "pyarrow"))
+def main(train: TrainParams, evaluate: EvaluateParams) -> Summary:
+    items = load_items(DATA / "items.parquet")
+    candidates = items["candidate"].to_numpy()
+    known = items["validation_candidate"].to_numpy() if "validation_candidate" in items.columns else None
+    interactions = interaction_groups(DATA / "interactions.parquet")
+    sequences = Sequences.from_tables(interactions, load_split(DATA / "split.parquet"))
+    ranks = pl.concat(
+        evaluate_scorer(scorer, sequences, candidates, evaluate, train.seed, known, perturb=False)
+        .with_columns(baseline=pl.lit(name))
+        .select(BASELINES_SCHEMA.names())
+        for name, scorer in baselines(sequences, len(candidates)).items()
+    )
+    metrics = summarise_baselines(ranks)
+    with atomic_path(RANKS / "baselines.parquet") as temporary:
+        write_table(ranks, temporary)
+    write_json(METRICS / "baselines.json", metrics)
+    return [
+        *(f"{name}: test ndcg@10 {values['test']['ndcg@10']:.4f}" for name, values in metrics.items()),
+        f"metrics in {METRICS / 'baselines.json'}, ranks in {RANKS / 'baselines.parquet'}",
+    ]
+
+
+if __name__ == "__main__":
+    main()
