@@ -1,4 +1,4 @@
-"""Stage 1: an archive, tables or the embedded sample become items, users, interactions and a leave-one-out split."""
+"""Stage 1: an archive, tables or the embedded sample become items, users, interactions and a split."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,6 +18,7 @@ from hierrec.ingest.parts import fetch_parts
 from hierrec.ingest.raw import RawDataset
 from hierrec.ingest.row_filters import filtered
 from hierrec.ingest.sample import sample_dataset
+from hierrec.ingest.time_split import TimeSplit
 
 
 @stage("ingest", libraries=("numpy", "polars", "pyarrow"))
@@ -27,10 +28,12 @@ def main(ingest: IngestParams) -> Summary:
     if ingest.item_text is not None:
         raw, matched, unknown = add_item_text(raw, _file(ingest, "item_text"), ingest.clean_text)
         lines = [f"further text for {matched:,} items; {unknown:,} ids of {ingest.item_text} name no item"]
-    dataset = build(raw, ingest.candidates)
+    by_time = TimeSplit(ingest.validation_from, ingest.test_from) if ingest.split == "time" else None
+    repeats = ingest.repeats if ingest.dataset == "files" else "refuse"
+    dataset = build(raw, ingest.candidates, repeats, by_time)
     refuse_unlearnable(dataset)
     dataset.write(DATA)
-    write_json(METRICS / "data.json", {**dataset.counts, **raw.removed})
+    write_json(METRICS / "data.json", {**dataset.counts, **raw.removed, **dataset.more_counts})
     counts = dataset.counts
     held_out = dataset.split["test"].count()
     return [
@@ -39,7 +42,7 @@ def main(ingest: IngestParams) -> Summary:
         *raw.notes,
         *_removed(raw.removed),
         *lines,
-        f"{held_out:,} users with a validation and a test target; tables in {DATA}/",
+        f"{held_out:,} users with a {'' if dataset.cut else 'validation and a '}test target; tables in {DATA}/",
         *look(dataset),
         *_unpinned(ingest, raw),
     ]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -14,8 +14,9 @@ from ..core.errors import DataError
 from ..core.files import atomic_path, sha256_file, write_json
 from ..data.tables import TableWriter, counts_of, write_table
 from .event_log import EventLog
-from .event_order import OrderedEvents
+from .event_order import OrderedEvents, Repeats
 from .raw import RawDataset
+from .time_split import TimeSplit, split_by_time
 
 SCHEMA_VERSION = 1
 
@@ -42,6 +43,8 @@ class Dataset:
         split: user, train_length, validation, test; the leading `train_length` positions are for training,
             the two targets are item rows, both null for users with fewer than 3 interactions.
         checksums: MD5 of other files that were read, by the param that names them.
+        cut: of a split by time, its counts (see `time_split.Parts`).
+        repeats_removed: interactions that do not count, because they repeat another.
     """
 
     name: str
@@ -51,6 +54,8 @@ class Dataset:
     events: Iterable[pl.DataFrame]
     split: pl.DataFrame
     checksums: Mapping[str, str] = field(default_factory=dict)
+    cut: Mapping[str, float] = field(default_factory=dict)
+    repeats_removed: int = 0
 
     @property
     def interactions(self) -> pl.DataFrame:
@@ -70,6 +75,16 @@ class Dataset:
             "items": len(self.items),
             **counts_of(self.split),
         }
+
+    @property
+    def more_counts(self) -> dict[str, Any]:
+        """Counts of a split by time, and of repeats; none without them."""
+        counts: dict[str, Any] = {"cut": dict(self.cut)} if self.cut else {}
+        if self.repeats_removed:
+            counts["removed_repeats"] = self.repeats_removed
+        if "repeated" in self.split.columns:
+            counts["users_with_repeats"] = int(self.split["repeated"].sum())
+        return counts
 
     def write(self, folder: Path) -> None:
         """Write `*.parquet` and `manifest.json` into ``folder``; equal tables give equal bytes.
@@ -103,17 +118,22 @@ class Dataset:
 
 
 def build(
-    raw: RawDataset[pl.DataFrame | EventLog], candidates: Literal["interacted", "all"] = "interacted"
+    raw: RawDataset[pl.DataFrame | EventLog],
+    candidates: Literal["interacted", "all"] = "interacted",
+    repeats: Repeats = "refuse",
+    time_split: TimeSplit | None = None,
 ) -> Dataset:
-    """Number items and users, order the interactions, and split them leave-one-out.
+    """Number items and users, order the interactions, and split them, leave-one-out unless by time.
 
-    The last interaction of a user in the total order (timestamp, row in file) is the test target, the one
-    before it the validation target; a user with fewer than 3 interactions has training interactions only.
+    Leave-one-out: the last interaction of a user in the total order (timestamp, row in file) is the test target, the
+    one before it the validation target; a user with fewer than 3 interactions has training interactions only.
     Users are those with an interaction; items are all that are listed.
 
     Args:
         raw: items and interactions in the order of their source.
-        candidates: items that may be ranked: those with an interaction, or all.
+        candidates: items that may be ranked: those with an interaction (by time: before the test), or all.
+        repeats: see `OrderedEvents`.
+        time_split: the cuts of a split by time.
 
     Raises:
         DataError: there is no interaction, an id is listed twice, or an interaction names an item not listed.
@@ -132,16 +152,27 @@ def build(
         raise DataError(f"an interaction names item {unlisted!r}, which is not listed", raw.name, "list it")
 
     rows, users = numbered(ids), numbered(log.user_ids())
-    events = OrderedEvents(log, users, rows)
-    seen = pl.Series(log.item_seen) if candidates == "interacted" else pl.repeat(True, len(ids), eager=True)
+    events = OrderedEvents(log, users, rows, repeats)
+    every_item, cut = candidates == "all", {}
+    marks = {"candidate": log.item_seen[np.argsort(rows)] | every_item}  # by row
+    if time_split is None:
+        split = pl.concat(leave_one_out(table) for table in events)
+    else:
+        parts = split_by_time(events, len(ids), time_split, every_item)
+        split, cut = parts.split, parts.counts
+        marks = {"candidate": parts.known, "validation_candidate": parts.known_before_validation}
+    if events.repeated.any():
+        split = split.with_columns(repeated=pl.Series(events.repeated))
     return Dataset(
         raw.name,
         raw.md5,
-        raw.items.select(pl.Series("row", rows), pl.all(), seen.alias("candidate")).sort("row"),
+        raw.items.select(pl.Series("row", rows), pl.all()).sort("row").with_columns(**marks),
         pl.DataFrame({"user": users, "user_id": log.user_ids()}).sort("user"),
         events,
-        pl.concat(leave_one_out(table) for table in events),
+        split,
         raw.checksums,
+        cut,
+        events.removed,
     )
 
 
@@ -152,13 +183,15 @@ def refuse_unlearnable(dataset: Dataset) -> None:
         DataError: no user has targets (3 interactions), or no user has 2 training interactions.
     """
     remedy = "use a data set with longer histories"
+    for name in ("validation", "test") if dataset.cut else ():
+        if not dataset.split[name].count():
+            what = f"no user has an interaction before the cut of the {name} and a known item after it"
+            raise DataError(what, dataset.name, f"choose another ingest.{name}_from")
     if not dataset.split["test"].count():
         what = f"no user has {HELD_OUT + 1} interactions, so there is no target to validate and test on"
         raise DataError(what, dataset.name, remedy)
     if dataset.split["train_length"].max() == 1:
-        what = (
-            "every user has one training interaction (all but the last two), so no next item can be learned"
-        )
+        what = "every user has one training interaction, so no next item can be learned"
         raise DataError(what, dataset.name, remedy)
 
 

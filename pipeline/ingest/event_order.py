@@ -5,6 +5,7 @@ follow each other, as many rows as memory may hold; then each bucket is sorted i
 """
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 from .checks import Refusal, quote
 from .event_log import EventLog, Origin, RowFile
+
+Repeats = Literal["keep", "first", "last", "refuse"]
 
 BUCKET = 2**20
 """Rows of a bucket, not counting those of its last user."""
@@ -28,18 +31,33 @@ class OrderedEvents:
         users: int32 [users of the log], the number that each is to have.
         items: int32 [items of the log], the row of each.
 
+        repeats: which interactions of a user with one item count: all (`keep`), the `first` or the `last`; `refuse`:
+            there may be one. Of interactions at the same time, `keep` counts one.
+
+    Attributes:
+        removed: interactions that do not count.
+        repeated: bool [users], whether a user has an item twice.
+
     Raises:
-        DataError: the log is to be checked, and a user has an item twice.
+        DataError: repeats are refused, the log has an origin, and a user has an item twice.
     """
 
-    def __init__(self, log: EventLog, users: NDArray[np.int32], items: NDArray[np.int32]) -> None:
-        self._items = items
+    def __init__(
+        self,
+        log: EventLog,
+        users: NDArray[np.int32],
+        items: NDArray[np.int32],
+        repeats: Repeats = "refuse",
+    ) -> None:
+        self._items, self._repeats = items, repeats
+        self.removed, self.repeated = 0, np.zeros(len(users), np.bool_)
         counts = np.zeros_like(log.user_counts)
         counts[users] = log.user_counts
         ends = np.cumsum(counts)  # [users], in their new order
         bucket = (ends - counts) // BUCKET  # [users]
         last = np.append(np.flatnonzero(np.diff(bucket)), len(counts) - 1)  # [buckets], its last user
         self._bounds = np.append(0, ends[last])  # [buckets + 1]
+        self._lengths = np.diff(self._bounds)  # [buckets], rows that count
         self._rows = RowFile(log.rows.dtype["timestamp"].str[1:], log.rows.rated)
         self._ratings = pl.Int8 if log.whole_ratings else pl.Float64
         self._deal_out(log, users, np.searchsorted(last, np.arange(len(counts))))
@@ -58,8 +76,8 @@ class OrderedEvents:
             )
 
     def _buckets(self) -> Iterator[tuple[int, NDArray[np.void]]]:
-        for start, end in zip(self._bounds[:-1].tolist(), self._bounds[1:].tolist(), strict=True):
-            yield start, self._rows.read(start, end - start)
+        for start, length in zip(self._bounds[:-1].tolist(), self._lengths.tolist(), strict=True):
+            yield start, self._rows.read(start, length)
 
     def _deal_out(self, log: EventLog, users: NDArray[np.int32], bucket_of: NDArray[np.int64]) -> None:
         """Write each row into the bucket of its user, under his number; within a bucket, rows keep their order."""
@@ -77,10 +95,14 @@ class OrderedEvents:
 
     def _sort(self, log: EventLog, users: NDArray[np.int32]) -> None:
         found: list[Refusal] = []
-        for start, rows in self._buckets():
-            if log.origin is not None:
+        for bucket, (start, rows) in enumerate(self._buckets()):
+            if log.origin is not None and self._repeats == "refuse":
                 found += _duplicates(rows, log, users, log.origin)
-            self._rows.write(start, rows[np.lexsort((rows["timestamp"], rows["user"]))])  # stable
+            ordered = rows[np.lexsort((rows["timestamp"], rows["user"]))]  # stable
+            kept = self._counting(ordered)
+            self._rows.write(start, kept)
+            self._lengths[bucket] = len(kept)
+            self.removed += len(rows) - len(kept)
         if found:
             first = min(found, key=lambda refusal: refusal.row)
             first.count = sum(refusal.count for refusal in found)
@@ -88,12 +110,30 @@ class OrderedEvents:
             first.place, first.row = log.origin.find(first.row)
             raise first.error
 
+    def _counting(self, rows: NDArray[np.void]) -> NDArray[np.void]:
+        """Return the ordered rows that count."""
+        pairs = pl.Series(_pairs(rows))
+        if self._repeats in ("first", "last"):
+            kept = pairs.is_first_distinct() if self._repeats == "first" else pairs.is_last_distinct()
+            return rows[kept.to_numpy()]
+        if self._repeats == "keep":
+            table = pl.DataFrame({"pair": pairs, "time": rows["timestamp"]})
+            first = table.select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy()
+            rows = rows[first] if pairs.n_unique() < len(pairs) else rows
+            self.repeated[rows["user"][~pl.Series(_pairs(rows)).is_first_distinct().to_numpy()]] = True
+        return rows
+
+
+def _pairs(rows: NDArray[np.void]) -> NDArray[np.uint64]:
+    """Return one number for each user with an item, [rows]."""
+    return rows["user"].astype(np.uint64) << np.uint64(32) | rows["item"]
+
 
 def _duplicates(
     rows: NDArray[np.void], log: EventLog, users: NDArray[np.int32], origin: Origin
 ) -> list[Refusal]:
     """Return the first row whose user and item are those of a row before it, if there is one, and how many are."""
-    pairs = rows["user"].astype(np.uint64) << np.uint64(32) | rows["item"]  # [rows]
+    pairs = _pairs(rows)
     again = np.flatnonzero(~pl.Series(pairs).is_first_distinct().to_numpy())
     if not len(again):
         return []
@@ -104,5 +144,5 @@ def _duplicates(
     place, earlier = origin.find(int(rows["line"][np.argmax(pairs == pairs[row])]))
     there = f"{origin.unit} {earlier + 1}" + (f" of {place}" if place != origin.find(line)[0] else "")
     what = f"{origin.user} {quote(user)}, {origin.item} {quote(item)} is there already, on {there}"
-    remedy = f"keep one {origin.unit} of each {origin.user} and {origin.item}, e.g. the first"
+    remedy = f"keep one {origin.unit} of each {origin.user} and {origin.item}, e.g. the first (ingest.repeats: first)"
     return [Refusal(what, place, line, len(again), remedy, unit=origin.unit)]

@@ -8,8 +8,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from .dataset import HELD_OUT, Dataset
+from .time_split import UNITS, unit_of
 
-_UNITS = {1: "s", 10**3: "ms", 10**6: "µs", 10**9: "ns"}
 _SOME = 20
 """Users from which on it is odd that one has a tenth of the rows."""
 
@@ -30,20 +30,21 @@ class _Events:
     last: float
     seen: NDArray[np.bool_]
     ties: int = 0
-    midnight: dict[int, bool] = field(default_factory=lambda: dict.fromkeys(_UNITS, True))
+    midnight: dict[int, bool] = field(default_factory=lambda: dict.fromkeys(UNITS, True))
 
 
 def look(dataset: Dataset) -> list[str]:
     """Return statistics of a data set and warnings, line by line."""
     targets = pl.when(pl.col("test").is_not_null()).then(HELD_OUT).otherwise(0)
-    lengths = dataset.split.select(pl.col("train_length") + targets).to_series()
+    length = pl.col("length") if dataset.cut else pl.col("train_length") + targets
+    lengths = dataset.split.select(length).to_series()
     events, counts = _events(dataset), dataset.counts
-    users, items, unit = counts["users"], int(events.seen.sum()), _unit(events)
+    users, items, unit = counts["users"], int(events.seen.sum()), unit_of(events.first, events.last)
     return [
         f"density {counts['interactions'] / (users * items):.3%}: {users:,} users x {items:,} items with interactions",
         f"interactions of a user: {lengths.min():,} to {lengths.max():,}, in the middle {lengths.median():,.0f}",
         f"items with text: {_share(_with_text(dataset.items), len(dataset.items))}",
-        f"users whose test target a tie in time decides: {_share(events.ties, dataset.split['test'].count())}",
+        *_targets(dataset, events),
         f"times from {_shown(events.first, unit)} to {_shown(events.last, unit)}",
         *_fractions("user", dataset.users["user_id"]),
         *_fractions("item", dataset.items["item_id"]),
@@ -67,6 +68,28 @@ def _events(dataset: Dataset) -> _Events:
     return found
 
 
+def _targets(dataset: Dataset, events: _Events) -> list[str]:
+    lines = []
+    if dataset.repeats_removed:
+        lines.append(
+            f"{dataset.repeats_removed:,} interactions left out: they repeat another (ingest.repeats)"
+        )
+    if "repeated" in dataset.split.columns:
+        users = _share(int(dataset.split["repeated"].sum()), len(dataset.split))
+        lines.append(f"users with an item twice: {users}; so items of the history may be recommended again")
+    if dataset.cut:
+        cut = dataset.cut
+        lines += [
+            f"cuts at {cut['validation_from']:,.0f} and {cut['test_from']:,.0f}",
+            f"{cut['validation_targets']:,} validation targets",
+            f"after the last cut {cut['new_users']:,} users and {cut['new_items']:,} items are new",
+        ]
+    else:
+        ties = _share(events.ties, dataset.split["test"].count())
+        lines.append(f"users whose test target a tie in time decides: {ties}")
+    return lines
+
+
 def _with_text(items: pl.DataFrame) -> int:
     texts = items.drop("row", "item_id", "candidate", "year")
     there = [
@@ -78,14 +101,6 @@ def _with_text(items: pl.DataFrame) -> int:
 
 def _share(part: int, whole: int) -> str:
     return f"{part:,} of {whole:,} ({part / max(whole, 1):.0%})"
-
-
-def _unit(events: _Events) -> int | None:
-    """Return how many of the times' unit make a second; None: they do not look like times since 1970."""
-    for unit in _UNITS:
-        if 1e8 * unit <= events.first <= events.last < 1e10 * unit:  # 1973 to 2286
-            return unit
-    return None
 
 
 def _shown(time: float, unit: int | None) -> str:

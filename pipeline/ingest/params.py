@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ..core.params import Md5, Positive, Section
 
+Cut = Annotated[float, Field(gt=0)] | Annotated[str, Field(min_length=1)]
 Name = Annotated[str, Field(min_length=1)]
 Role = Literal["user", "item", "timestamp", "rating", "title", "year", "genres"]
 
@@ -95,6 +96,14 @@ class IngestParams(TableParams):
     item_text: Name | None
     """Path (or URL) of further text per item, for any data set; JSON, CSV or Parquet."""
     item_text_md5: Md5 | None
+    repeats: Literal["keep", "first", "last", "refuse"] = "keep"
+    """`files`: interactions of a user with an item that he has already."""
+    split: Literal["leave_one_out", "time"] = "leave_one_out"
+    """How targets are held out: the last two interactions of each user, or those after two points in time."""
+    validation_from: Cut = 0.8
+    """`time`: start of the validation: a share of the interactions (below 1), a timestamp or a date."""
+    test_from: Cut = 0.9
+    """`time`: start of the test, likewise."""
     candidates: Literal["interacted", "all"]
     """Items that may be ranked: those with an interaction, or all that are listed."""
 

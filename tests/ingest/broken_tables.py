@@ -11,11 +11,12 @@ from tests.ingest.broken_members import append, replace
 from tests.ingest.own_tables import TABLES, write_tables
 
 
-def table(name: str, edit: Callable[[bytes], bytes], message: str) -> Broken:
+def table(name: str, edit: Callable[[bytes], bytes], message: str, repeats: str = "keep") -> Broken:
     """Sound tables but for one; the message starts with its file."""
 
     def make(folder: Path) -> Params:
-        return write_tables(folder, {**TABLES, name: edit(TABLES[name])})
+        tables = write_tables(folder, {**TABLES, name: edit(TABLES[name])})
+        return {**tables, "ingest.repeats": repeats}
 
     return Broken(make, rf"{name}{message}")
 
@@ -159,10 +160,16 @@ BROKEN_TABLES = {
         ", row 1, .*'2001-02-30' is not a number, nor",
     ),
     "row twice": table(
-        EVENTS, append(b"bob,cup,50\n"), ", row 9: user 'bob', item 'cup' is there already, on row 5"
+        EVENTS,
+        append(b"bob,cup,50\n"),
+        ", row 9: user 'bob', item 'cup' is there already, on row 5",
+        "refuse",
     ),
     "item twice": table(
-        EVENTS, append(b"bob,cup,99\n"), ", row 9: user 'bob', item 'cup' is there already, on row 5"
+        EVENTS,
+        append(b"bob,cup,99\n"),
+        ", row 9: user 'bob', item 'cup' is there already, on row 5",
+        "refuse",
     ),
     "listed twice": table(ITEMS, append(b"cup,Other,,,\n"), ", row 6: item 'cup' is there already, on row 3"),
     "items of another shop": table(

@@ -1,0 +1,137 @@
+"""A split of all users at two points in time: later interactions are for validation, the latest for the test."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ..core.errors import DataError, ParamsError
+
+UNITS = {1: "s", 10**3: "ms", 10**6: "µs", 10**9: "ns"}
+"""Parts of a second in which timestamps count."""
+
+Cut = float | str
+"""A share of the interactions below 1, a timestamp, or a date (ISO 8601, UTC)."""
+
+
+@dataclass(frozen=True)
+class TimeSplit:
+    """Where the interactions of all users are cut.
+
+    Attributes:
+        validation_from: from here on, up to the next cut, interactions are for validation.
+        test_from: from here on, interactions are for the test.
+    """
+
+    validation_from: Cut
+    test_from: Cut
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a split by time.
+
+    Attributes:
+        split: one row per user: user, train_length, test_length and length, validation and test (null: no target).
+        known: bool [items], items with an interaction before the test.
+        known_before_validation: bool [items], items with an interaction before the validation.
+        counts: cuts, targets, and users and items that nobody knew before the test.
+    """
+
+    split: pl.DataFrame
+    known: NDArray[np.bool_]
+    known_before_validation: NDArray[np.bool_]
+    counts: dict[str, float]
+
+
+def split_by_time(
+    events: Iterable[pl.DataFrame], item_count: int, params: TimeSplit, every_item: bool
+) -> Parts:
+    """Cut the interactions at two points in time.
+
+    The target of a user is the first interaction after a cut. A user without an interaction before the cut has no
+    target. Nor is an item a target that was not known before the cut, unless every listed item may be ranked.
+
+    Args:
+        events: user, item, timestamp, in tables of whole users, sorted by (user, position).
+        item_count: n.
+        params: the cuts.
+        every_item: every listed item may be ranked.
+
+    Raises:
+        ParamsError: a cut is not a point in time of the data, or the two are in the wrong order.
+        DataError: nothing is left before the first cut.
+    """
+    times = np.concatenate([table["timestamp"].to_numpy() for table in events])  # [N]
+    first, second = (
+        _point(cut, times, key)
+        for key, cut in (("validation_from", params.validation_from), ("test_from", params.test_from))
+    )
+    if not times.min() < first < second <= times.max():
+        span = f"{times.min():,} to {times.max():,}"
+        what = f"the cuts {first:,} and {second:,} do not lie one after the other within {span}"
+        raise ParamsError(what, "params.yaml, key ingest.validation_from", "choose earlier or later cuts")
+    known, early = np.full(item_count, every_item), np.full(item_count, every_item)
+    for table in events:
+        item, time = table["item"].to_numpy(), table["timestamp"].to_numpy()
+        known[item[time < second]] = True
+        early[item[time < first]] = True
+    split = pl.concat(_parts(table, first, second, early, known) for table in events)
+    if not split["train_length"].max():
+        raise DataError("no interaction lies before the cut", "ingest.validation_from", "choose a later one")
+    after = split.filter(pl.col("length") > pl.col("test_length"))
+    counts = {
+        "validation_from": float(first),
+        "test_from": float(second),
+        "validation_targets": split["validation"].count(),
+        "test_targets": split["test"].count(),
+        "new_users": int((after["test_length"] == 0).sum()),
+        "new_items": int((~known).sum()),
+    }
+    return Parts(split, known, early, counts)
+
+
+def _parts(
+    table: pl.DataFrame, first: float, second: float, early: NDArray[np.bool_], known: NDArray[np.bool_]
+) -> pl.DataFrame:
+    items, time = table["item"].to_numpy(), pl.col("timestamp")
+    table = table.with_columns(early=pl.Series(early[items]), known=pl.Series(known[items]))
+    in_validation = (time >= first) & (time < second) & pl.col("early") & (time.min() < first)
+    in_test = (time >= second) & pl.col("known") & (time.min() < second)
+    return table.group_by("user", maintain_order=True).agg(
+        train_length=(time < first).sum().cast(pl.Int32),
+        test_length=(time < second).sum().cast(pl.Int32),
+        length=pl.len().cast(pl.Int32),
+        validation=pl.col("item").filter(in_validation).first(),
+        test=pl.col("item").filter(in_test).first(),
+    )
+
+
+def _point(cut: Cut, times: NDArray, key: str) -> float:
+    """Return the timestamp of a cut."""
+    if isinstance(cut, str):
+        try:
+            date = datetime.fromisoformat(cut)
+        except ValueError:
+            raise ParamsError(
+                f"{cut!r} is not a date", f"params.yaml, key ingest.{key}", "write 2011-10-01"
+            ) from None
+        unit = unit_of(times.min(), times.max())
+        if unit is None:
+            what = "the timestamps of the data do not look like times since 1970, so a date is no cut"
+            raise ParamsError(what, f"params.yaml, key ingest.{key}", "give a timestamp, or a share below 1")
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * unit
+    if cut < 1:
+        return np.partition(times, int(cut * len(times)))[int(cut * len(times))].item()
+    return cut
+
+
+def unit_of(first: float, last: float) -> int | None:
+    """Return how many of the timestamps' unit make a second; None: they do not look like times since 1970."""
+    for unit in UNITS:
+        if 1e8 * unit <= first <= last < 1e10 * unit:  # 1973 to 2286
+            return unit
+    return None

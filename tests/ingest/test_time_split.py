@@ -1,0 +1,135 @@
+"""A split by time: no part holds anything from behind its cut, and the target is the first known item after it."""
+
+import numpy as np
+import polars as pl
+import pytest
+from hierrec.core.errors import DataError, ParamsError
+from hierrec.data.sequences import NO_TARGET, Sequences
+from hierrec.ingest.dataset import Dataset, build, refuse_unlearnable
+from hierrec.ingest.raw import RawDataset
+from hierrec.ingest.time_split import TimeSplit
+from hypothesis import given
+from hypothesis import strategies as st
+
+ITEMS = 8
+
+
+def data(rows: list[tuple[str, int, float]], cuts: TimeSplit, candidates: str = "interacted") -> Dataset:
+    users, items, times = zip(*rows, strict=True)
+    interactions = pl.DataFrame(
+        {
+            "user_id": users,
+            "item_id": [str(item) for item in items],
+            "timestamp": pl.Series(times),
+            "rating": pl.Series([None] * len(rows), dtype=pl.Int8),
+        }
+    )
+    table = pl.DataFrame({"item_id": [str(item) for item in range(ITEMS)]}).with_columns(
+        title=pl.lit("x"), year=pl.lit(None, pl.Int32), genres=pl.lit([], pl.List(pl.String))
+    )
+    raw = RawDataset("toy", None, table, interactions)
+    return build(raw, candidates, "keep", cuts)  # type: ignore[arg-type]
+
+
+ROWS = [
+    *[("ann", 0, 1), ("ann", 1, 2), ("ann", 2, 11), ("ann", 3, 21), ("ann", 4, 22)],
+    *[("bob", 1, 3), ("bob", 5, 12), ("bob", 6, 23), ("bob", 0, 24)],
+    *[("cid", 0, 25), ("cid", 1, 26)],
+    *[("dee", 2, 4), ("dee", 3, 5)],
+]
+CUTS = TimeSplit(10, 20)
+
+
+def test_the_parts_by_hand() -> None:
+    dataset = data(ROWS, CUTS)
+    expected = [
+        # length before validation, before test, all; targets
+        ("ann", 2, 3, 5, 2, 3),
+        ("bob", 1, 2, 4, None, 0),  # 5 and 6 were not known before the cuts
+        ("cid", 0, 0, 2, None, None),  # nobody knew him
+        ("dee", 2, 2, 2, None, None),
+    ]
+    names = ("train_length", "test_length", "length", "validation", "test")
+    found = dataset.users.join(dataset.split, on="user").select("user_id", *names)
+    assert found.rows() == expected
+    assert dataset.cut["new_users"] == 1
+    assert dataset.items["candidate"].to_list() == [item in (0, 1, 2, 3, 5) for item in range(ITEMS)]
+    assert dataset.items["validation_candidate"].to_list() == [item < 4 for item in range(ITEMS)]
+    assert dataset.counts["interactions"] == len(ROWS)
+
+
+def test_with_all_candidates_an_unknown_item_is_a_target() -> None:
+    split = data(ROWS, CUTS, "all").split
+    assert split["validation"].to_list() == [2, 5, None, None]
+    assert split["test"].to_list() == [3, 6, None, None]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abcd"), st.integers(0, ITEMS - 1), st.integers(0, 99)),
+        min_size=8,
+        max_size=60,
+    ),
+    st.integers(1, 98),
+    st.integers(2, 99),
+)
+def test_nothing_behind_a_cut_is_seen(rows: list[tuple[str, int, float]], first: int, second: int) -> None:
+    try:
+        dataset = data(rows, TimeSplit(first, second))
+    except (ParamsError, DataError):
+        return
+    sequences = Sequences.from_tables([dataset.interactions], dataset.split)
+    times = pl.concat(dataset.events)["timestamp"].to_numpy()
+    for user in range(sequences.user_count):
+        start, stop = sequences.offsets[user : user + 2]
+        own = times[start:stop]
+        assert sequences.train_length[user] == (own < first).sum()
+        assert len(sequences.test_histories()[user]) == (own < second).sum()
+        for target, low, high in (
+            (sequences.validation[user], first, second),
+            (sequences.test[user], second, np.inf),
+        ):
+            if target != NO_TARGET:
+                known = {item for _, item, time in rows if time < low}
+                later = sequences.items[start:stop][(own >= low) & (own < high)]
+                assert target == next(item for item in later if item in known)
+    before = {item for _, item, time in rows if time < second}
+    assert set(np.flatnonzero(dataset.items["candidate"].to_numpy()).tolist()) == before
+
+
+def test_what_comes_behind_the_cut_changes_nothing_before_it() -> None:
+    other = [(user, 7 if time > 20 else item, time) for user, item, time in ROWS]
+    first, second = data(ROWS, CUTS), data(other, CUTS)
+    names = ["train_length", "test_length", "validation"]
+    assert first.split.select(names).equals(second.split.select(names))
+    assert first.items.equals(second.items)
+
+
+@pytest.mark.parametrize(
+    "cuts", [TimeSplit("2001-09-09T01:46:50", "2001-09-09T01:47:00"), TimeSplit(0.4, 0.55)]
+)
+def test_a_cut_is_a_date_or_a_share(cuts: TimeSplit) -> None:
+    rows = [(user, item, time + 10**9) for user, item, time in ROWS]
+    dataset = data(rows, cuts)
+    assert dataset.split["train_length"].to_list() == data(ROWS, CUTS).split["train_length"].to_list()
+    if isinstance(cuts.test_from, str):
+        assert dataset.cut["test_from"] == 10**9 + 20
+
+
+@pytest.mark.parametrize(
+    ("cuts", "message"),
+    [
+        (TimeSplit(20, 10), "one after the other"),
+        (TimeSplit(10, 100), "one after the other"),
+        (TimeSplit("2011-10-01", 20), "do not look like times"),
+        (TimeSplit("next week", 20), "'next week' is not a date"),
+    ],
+)
+def test_an_impossible_cut_is_refused(cuts: TimeSplit, message: str) -> None:
+    with pytest.raises(ParamsError, match=message):
+        data(ROWS, cuts)
+
+
+def test_without_a_target_there_is_nothing_to_measure() -> None:
+    with pytest.raises(DataError, match="before the cut of the validation"):
+        refuse_unlearnable(data([("ann", 0, 1), ("ann", 1, 2), ("bob", 2, 30), ("cid", 3, 15)], CUTS))
