@@ -111,7 +111,10 @@ def unforeseen_errors() -> Iterator[None]:
         what = f"cannot be {'written' if full else 'read or written'} ({system_reason(error)})"
         remedy = "check that the place exists, has space and may be read and written"
         raise MachineError(what, where, remedy) from error
-    except Exception as error:
+    except BaseException as error:
+        # A panic of polars is no Exception; what ends a process on purpose is none either.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         text = str(error).strip().partition("\n")[0]
         what = f"unforeseen error, {type(error).__name__}" + (f": {text[:200]}" if text else "")
         remedy = "report it with this message, the command and its output with --debug"

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 from hierrec.core.errors import DataError, ParamsError, UnforeseenError
@@ -87,6 +88,14 @@ def test_memory_that_runs_out_becomes_one_message(
         raise error
 
     assert message(main, capsys).startswith("error: memory ran out\n  what to do: end other programs")
+
+
+def test_a_panic_of_polars_becomes_one_message(capsys: pytest.CaptureFixture[str]) -> None:
+    @stage("ingest")
+    def main(ingest: IngestParams) -> Summary:
+        raise pl.exceptions.PanicException("capacity overflow")
+
+    assert message(main, capsys).startswith("error: unforeseen error, PanicException: capacity overflow")
 
 
 def test_an_unforeseen_error_becomes_one_message(
