@@ -63,7 +63,7 @@ class FusionExamples:
             raise DataError(
                 "fewer than two users have a validation target, so the fusion has nothing to learn from",
                 "split.parquet",
-                "use data in which more users have 3 interactions or more",
+                "use data in which more users have 3 interactions or more, or, of a split by time, other cuts",
             )
         histories = [sequences.training_items(user) for user in users]
         with torch.inference_mode():
