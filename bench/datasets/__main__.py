@@ -36,8 +36,17 @@ def main(name: str, data: Path | None, work: Path | None, done: Path | None, out
             _prepare(done, data_set.overrides(data))
             run_stages(done)
         assert done is not None
-        results = add(name, result(done, data_set.order_of_ties), out)
+        results = add(name, {**result(done, data_set.order_of_ties), "machine": _machine(data)}, out)
     click.echo(table(results))
+
+
+def _machine(data: Path | None) -> dict[str, Any] | None:
+    if data is None:
+        return None
+    # Imports torch, whose memory would count as the stages' peak, since they are forked from this process.
+    from bench.machine import describe_machine
+
+    return describe_machine("cpu")
 
 
 def _prepare(work: Path, overrides: Mapping[str, Any]) -> None:
