@@ -1,5 +1,6 @@
 """Run the pipeline on a data set: `python -m bench.datasets NAME --data FOLDER`."""
 
+import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,15 +16,16 @@ from bench.datasets.table import table
 from stages.workspace import make_workspace
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
+EXISTING = click.Path(path_type=Path, file_okay=False, exists=True)
 
 
 @click.command()
 @click.argument("name", type=click.Choice(names()))
-@click.option("--data", type=FOLDER, help="Folder with the files that NAME.yaml names.")
+@click.option("--data", type=EXISTING, help="Folder with the files that NAME.yaml names.")
 @click.option(
     "--work", type=FOLDER, help="Folder of the run; one that was stopped goes on. Default: a temporary one."
 )
-@click.option("--run", "done", type=FOLDER, help="Runs nothing: metrics of this project or --work folder.")
+@click.option("--run", "done", type=EXISTING, help="Runs nothing: metrics of this project or --work folder.")
 @click.option("--out", default=RESULTS, type=click.Path(path_type=Path), help="Default: results.json here.")
 def main(name: str, data: Path | None, work: Path | None, done: Path | None, out: Path) -> None:
     """Run every stage on a data set, add what comes out to results.json, and print the README's table."""
@@ -34,7 +36,13 @@ def main(name: str, data: Path | None, work: Path | None, done: Path | None, out
         if data is not None:
             done = work or Path(temporary) / name
             _prepare(done, data_set.overrides(data))
-            run_stages(done)
+            try:
+                run_stages(done)
+            except subprocess.CalledProcessError as error:
+                hint = "the same command goes on with it" if work else "with --work, a run goes on with it"
+                raise click.ClickException(
+                    f"{error.cmd[-1]} ended with status {error.returncode}, see above; {hint}"
+                ) from None
         assert done is not None
         results = add(name, {**result(done, data_set.order_of_ties), "machine": _machine(data)}, out)
     click.echo(table(results))
