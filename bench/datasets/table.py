@@ -1,0 +1,42 @@
+"""The results as the README's table."""
+
+from collections.abc import Mapping
+from typing import Any
+
+TITLES = {"beauty": "Beauty", "ml-1m": "MovieLens-1M", "retail": "Online Retail"}
+ROWS = {
+    "`hierarchical`": ("hierarchical",),
+    "`rag`": ("rag",),
+    "baseline `popularity`": ("baselines", "popularity"),
+    "baseline `markov`": ("baselines", "markov"),
+    "baseline `neighbours`": ("baselines", "neighbours"),
+}
+"""Of each row, the keys of its metrics in a data set's result."""
+PUBLISHED = {
+    "SASRec, sampled softmax (published)": {"beauty": (0.0531, 0.0921), "ml-1m": (0.1684, 0.2929)},
+    "BSARec (published)": {"beauty": (0.0611, 0.1008)},
+}
+"""NDCG@10 and Recall@10 under the same protocol and, on Beauty, in the same order of ties."""
+
+
+def table(results: Mapping[str, Any]) -> str:
+    """Return a Markdown table: a row for each model, a column for each data set."""
+    names = [name for name in TITLES if name in results]
+    head = " | ".join(["NDCG@10 / Recall@10", *(TITLES[name] for name in names)])
+    lines = [f"| {head} |", "| --- " * (len(names) + 1) + "|"]
+    for title, keys in ROWS.items():
+        lines.append(_row(title, [_measured(results[name], keys) for name in names]))
+    for title, figures in PUBLISHED.items():
+        lines.append(_row(title, [figures.get(name) for name in names]))
+    return "\n".join(lines)
+
+
+def _measured(result: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[float, float]:
+    for key in keys:
+        result = result[key]
+    return result["ndcg@10"], result["recall@10"]
+
+
+def _row(title: str, figures: list[tuple[float, float] | None]) -> str:
+    cells = ["" if pair is None else f"{pair[0]:.4f} / {pair[1]:.4f}" for pair in figures]
+    return f"| {' | '.join([title, *cells])} |".replace("|  |", "| |")
