@@ -1,5 +1,7 @@
 """A split by time: no part holds anything from behind its cut, and the target is the first known item after it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 import pytest
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 ITEMS = 8
 
 
-def data(rows: list[tuple[str, int, float]], cuts: TimeSplit, candidates: str = "interacted") -> Dataset:
+def data(rows: Sequence[tuple[str, int, float]], cuts: TimeSplit, candidates: str = "interacted") -> Dataset:
     users, items, times = zip(*rows, strict=True)
     interactions = pl.DataFrame(
         {
