@@ -14,6 +14,7 @@ from hierrec.data.tables import load_interactions, load_items, load_split, load_
 from hierrec.ingest.dataset import Dataset, build
 from hierrec.ingest.movielens import read_movielens
 from hierrec.ingest.raw import INTERACTIONS, ITEMS, RawDataset
+from hierrec.ingest.sample import sample_dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -278,3 +279,14 @@ def test_movielens_1m_against_a_plain_reading(ml1m_archive: Path, tmp_path: Path
     assert dataset.split["test"].null_count() == 0
     dataset.write(tmp_path)
     assert_frame_equal(load_interactions(tmp_path / "interactions.parquet"), dataset.interactions)
+
+
+def test_renamed_users_in_the_same_order_change_no_table_but_their_names() -> None:
+    raw = sample_dataset(users=40)
+    renamed = raw.interactions.with_columns(
+        pl.format("user {}", pl.col("user_id").str.zfill(6)).alias("user_id")
+    )
+    first, second = build(raw), build(dataclasses.replace(raw, interactions=renamed))
+    for name in ("items", "interactions", "ratings", "split"):
+        assert getattr(first, name).equals(getattr(second, name))
+    assert not first.users.equals(second.users)
