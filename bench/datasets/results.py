@@ -22,7 +22,11 @@ def result(run: Path, order_of_ties: str) -> dict[str, Any]:
     baselines = read_json(metrics / "baselines.json")
     costs = read_json(run / "costs.json") if (run / "costs.json").is_file() else None
     return {
-        **{name: read_json(metrics / f"{name}.json")["test"] for name in VARIANTS},
+        **{
+            name: read_json(metrics / f"{name}.json")["test"]
+            for name in VARIANTS
+            if (metrics / f"{name}.json").is_file()
+        },
         "baselines": {name: values["test"] for name, values in baselines.items()},
         "counts": read_json(metrics / "data.json"),
         "order_of_ties": order_of_ties,

@@ -31,7 +31,9 @@ def table(results: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _measured(result: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[float, float]:
+def _measured(result: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[float, float] | None:
+    if keys[0] not in result:
+        return None
     for key in keys:
         result = result[key]
     return result["ndcg@10"], result["recall@10"]
