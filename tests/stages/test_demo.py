@@ -35,7 +35,9 @@ def test_the_demo_shows_metrics_and_films_and_leaves_the_tree_alone(tmp_path: Pa
 
     rows = re.findall(r"^(\w+) +(validation|test)((?: +0\.\d{4})+)$", output, re.MULTILINE)
     assert [row[:2] for row in rows] == [
-        (variant, split) for variant in ("hierarchical", "rag") for split in ("validation", "test")
+        (model, split)
+        for model in ("markov", "neighbours", "popularity", "hierarchical", "rag")
+        for split in ("validation", "test")
     ]
     assert all(len(values.split()) == 4 for _, _, values in rows)
     films = set(sample_dataset().items["title"])
