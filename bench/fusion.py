@@ -94,7 +94,12 @@ class Bench:
         self._model = load_model(folder, self.inputs.frozen, self.inputs.store_hash)
         self.train = self._model.params
         self._index = ItemIndex.open(artifacts / "index", self.inputs.store_hash)
-        self._base = Scorer(self._model, self.inputs.candidates, dtype=torch.float32)
+        self._base = Scorer(
+            self._model,
+            self.inputs.validation_candidates,
+            dtype=torch.float32,
+            repeated=self.inputs.sequences.repeated,
+        )
         self._prefixes = prefix_states(self._model, self.inputs.sequences, batch_users)
 
     def alone(self) -> Metrics:

@@ -1,6 +1,6 @@
 """Sequential recommendation with language models, without decoding.
 
-Data flows one way: ``data`` → ``item_llm`` → ``retrieval`` → ``recommender`` → ``evaluation``.
+Data flows one way, room by room; the map is in CONTRIBUTING.md.
 """
 
 import importlib

@@ -4,7 +4,7 @@ import polars as pl
 from hierrec.core.files import atomic_path, write_json
 from hierrec.core.stage import DATA, METRICS, RANKS, Summary, stage
 from hierrec.data.sequences import Sequences
-from hierrec.data.tables import interaction_groups, load_items, load_split, write_table
+from hierrec.data.tables import candidates_of, interaction_groups, load_items, load_split, write_table
 from hierrec.evaluation.baselines import baselines
 from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.protocol import evaluate as evaluate_scorer
@@ -16,9 +16,7 @@ from hierrec.model.params import TrainParams
 # Of `train` only the seed is used: it draws the users whose validation targets are measured, as for the models.
 @stage("train", "evaluate", libraries=("torch", "scipy", "numpy", "polars", "pyarrow"))
 def main(train: TrainParams, evaluate: EvaluateParams) -> Summary:
-    items = load_items(DATA / "items.parquet")
-    candidates = items["candidate"].to_numpy()
-    known = items["validation_candidate"].to_numpy() if "validation_candidate" in items.columns else None
+    candidates, known = candidates_of(load_items(DATA / "items.parquet"))
     interactions = interaction_groups(DATA / "interactions.parquet")
     sequences = Sequences.from_tables(interactions, load_split(DATA / "split.parquet"))
     ranks = pl.concat(

@@ -8,9 +8,9 @@ from hierrec.evaluation.comparison import compare
 from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.ranks import BASELINES_SCHEMA, load_ranks
 from hierrec.evaluation.summary import recall_curve, summarise, summarise_baselines
-from hierrec.model.checkpoint import load_model, read_curve
+from hierrec.model.checkpoint import read_curve
 from hierrec.model.inputs import load_inputs
-from hierrec.model.scorer import Scorer
+from hierrec.model.load import load_scorer
 from hierrec.rag.checkpoint import load_rag
 from hierrec.report.facts import facts, flat
 from hierrec.report.items import Items, item_map, neighbours
@@ -45,14 +45,9 @@ def main(evaluate: EvaluateParams) -> Summary:
     catalogue = Catalogue(inputs.items, inputs.frozen, inputs.store_hash, INDEX)
     counts = inputs.sequences.training_counts(len(catalogue))
     items = Items(catalogue, inputs.items["genres"].to_list(), counts)
-    model = load_model(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
     rag = load_rag(MODELS / "rag", inputs, catalogue.index, torch.float32)
-    scorers = {
-        "hierarchical": Scorer(
-            model, inputs.candidates, dtype=torch.float32, repeated=inputs.sequences.repeated
-        ),
-        "rag": rag,
-    }
+    scorers = {"hierarchical": load_scorer(MODELS / "hierarchical", inputs, torch.float32), "rag": rag}
+    model = scorers["hierarchical"].model
     explainer = Explainer(list(rag.sources), catalogue, user_ids)
     settings = {
         "train": model.params.model_dump(mode="json"),

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hierrec.core import VARIANTS
 from hierrec.core.files import read_json, write_json
 
 RESULTS = Path(__file__).parent / "results.json"
 COSTS = ("seconds", "cpu_seconds", "peak_mib")
-VARIANTS = ("hierarchical", "rag")
 
 
 def result(run: Path, order_of_ties: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ..core.errors import DataError
 
@@ -27,6 +28,9 @@ _ITEMS = pl.Schema(
         "candidate": pl.Boolean,
     }
 )
+MARKS = ("candidate", "validation_candidate")
+"""Columns of the items that may be ranked, and, of a split by time, of those that were known before the validation."""
+
 _USERS = pl.Schema({"user": pl.Int32, "user_id": pl.String})
 _INTERACTIONS = pl.Schema({"user": pl.Int32, "item": pl.Int32, "position": pl.Int32})
 _SPLIT = pl.Schema({"user": pl.Int32, "train_length": pl.Int32, "validation": pl.Int32, "test": pl.Int32})
@@ -84,6 +88,12 @@ def load_items(path: Path) -> pl.DataFrame:
     _check(path, "item_id", items["item_id"].n_unique() == len(items), "an id is there twice")
     _check(path, "candidate", bool(items["candidate"].any()), "no item may be ranked")
     return items
+
+
+def candidates_of(items: pl.DataFrame) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the items that may be ranked for the test and for the validation, bool [n] each."""
+    known = MARKS[-1] if MARKS[-1] in items.columns else MARKS[0]
+    return items[MARKS[0]].to_numpy(), items[known].to_numpy()
 
 
 def load_users(path: Path) -> pl.DataFrame:

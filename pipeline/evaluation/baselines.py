@@ -42,7 +42,8 @@ class Popularity:
     """
 
     def __init__(self, sequences: Sequences, item_count: int) -> None:
-        _, levels = np.unique(sequences.training_counts(item_count), return_inverse=True)
+        self._counts = sequences.training_counts(item_count)  # [n]
+        _, levels = np.unique(self._counts, return_inverse=True)
         # Whole numbers below 0, so that float32 holds them exactly and what another baseline knows stands above.
         self._scores = (levels - levels.max() - 1).astype(np.float32)  # [n]
 
@@ -70,7 +71,7 @@ class Markov(Popularity):
         self._followers = csr_array((np.ones(len(pairs[0]), np.int64), pairs), (item_count, item_count))
         self._followers.sum_duplicates()
         # The place of each pair's count and popularity among those of all pairs: one number that ranks by both.
-        counts, popularity = self._followers.data, sequences.training_counts(item_count)
+        counts, popularity = self._followers.data, self._counts
         both = counts * (popularity.max() + 1) + popularity[self._followers.indices]
         self._followers.data = np.unique(both, return_inverse=True)[1] + 1
 
@@ -102,9 +103,8 @@ class Neighbours(Popularity):
         self._ends = np.cumsum(sequences.train_length)  # [U], end of each user's items
         # The places of item 0, then those of item 1, …
         self._places = np.argsort(self._items, kind="stable")  # [N]
-        counts = sequences.training_counts(item_count)  # [n]
-        self._counts, self._starts = counts, np.cumsum(counts) - counts  # [n], where an item's places begin
-        self._rarity = np.log1p(sequences.user_count / np.maximum(counts, 1))  # [n]
+        self._starts = np.cumsum(self._counts) - self._counts  # [n], where an item's places begin
+        self._rarity = np.log1p(sequences.user_count / np.maximum(self._counts, 1))  # [n]
         self._lengths = np.sqrt(np.maximum(sequences.train_length, 1))  # [U]
 
     def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:

@@ -80,11 +80,12 @@ def _groups(sequences: Sequences, item_count: int) -> dict[str, pl.Series]:
     """Return the group of each user in each slice, by name; null without a test target."""
     users = np.flatnonzero(sequences.test != NO_TARGET)  # [U']
     popularity = popularity_groups(sequences.training_counts(item_count))[sequences.test[users]]  # [U']
-    seen = [sequences.test[user] in history for user, history in enumerate(sequences.test_histories())]
+    histories = sequences.test_histories()
+    seen = [sequences.test[user] in histories[user] for user in users]
     groups = {
         "history": history_groups(sequences.test_length[users]),
         "popularity": popularity,
-        "target": np.array(seen)[users].astype(int),
+        "target": np.array(seen).astype(int),
     }
     rows = pl.DataFrame({"user": np.arange(sequences.user_count)})
     table = pl.DataFrame(

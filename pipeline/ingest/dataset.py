@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import DataError
 from ..core.files import atomic_path, sha256_file, write_json
-from ..data.tables import TableWriter, counts_of, write_table
+from ..data.tables import MARKS, TableWriter, counts_of, write_table
 from .event_log import EventLog
 from .event_order import OrderedEvents, Repeats
 from .raw import RawDataset
@@ -154,19 +154,21 @@ def build(
     rows, users = numbered(ids), numbered(log.user_ids())
     events = OrderedEvents(log, users, rows, repeats)
     every_item, cut = candidates == "all", {}
-    marks = {"candidate": log.item_seen[np.argsort(rows)] | every_item}  # by row
+    marks = [log.item_seen[np.argsort(rows)] | every_item]  # by row
     if time_split is None:
         split = pl.concat(leave_one_out(table) for table in events)
     else:
         parts = split_by_time(events, len(ids), time_split, every_item)
         split, cut = parts.split, parts.counts
-        marks = {"candidate": parts.known, "validation_candidate": parts.known_before_validation}
+        marks = [parts.known, parts.known_before_validation]
     if events.repeated.any():
         split = split.with_columns(repeated=pl.Series(events.repeated))
     return Dataset(
         raw.name,
         raw.md5,
-        raw.items.select(pl.Series("row", rows), pl.all()).sort("row").with_columns(**marks),
+        raw.items.select(pl.Series("row", rows), pl.all())
+        .sort("row")
+        .with_columns(**dict(zip(MARKS, marks, strict=False))),
         pl.DataFrame({"user": users, "user_id": log.user_ids()}).sort("user"),
         events,
         split,

@@ -30,7 +30,6 @@ class OrderedEvents:
         log: at least one interaction.
         users: int32 [users of the log], the number that each is to have.
         items: int32 [items of the log], the row of each.
-
         repeats: which interactions of a user with one item count: all (`keep`), the `first` or the `last`; `refuse`:
             there may be one. Of interactions at the same time, `keep` counts one.
 
@@ -112,16 +111,19 @@ class OrderedEvents:
 
     def _counting(self, rows: NDArray[np.void]) -> NDArray[np.void]:
         """Return the ordered rows that count."""
-        pairs = pl.Series(_pairs(rows))
-        if self._repeats in ("first", "last"):
-            kept = pairs.is_first_distinct() if self._repeats == "first" else pairs.is_last_distinct()
-            return rows[kept.to_numpy()]
-        if self._repeats == "keep":
-            table = pl.DataFrame({"pair": pairs, "time": rows["timestamp"]})
-            first = table.select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy()
-            rows = rows[first] if pairs.n_unique() < len(pairs) else rows
-            self.repeated[rows["user"][~pl.Series(_pairs(rows)).is_first_distinct().to_numpy()]] = True
-        return rows
+        if self._repeats == "refuse":
+            return rows
+        pair = pl.col("pair")
+        counts = {
+            "first": pair.is_first_distinct(),
+            "last": pair.is_last_distinct(),
+            "keep": pl.struct("pair", "time").is_first_distinct(),
+        }
+        table = pl.DataFrame({"user": rows["user"], "pair": _pairs(rows), "time": rows["timestamp"]})
+        kept = table.select(counts[self._repeats]).to_series()
+        again = table.filter(kept).filter(~pair.is_first_distinct())
+        self.repeated[again["user"].to_numpy()] = True
+        return rows[kept.to_numpy()]
 
 
 def _pairs(rows: NDArray[np.void]) -> NDArray[np.uint64]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from ..core.errors import DataError
+from ..data.tables import MARKS
 from .checks import Check, quote, refuse, refuse_duplicates
 from .clean_text import cleaned
 from .columns import EXACT, find_columns, of_table
@@ -14,7 +15,7 @@ from .raw import ITEMS
 from .table_files import as_ids, as_text, read_table
 from .tables import Layout, check_names
 
-_RESERVED = ("row", "candidate", "item_id")
+_RESERVED = ("row", *MARKS, "item_id")
 _LAST_YEAR = 9999
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ..data.tables import MARKS
 from .dataset import HELD_OUT, Dataset
 from .time_split import UNITS, unit_of
 
@@ -91,7 +92,7 @@ def _targets(dataset: Dataset, events: _Events) -> list[str]:
 
 
 def _with_text(items: pl.DataFrame) -> int:
-    texts = items.drop("row", "item_id", "candidate", "year")
+    texts = items.drop("row", "item_id", "year", *MARKS, strict=False)
     there = [
         pl.col(name).list.len() > 0 if isinstance(dtype, pl.List) else pl.col(name).is_not_null()
         for name, dtype in texts.schema.items()

@@ -13,9 +13,9 @@ from .event_files import Events, read_events
 from .event_log import EventLog
 from .item_files import added, no_items, read_items
 from .params import TableParams
-from .parts import md5_of
 from .raw import RawDataset
 from .row_filters import filtered
+from .sources import md5_of
 
 Paths = Path | Sequence[Path]
 """Of a table: a file, or several whose rows follow each other."""

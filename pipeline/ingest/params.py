@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from ..core.params import Md5, Positive, Section
 
 Cut = Annotated[float, Field(gt=0)] | Annotated[str, Field(min_length=1)]
+"""A share of the interactions below 1, a timestamp, or a date (ISO 8601, UTC)."""
 Name = Annotated[str, Field(min_length=1)]
 Role = Literal["user", "item", "timestamp", "rating", "title", "year", "genres"]
 

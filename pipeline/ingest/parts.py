@@ -1,13 +1,12 @@
 """A table of several files: a folder, or a pattern such as `/data/part-*.parquet`, in the order of their names."""
 
 import glob
-import hashlib
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from ..core.errors import DownloadError
 from .download import fetch
+from .sources import md5_of
 
 
 def fetch_parts(source: str, md5: str | None, cache: Path, key: str) -> list[Path]:
@@ -41,16 +40,6 @@ def fetch_parts(source: str, md5: str | None, cache: Path, key: str) -> list[Pat
         what = f"these are other files: md5 {md5} is expected, but the {len(paths)} of them have {got}"
         raise DownloadError(what, source, f"correct ingest.{key}_md5 if these files are the right ones")
     return paths
-
-
-def md5_of(paths: Sequence[Path]) -> str:
-    """Return the hex MD5 of the bytes of files, one after the other."""
-    digest = hashlib.md5()
-    for path in paths:
-        with path.open("rb") as file:
-            while block := file.read(2**20):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def _files(folder: Path, key: str) -> list[Path]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -72,7 +72,16 @@ def _unpacked(path: Path, compression: str) -> IO[bytes]:
     return pa.CompressedInputStream(pa.OSFile(str(path)), compression)  # pyright: ignore[reportReturnType]
 
 
+def md5_of(paths: Sequence[Path]) -> str:
+    """Return the hex MD5 of the bytes of files, one after the other; of one file, DVC's checksum."""
+    digest = hashlib.md5()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(2**20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
 def md5_file(path: Path) -> str:
-    """Return the hex MD5 of a file's content, DVC's checksum."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
+    """Return the hex MD5 of a file's content."""
+    return md5_of([path])

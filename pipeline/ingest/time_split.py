@@ -8,13 +8,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ..core.errors import DataError, ParamsError
+from ..core.errors import ParamsError
+from .params import Cut
 
-UNITS = {1: "s", 10**3: "ms", 10**6: "µs", 10**9: "ns"}
-"""Parts of a second in which timestamps count."""
-
-Cut = float | str
-"""A share of the interactions below 1, a timestamp, or a date (ISO 8601, UTC)."""
+UNITS = (1, 10**3, 10**6, 10**9)
+"""Units of timestamps in a second: s, ms, µs, ns."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,6 @@ def split_by_time(
 
     Raises:
         ParamsError: a cut is not a point in time of the data, or the two are in the wrong order.
-        DataError: nothing is left before the first cut.
     """
     times = np.concatenate([table["timestamp"].to_numpy() for table in events])  # [N]
     first, second = (
@@ -80,8 +77,6 @@ def split_by_time(
         known[item[time < second]] = True
         early[item[time < first]] = True
     split = pl.concat(_parts(table, first, second, early, known) for table in events)
-    if not split["train_length"].max():
-        raise DataError("no interaction lies before the cut", "ingest.validation_from", "choose a later one")
     after = split.filter(pl.col("length") > pl.col("test_length"))
     counts = {
         "validation_from": float(first),
@@ -125,7 +120,8 @@ def _point(cut: Cut, times: NDArray, key: str) -> float:
             raise ParamsError(what, f"params.yaml, key ingest.{key}", "give a timestamp, or a share below 1")
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * unit
     if cut < 1:
-        return np.partition(times, int(cut * len(times)))[int(cut * len(times))].item()
+        place = int(cut * len(times))
+        return np.partition(times, place)[place].item()
     return cut
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import DataError, StoreError
 from ..data.sequences import Sequences
-from ..data.tables import interaction_groups, load_items, load_split
+from ..data.tables import candidates_of, interaction_groups, load_items, load_split
 from ..store.store import EmbeddingStore
 
 
@@ -21,9 +21,7 @@ class Inputs:
     items: pl.DataFrame  # the table `items.parquet`
     sequences: Sequences  # every user's items, and the split
     candidates: NDArray[np.bool_]  # [n], items that may be ranked
-    validation_candidates: NDArray[
-        np.bool_
-    ]  # [n], those of them that were known before the cut of the validation
+    validation_candidates: NDArray[np.bool_]  # [n], of these those known before the validation
     frozen: NDArray[np.float32]  # [n, F], whitened item vectors
     store_hash: str  # hash of the vectors' store
 
@@ -37,12 +35,12 @@ def load_inputs(data: Path, item_embeddings: Path) -> Inputs:
     items = load_items(data / "items.parquet")
     store = open_store(item_embeddings, items)
     sequences = Sequences.from_tables(_interactions(data, len(items)), load_split(data / "split.parquet"))
-    by_time = "validation_candidate" in items.columns
+    candidates, validation_candidates = candidates_of(items)
     return Inputs(
         items=items,
         sequences=sequences,
-        candidates=items["candidate"].to_numpy(),
-        validation_candidates=items["validation_candidate" if by_time else "candidate"].to_numpy(),
+        candidates=candidates,
+        validation_candidates=validation_candidates,
         frozen=store.whitened(),
         store_hash=store.hash,
     )

@@ -71,9 +71,8 @@ class Scorer:
     def model_scores(self, states: Tensor, histories: Sequence[NDArray[np.int64]]) -> Tensor:
         """Return the model's logits [B, n] for states [B, D]; -inf where an item may not be recommended."""
         scores = states @ self._keys.T + self._biases  # [B, n]
-        return scores.masked_fill(
-            excluded_items(histories, self.candidates, self.repeated), -torch.inf
-        )  # [B, n]
+        excluded = excluded_items(histories, self.candidates, self.repeated)  # [B, n]
+        return scores.masked_fill(excluded, -torch.inf)  # [B, n]
 
     @torch.inference_mode()
     def score(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Scored:

@@ -23,8 +23,9 @@ def excluded_items(
         repeated: whether an item of the history may be recommended again.
     """
     excluded = torch.from_numpy(~candidates).repeat(len(histories), 1)  # [B, n]
-    for row, history in zip(excluded, () if repeated else histories, strict=not repeated):
-        row[torch.from_numpy(history)] = True
+    if not repeated:
+        for row, history in zip(excluded, histories, strict=True):
+            row[torch.from_numpy(history)] = True
     return excluded
 
 

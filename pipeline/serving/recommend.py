@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from ..core.errors import DataError, ParamsError
 from ..data.sequences import Sequences
 from ..data.tables import load_users
-from ..model.checkpoint import load_model
 from ..model.inputs import load_inputs
+from ..model.load import load_scorer
 from ..model.scorer import Scored, Scorer
 from ..model.sources import ANONYMOUS, Source
 from ..rag.checkpoint import load_rag
@@ -105,10 +105,7 @@ class Recommender:
                 if isinstance(source, Datastore):
                     scorer.sources[name] = source.searched(search)
         else:
-            trained = load_model(folder, inputs.frozen, inputs.store_hash)
-            scorer = Scorer(
-                trained, inputs.candidates, dtype=torch.float32, repeated=inputs.sequences.repeated
-            )
+            scorer = load_scorer(folder, inputs, torch.float32)
         users = load_users(tables / "users.parquet")["user_id"].to_list()
         return cls(scorer, catalogue, inputs.sequences, users)
 

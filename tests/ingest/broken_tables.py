@@ -88,6 +88,11 @@ BROKEN_TABLES = {
     "one name twice": table(ITEMS, first(replace(b"plot", b"title")), ": two columns are named 'title'"),
     "column without a name": table(ITEMS, first(replace(b"plot", b"")), ": column 5 has no name"),
     "reserved name": table(ITEMS, first(replace(b"plot", b"row")), ": the name of column row is taken"),
+    "name of a mark": table(
+        ITEMS,
+        first(replace(b"plot", b"validation_candidate")),
+        ": the name of column validation_candidate is taken",
+    ),
     "column too few": table(
         EVENTS, replace(b"bob,kettle,60", b"bob,kettle"), ", row 6: Expected 3 columns, got 2"
     ),

@@ -16,8 +16,9 @@ from hierrec.ingest import event_files
 from hierrec.ingest.dataset import build
 from hierrec.ingest.own_files import read_files
 from hierrec.ingest.params import TableParams
-from hierrec.ingest.parts import fetch_parts, md5_of
+from hierrec.ingest.parts import fetch_parts
 from hierrec.ingest.raw import RawDataset
+from hierrec.ingest.sources import md5_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal

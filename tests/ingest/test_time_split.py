@@ -1,5 +1,6 @@
 """A split by time: no part holds anything from behind its cut, and the target is the first known item after it."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from hierrec.core.errors import DataError, ParamsError
 from hierrec.data.sequences import NO_TARGET, Sequences
 from hierrec.ingest.dataset import Dataset, build, refuse_unlearnable
+from hierrec.ingest.look import look
 from hierrec.ingest.raw import RawDataset
 from hierrec.ingest.time_split import TimeSplit
 from hypothesis import given
@@ -130,6 +132,12 @@ def test_a_cut_is_a_date_or_a_share(cuts: TimeSplit) -> None:
 def test_an_impossible_cut_is_refused(cuts: TimeSplit, message: str) -> None:
     with pytest.raises(ParamsError, match=message):
         data(ROWS, cuts)
+
+
+def test_the_marks_of_the_split_are_no_text() -> None:
+    dataset = data(ROWS, CUTS)
+    bare = dataclasses.replace(dataset, items=dataset.items.with_columns(title=pl.lit(None, pl.String)))
+    assert f"items with text: 0 of {ITEMS} (0%)" in look(bare)
 
 
 def test_without_a_target_there_is_nothing_to_measure() -> None:
