@@ -27,7 +27,9 @@ def main(ingest: IngestParams) -> Summary:
     if ingest.item_text is not None:
         raw, matched, unknown = add_item_text(raw, _file(ingest, "item_text"), ingest.clean_text)
         lines = [f"further text for {matched:,} items; {unknown:,} ids of {ingest.item_text} name no item"]
-    by_time = TimeSplit(ingest.validation_from, ingest.test_from) if ingest.split == "time" else None
+    by_time = None
+    if ingest.split == "time":
+        by_time = TimeSplit(ingest.validation_from, ingest.test_from, ingest.targets == "all")
     repeats = ingest.repeats if ingest.dataset == "files" else "refuse"
     dataset = build(raw, ingest.candidates, repeats, by_time)
     refuse_unlearnable(dataset)
