@@ -17,7 +17,7 @@ def export_split(sequences: Sequences, users: NDArray[np.int64], folder: Path) -
         users: int64 [V], whom rankings are asked for.
         folder: where to.
     """
-    _write_sequences(sequences.validation_histories(), folder)
+    _write_sequences(sequences.training_histories(), folder)
     pl.DataFrame({"user": users}).write_csv(folder / "users.csv")
 
 
