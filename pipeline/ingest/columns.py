@@ -98,11 +98,6 @@ def of_table(names: Sequence[str], roles: Sequence[str], given: Given) -> Given:
     return said
 
 
-def described(found: Mapping[str, str]) -> str:
-    """Return what was taken for what, for a summary."""
-    return ", ".join(f"{role} = {name}" for role, name in found.items())
-
-
 def _missing(what: str, names: Sequence[str], place: str, needed: Sequence[str]) -> DataError:
     remedy = f"name columns {', '.join(needed)}, or say what yours are called: ingest.columns: {{{needed[0]}: NAME}}"
     return DataError(f"{what} is missing; there are {', '.join(map(quote, names[:20]))}", place, remedy)
