@@ -38,7 +38,7 @@ def export_fit(sequences: Sequences, folder: Path) -> None:
     like `training.csv`, but every user's history before the test target.
     """
     users = np.flatnonzero(sequences.validation != NO_TARGET)
-    _write_sequences(sequences.validation_histories(), folder / "training.csv")
+    _write_sequences(sequences.training_histories(), folder / "training.csv")
     _write_sequences(sequences.test_histories(), folder / "histories.csv")
     pl.DataFrame({"user": users, "item": sequences.validation[users]}).write_csv(folder / "validation.csv")
 

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ..core.errors import DataError
+from ..core.errors import DataError, quote
 
 Unit = Literal["line", "row"]
 
@@ -137,10 +137,3 @@ def refuse_duplicates(
 
     again = ~table.select(pl.struct(keys).is_first_distinct()).to_series()
     Checks(Origin(place, unit=unit)).refuse(again, describe, remedy)
-
-
-def quote(value: object) -> str:
-    """Return a value as a message shows it: quoted if it is text, shortened if it is long."""
-    if isinstance(value, str) and len(value) > 60:
-        value = value[:57] + "..."
-    return repr(value)
