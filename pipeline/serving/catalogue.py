@@ -77,6 +77,10 @@ class Catalogue:
         """
         return self._finder.find(str(item))
 
+    def search(self, query: str, k: int) -> list[int]:
+        """Return the rows of up to k items whose titles contain the query, then of those that are spelt like it."""
+        return self._finder.search(query, k)
+
     def similar(self, item: str | int, k: int) -> list[SimilarItem]:
         """Return the k items whose text vectors are most similar to an item's, best first.
 

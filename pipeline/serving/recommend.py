@@ -47,17 +47,14 @@ class Recommender:
         search: `exact`, unless `fast` was asked for and is used: the hierarchical variant searches nothing, and a
             small datastore is always searched exactly.
         item_ids: of the catalogue, in the order of `score`.
+        user_ids: of the data.
     """
 
     def __init__(
         self, scorer: Scorer, catalogue: Catalogue, sequences: Sequences, user_ids: list[str]
     ) -> None:
-        self._scorer, self._catalogue, self._sequences, self._user_ids = (
-            scorer,
-            catalogue,
-            sequences,
-            user_ids,
-        )
+        self._scorer, self._catalogue, self._sequences = scorer, catalogue, sequences
+        self.user_ids = user_ids
         self._user_rows = {user_id: row for row, user_id in enumerate(user_ids)}
         self.variant = "hierarchical" if scorer.fusion is None else "rag"
         self.search: Search = (
@@ -165,11 +162,11 @@ class Recommender:
         """
         row = self._user_rows.get(str(user_id))
         if row is None:
-            candidates = nearest(str(user_id), self._user_ids, similar=0)
+            candidates = nearest(str(user_id), self.user_ids, similar=0)
             raise NotFoundError(
                 f"there is no user {str(user_id)!r}", candidates, "ids that are most like it:"
             )
-        return User(self._user_ids[row], row, tuple(self._catalogue[item] for item in self._items_of(row)))
+        return User(self.user_ids[row], row, tuple(self._catalogue[item] for item in self._items_of(row)))
 
     def item(self, item: str | int) -> Item:
         """Return the item with this id or title.
@@ -178,6 +175,10 @@ class Recommender:
             NotFoundError: there is none, or there are several.
         """
         return self._catalogue[self._catalogue.row(item)]
+
+    def search_items(self, query: str, k: int = 10) -> list[Item]:
+        """Return up to k items whose titles contain the query, then those that are spelt like it."""
+        return [self._catalogue[row] for row in self._catalogue.search(query, k)]
 
     def similar(self, item: str | int, k: int = 10) -> list[SimilarItem]:
         """Return the k items whose texts are most similar, best first.
@@ -237,7 +238,7 @@ class Recommender:
                 "the hierarchical variant retrieves nothing, so it cannot say why",
                 remedy="take the rag variant",
             )
-        return Explainer(list(self._scorer.sources), self._catalogue, self._user_ids).explain(
+        return Explainer(list(self._scorer.sources), self._catalogue, self.user_ids).explain(
             scored, place, rows
         )
 
