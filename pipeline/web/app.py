@@ -21,7 +21,7 @@ from ..serving.recommend import Recommender
 STATIC = Path(__file__).parent / "static"
 HEADERS = {
     # Titles are foreign text: the page runs no script and loads no style but its own.
-    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
