@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ..core.errors import DataError
+from ..core.errors import DataError, quote
 
 Unit = Literal["line", "row"]
 
@@ -141,10 +141,3 @@ def refuse_duplicates(
         return f"{named} is there already, on {unit} {same.arg_true()[0] + 1}"
 
     refuse(Check(~first, place, describe, remedy, unit=unit))
-
-
-def quote(value: object) -> str:
-    """Return a value as a message shows it: quoted if it is text, shortened if it is long."""
-    if isinstance(value, str) and len(value) > 60:
-        value = value[:57] + "..."
-    return repr(value)

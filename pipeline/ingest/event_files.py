@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from ..core.errors import DataError
+from ..data.where import Where
 from .checks import BlockChecks, Check, Refuse, quote
 from .columns import find_columns, of_table
 from .event_log import EventLog, Origin
@@ -17,7 +18,6 @@ from .sources import file_source
 from .table_files import as_ids, as_text, read_blocks
 from .tables import Layout
 from .timestamps import FinerFound, Timestamps
-from .where import Where
 
 _NEEDED = ("user", "item", "timestamp")
 
@@ -59,7 +59,8 @@ def read_events(paths: Sequence[Path], listed: pl.Series, params: TableParams) -
 
     where = None
     if params.where is not None:
-        where = Where(params.where, (block for path in paths for block in blocks(path)))
+        every = (block for path in paths for block in blocks(path))
+        where = Where(params.where, every, "params.yaml, key ingest.where")
     for fine in (False, True):
         with suppress(FinerFound):
             return _Reading(listed, params, where, fine).read({path: blocks(path) for path in paths})

@@ -33,6 +33,16 @@ class NotFoundError(DataError):
         lines = "".join(f"\n    {candidate}" for candidate in candidates)
         super().__init__(what, remedy=f"{remedy}{lines}")
 
+    @classmethod
+    def of(cls, errors: Sequence["NotFoundError"]) -> "NotFoundError":
+        """Return one error for several names of one list."""
+        if len(errors) == 1:
+            return errors[0]
+        candidates = [candidate for error in errors for candidate in error.candidates]
+        joined = cls("; ".join(error.what for error in errors), candidates, "these are like them:")
+        joined.where = errors[0].where
+        return joined
+
 
 class ItemFinder:
     """Finds the item that a text names.
