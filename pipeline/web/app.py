@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from threading import Lock
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -17,17 +17,15 @@ from .. import __version__
 from ..core.errors import HierrecError
 from ..serving.find_items import NotFoundError
 from ..serving.recommend import Recommender
+from ..serving.rules import Rules
 
 STATIC = Path(__file__).parent / "static"
 HEADERS = {
     # Titles are foreign text: the page runs no script and loads no style but its own.
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-
-RULES = {"exclude", "candidates", "where", "exclude_seen", "diversity"}
-"""Fields of a request that `Recommender.recommend` takes under the same names."""
 
 Name = Annotated[str, Field(max_length=1000)]
 Names = Annotated[list[Name], Field(max_length=10_000)]
@@ -144,7 +142,7 @@ def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str]) -> F
             else:
                 read = tuple(recommender.item(item) for item in asked.history or [])
                 history = [item.item_id for item in read]
-            rules = asked.model_dump(include=RULES, exclude_defaults=True)
+            rules = cast(Rules, asked.model_dump(include=set(Rules.__annotations__)))
             found = recommender.recommend(history, asked.k, asked.why, **rules)
         return {
             "user": asked.user,
