@@ -3,8 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from ..core.errors import DataError
-from .checks import quote
+from ..core.errors import DataError, quote
 
 USUAL: dict[str, tuple[str, ...]] = {
     "user": (

@@ -10,8 +10,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pc
 
-from ..core.errors import DataError
-from .checks import Checks, Origin, quote
+from ..core.errors import DataError, quote
+from .checks import Checks, Origin
 from .sources import Layout, Source, check_names
 
 SEPARATORS = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar", "::": "two colons"}

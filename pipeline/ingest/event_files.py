@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ..core.errors import DataError
+from ..core.errors import DataError, quote
 from ..data.where import Where
-from .checks import BlockChecks, Checks, Origin, quote
+from .checks import BlockChecks, Checks, Origin
 from .columns import find_columns, of_table
 from .event_log import EventLog
 from .params import TableParams

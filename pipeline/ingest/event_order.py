@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from .checks import Refusal, quote
+from ..core.errors import quote
+from .checks import Refusal
 from .event_log import EventLog, RowFile
 
 Repeats = Literal["keep", "first", "last", "refuse"]

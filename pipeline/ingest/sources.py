@@ -11,8 +11,7 @@ from typing import IO
 
 import pyarrow as pa
 
-from ..core.errors import DataError
-from .checks import quote
+from ..core.errors import DataError, quote
 
 COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
 BLOCK = 2**26

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import polars as pl
 
-from ..core.errors import DataError
+from ..core.errors import DataError, quote
 from . import csv_files, json_files, parquet_files
-from .checks import Checks, Origin, quote
+from .checks import Checks, Origin
 from .sources import COMPRESSED, Layout, Source, file_source, is_html
 
 Reader = Callable[[Source, Layout], Iterator[pl.DataFrame]]

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import polars as pl
 
-from ..core.errors import DataError
-from .checks import Checks, quote
+from ..core.errors import DataError, quote
+from .checks import Checks
 from .table_files import as_text
 
 _EXACT = 2**53
