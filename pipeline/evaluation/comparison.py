@@ -9,7 +9,7 @@ from ..core.errors import DataError
 from ..ranking.metrics import metrics_by_user
 from .bootstrap import intervals, p_values, resampled_means
 from .params import EvaluateParams
-from .ranks import sliced, user_ranks
+from .ranks import PERTURBED, sliced, user_ranks
 from .slices import GROUPS
 
 
@@ -29,7 +29,7 @@ def compare(ranks: dict[str, pl.DataFrame], params: EvaluateParams) -> dict[str,
         DataError: the variants were not evaluated for the same users and targets.
     """
     base, other = ranks.values()
-    same = ["user", *GROUPS, *(pl.col(split).is_null() for split in ("validation", "test"))]
+    same = ["user", *GROUPS, *(pl.col(name).is_null() for name in ("validation", "test", *PERTURBED))]
     if not base.select(same).equals(other.select(same)):
         names = " and ".join(ranks)
         raise DataError(

@@ -11,5 +11,7 @@ class EvaluateParams(Section):
     """Of the perturbed histories and of the bootstrap."""
     perturbed_share: Share
     """Share of a history's items that are dropped or replaced to see how robust a variant is."""
+    perturbed_users: Positive
+    """Users, drawn by the seed, whose perturbed histories are ranked; all where there are fewer."""
     resamples: Positive
     """Bootstrap resamples of the users, for intervals and p-values."""

@@ -21,7 +21,7 @@ def perturbed_histories(
 
     Args:
         histories: U histories, item rows, oldest first.
-        targets: int64 [U], item rows, or `NO_TARGET`.
+        targets: int64 [U], item rows, or `NO_TARGET` of a user whose history stays as it is.
         candidates: bool [n], items that may be ranked.
         share: of a history's items, in [0, 1); rounded to whole items.
         seed: of the random choices.
@@ -31,6 +31,10 @@ def perturbed_histories(
     """
     dropped, replaced = [], []
     for user, (history, target) in enumerate(zip(histories, targets, strict=True)):
+        if target == NO_TARGET:
+            dropped.append(history)
+            replaced.append(history)
+            continue
         generator = np.random.default_rng([seed, user])
         count = min(round(share * len(history)), max(0, len(history) - 1))
         places = generator.permutation(len(history))[:count]
@@ -46,6 +50,5 @@ def _others(history: NDArray[np.int64], target: np.int64, candidates: NDArray[np
     """Return the candidates that are neither in the history nor the target."""
     other = candidates.copy()
     other[history] = False
-    if target != NO_TARGET:
-        other[target] = False
+    other[target] = False
     return np.flatnonzero(other)

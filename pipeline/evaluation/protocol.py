@@ -24,8 +24,9 @@ def evaluate(
 ) -> pl.DataFrame:
     """Rank the whole catalogue for every target, once per history.
 
-    Validation ranks are kept for the users from whom no fusion learns, whatever the variant: both are measured on the
-    same users, and neither on targets that it was fitted to.
+    Validation targets are ranked of the users from whom no fusion learns, whatever the variant: both are measured
+    on the same users, and neither on targets that it was fitted to. A sample of the users is ranked after perturbed
+    histories too.
 
     The history of the test target holds all items before the cut of the test, so the validation item as well. Unless
     users have items twice, no item of the true history is ranked, and none of the perturbed one.
@@ -49,33 +50,49 @@ def evaluate(
     test, before_test = sequences.test, sequences.test_histories()
     if not (test != NO_TARGET).any():
         raise DataError("no user has a target, so there is nothing to evaluate", "split", "check the data")
-    perturbed: dict[str, list[NDArray[np.int64]]] = {}
-    if perturb:
-        perturbed = perturbed_histories(before_test, test, candidates, params.perturbed_share, params.seed)
-    batch, repeated, owners = params.batch_users, sequences.repeated, sequences.owners
 
-    def column(ranks: NDArray[np.float64], targets: NDArray[np.int64] = test) -> pl.Series:
+    def ranks(
+        targets: NDArray[np.int64],
+        histories: list[NDArray[np.int64]],
+        known: NDArray[np.bool_] | None = None,
+        seen: list[NDArray[np.int64]] | None = None,
+    ) -> pl.Series:
         values = np.full(len(targets), np.nan)
-        values[targets != NO_TARGET] = ranks
+        values[targets != NO_TARGET] = rank_targets(
+            scorer,
+            histories,
+            targets,
+            candidates if known is None else known,
+            params.batch_users,
+            seen,
+            sequences.repeated,
+            sequences.owners,
+        )
         return pl.Series(values).fill_nan(None)
 
-    known = candidates if validation_candidates is None else validation_candidates
-    training, validation = sequences.validation_histories(), sequences.validation
-    ranks = rank_targets(scorer, training, validation, known, batch, repeated=repeated, users=owners)  # [R']
-    ranks[halves(owners[validation != NO_TARGET], train_seed)[0]] = np.nan
+    having = np.flatnonzero(sequences.validation != NO_TARGET)
+    held_out = _of(having[halves(sequences.owners[having], train_seed)[1]], sequences.validation)
     columns = {
-        "validation": column(ranks, validation),
-        "test": column(
-            rank_targets(scorer, before_test, test, candidates, batch, repeated=repeated, users=owners)
-        ),
+        "validation": ranks(held_out, sequences.validation_histories(), validation_candidates),
+        "test": ranks(test, before_test),
     }
-    for name, histories in perturbed.items():
-        columns[name] = column(
-            rank_targets(scorer, histories, test, candidates, batch, before_test, repeated, owners)
-        )
-    users = pl.Series("user", owners)
+    if perturb:
+        users = np.unique(sequences.owners[test != NO_TARGET])
+        users = np.random.default_rng(params.seed).permutation(users)[: params.perturbed_users]
+        drawn = np.isin(sequences.owners, users) & (test != NO_TARGET)
+        some = _of(np.flatnonzero(drawn), test)
+        perturbed = perturbed_histories(before_test, some, candidates, params.perturbed_share, params.seed)
+        columns |= {name: ranks(some, read, seen=before_test) for name, read in perturbed.items()}
+    rows = pl.Series("user", sequences.owners)
     empty = dict.fromkeys(PERTURBED)
-    return pl.DataFrame({"user": users, **empty, **columns, **_groups(sequences, len(candidates))}, SCHEMA)
+    return pl.DataFrame({"user": rows, **empty, **columns, **_groups(sequences, len(candidates))}, SCHEMA)
+
+
+def _of(rows: NDArray[np.int64], targets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the targets at these rows, and `NO_TARGET` at the others, [R]."""
+    kept = np.full_like(targets, NO_TARGET)
+    kept[rows] = targets[rows]
+    return kept
 
 
 def _groups(sequences: Sequences, item_count: int) -> dict[str, pl.Series]:

@@ -12,7 +12,7 @@ from ..data.tables import row_groups
 from .slices import GROUPS
 
 PERTURBED = ("dropped", "replaced")
-"""Columns of the test ranks after a part of the history was dropped or replaced."""
+"""Columns of the test ranks after a part of the history was dropped or replaced; null but of a sample of the users."""
 
 SCHEMA = pl.Schema(
     {
@@ -56,11 +56,11 @@ def user_ranks(ranks: pl.DataFrame, column: str = "test") -> pl.DataFrame:
 def sliced(ranks: pl.DataFrame) -> dict[str, dict[str, pl.DataFrame]]:
     """Return user and rank of the test targets by slice and group.
 
-    The groups of `history`, `popularity` and `target` hold every target once; those of `perturbed` hold all targets,
-    with another history.
+    The groups of `history`, `popularity` and `target` hold every target once; those of `perturbed` the
+    targets of a sample of the users, with another history.
     """
     slices = {
         name: {group: user_ranks(ranks.filter(pl.col(name) == group)) for group in groups}
         for name, groups in GROUPS.items()
     }
-    return {**slices, "perturbed": {name: user_ranks(ranks, name) for name in PERTURBED}}
+    return {**slices, "perturbed": {name: user_ranks(ranks, name).drop_nulls() for name in PERTURBED}}

@@ -154,7 +154,7 @@ def test_both_variants_read_the_same_histories_and_never_a_target() -> None:
     other = Successor()
     evaluate(other, WALKS, ALL, PARAMS.model_copy(update={"seed": PARAMS.seed + 1}), SEED)
     assert sorted(other.read) != sorted(first.read)
-    assert len(first.read) == 4 * 12
+    assert len(first.read) == 6 + 3 * 12  # validation of the half from which no fusion learns
     for user, history in first.read:
         assert WALKS.test[user] not in history
 
@@ -181,6 +181,16 @@ def test_the_groups_of_popularity_are_those_of_the_targets() -> None:
 def test_the_share_that_is_perturbed_is_the_params() -> None:
     whole = evaluate(Successor(), WALKS, ALL, PARAMS.model_copy(update={"perturbed_share": 0.0}), SEED)
     assert whole["dropped"].to_list() == whole["replaced"].to_list() == whole["test"].to_list()
+
+
+def test_a_sample_of_the_users_is_ranked_after_perturbed_histories() -> None:
+    whole = evaluate(Successor(), WALKS, ALL, PARAMS, SEED)
+    few = evaluate(Successor(), WALKS, ALL, PARAMS.model_copy(update={"perturbed_users": 5}), SEED)
+    ranked = few["dropped"].is_not_null()
+    assert ranked.sum() == 5
+    assert ranked.equals(few["replaced"].is_not_null())
+    assert few.filter(ranked).equals(whole.filter(ranked))
+    assert few.drop("dropped", "replaced").equals(whole.drop("dropped", "replaced"))
 
 
 def test_without_perturbed_histories_the_other_ranks_are_the_same() -> None:
