@@ -112,14 +112,14 @@ class Datastore:
         for row, nearest in zip(rows, found, strict=True):
             entries, cosines = self._shortlist(queries[row], nearest, int(query.users[row]))
             scores = (1 - weight) * cosines + weight * self._overlap(query.histories[row], entries)  # [S]
-            best = np.lexsort((entries, -scores))[: self.lookup.neighbours]  # [K]
+            best = np.argsort(-scores, kind="stable")[: self.lookup.neighbours]  # [K]
             neighbours[row, : len(best)], similarities[row, : len(best)] = entries[best], scores[best]
         return self._around(neighbours, similarities)
 
     def _shortlist(
         self, query: NDArray[np.float32], found: NDArray[np.int64], user: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return at most S entries of other users and their cosine similarities, nearest first.
+        """Return at most S nearest entries of other users, ascending, and their cosine similarities.
 
         Where the user's own entries leave too few others in `found`, the search is repeated with a longer list.
         """
@@ -135,14 +135,16 @@ class Datastore:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the `size` nearest of the entries `found` (-1: none), without the user's own, and their similarities.
 
+        Entries ascend, so that a stable sort by similarity puts the lower of two equal ones first.
+
         Similarities are recomputed row by row: FAISS rounds differently for other batch sizes, which would change the
         end of the list.
         """
-        found = found[found >= 0]
+        found = np.sort(found[found >= 0])
         # torch converts float16 to float32 five times as fast as numpy.
         keys = torch.from_numpy(self.keys.take(found, axis=0)).float().numpy()  # [S + M, D]
         cosines = np.einsum("sd,d->s", keys, query)  # [S + M]
-        nearest = np.lexsort((found, -cosines))[:size]
+        nearest = np.sort(np.argsort(-cosines, kind="stable")[:size])
         nearest = nearest[self.users[found[nearest]] != user]
         return found[nearest], cosines[nearest]
 
