@@ -102,11 +102,13 @@ def test_of_several_targets_each_is_ranked_after_the_items_before_it() -> None:
     scorer = Successor()
     table = evaluate(scorer, sequences, ALL, PARAMS, SEED, perturb=False)
     assert table["test"].drop_nulls().to_list() == [1.0] * sum(max(0, len(walk) - 6) for walk in walks)
-    read = [*((u, w[:end]) for u, w in enumerate(walks) for end in range(4, len(w)))]
-    assert sorted(scorer.read) == sorted((user, history.tolist()) for user, history in read)
-    held_out = (
-        halves(np.arange(1, 8), SEED)[1] + 1
-    )  # user 0 has no target; all targets of a user are in one half
+    held_out = halves(np.arange(1, 8), SEED)[1] + 1  # user 0 has no target; a user's targets are in one half
+    read = [
+        (user, walk[:end].tolist())
+        for user, walk in enumerate(walks)
+        for end in range(4 if user in held_out else 6, len(walk))
+    ]
+    assert sorted(scorer.read) == sorted(read)
     ranked = table.drop_nulls("validation")
     assert set(ranked["user"]) == set(held_out.tolist())
     assert len(ranked) == sum(min(2, len(walks[user]) - 4) for user in held_out)
