@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..core import VARIANTS
-from .options import artifacts_option, count_option, json_option
+from .options import FilePath, artifacts_option, count_option, json_option
 from .show import show_table
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ LATEST = 5
 NEAREST = 2
 """Matches of a source that are shown."""
 HISTORY = "An item of the history, by title or id, oldest first; give it again for each item."
+MODEL = "Folder of the model; models/final of the artifacts if it is there, else the one that was measured on test."
 SEARCH = "How variant rag finds what others took next; fast misses a few far neighbours (for programs, see the API)."
 
 
@@ -27,6 +28,7 @@ SEARCH = "How variant rag finds what others took next; fast misses a few far nei
 @click.option("--user", help="Id of a user of the data set: recommends given the whole history.")
 @click.option("--history", multiple=True, metavar="ITEM", help=HISTORY)
 @click.option("--variant", type=click.Choice(VARIANTS), default="rag")
+@click.option("--model", type=FilePath(), help=MODEL)
 @click.option("--search", type=click.Choice(["exact", "fast"]), default="exact", help=SEARCH)
 @click.option("--why", is_flag=True, help="Say what was retrieved and what it contributed (variant rag).")
 @count_option
@@ -36,6 +38,7 @@ def recommend(
     user: str | None,
     history: tuple[str, ...],
     variant: str,
+    model: Path | None,
     search: "Search",
     why: bool,
     count: int,
@@ -50,9 +53,11 @@ def recommend(
         raise click.UsageError("give either --user or --history")
     if why and variant != "rag":
         raise click.UsageError("--why needs --variant rag: the other retrieves nothing")
+    from ..serving.artifacts import model_folder
     from ..serving.recommend import Recommender
 
-    recommender = Recommender.load(artifacts / "models" / variant, search=search)
+    folder = model or model_folder(artifacts, variant)
+    recommender = Recommender.load(folder, variant=variant, search=search)
     if user is not None:
         asked = recommender.user(user)
         read = asked.history
@@ -64,6 +69,7 @@ def recommend(
         answer = {
             "user": user,
             "variant": variant,
+            "model": folder.name,
             "search": recommender.search,
             "history": [asdict(item) for item in read],
             "recommended": [asdict(item) for item in found],

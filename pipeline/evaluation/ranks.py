@@ -51,11 +51,11 @@ def sliced(ranks: pl.DataFrame) -> dict[str, dict[str, NDArray[np.float64]]]:
     """Return test ranks by slice and group, each [U'], U' >= 0.
 
     The groups of `history`, `popularity` and `target` each hold every user once; those of `perturbed` hold all users,
-    with another history.
+    with another history, or none where nothing was perturbed.
     """
     ranks = ranks.drop_nulls("test")
     slices = {
         name: {group: ranks.filter(pl.col(name) == group)["test"].to_numpy() for group in groups}
         for name, groups in GROUPS.items()
     }
-    return {**slices, "perturbed": {name: ranks[name].to_numpy() for name in PERTURBED}}
+    return {**slices, "perturbed": {name: ranks[name].drop_nulls().to_numpy() for name in PERTURBED}}

@@ -26,13 +26,20 @@ def summarise(ranks: pl.DataFrame, candidates: int, params: EvaluateParams) -> d
         `{"validation": {...}, "test": {...}, "intervals": {"test": {metric: {"low": …, "high": …}}}, "users": …,
         "validation_users": …, "candidates": …, "slices": {...}}`, the slices as by `slice_metrics`.
     """
+    return {
+        **summarise_test(ranks, candidates, params),
+        "validation": metrics_from_ranks(ranks["validation"].drop_nulls()),
+        "validation_users": ranks["validation"].count(),
+    }
+
+
+def summarise_test(ranks: pl.DataFrame, candidates: int, params: EvaluateParams) -> dict[str, Any]:
+    """Return what `summarise` returns, without the validation: for a model that is fitted to its targets."""
     test = ranks["test"].drop_nulls().to_numpy()
     return {
-        "validation": metrics_from_ranks(ranks["validation"].drop_nulls()),
         "test": metrics_from_ranks(test),
         "intervals": {"test": metric_intervals(test, params)},
         "users": len(test),
-        "validation_users": ranks["validation"].count(),
         "candidates": candidates,
         "slices": slice_metrics(ranks),
     }
