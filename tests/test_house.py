@@ -23,6 +23,7 @@ ROOMS = [
     "serving",
     "report",
     "reuse",
+    "web",
     "cli",
 ]
 LONGEST = 300
