@@ -3,12 +3,13 @@
 
 # %% [markdown]
 # # Recommendations from Python
-# Load a trained model; the data, the embeddings and the index are found beside it.
+# Load the model that was fitted on all items, `artifacts/models/final`, or where it was switched off the measured one,
+# `artifacts/models/rag`. A folder names another. The data, the embeddings and the index are found beside it.
 
 # %%
 from hierrec import Recommender
 
-recommender = Recommender.load("artifacts/models/rag")
+recommender = Recommender.load()
 
 # %% [markdown]
 # A history is a list of item ids or titles, oldest first. Case, accents, punctuation, article and year may be missing;

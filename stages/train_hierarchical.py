@@ -1,17 +1,14 @@
 """Stage 4a: the sequence model with its head, early-stopped on the validation targets."""
 
-import sys
-from pathlib import Path
-
 import torch
-from hierrec.core.files import cache_dir, sha256_file
+from hierrec.core.files import cache_dir
 from hierrec.core.memory import release_freed_memory
 from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, stage
 from hierrec.model.checkpoint import CHOSEN_BY, new_model, save_model, write_curve
 from hierrec.model.inputs import load_inputs
 from hierrec.model.params import TrainParams
 from hierrec.training.distributed import check_device, joined, launch
-from hierrec.training.resume import TrainingState, training_key
+from hierrec.training.resume import TrainingState, code_hashes, training_key
 from hierrec.training.trainer import fit, validator
 from torch.distributed import is_torchelastic_launched
 
@@ -30,7 +27,7 @@ def main(train: TrainParams) -> Summary:
         launch("stages.train_hierarchical", train.processes)
         return []  # the first of them has printed its summary
     validate = validator(inputs.sequences, inputs.validation_candidates)
-    key = training_key(model, inputs.sequences, inputs.validation_candidates, code_hashes())
+    key = training_key(model, inputs.sequences, inputs.validation_candidates, code_hashes(__file__))
     # Moments of rarely seen items decay into denormal numbers, which make a CPU many times slower.
     torch.set_flush_denormal(True)
     state = TrainingState(cache_dir("train"), key)
@@ -47,13 +44,6 @@ def main(train: TrainParams) -> Summary:
         f"best validation {CHOSEN_BY}: {progress.best_metric:.4f}",
         f"model in {MODELS / 'hierarchical'}/, learning curve in {PLOTS / 'hierarchical.csv'}",
     ]
-
-
-def code_hashes() -> list[str]:
-    """Hash the code that this stage runs: the modules of the package that it has imported, and this file."""
-    modules = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "hierrec"}
-    files = [module.__file__ for _, module in sorted(modules.items()) if module.__file__]
-    return [sha256_file(Path(path)) for path in [*files, __file__]]
 
 
 if __name__ == "__main__":

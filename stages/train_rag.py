@@ -6,12 +6,11 @@ The fusion learns from the validation targets of one half of the users; the othe
 import torch
 from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, stage
 from hierrec.fusion.fusion_trainer import FusionExamples, learn
-from hierrec.fusion.prefixes import prefix_states
+from hierrec.fusion.prefixes import remember
 from hierrec.model.checkpoint import CHOSEN_BY, load_model, write_curve
 from hierrec.model.inputs import load_inputs
 from hierrec.model.scorer import Scorer
-from hierrec.rag.checkpoint import lookup, open_sources, save_rag
-from hierrec.rag.datastore import Datastore
+from hierrec.rag.checkpoint import open_sources, save_rag
 from hierrec.rag.params import FusionParams
 from hierrec.search.index import ItemIndex
 
@@ -22,10 +21,7 @@ from hierrec.search.index import ItemIndex
 def main(fusion: FusionParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     model = load_model(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
-    datastore = None
-    if "next_items" in fusion.sources:
-        prefixes = prefix_states(model, inputs.sequences, fusion.batch_users)
-        datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(fusion))
+    datastore = remember(model, inputs.sequences, fusion)
     index = ItemIndex.open(INDEX, inputs.store_hash)
     sources = open_sources(fusion, datastore, index, inputs.frozen)
     scorer = Scorer(

@@ -17,6 +17,7 @@ ROOMS = [
     "training",
     "rag",
     "fusion",
+    "refit",
     "evaluation",
     "params",
     "serving",

@@ -23,9 +23,11 @@ def metrics(artifacts: Path) -> None:
     paths = {variant: folder / f"{variant}.json" for variant in VARIANTS}
     require(*paths.values(), folder / "data.json")
     models = [(variant, variant, read_json(path)) for variant, path in paths.items()]
+    counted = _by_name(folder / "baselines.json", "evaluate_baselines")
+    baselines = [(name, "baselines", content) for name, content in counted.items()]
     names: list[str] = []
     rows = []
-    for name, stage, content in [*_baselines(folder / "baselines.json"), *models]:
+    for name, stage, content in [*baselines, *models]:
         for split in ("validation", "test"):
             values = _values(content, split)
             names = names or list(values)
@@ -33,18 +35,24 @@ def metrics(artifacts: Path) -> None:
                 what = f"the metrics of {name} lack those of {split}, or they differ from the others"
                 raise DataError(what, remedy=f"run `dvc repro evaluate_{stage}`")
             rows.append([name, split, *values.values()])
+    for name, content in _by_name(folder / "refit.json", "evaluate_refit").items():
+        values = _values(content, "test")
+        if list(values) != names:
+            what = f"the metrics of {name}, fitted again, lack those of test, or they differ from the others"
+            raise DataError(what, remedy="run `dvc repro evaluate_refit`")
+        rows.append([name, "test, fitted again", *values.values()])
     counts, _ = read_counts(folder)
     show_table(["model", "split", *names], rows, text=("model", "split"))
     click.echo("data: " + ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items())))
     click.echo(f"run: {_origin(folder)}")
 
 
-def _baselines(path: Path) -> list[tuple[str, str, Any]]:
-    """Return name, stage and metrics of each baseline; none where an earlier version has left no such file."""
+def _by_name(path: Path, stage: str) -> dict[str, Any]:
+    """Return the metrics of several models by name; none where an earlier version has left no such file."""
     content = read_json(path) if path.exists() else {}
     if not isinstance(content, dict) or not all(map(str.isprintable, content)):
-        raise DataError("holds no metrics of baselines", str(path), "run `dvc repro evaluate_baselines`")
-    return [(name, "baselines", metrics) for name, metrics in content.items()]
+        raise DataError("holds no metrics by model", str(path), f"run `dvc repro {stage}`")
+    return content
 
 
 def _values(metrics: Any, split: str) -> dict[str, float]:

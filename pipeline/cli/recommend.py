@@ -22,6 +22,7 @@ LATEST = 5
 NEAREST = 2
 """Matches of a source that are shown."""
 HISTORY = "An item of the history, by title or id, oldest first; give it again for each item."
+MODEL = "Folder of the model; models/final of the artifacts if it is there, else the one that was measured on test."
 ALL = "Recommend to every user of the data set, into the file --out; a killed run goes on where it stopped."
 OUT = "With --all: a file .parquet, .csv or .jsonl (JSON lines)."
 WHERE = "SQL condition on the items, such as \"year >= 1990 AND genres LIKE '%Drama%'\"."
@@ -37,6 +38,7 @@ SEARCH = "How variant rag finds what others took next; fast misses a few far nei
 @click.option("--out", type=FilePath(), help=OUT)
 @force_option
 @click.option("--variant", type=click.Choice(VARIANTS), default="rag")
+@click.option("--model", type=FilePath(), help=MODEL)
 @click.option("--search", type=click.Choice(["exact", "fast"]), default="exact", help=SEARCH)
 @click.option("--why", is_flag=True, help="Say what was retrieved and what it contributed (variant rag).")
 @click.option("--exclude", multiple=True, metavar="ITEM", help="An item that is not recommended; repeatable.")
@@ -54,6 +56,7 @@ def recommend(
     out: Path | None,
     force: bool,
     variant: str,
+    model: Path | None,
     search: "Search",
     why: bool,
     count: int,
@@ -71,14 +74,16 @@ def recommend(
         raise click.UsageError("--all needs --out and goes with neither --why nor --json; --out needs --all")
     if why and variant != "rag":
         raise click.UsageError("--why needs --variant rag: the other retrieves nothing")
+    from ..serving.artifacts import model_folder
     from ..serving.recommend import Recommender
 
     rules["candidates"] = rules.get("candidates") or None
-    recommender = Recommender.load(artifacts / "models" / variant, search=search)
+    folder = model or model_folder(artifacts, variant)
+    recommender = Recommender.load(folder, variant=variant, search=search)
     if out is not None:
         from ..serving.everybody import recommend_everybody
 
-        read_from = [artifacts / name for name in ("data", "item_embeddings", "index", "models")]
+        read_from = [*(artifacts / name for name in ("data", "item_embeddings", "index")), folder]
         with replacing(out, False, force, keep=artifacts):
             recommend_everybody(recommender, out, read_from, count, **rules)
         click.echo(f"recommendations for {len(recommender.user_ids):,} users written to {out}")
@@ -94,6 +99,7 @@ def recommend(
         answer = {
             "user": user,
             "variant": variant,
+            "model": folder.name,
             "search": recommender.search,
             "history": [asdict(item) for item in read],
             "recommended": [asdict(item) for item in found],

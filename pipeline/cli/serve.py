@@ -30,10 +30,12 @@ def serve(host: str, port: int, artifacts: Path) -> None:
         from ..web.app import make_app
     except ModuleNotFoundError as error:
         raise ParamsError(f"{error.name} is not installed", remedy="pip install 'hierrec[serve]'") from None
+    from ..serving.artifacts import model_folder
     from ..serving.recommend import Recommender
 
     recommenders = {
-        variant: Recommender.load(artifacts / "models" / variant) for variant in reversed(VARIANTS)
+        variant: Recommender.load(model_folder(artifacts, variant), variant=variant)
+        for variant in reversed(VARIANTS)
     }
     app = make_app(recommenders, ["*"] if host not in LOCAL else LOCAL)
     try:

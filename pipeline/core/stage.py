@@ -74,7 +74,7 @@ class Stage:
         fields: dict[str, Any] = {section: (models[section], ...) for section in self.sections}
         params = read_params(Path("params.yaml"), create_model("Params", __base__=Sections, **fields))
         if not self.processes and int(os.environ.get("WORLD_SIZE", 1)) > 1:
-            remedy = "run it without; train_hierarchical alone takes several"
+            remedy = "run it without; train_hierarchical, train_refit and train_final alone take several"
             raise ParamsError("this stage runs as one process", "torchrun", remedy)
         check_libraries(self.libraries)
         keep_freed_memory()

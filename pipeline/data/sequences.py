@@ -112,6 +112,16 @@ class Sequences:
         """Number of users."""
         return len(self.train_length)
 
+    def before_test(self) -> "Sequences":
+        """Return the same users with every item before the cut of the test as a training item; nothing is validated."""
+        nothing = np.full_like(self.validation, NO_TARGET)
+        return replace(self, train_length=self.test_length, validation=nothing)
+
+    def whole(self) -> "Sequences":
+        """Return the same users with every item as a training item, and no targets."""
+        lengths, nothing = np.diff(self.offsets), np.full_like(self.test, NO_TARGET)
+        return replace(self, train_length=lengths, test_length=lengths, validation=nothing, test=nothing)
+
     def training_items(self, user: int | np.integer) -> NDArray[np.int64]:
         """Return the training items of a user, int64 [train_length], oldest first."""
         start = self.offsets[user]

@@ -56,8 +56,8 @@ def user_ranks(ranks: pl.DataFrame, column: str = "test") -> pl.DataFrame:
 def sliced(ranks: pl.DataFrame) -> dict[str, dict[str, pl.DataFrame]]:
     """Return user and rank of the test targets by slice and group.
 
-    The groups of `history`, `popularity` and `target` hold every target once; those of `perturbed` the
-    targets of a sample of the users, with another history.
+    The groups of `history`, `popularity` and `target` hold every target once; those of `perturbed` the targets of a
+    sample of the users, with another history, or none where nothing was perturbed.
     """
     slices = {
         name: {group: user_ranks(ranks.filter(pl.col(name) == group)) for group in groups}

@@ -25,13 +25,20 @@ def summarise(ranks: pl.DataFrame, candidates: int, params: EvaluateParams) -> d
         `{"validation": {...}, "test": {...}, "intervals": {"test": {metric: {"low": …, "high": …}}}, "users": …,
         "validation_users": …, "candidates": …, "slices": {...}}`, the slices as by `slice_metrics`.
     """
+    return {
+        **summarise_test(ranks, candidates, params),
+        "validation": metrics_from_ranks(ranks["validation"].drop_nulls()),
+        "validation_users": ranks.drop_nulls("validation")["user"].n_unique(),
+    }
+
+
+def summarise_test(ranks: pl.DataFrame, candidates: int, params: EvaluateParams) -> dict[str, Any]:
+    """Return what `summarise` returns, without the validation: for a model that is fitted to its targets."""
     test = user_ranks(ranks)
     return {
-        "validation": metrics_from_ranks(ranks["validation"].drop_nulls()),
         "test": metrics_from_ranks(test["rank"]),
         "intervals": {"test": metric_intervals(test, params)},
         **_sizes(test),
-        "validation_users": ranks.drop_nulls("validation")["user"].n_unique(),
         "candidates": candidates,
         "slices": slice_metrics(ranks),
     }

@@ -1,4 +1,4 @@
-"""User states after all training prefixes: the entries of the datastore."""
+"""The datastore of all training prefixes: user states after them, and the items that came next."""
 
 from dataclasses import dataclass
 
@@ -9,6 +9,9 @@ from tqdm import tqdm
 
 from ..data.sequences import Sequences, pad_histories
 from ..model.ensemble import UserModel
+from ..rag.checkpoint import lookup
+from ..rag.datastore import Datastore
+from ..rag.params import FusionParams
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,14 @@ class Prefixes:
     next_items: NDArray[np.int64]  # [N], item rows
     users: NDArray[np.int64]  # [N], user rows
     positions: NDArray[np.int64]  # [N], of the next item in the user's history: the prefix's length
+
+
+def remember(model: UserModel, sequences: Sequences, params: FusionParams) -> Datastore | None:
+    """Return the datastore of every training prefix; None where `params` names no source `next_items`."""
+    if "next_items" not in params.sources:
+        return None
+    prefixes = prefix_states(model, sequences, params.batch_users)
+    return Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(params))
 
 
 def prefix_states(model: UserModel, sequences: Sequences, batch_windows: int) -> Prefixes:

@@ -1,7 +1,7 @@
 """The model's inputs: sequences, candidates and the frozen item vectors."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,12 @@ class Inputs:
     validation_candidates: NDArray[np.bool_]  # [n], of these those known before the validation
     frozen: NDArray[np.float32]  # [n, F], whitened item vectors
     store_hash: str  # hash of the vectors' store
+
+    def whole(self) -> "Inputs":
+        """Return the inputs for use: every item is a training item, and each of these may be recommended."""
+        sequences = self.sequences.whole()
+        taken = sequences.training_counts(len(self.items)) > 0  # [n]
+        return replace(self, sequences=sequences, candidates=self.candidates | taken)
 
 
 def load_inputs(data: Path, item_embeddings: Path) -> Inputs:

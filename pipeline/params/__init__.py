@@ -9,6 +9,7 @@ from ..index.params import IndexParams
 from ..ingest.params import IngestParams
 from ..model.params import TrainParams
 from ..rag.params import FusionParams
+from ..refit.params import FinalParams
 
 
 class Params(Section):
@@ -19,6 +20,7 @@ class Params(Section):
     index: IndexParams
     train: TrainParams
     fusion: FusionParams
+    final: FinalParams
     evaluate: EvaluateParams
 
 

@@ -1,6 +1,8 @@
 """The rag variant on disk: sequence model, fusion and datastore in one folder."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,8 +10,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from ..core.errors import CheckpointError
-from ..core.files import atomic_directory, seal, write_json
+from ..core.errors import CheckpointError, DataError
+from ..core.files import atomic_directory, read_json, seal, write_json
 from ..data.sequences import Sequences
 from ..model.checkpoint import (
     CURVE,
@@ -65,15 +67,19 @@ def save_rag(
     datastore: Datastore | None,
     store_hash: str,
     curve: Curve = (),
+    fitted: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the variant, without item vectors and index, and the fusion's learning curve."""
+    """Write the variant, without item vectors and index, and the fusion's learning curve.
+
+    `fitted` says in the config how a model was fitted again, and on what.
+    """
     with atomic_directory(folder) as temporary:
         save_model(temporary / "base", model, store_hash)
         if datastore is not None:
             datastore.write(temporary / "datastore")
         (temporary / "fusion.safetensors").write_bytes(save(state_of(fusion)))
         config = {"schema_version": SCHEMA_VERSION, "fusion": params.model_dump(mode="json")}
-        write_json(temporary / "config.json", config)
+        write_json(temporary / "config.json", config | ({"fitted": fitted} if fitted else {}))
         if curve:
             write_curve(temporary / CURVE, curve)
         seal(temporary)
@@ -89,6 +95,17 @@ def load_rag(folder: Path, inputs: Inputs, index: ItemIndex, dtype: torch.dtype 
             weight is not finite.
         OutOfMemoryError: the model does not fit.
     """
+    model, fusion, params = load_parts(folder, inputs)
+    datastore = None
+    if "next_items" in params.sources:
+        datastore = Datastore.open(folder / "datastore", lookup(params))
+        _check_fit(datastore, model, inputs.sequences, str(folder / "datastore"))
+    sources = open_sources(params, datastore, index, inputs.frozen)
+    return Scorer(model, inputs.candidates, sources, fusion, dtype, inputs.sequences.repeated)
+
+
+def load_parts(folder: Path, inputs: Inputs) -> tuple[UserModel, Fusion, FusionParams]:
+    """Read the parts that are learned: all but the datastore; raises as `load_rag`."""
     model = load_model(folder / "base", inputs.frozen, inputs.store_hash)
     config = read_config(folder, SCHEMA_VERSION, REMEDY)
     try:
@@ -98,12 +115,15 @@ def load_rag(folder: Path, inputs: Inputs, index: ItemIndex, dtype: torch.dtype 
     except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"cannot be read: {error}", str(folder), REMEDY) from None
     check_finite(fusion, str(folder))
-    datastore = None
-    if "next_items" in params.sources:
-        datastore = Datastore.open(folder / "datastore", lookup(params))
-        _check_fit(datastore, model, inputs.sequences, str(folder / "datastore"))
-    sources = open_sources(params, datastore, index, inputs.frozen)
-    return Scorer(model, inputs.candidates, sources, fusion, dtype, inputs.sequences.repeated)
+    return model, fusion, params
+
+
+def fitted_on_all(folder: Path) -> bool:
+    """Whether the model was fitted on all items, those of the test among them; `load_rag` checks the rest."""
+    try:
+        return read_json(folder / "config.json")["fitted"]["items"] == "all"
+    except (DataError, KeyError, TypeError):
+        return False
 
 
 def _check_fit(datastore: Datastore, model: UserModel, sequences: Sequences, where: str) -> None:

@@ -12,6 +12,12 @@ REMEDY = (
 )
 
 
+def model_folder(artifacts: Path, variant: str = "rag") -> Path:
+    """Return the model that recommends by default: the one fitted on all items, else the variant's measured one."""
+    final = artifacts / "models" / "final"
+    return final if (final / "config.json").is_file() else artifacts / "models" / variant
+
+
 def require(*paths: Path) -> None:
     """Check that artifacts are there.
 

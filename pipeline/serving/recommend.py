@@ -20,11 +20,11 @@ from ..model.inputs import load_inputs
 from ..model.load import load_scorer
 from ..model.scorer import Scored, Scorer
 from ..model.sources import ANONYMOUS
-from ..rag.checkpoint import load_rag
+from ..rag.checkpoint import fitted_on_all, load_rag
 from ..rag.datastore import Datastore
 from ..rag.prefix_search import Search
 from .answers import Item, Recommendation, SimilarItem, User, Why
-from .artifacts import require, require_model
+from .artifacts import model_folder, require, require_model
 from .catalogue import Catalogue, require_some
 from .find_items import NotFoundError, nearest
 from .rules import Choice, Rules
@@ -52,7 +52,7 @@ History = User | Sequence[str | int]
 class Recommender:
     """A trained model of either variant, with the data that it was trained on.
 
-        recommender = Recommender.load("artifacts/models/rag")
+        recommender = Recommender.load()
         recommender.recommend(["Toy Story (1995)", "Heat"], k=5)
         recommender.recommend(recommender.user("42"), where="year >= 1990", diversity=0.3)
 
@@ -80,17 +80,22 @@ class Recommender:
     @classmethod
     def load(
         cls,
-        model: str | PathLike[str],
+        model: str | PathLike[str] | None = None,
         *,
+        variant: str | None = None,
         data: str | PathLike[str] | None = None,
         item_embeddings: str | PathLike[str] | None = None,
         index: str | PathLike[str] | None = None,
         search: Search = "exact",
     ) -> "Recommender":
-        """Read a trained model, of the variant that lies there.
+        """Read a trained model.
 
         Args:
-            model: folder `models/hierarchical` or `models/rag` among the artifacts; the others lie beside it.
+            model: folder `models/final`, `models/refit`, `models/rag` or `models/hierarchical` among the artifacts; the
+                others lie beside it. None: `artifacts/models/final`, which knows all items, or without it
+                `artifacts/models/rag`.
+            variant: `hierarchical` takes the sequence model of a folder that holds both variants. None: what lies
+                there.
             data: the tables, if they lie elsewhere.
             item_embeddings: the embedding store, if it lies elsewhere.
             index: the index of its vectors, if it lies elsewhere; the hierarchical variant needs it for `similar` only.
@@ -100,16 +105,22 @@ class Recommender:
         Raises:
             DataError, StoreError, IndexMismatchError, CheckpointError: an artifact is missing or damaged, or they do
                 not belong together.
+            ParamsError: variant `rag` is asked of a folder that holds the other only.
         """
-        folder = Path(model)
+        folder = model_folder(Path("artifacts"), variant or "rag") if model is None else Path(model)
         artifacts = Path(os.path.normpath(folder / ".." / ".."))
         tables = artifacts / "data" if data is None else Path(data)
         store = artifacts / "item_embeddings" if item_embeddings is None else Path(item_embeddings)
         index_folder = artifacts / "index" if index is None else Path(index)
         require_model(folder)
-        retrieves = (folder / "fusion.safetensors").is_file()
+        fused = (folder / "fusion.safetensors").is_file()
+        if variant == "rag" and not fused and folder.is_dir():
+            raise ParamsError(f"{folder} holds the hierarchical variant only", remedy="take models/rag")
+        retrieves = fused and variant != "hierarchical"
         require(folder, tables, store, *([index_folder] if retrieves else []))
         inputs = load_inputs(tables, store)
+        if fused and fitted_on_all(folder):
+            inputs = inputs.whole()
         catalogue = Catalogue(inputs.items, inputs.frozen, inputs.store_hash, index_folder)
         if retrieves:
             scorer = load_rag(folder, inputs, catalogue.index, torch.float32)
@@ -117,7 +128,7 @@ class Recommender:
                 if isinstance(source, Datastore):
                     scorer.sources[name] = source.searched(search)
         else:
-            scorer = load_scorer(folder, inputs, torch.float32)
+            scorer = load_scorer(folder / "base" if fused else folder, inputs, torch.float32)
         users = load_users(tables / "users.parquet")["user_id"].to_list()
         return cls(scorer, catalogue, inputs.sequences, users)
 

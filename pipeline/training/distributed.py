@@ -148,7 +148,7 @@ def joined(count: int, device: str = "cpu") -> Iterator[Processes]:
         raise ParamsError(
             f"torchrun has started {started} processes, but {count} are to train",
             KEY,
-            f"set it to {started}, or run `python -m stages.train_hierarchical`, which starts them itself",
+            f"set it to {started}, or run the stage without torchrun: it starts them itself",
         )
     if count == 1:
         yield Processes()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from ..core.files import atomic_path, sha256_json
+from ..core.files import atomic_path, sha256_file, sha256_json
 from ..data.sequences import Sequences
 from ..model.checkpoint import state_of
 from ..model.ensemble import UserModel
@@ -60,6 +60,13 @@ def training_key(
     for array in (*vars(sequences).values(), candidates):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
+
+
+def code_hashes(*files: str | Path) -> list[str]:
+    """Hash the code that a training runs: the modules of the package that are imported by now, and further files."""
+    modules = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "hierrec"}
+    imported = [module.__file__ for _, module in sorted(modules.items()) if module.__file__]
+    return [sha256_file(Path(path)) for path in [*imported, *files]]
 
 
 class TrainingState:

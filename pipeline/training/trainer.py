@@ -48,11 +48,13 @@ def validator(sequences: Sequences, candidates: NDArray[np.bool_]) -> Validate:
 def fit(
     model: UserModel,
     sequences: Sequences,
-    validate: Validate,
+    validate: Validate | None,
     state: TrainingState,
     processes: Processes = ALONE,
 ) -> Progress:
     """Train with AdamW as `model.params` says; leave the best weights in `model`.
+
+    Without validation, all epochs are trained and the weights of the last are left.
 
     A running average of the weights is validated and kept (Polyak & Juditsky 1992). It replaces a learning-rate decay,
     which would need a known end.
@@ -65,9 +67,9 @@ def fit(
     negatives of a single process, but each draws its own dropout.
 
     Args:
-        model: untrained, on the CPU; moved to `train.device` for the training, and back.
+        model: on the CPU, untrained or to be trained further; moved to `train.device` for the training, and back.
         sequences: only training items are read.
-        validate: returns validation metrics of a model on the CPU; NDCG@10 picks the checkpoint.
+        validate: returns validation metrics of a model on the CPU; NDCG@10 picks the checkpoint. None: no validation.
         state: stores and restores the progress.
         processes: that train together; the first validates and saves.
 
@@ -112,7 +114,9 @@ def fit(
                 loss, progress.steps[number] = epochs.run(member, average, generator, progress.steps[number])
                 losses.append(loss)
             progress.epoch += 1
-            if progress.epoch % params.validate_every == 0 or progress.epoch == params.epochs:
+            if validate is None:
+                progress.best = state_of(averaged)
+            elif progress.epoch % params.validate_every == 0 or progress.epoch == params.epochs:
                 averaged.eval().cpu()
                 metrics = processes.from_first(partial(validate, averaged))
                 loss = sum(losses) / len(losses)

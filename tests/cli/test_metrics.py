@@ -51,6 +51,20 @@ def test_the_baselines_stand_above_the_variants(run: Run, tmp_path: Path) -> Non
     assert names == ["markov", "popularity", "hierarchical", "rag"]
 
 
+def test_what_was_fitted_again_stands_below_and_may_be_switched_off(run: Run, tmp_path: Path) -> None:
+    write_metrics(tmp_path)
+    again = {variant: {"test": SPLITS["test"]} for variant in ("hierarchical", "rag")}
+    write_json(tmp_path / "metrics" / "refit.json", again)
+    result = run("metrics", "--artifacts", str(tmp_path))
+    lines = result.output.splitlines()
+    assert [line.split("  ")[0] for line in lines[5:7]] == ["hierarchical", "rag"]
+    assert all("test, fitted again   0.1250     1.0000" in line for line in lines[5:7])
+    write_json(tmp_path / "metrics" / "refit.json", {"rag": {"test": {"ndcg@10": 2}}})
+    assert "dvc repro evaluate_refit" in run("metrics", "--artifacts", str(tmp_path)).stderr
+    write_json(tmp_path / "metrics" / "refit.json", {})
+    assert "fitted again" not in run("metrics", "--artifacts", str(tmp_path)).output
+
+
 @pytest.mark.parametrize(
     "baselines", [[], 3, {"a\nb": SPLITS}, {"markov": {}}, {"markov": {**SPLITS, "test": 1}}]
 )

@@ -47,6 +47,20 @@ def test_histories_and_targets_are_those_of_the_tables(users: Users) -> None:
 
 
 @given(some_users)
+def test_fitted_again_a_user_has_what_comes_before_the_test_then_everything(users: Users) -> None:
+    sequences = sequences_of(*tables(users))
+    before_test, whole = sequences.before_test(), sequences.whole()
+    for user, items in enumerate(users):
+        known = items[:-1] if len(items) >= 3 else items
+        assert before_test.training_items(user).tolist() == known
+        assert before_test.test_histories()[user].tolist() == known
+        assert whole.training_items(user).tolist() == whole.test_histories()[user].tolist() == items
+    assert before_test.test.tolist() == sequences.test.tolist()
+    for targets in (before_test.validation, whole.validation, whole.test):
+        assert (targets == NO_TARGET).all()
+
+
+@given(some_users)
 def test_only_training_items_are_counted(users: Users) -> None:
     training = [item for items in users for item in (items[:-2] if len(items) >= 3 else items)]
     counts = sequences_of(*tables(users)).training_counts(ITEMS)

@@ -37,7 +37,11 @@ def new_member(params: TrainParams, frozen: NDArray[np.float32]) -> SequenceMode
 
 
 def trained(
-    params: TrainParams, frozen: NDArray[np.float32], sequences: Sequences, validate: Validate, folder: Path
+    params: TrainParams,
+    frozen: NDArray[np.float32],
+    sequences: Sequences,
+    validate: Validate | None,
+    folder: Path,
 ) -> tuple[UserModel, Progress]:
     """Train a new recommender, or go on with the one whose state lies in the folder."""
     model = new_model(params, frozen)

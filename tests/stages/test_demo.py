@@ -40,6 +40,8 @@ def test_the_demo_shows_metrics_and_films_and_leaves_the_tree_alone(tmp_path: Pa
         for split in ("validation", "test")
     ]
     assert all(len(values.split()) == 4 for _, _, values in rows)
+    again = re.findall(r"^(\w+) +test, fitted again((?: +0\.\d{4})+)$", output, re.MULTILINE)
+    assert [model for model, _ in again] == ["hierarchical", "rag"]
     films = set(sample_dataset().items["title"])
     recommended = re.findall(r"^[1-5]  (.+) \(\d{4}\) +0\.\d{4}$", output, re.MULTILINE)
     assert len(recommended) == 15

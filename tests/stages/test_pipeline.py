@@ -17,12 +17,17 @@ ALL = [
     "index",
     "train_hierarchical",
     "train_rag",
+    "train_refit",
+    "train_final",
     "evaluate_baselines",
     "evaluate_hierarchical",
     "evaluate_rag",
+    "evaluate_refit",
     "evaluate_compare",
     "evaluate_report",
 ]
+AGAIN = ("train_refit", "train_final", "evaluate_refit")
+"""The stages that fit both variants again, and measure them."""
 VARIANTS = ("hierarchical", "rag")
 METRICS = {"ndcg@10", "ndcg@20", "recall@10", "recall@20"}
 
@@ -98,7 +103,8 @@ def test_a_training_param_reruns_training_and_evaluation_only(project: Project, 
 
 def test_a_fusion_param_leaves_the_hierarchical_variant_alone(project: Project) -> None:
     project.set(fusion__neighbours=20)
-    assert project.repro() == ["train_rag", "evaluate_rag", "evaluate_compare", "evaluate_report"]
+    ran = set(project.repro())
+    assert ran == {"train_rag", *AGAIN, "evaluate_rag", "evaluate_compare", "evaluate_report"}
 
 
 def edit(project: Project, path: str, old: str = "", new: str = "# a remark") -> None:
@@ -112,7 +118,7 @@ def edit(project: Project, path: str, old: str = "", new: str = "# a remark") ->
 def test_a_comment_in_the_training_code_reruns_training_only(project: Project) -> None:
     edit(project, "training/trainer.py")
     # The same numbers come out, so nothing follows.
-    assert project.repro() == ["train_hierarchical"]
+    assert set(project.repro()) == {"train_hierarchical", "train_refit", "train_final"}
 
 
 @pytest.mark.parametrize(
@@ -125,7 +131,8 @@ def test_a_comment_in_the_training_code_reruns_training_only(project: Project) -
         ("reuse/diagnosis.py", set()),
         ("encode/store_writer.py", {"encode"}),
         ("index/build.py", {"index"}),
-        ("fusion/fusion_trainer.py", {"train_rag"}),
+        ("fusion/fusion_trainer.py", {"train_rag", "train_refit", "train_final"}),
+        ("refit/refit.py", {"train_refit", "train_final"}),
     ],
 )
 def test_a_comment_reruns_the_stages_of_its_room_only(project: Project, path: str, stages: set[str]) -> None:
@@ -140,7 +147,8 @@ def test_a_comment_reruns_the_stages_of_its_room_only(project: Project, path: st
         ("encode", "encode", {"encode"}),
         ("index", "index", {"index"}),
         ("model", "train", {stage for stage in ALL if stage.startswith(("train", "evaluate"))}),
-        ("rag", "fusion", {"train_rag", "evaluate_rag", "evaluate_report"}),
+        ("rag", "fusion", {"train_rag", *AGAIN, "evaluate_rag", "evaluate_report"}),
+        ("refit", "final", {"train_refit", "train_final"}),
         ("evaluation", "evaluate", {stage for stage in ALL if stage.startswith("evaluate")}),
     ],
 )
@@ -150,6 +158,22 @@ def test_a_new_key_reruns_the_stages_that_read_its_section_and_no_others(
     edit(project, f"{path}/params.py", new="    further: int = 1")
     project.set(**{f"{section}__further": 2})
     assert set(project.repro("--dry")) == stages - ({"evaluate_compare"} if section == "train" else set())
+
+
+def test_switched_off_the_final_fits_leave_no_model_and_switched_on_they_come_from_the_cache(
+    project: Project,
+) -> None:
+    command = (sys.executable, "-m", "hierrec", "recommend", "--user", "7", "--json")
+    assert json.loads(project.run(*command))["model"] == "final"
+    before = contents(project.folder / "artifacts")
+    project.set(final__fit=False)
+    assert set(project.repro()) == set(AGAIN)
+    assert project.read_json("artifacts/metrics/refit.json") == {}
+    assert json.loads(project.run(*command))["model"] == "rag"
+    project.run("dvc", "metrics", "diff")
+    project.set(final__fit=True)
+    assert project.repro() == []
+    assert contents(project.folder / "artifacts") == before
 
 
 def test_an_archive_with_other_ratings_and_times_reruns_ingest_only(project: Project, tmp_path: Path) -> None:

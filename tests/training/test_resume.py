@@ -141,7 +141,8 @@ def test_only_code_that_a_training_runs_is_in_its_key(tmp_path: Path) -> None:
     make_workspace(folder)
     code = """
 from pathlib import Path
-from stages.train_hierarchical import code_hashes
+import stages.train_hierarchical
+from hierrec.training.resume import code_hashes
 before = code_hashes()
 for name in ("cli/metrics", "report/page", "rag/datastore", "training/trainer", "core/params"):
     path = Path("pipeline") / f"{name}.py"

@@ -115,6 +115,20 @@ def test_what_is_kept_is_the_average_of_the_weights(
     assert not torch.equal(first, second)
 
 
+def test_without_validation_all_epochs_are_trained_and_the_last_average_is_kept(
+    train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
+) -> None:
+    params = train_params.model_copy(update={"patience": 1})
+    rising = iter(range(1, 10))  # so that the latest is the best
+    expected, _ = trained(
+        params, frozen, sequences, lambda _: {"ndcg@10": float(next(rising))}, tmp_path / "a"
+    )
+    model, progress = trained(params, frozen, sequences, None, tmp_path / "b")
+    assert (progress.epoch, progress.curve) == (params.epochs, [])
+    state = model.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in expected.state_dict().items())
+
+
 def test_warmup_makes_the_first_step_shorter(
     train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
 ) -> None:

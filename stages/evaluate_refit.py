@@ -1,0 +1,44 @@
+"""Stage 5c: test metrics of both variants, fitted again on training and validation items."""
+
+from dataclasses import replace
+
+import numpy as np
+from hierrec.core.files import write_json
+from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, METRICS, MODELS, Summary, stage
+from hierrec.data.sequences import NO_TARGET
+from hierrec.evaluation.params import EvaluateParams
+from hierrec.evaluation.protocol import evaluate as evaluate_scorer
+from hierrec.evaluation.summary import summarise_test
+from hierrec.model.inputs import load_inputs
+from hierrec.model.load import load_scorer
+from hierrec.rag.checkpoint import load_rag
+from hierrec.search.index import ItemIndex
+
+
+@stage(
+    "evaluate", libraries=("torch", "transformers", "faiss-cpu", "numpy", "polars", "pyarrow", "safetensors")
+)
+def main(evaluate: EvaluateParams) -> Summary:
+    folder, written = MODELS / "refit", METRICS / "refit.json"
+    if not (folder / "config.json").is_file():
+        write_json(written, {})
+        return ["final.fit is false: there is nothing to measure"]
+    inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
+    rag = load_rag(folder, inputs, ItemIndex.open(INDEX, inputs.store_hash))
+    scorers = {"hierarchical": load_scorer(folder / "base", inputs), "rag": rag}
+    # The models are fitted to the validation targets, so these measure nothing. Groups of items are those of training.
+    nothing = np.full_like(inputs.sequences.validation, NO_TARGET)
+    sequences, candidates = replace(inputs.sequences, validation=nothing), inputs.candidates
+    metrics, lines = {}, []
+    for variant, scorer in scorers.items():
+        seed = scorer.model.params.seed
+        ranks = evaluate_scorer(scorer, sequences, candidates, evaluate, seed, perturb=False)
+        metrics[variant] = summarise_test(ranks, int(candidates.sum()), evaluate)
+        values = ", ".join(f"{name} {value:.4f}" for name, value in metrics[variant]["test"].items())
+        lines.append(f"{variant}, fitted again: test {values}")
+    write_json(written, metrics)
+    return [*lines, f"metrics in {written}"]
+
+
+if __name__ == "__main__":
+    main()

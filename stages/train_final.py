@@ -1,0 +1,26 @@
+"""Stage 4d: both variants, fitted again on all items, for use. Nothing is left to measure them on."""
+
+from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, Summary, stage
+from hierrec.model.inputs import load_inputs
+from hierrec.refit.params import FinalParams
+from hierrec.refit.refit import refit
+
+FITTED = {
+    "items": "all",
+    "test_figures": None,
+    "instead": "artifacts/metrics/refit.json: the same fit without the test items, on which it is measured",
+}
+
+
+@stage(
+    "final",
+    libraries=("torch", "transformers", "faiss-cpu", "numpy", "polars", "pyarrow", "safetensors"),
+    processes=True,
+)
+def main(final: FinalParams) -> Summary:
+    inputs = load_inputs(DATA, ITEM_EMBEDDINGS).whole()
+    return refit(final, inputs, MODELS / "rag", MODELS / "final", "stages.train_final", FITTED)
+
+
+if __name__ == "__main__":
+    main()

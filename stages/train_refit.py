@@ -1,0 +1,28 @@
+"""Stage 4c: both variants, fitted again on training and validation items. What that is worth, test will say.
+
+No test item is read: it is neither trained nor remembered.
+"""
+
+from dataclasses import replace
+
+from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, Summary, stage
+from hierrec.model.inputs import load_inputs
+from hierrec.refit.params import FinalParams
+from hierrec.refit.refit import refit
+
+FITTED = {"items": "training and validation", "test_figures": "artifacts/metrics/refit.json"}
+
+
+@stage(
+    "final",
+    libraries=("torch", "transformers", "faiss-cpu", "numpy", "polars", "pyarrow", "safetensors"),
+    processes=True,
+)
+def main(final: FinalParams) -> Summary:
+    inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
+    inputs = replace(inputs, sequences=inputs.sequences.before_test())
+    return refit(final, inputs, MODELS / "rag", MODELS / "refit", "stages.train_refit", FITTED)
+
+
+if __name__ == "__main__":
+    main()
