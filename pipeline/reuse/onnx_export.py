@@ -1,5 +1,6 @@
 """The hierarchical model as ONNX: onnxruntime recommends with it, without this package and without torch."""
 
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,7 @@ def export_onnx(artifacts: Path, out: Path) -> None:
     except ImportError as error:
         what = f"ONNX needs the package {error.name}, which is not installed"
         raise MachineError(what, remedy="pip install 'hierrec[onnx]'") from None
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that nothing here needs
     inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
     model = load_model(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash)
     history, repeated = model.params.history, inputs.sequences.repeated
