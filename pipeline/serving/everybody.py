@@ -64,4 +64,4 @@ def recommend_everybody(
             bar.update(len(block))
     with atomic_path(out) as temporary:
         WRITERS[out.suffix](pl.scan_parquet(parts), temporary)
-    shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)  # another run may have removed it
