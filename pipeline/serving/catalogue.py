@@ -94,6 +94,10 @@ class Catalogue:
         """
         return self._finder.find(str(item))
 
+    def search(self, query: str, k: int) -> list[int]:
+        """Return the rows of up to k items whose titles contain the query, then of those that are spelt like it."""
+        return self._finder.search(query, k)
+
     def rows(
         self, items: Sequence[str | int], where: str, skipped: list[NotFoundError] | None = None
     ) -> NDArray[np.int64]:

@@ -237,6 +237,10 @@ class Recommender:
         """
         return self._catalogue[self._catalogue.row(item)]
 
+    def search_items(self, query: str, k: int = 10) -> list[Item]:
+        """Return up to k items whose titles contain the query, then those that are spelt like it."""
+        return [self._catalogue[row] for row in self._catalogue.search(query, k)]
+
     def similar(self, item: str | int, k: int = 10) -> list[SimilarItem]:
         """Return the k items whose texts are most similar, best first.
 
