@@ -27,7 +27,7 @@ def embeddings() -> None:
 @store_argument
 @click.pass_context
 def verify(context: click.Context, store: Path) -> None:
-    """Check every file, hash, shape and row of a store; say all that is wrong."""
+    """Check every file, hash, shape and row of a store; report all problems."""
     from ..reuse.diagnosis import diagnose
     from ..store.store import EmbeddingStore
 
@@ -86,14 +86,14 @@ def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> No
 @click.option("--template", default="{title}", help="Text of an item, from its {columns}.")
 @click.option("--id-column", default="item_id", help="Column of the items' ids.")
 @click.option("--max-length", type=click.IntRange(2), default=128, help="Tokens read.")
-@click.option("--batch-tokens", type=click.IntRange(1), default=1024, help="Of a batch.")
+@click.option("--batch-tokens", type=click.IntRange(1), default=1024, help="Tokens of a batch.")
 @click.option("--whitening-dimension", type=click.IntRange(1), help="By default vectors are centred only.")
 @click.option(
     "--shard-rows", type=click.IntRange(1), help="Items of a shard; by default all are in one file."
 )
-@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", help="Where.")
-@click.option("--workers", type=click.IntRange(1), help="Of engine ray; by default one for each processor.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="What computes.")
+@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", help="What encodes.")
+@click.option("--workers", type=click.IntRange(1), help="Processes of engine ray; by default one a core.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Processor or GPU.")
 @force_option
 def encode(items: Path, out: Path, id_column: str, force: bool, **settings: Any) -> None:
     """Encode a catalogue of your own: the pipeline's encoder, row cache and kind of store."""

@@ -16,7 +16,7 @@ from .show import show_table
 @click.command()
 @artifacts_option
 def metrics(artifacts: Path) -> None:
-    """Show the metrics of the baselines and of both variants as a table, and of which data and commit they are."""
+    """Show a table of the metrics of baselines and both variants, then the data and the commit of the run."""
     from ..serving.artifacts import read_counts, require
 
     folder = artifacts / "metrics"

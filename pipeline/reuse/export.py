@@ -19,6 +19,9 @@ NINE_DIGITS = "%.9g"
 
 ARROW = "data-00000-of-00001.arrow"
 INFO = '{\n  "citation": "",\n  "description": "",\n  "homepage": "",\n  "license": ""\n}\n'
+MODEL = "user_tower.onnx", "item_keys.onnx", "ids.json", "config.json"
+"""Files of a model as ONNX (`onnx_export`)."""
+
 CONFIG = 'embeddings {\n  tensor_path: "tensors.tsv"\n  metadata_path: "metadata.tsv"\n}\n'
 
 UNSAFE = re.compile(r"[\s%\x00-\x1f\x7f-\x9f\ufeff]")
@@ -44,9 +47,10 @@ def export(store: EmbeddingStore, form: str, out: Path, whitened: bool) -> None:
 
 
 def is_export(folder: Path) -> bool:
-    """Whether a folder holds the files of one format, and nothing else."""
-    return any(
-        {path.name for path in folder.iterdir()} == set(files)
+    """Whether a folder holds the files of one format, or of a model as ONNX, and nothing else."""
+    found = {path.name for path in folder.iterdir()}
+    return found == set(MODEL) or any(
+        found == set(files)
         and all(text is None or (folder / name).read_bytes() == text.encode() for name, text in files.items())
         for _, files in WRITERS.values()
         if files

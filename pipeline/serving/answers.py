@@ -1,11 +1,11 @@
-"""What a recommender answers: small frozen records of ids, titles and numbers."""
+"""The answers of a recommender: small frozen records of ids, titles and numbers."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Item:
-    """An item as people know it.
+    """An item by its id and title.
 
     Attributes:
         item_id: its id in the data.
@@ -34,7 +34,7 @@ class User:
 
 @dataclass(frozen=True)
 class Match:
-    """What retrieval found near: another user, who stood where this one stands, or an item of the history.
+    """A match of retrieval: another user with a similar history, or an item of the history.
 
     Attributes:
         id: of the user or of the item.
@@ -52,12 +52,12 @@ class Match:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one source of retrieval says for an item.
+    """The evidence of one source of retrieval for an item.
 
     Attributes:
         source: `next_items` (what followed in the histories of others) or `items` (items like the latest ones).
         share: the item's share of what the source retrieved, in the fusion's weights.
-        matches: those that weigh most first.
+        matches: by weight, the highest first.
     """
 
     source: str
@@ -85,8 +85,8 @@ class Recommendation(Item):
     """A recommended item.
 
     Attributes:
-        score: what items are ranked by: the model's logit, or the log-probability of the `rag` variant.
-        probability: that this is the next item, of all that the model may recommend. Rules do not change it.
+        score: the model's logit, or the log-probability of the `rag` variant. Items are ranked by it.
+        probability: that this is the next item, of all items that the model ranks. Rules do not change it.
         why: where asked for.
     """
 

@@ -20,7 +20,7 @@ from .find_items import ItemFinder, NotFoundError, label
 
 
 def require_some(k: int) -> None:
-    """Refuse to answer with no item at all.
+    """Refuse a number of items below 1.
 
     Raises:
         ParamsError: k is below 1.
@@ -30,7 +30,7 @@ def require_some(k: int) -> None:
 
 
 class Catalogue:
-    """Items, addressed by what people call them.
+    """The items of a data set, found by id or title.
 
     Args:
         items: the table `items.parquet`; an item without a title is called by its id.

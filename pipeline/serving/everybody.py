@@ -29,9 +29,9 @@ def recommend_everybody(
 ) -> None:
     """Write the recommendations for every user to a file: the columns of `Recommender.recommend_table` but `history`.
 
-    Users are in the order of the data. Each block becomes a part in a hidden folder beside the file. A killed run leaves
-    the folder; the next run with the same question goes on after its parts. At the end the parts become the file, and
-    the folder is removed.
+    Users are in the order of the data. Each block becomes a part in a hidden folder beside the file. A killed run
+    leaves the folder; the next run with the same question goes on after its parts. At the end the parts become the
+    file, and the folder is removed.
 
     Args:
         recommender: answers.
@@ -64,4 +64,4 @@ def recommend_everybody(
             bar.update(len(block))
     with atomic_path(out) as temporary:
         WRITERS[out.suffix](pl.scan_parquet(parts), temporary)
-    shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)  # another run may have removed it

@@ -1,4 +1,4 @@
-"""Items by what people call them: an id, or a title with or without year, article, accents and punctuation."""
+"""Find items by id or title; year, article, accents and punctuation of a title may be missing."""
 
 import re
 import unicodedata
@@ -11,7 +11,7 @@ from ..core.errors import DataError
 
 CANDIDATES = 5
 SIMILAR = 65
-"""Least similarity (0 to 100) of what is offered in place of an unknown name."""
+"""Least similarity, 0 to 100, of a name that is suggested for an unknown one."""
 
 _ARTICLE = re.compile(
     "the|an?|la|les?|l|une?|il|lo|gli|un[oa]|der|die|das|eine?|el|los|las|os?|den|det|het", re.IGNORECASE
@@ -22,10 +22,10 @@ _MOVED = re.compile(r"(?P<rest>[^()]*[^\s()]),\s*(?P<article>[^\W\d_]+'?)(?P<mor
 
 
 class NotFoundError(DataError):
-    """A name that belongs to nothing, or to several things.
+    """A name that no item or user has, or that several have.
 
     Attributes:
-        candidates: what may have been meant, likeliest first.
+        candidates: suggested names, most similar first.
     """
 
     def __init__(self, what: str, candidates: Sequence[str], remedy: str) -> None:

@@ -13,7 +13,7 @@ MODEL = "model"
 
 
 class Explainer:
-    """Takes fused scores apart.
+    """Splits fused scores into the contributions of the model and the sources.
 
     Args:
         sources: names of the fusion's sources, in order.

@@ -106,7 +106,7 @@ def test_parts_of_another_question_are_not_used(
     asked = everybody.BLOCK
     for rules in ({}, {"diversity": 0.5}):
         with monkeypatch.context() as patch:
-            patch.setattr(everybody.shutil, "rmtree", lambda folder: None)
+            patch.setattr(everybody.shutil, "rmtree", lambda *_, **__: None)
             recommend_everybody(recommender, out, [artifacts], 3, **rules)
     assert len(list((tmp_path / ".all.parquet.parts").iterdir())) == 2 * -(
         -len(recommender.user_ids) // asked

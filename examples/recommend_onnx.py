@@ -1,0 +1,23 @@
+"""The ten best next items by onnxruntime and numpy alone: recommend_onnx.py FOLDER ITEM_ID..., oldest first."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+folder, history = Path(sys.argv[1]), sys.argv[2:]
+ids = json.loads((folder / "ids.json").read_text("utf-8"))
+config = json.loads((folder / "config.json").read_text("utf-8"))
+tower, keys = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("user_tower", "item_keys"))
+
+rows = np.array([ids.index(item) for item in history], np.int64)
+latest = rows[-config["history"] :]
+items, lengths = latest[None], np.array([len(latest)])  # int64 [B, T], padded on the right, and [B]
+(states,) = tower.run(None, {"items": items, "lengths": lengths})  # float32 [B, D]
+(scores,) = keys.run(None, {"states": states})  # float32 [B, n]; -inf: never recommended
+if not config["repeated"]:
+    scores[0, rows] = -np.inf
+for row in np.argsort(-scores[0], kind="stable")[:10]:
+    print(f"{scores[0, row]:.4f}  {ids[row]}")
