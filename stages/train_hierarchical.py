@@ -41,7 +41,7 @@ def main(train: TrainParams) -> Summary:
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return [
         f"hierarchical: {parameters:,} parameters, {progress.epoch} epochs",
-        f"best validation {CHOSEN_BY}: {progress.best_metric:.4f}",
+        f"best validation {CHOSEN_BY}: {progress.best_metric:.4f}{', rare items shrunk' * progress.shrunk}",
         f"model in {MODELS / 'hierarchical'}/, learning curve in {PLOTS / 'hierarchical.csv'}",
     ]
 

@@ -86,7 +86,11 @@ def load_model(folder: Path, frozen: NDArray[np.float32], store_hash: str) -> Us
             params = TrainParams.model_validate(config["train"])
             backbones = [_backbone_of(config["backbone"]) for _ in range(params.members)]
             model = together([_assemble(params, frozen, backbone) for backbone in backbones])
-            model.load_state_dict(load_file(folder / "model.safetensors"))
+            weights = load_file(folder / "model.safetensors")
+            for name, ones in model.state_dict().items():
+                if name.endswith("key_scale"):  # which older models do not have
+                    weights.setdefault(name, ones)
+            model.load_state_dict(weights)
     except OutOfMemoryError:
         raise
     except Exception as error:  # transformers and torch raise anything from AttributeError to KeyError

@@ -52,6 +52,9 @@ class TrainParams(Section):
     """Epochs between two validations."""
     patience: Positive
     """Training stops after this many validations without a better NDCG@10."""
+    shrinkage: Annotated[float, Field(ge=0)] = 0.0
+    """After training, an item with n training interactions keeps n / (n + shrinkage) of what sets it apart, if
+    validation gains by it; 0: all."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the products in training; weights, scores, loss and evaluation are float32."""
     processes: Positive = 1

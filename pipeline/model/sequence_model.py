@@ -108,6 +108,10 @@ class SequenceModel(nn.Module):
         self.backbone = backbone
         self.pooling = Pooling(params.pooling.kind, params.pooling.window)
         self.head = nn.Linear(width, items.width)
+        self.key_scale: Tensor
+        self.register_buffer(
+            "key_scale", torch.ones(len(items))
+        )  # [n], set after training (training/shrinkage.py)
 
     @property
     def width(self) -> int:
@@ -135,10 +139,12 @@ class SequenceModel(nn.Module):
         """Return keys [n, D] and biases [n] of the items `rows`, int64 [n]; None: of all items.
 
         `states @ keys.T + biases` equals `head(states) @ items.T`. The linear head moves to the item side, so that a
-        score costs D products instead of F + R. In training, both come from one call of `ItemTable.vectors`.
+        score costs D products instead of F + R. In training, both come from one call of `ItemTable.vectors`. After
+        `shrink`, each key also has a factor of its own, `key_scale`.
         """
         items = self.items.vectors(rows)  # [n, F + R]
-        return items @ self.head.weight, items @ self.head.bias  # [n, D], [n]
+        scale = self.key_scale if rows is None else self.key_scale[rows]  # [n]
+        return items @ self.head.weight * scale[:, None], items @ self.head.bias  # [n, D], [n]
 
     def item_inputs(self) -> Tensor:
         """Return the backbone's input for each item, [n, D]; for evaluation mode."""

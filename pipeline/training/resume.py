@@ -35,6 +35,7 @@ class Progress:
     best: dict[str, Tensor] = field(default_factory=dict)  # weights of the best epoch
     best_metric: float = -1.0  # its validation NDCG@10
     stale: int = 0  # validations since the best
+    shrunk: bool = False  # whether the model that is kept is (`params.shrinkage`)
 
 
 def training_key(

@@ -24,6 +24,7 @@ from .batches import batch_count, training_batches
 from .distributed import Processes
 from .objective import Objective
 from .resume import Progress, TrainingState
+from .shrinkage import shrink
 
 Validate = Callable[[UserModel], dict[str, float]]
 ALONE = Processes()
@@ -54,7 +55,8 @@ def fit(
 ) -> Progress:
     """Train with AdamW as `model.params` says; leave the best weights in `model`.
 
-    Without validation, all epochs are trained and the weights of the last are left.
+    Without validation, all epochs are trained and the weights of the last are left. With it, the model is shrunk at the
+    end (`params.shrinkage`), if its validation NDCG@10 gains by it.
 
     A running average of the weights is validated and kept (Polyak & Juditsky 1992). It replaces a learning-rate decay,
     which would need a known end.
@@ -127,6 +129,13 @@ def fit(
                 state.save(model, averaged, optimizer, progress)
     model.cpu().load_state_dict(progress.best)
     model.eval()
+    if params.shrinkage and validate is not None:
+        shrink(model, counts, params.shrinkage)
+        metric = processes.from_first(partial(validate, model))[CHOSEN_BY]
+        if metric > progress.best_metric:
+            progress.best_metric, progress.shrunk = metric, True
+        else:
+            model.load_state_dict(progress.best)
     return progress
 
 
