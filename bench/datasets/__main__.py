@@ -44,7 +44,7 @@ def main(name: str, data: Path | None, work: Path | None, done: Path | None, out
                     f"{error.cmd[-1]} ended with status {error.returncode}, see above; {hint}"
                 ) from None
         assert done is not None
-        results = add(name, {**result(done, data_set.order_of_ties), "machine": _machine(data)}, out)
+        results = add(name, {**result(done, data_set), "machine": _machine(data)}, out)
     click.echo(table(results))
 
 
