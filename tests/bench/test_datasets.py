@@ -14,7 +14,7 @@ from hierrec.params import load_params
 from bench.datasets.__main__ import main
 from bench.datasets.results import RESULTS, add, result
 from bench.datasets.run import run_stages
-from bench.datasets.settings import load, names
+from bench.datasets.settings import HERE, load, names
 from bench.datasets.table import PEER, TITLES, table
 from stages.workspace import ROOT, set_params
 
@@ -119,3 +119,9 @@ def test_a_stage_that_fails_is_one_line(tmp_path: Path) -> None:
 
 def test_the_readme_says_what_the_results_say() -> None:
     assert table(read_json(RESULTS)) in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_the_docs_show_the_file_of_a_data_set_as_it_is() -> None:
+    lines = (HERE / "beauty.yaml").read_text("utf-8").splitlines()
+    shown = "\n".join(f"    {line}" for line in lines if not line.startswith("#"))
+    assert shown in (ROOT / "docs" / "own-data.md").read_text("utf-8")
