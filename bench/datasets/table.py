@@ -1,7 +1,11 @@
-"""The results as the README's table."""
+"""The results as Markdown: the README's table of metrics, and that of what the stages cost."""
 
 from collections.abc import Mapping
 from typing import Any
+
+from ruamel.yaml import YAML
+
+from stages.workspace import ROOT
 
 TITLES = {
     "beauty": "Beauty",
@@ -38,6 +42,23 @@ def table(results: Mapping[str, Any]) -> str:
     for title, figures in PUBLISHED.items():
         lines.append(_row(title, [figures.get(name) for name in names]))
     return "\n".join(lines)
+
+
+def cost_table(results: Mapping[str, Any]) -> str:
+    """Return a Markdown table: a row for each stage, a column for each data set whose costs were measured."""
+    names = [name for name in TITLES if results.get(name, {}).get("seconds")]
+    if not names:
+        return ""
+    head = " | ".join(["CPU seconds / seconds / peak MiB", *(_title(name, results[name]) for name in names)])
+    lines = [f"| {head} |", "| --- " * (len(names) + 1) + "|"]
+    costs = [[results[name][cost] for cost in ("cpu_seconds", "seconds", "peak_mib")] for name in names]
+    pipeline = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+    for stage in (stage for stage in pipeline if stage in costs[0][0]):
+        cells = [" / ".join(f"{of[stage]:,.0f}" for of in three) for three in costs]
+        lines.append(f"| {' | '.join([f'`{stage}`', *cells])} |")
+    sums = [(sum(cpu.values()), sum(wall.values()), max(peak.values())) for cpu, wall, peak in costs]
+    cells = [" / ".join(f"{value:,.0f}" for value in three) for three in sums]
+    return "\n".join([*lines, f"| {' | '.join(['all', *cells])} |"])
 
 
 def _title(name: str, result: Mapping[str, Any]) -> str:

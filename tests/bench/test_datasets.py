@@ -15,7 +15,7 @@ from bench.datasets.__main__ import main
 from bench.datasets.results import RESULTS, add, result
 from bench.datasets.run import run_stages
 from bench.datasets.settings import HERE, load, names
-from bench.datasets.table import PEER, TITLES, table
+from bench.datasets.table import PEER, TITLES, cost_table, table
 from stages.workspace import ROOT, set_params
 
 FAILS_ONCE = """
@@ -117,8 +117,25 @@ def test_a_stage_that_fails_is_one_line(tmp_path: Path) -> None:
     assert not out.exists()
 
 
-def test_the_readme_says_what_the_results_say() -> None:
-    assert table(read_json(RESULTS)) in (ROOT / "README.md").read_text("utf-8")
+def test_the_readmes_say_what_the_results_say() -> None:
+    results = read_json(RESULTS)
+    assert table(results) in (ROOT / "README.md").read_text("utf-8")
+    assert cost_table(results) in (ROOT / "bench" / "README.md").read_text("utf-8")
+
+
+def test_the_table_of_costs_sums_seconds_and_takes_the_largest_memory() -> None:
+    stages = {"cpu_seconds": (1.0, 2.4), "seconds": (3.0, 1000.0), "peak_mib": (2000, 7)}
+    measured = {
+        cost: dict(zip(("train_rag", "encode"), values, strict=True)) for cost, values in stages.items()
+    }
+    shown = cost_table({"beauty": {**measured, "params": {}}, "ml-1m": {"seconds": None, "params": {}}})
+    assert shown.splitlines() == [
+        "| CPU seconds / seconds / peak MiB | Beauty |",
+        "| --- | --- |",
+        "| `encode` | 2 / 1,000 / 7 |",
+        "| `train_rag` | 1 / 3 / 2,000 |",
+        "| all | 3 / 1,003 / 2,000 |",
+    ]
 
 
 def test_the_docs_show_the_file_of_a_data_set_as_it_is() -> None:
