@@ -41,8 +41,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "retail": {**SASREC, "history": 200, "blocks": 2, "dropout": 0.1, "batch": 32},
 }
 """Those of the eSASRec benchmark (blondered/transformer_benchmark): of Beauty, and for Retail those of MovieLens-1M,
-whose histories are as long, but 32 users a batch: its 4,000 users would be 34 steps an epoch. Patience is 50 epochs there.
-"""
+whose histories are as long, but 32 users a batch: 128 would be 34 steps an epoch. Patience is 50 epochs there."""
 BATCH_USERS = 256
 
 
