@@ -26,7 +26,6 @@ from bench.peers.contestants import missing, rectools_fit, run_contestant
 from bench.peers.split import export_fit
 
 SASREC: dict[str, Any] = {
-    "inner": 256,
     "heads": 1,
     "width": 64,
     "loss": "sampled_softmax",
