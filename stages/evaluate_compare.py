@@ -21,7 +21,8 @@ def main(evaluate: EvaluateParams) -> Summary:
     write_json(METRICS / "comparison.json", comparison)
     write_csv(PLOTS / "slices.csv", slices_table(ranks))
     split = load_split(DATA / "split.parquet")
-    write_csv(PLOTS / "published.csv", beside_published(test, counts_of(split)))
+    counts = {**counts_of(split), "targets": split["test"].count()}
+    write_csv(PLOTS / "published.csv", beside_published(test, counts))
     ndcg = comparison["test"]["ndcg@10"]
     change = f"{ndcg['rag'] - ndcg['hierarchical']:+.4f}"
     return [

@@ -3,6 +3,7 @@
 import torch
 from hierrec.core.files import atomic_path, read_json
 from hierrec.core.stage import ARTIFACTS, DATA, INDEX, ITEM_EMBEDDINGS, MODELS, RANKS, Summary, stage
+from hierrec.data.sequences import NO_TARGET
 from hierrec.data.tables import load_users
 from hierrec.evaluation.comparison import compare
 from hierrec.evaluation.params import EvaluateParams
@@ -64,6 +65,7 @@ def main(evaluate: EvaluateParams) -> Summary:
             "candidates": candidates,
             "interactions": len(inputs.sequences.items),
             "items": len(catalogue),
+            "targets": int((inputs.sequences.test != NO_TARGET).sum()),
             "users": inputs.sequences.user_count,
         },
         curves={variant: read_curve(MODELS / variant) for variant in VARIANTS},

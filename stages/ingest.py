@@ -1,6 +1,5 @@
 """Stage 1: an archive, tables or the embedded sample become items, users, interactions and a split."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,22 +27,20 @@ def main(ingest: IngestParams) -> Summary:
     if ingest.item_text is not None:
         raw, matched, unknown = add_item_text(raw, _file(ingest, "item_text"), ingest.clean_text)
         lines = [f"further text for {matched:,} items; {unknown:,} ids of {ingest.item_text} name no item"]
-    by_time = TimeSplit(ingest.validation_from, ingest.test_from) if ingest.split == "time" else None
+    by_time = None
+    if ingest.split == "time":
+        by_time = TimeSplit(ingest.validation_from, ingest.test_from, ingest.targets == "all")
     repeats = ingest.repeats if ingest.dataset == "files" else "refuse"
     dataset = build(raw, ingest.candidates, repeats, by_time)
     refuse_unlearnable(dataset)
     dataset.write(DATA)
-    write_json(METRICS / "data.json", {**dataset.counts, **raw.removed, **dataset.more_counts})
-    counts = dataset.counts
+    write_json(METRICS / "data.json", {**dataset.counts, **dataset.more_counts})
     held_out = dataset.split["test"].count()
     return [
-        f"{dataset.name}: {counts['interactions']:,} interactions of {counts['users']:,} users",
-        f"{counts['items']:,} items listed, {counts['candidates']:,} of them candidates for ranking",
+        *look(dataset),
         *raw.notes,
-        *_removed(raw.removed),
         *lines,
         f"{held_out:,} users with a {'' if dataset.cut else 'validation and a '}test target; tables in {DATA}/",
-        *look(dataset),
         *_unpinned(ingest, raw),
     ]
 
@@ -61,13 +58,6 @@ def _read(ingest: IngestParams) -> RawDataset[EventLog]:
         raw = read_movielens(fetch(ingest.archive, ingest.md5, cache_dir("downloads")), ingest.expected)
     log, removed = filtered(raw.interactions, ingest)
     return replace(raw, interactions=log, removed=removed)
-
-
-def _removed(removed: Mapping[str, int]) -> Summary:
-    return [
-        f"{count:,} rows left out by ingest.{name.removeprefix('removed_')}"
-        for name, count in removed.items()
-    ]
 
 
 def _file(ingest: IngestParams, key: str) -> Path:

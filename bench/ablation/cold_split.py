@@ -42,7 +42,7 @@ def split_cold(sequences: Sequences, cold: NDArray[np.bool_]) -> ColdSplit:
         sequences: all interactions with their leave-one-out split.
         cold: bool [n].
     """
-    training = [_without(items, cold) for items in sequences.validation_histories()]
+    training = [_without(items, cold) for items in sequences.training_histories()]
     lengths = np.array([len(items) for items in training], np.int64)
     original = {"validation": sequences.validation, "test": sequences.test}
     cold_targets, warm_targets = {}, {}

@@ -17,7 +17,7 @@ def export_split(sequences: Sequences, users: NDArray[np.int64], folder: Path) -
         users: int64 [V], whom rankings are asked for.
         folder: where to.
     """
-    _write_sequences(sequences.validation_histories(), folder / "training.csv")
+    _write_sequences(sequences.training_histories(), folder / "training.csv")
     pl.DataFrame({"user": users}).write_csv(folder / "users.csv")
 
 
@@ -38,7 +38,7 @@ def export_fit(sequences: Sequences, folder: Path) -> None:
     like `training.csv`, but every user's history before the test target.
     """
     users = np.flatnonzero(sequences.validation != NO_TARGET)
-    _write_sequences(sequences.validation_histories(), folder / "training.csv")
+    _write_sequences(sequences.training_histories(), folder / "training.csv")
     _write_sequences(sequences.test_histories(), folder / "histories.csv")
     pl.DataFrame({"user": users, "item": sequences.validation[users]}).write_csv(folder / "validation.csv")
 

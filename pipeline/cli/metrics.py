@@ -17,7 +17,7 @@ from .show import show_table
 @artifacts_option
 def metrics(artifacts: Path) -> None:
     """Show the metrics of the baselines and of both variants as a table, and of which data and commit they are."""
-    from ..serving.artifacts import require
+    from ..serving.artifacts import read_counts, require
 
     folder = artifacts / "metrics"
     paths = {variant: folder / f"{variant}.json" for variant in VARIANTS}
@@ -33,9 +33,7 @@ def metrics(artifacts: Path) -> None:
                 what = f"the metrics of {name} lack those of {split}, or they differ from the others"
                 raise DataError(what, remedy=f"run `dvc repro evaluate_{stage}`")
             rows.append([name, split, *values.values()])
-    counts = read_json(folder / "data.json")
-    if not isinstance(counts, dict) or not all(map(_is_count, counts, counts.values())):
-        raise DataError("holds no counts of the data", str(folder / "data.json"), "run `dvc repro ingest`")
+    counts, _ = read_counts(folder)
     show_table(["model", "split", *names], rows, text=("model", "split"))
     click.echo("data: " + ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items())))
     click.echo(f"run: {_origin(folder)}")
@@ -59,10 +57,6 @@ def _values(metrics: Any, split: str) -> dict[str, float]:
         if not (number and 0 <= value <= 1 and name.isprintable()):  # NaN fails too
             return {}
     return {name: float(value) for name, value in sorted(found.items())}
-
-
-def _is_count(name: str, count: object) -> bool:
-    return name.isprintable() and isinstance(count, int) and not isinstance(count, bool) and count >= 0
 
 
 def _origin(folder: Path) -> str:

@@ -1,7 +1,7 @@
 """Interactions as one flat array of items, cut by the split. This is the recommender's input."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
@@ -21,8 +21,11 @@ class Sequences:
         offsets: int64 [U + 1].
         train_length: int64 [U], number of training items, which come first.
         test_length: int64 [U], number of items before the cut of the test: the history of the test target.
-        validation: int64 [U], validation target, or `NO_TARGET`.
-        test: int64 [U], test target, or `NO_TARGET`.
+        validation: int64 [R], validation target, or `NO_TARGET`. Row r belongs to user `owners[r]`.
+        test: int64 [R], test target, or `NO_TARGET`.
+        several: int64 [R, 3], of a split with several targets of a user: each row's user, and his number of items
+            before its validation and its test target. Then `validation` and `test` have these R rows. Empty: row `u`
+            belongs to user `u`.
         repeated: users may have an item twice, so an item of the history may be recommended again. The split says so;
             it is not counted here, where a leak of a target into a history would count.
     """
@@ -34,6 +37,7 @@ class Sequences:
     validation: NDArray[np.int64]
     test: NDArray[np.int64]
     repeated: bool = False
+    several: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), np.int64))
 
     @classmethod
     def from_tables(cls, interactions: Iterable[pl.DataFrame], split: pl.DataFrame) -> "Sequences":
@@ -67,7 +71,24 @@ class Sequences:
             paired = (sequences.validation == NO_TARGET) == (sequences.test == NO_TARGET)
             _check(paired, "test", "is there without the other target")
         sequences._check_split()
-        return sequences
+        return sequences._with_several(split) if "test_positions" in split.columns else sequences
+
+    def _with_several(self, split: pl.DataFrame) -> "Sequences":
+        """Return the sequences with a row for each target position in the split, and one at least for each user."""
+        names = ("validation_positions", "test_positions")
+        rows = pl.int_ranges(0, pl.max_horizontal(1, *(pl.col(name).list.len() for name in names)))
+        lists = [pl.col(name).list.gather(rows, null_on_oob=True) for name in names]
+        table = split.select("user", *lists).explode(*names).fill_null(NO_TARGET)
+        user, *positions = table.to_numpy().astype(np.int64).T  # [R] each
+        bounds = (self.train_length, self.test_length, np.diff(self.offsets))  # [U] each
+        targets = []
+        for name, position, low, high in zip(names, positions, bounds[:-1], bounds[1:], strict=True):
+            there = position != NO_TARGET  # [R]
+            inside = ~there | ((position >= low[user]) & (position < high[user]))
+            _check(inside, name, "is not behind its cut", user)
+            targets.append(np.where(there, self.items[self.offsets[user] + position * there], NO_TARGET))
+        several = np.stack([user, *(position.clip(min=0) for position in positions)], 1)  # [R, 3]
+        return replace(self, validation=targets[0], test=targets[1], several=several)
 
     def _check_split(self) -> None:
         lengths, test_length = np.diff(self.offsets), self.test_length  # [U]
@@ -82,6 +103,11 @@ class Sequences:
             _check(follows, name, "is not the item that follows")
 
     @property
+    def owners(self) -> NDArray[np.int64]:
+        """The user of each row of targets, int64 [R]."""
+        return self.several[:, 0] if len(self.several) else np.arange(self.user_count)
+
+    @property
     def user_count(self) -> int:
         """Number of users."""
         return len(self.train_length)
@@ -93,26 +119,35 @@ class Sequences:
 
     def training_counts(self, item_count: int) -> NDArray[np.int64]:
         """Return how often each item is a training item, int64 [item_count]."""
-        return np.bincount(np.concatenate(self.validation_histories()), minlength=item_count)
+        return np.bincount(np.concatenate(self.training_histories()), minlength=item_count)
 
-    def validation_histories(self) -> list[NDArray[np.int64]]:
-        """Return each user's history before the validation target: the training items."""
+    def training_histories(self) -> list[NDArray[np.int64]]:
+        """Return each user's training items, U of them."""
         return [self.training_items(user) for user in range(self.user_count)]
 
+    def validation_histories(self) -> list[NDArray[np.int64]]:
+        """Return the history before each validation target, R: the training items; of several, up to the target."""
+        return self._first(self.several[:, 1] if len(self.several) else self.train_length)
+
     def test_histories(self) -> list[NDArray[np.int64]]:
-        """Return each user's history before the test target: all items before the cut of the test."""
-        ends = self.offsets[:-1] + self.test_length  # [U]
-        return [self.items[start:end] for start, end in zip(self.offsets[:-1], ends, strict=True)]
+        """Return the history before each test target, R: all items before the cut; of several, up to the target."""
+        return self._first(self.several[:, 2] if len(self.several) else self.test_length)
+
+    def _first(self, counts: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        starts = self.offsets[self.owners]  # [R]
+        return [self.items[start:end] for start, end in zip(starts, starts + counts, strict=True)]
 
 
-def halves(count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return two random halves of the numbers 0 to `count` - 1, each sorted.
+def halves(users: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the places of two random halves of the users, each sorted; all places of a user are in one half.
 
     They divide the users who have a validation target. The fusion of variant rag learns from the first half; both
     variants are validated on the second.
     """
-    order = np.random.default_rng([seed, count]).permutation(count)
-    return np.sort(order[: count // 2]), np.sort(order[count // 2 :])
+    names, number = np.unique(users, return_inverse=True)
+    order = np.random.default_rng([seed, len(names)]).permutation(len(names))
+    first = np.isin(number, order[: len(names) // 2])
+    return np.flatnonzero(first), np.flatnonzero(~first)
 
 
 def pad_histories(
@@ -133,7 +168,10 @@ def pad_histories(
     return rows, lengths
 
 
-def _check(holds: NDArray[np.bool_], column: str, problem: str) -> None:
+def _check(
+    holds: NDArray[np.bool_], column: str, problem: str, users: NDArray[np.int64] | None = None
+) -> None:
     if not holds.all():
         user = int(np.argmin(holds))
+        user = user if users is None else int(users[user])
         raise DataError(problem, f"split, column {column}, user {user}", "run `dvc repro ingest`")

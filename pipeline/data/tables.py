@@ -35,6 +35,7 @@ _USERS = pl.Schema({"user": pl.Int32, "user_id": pl.String})
 _INTERACTIONS = pl.Schema({"user": pl.Int32, "item": pl.Int32, "position": pl.Int32})
 _SPLIT = pl.Schema({"user": pl.Int32, "train_length": pl.Int32, "validation": pl.Int32, "test": pl.Int32})
 _BY_TIME = pl.Schema({"test_length": pl.Int32, "length": pl.Int32})
+_SEVERAL = pl.Schema(dict.fromkeys(("validation_positions", "test_positions"), pl.List(pl.Int32)))
 _REPEATED = pl.Schema({"repeated": pl.Boolean})
 
 
@@ -132,7 +133,8 @@ def load_split(path: Path) -> pl.DataFrame:
     """Read `split.parquet`. Row i is user i.
 
     Leave-one-out: each user has a training item, and both targets or none. By time: the table has two more columns, the
-    number of items before the cut of the test and the number of all; any of the parts may be empty. Data in which
+    number of items before the cut of the test and the number of all; any of the parts may be empty. With several
+    targets of a user, two more have the positions of all; `validation` and `test` are the first of them. Data in which
     a user has an item twice: a column `repeated` says which users have.
 
     Raises:
@@ -140,7 +142,9 @@ def load_split(path: Path) -> pl.DataFrame:
     """
     names = {name for table in row_groups(path) for name in table.columns}
     by_time = bool(names & set(_BY_TIME))
-    more = {**(_BY_TIME if by_time else {}), **(_REPEATED if "repeated" in names else {})}
+    more = _BY_TIME if by_time else pl.Schema()
+    for columns in (_SEVERAL, _REPEATED):
+        more = {**more, **(columns if names & set(columns) else {})}
     split = _read(path, pl.Schema({**_SPLIT, **more}), nullable={"validation", "test"})
     validation, test = split["validation"], split["test"]
     _check(path, "user", _numbered(split["user"]), "users are not numbered from 0")

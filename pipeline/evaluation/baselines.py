@@ -158,4 +158,4 @@ class LastTaken(Popularity):
 def _training(sequences: Sequences) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return all training items, user by user, and the user of each, int64 [N] twice."""
     owners = np.repeat(np.arange(sequences.user_count), sequences.train_length)
-    return np.concatenate(sequences.validation_histories()), owners
+    return np.concatenate(sequences.training_histories()), owners

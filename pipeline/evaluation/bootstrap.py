@@ -6,24 +6,31 @@ from numpy.typing import NDArray
 CONFIDENCE = 0.95
 
 
-def resampled_means(values: NDArray[np.float64], resamples: int, seed: int) -> NDArray[np.float64]:
+def resampled_means(
+    values: NDArray[np.float64], resamples: int, seed: int, users: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
     """Return the means of users drawn with replacement, as many as there are, again and again.
 
     Equal seeds draw the same users, so that the columns, and the variants, are paired.
 
     Args:
-        values: [U, M], M values of each user.
+        values: [N, M], M values of each target.
         resamples: R.
         seed: of the draws.
+        users: [N], the user of each target, who is drawn with all of his; None: each has one.
 
     Returns:
         float64 [R, M].
     """
     generator = np.random.default_rng(seed)
-    users = len(values)
+    owners = np.arange(len(values)) if users is None else np.unique(users, return_inverse=True)[1]  # [N]
+    counts = np.bincount(owners)  # [U]
+    sums = np.zeros((len(counts), values.shape[1]))
+    np.add.at(sums, owners, values)
     means = np.empty((resamples, values.shape[1]))
     for mean in means:
-        mean[:] = np.bincount(generator.integers(users, size=users), minlength=users) @ values / users
+        drawn = np.bincount(generator.integers(len(counts), size=len(counts)), minlength=len(counts))
+        mean[:] = drawn @ sums / (drawn @ counts)
     return means
 
 

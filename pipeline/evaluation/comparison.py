@@ -4,13 +4,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from ..core.errors import DataError
 from ..ranking.metrics import metrics_by_user
 from .bootstrap import intervals, p_values, resampled_means
 from .params import EvaluateParams
-from .ranks import sliced
+from .ranks import sliced, user_ranks
 from .slices import GROUPS
 
 
@@ -39,12 +38,12 @@ def compare(ranks: dict[str, pl.DataFrame], params: EvaluateParams) -> dict[str,
             "run `dvc repro`, so that both come from the same data",
         )
 
-    def compared(first: NDArray[np.float64], second: NDArray[np.float64]) -> dict[str, Any]:
+    def compared(first: pl.DataFrame, second: pl.DataFrame) -> dict[str, Any]:
         return _compare_metrics(dict(zip(ranks, (first, second), strict=True)), params)
 
     groups = sliced(base)
     return {
-        "test": compared(*(table["test"].drop_nulls().to_numpy() for table in (base, other))),
+        "test": compared(user_ranks(base), user_ranks(other)),
         "slices": {
             name: {
                 group: compared(part, sliced(other)[name][group])
@@ -56,11 +55,12 @@ def compare(ranks: dict[str, pl.DataFrame], params: EvaluateParams) -> dict[str,
     }
 
 
-def _compare_metrics(ranks: dict[str, NDArray[np.float64]], params: EvaluateParams) -> dict[str, Any]:
-    """Compare the metrics of two variants on the same users; ranks [U] each."""
-    base, other = (metrics_by_user(part) for part in ranks.values())
-    differences = np.stack([other[name] - base[name] for name in base], 1)  # [U, M]
-    means = resampled_means(differences, params.resamples, params.seed)  # [R, M]
+def _compare_metrics(ranks: dict[str, pl.DataFrame], params: EvaluateParams) -> dict[str, Any]:
+    """Compare the metrics of two variants on the same targets; user and rank of each."""
+    base, other = (metrics_by_user(part["rank"]) for part in ranks.values())
+    users = next(iter(ranks.values()))["user"].to_numpy()
+    differences = np.stack([other[name] - base[name] for name in base], 1)  # [N, M]
+    means = resampled_means(differences, params.resamples, params.seed, users)  # [R, M]
     low, high = intervals(means)
     p = p_values(means)
     result = {}

@@ -22,7 +22,7 @@ def evaluate(
     validation_candidates: NDArray[np.bool_] | None = None,
     perturb: bool = True,
 ) -> pl.DataFrame:
-    """Rank the whole catalogue for every user, once per target and history.
+    """Rank the whole catalogue for every target, once per history.
 
     Validation ranks are kept for the users from whom no fusion learns, whatever the variant: both are measured on the
     same users, and neither on targets that it was fitted to.
@@ -40,7 +40,7 @@ def evaluate(
         perturb: rank after perturbed histories too; if not, their columns are null.
 
     Returns:
-        One row per user, columns as in `ranks.SCHEMA`.
+        One row per user, or of a split with several targets one per target; columns as in `ranks.SCHEMA`.
 
     Raises:
         DataError: no user has a target, or a history holds the target.
@@ -52,43 +52,46 @@ def evaluate(
     perturbed: dict[str, list[NDArray[np.int64]]] = {}
     if perturb:
         perturbed = perturbed_histories(before_test, test, candidates, params.perturbed_share, params.seed)
-    batch, repeated = params.batch_users, sequences.repeated
+    batch, repeated, owners = params.batch_users, sequences.repeated, sequences.owners
 
     def column(ranks: NDArray[np.float64], targets: NDArray[np.int64] = test) -> pl.Series:
-        values = np.full(sequences.user_count, np.nan)
+        values = np.full(len(targets), np.nan)
         values[targets != NO_TARGET] = ranks
         return pl.Series(values).fill_nan(None)
 
     known = candidates if validation_candidates is None else validation_candidates
     training, validation = sequences.validation_histories(), sequences.validation
-    ranks = rank_targets(scorer, training, validation, known, batch, repeated=repeated)  # [U']
-    ranks[halves(len(ranks), train_seed)[0]] = np.nan
+    ranks = rank_targets(scorer, training, validation, known, batch, repeated=repeated, users=owners)  # [R']
+    ranks[halves(owners[validation != NO_TARGET], train_seed)[0]] = np.nan
     columns = {
         "validation": column(ranks, validation),
-        "test": column(rank_targets(scorer, before_test, test, candidates, batch, repeated=repeated)),
+        "test": column(
+            rank_targets(scorer, before_test, test, candidates, batch, repeated=repeated, users=owners)
+        ),
     }
     for name, histories in perturbed.items():
         columns[name] = column(
-            rank_targets(scorer, histories, test, candidates, batch, before_test, repeated=repeated)
+            rank_targets(scorer, histories, test, candidates, batch, before_test, repeated, owners)
         )
-    users = pl.Series("user", np.arange(sequences.user_count))
+    users = pl.Series("user", owners)
     empty = dict.fromkeys(PERTURBED)
     return pl.DataFrame({"user": users, **empty, **columns, **_groups(sequences, len(candidates))}, SCHEMA)
 
 
 def _groups(sequences: Sequences, item_count: int) -> dict[str, pl.Series]:
-    """Return the group of each user in each slice, by name; null without a test target."""
-    users = np.flatnonzero(sequences.test != NO_TARGET)  # [U']
-    popularity = popularity_groups(sequences.training_counts(item_count))[sequences.test[users]]  # [U']
-    histories = sequences.test_histories()
-    seen = [sequences.test[user] in histories[user] for user in users]
+    """Return the group of each row of targets in each slice, by name; null without a test target."""
+    rows = np.flatnonzero(sequences.test != NO_TARGET)  # [R']
+    targets, before = sequences.test[rows], sequences.test_histories()
+    histories = [before[row] for row in rows]
     groups = {
-        "history": history_groups(sequences.test_length[users]),
-        "popularity": popularity,
-        "target": np.array(seen).astype(int),
+        "history": history_groups(np.array([len(history) for history in histories])),
+        "popularity": popularity_groups(sequences.training_counts(item_count))[targets],
+        "target": np.array(
+            [target in history for target, history in zip(targets, histories, strict=True)]
+        ).astype(int),
     }
-    rows = pl.DataFrame({"user": np.arange(sequences.user_count)})
     table = pl.DataFrame(
-        {"user": users, **{name: np.array(GROUPS[name])[group] for name, group in groups.items()}}
+        {"row": rows, **{name: np.array(GROUPS[name])[group] for name, group in groups.items()}}
     )
-    return rows.join(table, on="user", how="left", maintain_order="left").drop("user").to_dict()
+    every = pl.DataFrame({"row": np.arange(len(sequences.test))})
+    return every.join(table, on="row", how="left", maintain_order="left").drop("row").to_dict()

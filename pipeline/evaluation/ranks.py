@@ -1,10 +1,11 @@
-"""The ranks of a variant's targets, one row per user: what every metric is computed from."""
+"""The ranks of a variant's targets, from which every metric is computed.
+
+A table has one row per user; where users have several targets, one per target.
+"""
 
 from pathlib import Path
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from ..core.errors import DataError
 from ..data.tables import row_groups
@@ -22,8 +23,8 @@ SCHEMA = pl.Schema(
         **dict.fromkeys(GROUPS, pl.String),
     }
 )
-"""Row u belongs to user u. All but the user is null where he has no target; `validation` also where a fusion learns
-from his target (`data.sequences.halves`). A rank is 1 at best, and infinite for a target that was not ranked.
+"""All but the user is null where there is no target, or no further one; `validation` also where a fusion learns from
+the user (`data.sequences.halves`). A rank is 1 at best, and infinite for a target that was not ranked.
 `history`, `popularity` and `target` name the user's group in each slice."""
 
 
@@ -47,15 +48,19 @@ def load_ranks(path: Path, schema: pl.Schema = SCHEMA) -> pl.DataFrame:
     return ranks
 
 
-def sliced(ranks: pl.DataFrame) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """Return test ranks by slice and group, each [U'], U' >= 0.
+def user_ranks(ranks: pl.DataFrame, column: str = "test") -> pl.DataFrame:
+    """Return user and rank of each test target, or its rank in another column."""
+    return ranks.drop_nulls("test").select("user", rank=column)
 
-    The groups of `history`, `popularity` and `target` each hold every user once; those of `perturbed` hold all users,
+
+def sliced(ranks: pl.DataFrame) -> dict[str, dict[str, pl.DataFrame]]:
+    """Return user and rank of the test targets by slice and group.
+
+    The groups of `history`, `popularity` and `target` hold every target once; those of `perturbed` hold all targets,
     with another history.
     """
-    ranks = ranks.drop_nulls("test")
     slices = {
-        name: {group: ranks.filter(pl.col(name) == group)["test"].to_numpy() for group in groups}
+        name: {group: user_ranks(ranks.filter(pl.col(name) == group)) for group in groups}
         for name, groups in GROUPS.items()
     }
-    return {**slices, "perturbed": {name: ranks[name].to_numpy() for name in PERTURBED}}
+    return {**slices, "perturbed": {name: user_ranks(ranks, name) for name in PERTURBED}}

@@ -4,12 +4,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from ..ranking.metrics import metrics_by_user, metrics_from_ranks
 from .bootstrap import intervals, resampled_means
 from .params import EvaluateParams
-from .ranks import sliced
+from .ranks import sliced, user_ranks
 
 RANK_LIMITS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
@@ -26,13 +25,13 @@ def summarise(ranks: pl.DataFrame, candidates: int, params: EvaluateParams) -> d
         `{"validation": {...}, "test": {...}, "intervals": {"test": {metric: {"low": …, "high": …}}}, "users": …,
         "validation_users": …, "candidates": …, "slices": {...}}`, the slices as by `slice_metrics`.
     """
-    test = ranks["test"].drop_nulls().to_numpy()
+    test = user_ranks(ranks)
     return {
         "validation": metrics_from_ranks(ranks["validation"].drop_nulls()),
-        "test": metrics_from_ranks(test),
+        "test": metrics_from_ranks(test["rank"]),
         "intervals": {"test": metric_intervals(test, params)},
-        "users": len(test),
-        "validation_users": ranks["validation"].count(),
+        **_sizes(test),
+        "validation_users": ranks.drop_nulls("validation")["user"].n_unique(),
         "candidates": candidates,
         "slices": slice_metrics(ranks),
     }
@@ -52,11 +51,17 @@ def slice_metrics(ranks: pl.DataFrame) -> dict[str, dict[str, Any]]:
     """Return `{slice: {group: {"users": …, metric: …}}}` of the test targets; without users, a group has no metrics."""
     return {
         name: {
-            group: {"users": len(part), **(metrics_from_ranks(part) if len(part) else {})}
+            group: {**_sizes(part), **(metrics_from_ranks(part["rank"]) if len(part) else {})}
             for group, part in groups.items()
         }
         for name, groups in sliced(ranks).items()
     }
+
+
+def _sizes(ranks: pl.DataFrame) -> dict[str, int]:
+    """Return the number of users, and of targets where these are more."""
+    users = ranks["user"].n_unique()
+    return {"users": users, **({"targets": len(ranks)} if len(ranks) > users else {})}
 
 
 def slices_table(ranks: dict[str, pl.DataFrame]) -> pl.DataFrame:
@@ -76,10 +81,11 @@ def slices_table(ranks: dict[str, pl.DataFrame]) -> pl.DataFrame:
     )
 
 
-def metric_intervals(ranks: NDArray[np.float64], params: EvaluateParams) -> dict[str, dict[str, float]]:
+def metric_intervals(ranks: pl.DataFrame, params: EvaluateParams) -> dict[str, dict[str, float]]:
     """Return the 95% percentile bootstrap interval of each metric: `{metric: {"low": …, "high": …}}`."""
-    values = metrics_by_user(ranks)
-    low, high = intervals(resampled_means(np.stack(list(values.values()), 1), params.resamples, params.seed))
+    values = metrics_by_user(ranks["rank"])
+    stacked, users = np.stack(list(values.values()), 1), ranks["user"].to_numpy()  # [N, M], [N]
+    low, high = intervals(resampled_means(stacked, params.resamples, params.seed, users))
     return {name: {"low": float(low[m]), "high": float(high[m])} for m, name in enumerate(values)}
 
 

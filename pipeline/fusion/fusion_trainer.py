@@ -26,7 +26,7 @@ FusionCurve = list[dict[str, float]]
 
 @dataclass(frozen=True)
 class FusionExamples:
-    """N users with a target and the items retrieved for them; all epochs share one retrieval."""
+    """N targets of users and the items retrieved for them; all epochs share one retrieval."""
 
     query: Query
     targets: NDArray[np.int64]  # [N], item rows
@@ -53,23 +53,25 @@ class FusionExamples:
     def validation(
         cls, scorer: Scorer, sequences: Sequences, sources: Mapping[str, Source]
     ) -> "FusionExamples":
-        """Return the users with a validation target, after their training items.
+        """Return the validation targets with the histories before them.
 
         Raises:
             DataError: fewer than two users have one.
         """
-        users = np.flatnonzero(sequences.validation != NO_TARGET)
-        if len(users) < 2:
+        rows = np.flatnonzero(sequences.validation != NO_TARGET)
+        users = sequences.owners[rows]  # [N]
+        if len(np.unique(users)) < 2:
             raise DataError(
                 "fewer than two users have a validation target, so the fusion has nothing to learn from",
                 "split.parquet",
                 "use data in which more users have 3 interactions or more, or, of a split by time, other cuts",
             )
-        histories = [sequences.training_items(user) for user in users]
+        before = sequences.validation_histories()
+        histories = [before[row] for row in rows]
         with torch.inference_mode():
-            parts = [scorer.states(histories[start : start + 256]) for start in range(0, len(users), 256)]
+            parts = [scorer.states(histories[start : start + 256]) for start in range(0, len(rows), 256)]
             states = torch.cat(parts).numpy()  # [N, D]
-        return cls.collect(Query(states, users, histories), sequences.validation[users], sources)
+        return cls.collect(Query(states, users, histories), sequences.validation[rows], sources)
 
     def take(self, rows: NDArray[np.int64]) -> "FusionExamples":
         """Return the examples at these rows."""
@@ -77,8 +79,8 @@ class FusionExamples:
         return FusionExamples(self.query.take(rows), self.targets[rows], retrieved)
 
     def halves(self, seed: int) -> tuple["FusionExamples", "FusionExamples"]:
-        """Split at random into a half to learn from and a held-out half."""
-        learned_from, held_out = halves(len(self), seed)
+        """Split the users at random into a half to learn from and a held-out half."""
+        learned_from, held_out = halves(self.query.users, seed)
         return self.take(learned_from), self.take(held_out)
 
     def fuse(self, rows: NDArray[np.int64], scorer: Scorer, fusion: Fusion) -> Tensor:

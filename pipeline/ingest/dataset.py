@@ -11,8 +11,18 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..core.errors import DataError
-from ..core.files import atomic_path, sha256_file, write_json
-from ..data.tables import MARKS, TableWriter, counts_of, write_table
+from ..core.files import atomic_path, read_json, sha256_file, write_json
+from ..data.tables import (
+    MARKS,
+    TableWriter,
+    counts_of,
+    load_interactions,
+    load_items,
+    load_split,
+    load_users,
+    row_groups,
+    write_table,
+)
 from .event_log import EventLog
 from .event_order import OrderedEvents, Repeats
 from .raw import RawDataset
@@ -21,6 +31,8 @@ from .time_split import TimeSplit, split_by_time
 SCHEMA_VERSION = 1
 
 _INTERACTIONS = ("user", "item", "position")
+TABLES = tuple(f"{name}.parquet" for name in ("items", "users", "interactions", "split", "ratings"))
+REMEDY = "run `dvc repro ingest`, or `dvc pull`"
 _RATINGS = ("user", "position", "rating", "timestamp")
 
 HELD_OUT = 2
@@ -44,7 +56,7 @@ class Dataset:
             the two targets are item rows, both null for users with fewer than 3 interactions.
         checksums: MD5 of other files that were read, by the param that names them.
         cut: of a split by time, its counts (see `time_split.Parts`).
-        repeats_removed: interactions that do not count, because they repeat another.
+        removed: interactions that do not count, by the reason: `removed_where`, …, `removed_repeats`.
     """
 
     name: str
@@ -55,7 +67,7 @@ class Dataset:
     split: pl.DataFrame
     checksums: Mapping[str, str] = field(default_factory=dict)
     cut: Mapping[str, float] = field(default_factory=dict)
-    repeats_removed: int = 0
+    removed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def interactions(self) -> pl.DataFrame:
@@ -78,23 +90,44 @@ class Dataset:
 
     @property
     def more_counts(self) -> dict[str, Any]:
-        """Counts of a split by time, and of repeats; none without them."""
-        counts: dict[str, Any] = {"cut": dict(self.cut)} if self.cut else {}
-        if self.repeats_removed:
-            counts["removed_repeats"] = self.repeats_removed
+        """Counts of what was left out, of a split by time, and of repeats; none without them."""
+        counts: dict[str, Any] = {**self.removed, **({"cut": dict(self.cut)} if self.cut else {})}
         if "repeated" in self.split.columns:
             counts["users_with_repeats"] = int(self.split["repeated"].sum())
         return counts
+
+    @classmethod
+    def read(cls, folder: Path, removed: Mapping[str, int], cut: Mapping[str, float]) -> "Dataset":
+        """Read what `write` wrote, all of it into memory; the other arguments are in no table.
+
+        Raises:
+            DataError: a file is missing or damaged, or another than the one written with the manifest.
+        """
+        path = folder / "manifest.json"
+        manifest = read_json(path)
+        written = manifest.get("sha256") if isinstance(manifest, dict) else None
+        files = sorted(written) if isinstance(written, dict) else []
+        if files != sorted(TABLES):
+            raise DataError("is no manifest of tables", str(path), REMEDY)
+        for name in files:
+            if not (folder / name).is_file() or sha256_file(folder / name) != written[name]:
+                raise DataError(
+                    "is missing, or another file than its manifest names", str(folder / name), REMEDY
+                )
+        events = pl.concat(row_groups(folder / "ratings.parquet")).select("rating", "timestamp")
+        events = pl.concat([load_interactions(folder / "interactions.parquet"), events], how="horizontal")
+        items, users = load_items(folder / "items.parquet"), load_users(folder / "users.parquet")
+        split = load_split(folder / "split.parquet")
+        return cls(str(manifest.get("dataset")), None, items, users, [events], split, {}, cut, removed)
 
     def write(self, folder: Path) -> None:
         """Write `*.parquet` and `manifest.json` into ``folder``; equal tables give equal bytes.
 
         All files are complete before the first takes its place, and the manifest takes it last.
         """
-        names = [f"{name}.parquet" for name in ("items", "users", "interactions", "split", "ratings")]
         with ExitStack() as stack:  # unwinds from the last to the first
             manifest = stack.enter_context(atomic_path(folder / "manifest.json"))
-            written = {name: stack.enter_context(atomic_path(folder / name)) for name in names}
+            written = {name: stack.enter_context(atomic_path(folder / name)) for name in TABLES}
             write_table(self.items, written["items.parquet"])
             write_table(self.users, written["users.parquet"])
             with (
@@ -174,7 +207,7 @@ def build(
         split,
         raw.checksums,
         cut,
-        events.removed,
+        {**raw.removed, **({"removed_repeats": events.removed} if events.removed else {})},
     )
 
 

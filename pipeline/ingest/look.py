@@ -37,14 +37,20 @@ class _Events:
 def look(dataset: Dataset) -> list[str]:
     """Return statistics of a data set and warnings, line by line."""
     targets = pl.when(pl.col("test").is_not_null()).then(HELD_OUT).otherwise(0)
-    length = pl.col("length") if dataset.cut else pl.col("train_length") + targets
+    length = pl.col("length") if "length" in dataset.split.columns else pl.col("train_length") + targets
     lengths = dataset.split.select(length).to_series()
     events, counts = _events(dataset), dataset.counts
     users, items, unit = counts["users"], int(events.seen.sum()), unit_of(events.first, events.last)
     return [
+        f"{dataset.name}: {counts['interactions']:,} interactions of {users:,} users",
+        f"{counts['items']:,} items listed, {counts['candidates']:,} of them candidates for ranking",
+        *(
+            f"{count:,} rows left out by ingest.{name.removeprefix('removed_')}"
+            for name, count in dataset.removed.items()
+        ),
         f"density {counts['interactions'] / (users * items):.3%}: {users:,} users x {items:,} items with interactions",
         f"interactions of a user: {lengths.min():,} to {lengths.max():,}, in the middle {lengths.median():,.0f}",
-        f"items with text: {_share(_with_text(dataset.items), len(dataset.items))}",
+        _texts(dataset.items),
         *_targets(dataset, events),
         f"times from {_shown(events.first, unit)} to {_shown(events.last, unit)}",
         *_fractions("user", dataset.users["user_id"]),
@@ -71,33 +77,30 @@ def _events(dataset: Dataset) -> _Events:
 
 def _targets(dataset: Dataset, events: _Events) -> list[str]:
     lines = []
-    if dataset.repeats_removed:
-        lines.append(
-            f"{dataset.repeats_removed:,} interactions left out: they repeat another (ingest.repeats)"
-        )
     if "repeated" in dataset.split.columns:
         users = _share(int(dataset.split["repeated"].sum()), len(dataset.split))
         lines.append(f"users with an item twice: {users}; so items of the history may be recommended again")
-    if dataset.cut:
-        cut = dataset.cut
-        lines += [
-            f"cuts at {cut['validation_from']:,.0f} and {cut['test_from']:,.0f}",
-            f"{cut['validation_targets']:,} validation targets",
-            f"after the last cut {cut['new_users']:,} users and {cut['new_items']:,} items are new",
-        ]
+    if "length" in dataset.split.columns:  # by time
+        lines.append(
+            "cut: " + ", ".join(f"{name} {value:,.0f}" for name, value in sorted(dataset.cut.items()))
+        )
     else:
         ties = _share(events.ties, dataset.split["test"].count())
         lines.append(f"users whose test target a tie in time decides: {ties}")
     return lines
 
 
-def _with_text(items: pl.DataFrame) -> int:
+def _texts(items: pl.DataFrame) -> str:
+    """Say how many items have text, and how long it is: the characters of all columns but the year."""
     texts = items.drop("row", "item_id", "year", *MARKS, strict=False)
-    there = [
-        pl.col(name).list.len() > 0 if isinstance(dtype, pl.List) else pl.col(name).is_not_null()
+    joined = [
+        pl.col(name).list.join("") if isinstance(dtype, pl.List) else pl.col(name)
         for name, dtype in texts.schema.items()
     ]
-    return int(texts.select(pl.any_horizontal(there).fill_null(False).sum()).item())
+    lengths = texts.select(pl.concat_str(joined, ignore_nulls=True).str.len_chars()).to_series()
+    found = lengths.filter(lengths > 0)
+    length = f", of {found.median():,.0f} characters in the middle" if len(found) else ""
+    return f"items with text: {_share(len(found), len(items))}{length}"
 
 
 def _share(part: int, whole: int) -> str:

@@ -101,6 +101,8 @@ class IngestParams(TableParams):
     """`files`: interactions of a user with an item that he has already."""
     split: Literal["leave_one_out", "time"] = "leave_one_out"
     """How targets are held out: the last two interactions of each user, or those after two points in time."""
+    targets: Literal["first", "all"] = "first"
+    """`time`: the targets of a user behind a cut."""
     validation_from: Cut = 0.8
     """`time`: start of the validation: a share of the interactions (below 1), a timestamp or a date."""
     test_from: Cut = 0.9
@@ -112,6 +114,8 @@ class IngestParams(TableParams):
     def _complete(self) -> "IngestParams":
         if self.dataset == "files" and self.interactions is None:
             raise ValueError("dataset: files needs the path of a table, but interactions is null")
+        if self.targets == "all" and self.split != "time":
+            raise ValueError("targets: all is for split: time; leave_one_out has one target of a user")
         if self.dataset != "files" and self.where is not None:
             raise ValueError("where: is for dataset: files; others have min_rating and min_…_interactions")
         return self

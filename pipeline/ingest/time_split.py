@@ -22,10 +22,12 @@ class TimeSplit:
     Attributes:
         validation_from: from here on, up to the next cut, interactions are for validation.
         test_from: from here on, interactions are for the test.
+        every_target: all interactions of a user behind a cut are targets, not the first alone.
     """
 
     validation_from: Cut
     test_from: Cut
+    every_target: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Parts:
     """The parts of a split by time.
 
     Attributes:
-        split: one row per user: user, train_length, test_length and length, validation and test (null: no target).
+        split: one row per user: user, train_length, test_length and length, validation and test (null: no target);
+            with every target, validation_positions and test_positions too, in the user's items.
         known: bool [items], items with an interaction before the test.
         known_before_validation: bool [items], items with an interaction before the validation.
         counts: cuts, targets, and users and items that nobody knew before the test.
@@ -50,11 +53,12 @@ def split_by_time(
 ) -> Parts:
     """Cut the interactions at two points in time.
 
-    The target of a user is the first interaction after a cut. A user without an interaction before the cut has no
-    target. Nor is an item a target that was not known before the cut, unless every listed item may be ranked.
+    The target of a user is the first interaction after a cut, or each of them. A user without an interaction before
+    the cut has no target. Nor is an item a target that was not known before the cut, unless every listed item may be
+    ranked.
 
     Args:
-        events: user, item, timestamp, in tables of whole users, sorted by (user, position).
+        events: user, item, position, timestamp, in tables of whole users, sorted by (user, position).
         item_count: n.
         params: the cuts.
         every_item: every listed item may be ranked.
@@ -77,12 +81,15 @@ def split_by_time(
         known[item[time < second]] = True
         early[item[time < first]] = True
     split = pl.concat(_parts(table, first, second, early, known) for table in events)
+    targets = {name: int(split[f"{name}_positions"].list.len().sum()) for name in ("validation", "test")}
+    if not params.every_target:
+        split = split.drop("validation_positions", "test_positions")
+        targets = {name: split[name].count() for name in targets}
     after = split.filter(pl.col("length") > pl.col("test_length"))
     counts = {
         "validation_from": float(first),
         "test_from": float(second),
-        "validation_targets": split["validation"].count(),
-        "test_targets": split["test"].count(),
+        **{f"{name}_targets": count for name, count in targets.items()},
         "new_users": int((after["test_length"] == 0).sum()),
         "new_items": int((~known).sum()),
     }
@@ -96,12 +103,13 @@ def _parts(
     table = table.with_columns(early=pl.Series(early[items]), known=pl.Series(known[items]))
     in_validation = (time >= first) & (time < second) & pl.col("early") & (time.min() < first)
     in_test = (time >= second) & pl.col("known") & (time.min() < second)
+    parts = (("validation", in_validation), ("test", in_test))
     return table.group_by("user", maintain_order=True).agg(
         train_length=(time < first).sum().cast(pl.Int32),
         test_length=(time < second).sum().cast(pl.Int32),
         length=pl.len().cast(pl.Int32),
-        validation=pl.col("item").filter(in_validation).first(),
-        test=pl.col("item").filter(in_test).first(),
+        **{name: pl.col("item").filter(part).first() for name, part in parts},
+        **{f"{name}_positions": pl.col("position").filter(part) for name, part in parts},
     )
 
 

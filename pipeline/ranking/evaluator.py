@@ -30,6 +30,7 @@ def rank_targets(
     batch_users: int,
     seen: list[NDArray[np.int64]] | None = None,
     repeated: bool = False,
+    users: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float64]:
     """Rank every user's target among the candidates that are not in the user's history.
 
@@ -42,6 +43,7 @@ def rank_targets(
         seen: U arrays of further item rows that are not ranked. If `histories` are perturbed, these are the true ones:
             an item that was dropped from the input is not recommended.
         repeated: users have items twice, so items of the history are ranked and the target may be among them.
+        users: int64 [U], the user of each history; None: history u is of user u.
 
     Returns:
         float64 [U'], ranks of the users that have a target, in their order.
@@ -53,7 +55,8 @@ def rank_targets(
     known = histories if seen is None else [np.append(*pair) for pair in zip(histories, seen, strict=True)]
 
     def score(batch: NDArray[np.int64]) -> Tensor:
-        return scorer.score_histories([histories[user] for user in batch], batch)  # [B, n]
+        owners = batch if users is None else users[batch]  # [B]
+        return scorer.score_histories([histories[row] for row in batch], owners)  # [B, n]
 
     return rank_in_batches(score, known, targets, candidates, batch_users, repeated)
 

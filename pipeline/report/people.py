@@ -62,11 +62,11 @@ def people(
     `user_ids` are by user row, `scorers` by variant; `explainer` explains variant rag.
     """
     histories = sequences.test_histories()
-    users = np.flatnonzero(sequences.test != NO_TARGET)
-    by_length = users[np.argsort([len(histories[user]) for user in users], kind="stable")]
+    rows = np.flatnonzero(sequences.test != NO_TARGET)
+    by_length = rows[np.argsort([len(histories[row]) for row in rows], kind="stable")]
     found = []
-    for user in dict.fromkeys(int(by_length[int(place * len(users))]) for place in PLACES):
-        history, target = histories[user], int(sequences.test[user])
+    for row in dict.fromkeys(int(by_length[int(place * len(rows))]) for place in PLACES):
+        history, target, user = histories[row], int(sequences.test[row]), int(sequences.owners[row])
         picks: dict[str, list[Pick]] = {}
         ranks: dict[str, int | None] = {}
         trust: Mapping[str, float] = {}

@@ -1,8 +1,10 @@
-"""Whether the artifacts are there."""
+"""Whether the artifacts are there, and the counts of the data."""
 
 from pathlib import Path
+from typing import Any
 
 from ..core.errors import DataError
+from ..core.files import read_json
 
 REMEDY = (
     "run `dvc repro`, which builds all of them, or `dvc pull`; `make demo` leaves those of the sample in"
@@ -19,3 +21,41 @@ def require(*paths: Path) -> None:
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
         raise DataError(f"artifacts are missing: {', '.join(missing)}", remedy=REMEDY)
+
+
+def read_counts(metrics: Path) -> tuple[dict[str, int], dict[str, float]]:
+    """Read `data.json` in the folder of the metrics: counts of the data, and those of a split by time (or none).
+
+    Raises:
+        DataError: the file is missing or damaged, or something in it is no count.
+    """
+    path = metrics / "data.json"
+    counts = read_json(path)
+    cut = counts.pop("cut", {}) if isinstance(counts, dict) else None
+    if not (isinstance(cut, dict) and _numbers(counts, int) and _numbers(cut, int | float)):
+        raise DataError("holds no counts of the data", str(path), "run `dvc repro ingest`")
+    return counts, cut
+
+
+def _numbers(values: dict[str, Any], kind: Any) -> bool:
+    """Whether all names can be shown, and all values are finite numbers of a kind, from 0 on."""
+    return all(
+        name.isprintable() and isinstance(value, kind) and not isinstance(value, bool) and 0 <= value < 1e300
+        for name, value in values.items()
+    )
+
+
+def require_model(folder: Path) -> None:
+    """Refuse a folder that holds no model where others near it do, and name them.
+
+    Raises:
+        DataError: it holds none.
+    """
+    if any((folder / name).is_file() for name in ("config.json", "model.safetensors", "fusion.safetensors")):
+        return  # a model, maybe a damaged one
+    near = [*folder.glob("*/config.json"), *folder.glob("models/*/config.json")]
+    near = near or [*folder.parent.glob("*/config.json")]
+    if near:
+        problem = "holds no model" if folder.is_dir() else "there is no such folder"
+        models = ", ".join(str(config.parent) for config in sorted(near))
+        raise DataError(problem, str(folder), f"name a model: {models}")

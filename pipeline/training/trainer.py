@@ -37,7 +37,9 @@ def validator(sequences: Sequences, candidates: NDArray[np.bool_]) -> Validate:
     def validate(model: UserModel) -> dict[str, float]:
         repeated, targets = sequences.repeated, sequences.validation
         scorer = Scorer(model, candidates, dtype=torch.float32, repeated=repeated)
-        ranks = rank_targets(scorer, histories, targets, candidates, BATCH_USERS, repeated=repeated)
+        ranks = rank_targets(
+            scorer, histories, targets, candidates, BATCH_USERS, repeated=repeated, users=sequences.owners
+        )
         return metrics_from_ranks(ranks)
 
     return validate

@@ -58,7 +58,7 @@ def test_wrong_usage_has_status_2(run: Run) -> None:
 def test_artifacts_that_are_not_there_give_one_message(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "absent", tmp_path / "file"):
-        for command in (["metrics"], ["recommend", "--user", "1"], ["similar", "Heat"]):
+        for command in (["data"], ["metrics"], ["recommend", "--user", "1"], ["similar", "Heat"]):
             result = run(*command, "--artifacts", str(folder))
             assert result.exit_code == 1
             assert result.stdout == ""

@@ -28,6 +28,12 @@ def test_the_same_users_are_drawn_for_equal_seeds() -> None:
     assert not np.array_equal(both, resampled_means(np.hstack([values, 2 * values]), 100, 2))
 
 
+def test_a_user_is_drawn_with_all_targets() -> None:
+    values = np.array([[1.0], [1.0], [1.0], [0.0]])
+    means = resampled_means(values, 500, 1, np.array([3, 3, 3, 8]))
+    assert set(np.unique(means)) == {0.0, 0.75, 1.0}  # the mean over the targets of the users who are drawn
+
+
 def test_agrees_with_scipy() -> None:
     values = np.random.default_rng(3).exponential(size=400)
     low, high = intervals(resampled_means(values[:, None], 4000, 1))

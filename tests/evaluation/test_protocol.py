@@ -4,12 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from hierrec.core.errors import DataError
 from hierrec.data.sequences import NO_TARGET, Sequences, halves
 from hierrec.evaluation.protocol import evaluate
 from hierrec.evaluation.ranks import SCHEMA
+from hierrec.evaluation.summary import summarise
 from hierrec.params import load_params
 from numpy.typing import NDArray
 from torch import Tensor
@@ -58,13 +60,63 @@ def test_one_row_per_user_and_nulls_where_there_is_no_target() -> None:
 
 
 def test_validation_is_of_the_users_from_whom_no_fusion_learns() -> None:
-    learned_from, held_out = halves(12, SEED)
+    learned_from, held_out = halves(np.arange(12), SEED)
     for scorer in (Successor(), Constant(torch.zeros(13, ITEMS))):
         ranked = evaluate(scorer, WALKS, ALL, PARAMS, SEED)["validation"].is_not_null()
         assert ranked.arg_true().to_list() == held_out.tolist()
     assert sorted([*learned_from, *held_out]) == list(range(12))
     other = evaluate(Successor(), WALKS, ALL, PARAMS, SEED + 1)["validation"].is_not_null()
-    assert other.arg_true().to_list() == halves(12, SEED + 1)[1].tolist() != held_out.tolist()
+    assert other.arg_true().to_list() == halves(np.arange(12), SEED + 1)[1].tolist() != held_out.tolist()
+
+
+def several(walks: list[NDArray[np.int64]], train: int, test: int) -> Sequences:
+    """All items from `train` on are validation targets, all from `test` on test targets."""
+    split = pl.DataFrame(
+        [
+            {
+                "user": user,
+                "train_length": min(train, len(walk)),
+                "test_length": min(test, len(walk)),
+                "length": len(walk),
+                "validation": walk[train] if len(walk) > train else None,
+                "test": walk[test] if len(walk) > test else None,
+                "validation_positions": list(range(train, min(test, len(walk)))),
+                "test_positions": list(range(test, len(walk))),
+            }
+            for user, walk in enumerate(walks)
+        ],
+        strict=False,
+    )
+    interactions = pl.DataFrame(
+        {
+            "user": np.repeat(np.arange(len(walks)), [len(walk) for walk in walks]),
+            "item": np.concatenate(walks),
+        }
+    )
+    return Sequences.from_tables([interactions], split)
+
+
+def test_of_several_targets_each_is_ranked_after_the_items_before_it() -> None:
+    walks = [(user * 3 + np.arange(4 + user)) % ITEMS for user in range(8)]
+    sequences = several(walks, 4, 6)
+    scorer = Successor()
+    table = evaluate(scorer, sequences, ALL, PARAMS, SEED, perturb=False)
+    assert table["test"].drop_nulls().to_list() == [1.0] * sum(max(0, len(walk) - 6) for walk in walks)
+    read = [*((u, w[:end]) for u, w in enumerate(walks) for end in range(4, len(w)))]
+    assert sorted(scorer.read) == sorted((user, history.tolist()) for user, history in read)
+    held_out = (
+        halves(np.arange(1, 8), SEED)[1] + 1
+    )  # user 0 has no target; all targets of a user are in one half
+    ranked = table.drop_nulls("validation")
+    assert set(ranked["user"]) == set(held_out.tolist())
+    assert len(ranked) == sum(min(2, len(walks[user]) - 4) for user in held_out)
+    assert [len(history) for history in sequences.training_histories()] == [4] * 8
+    metrics = summarise(evaluate(Successor(), sequences, ALL, PARAMS, SEED), ITEMS, PARAMS)
+    assert (metrics["users"], metrics["targets"]) == (5, 15)
+    with pytest.raises(DataError, match="test_positions, user 7: is not behind its cut"):
+        replace(sequences, several=sequences.several[:0])._with_several(
+            pl.DataFrame({"user": [7], "validation_positions": [[4]], "test_positions": [[4]]})
+        )
 
 
 def test_at_test_time_the_validation_item_ends_the_history() -> None:

@@ -53,16 +53,16 @@ def test_the_groups_of_a_slice_share_out_the_users(test: list[float | None]) -> 
     assert set(slices) == {"history", "popularity", "target", "perturbed"}
     ranked = sorted(rank for rank in test if rank is not None)
     for name in ("history", "popularity"):
-        assert sorted(rank for part in slices[name].values() for rank in part) == ranked
+        assert sorted(rank for part in slices[name].values() for rank in part["rank"]) == ranked
     for part in slices["perturbed"].values():
         assert len(part) == len(ranked)
 
 
 def test_the_perturbed_ranks_are_those_of_their_columns() -> None:
     slices = sliced(ranks_table([1, None, 3], dropped=[2, None, 4], replaced=[5, None, 6]))
-    assert {name: part.tolist() for name, part in slices["perturbed"].items()} == {
+    assert {name: part["rank"].to_list() for name, part in slices["perturbed"].items()} == {
         "dropped": [2, 4],
         "replaced": [5, 6],
     }
-    assert slices["history"]["short"].tolist() == [1]
-    assert slices["history"]["middle"].tolist() == []
+    assert slices["history"]["short"].rows() == [(0, 1)]
+    assert slices["history"]["middle"].rows() == []

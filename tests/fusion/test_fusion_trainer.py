@@ -57,7 +57,7 @@ def test_halves_share_nobody_and_leave_nobody_out(
     assert abs(len(parts[0]) - len(parts[1])) <= 1
     both = np.concatenate([half.query.states for half in parts])
     assert sorted(map(tuple, both.tolist())) == sorted(map(tuple, examples.query.states.tolist()))
-    held_out = halves(len(examples), 3)[1]
+    held_out = halves(np.arange(len(examples)), 3)[1]
     np.testing.assert_array_equal(parts[1].targets, examples.targets[held_out])
     again = examples.halves(3)
     np.testing.assert_array_equal(parts[0].targets, again[0].targets)

@@ -28,9 +28,11 @@ def looked(rows: Rows, items: pl.DataFrame | None = None) -> list[str]:
 def test_the_tables_by_hand(tmp_path: Path) -> None:
     write_tables(tmp_path)
     assert look(build(read_files(tmp_path / "interactions.csv", tmp_path / "items.csv"))) == [
+        "files: 8 interactions of 3 users",
+        "5 items listed, 4 of them candidates for ranking",
         "density 66.667%: 3 users x 4 items with interactions",
         "interactions of a user: 1 to 4, in the middle 3",
-        "items with text: 4 of 5 (80%)",
+        "items with text: 4 of 5 (80%), of 18 characters in the middle",
         "users whose test target a tie in time decides: 1 of 2 (50%)",
         "times from 5 to 300",
     ]
@@ -55,30 +57,30 @@ def test_ties_are_those_of_a_plain_count(pairs: list[tuple[int, int, int]], buck
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(event_order, "BUCKET", bucket)
         lines = looked([(str(user), str(item), 3, time) for user, item, time in pairs])
-    assert f"decides: {ties} of {targets} (" in lines[3]
-    assert lines[4] == f"times from {min(pairs, key=lambda row: row[2])[2]} to {max(row[2] for row in pairs)}"
+    assert f"decides: {ties} of {targets} (" in lines[5]
+    assert lines[6] == f"times from {min(pairs, key=lambda row: row[2])[2]} to {max(row[2] for row in pairs)}"
 
 
 @pytest.mark.parametrize("unit", [1, 1000, 10**6, 10**9])
 def test_times_are_shown_as_dates_whatever_their_unit(unit: int) -> None:
     lines = looked([("1", "2", 3, 978_307_200 * unit), ("1", "3", 3, (978_307_200 + 86_400) * unit)])
-    assert lines[4] == "times from 2001-01-01 00:00:00 to 2001-01-02 00:00:00"
-    assert lines[5:] == [
+    assert lines[6] == "times from 2001-01-01 00:00:00 to 2001-01-02 00:00:00"
+    assert lines[7:] == [
         "warning: all times are midnight: within a day, interactions keep the order of the rows"
     ]
-    assert len(looked([("1", "2", 3, 978_307_200 * unit), ("1", "3", 3, 978_307_260 * unit)])) == 5
+    assert len(looked([("1", "2", 3, 978_307_200 * unit), ("1", "3", 3, 978_307_260 * unit)])) == 7
 
 
 def test_ids_that_look_like_fractions() -> None:
     lines = looked([("17850.0", "2", 3, 1), ("17851.0", "3.0", 3, 2)])
     warning = "warning: ids of users look like fractions, such as 17850.0, which is another id than 17850"
-    assert lines[5:] == [warning]
-    assert len(looked([("17850.0", "2", 3, 1), ("a", "3.0", 3, 2)])) == 5
+    assert lines[7:] == [warning]
+    assert len(looked([("17850.0", "2", 3, 1), ("a", "3.0", 3, 2)])) == 7
 
 
 def test_a_user_with_a_tenth_of_the_rows() -> None:
     rng = np.random.default_rng(1)
     many = [("0", str(item), 3, 1) for item in range(12)]
     others = [(str(user), str(item), 3, 1) for user in range(1, 25) for item in rng.permutation(50)[:4]]
-    assert looked(many + others)[5:] == ["warning: user 0 alone has 11% of the interactions"]
-    assert looked(many[:8] + others)[5:] == []
+    assert looked(many + others)[7:] == ["warning: user 0 alone has 11% of the interactions"]
+    assert looked(many[:8] + others)[7:] == []

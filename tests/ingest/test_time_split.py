@@ -62,6 +62,18 @@ def test_the_parts_by_hand() -> None:
     assert dataset.counts["interactions"] == len(ROWS)
 
 
+def test_all_targets_by_hand() -> None:
+    dataset = data(ROWS, TimeSplit(10, 20, every_target=True))
+    found = dataset.users.join(dataset.split, on="user").select(
+        "user_id", "validation_positions", "test_positions"
+    )
+    assert found.rows() == [("ann", [2], [3]), ("bob", [], [3]), ("cid", [], []), ("dee", [], [])]
+    assert (dataset.cut["validation_targets"], dataset.cut["test_targets"]) == (1, 2)
+    first = data(ROWS, CUTS)
+    assert dataset.split.select(first.split.columns).equals(first.split)
+    assert dataset.items.equals(first.items)
+
+
 def test_with_all_candidates_an_unknown_item_is_a_target() -> None:
     split = data(ROWS, CUTS, "all").split
     assert split["validation"].to_list() == [2, 5, None, None]
@@ -76,27 +88,33 @@ def test_with_all_candidates_an_unknown_item_is_a_target() -> None:
     ),
     st.integers(1, 98),
     st.integers(2, 99),
+    st.booleans(),
 )
-def test_nothing_behind_a_cut_is_seen(rows: list[tuple[str, int, float]], first: int, second: int) -> None:
+def test_nothing_behind_a_cut_is_seen(
+    rows: list[tuple[str, int, float]], first: int, second: int, every_target: bool
+) -> None:
     try:
-        dataset = data(rows, TimeSplit(first, second))
+        dataset = data(rows, TimeSplit(first, second, every_target))
     except (ParamsError, DataError):
         return
     sequences = Sequences.from_tables([dataset.interactions], dataset.split)
     times = pl.concat(dataset.events)["timestamp"].to_numpy()
     for user in range(sequences.user_count):
         start, stop = sequences.offsets[user : user + 2]
-        own = times[start:stop]
+        own, items = times[start:stop], sequences.items[start:stop]
         assert sequences.train_length[user] == (own < first).sum()
-        assert len(sequences.test_histories()[user]) == (own < second).sum()
-        for target, low, high in (
-            (sequences.validation[user], first, second),
-            (sequences.test[user], second, np.inf),
+        own_rows = np.flatnonzero(sequences.owners == user)
+        for targets, histories, low, high in (
+            (sequences.validation, sequences.validation_histories(), first, second),
+            (sequences.test, sequences.test_histories(), second, np.inf),
         ):
-            if target != NO_TARGET:
-                known = {item for _, item, time in rows if time < low}
-                later = sequences.items[start:stop][(own >= low) & (own < high)]
-                assert target == next(item for item in later if item in known)
+            known = {item for _, item, time in rows if time < low}
+            later = np.flatnonzero((own >= low) & (own < high))
+            expected = [place for place in later if items[place] in known and own.min() < low]
+            found = [row for row in own_rows if targets[row] != NO_TARGET]
+            ends = expected if every_target else [int((own < low).sum())] * bool(expected)
+            assert [targets[row] for row in found] == [items[place] for place in expected[: len(ends)]]
+            assert [histories[row].tolist() for row in found] == [items[:end].tolist() for end in ends]
     before = {item for _, item, time in rows if time < second}
     assert set(np.flatnonzero(dataset.items["candidate"].to_numpy()).tolist()) == before
 

@@ -32,8 +32,8 @@ ROOT = Path(__file__).parents[2]
 ITEMS, HISTORY = 30, 10
 ODD = ["<script>alert('title')</script>", "Quotes \" and ' & <b>more</b>", "</script><!--", "", "Ünïcödé 愛"]
 GENRES = [["Drama"], ["Comedy", "Drama"], ["Sci-Fi", "Drama"], [], ["<i>Odd</i>"]]
-COUNTS = {"users": 40, "items": ITEMS, "candidates": ITEMS, "interactions": 480}
-MOVIELENS = {"users": 6040, "items": 3883, "candidates": 3706, "interactions": 1_000_209}
+COUNTS = {"targets": 2, "users": 40, "items": ITEMS, "candidates": ITEMS, "interactions": 480}
+MOVIELENS = {"targets": 6040, "users": 6040, "items": 3883, "candidates": 3706, "interactions": 1_000_209}
 VALUES = {"ndcg@10": 0.17, "ndcg@20": 0.2, "recall@10": 0.3, "recall@20": 0.4}
 
 

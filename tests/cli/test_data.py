@@ -1,0 +1,83 @@
+"""`hierrec data` says of artifacts what `ingest` said when it wrote them."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import chdir
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from hierrec.ingest.params import IngestParams
+from hierrec.params import load_params
+
+from stages import ingest
+from stages.workspace import ROOT
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> tuple[Path, list[str]]:
+    """A log with repeats, split by time, some rows left out: the folder of its artifacts, and the stage's summary."""
+    days = [f"u{user},i{(user + item) % 7},{100 * item + user}" for user in range(9) for item in range(12)]
+    (tmp_path / "log.csv").write_text("\n".join(["user,item,ts", *days]))
+    changes = {
+        "dataset": "files",
+        "interactions": str(tmp_path / "log.csv"),
+        "split": "time",
+        "validation_from": 300,
+        "test_from": 600,
+        "where": "ts <> 5",
+    }
+    params = load_params(ROOT / "params.yaml").ingest
+    with chdir(tmp_path):
+        summary = ingest.main.function(ingest=IngestParams(**{**params.model_dump(), **changes}))
+    return tmp_path / "artifacts", summary
+
+
+def test_it_says_what_ingest_said(run: Run, shop: tuple[Path, list[str]]) -> None:
+    folder, summary = shop
+    lines = run("data", "--artifacts", str(folder)).output.splitlines()
+    assert lines == summary[: len(lines)]
+    assert "1 rows left out by ingest.where" in lines
+    assert (
+        "cut: new_items 0, new_users 0, test_from 600, test_targets 9, validation_from 300, validation_targets 9"
+        in lines
+    )
+    assert any("an item twice: 9 of 9" in line for line in lines)
+    assert len(lines) == 9
+
+
+@pytest.mark.parametrize("name", ["items.parquet", "ratings.parquet", "manifest.json"])
+def test_damaged_or_missing_tables_give_one_message(
+    run: Run, shop: tuple[Path, list[str]], name: str
+) -> None:
+    path = shop[0] / "data" / name
+    for damage in (lambda: path.write_bytes(path.read_bytes()[:-9]), path.unlink):
+        damage()
+        result = run("data", "--artifacts", str(shop[0]))
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert name in result.stderr
+        assert "dvc repro" in result.stderr
+
+
+def test_the_metrics_of_a_split_by_time_are_shown_with_its_counts(
+    run: Run, shop: tuple[Path, list[str]]
+) -> None:
+    for variant in ("hierarchical", "rag"):
+        metrics = '{"test": {"ndcg@10": 0.5}, "validation": {"ndcg@10": 0.5}}'
+        (shop[0] / "metrics" / f"{variant}.json").write_text(metrics)
+    result = run("metrics", "--artifacts", str(shop[0]))
+    assert result.exit_code == 0
+    assert "107 interactions" in result.output
+
+
+def test_it_starts_without_torch(shop: tuple[Path, list[str]]) -> None:
+    code = (
+        "import sys\nfrom hierrec.cli import main\n"
+        f"main(['data', '--artifacts', {str(shop[0])!r}], standalone_mode=False)\n"
+        "print('heavy:', *({'torch', 'transformers', 'faiss', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "heavy:"
