@@ -40,7 +40,7 @@ def table(results: Mapping[str, Any]) -> str:
     for title, keys in ROWS.items():
         lines.append(_row(title, [_measured(results[name], keys) for name in names]))
     for title, figures in PUBLISHED.items():
-        lines.append(_row(title, [figures.get(name) for name in names]))
+        lines.append(_row(title, [_pair(*figures[name]) if name in figures else "" for name in names]))
     return "\n".join(lines)
 
 
@@ -67,14 +67,19 @@ def _title(name: str, result: Mapping[str, Any]) -> str:
     return TITLES[name] if epochs is None else f"{TITLES[name]} (at most {epochs} epochs)"
 
 
-def _measured(result: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[float, float] | None:
+def _measured(result: Mapping[str, Any], keys: tuple[str, ...]) -> str:
+    """Return the figures, and where the time for a peer was over, that it was; empty if there are none."""
     for key in keys:
         if key not in result:
-            return None
+            return ""
         result = result[key]
-    return result["ndcg@10"], result["recall@10"]
+    stopped = f" (stopped in epoch {result['epochs']})" if result.get("stopped_by") == "seconds" else ""
+    return _pair(result["ndcg@10"], result["recall@10"]) + stopped
 
 
-def _row(title: str, figures: list[tuple[float, float] | None]) -> str:
-    cells = ["" if pair is None else f"{pair[0]:.4f} / {pair[1]:.4f}" for pair in figures]
+def _pair(ndcg: float, recall: float) -> str:
+    return f"{ndcg:.4f} / {recall:.4f}"
+
+
+def _row(title: str, cells: list[str]) -> str:
     return f"| {title} |" + "".join(f" {cell} |" if cell else " |" for cell in cells)

@@ -26,7 +26,6 @@ from bench.peers.contestants import missing, rectools_fit, run_contestant
 from bench.peers.split import export_fit
 
 SASREC: dict[str, Any] = {
-    "inner": 256,
     "heads": 1,
     "width": 64,
     "loss": "sampled_softmax",
@@ -38,10 +37,10 @@ SASREC: dict[str, Any] = {
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "beauty": {**SASREC, "history": 50, "blocks": 1, "dropout": 0.2},
-    "retail": {**SASREC, "history": 200, "blocks": 2, "dropout": 0.1},
+    "retail": {**SASREC, "history": 200, "blocks": 2, "dropout": 0.1, "batch": 32},
 }
 """Those of the eSASRec benchmark (blondered/transformer_benchmark): of Beauty, and for Retail those of MovieLens-1M,
-whose histories are as long. Patience is 50 epochs there."""
+whose histories are as long, but 32 users a batch: 128 would be 34 steps an epoch. Patience is 50 epochs there."""
 BATCH_USERS = 256
 
 

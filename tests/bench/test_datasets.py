@@ -68,13 +68,16 @@ def test_with_repeats_new_and_repeated_targets_stand_apart(tmp_path: Path) -> No
     assert result(tmp_path, load("retail"))["rag"] == {**measured["test"], "by_target": by_target}
 
 
-def test_the_table_says_that_epochs_were_capped_and_which_rows_a_data_set_lacks() -> None:
+def test_the_table_says_what_was_cut_short_and_leaves_cells_empty() -> None:
     figures = {"ndcg@10": 0.1, "recall@10": 0.2}
-    capped = {"params": {"train.epochs": 7}, "rag": figures, "peers": {PEER: figures}}
+    stopped = {**figures, "stopped_by": "seconds", "epochs": 5}
+    capped = {"params": {"train.epochs": 7}, "rag": figures, "peers": {PEER: stopped}}
     head, _, *rows = table({"retail": capped}).splitlines()
     assert head.endswith("| Online Retail (at most 7 epochs) |")
-    filled = {row.split(" | ")[0] for row in rows if row.endswith("0.1000 / 0.2000 |")}
-    assert filled == {"| `rag`", "| SASRec, sampled softmax (RecTools, run here)"}
+    assert [row for row in rows if not row.endswith("| |")] == [
+        "| `rag` | 0.1000 / 0.2000 |",
+        "| SASRec, sampled softmax (RecTools, run here) | 0.1000 / 0.2000 (stopped in epoch 5) |",
+    ]
 
 
 def test_a_run_that_was_made_is_recorded_without_costs(tmp_path: Path) -> None:
