@@ -3,10 +3,12 @@
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from ..data.sequences import NO_TARGET, Sequences
 from ..ranking.evaluator import Scorer
 from ..ranking.ranking import excluded_items
 
@@ -40,6 +42,23 @@ class TopLists:
     def items(self) -> NDArray[np.int64]:
         """The best items of all histories so far, int64 [R, LENGTH], best first; -1 if too few are ranked."""
         return np.concatenate([np.empty((0, LENGTH), np.int64), *self._lists])
+
+    def metrics(
+        self, sequences: Sequences, ranks: pl.DataFrame, vectors: NDArray[np.float32] | None = None
+    ) -> dict[str, Any]:
+        """Return the metrics of the lists of the test histories; see `list_metrics`.
+
+        Args:
+            sequences: the data and its split.
+            ranks: what `evaluate` returned, having been given these lists.
+            vectors: float32 [n, d], item vectors; None: without diversity.
+        """
+        targets, counts = (
+            sequences.test[sequences.test != NO_TARGET],
+            sequences.training_counts(len(self._candidates)),
+        )
+        found = ranks["test"].drop_nulls()
+        return list_metrics(self.items, targets, found, counts, int(self._candidates.sum()), vectors)
 
 
 def top_items(scores: Tensor, excluded: Tensor) -> NDArray[np.int64]:

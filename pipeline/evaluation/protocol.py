@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from ..core.errors import DataError
 from ..data.sequences import NO_TARGET, Sequences, halves
 from ..ranking.evaluator import Scorer, rank_targets
+from .lists import TopLists
 from .params import EvaluateParams
 from .perturbation import perturbed_histories
 from .ranks import PERTURBED, SCHEMA
@@ -21,6 +22,7 @@ def evaluate(
     train_seed: int,
     validation_candidates: NDArray[np.bool_] | None = None,
     perturb: bool = True,
+    lists: TopLists | None = None,
 ) -> pl.DataFrame:
     """Rank the whole catalogue for every target, once per history.
 
@@ -38,6 +40,7 @@ def evaluate(
         train_seed: `train.seed` of the model, which draws the users from whom a fusion learns.
         validation_candidates: bool [n], those known before the cut of the validation; None: all of `candidates`.
         perturb: rank after perturbed histories too; if not, their columns are null.
+        lists: of this scorer and these candidates; it keeps the best items of each test history.
 
     Returns:
         One row per user, or of a split with several targets one per target; columns as in `ranks.SCHEMA`.
@@ -66,7 +69,9 @@ def evaluate(
     columns = {
         "validation": column(ranks, validation),
         "test": column(
-            rank_targets(scorer, before_test, test, candidates, batch, repeated=repeated, users=owners)
+            rank_targets(
+                lists or scorer, before_test, test, candidates, batch, repeated=repeated, users=owners
+            )
         ),
     }
     for name, histories in perturbed.items():
