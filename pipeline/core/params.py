@@ -120,13 +120,3 @@ def _known_keys(section: type[BaseModel], location: tuple[str | int, ...]) -> li
             return []
         section = sections[0]
     return list(section.model_fields)
-
-
-def require_gpu(key: str) -> None:
-    """Raise ParamsError if torch can use no GPU. `key` is the setting that asks for one."""
-    import torch  # slow; most commands run without it
-
-    if not torch.cuda.is_available():
-        cuda = torch.version.cuda
-        what = "torch finds no GPU that it can use" if cuda else "this torch is built without CUDA"
-        raise ParamsError(what, key, "set it to cpu, or mend the driver or the build of torch")

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from ..core.errors import DataError, ModelError, NumericalError, memory_needed
 from ..core.files import sha256_json
-from ..core.params import require_gpu
+from ..core.gpu import require_gpu
 from .machine import machine
 from .model_files import OTHERWISE, ModelFiles
 

@@ -20,7 +20,7 @@ from torch.distributed.run import parse_args, run
 from torch.nn.parallel import DistributedDataParallel
 
 from ..core.errors import MachineError, ParamsError
-from ..core.params import require_gpu
+from ..core.gpu import require_gpu
 from ..core.signals import INTERRUPTED
 from .batches import Batch
 
