@@ -185,9 +185,13 @@ class ItemEncoder:
         try:
             config = AutoConfig.from_pretrained(self.files.folder, trust_remote_code=False)
             auto = AutoModelForTextEncoding if type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING else AutoModel
-            safely = {"use_safetensors": True, "trust_remote_code": False, "output_loading_info": True}
             model, report = auto.from_pretrained(
-                self.files.folder, config=config, dtype=torch.float32, **safely
+                self.files.folder,
+                config=config,
+                dtype=torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
             )
         except Exception as error:  # transformers lets anything from OSError to KeyError pass
             raise ModelError(f"the model cannot be loaded: {error}", place, OTHERWISE) from error
