@@ -6,6 +6,7 @@ from hierrec.core.stage import DATA, METRICS, RANKS, Summary, stage
 from hierrec.data.sequences import Sequences
 from hierrec.data.tables import candidates_of, interaction_groups, load_items, load_split, write_table
 from hierrec.evaluation.baselines import baselines
+from hierrec.evaluation.lists import TopLists
 from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.protocol import evaluate as evaluate_scorer
 from hierrec.evaluation.ranks import BASELINES_SCHEMA
@@ -19,13 +20,16 @@ def main(train: TrainParams, evaluate: EvaluateParams) -> Summary:
     candidates, known = candidates_of(load_items(DATA / "items.parquet"))
     interactions = interaction_groups(DATA / "interactions.parquet")
     sequences = Sequences.from_tables(interactions, load_split(DATA / "split.parquet"))
-    ranks = pl.concat(
-        evaluate_scorer(scorer, sequences, candidates, evaluate, train.seed, known, perturb=False)
-        .with_columns(baseline=pl.lit(name))
-        .select(BASELINES_SCHEMA.names())
-        for name, scorer in baselines(sequences, len(candidates)).items()
-    )
-    metrics = summarise_baselines(ranks)
+    tables, shown = [], {}
+    for name, scorer in baselines(sequences, len(candidates)).items():
+        lists = TopLists(scorer, candidates, sequences.repeated)
+        table = evaluate_scorer(
+            scorer, sequences, candidates, evaluate, train.seed, known, perturb=False, lists=lists
+        )
+        shown[name] = lists.metrics(sequences, table)
+        tables.append(table.with_columns(baseline=pl.lit(name)).select(BASELINES_SCHEMA.names()))
+    ranks = pl.concat(tables)
+    metrics = {name: {**found, "lists": shown[name]} for name, found in summarise_baselines(ranks).items()}
     with atomic_path(RANKS / "baselines.parquet") as temporary:
         write_table(ranks, temporary)
     write_json(METRICS / "baselines.json", metrics)

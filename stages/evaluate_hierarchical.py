@@ -1,6 +1,7 @@
 """Stage 5a: metrics of the hierarchical variant."""
 
 from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, Summary, stage
+from hierrec.evaluation.lists import TopLists
 from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.protocol import evaluate as evaluate_scorer
 from hierrec.evaluation.results import write_results
@@ -12,11 +13,13 @@ from hierrec.model.load import load_scorer
 def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     scorer = load_scorer(MODELS / "hierarchical", inputs)
-    seed = scorer.model.params.seed
+    seed, sequences = scorer.model.params.seed, inputs.sequences
+    lists = TopLists(scorer, inputs.candidates, sequences.repeated)
     ranks = evaluate_scorer(
-        scorer, inputs.sequences, inputs.candidates, evaluate, seed, inputs.validation_candidates
+        scorer, sequences, inputs.candidates, evaluate, seed, inputs.validation_candidates, lists=lists
     )
-    return write_results("hierarchical", ranks, int(inputs.candidates.sum()), evaluate)
+    metrics = lists.metrics(sequences, ranks, inputs.frozen)
+    return write_results("hierarchical", ranks, int(inputs.candidates.sum()), evaluate, metrics)
 
 
 if __name__ == "__main__":

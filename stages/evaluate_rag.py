@@ -1,6 +1,7 @@
 """Stage 5b: metrics of the retrieval-augmented variant."""
 
 from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, Summary, stage
+from hierrec.evaluation.lists import TopLists
 from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.protocol import evaluate as evaluate_scorer
 from hierrec.evaluation.results import write_results
@@ -16,15 +17,13 @@ def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     index = ItemIndex.open(INDEX, inputs.store_hash)
     scorer = load_rag(MODELS / "rag", inputs, index)
+    seed, sequences = scorer.model.params.seed, inputs.sequences
+    lists = TopLists(scorer, inputs.candidates, sequences.repeated)
     ranks = evaluate_scorer(
-        scorer,
-        inputs.sequences,
-        inputs.candidates,
-        evaluate,
-        scorer.model.params.seed,
-        inputs.validation_candidates,
+        scorer, sequences, inputs.candidates, evaluate, seed, inputs.validation_candidates, lists=lists
     )
-    return write_results("rag", ranks, int(inputs.candidates.sum()), evaluate)
+    metrics = lists.metrics(sequences, ranks, inputs.frozen)
+    return write_results("rag", ranks, int(inputs.candidates.sum()), evaluate, metrics)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from .template import render
 def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> list[str]:
     """Render, encode and whiten items, and write their store, replacing `folder`.
 
-    The row cache holds the vectors of texts that any project of this user encoded before.
+    Vectors of texts that were encoded before come from the row cache, which all projects of a user share.
 
     Args:
         items: item_id and the template's columns, one row per item; the id stands for a missing title.
@@ -27,13 +27,13 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
         folder: the store.
 
     Returns:
-        A closing summary, line by line.
+        The summary, line by line.
 
     Raises:
         ParamsError: the template names no column, the whitening is too wide, the cache cannot be written, ray is not
             installed, or there is no GPU.
         DataError, ModelError, NumericalError: see ``ItemEncoder``.
-        OutOfMemoryError: one text alone needs more memory than there is.
+        OutOfMemoryError: one text alone does not fit into memory.
         MachineError: the store or the cache cannot be written, or the cluster of Ray fails.
     """
     texts = render(items, encode.template)
@@ -43,9 +43,9 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
         from .ray_engine import RayEngine
 
         batches = RayEngine(encoder, encode.model, encode.workers).batches
-    wanted, dimension = encode.batch_tokens, encode.whitening_dimension
     names = [f"item {item_id}" for item_id in items["item_id"]]
-    vectors, encoded, used = _encode(encoder, texts, wanted, names, batches)
+    vectors, encoded, used = _encode(encoder, texts, encode.batch_tokens, names, batches)
+    dimension = encode.whitening_dimension
     whitening = Whitening.fit(vectors, dimension)
     title = pl.col("title") if "title" in items.columns else pl.lit(None, pl.String)
     items = items.select("item_id", title.fill_null(pl.col("item_id")).alias("title"))
@@ -56,10 +56,10 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
         f"encode: {len(items):,} items by {encode.model}; {encoded:,} texts encoded, the rest from the cache",
         f"vectors of width {vectors.shape[1]}, {how}",
     ]
-    if used < wanted:
+    if used < encode.batch_tokens:
         summary.append(
-            f"memory ran out in batches of {wanted:,} tokens; done in batches of {used:,}: set batch_tokens to"
-            " that, so that every run gives these vectors to the last bit"
+            f"memory ran out in batches of {encode.batch_tokens:,} tokens; done in batches of {used:,}: set"
+            " batch_tokens to that, so that every run gives these vectors to the last bit"
         )
     return [*summary, f"written to {folder}/"]
 
@@ -67,14 +67,7 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
 def _encode(
     encoder: ItemEncoder, texts: list[str], batch_tokens: int, names: list[str], batches: Batches
 ) -> tuple[NDArray[np.float32], int, int]:
-    """Encode texts; while memory runs out, halve the batches and encode all texts again.
-
-    Returns:
-        Vectors and number of texts encoded, as ``encode_texts``, and the final ``batch_tokens``.
-
-    Raises:
-        OutOfMemoryError: one text alone needs more memory than there is.
-    """
+    """Return what ``encode_texts`` returns, and `batch_tokens`; it is halved until the batches fit into memory."""
     while True:
         cache = RowCache(cache_dir("encode"), encoder.cache_key(batch_tokens))
         try:

@@ -25,17 +25,17 @@ BLOCK = 65_536
 """Texts tokenised at a time."""
 
 ARITHMETIC = 2
-"""Version of the computation: raise it with every change of a vector's last bits, so that caches are not mixed."""
+"""Version of the computation. A change of a vector's last bits needs a new version, so that caches are not mixed."""
 
 Encoded = Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]
-"""Batches: places of texts, int64 [b], and their vectors, float32 [b, d]."""
+"""Batches: the texts' numbers, int64 [b], and their vectors, float32 [b, d]."""
 
 
 class ItemEncoder:
     """A frozen text encoder of transformers.
 
-    The model is loaded when the first text is encoded: a run that finds all vectors in the cache imports neither
-    torch nor transformers.
+    The model is loaded for the first text. A run that finds all vectors in the cache imports neither torch nor
+    transformers.
 
     Args:
         files: the model.
@@ -53,7 +53,7 @@ class ItemEncoder:
 
     @cached_property
     def description(self) -> dict[str, Any]:
-        """The model and every setting that decides a text's vector, for the manifest; no paths."""
+        """The model and the settings that decide a text's vector, for the manifest; without paths."""
         return {
             "model": {"id": self.files.name, "revision": self.files.revision, **self.files.hashes},
             "pooling": POOLING,
@@ -63,14 +63,14 @@ class ItemEncoder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over weights, tokenizer, config and settings: equal fingerprints, equal vectors."""
+        """SHA-256 over weights, tokenizer, config and settings. Equal fingerprints mean equal vectors."""
         settings = {key: value for key, value in self.description.items() if key != "model"}
         return sha256_json({**self.files.hashes, **settings})
 
     def cache_key(self, batch_tokens: int) -> str:
-        """Return the SHA-256 over the fingerprint and everything else that decides a vector's last bits.
+        """Return the SHA-256 over the fingerprint and all else that decides a vector's last bits.
 
-        Workers of Ray share this key, because they compute with this process's number of threads.
+        Workers of Ray share it, because they use this process's number of threads.
         """
         libraries = [version(library) for library in ("torch", "transformers", "tokenizers")]
         return sha256_json([self.fingerprint, ARITHMETIC, batch_tokens, self.device, machine(), *libraries])
@@ -91,22 +91,21 @@ class ItemEncoder:
     def batches(self, texts: Sequence[str], batch_tokens: int, names: Sequence[str] | None = None) -> Encoded:
         """Encode texts in batches, longest first.
 
-        A text's vector does not depend on the other texts, to the last bit on one machine: the text's length alone
-        decides the shape of its batch, and matrix products of one shape sum in one order. So a vector from a cache
-        equals a computed one. A text without tokens (an empty one, for some tokenizers) is read as the tokenizer's
-        end mark, or another of its marks.
+        On one machine, a text's vector does not depend on the other texts, to the last bit: the text's length alone
+        decides the shape of its batch, and matrix products of one shape sum in one order. So a vector from the cache
+        equals a computed one. A text without tokens is encoded as the tokenizer's end mark, or another mark.
 
         Args:
             texts: any texts.
-            batch_tokens: most tokens of a batch, padding included (a longer text is a batch of its own); it changes
-                speed and memory, and vectors by rounding only.
+            batch_tokens: most tokens of a batch, with padding; a longer text is a batch of its own. It changes speed,
+                memory and the rounding of vectors.
             names: the texts' names in messages; None: their numbers.
 
         Raises:
             DataError: a text is not valid Unicode.
             ModelError: the model cannot be loaded, or is not a text encoder.
             NumericalError: a vector is not finite.
-            OutOfMemoryError: a batch needs more memory than there is.
+            OutOfMemoryError: a batch does not fit into memory.
         """
         with tqdm(total=len(texts), desc="encode", unit="text", disable=None) as progress:
             for start in range(0, len(texts), BLOCK):
@@ -129,24 +128,20 @@ class ItemEncoder:
     def _tokenise(self, texts: Sequence[str], start: int, names: Sequence[str] | None) -> list[list[int]]:
         """Return at least one token id per text."""
         check_texts(texts, start, names)
+        ids_only = {"return_attention_mask": False, "return_token_type_ids": False}
         tokens: list[list[int]] = self._tokenizer(
-            list(texts),
-            truncation=True,
-            max_length=self.max_length,
-            return_attention_mask=False,
-            return_token_type_ids=False,
+            list(texts), truncation=True, max_length=self.max_length, **ids_only
         )["input_ids"]
         if not all(tokens):
-            tokens = [ids or [self._mark] for ids in tokens]
+            tokens = [ids or [self._mark()] for ids in tokens]
         highest = max(map(max, tokens))
         if highest >= (known := self._model.get_input_embeddings().num_embeddings):
             what = f"the tokenizer gives token {highest}, the model has {known}: they do not belong together"
             raise ModelError(what, self.files.place, "save model and tokenizer in one folder")
         return tokens
 
-    @property
     def _mark(self) -> int:
-        """The token that stands for a text without tokens."""
+        """Return the token for a text without tokens."""
         for name in ("eos", "sep", "bos", "cls", "unk", "pad"):
             mark = getattr(self._tokenizer, f"{name}_token_id", None)
             if mark is not None:
@@ -165,7 +160,7 @@ class ItemEncoder:
 
     @cached_property
     def _way(self) -> "T5Batches | PaddedBatches":
-        """The way of computing batches that fits the model."""
+        """The computation of batches that fits the model."""
         from .padded import PaddedBatches
         from .t5 import T5Batches
 
@@ -203,7 +198,7 @@ class ItemEncoder:
         finally:
             if bar:
                 logging.enable_progress_bar()
-        # A pooler's output is not used; any other missing weight would be random.
+        # The pooler is not used; any other missing weight would be random.
         random = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
         if random:
             raise ModelError(f"the weights lack {random[0]} ({len(random)} in all)", place, OTHERWISE)
@@ -218,11 +213,7 @@ class ItemEncoder:
 
 
 def check_texts(texts: Sequence[str], start: int, names: Sequence[str] | None) -> None:
-    """Check that texts, the first with number `start`, are valid Unicode.
-
-    Raises:
-        DataError: names the first that is not.
-    """
+    """Raise ``DataError`` for the first text that is not valid Unicode; `start` is the number of the first text."""
     for place, text in enumerate(texts, start):
         try:
             text.encode("utf-8")

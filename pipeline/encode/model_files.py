@@ -1,4 +1,4 @@
-"""The files of a pre-trained encoder: finding, checking and hashing them, without torch."""
+"""The files of a pre-trained encoder: they are found, checked and hashed without torch."""
 
 import json
 import re
@@ -15,14 +15,8 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 SHARDS = "model.safetensors.index.json"
 TOKENIZER = (
-    *(
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "special_tokens_map.json",
-        "added_tokens.json",
-        "vocab.json",
-    ),
-    *("vocab.txt", "merges.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model"),
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.json", "vocab.txt", "merges.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model"),
 )
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -34,9 +28,9 @@ class ModelFiles:
     """A model in a local folder: config, tokenizer and safetensors weights.
 
     Attributes:
-        name: the model's name in manifests: bundled name, hub id, or name of the folder.
+        name: the name in manifests: of the bundled model, on the hub, or of the folder.
         revision: commit of a hub model, else None.
-        folder: where the files lie.
+        folder: of the files.
     """
 
     name: str
@@ -45,15 +39,15 @@ class ModelFiles:
 
     @classmethod
     def find(cls, model: str, revision: str | None = None) -> "ModelFiles":
-        """Find a model; a hub model is downloaded once and kept.
+        """Find a model; a hub model is downloaded once.
 
         Args:
             model: `t5-nano`, a folder, or a hub id such as `google-t5/t5-small`.
-            revision: the hub model's commit, 40 hexadecimal digits: a branch or tag may change its content.
+            revision: the commit of a hub model, 40 hexadecimal digits; the content of a branch or tag may change.
 
         Raises:
-            ModelError: the model is not found, cannot be fetched or lacks files; a hub model has no revision, or
-                another model has one.
+            ModelError: the model is not found, cannot be fetched or lacks files; or a revision is missing, or has no
+                meaning.
         """
         path = Path(model).expanduser()
         if model in BUNDLED or path.is_dir():
@@ -70,16 +64,13 @@ class ModelFiles:
         return files
 
     def check(self) -> None:
-        """Check that config, tokenizer and weights are there.
-
-        Raises:
-            ModelError: a file is missing.
-        """
+        """Raise ``ModelError`` if the config, the tokenizer or a file of the weights is missing."""
         if not (self.folder / CONFIG).is_file():
             raise ModelError(f"{CONFIG} is missing: not a model of transformers", self.place, OTHERWISE)
         if not self.tokenizer:
-            remedy = "save the tokenizer beside the model"
-            raise ModelError("there are no tokenizer files", self.place, remedy)
+            raise ModelError(
+                "there are no tokenizer files", self.place, "save the tokenizer beside the model"
+            )
         missing = [path.name for path in self.weights if not path.is_file()]
         if missing:
             what = f"{missing[0]} is missing; weights are read from safetensors only, never from pickle"
@@ -123,7 +114,7 @@ class ModelFiles:
 
 
 def _fetch(model: str, revision: str | None) -> Path:
-    """Return the folder of a hub model's snapshot; it is downloaded if the hub's cache lacks it."""
+    """Return the folder of a hub model's snapshot; download it if the hub's cache lacks it."""
     if revision is None or not COMMIT.fullmatch(revision):
         what = f"a hub model needs its commit as revision, 40 hexadecimal digits, not {revision!r}"
         remedy = f"take it from the model's page (Files, History), or {OTHERWISE}"

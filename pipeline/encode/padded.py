@@ -1,4 +1,4 @@
-"""Text vectors of any encoder of transformers: the texts of a batch are padded to one length."""
+"""Text vectors of any encoder of transformers; the texts of a batch are padded to one length."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ LENGTH_STEP = 4
 
 
 class PaddedBatches:
-    """Batches of texts of one length, rounded up. Copies of the first text fill a batch that is not full.
+    """Batches of texts whose lengths, rounded up, are equal. Copies of the first text complete a batch.
 
     Args:
         model: the encoder, in evaluation mode.
@@ -31,7 +31,7 @@ class PaddedBatches:
     def plan(
         self, lengths: NDArray[np.int64], batch_tokens: int
     ) -> Iterator[tuple[NDArray[np.int64], tuple[int, int]]]:
-        """Yield the batches as ``T5Batches.plan`` does; a batch has the shape (rows, tokens of each row)."""
+        """Yield batches as ``T5Batches.plan`` does, of the shape (rows, tokens of each row)."""
         lengths = np.minimum(-(-lengths // LENGTH_STEP) * LENGTH_STEP, self._max_length)
         for length in np.unique(lengths)[::-1].tolist():
             places = np.flatnonzero(lengths == length)
@@ -41,11 +41,7 @@ class PaddedBatches:
 
     @torch.inference_mode()
     def means(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> NDArray[np.float32]:
-        """Return the mean of each text's last hidden states, float32 [b, D].
-
-        Args:
-            texts: token ids, at least one per text.
-            shape: the batch's.
+        """Return the mean of each text's last hidden states, float32 [b, D], as ``T5Batches.means`` does.
 
         Raises:
             ModelError: the model is not a text encoder.

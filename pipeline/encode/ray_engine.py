@@ -21,10 +21,10 @@ from ..core.errors import HierrecError, MachineError, ModelError, ParamsError
 from .encoder import Encoded, ItemEncoder, check_texts, name_of
 
 BLOCK = 2048
-"""Texts that a worker encodes at a time: the work that is done again if a worker dies."""
+"""Texts that a worker encodes at a time. If it dies, they are encoded again."""
 
 OBJECTS = 512 * 2**20
-"""Bytes of a local cluster's object store; what does not fit is spilled to the disk."""
+"""Bytes of a local cluster's object store; the rest is spilled to the disk."""
 
 CONNECT_SECONDS = 10.0
 """Time after which a cluster that does not answer is an error."""
@@ -38,12 +38,12 @@ CLUSTER = "check the cluster with `ray status`; RAY_ADDRESS names it, and withou
 class RayEngine:
     """Encodes as ``ItemEncoder.batches`` does, on the workers of Ray.
 
-    The vectors are equal to the last bit on machines of one kind with the same number of threads, because a text's
-    vector does not depend on the other texts of its block.
+    On machines of one kind with the same number of threads, the vectors are equal to the last bit: a text's vector does
+    not depend on the other texts of its block.
 
     Args:
         encoder: the encoder.
-        model: its name; each worker loads the model by it.
+        model: its name, by which each worker loads the model.
         workers: number of processes; None: one per processor of the cluster, or per GPU if the encoder uses one.
     """
 
@@ -63,15 +63,8 @@ class RayEngine:
         import torch
 
         encoder, gpus = self._encoder, int(self._encoder.device == "cuda")
-        settings = WorkerSettings(
-            self._model,
-            encoder.files.revision,
-            encoder.max_length,
-            encoder.device,
-            encoder.fingerprint,
-            batch_tokens,
-            torch.get_num_threads(),
-        )
+        loaded = self._model, encoder.files.revision, encoder.max_length, encoder.device, encoder.fingerprint
+        settings = WorkerSettings(*loaded, batch_tokens, torch.get_num_threads())
         with (
             _cluster(self._workers) as ray,
             tqdm(total=len(texts), desc="encode", unit="text", disable=None) as progress,
@@ -90,18 +83,23 @@ class RayEngine:
                     compute=ray.data.ActorPoolStrategy(size=self._workers or max(1, there)),
                     num_cpus=1,
                     num_gpus=gpus or None,
-                    ray_remote_args_fn=_remote_arguments,
+                    ray_remote_args_fn=lambda: {"max_task_retries": RETRIES},
                 )
             for answer in answers.iter_batches(batch_size=None, batch_format="pyarrow"):
                 for row in answer.to_pylist():
-                    places, vectors = unpack(row)
-                    yield places, vectors
-                    progress.update(len(places))
+                    found = unpack(row)
+                    yield found
+                    progress.update(len(found[0]))
+
+
+_ANSWER = pa.schema(
+    {"places": pa.large_binary(), "vectors": pa.large_binary(), "width": pa.int64(), "error": pa.string()}
+)
 
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """Arguments of ``ItemEncoder.load`` and ``batches``, the encoder's fingerprint, and the number of torch threads."""
+    """Arguments of ``ItemEncoder.load`` and ``batches``, the encoder's fingerprint, and torch's number of threads."""
 
     model: str
     revision: str | None
@@ -122,25 +120,19 @@ class EncodeWorker:
     def __call__(self, block: pa.Table) -> pa.Table:
         """Encode a block of texts (columns place, text, name).
 
-        A typed error is returned, not raised: Ray would try the block again and hide the error's type.
+        A typed error is returned: if it was raised, Ray would try the block again and hide the error's type.
 
         Returns:
             One row: places (int64) and vectors (float32, `width` numbers each) as bytes; or the error as JSON.
         """
-        places, vectors, width, error = block["place"].to_numpy().tobytes(), b"", 0, None
+        row: tuple[bytes, bytes, int, str | None]
+        places = block["place"].to_numpy().tobytes()
         try:
             found = self._encode(block["text"].to_pylist(), block["name"].to_pylist())
-            vectors, width = found.tobytes(), found.shape[1]
-        except HierrecError as raised:
-            error = pack_error(raised)
-        return pa.table(
-            {
-                "places": pa.array([places], pa.large_binary()),
-                "vectors": pa.array([vectors], pa.large_binary()),
-                "width": [width],
-                "error": pa.array([error], pa.string()),
-            }
-        )
+            row = places, found.tobytes(), found.shape[1], None
+        except HierrecError as error:
+            row = places, b"", 0, pack_error(error)
+        return pa.table([[value] for value in row], _ANSWER)
 
     def _encode(self, texts: list[str], names: list[str]) -> NDArray[np.float32]:
         if self._encoder is None:
@@ -160,7 +152,7 @@ class EncodeWorker:
 
 
 def unpack(row: dict[str, Any]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return places int64 [b] and vectors float32 [b, d] of a worker's answer; raise the error that it holds."""
+    """Return the places int64 [b] and vectors float32 [b, d] of a worker's answer, or raise its error."""
     if row["error"] is not None:
         raise unpack_error(row["error"])
     vectors = np.frombuffer(row["vectors"], np.float32).reshape(-1, row["width"])
@@ -168,7 +160,7 @@ def unpack(row: dict[str, Any]) -> tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
 def pack_error(error: HierrecError) -> str:
-    """Return a typed error as JSON."""
+    """Return an error as JSON."""
     return json.dumps([type(error).__name__, error.what, error.where, error.remedy])
 
 
@@ -178,31 +170,24 @@ def unpack_error(text: str) -> HierrecError:
     return getattr(errors, kind)(*words)
 
 
-def _remote_arguments() -> dict[str, int]:
-    return {"max_task_retries": RETRIES}
-
-
 def _blocks(texts: Sequence[str], names: Sequence[str] | None) -> list[pa.Table]:
     """Return the texts in blocks (place, text, name), longest first, so that a block has few different lengths."""
-    order, blocks = np.argsort([-len(text) for text in texts], kind="stable"), []
-    for start in range(0, len(order), BLOCK):
-        places = order[start : start + BLOCK]
-        columns = {
-            "place": pa.array(places, pa.int64()),
-            "text": pa.array([texts[place] for place in places], pa.large_string()),
-            "name": pa.array([name_of(place, names) for place in places], pa.large_string()),
-        }
-        blocks.append(pa.table(columns))
-    return blocks
+    order = np.argsort([-len(text) for text in texts], kind="stable")
+    schema = pa.schema({"place": pa.int64(), "text": pa.large_string(), "name": pa.large_string()})
+    parts = (order[start : start + BLOCK].tolist() for start in range(0, len(order), BLOCK))
+    return [
+        pa.table([part, [texts[place] for place in part], [name_of(place, names) for place in part]], schema)
+        for part in parts
+    ]
 
 
 @contextmanager
 def _cluster(workers: int | None) -> Iterator[Any]:
-    """Yield ray, connected to the cluster of RAY_ADDRESS, or to a local one that ends with the block.
+    """Yield ray, connected to the cluster of RAY_ADDRESS, or to a local one that ends with the `with` block.
 
     Raises:
         ParamsError: ray is not installed.
-        MachineError: the cluster cannot be reached or started, or fails within the block.
+        MachineError: the cluster cannot be reached or started, or fails within the `with` block.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
@@ -239,7 +224,7 @@ def _connect(ray: Any, workers: int | None) -> None:
             socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
         ray.init(**quiet)
         return
-    # Ray would write a token to the user's home, which may not exist: this cluster gets one of its own.
+    # Ray would write a token to the user's home, which may not exist.
     if not any(os.environ.get(name) for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")):
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     ray.init(address="local", num_cpus=workers, include_dashboard=False, object_store_memory=OBJECTS, **quiet)

@@ -1,4 +1,4 @@
-"""Cache of encoded texts: a text is encoded again only if the text, the model or a setting changed."""
+"""Cache of encoded texts. A text is encoded again only if the text, the model or a setting changed."""
 
 import hashlib
 import io
@@ -15,7 +15,7 @@ from ..store.store_files import text_hash
 from .encoder import Encoded, ItemEncoder
 
 SAVE_SECONDS = 10.0
-"""Seconds of work that a kill can lose."""
+"""Seconds of work that may be lost if the process is killed."""
 
 Batches = Callable[[Sequence[str], int, Sequence[str] | None], Encoded]
 """``ItemEncoder.batches``, or a function that gives the same vectors."""
@@ -27,8 +27,8 @@ Keys = NDArray[np.bytes_]
 class RowCache:
     """Vectors of one encoder by the hash of their text, in files of many rows.
 
-    A file's name is the hash of its content. A damaged file is removed, and its texts are encoded again. Several
-    processes may use a cache at the same time. A cache may be removed at any time.
+    A file is named by the hash of its content. A damaged file is removed, and its texts are encoded again. Several
+    processes may use a cache at the same time. It may be removed at any time.
 
     Args:
         folder: the folder of the caches of all encoders.
@@ -39,11 +39,7 @@ class RowCache:
         self.folder = folder / key
 
     def get(self, keys: Keys) -> tuple[NDArray[np.bool_], NDArray[np.float32] | None]:
-        """Look up the vectors of keys, S64 [n].
-
-        Returns:
-            Which are there, bool [n], and the vectors, float32 [n, d], zero if not there; None if none is there.
-        """
+        """Return which keys, S64 [n], are there, bool [n], and their vectors, float32 [n, d]; None if none is there."""
         found = np.zeros(len(keys), np.bool_)
         rows: NDArray[np.float32] | None = None
         for path in sorted(self.folder.glob("*.npy")):
@@ -76,7 +72,7 @@ def _row(width: int) -> np.dtype:
 
 
 def _read(path: Path) -> np.memmap | None:
-    """Return the rows of a file; None if it vanished or is damaged. A damaged file is removed."""
+    """Return the rows of a file; None if it vanished or is damaged. Remove a damaged file."""
     try:
         if sha256_file(path) == path.stem:
             table = map_npy(path)
@@ -99,20 +95,17 @@ def encode_texts(
 ) -> tuple[NDArray[np.float32], int]:
     """Encode the texts that the cache lacks, equal texts once.
 
-    New vectors are written to the cache every few seconds: a run that was stopped goes on where it was.
+    New vectors are written to the cache every few seconds, so that an interrupted run continues.
 
     Args:
         encoder: the encoder.
         texts: any texts, at least one.
-        batch_tokens, names: see ``ItemEncoder.batches``.
+        batch_tokens, names: see ``ItemEncoder.batches``, as for the errors.
         cache: the encoder's.
         batches: encodes the missing texts; None: ``encoder.batches``.
 
     Returns:
-        Vectors float32 [n, d], and the number of texts encoded.
-
-    Raises:
-        DataError, ModelError, NumericalError, OutOfMemoryError: see ``ItemEncoder.batches``.
+        Vectors float32 [n, d], and the number of encoded texts.
     """
     if not texts:
         raise DataError("there are no texts to encode", "texts")

@@ -1,4 +1,4 @@
-"""Text vectors of T5 without padding: the texts of a batch stand one after the other in one row of slots."""
+"""Text vectors of T5 without padding. The texts of a batch follow each other in one row of slots."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
@@ -13,17 +13,16 @@ from transformers import T5EncoderModel
 from transformers.models.t5.modeling_t5 import T5Block, T5LayerSelfAttention, T5Stack
 
 KEY_STEP = 16
-"""Attention keys are padded to a multiple of this many: softmax of rows shorter than a vector register is slow."""
+"""Attention keys are padded to a multiple of this number: softmax of rows shorter than a vector register is slow."""
 
 Group = tuple[slice, Tensor]
 """Slots of texts of one length, and the bias of their attention scores, float [1, H, L, K]."""
 
 
 class T5Batches:
-    """Batches of T5's encoder. Linear layers and norms compute all slots at once, attention the texts of one length.
+    """Batches of T5's encoder (in evaluation mode).
 
-    Args:
-        stack: T5's encoder, in evaluation mode.
+    Linear layers and norms compute all slots at once; attention computes the texts of one length.
     """
 
     def __init__(self, stack: T5Stack) -> None:
@@ -31,7 +30,7 @@ class T5Batches:
 
     @classmethod
     def of(cls, model: nn.Module) -> "T5Batches | None":
-        """Return the batches of a model, or None if it is not T5's encoder."""
+        """Return the batches of a model; None if it is not T5's encoder."""
         stack = model.encoder if isinstance(model, T5EncoderModel) else model
         known = isinstance(stack, T5Stack) and not stack.is_decoder and len(stack.block) > 0
         return cls(cast(T5Stack, stack)) if known else None
@@ -56,7 +55,7 @@ class T5Batches:
 
     @torch.inference_mode()
     def means(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> NDArray[np.float32]:
-        """Return the mean of each text's last hidden states, float32 [b, D]: the model's own, up to rounding.
+        """Return the mean of each text's last hidden states, float32 [b, D]; rounding aside, they are the model's own.
 
         Args:
             texts: token ids, at least one per text; texts of one length side by side.

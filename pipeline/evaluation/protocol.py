@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from ..core.errors import DataError
 from ..data.sequences import NO_TARGET, Sequences, halves
 from ..ranking.evaluator import Scorer, rank_targets
+from .lists import TopLists
 from .params import EvaluateParams
 from .perturbation import perturbed_histories
 from .ranks import PERTURBED, SCHEMA
@@ -21,6 +22,7 @@ def evaluate(
     train_seed: int,
     validation_candidates: NDArray[np.bool_] | None = None,
     perturb: bool = True,
+    lists: TopLists | None = None,
 ) -> pl.DataFrame:
     """Rank the whole catalogue for every target, once per history.
 
@@ -39,6 +41,7 @@ def evaluate(
         train_seed: `train.seed` of the model, which draws the users from whom a fusion learns.
         validation_candidates: bool [n], those known before the cut of the validation; None: all of `candidates`.
         perturb: rank after perturbed histories too; if not, their columns are null.
+        lists: of this scorer and these candidates; it keeps the best items of each test history.
 
     Returns:
         One row per user, or of a split with several targets one per target; columns as in `ranks.SCHEMA`.
@@ -52,6 +55,7 @@ def evaluate(
         raise DataError("no user has a target, so there is nothing to evaluate", "split", "check the data")
 
     def ranks(
+        by: Scorer,
         targets: NDArray[np.int64],
         histories: list[NDArray[np.int64]],
         known: NDArray[np.bool_] | None = None,
@@ -59,7 +63,7 @@ def evaluate(
     ) -> pl.Series:
         values = np.full(len(targets), np.nan)
         values[targets != NO_TARGET] = rank_targets(
-            scorer,
+            by,
             histories,
             targets,
             candidates if known is None else known,
@@ -73,8 +77,8 @@ def evaluate(
     having = np.flatnonzero(sequences.validation != NO_TARGET)
     held_out = _of(having[halves(sequences.owners[having], train_seed)[1]], sequences.validation)
     columns = {
-        "validation": ranks(held_out, sequences.validation_histories(), validation_candidates),
-        "test": ranks(test, before_test),
+        "validation": ranks(scorer, held_out, sequences.validation_histories(), validation_candidates),
+        "test": ranks(lists or scorer, test, before_test),
     }
     if perturb:
         users = np.unique(sequences.owners[test != NO_TARGET])
@@ -82,7 +86,7 @@ def evaluate(
         drawn = np.isin(sequences.owners, users) & (test != NO_TARGET)
         some = _of(np.flatnonzero(drawn), test)
         perturbed = perturbed_histories(before_test, some, candidates, params.perturbed_share, params.seed)
-        columns |= {name: ranks(some, read, seen=before_test) for name, read in perturbed.items()}
+        columns |= {name: ranks(scorer, some, read, seen=before_test) for name, read in perturbed.items()}
     rows = pl.Series("user", sequences.owners)
     empty = dict.fromkeys(PERTURBED)
     return pl.DataFrame({"user": rows, **empty, **columns, **_groups(sequences, len(candidates))}, SCHEMA)

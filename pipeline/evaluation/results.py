@@ -1,6 +1,7 @@
 """How the evaluation of a variant is written and summed up."""
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -11,9 +12,11 @@ from .params import EvaluateParams
 from .summary import recall_curve, summarise
 
 
-def write_results(variant: str, ranks: pl.DataFrame, candidates: int, evaluate: EvaluateParams) -> Summary:
-    """Write ranks, metrics and the recall curve of a variant; return the stage's summary."""
-    metrics = summarise(ranks, candidates, evaluate)
+def write_results(
+    variant: str, ranks: pl.DataFrame, candidates: int, evaluate: EvaluateParams, lists: dict[str, Any]
+) -> Summary:
+    """Write ranks, metrics with those of `lists`, and the recall curve of a variant; return the stage's summary."""
+    metrics = {**summarise(ranks, candidates, evaluate), "lists": lists}
     with atomic_path(RANKS / f"{variant}.parquet") as temporary:
         write_table(ranks, temporary)
     write_json(METRICS / f"{variant}.json", metrics)

@@ -1,4 +1,4 @@
-"""Texts without what web pages leave in them: HTML entities, and stray white space."""
+"""Texts without HTML entities and stray white space."""
 
 import html
 import re
@@ -9,14 +9,14 @@ _ENTITY = r"&#?\w+;"
 
 
 def unescaped(text: str) -> str:
-    """Return a text with the characters that its HTML entities stand for (`&amp;` is `&`)."""
+    """Return a text with characters instead of HTML entities (`&` instead of `&amp;`)."""
     return re.sub(_ENTITY, lambda entity: html.unescape(entity[0]), text)
 
 
 def cleaned(values: pl.Series) -> pl.Series:
-    """Return texts, or lists of texts, without entities, and with one space for each run of white space.
+    """Return texts, or lists of texts, without entities and with single spaces; another column as it is.
 
-    A text without anything but white space becomes null, or is left out of its list. Other columns stay as they are.
+    A blank text becomes null, or is left out of its list.
     """
     if isinstance(values.dtype, pl.List):
         if values.dtype.inner != pl.String:
@@ -37,6 +37,6 @@ def cleaned(values: pl.Series) -> pl.Series:
 
 
 def _one_space(texts: pl.Expr) -> pl.Expr:
-    # As Python's str.split(): the separators below the space, which Unicode does not call white, are blank too.
+    # Python's str.split() splits at the separators below the space too, which Unicode does not call white.
     single = texts.str.replace_all(r"[\s\x1c-\x1f]+", " ").str.strip_chars(" ")
     return pl.when(single != "").then(single)

@@ -1,4 +1,4 @@
-"""Which column of a table is what: as `ingest.columns` says, or by the names that are usual."""
+"""The role of each column of a table: from `ingest.columns`, or by its usual names."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -24,18 +24,17 @@ USUAL: dict[str, tuple[str, ...]] = {
     "year": ("year", "releaseyear"),
     "genres": ("genres", "genre"),
 }
-"""Names of the columns that play each role, in the form of `plain`."""
+"""Usual names of each role's column, in the form of `plain`."""
 
 EXACT = ("title", "year", "genres")
-"""Roles of an item's texts: a column of this very name comes before others, which stay texts of their own."""
+"""Roles of an item's texts. A column with the role's own name wins; other usual names stay further texts."""
 
 Given = Mapping[str, str | int | None]
-"""The param `ingest.columns`: the name of a role's column, or its place where the table has no names; null: it is not
-to be read."""
+"""The param `ingest.columns`: the name of each role's column, or its number in a table without names; null: none."""
 
 
 def plain(name: str) -> str:
-    """Return a name without what does not count: case, `_`, `-`, white space, and the type that RecBole adds."""
+    """Return a name in lower case, without `_`, `-`, white space and the type that RecBole adds."""
     return re.sub(r"[\s_-]", "", name.partition(":")[0]).lower()
 
 
@@ -46,18 +45,18 @@ def find_columns(
     optional: Sequence[str] = (),
     given: Given | None = None,
 ) -> dict[str, str]:
-    """Return the column of each role, as far as there is one.
+    """Return the name of each role's column.
 
     Args:
         names: of the table's columns.
         place: the table.
-        needed: roles that must be played.
-        optional: roles that may be.
-        given: as `ingest.columns` says.
+        needed: roles that must have a column.
+        optional: roles that may have one.
+        given: the param `ingest.columns`.
 
     Raises:
-        DataError: a needed role has no column, a role has several, a column has several roles, or a name that was given
-            is not there.
+        DataError: a needed role has no column, a role has several columns, a column has several roles, or a given name
+            is missing.
     """
     given, found = given or {}, {}
     for role in (*needed, *optional):
@@ -66,9 +65,8 @@ def find_columns(
             if name is None:
                 continue
             if str(name) not in names:
-                raise _missing(
-                    f"column {quote(str(name))}, which ingest.columns names,", names, place, needed
-                )
+                what = f"column {quote(str(name))}, which ingest.columns names,"
+                raise _missing(what, names, place, needed)
             found[role] = str(name)
             continue
         fitting = [name for name in names if plain(name) in USUAL[role]]
@@ -90,7 +88,7 @@ def find_columns(
 
 
 def of_table(names: Sequence[str], roles: Sequence[str], given: Given) -> Given:
-    """Return what `ingest.columns` says of a table's roles; the name of the items' ids may be the other table's."""
+    """Return the part of `ingest.columns` for a table's roles; the name of the item ids may be the other table's."""
     said = {role: name for role, name in given.items() if role in roles}
     if isinstance(said.get("item"), str) and said["item"] not in names:
         del said["item"]

@@ -52,23 +52,23 @@ def read_movielens(archive: Path, expected: Counts | None = None) -> RawDataset[
 
 def _read_whole(source: Source, file: File) -> pl.DataFrame:
     """Read a file into memory. Its first column is an id, each once."""
-    blocks = list(_blocks(source, file))
-    table = _typed(pl.concat(blocks, rechunk=True), file, Checks(Origin(source.place, unit=file.unit)))
+    whole = pl.concat(_blocks(source, file), rechunk=True)
+    table = _typed(whole, file, Checks(Origin(source.place, unit=file.unit)))
     refuse_duplicates(table, table.columns[:1], source.place, f"keep one of the {file.unit}s", file.unit)
     return table
 
 
-def _blocks(source: Source, file: File) -> Iterator[pl.Series] | Iterator[pl.DataFrame]:
-    """Return the blocks of a file: lines, or the text columns of a CSV file."""
+def _blocks(source: Source, file: File) -> Iterator[pl.DataFrame]:
+    """Return the blocks of a file: a column of lines, or the text columns of a CSV file."""
     return _lines(source, file) if file.separator else _csv_blocks(source, file)
 
 
-def _lines(source: Source, file: File) -> Iterator[pl.Series]:
+def _lines(source: Source, file: File) -> Iterator[pl.DataFrame]:
     before = 0
     for block in source.line_blocks(_BLOCK):
         text = decode(source.place, block, file.encoding, before)
         if text.strip():
-            lines = pl.Series([text.removesuffix("\n")]).str.split("\n").explode()
+            lines = pl.Series("line", [text.removesuffix("\n")]).str.split("\n").explode().to_frame()
             before += len(lines)
             yield lines
     if not before:
@@ -90,11 +90,11 @@ def _csv_blocks(source: Source, file: File) -> Iterator[pl.DataFrame]:
         raise DataError("table has no rows", source.place, REMEDY)
 
 
-def _typed(block: pl.Series | pl.DataFrame, file: File, checks: Checks) -> pl.DataFrame:
-    """Return lines, or columns of text, as typed columns."""
-    if isinstance(block, pl.Series):
+def _typed(block: pl.DataFrame, file: File, checks: Checks) -> pl.DataFrame:
+    """Return a block as typed columns."""
+    if file.separator:
         names = [field.name for field in file.fields]
-        block = csv_files.split_lines(block, str(file.separator), names, checks)
+        block = csv_files.split_lines(block["line"], file.separator, names, checks)
     return pl.DataFrame([field.typed(block[field.name].fill_null(""), checks) for field in file.fields])
 
 

@@ -1,4 +1,4 @@
-"""A table of several files: a folder, or a pattern such as `/data/part-*.parquet`, in the order of their names."""
+"""A table of several files in the order of their names: a folder, or a pattern such as `/data/part-*.parquet`."""
 
 import glob
 import os
@@ -10,10 +10,10 @@ from .sources import md5_of
 
 
 def fetch_parts(source: str, md5: str | None, cache: Path, key: str) -> list[Path]:
-    """Return the files of a table: one, which may be a download (see `fetch`), or those of a folder or a pattern.
+    """Return the files of a table: one (see `fetch`), or those of a folder or pattern, sorted by path.
 
-    Of a folder, files whose names start with `.` or `_` do not count. The order is that of the paths, letter by letter:
-    interactions that tie in time keep it.
+    In a folder, files whose names start with `.` or `_` do not count. Interactions at the same time keep the order of
+    their files.
 
     Args:
         source: a URL, a path, or a pattern of paths (`*`, `?`, `[…]`, and `**` for folders in folders).
@@ -22,7 +22,7 @@ def fetch_parts(source: str, md5: str | None, cache: Path, key: str) -> list[Pat
         key: the param `ingest.<key>` that names the source, for messages.
 
     Raises:
-        DownloadError: there is no such file, or the files are not those that ``md5`` describes.
+        DownloadError: there is no such file, or the files have another checksum.
     """
     path = Path(os.path.expanduser(source))
     if "://" in source or path.is_file():

@@ -63,8 +63,8 @@ def filtered(log: EventLog, params: RowParams) -> tuple[EventLog, dict[str, int]
             changed |= lost > 0
     if not any(removed.values()):
         return log, removed
-    used = (kept.counts(log, name) > 0 for name in bounds)
-    part = log.part(*used, (kept.rows(block) for block in log.blocks()))
+    users, items = (kept.counts(log, name) > 0 for name in bounds)
+    part = log.part(users, items, (kept.rows(block) for block in log.blocks()))
     if not len(part):
         remedy = "lower ingest.min_rating and ingest.min_…_interactions"
         raise DataError("no interaction is left", _place(log), remedy)

@@ -1,7 +1,7 @@
-"""The embedded sample: known films, and users generated so that the next film depends on the films before it.
+"""The embedded sample: known films, and generated users whose next film depends on the films before.
 
-The films are public facts, written down for this project; the users are invented. It serves to see the whole
-pipeline work without a download. Its metrics say nothing about real users.
+With it the whole pipeline runs without a download. The films are public facts, written down for this project. The
+users are invented, so metrics on the sample say nothing about real users.
 """
 
 from pathlib import Path
@@ -18,15 +18,10 @@ _START = 956_700_000
 def sample_dataset(
     seed: int = 1, users: int = 600, shortest: int = 8, longest: int = 60
 ) -> RawDataset[pl.DataFrame]:
-    """Return the sample: all films of `sample_films.csv` and generated users.
+    """Return the films of `sample_films.csv` and `users` generated users.
 
-    Every draw is made among integers, so one seed gives the same data set on every platform.
-
-    Args:
-        seed: of the generator of users.
-        users: number of users.
-        shortest: fewest interactions of a user.
-        longest: most interactions of a user.
+    All draws are among integers, so that a seed gives the same data set on every platform. A user has `shortest` to
+    `longest` interactions.
     """
     films = _films()
     walk = _Walk(films, np.random.default_rng(seed))
@@ -56,11 +51,11 @@ def _films() -> pl.DataFrame:
 
 
 class _Walk:
-    """A user's way through the films, by taste, popularity, and the one or two films seen last.
+    """The films that a user sees, one after the other.
 
-    The weight of a film is popularity x taste x closeness to the last film x closeness to the one before,
-    where closeness grows with shared genres and a near year. Half of the time a film of a series is followed
-    by the earliest film of that series not seen yet.
+    The weight of a film is popularity x taste x closeness to the last film x closeness to the film before; closeness
+    grows with shared genres and near years. In half of the cases, a film of a series is followed by the earliest unseen
+    film of the series.
     """
 
     def __init__(self, films: pl.DataFrame, rng: np.random.Generator) -> None:

@@ -14,9 +14,7 @@ from .store_files import HASHES, INDEX, MANIFEST, REMEDY, ROWS, check_hash, chec
 
 
 class IdIndex:
-    """Hashes of all ids in ascending order, and the row of each.
-
-    Two ids may have the same hash: compare the ids of the rows found.
+    """Hashes of all ids in ascending order, and the row of each. Two ids may have the same hash.
 
     Attributes:
         hashes: uint64 [n], memory-mapped.
@@ -35,14 +33,14 @@ class IdIndex:
 
     @classmethod
     def open(cls, folder: Path, manifest: dict[str, Any]) -> "IdIndex":
-        """Check the hashes of the index's files and map them into memory; raises as ``map`` does."""
+        """Check the hashes of the index's files, then ``map`` them."""
         for name in INDEX:
             check_hash(folder, manifest, name)
         return cls.map(folder, manifest)
 
     @classmethod
     def map(cls, folder: Path, manifest: dict[str, Any]) -> "IdIndex":
-        """Map the index into memory; raises ``StoreError`` if a file is missing or not as the manifest says."""
+        """Map the index into memory; raise ``StoreError`` if a file is missing or not that of the manifest."""
         found, count = [map_array(folder / name) for name in INDEX], manifest["count"]
         for name, numbers, dtype in zip(INDEX, found, ("<u8", "<i4"), strict=True):
             if numbers.dtype != np.dtype(dtype) or numbers.shape != (count,):
@@ -51,13 +49,13 @@ class IdIndex:
         return cls(*found)
 
     def find(self, item_id: str) -> Iterator[int]:
-        """Yield the rows of all ids that have the hash of this id."""
+        """Yield the rows of all ids with the hash of this id; the caller compares the ids."""
         wanted = id_hashes([item_id])
         first, last = (int(self.hashes.searchsorted(wanted, side)[0]) for side in ("left", "right"))
         yield from self.rows[first:last].tolist()
 
     def check(self, folder: Path, ids: pl.Series) -> None:
-        """Check that this is the index of these ids, by row; raises ``StoreError`` with the first wrong place."""
+        """Raise ``StoreError`` if this is not the index of these ids, by row; name the first wrong place."""
         hashes = id_hashes(ids)
         order = np.argsort(hashes, kind="stable")
         for name, found, right in ((HASHES, self.hashes, hashes[order]), (ROWS, self.rows, order)):

@@ -1,4 +1,7 @@
-"""The shards of a store: consecutive rows, with their vectors in one file and their items in another."""
+"""The shards of a store. Each holds consecutive rows: vectors in one file, items in another.
+
+A shard whose files are missing, damaged or not those of the manifest raises ``StoreError``.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
@@ -39,11 +42,7 @@ class Shard:
         self.path, self.items_path = (folder / name for name in names)
 
     def map_vectors(self) -> NDArray[np.float32]:
-        """Map the vectors, float32 [count, d], without checking their hash.
-
-        Raises:
-            StoreError: the file is missing or damaged, or has another type or shape.
-        """
+        """Map the vectors, float32 [count, d]; check type and shape, but not the hash."""
         vectors = files.map_array(self.path)
         if vectors.dtype != np.dtype("<f4"):
             raise StoreError(f"numbers are {vectors.dtype}, not float32", str(self.path), REMEDY)
@@ -51,11 +50,7 @@ class Shard:
         return vectors
 
     def read_items(self) -> pa.Table:
-        """Read the items, columns of ``ARROW``, without checking their hash; an Arrow file is mapped.
-
-        Raises:
-            StoreError: the file is damaged, or has other columns, rows or row numbers.
-        """
+        """Read the items, columns of ``ARROW``, or map an Arrow file; check rows and columns, but not the hash."""
         path = self.items_path
         items = _map_arrow(path) if path.suffix == ".arrow" else files.read_parquet(path, SCHEMA).cast(ARROW)
         files.check_shape(path, (len(items),), (self.count,))
@@ -65,19 +60,19 @@ class Shard:
 
     @cached_property
     def vectors(self) -> NDArray[np.float32]:
-        """Float32 [count, d], memory-mapped; raises ``StoreError`` if the file is not as the manifest says."""
+        """Float32 [count, d], memory-mapped."""
         files.check_hash(self._folder, self._manifest, self.path.name)
         return self.map_vectors()
 
     @cached_property
     def items(self) -> pa.Table:
-        """Columns of ``ARROW``; raises ``StoreError`` if the file is not as the manifest says."""
+        """Columns of ``ARROW``."""
         files.check_hash(self._folder, self._manifest, self.items_path.name)
         return self.read_items()
 
 
 class Shards:
-    """All shards of a store, in order of rows, as one table of items; only the shards of the rows asked for are read.
+    """All shards of a store, in order of rows, as one table of items; only the shards of the asked rows are read.
 
     Args:
         folder: the store.
@@ -99,12 +94,12 @@ class Shards:
         return len(self._shards)
 
     def locate(self, row: int) -> tuple[Shard, int]:
-        """Return the shard of a row, 0 <= row < n, and the row's place in it."""
+        """Return the shard of a row, 0 <= row < n, and the row's number in the shard."""
         shard = self[int(self._starts.searchsorted(row, "right")) - 1]
         return shard, row - shard.first
 
     def groups(self, rows: NDArray[np.int64]) -> Iterator[tuple[Shard, NDArray[np.int64], NDArray[np.int64]]]:
-        """Yield each shard that has some of the rows, their places in `rows`, and their places in the shard."""
+        """Yield each shard with some of the rows, their places in `rows`, and their numbers in the shard."""
         numbers = self._starts.searchsorted(rows, "right") - 1
         for number in np.unique(numbers).tolist():
             asked = np.flatnonzero(numbers == number)
@@ -112,7 +107,7 @@ class Shards:
 
     @property
     def items(self) -> pl.DataFrame:
-        """All items, columns of ``SCHEMA``; made at each use, so that it does not stay in memory."""
+        """All items, columns of ``SCHEMA``; the table is made at each use."""
         return pl.concat([as_frame(shard.items) for shard in self])
 
     @property
@@ -129,11 +124,7 @@ class Shards:
         return pl.concat(parts)[np.argsort(np.concatenate(order))]
 
     def row(self, item_id: str) -> int | None:
-        """Return the row of an item; None: there is no such item.
-
-        Raises:
-            StoreError: the index names a row that does not exist, or a shard is damaged.
-        """
+        """Return the row of an item; None: there is no such item."""
         for row in self._candidates(item_id):
             if not 0 <= row < self.rows:
                 raise StoreError(f"the index of ids names row {row}", str(self[0].path.parent), REMEDY)
@@ -144,7 +135,7 @@ class Shards:
 
     @cached_property
     def _candidates(self) -> Callable[[str], Iterable[int]]:
-        """Function from an id to the rows that may have it."""
+        """Function from an id to the rows that may have the id."""
         if self._index is not None:
             return self._index.find
         rows = {item_id: row for row, item_id in enumerate(self.ids)}
@@ -152,7 +143,7 @@ class Shards:
 
 
 class ShardedVectors(Vectors):
-    """The vectors of all shards, float32 [n, d]; only the shards of the rows asked for are read."""
+    """The vectors of all shards, float32 [n, d]; only the shards of the asked rows are read."""
 
     dtype, ndim = np.dtype(np.float32), 2
 
@@ -189,14 +180,12 @@ class ShardedVectors(Vectors):
         return found
 
     def _between(self, start: int, stop: int) -> NDArray[np.float32]:
-        pieces = [
-            shard.vectors[max(0, start - shard.first) : stop - shard.first]
-            for shard in self._shards
-            if max(start, shard.first) < min(stop, shard.first + shard.count)
-        ]
-        return (
-            pieces[0] if len(pieces) == 1 else np.concatenate([np.empty((0, self.shape[1]), "f4"), *pieces])
+        shards = (
+            shard for shard in self._shards if max(start, shard.first) < min(stop, shard.first + shard.count)
         )
+        pieces = [shard.vectors[max(0, start - shard.first) : stop - shard.first] for shard in shards]
+        nothing = np.empty((0, self.shape[1]), np.float32)
+        return pieces[0] if len(pieces) == 1 else np.concatenate([nothing, *pieces])
 
 
 def as_frame(items: pa.Table) -> pl.DataFrame:
@@ -205,11 +194,7 @@ def as_frame(items: pa.Table) -> pl.DataFrame:
 
 
 def _map_arrow(path: Path) -> pa.Table:
-    """Map an Arrow file of items into memory.
-
-    Raises:
-        StoreError: it is damaged, or is not one batch of ``ARROW``.
-    """
+    """Map an Arrow file of items into memory; it must hold one batch of ``ARROW``."""
     try:
         reader = pa.ipc.open_file(pa.memory_map(str(path)))
         batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]

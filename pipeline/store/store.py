@@ -24,7 +24,7 @@ COMPARED = 4096
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingStore:
-    """Item vectors, the items they belong to, and how they were made.
+    """The vectors of items, the items, and the settings of the encoder.
 
     Attributes:
         folder: the store.
@@ -42,7 +42,7 @@ class EmbeddingStore:
 
     @classmethod
     def open(cls, path: str | Path) -> "EmbeddingStore":
-        """Open a store. The files of a plain store are checked now, those of a shard when they are first read.
+        """Open a store. The files of a plain store are checked at once, those of a shard when they are first read.
 
         Raises:
             StoreError: a file is missing or damaged, or the files do not fit together.
@@ -63,11 +63,7 @@ class EmbeddingStore:
         return cls(folder, manifest, shards, vectors, Whitening.of_store(folder, manifest))
 
     def check_finite(self) -> None:
-        """Check every number of every vector.
-
-        Raises:
-            StoreError: names the file and the first row with a number that is not finite.
-        """
+        """Raise ``StoreError`` for the first vector with a number that is not finite."""
         for shard in self.shards:
             files.check_finite(shard.path, shard.vectors)
 
@@ -90,11 +86,7 @@ class EmbeddingStore:
         return self.shards.ids.to_list()
 
     def row(self, item_id: str) -> int:
-        """Return the row of an item.
-
-        Raises:
-            DataError: there is no such item.
-        """
+        """Return the row of an item; raise ``DataError`` if there is no such item."""
         row = self.shards.row(item_id)
         if row is None:
             raise DataError(f"no item {item_id!r}", str(self.folder), "use an id of the store's items")
@@ -109,12 +101,12 @@ class EmbeddingStore:
         return self.vectors[np.array([self.row(item_id) for item_id in item_ids], np.int64)]
 
     def neighbours(self, item_id: str, k: int, raw: bool = False) -> pl.DataFrame:
-        """Return the items most similar to an item, without itself, by exact cosine.
+        """Return the items most similar to an item, without the item itself, by exact cosine.
 
         Args:
             item_id: the item.
-            k: number of neighbours, at least 1; a store of fewer other items gives all of them.
-            raw: compare the encoder's vectors; by default the whitened ones, as the models do.
+            k: number of neighbours, at least 1; a store with fewer other items gives all of them.
+            raw: whether the encoder's vectors are compared, instead of the whitened ones, as in the models.
 
         Returns:
             row, item_id, title and cosine (float64; 0 if a vector is zero), best first, ties by row.

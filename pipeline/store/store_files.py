@@ -69,11 +69,7 @@ def item_table(items: pl.DataFrame, texts: Sequence[str], first: int = 0) -> pl.
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read `manifest.json`.
-
-    Raises:
-        StoreError: it is missing, damaged, or of an unknown schema version.
-    """
+    """Read `manifest.json`; raise ``StoreError`` if it is missing, damaged, or of an unknown schema version."""
     path = folder / MANIFEST
     with as_store_errors():
         manifest = read_json(path)
@@ -102,15 +98,17 @@ def is_sharded(manifest: dict[str, Any]) -> bool:
 
 
 def shard_files(number: int) -> tuple[str, str]:
-    """Return the names of a shard's vectors and items. The manifest names no file, so none can lie outside."""
+    """Return the names of a shard's vectors and items. The manifest names no file, so no file can lie outside."""
     return f"embeddings-{number:05d}.npy", f"items-{number:05d}.arrow"
 
 
 def shard_names(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the names of each shard's vectors and items; a plain store is one shard."""
-    if not is_sharded(manifest):
-        return [(VECTORS, ITEMS)]
-    return [shard_files(number) for number in range(len(manifest["shards"]))]
+    return (
+        [shard_files(i) for i in range(len(manifest["shards"]))]
+        if is_sharded(manifest)
+        else [(VECTORS, ITEMS)]
+    )
 
 
 def files_of(manifest: dict[str, Any]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ CHUNK = 65_536
 
 
 class Vectors(Protocol):
-    """Float32 [n, d]. An implementation defines `shape` and `__getitem__` and inherits the rest."""
+    """Float32 [n, d]. An implementation defines `shape` and `__getitem__`, and inherits the rest."""
 
     @property
     def shape(self) -> tuple[int, ...]:

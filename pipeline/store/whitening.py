@@ -1,4 +1,4 @@
-"""Whitening: centring and PCA give directions of equal variance, so that no direction rules every dot product."""
+"""Whitening: centring and PCA give directions of equal variance, so that no direction dominates dot products."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,11 +74,7 @@ class Whitening:
 
     @classmethod
     def load(cls, path: Path) -> "Whitening":
-        """Read what `save` wrote.
-
-        Raises:
-            StoreError: the file is missing or damaged, or a number is not finite.
-        """
+        """Read a whitening; raise ``StoreError`` if the file is missing or damaged, or a number is not finite."""
         check_present(path)
         try:
             tensors = load_tensors(path.read_bytes())
@@ -94,7 +90,7 @@ class Whitening:
 
     @classmethod
     def of_store(cls, folder: Path, manifest: dict[str, Any]) -> "Whitening":
-        """Read the whitening of a store; raises ``StoreError`` as ``load`` does, and if the shape is another."""
+        """Read the whitening of a store; raise ``StoreError`` as ``load`` does, and if the shape is another."""
         whitening = cls.load(folder / WHITENING)
         shape = (manifest["dimension"], manifest["whitened_dimension"])
         check_shape(folder / WHITENING, whitening.projection.shape, shape)
@@ -103,7 +99,7 @@ class Whitening:
 
 @dataclass(frozen=True)
 class WhitenedVectors(Vectors):
-    """Whitened vectors, float32 [n, w]; rows of `vectors`, float32 [n, d], are whitened when they are asked for."""
+    """Whitened vectors, float32 [n, w]; rows of `vectors`, float32 [n, d], are whitened on demand."""
 
     whitening: Whitening
     vectors: Vectors
@@ -115,9 +111,8 @@ class WhitenedVectors(Vectors):
 
     def __getitem__(self, rows: int | slice | NDArray[np.int64] | list[int]) -> NDArray[np.float32]:
         """Return one row, float32 [w], or several, float32 [m, w]."""
-        if isinstance(rows, int):
-            return self.whitening.apply(self.vectors[[rows]])[0]
-        return self.whitening.apply(self.vectors[rows])
+        whitened = self.whitening.apply(self.vectors[[rows] if isinstance(rows, int) else rows])
+        return whitened[0] if isinstance(rows, int) else whitened
 
 
 def _covariance(vectors: NDArray[np.float32], mean: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hierrec.core.errors import DataError
 from hierrec.data.sequences import NO_TARGET, Sequences, halves
+from hierrec.evaluation.lists import LENGTH, TopLists
 from hierrec.evaluation.protocol import evaluate
 from hierrec.evaluation.ranks import SCHEMA
 from hierrec.evaluation.summary import summarise
@@ -218,3 +219,19 @@ def test_no_target_at_all_is_a_typed_error() -> None:
     nobody = replace(WALKS, validation=np.full(13, NO_TARGET), test=np.full(13, NO_TARGET))
     with pytest.raises(DataError, match="nothing to evaluate"):
         evaluate(Successor(), nobody, ALL, PARAMS, SEED)
+
+
+def test_the_lists_are_those_of_the_test_histories() -> None:
+    lists = TopLists(Successor(), ALL)
+    table = evaluate(Successor(), WALKS, ALL, PARAMS, SEED, lists=lists)
+    histories = [
+        history for history, test in zip(WALKS.test_histories(), WALKS.test, strict=True) if test >= 0
+    ]
+    expected = [
+        [item for step in range(ITEMS) if (item := (history[-1] + 1 + step) % ITEMS) not in history][:LENGTH]
+        for history in histories
+    ]
+    assert sorted(lists.items.tolist()) == sorted(expected)
+    metrics = lists.metrics(WALKS, table)
+    assert metrics["mrr"] == 1
+    assert metrics["coverage@10"] == len(set().union(*expected)) / ITEMS

@@ -1,0 +1,134 @@
+"""Metrics of the lists that users see: how many items they cover, how new, how different and how popular these are."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from ..data.sequences import NO_TARGET, Sequences
+from ..ranking.evaluator import Scorer
+from ..ranking.ranking import excluded_items
+
+LENGTH = 10
+"""Items of a list."""
+_BLOCK = 4096
+"""Lists whose vectors are in memory at a time."""
+
+
+class TopLists:
+    """A scorer that passes scores on and keeps the best items of each history; ties by row.
+
+    Args:
+        scorer: the recommender.
+        candidates: bool [n], items that may be ranked.
+        repeated: whether items of the history are ranked too.
+    """
+
+    def __init__(self, scorer: Scorer, candidates: NDArray[np.bool_], repeated: bool = False) -> None:
+        self._scorer, self._candidates, self._repeated = scorer, candidates, repeated
+        self._lists: list[NDArray[np.int64]] = []
+
+    def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:
+        """Return the recommender's scores [B, n]."""
+        scores = self._scorer.score_histories(histories, users)
+        excluded = excluded_items(histories, self._candidates, self._repeated)
+        self._lists.append(top_items(scores.float(), excluded))
+        return scores
+
+    @property
+    def items(self) -> NDArray[np.int64]:
+        """The best items of all histories so far, int64 [R, LENGTH], best first; -1 if too few are ranked."""
+        return np.concatenate([np.empty((0, LENGTH), np.int64), *self._lists])
+
+    def metrics(
+        self, sequences: Sequences, ranks: pl.DataFrame, vectors: NDArray[np.float32] | None = None
+    ) -> dict[str, Any]:
+        """Return the metrics of the lists of the test histories; see `list_metrics`.
+
+        Args:
+            sequences: the data and its split.
+            ranks: what `evaluate` returned, having been given these lists.
+            vectors: float32 [n, d], item vectors; None: without diversity.
+        """
+        targets, counts = (
+            sequences.test[sequences.test != NO_TARGET],
+            sequences.training_counts(len(self._candidates)),
+        )
+        found = ranks["test"].drop_nulls()
+        return list_metrics(self.items, targets, found, counts, int(self._candidates.sum()), vectors)
+
+
+def top_items(scores: Tensor, excluded: Tensor) -> NDArray[np.int64]:
+    """Return the best items that are not excluded, int64 [B, LENGTH], best first, ties by row; -1 stands for none.
+
+    Args:
+        scores: float [B, n].
+        excluded: bool [B, n].
+    """
+    scores = scores.masked_fill(excluded, -torch.inf)
+    worst = scores.topk(min(LENGTH, scores.shape[1])).values[:, -1:]  # [B, 1]
+    row, item = ((scores >= worst) & ~excluded).nonzero().T.numpy()  # [P], with all that tie with the worst
+    order = np.lexsort((item, -scores.numpy()[row, item], row))
+    row, item = row[order], item[order]
+    place = np.arange(len(row)) - np.searchsorted(row, row)  # [P], within the list
+    top = np.full((len(scores), LENGTH), -1, np.int64)
+    within = place < LENGTH
+    top[row[within], place[within]] = item[within]
+    return top
+
+
+def list_metrics(
+    top: NDArray[np.int64],
+    targets: NDArray[np.int64],
+    ranks: ArrayLike,
+    counts: NDArray[np.int64],
+    candidates: int,
+    vectors: NDArray[np.float32] | None = None,
+) -> dict[str, Any]:
+    """Return the metrics of the lists of test users.
+
+    Args:
+        top: int64 [R, LENGTH], see `TopLists.items`.
+        targets: int64 [R], the items that were taken.
+        ranks: [R], the ranks of the targets; infinity is a target that was not ranked.
+        counts: int64 [n], training interactions of each item.
+        candidates: number of items that may be ranked.
+        vectors: float32 [n, d], item vectors; None: without diversity.
+
+    Returns:
+        `coverage@10`: share of the candidates that are in a list.
+        `novelty@10`: mean self-information of the recommended items, -log2 of their share of the training interactions
+            (each item counts one more, so that no share is 0).
+        `diversity@10`: mean cosine distance of two items of a list.
+        `popularity@10`: mean training interactions of the `recommended` items, and of the items that were `taken`.
+        `mrr`: mean of 1 / rank.
+    """
+    shown = top[top >= 0]
+    information = -np.log2((counts + 1) / (counts.sum() + len(counts)))  # [n]
+    popularity = {"recommended": float(counts[shown].mean()), "taken": float(counts[targets].mean())}
+    metrics = {
+        f"coverage@{LENGTH}": len(np.unique(shown)) / candidates,
+        f"novelty@{LENGTH}": float(information[shown].mean()),
+        f"popularity@{LENGTH}": popularity,
+        "mrr": float((1 / np.asarray(ranks, np.float64)).mean()),
+    }
+    return metrics if vectors is None else {**metrics, f"diversity@{LENGTH}": _diversity(top, vectors)}
+
+
+def _diversity(top: NDArray[np.int64], vectors: NDArray[np.float32]) -> float:
+    """Return the mean over lists of the mean cosine distance of two items; a list of one item does not count."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = vectors / np.where(norms > 0, norms, 1)  # [n, d]; a vector of zeros is at distance 1 from all
+    distances = []
+    for lists in np.split(top, range(_BLOCK, len(top), _BLOCK)):
+        there = (lists >= 0)[:, :, None]  # [R, k, 1]
+        rows = np.where(there, unit[lists], 0).astype(np.float64)  # [R, k, d]
+        length = there.sum((1, 2))  # [R]
+        # The squared norm of a sum is the sum of all dot products, those of the vectors with themselves among them.
+        products = (rows.sum(1) ** 2).sum(1) - (rows**2).sum((1, 2))  # [R]
+        several = length > 1
+        distances.append(1 - products[several] / (length * (length - 1))[several])
+    return float(np.concatenate(distances).mean())

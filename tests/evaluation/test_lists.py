@@ -1,0 +1,119 @@
+"""Metrics of recommended lists, against loops over every list and pair."""
+
+import math
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+from hierrec.evaluation.lists import LENGTH, TopLists, list_metrics, top_items
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import Tensor
+
+ITEMS = 40
+
+
+class Given:
+    """Scores of each user, whatever the history."""
+
+    def __init__(self, scores: Tensor) -> None:
+        self.scores = scores
+
+    def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:
+        """Return scores [B, n]."""
+        return self.scores[users]
+
+
+@given(st.integers(0, 10**6), st.integers(1, 5), st.integers(1, 30))
+def test_the_best_items_are_those_of_a_sort(seed: int, levels: int, items: int) -> None:
+    generator = np.random.default_rng(seed)
+    scores = generator.integers(levels, size=(4, items)).astype(np.float32)  # many ties
+    excluded = generator.random((4, items)) < 0.5
+    top = top_items(torch.from_numpy(scores), torch.from_numpy(excluded))
+    for row in range(4):
+        ranked = sorted(np.flatnonzero(~excluded[row]), key=lambda item: (-scores[row, item], item))[:LENGTH]
+        assert top[row].tolist() == ranked + [-1] * (LENGTH - len(ranked))
+
+
+def test_the_lists_hold_candidates_that_are_not_in_the_history() -> None:
+    generator = np.random.default_rng(1)
+    scores, candidates = torch.from_numpy(generator.random((6, ITEMS))), generator.random(ITEMS) < 0.8
+    histories = [generator.permutation(ITEMS)[:5] for _ in range(6)]
+    lists, again = TopLists(Given(scores), candidates), TopLists(Given(scores), candidates, repeated=True)
+    for start in (0, 3):
+        users = np.arange(start, start + 3)
+        assert lists.score_histories(histories[start : start + 3], users) is not None
+        again.score_histories(histories[start : start + 3], users)
+    assert lists.items.shape == (6, LENGTH)
+    for top, history in zip(lists.items, histories, strict=True):
+        assert candidates[top].all()
+        assert not set(top.tolist()) & set(history.tolist())
+    assert any(set(top) & set(history) for top, history in zip(again.items, histories, strict=True))
+
+
+def naive(
+    lists: list[list[int]],
+    targets: list[int],
+    ranks: list[float],
+    counts: list[int],
+    n: int,
+    vectors: NDArray,
+) -> dict[str, object]:
+    """The metrics, item by item and pair by pair."""
+    seen, information, popular, diversity = set(), [], [], []
+    for items in lists:
+        for item in items:
+            seen.add(item)
+            information.append(-math.log2((counts[item] + 1) / (sum(counts) + len(counts))))
+            popular.append(counts[item])
+        distances = [
+            1 - vectors[a] @ vectors[b] / (np.linalg.norm(vectors[a]) * np.linalg.norm(vectors[b]))
+            for a, b in combinations(items, 2)
+        ]
+        diversity += [sum(distances) / len(distances)] if distances else []
+    return {
+        "coverage@10": len(seen) / n,
+        "novelty@10": sum(information) / len(information),
+        "diversity@10": sum(diversity) / len(diversity),
+        "popularity@10": pytest.approx(
+            {
+                "recommended": sum(popular) / len(popular),
+                "taken": sum(counts[item] for item in targets) / len(targets),
+            }
+        ),
+        "mrr": sum(1 / rank for rank in ranks if rank < math.inf) / len(ranks),
+    }
+
+
+@given(st.integers(0, 10**6))
+def test_the_metrics_are_those_of_plain_loops(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    lengths = [LENGTH, LENGTH, *generator.integers(0, LENGTH + 1, 3)]
+    lists = [generator.permutation(ITEMS)[:length].tolist() for length in lengths]
+    top = np.array([items + [-1] * (LENGTH - len(items)) for items in lists])
+    targets, ranks = generator.integers(ITEMS, size=5), [*generator.integers(1, 50, 4) / 2 + 0.5, math.inf]
+    counts, vectors = generator.integers(0, 9, ITEMS), generator.normal(size=(ITEMS, 6)).astype(np.float32)
+    found = list_metrics(top, targets, ranks, counts, 33, vectors)
+    expected = naive(lists, targets.tolist(), ranks, counts.tolist(), 33, vectors)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name] == (value if name == "popularity@10" else pytest.approx(value, rel=1e-5)), name
+
+
+def test_one_list_for_everybody_is_neither_new_nor_covers_much() -> None:
+    counts = np.arange(ITEMS)[::-1].copy()
+    same = np.tile(np.arange(LENGTH), (8, 1))
+    rest = np.arange(8 * LENGTH).reshape(8, LENGTH) % ITEMS
+    targets = np.full(8, 3)
+    popular, varied = (list_metrics(top, targets, np.ones(8), counts, ITEMS) for top in (same, rest))
+    assert (popular["coverage@10"], varied["coverage@10"]) == (LENGTH / ITEMS, 1)
+    assert popular["novelty@10"] < varied["novelty@10"]
+    assert popular["popularity@10"]["recommended"] > varied["popularity@10"]["recommended"]
+    assert popular["mrr"] == 1
+    assert "diversity@10" not in popular
+    equal = np.ones((ITEMS, 3), np.float32)
+    assert list_metrics(same, targets, np.ones(8), counts, ITEMS, equal)["diversity@10"] == pytest.approx(
+        0, abs=1e-6
+    )
