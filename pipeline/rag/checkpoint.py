@@ -103,7 +103,7 @@ def load_rag(folder: Path, inputs: Inputs, index: ItemIndex, dtype: torch.dtype 
         datastore = Datastore.open(folder / "datastore", lookup(params))
         _check_fit(datastore, model, inputs.sequences, str(folder / "datastore"))
     sources = open_sources(params, datastore, index, inputs.frozen)
-    return Scorer(model, inputs.candidates, sources, fusion, dtype, inputs.sequences.repeated)
+    return Scorer(model, inputs.candidates, sources, fusion, dtype, inputs.sequences)
 
 
 def _check_fit(datastore: Datastore, model: UserModel, sequences: Sequences, where: str) -> None:
