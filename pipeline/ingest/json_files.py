@@ -3,14 +3,32 @@
 import ast
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 
 import polars as pl
 
 from ..core.errors import DataError
+from .checks import quote
 from .sources import Source
 from .tables import Layout, check_names
 
 _REMEDY = 'write one JSON object a line, such as {"user": "ann", "item": 7, "timestamp": 978300760}'
+
+
+class Pairs(list[tuple[str, object]]):
+    """A JSON object as its pairs, so that no key that is there twice goes unnoticed."""
+
+    def refuse_repeated(self, where: str) -> None:
+        """Refuse an object with a key twice, of whose values readers keep one or the other.
+
+        Raises:
+            DataError: there is one.
+        """
+        seen: set[str] = set()
+        for key, _ in self:
+            if key in seen:
+                raise DataError(f"key {quote(key)} is there twice", where, "write one value of each key")
+            seen.add(key)
 
 
 def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
@@ -19,7 +37,7 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
     Lists in lists become one list. Records, and lists of them, are left out.
 
     Raises:
-        DataError: a line is no object, or the values of a key are of kinds that do not go together.
+        DataError: a line is no object or has a key twice, or the values of a key are of kinds that do not go together.
     """
     before = 0
     for block in source.line_blocks(layout.size):
@@ -38,6 +56,11 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
                 f"has {len(lines):,} lines from line {before + 1} on, of which {len(table):,} could be read"
             )
             raise DataError(what, source.place, _REMEDY)
+        if any(
+            text.count(json.dumps(column.name, ensure_ascii=False).encode()) > column.count()
+            for column in table
+        ):
+            _refuse_repeated(source.place, text.split(b"\n"), before)  # or a key is null, or in a record too
         check_names(source.place, table.columns)
         before += block.count(b"\n")
         yield _flat(table)
@@ -57,9 +80,19 @@ def _flat(table: pl.DataFrame) -> pl.DataFrame:
 def _from_python(place: str, lines: list[bytes], before: int) -> Iterator[bytes]:
     for number, line in enumerate(lines, before + 1):
         try:
-            yield json.dumps(ast.literal_eval(line.decode())).encode() if line.strip() else b""
+            tree = ast.parse(line.decode().strip() or "None", mode="eval").body
+            if isinstance(tree, ast.Dict):
+                keys = [key.value for key in tree.keys if isinstance(key, ast.Constant)]
+                Pairs((str(key), None) for key in keys).refuse_repeated(f"{place}, line {number}")
+            yield json.dumps(ast.literal_eval(tree)).encode() if line.strip() else b""
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             raise DataError("is neither JSON nor a Python dict", f"{place}, line {number}", _REMEDY) from None
+
+
+def _refuse_repeated(place: str, lines: list[bytes], before: int) -> None:
+    for number, line in enumerate(lines, before + 1):
+        with suppress(ValueError, RecursionError):  # a blank line, or one that only polars can read
+            json.loads(line, object_pairs_hook=Pairs).refuse_repeated(f"{place}, line {number}")
 
 
 def _refuse_halves(place: str, lines: list[bytes], before: int) -> None:
