@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from stages.workspace import ROOT, environment
 
-pytest_plugins = ["tests.model.fixtures", "tests.encode.fixtures"]
+pytest_plugins = ["tests.model.fixtures", "tests.encode.fixtures", "tests.browser"]
 
 # Processes that tests start run this checkout too, whatever `hierrec` is installed in the environment.
 os.environ["PYTHONPATH"] = environment(ROOT)["PYTHONPATH"]

@@ -22,6 +22,7 @@ ROOMS = [
     "serving",
     "report",
     "reuse",
+    "web",
     "cli",
 ]
 LONGEST = 300

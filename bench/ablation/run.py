@@ -53,13 +53,17 @@ def run(data: Data, vectors: Path, row: dict[str, Any], seed: int) -> tuple[dict
     started = [clock() for clock in clocks]
     model = train(sequences, data.candidates, frozen, params)
     seconds, cpu_seconds = (round(clock() - start, 1) for clock, start in zip(clocks, started, strict=True))
-    scorer = Scorer(model, data.candidates)
+    scorer = Scorer(model, data.candidates, sequences=sequences)
     splits = {
         "validation": (sequences.validation_histories(), sequences.validation),
         "test": (sequences.test_histories(), sequences.test),
     }
     metrics = {
-        split: metrics_from_ranks(rank_targets(scorer, histories, targets, data.candidates, BATCH_USERS))
+        split: metrics_from_ranks(
+            rank_targets(
+                scorer, histories, targets, data.candidates, BATCH_USERS, repeated=sequences.repeated
+            )
+        )
         for split, (histories, targets) in splits.items()
     }
     parameters = sum(parameter.numel() for parameter in model.parameters())

@@ -12,7 +12,7 @@ from hierrec.core.files import read_json, write_json
 from bench.datasets.results import RESULTS, add, result
 from bench.datasets.run import run_stages
 from bench.datasets.settings import load, names
-from bench.datasets.table import table
+from bench.datasets.table import cost_table, table
 from stages.workspace import make_workspace
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -28,7 +28,7 @@ EXISTING = click.Path(path_type=Path, file_okay=False, exists=True)
 @click.option("--run", "done", type=EXISTING, help="Runs nothing: metrics of this project or --work folder.")
 @click.option("--out", default=RESULTS, type=click.Path(path_type=Path), help="Default: results.json here.")
 def main(name: str, data: Path | None, work: Path | None, done: Path | None, out: Path) -> None:
-    """Run every stage on a data set, add what comes out to results.json, and print the README's table."""
+    """Run every stage on a data set, add what comes out to results.json, and print the tables of both READMEs."""
     if (data is None) == (done is None):
         raise click.UsageError("give --data or --run")
     data_set = load(name)
@@ -44,8 +44,8 @@ def main(name: str, data: Path | None, work: Path | None, done: Path | None, out
                     f"{error.cmd[-1]} ended with status {error.returncode}, see above; {hint}"
                 ) from None
         assert done is not None
-        results = add(name, {**result(done, data_set.order_of_ties), "machine": _machine(data)}, out)
-    click.echo(table(results))
+        results = add(name, {**result(done, data_set), "machine": _machine(data)}, out)
+    click.echo(f"{table(results)}\n\n{cost_table(results)}")
 
 
 def _machine(data: Path | None) -> dict[str, Any] | None:

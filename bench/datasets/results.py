@@ -7,36 +7,41 @@ from typing import Any
 from hierrec.core import VARIANTS
 from hierrec.core.files import read_json, write_json
 
+from bench.datasets.settings import DataSet
+
 RESULTS = Path(__file__).parent / "results.json"
 COSTS = ("seconds", "cpu_seconds", "peak_mib")
 
 
-def result(run: Path, order_of_ties: str) -> dict[str, Any]:
+def result(run: Path, data_set: DataSet) -> dict[str, Any]:
     """Return test metrics, counts and costs of a run.
 
     Args:
         run: folder with `artifacts/`, and with `costs.json` where `run_stages` ran the stages; else the costs are null.
-        order_of_ties: order of a user's interactions of one time.
+        data_set: what was run: its params are kept beside the figures.
     """
     metrics = run / "artifacts" / "metrics"
     baselines = read_json(metrics / "baselines.json")
     costs = read_json(run / "costs.json") if (run / "costs.json").is_file() else None
     return {
-        **{
-            name: read_json(metrics / f"{name}.json")["test"]
-            for name in VARIANTS
-            if (metrics / f"{name}.json").is_file()
-        },
+        **{name: _variant(read_json(metrics / f"{name}.json")) for name in VARIANTS},
         "baselines": {name: values["test"] for name, values in baselines.items()},
         "counts": read_json(metrics / "data.json"),
-        "order_of_ties": order_of_ties,
+        "order_of_ties": data_set.order_of_ties,
+        "params": data_set.params,
         **{cost: costs and {stage: values[cost] for stage, values in costs.items()} for cost in COSTS},
     }
 
 
+def _variant(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the test metrics; where users take items again, also those of new and of repeated targets."""
+    by_target = metrics["slices"]["target"]
+    return {**metrics["test"], **({"by_target": by_target} if by_target["repeated"]["users"] else {})}
+
+
 def add(name: str, measured: Mapping[str, Any], path: Path = RESULTS) -> dict[str, Any]:
-    """Put the result of a data set into the file; those of the others stay. Returns all of them."""
+    """Put figures of a data set into the file; its others and those of other data sets stay. Returns all of them."""
     results = read_json(path) if path.is_file() else {}
-    results[name] = measured
+    results[name] = {**results.get(name, {}), **measured}
     write_json(path, results)
     return results

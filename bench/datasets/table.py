@@ -1,17 +1,30 @@
-"""The results as the README's table."""
+"""The results as Markdown: the README's table of metrics, and that of what the stages cost."""
 
 from collections.abc import Mapping
 from typing import Any
 
-TITLES = {"beauty": "Beauty", "ml-1m": "MovieLens-1M", "retail": "Online Retail"}
+from ruamel.yaml import YAML
+
+from stages.workspace import ROOT
+
+TITLES = {
+    "beauty": "Beauty",
+    "ml-1m": "MovieLens-1M",
+    "retail": "Online Retail",
+    "retail-time": "Online Retail, by time",
+}
+PEER = "RecTools' SASRec, sampled softmax"
+"""Name of the peer in the results; `bench.peers.quality` measures it."""
 ROWS = {
     "`hierarchical`": ("hierarchical",),
     "`rag`": ("rag",),
     "baseline `popularity`": ("baselines", "popularity"),
     "baseline `markov`": ("baselines", "markov"),
     "baseline `neighbours`": ("baselines", "neighbours"),
+    "baseline `last_taken`": ("baselines", "last_taken"),
+    "SASRec, sampled softmax (RecTools, run here)": ("peers", PEER),
 }
-"""Of each row, the keys of its metrics in a data set's result."""
+"""Of each row, the keys of its metrics in a data set's result; not all data sets have each."""
 PUBLISHED = {
     "SASRec, sampled softmax (published)": {"beauty": (0.0531, 0.0921), "ml-1m": (0.1684, 0.2929)},
     "BSARec (published)": {"beauty": (0.0611, 0.1008)},
@@ -22,7 +35,7 @@ PUBLISHED = {
 def table(results: Mapping[str, Any]) -> str:
     """Return a Markdown table: a row for each model, a column for each data set."""
     names = [name for name in TITLES if name in results]
-    head = " | ".join(["NDCG@10 / Recall@10", *(TITLES[name] for name in names)])
+    head = " | ".join(["NDCG@10 / Recall@10", *(_title(name, results[name]) for name in names)])
     lines = [f"| {head} |", "| --- " * (len(names) + 1) + "|"]
     for title, keys in ROWS.items():
         lines.append(_row(title, [_measured(results[name], keys) for name in names]))
@@ -31,14 +44,37 @@ def table(results: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def cost_table(results: Mapping[str, Any]) -> str:
+    """Return a Markdown table: a row for each stage, a column for each data set whose costs were measured."""
+    names = [name for name in TITLES if results.get(name, {}).get("seconds")]
+    if not names:
+        return ""
+    head = " | ".join(["CPU seconds / seconds / peak MiB", *(_title(name, results[name]) for name in names)])
+    lines = [f"| {head} |", "| --- " * (len(names) + 1) + "|"]
+    costs = [[results[name][cost] for cost in ("cpu_seconds", "seconds", "peak_mib")] for name in names]
+    pipeline = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+    for stage in (stage for stage in pipeline if stage in costs[0][0]):
+        cells = [" / ".join(f"{of[stage]:,.0f}" for of in three) for three in costs]
+        lines.append(f"| {' | '.join([f'`{stage}`', *cells])} |")
+    sums = [(sum(cpu.values()), sum(wall.values()), max(peak.values())) for cpu, wall, peak in costs]
+    cells = [" / ".join(f"{value:,.0f}" for value in three) for three in sums]
+    return "\n".join([*lines, f"| {' | '.join(['all', *cells])} |"])
+
+
+def _title(name: str, result: Mapping[str, Any]) -> str:
+    """Return the title; it says where fewer epochs than the default's are allowed."""
+    epochs = result["params"].get("train.epochs")
+    return TITLES[name] if epochs is None else f"{TITLES[name]} (at most {epochs} epochs)"
+
+
 def _measured(result: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[float, float] | None:
-    if keys[0] not in result:
-        return None
     for key in keys:
+        if key not in result:
+            return None
         result = result[key]
     return result["ndcg@10"], result["recall@10"]
 
 
 def _row(title: str, figures: list[tuple[float, float] | None]) -> str:
     cells = ["" if pair is None else f"{pair[0]:.4f} / {pair[1]:.4f}" for pair in figures]
-    return f"| {' | '.join([title, *cells])} |".replace("|  |", "| |")
+    return f"| {title} |" + "".join(f" {cell} |" if cell else " |" for cell in cells)

@@ -66,6 +66,11 @@ def rectools_evaluation(train: TrainParams) -> Contestant:
     return _peer("rectools_evaluate.py", _shape(train) | {"loss": "softmax", "batch": 128})
 
 
+def rectools_fit(settings: Mapping[str, Any]) -> Contestant:
+    """Return RecTools' SASRec with settings of its own, trained until validation no longer improves."""
+    return _peer("rectools_fit.py", settings)
+
+
 def missing() -> str | None:
     """Return why the peers cannot run, or None."""
     return None if PEERS_PYTHON.is_file() else "the peers' environment is missing: run `make bench-env`"

@@ -30,8 +30,11 @@ def main(_: Path, settings: dict[str, Any], out: Path) -> None:
     inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
     model = load_model(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash)
     # The loop has the faster scorer, which computes the items' side once.
-    one_by_one = Scorer(model, inputs.candidates, dtype=torch.float32)
-    scorer = Scorer(model, inputs.candidates, dtype=getattr(torch, settings["dtype"]))
+    repeated = inputs.sequences.repeated
+    one_by_one = Scorer(model, inputs.candidates, dtype=torch.float32, sequences=inputs.sequences)
+    scorer = Scorer(
+        model, inputs.candidates, dtype=getattr(torch, settings["dtype"]), sequences=inputs.sequences
+    )
     users = np.flatnonzero(inputs.sequences.test != NO_TARGET)
     everyone = inputs.sequences.test_histories()
     for count in settings["users"]:
@@ -42,7 +45,8 @@ def main(_: Path, settings: dict[str, Any], out: Path) -> None:
         if settings["way"] == "loop":
             ranks = loop(one_by_one, histories, targets)
         else:
-            ranks = rank_targets(scorer, histories, targets, inputs.candidates, settings["batch_users"])
+            batch = settings["batch_users"]
+            ranks = rank_targets(scorer, histories, targets, inputs.candidates, batch, repeated=repeated)
         metrics = metrics_from_ranks(ranks)
         times = watch.read()
         append(out, {**times, "users": len(chosen), "memory_mib": peak_memory() - before, **metrics})

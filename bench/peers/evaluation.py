@@ -53,7 +53,7 @@ def compare(artifacts: Path, rounds: int, threads: int, device: str, loop_users:
     if reason is None:
         ways[RECTOOLS] = rectools_evaluation(params)
     clock = f"{clock_of(device)}_seconds"
-    common = {"threads": threads, "device": device, "seed": 1}
+    common = {"threads": threads, "device": device, "seed": 1, "repeated": inputs.sequences.repeated}
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)

@@ -17,7 +17,7 @@ def export_split(sequences: Sequences, users: NDArray[np.int64], folder: Path) -
         users: int64 [V], whom rankings are asked for.
         folder: where to.
     """
-    _write_sequences(sequences.training_histories(), folder)
+    _write_sequences(sequences.training_histories(), folder / "training.csv")
     pl.DataFrame({"user": users}).write_csv(folder / "users.csv")
 
 
@@ -27,8 +27,20 @@ def export_tests(sequences: Sequences, folder: Path) -> None:
     Only for the evaluation's time: whoever gets this knows the targets.
     """
     users = np.flatnonzero(sequences.test != NO_TARGET)
-    _write_sequences(sequences.test_histories(), folder)
+    _write_sequences(sequences.test_histories(), folder / "training.csv")
     pl.DataFrame({"user": users, "item": sequences.test[users]}).write_csv(folder / "targets.csv")
+
+
+def export_fit(sequences: Sequences, folder: Path) -> None:
+    """Write all that a training with early stopping may know; test targets stay here.
+
+    `training.csv` as `export_split` does, `validation.csv` (user, item: the validation targets), and `histories.csv`,
+    like `training.csv`, but every user's history before the test target.
+    """
+    users = np.flatnonzero(sequences.validation != NO_TARGET)
+    _write_sequences(sequences.training_histories(), folder / "training.csv")
+    _write_sequences(sequences.test_histories(), folder / "histories.csv")
+    pl.DataFrame({"user": users, "item": sequences.validation[users]}).write_csv(folder / "validation.csv")
 
 
 def validation_users(sequences: Sequences, count: int) -> NDArray[np.int64]:
@@ -50,7 +62,7 @@ def metrics_of(top: NDArray[np.int64], targets: NDArray[np.int64]) -> dict[str, 
     return metrics_from_ranks(ranks)
 
 
-def _write_sequences(histories: list[NDArray[np.int64]], folder: Path) -> None:
+def _write_sequences(histories: list[NDArray[np.int64]], path: Path) -> None:
     lengths = [len(history) for history in histories]
     table = pl.DataFrame(
         {
@@ -59,4 +71,4 @@ def _write_sequences(histories: list[NDArray[np.int64]], folder: Path) -> None:
             "position": np.concatenate([np.arange(length) for length in lengths]),
         }
     )
-    table.write_csv(folder / "training.csv")
+    table.write_csv(path)

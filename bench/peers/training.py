@@ -58,7 +58,14 @@ def compare(
     reason = missing()
     skipped = {name: reason for name in everybody if name != OURS and reason is not None}
     clock = f"{clock_of(device)}_seconds"
-    common = {"seconds": seconds, "interval": interval, "clock": clock, "threads": threads, "device": device}
+    common = {
+        "seconds": seconds,
+        "interval": interval,
+        "clock": clock,
+        "threads": threads,
+        "device": device,
+        "repeated": inputs.sequences.repeated,
+    }
     curves: dict[str, list[list[dict[str, float]]]] = {}
     with TemporaryDirectory() as temporary:
         split = Path(temporary)

@@ -123,7 +123,7 @@ def _plain(model: UserModel, inputs: Inputs, item_ids: list[str]) -> Answer:
         histories = [np.array([rows[item_id] for item_id in history])]
         keys, biases = model.item_keys()  # [n, D], [n]
         states = model(torch.from_numpy(histories[0])[None])[:, -1]  # [1, D]
-        excluded = excluded_items(histories, inputs.candidates)  # [1, n]
+        excluded = excluded_items(histories, inputs.candidates, inputs.sequences.repeated)  # [1, n]
         scores = (states @ keys.T + biases).masked_fill(excluded, -torch.inf)  # [1, n]
         return [item_ids[row] for row in scores[0].topk(TOP).indices.tolist()]
 

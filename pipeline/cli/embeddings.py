@@ -1,14 +1,13 @@
 """`hierrec embeddings`: check, export, make and search stores."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..core.errors import DataError, ParamsError
-from .options import FilePath
+from ..core.errors import ParamsError
+from .options import FilePath, force_option
+from .replacing import is_store, replacing
 
 FORMATS = ("parquet", "npy", "datasets", "word2vec", "projector")
 
@@ -17,7 +16,6 @@ store_argument = click.argument("store", type=path)
 out_option = click.option(
     "--out", type=path, required=True, help="Where to; written as a whole or not at all."
 )
-force_option = click.option("--force", is_flag=True, help="Replace what is there.")
 
 
 @click.group()
@@ -73,7 +71,7 @@ def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> No
     from ..store.store import EmbeddingStore
 
     is_folder = bool(WRITERS[form][1])
-    with _replacing(out, is_folder, force, keep=store):
+    with replacing(out, is_folder, force, keep=store):
         opened = EmbeddingStore.open(store)
         write(opened, form, out, whitened)
     width = opened.manifest["whitened_dimension" if whitened else "dimension"]
@@ -110,7 +108,7 @@ def encode(items: Path, out: Path, id_column: str, force: bool, **settings: Any)
     except ValidationError as error:
         problem = error.errors()[0]
         raise ParamsError(problem["msg"], f"--{problem['loc'][0]}".replace("_", "-")) from None
-    with _replacing(out, True, force or _is_store(out), keep=items):
+    with replacing(out, True, force or is_store(out), keep=items):
         summary = encode_items(read_catalogue(items, id_column), params, out)
     click.echo("\n".join(summary))
 
@@ -126,54 +124,3 @@ def neighbours(store: Path, item: str, count: int, raw: bool) -> None:
 
     for _, item_id, title, cosine in EmbeddingStore.open(store).neighbours(item, count, raw).iter_rows():
         click.echo(f"{cosine:.4f}  {item_id}  {title}")
-
-
-def _is_store(folder: Path) -> bool:
-    """Whether a folder is empty, or holds a store and nothing else; then encoding again can replace it."""
-    from ..core.files import read_json
-    from ..store.store_files import FILES, INDEX, KEYS, MANIFEST, SHARD
-
-    if not folder.is_dir():
-        return False
-    names = {entry.name for entry in folder.iterdir() if not SHARD.fullmatch(entry.name)}
-    if MANIFEST not in names or not names <= {*FILES, *INDEX, MANIFEST}:
-        return not any(folder.iterdir())
-    try:
-        manifest = read_json(folder / MANIFEST)
-    except DataError:
-        return False
-    return isinstance(manifest, dict) and set(KEYS) <= set(manifest)
-
-
-def _is_ours(path: Path) -> bool:
-    """Whether a path is a regular file, or a folder that holds only a store or an export: it may be replaced."""
-    from ..reuse.export import is_export
-
-    if not path.is_dir():
-        return path.is_file()
-    files = all(entry.is_file() and not entry.is_symlink() for entry in path.iterdir())
-    return files and (_is_store(path) or is_export(path))
-
-
-@contextmanager
-def _replacing(out: Path, is_folder: bool, force: bool, keep: Path) -> Iterator[None]:
-    """Raise DataError if writing to `out` would destroy something, such as the input `keep`, or fails in the block.
-
-    `is_folder` says that the output is a folder; `force`, that it may exist already.
-    """
-    target, source, here = out.resolve(), keep.resolve(), Path.cwd().resolve()
-    what, remedy = None, "choose another place: --out"
-    if target.is_relative_to(source) or source.is_relative_to(target) or here.is_relative_to(target):
-        what = f"would replace the current folder, or {keep}, or write into it"
-    elif out.is_symlink() or (out.exists() and not (out.is_dir() if is_folder else out.is_file())):
-        what = f"is there and is not a {'folder' if is_folder else 'regular file'}"
-    elif out.exists() and not force:
-        what, remedy = "is there already", "choose another place, or replace it: --force"
-    elif out.exists() and not _is_ours(out):
-        what = "holds files that hierrec did not write, so --force does not replace it"
-    if what:
-        raise DataError(what, str(out), remedy)
-    try:
-        yield
-    except OSError as error:
-        raise DataError(f"cannot be written ({error.strerror or error})", str(out), "mend that") from None

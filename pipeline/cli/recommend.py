@@ -3,63 +3,93 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
 from ..core import VARIANTS
-from .options import artifacts_option, count_option, json_option
+from .options import FilePath, artifacts_option, count_option, force_option, json_option
+from .replacing import replacing
 from .show import show_table
 
 if TYPE_CHECKING:
     from ..rag.prefix_search import Search
     from ..serving.answers import Evidence, Why
+    from ..serving.rules import Rules
 
 LATEST = 5
 """Items of the history that are shown."""
 NEAREST = 2
 """Matches of a source that are shown."""
 HISTORY = "An item of the history, by title or id, oldest first; give it again for each item."
+ALL = "Recommend to every user of the data set, into the file --out; a killed run goes on where it stopped."
+OUT = "With --all: a file .parquet, .csv or .jsonl (JSON lines)."
+WHERE = "SQL condition on the items, such as \"year >= 1990 AND genres LIKE '%Drama%'\"."
+SEEN = "Whether items of the history are left out; by default as the model was trained."
+DIVERSITY = "From 0 (the best) to 1 (least alike): maximal marginal relevance."
 SEARCH = "How variant rag finds what others took next; fast misses a few far neighbours (for programs, see the API)."
 
 
 @click.command()
 @click.option("--user", help="Id of a user of the data set: recommends given the whole history.")
 @click.option("--history", multiple=True, metavar="ITEM", help=HISTORY)
+@click.option("--all", "everybody", is_flag=True, help=ALL)
+@click.option("--out", type=FilePath(), help=OUT)
+@force_option
 @click.option("--variant", type=click.Choice(VARIANTS), default="rag")
 @click.option("--search", type=click.Choice(["exact", "fast"]), default="exact", help=SEARCH)
 @click.option("--why", is_flag=True, help="Say what was retrieved and what it contributed (variant rag).")
+@click.option("--exclude", multiple=True, metavar="ITEM", help="An item that is not recommended; repeatable.")
+@click.option("--candidates", multiple=True, metavar="ITEM", help="Recommend these items only; repeatable.")
+@click.option("--where", metavar="SQL", help=WHERE)
+@click.option("--exclude-seen/--include-seen", default=None, help=SEEN)
+@click.option("--diversity", type=click.FloatRange(0, 1), default=0.0, help=DIVERSITY)
 @count_option
 @json_option
 @artifacts_option
 def recommend(
     user: str | None,
     history: tuple[str, ...],
+    everybody: bool,
+    out: Path | None,
+    force: bool,
     variant: str,
     search: "Search",
     why: bool,
     count: int,
     as_json: bool,
     artifacts: Path,
+    **rules: Unpack["Rules"],
 ) -> None:
-    """Recommend the next items to a user of the data set, or to anybody's history.
+    """Recommend the next items to a user of the data set, to anybody's history, or to all users.
 
     Titles are matched whatever their case, accents and punctuation; article and year may be left out.
     """
-    if (user is None) == (not history):
-        raise click.UsageError("give either --user or --history")
+    if (user is not None) + bool(history) + everybody != 1:
+        raise click.UsageError("give one of --user, --history and --all")
+    if everybody != (out is not None) or (everybody and (why or as_json)):
+        raise click.UsageError("--all needs --out and goes with neither --why nor --json; --out needs --all")
     if why and variant != "rag":
         raise click.UsageError("--why needs --variant rag: the other retrieves nothing")
     from ..serving.recommend import Recommender
 
+    rules["candidates"] = rules.get("candidates") or None
     recommender = Recommender.load(artifacts / "models" / variant, search=search)
+    if out is not None:
+        from ..serving.everybody import recommend_everybody
+
+        read_from = [artifacts / name for name in ("data", "item_embeddings", "index", "models")]
+        with replacing(out, False, force, keep=artifacts):
+            recommend_everybody(recommender, out, read_from, count, **rules)
+        click.echo(f"recommendations for {len(recommender.user_ids):,} users written to {out}")
+        return
     if user is not None:
         asked = recommender.user(user)
         read = asked.history
     else:
         read = tuple(recommender.item(item) for item in history)
         asked = [item.item_id for item in read]
-    found = recommender.recommend(asked, count, why)
+    found = recommender.recommend(asked, count, why, **rules)
     if as_json:
         answer = {
             "user": user,

@@ -72,6 +72,13 @@ class UnforeseenError(HierrecError):
     """An error of no other type: a defect of hierrec, or input that it does not check."""
 
 
+def quote(value: object) -> str:
+    """Return a value as a message shows it: quoted if it is text, shortened if it is long."""
+    if isinstance(value, str) and len(value) > 60:
+        value = value[:57] + "..."
+    return repr(value)
+
+
 def system_reason(error: OSError) -> str:
     """Return the operating system's reason for an error, such as "No space left on device"."""
     return os.strerror(error.errno) if error.errno else str(error)

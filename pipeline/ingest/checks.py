@@ -1,4 +1,4 @@
-"""Refusals that name the first offending row of a table and say how many more there are."""
+"""Checks of the rows of a table; a refusal names the first bad row and the number of further ones."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -9,130 +9,125 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ..core.errors import DataError
+from ..core.errors import DataError, quote
 
 Unit = Literal["line", "row"]
 
 
 @dataclass
 class Refusal:
-    """Rows that are not as they must be: what is wrong with the first of them, counted from 0, and their number."""
+    """The bad rows of one check: what is wrong with the first, its number from 0, and how many there are."""
 
     what: str
-    place: str
     row: int
     count: int
     remedy: str
     column: str | None = None
-    unit: Unit = "row"
-
-    @property
-    def error(self) -> DataError:
-        """The message."""
-        where = f"{self.place}, {self.unit} {self.row + 1}" + (
-            f", column {self.column}" if self.column else ""
-        )
-        more = f" (and {self.count - 1:,} more {self.unit}s)" if self.count > 1 else ""
-        return DataError(self.what + more, where, self.remedy)
 
 
-@dataclass(frozen=True)
-class Check:
-    """What no row may be.
+class Origin:
+    """The files whose rows, one file after the other, are numbered from 0.
 
     Attributes:
-        bad: boolean, one value per row; null counts as false.
-        place: the file.
-        describe: what is wrong with the row of that index.
-        remedy: what to do about it.
-        column: its name in the file.
-        unit: what a row is called; both count from 1, a row without its header.
+        unit: the name of a row in messages.
+        user: the name of the column of users.
+        item: the name of the column of items.
     """
 
-    bad: pl.Series
-    place: str
-    describe: Callable[[int], str]
-    remedy: str
-    column: str | None = None
-    unit: Unit = "row"
+    def __init__(self, place: str | None = None, user: str = "user", item: str = "item", unit: Unit = "row"):
+        self.user, self.item, self.unit = user, item, unit
+        self._files: list[tuple[int, str]] = [] if place is None else [(0, place)]
 
-    def refusal(self) -> Refusal | None:
-        """Return what is wrong, if anything."""
-        rows = self.bad.arg_true()
-        if rows.is_empty():
-            return None
-        what = self.describe(rows[0])
-        return Refusal(what, self.place, rows[0], len(rows), self.remedy, self.column, self.unit)
+    def add(self, place: str, start: int) -> None:
+        """Add the next file; its first row has the number `start`."""
+        self._files.append((start, place))
 
+    def find(self, row: int) -> tuple[str, int]:
+        """Return the file of a row, and the row's number there, from 0."""
+        start, place = next(file for file in reversed(self._files) if file[0] <= row)
+        return place, row - start
 
-Refuse = Callable[[Check], None]
-"""`refuse`, or that of a table that is read in blocks."""
-
-
-def refuse(check: Check) -> None:
-    """Raise for the first bad row.
-
-    Raises:
-        DataError: there is one.
-    """
-    if (refusal := check.refusal()) is not None:
-        raise refusal.error
+    def error(self, refusal: Refusal) -> DataError:
+        """Return the message of a refusal; it counts rows from 1."""
+        place, row = self.find(refusal.row)
+        column = f", column {refusal.column}" if refusal.column else ""
+        more = f" (and {refusal.count - 1:,} more {self.unit}s)" if refusal.count > 1 else ""
+        return DataError(refusal.what + more, f"{place}, {self.unit} {row + 1}{column}", refusal.remedy)
 
 
-class BlockChecks:
+class Checks:
+    """Checks of a table in memory: the first bad row is an error."""
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+
+    def refuse(
+        self, bad: pl.Series, describe: Callable[[int], str], remedy: str, column: str | None = None
+    ) -> None:
+        """Refuse a table with a bad row.
+
+        Args:
+            bad: boolean, one value per row; null counts as false.
+            describe: returns what is wrong with the row of that index.
+            remedy: what to do about it.
+            column: the column's name in the file.
+
+        Raises:
+            DataError: there is a bad row.
+        """
+        rows = bad.arg_true()
+        if len(rows):
+            self._note(Refusal(describe(rows[0]), rows[0], len(rows), remedy, column))
+
+    def _note(self, refusal: Refusal) -> None:
+        raise self.origin.error(refusal)
+
+
+class BlockChecks(Checks):
     """Checks of a table that is read in blocks, with the message that the whole table would get.
 
-    Each block gets the same checks, in the same order. The first check that a block breaks is the last one made of it.
-    Later blocks are still checked: they may break an earlier check, or add to the number of bad rows.
+    Every block gets the same checks in the same order. A block is left at the first check that it breaks. Later blocks
+    are still checked: they may break an earlier check, or have further bad rows.
     """
 
-    def __init__(self) -> None:
-        self._check, self._lines = 0, np.zeros(0, np.int64)
+    def __init__(self, origin: Origin) -> None:
+        super().__init__(origin)
+        self._check, self._rows = 0, np.zeros(0, np.int64)
         self._found: dict[int, Refusal] = {}
 
     @contextmanager
-    def block(self, lines: NDArray[np.int64]) -> Iterator[None]:
-        """Check the next block; what follows a refusal within is skipped.
-
-        Args:
-            lines: int64 [rows], the numbers of its rows in their file, from 0.
-        """
-        self._check, self._lines = 0, lines
+    def block(self, rows: NDArray[np.int64]) -> Iterator[None]:
+        """Check the next block, whose rows have these numbers, int64 [rows]; a refusal leaves the `with` block."""
+        self._check, self._rows = 0, rows
         with suppress(_BlockRefused):
             yield
 
-    def refuse(self, check: Check) -> None:
-        """Note the bad rows of a block, if there are any, and leave the block."""
+    def refuse(
+        self, bad: pl.Series, describe: Callable[[int], str], remedy: str, column: str | None = None
+    ) -> None:
+        """Note the bad rows of a block, and leave the block if there are any."""
         self._check += 1
-        refusal = check.refusal()
-        if refusal is None:
-            return
-        refusal.row = int(self._lines[refusal.row])
-        if self._check in self._found:
-            self._found[self._check].count += refusal.count
-        else:
-            self._found[self._check] = refusal
+        super().refuse(bad, describe, remedy, column)
+
+    def _note(self, refusal: Refusal) -> None:
+        refusal.row = int(self._rows[refusal.row])
+        self._found.setdefault(self._check, Refusal(**{**vars(refusal), "count": 0})).count += refusal.count
         raise _BlockRefused
 
     def finish(self) -> None:
-        """Raise for the first check that any block broke.
-
-        Raises:
-            DataError: there is one.
-        """
+        """Raise ``DataError`` for the first check that a block broke, if there is one."""
         if self._found:
-            raise self._found[min(self._found)].error
+            raise self.origin.error(self._found[min(self._found)])
 
 
 class _BlockRefused(Exception):
-    """Leaves the checks of a block."""
+    """Leaves a block."""
 
 
 def refuse_duplicates(
     table: pl.DataFrame, keys: list[str], place: str, remedy: str, unit: Unit = "row"
 ) -> None:
-    """Raise for the first row whose ``keys`` are those of a row before it."""
-    first = table.select(pl.struct(keys).is_first_distinct()).to_series()
+    """Raise ``DataError`` for the first row whose `keys` are those of an earlier row."""
 
     def describe(row: int) -> str:
         values = table.row(row, named=True)
@@ -140,11 +135,5 @@ def refuse_duplicates(
         named = ", ".join(f"{key} {quote(values[key])}" for key in keys)
         return f"{named} is there already, on {unit} {same.arg_true()[0] + 1}"
 
-    refuse(Check(~first, place, describe, remedy, unit=unit))
-
-
-def quote(value: object) -> str:
-    """Return a value as a message shows it: quoted if it is text, shortened if it is long."""
-    if isinstance(value, str) and len(value) > 60:
-        value = value[:57] + "..."
-    return repr(value)
+    again = ~table.select(pl.struct(keys).is_first_distinct()).to_series()
+    Checks(Origin(place, unit=unit)).refuse(again, describe, remedy)

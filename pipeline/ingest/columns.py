@@ -3,8 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from ..core.errors import DataError
-from .checks import quote
+from ..core.errors import DataError, quote
 
 USUAL: dict[str, tuple[str, ...]] = {
     "user": (
@@ -96,11 +95,6 @@ def of_table(names: Sequence[str], roles: Sequence[str], given: Given) -> Given:
     if isinstance(said.get("item"), str) and said["item"] not in names:
         del said["item"]
     return said
-
-
-def described(found: Mapping[str, str]) -> str:
-    """Return what was taken for what, for a summary."""
-    return ", ".join(f"{role} = {name}" for role, name in found.items())
 
 
 def _missing(what: str, names: Sequence[str], place: str, needed: Sequence[str]) -> DataError:

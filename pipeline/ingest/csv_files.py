@@ -1,62 +1,47 @@
-"""Reader of text whose columns one character separates (CSV, TSV, RecBole's atomic files), a block at a time."""
+"""Reader of text with separated columns (CSV, TSV, RecBole's atomic files, `::`), a block at a time."""
 
 import csv
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pc
 
-from ..core.errors import DataError
-from . import line_files
-from .sources import Source
-from .tables import Layout, check_names
+from ..core.errors import DataError, quote
+from .checks import Checks, Origin
+from .sources import Layout, Source, check_names
 
 SEPARATORS = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar", "::": "two colons"}
-"""Those that are found out."""
+"""The separators that are found out."""
 
 _REMEDY = "write the table as UTF-8 (or set ingest.encoding) with a line of column names, columns separated by commas"
-_SAMPLE = 2**16
-"""Bytes of a file from which its separator is found out."""
-
-_LINES = 10
-"""Lines of it."""
+_SAMPLE, _LINES = 2**16, 10
+"""Bytes and lines of a file from which its separator is found out."""
 
 
 def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
-    """Read a table; values are text, null where nothing stands between two separators.
+    """Read a table. Values are text, or null if they are empty.
 
     Raises:
-        DataError: it is damaged, not in its encoding, has a row with too few or too many columns, a column without a
-            name of its own, or a quote that is not closed.
+        DataError: it is damaged or in another encoding; a row has too few or too many columns; a column has no name of
+            its own; or a quote is not closed.
     """
     separator = _separator(source, layout)
     if len(separator) > 1:
-        yield from line_files.blocks(source, replace(layout, separator=separator))
+        yield from _line_blocks(source, separator, layout)
         return
     names, lines = _header(source, separator, layout.header)
     check_names(source.place, names)
     expected, read = _count_rows(source, separator, layout.one_line) - (lines > 0), 0
+    reading = pc.ReadOptions(use_threads=False, column_names=names, skip_rows=lines, block_size=layout.size)
+    parsing = pc.ParseOptions(delimiter=separator, newlines_in_values=True)
+    texts = dict.fromkeys(names, pa.string())
+    converting = pc.ConvertOptions(column_types=texts, null_values=[""], strings_can_be_null=True)
     try:
-        with (
-            source.open() as file,
-            pc.open_csv(
-                file,
-                pc.ReadOptions(
-                    use_threads=False, column_names=names, skip_rows=lines, block_size=layout.size
-                ),
-                pc.ParseOptions(delimiter=separator, newlines_in_values=True),
-                pc.ConvertOptions(
-                    column_types={name: pa.string() for name in names},
-                    null_values=[""],
-                    strings_can_be_null=True,
-                ),
-            ) as reader,
-        ):
+        with source.open() as file, pc.open_csv(file, reading, parsing, converting) as reader:
             for batch in reader:
                 read += len(batch)
                 yield pl.DataFrame({name: pl.Series(batch[name]) for name in names})
@@ -66,15 +51,49 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
         raise DataError(f"has {expected:,} rows, of which {read:,} could be read", source.place, _REMEDY)
 
 
+def _line_blocks(source: Source, separator: str, layout: Layout) -> Iterator[pl.DataFrame]:
+    """Read a table whose separator is several characters; it has no quotes."""
+    names: list[str] = []
+    before = 0
+    for block in source.line_blocks(layout.size):
+        try:
+            text = block.decode("utf-8-sig" if before == 0 else "utf-8")
+        except UnicodeDecodeError as error:
+            line = before + block.count(b"\n", 0, error.start) + 1
+            raise DataError("is not UTF-8", f"{source.place}, line {line}", "set ingest.encoding") from None
+        lines = pl.Series(text.removesuffix("\n").split("\n")).str.strip_chars_end("\r")
+        before += len(lines)
+        if not names:
+            first = lines[0].split(separator)
+            names = first if layout.header else _numbers(first)
+            check_names(source.place, names)
+            lines = lines[1:] if layout.header else lines
+        checks = Checks(Origin(source.place, unit="line"))
+        fields = split_lines(lines.filter(lines != ""), separator, names, checks)
+        yield fields.select(pl.when(pl.all() != "").then(pl.all()))
+
+
+def split_lines(lines: pl.Series, separator: str, names: list[str], checks: Checks) -> pl.DataFrame:
+    """Split lines into columns of text; raise ``DataError`` if a line has too few or too many."""
+    found = lines.str.count_matches(separator, literal=True) + 1
+
+    def describe(row: int) -> str:
+        return f"{found[row]} instead of {len(names)} columns: {quote(lines[row])}"
+
+    checks.refuse(found != len(names), describe, f"a line is {separator.join(names)}")
+    return lines.str.splitn(separator, len(names)).struct.rename_fields(names).struct.unnest()
+
+
 def _separator(source: Source, layout: Layout) -> str:
-    """Return the separator that is set, if it is in the first line; else the one that can separate the columns.
+    """Return the given separator if the first line has it, else the one that separates the columns.
 
     Raises:
-        DataError: several can.
+        DataError: several may separate them.
     """
     if source.suffix in (".tsv", ".inter", ".item"):
         return "\t"
-    text = source.start(_SAMPLE).decode("utf-8-sig", "replace")
+    with source.open() as file:
+        text = file.read(_SAMPLE).decode("utf-8-sig", "replace")
     whole = text if len(text) < _SAMPLE else text[: text.rfind("\n") + 1]
     lines = [line for line in whole.splitlines() if line][:_LINES]
     if not lines or (layout.separator is not None and layout.separator in lines[0]):
@@ -99,7 +118,7 @@ def _widths(lines: list[str], separator: str) -> list[int]:
 
 
 def _header(source: Source, separator: str, header: bool) -> tuple[list[str], int]:
-    """Return the column names and the number of lines that they take; without a header, columns count from 1."""
+    """Return the column names and the number of lines that they take."""
     with source.lines() as file:
         reader = csv.reader(file, delimiter=separator)
         try:
@@ -112,17 +131,20 @@ def _header(source: Source, separator: str, header: bool) -> tuple[list[str], in
             raise DataError(what, f"{source.place}, line 1", _REMEDY) from None
     if not names:
         raise DataError("file is empty", source.place, _REMEDY)
-    if not header:
-        return [str(number + 1) for number in range(len(names))], 0
-    return names, reader.line_num
+    return (names, reader.line_num) if header else (_numbers(names), 0)
+
+
+def _numbers(row: list[str]) -> list[str]:
+    return [str(number) for number, _ in enumerate(row, 1)]
 
 
 def _count_rows(source: Source, separator: str, one_line: bool) -> int:
-    """Count the rows, that of the column names among them, by another parser than the one that reads them.
+    """Count the rows, with the line of column names, by another parser than the one that reads them.
+
+    A quote that is not closed would make one value of all rows up to the next quote.
 
     Raises:
-        DataError: a quote is never closed or stands within a value, or with `one_line` a value holds line ends: a quote
-            that nobody closed would make one value of all rows up to the next.
+        DataError: a quote is not closed or stands within a value; or, with `one_line`, a value holds line ends.
     """
     remedy = 'write "" for a quote within a value, and quotes round it'
     with source.open() as file:
@@ -147,7 +169,7 @@ def _count_rows(source: Source, separator: str, one_line: bool) -> int:
 
 
 def _csv_error(place: str, message: str, lines: int) -> DataError:
-    """Turn Arrow's message, which counts rows from the first line on, into one that counts rows of the table."""
+    """Return Arrow's message with the number of the row in the table; Arrow counts from the first line on."""
     if "Could not skip" in message or "Empty CSV" in message:
         return DataError("table has no rows", place, "use one that has")
     number = re.search(r"Row #(\d+): ", message)

@@ -1,9 +1,10 @@
-"""An input file on this machine: a local file used in place, or a download, fetched once; both verified."""
+"""An input file: a local one, used in place, or a download, which is kept; its checksum is verified."""
 
 import os
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,27 +12,27 @@ import pooch
 import requests
 
 from ..core.errors import DownloadError
-from .archive import looks_like_html
+from .sources import is_html, md5_file
 
 _STALE = 3600
-"""Seconds without a write after which a download that another process began counts as killed."""
+"""Seconds without a write after which the download of another process counts as killed."""
 
 
 def fetch(
     source: str, md5: str | None, cache: Path, attempts: int = 4, wait: float = 1.0, key: str = "archive"
 ) -> Path:
-    """Return the path of a file, downloaded into ``cache`` if it is a URL and not there yet.
+    """Return the path of a file; a URL is downloaded into `cache` unless it is there.
 
     Args:
         source: an http or https URL, or a path (`~` is expanded), which is used in place.
         md5: checksum as 32 hex digits; None: not checked.
         cache: folder of downloads. A file there is used again if its checksum is right.
-        attempts: tries before giving up; an answer such as 404 is final at once.
+        attempts: number of tries; an answer such as 404 is final at once.
         wait: seconds before the second try, doubled before each further one.
         key: the param `ingest.<key>` that names the source, for messages.
 
     Raises:
-        DownloadError: the file is missing, unreachable, or not the one that ``md5`` describes.
+        DownloadError: the file is missing, unreachable, or has another checksum.
     """
     scheme = source.partition("://")[0].lower() if "://" in source else ""
     if scheme in ("http", "https"):
@@ -40,7 +41,7 @@ def fetch(
         raise DownloadError(f"{scheme} is not supported", source, f"use http or https; or {_ways_out(key)}")
     path = Path(os.path.expanduser(source))
     if not path.is_file():
-        what = "is a folder, not a file" if _is_folder(path) else "no such file"
+        what = "is a folder, not a file" if path.is_dir() else "no such file"
         raise DownloadError(what, str(path), f"correct ingest.{key}; or {_ways_out(key)}")
     try:
         _verify(path, md5, str(path), key)
@@ -52,26 +53,29 @@ def fetch(
 def _download(url: str, md5: str | None, cache: Path, attempts: int, wait: float, key: str) -> Path:
     if md5 == "":
         raise DownloadError("its checksum is empty", url, f"set ingest.{_md5_key(key)} to it, or to null")
-    _remove_leftovers(cache)
+    for leftover in cache.glob("tmp*"):  # pooch's temporary files
+        with suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > _STALE:
+                leftover.unlink()
+
+    def transfer(url: str, path: str, retriever: object, check_only: bool = False) -> None:
+        """Download a file and verify it before pooch moves it into the cache."""
+        pooch.HTTPDownloader(progressbar=sys.stderr.isatty())(url, path, retriever)
+        _verify(Path(path), md5, url, key)
+
+    known = None if md5 is None else f"md5:{md5}"
     reason, remedy = "", _ways_out(key)
     for attempt in range(1, attempts + 1):
         try:
-            return Path(
-                pooch.retrieve(
-                    url,
-                    known_hash=None if md5 is None else f"md5:{md5}",
-                    path=cache,
-                    downloader=_VerifiedDownload(md5, key),  # pyright: ignore[reportArgumentType] (wrong names)
-                )
-            )
+            return Path(pooch.retrieve(url, known, path=cache, downloader=transfer))  # pyright: ignore[reportArgumentType] (wrong names)
         except requests.RequestException as error:
-            reason, final = _reason(url, error), _is_final(error)
+            reason, final = _reason(url, error)
         except ValueError as error:
             reason, final = f"this is no URL ({error})", True
         except DownloadError as error:
             # a cut or garbled transfer is worth another try, the same wrong bytes again are not
             final, reason, remedy = error.what == reason, error.what, error.remedy
-        except FileNotFoundError:  # another process removed the file, or the folder, while it was looked at
+        except FileNotFoundError:  # another process removed the file or the folder
             reason, final = "what was downloaded vanishes", False
         except OSError as error:
             remedy = "free space or permissions there, or point HIERREC_CACHE to another folder"
@@ -83,39 +87,16 @@ def _download(url: str, md5: str | None, cache: Path, attempts: int, wait: float
     raise ValueError("attempts must be at least 1")
 
 
-def _remove_leftovers(cache: Path) -> None:
-    """Remove what downloads that were killed have left (pooch's temporary files); others may still be running."""
-    for leftover in cache.glob("tmp*"):
-        with suppress(OSError):
-            if time.time() - leftover.stat().st_mtime > _STALE:
-                leftover.unlink()
-
-
-class _VerifiedDownload:
-    """pooch's download over HTTP, with the checksum checked before pooch moves the file into the cache."""
-
-    def __init__(self, md5: str | None, key: str) -> None:
-        self.md5, self.key = md5, key
-
-    def __call__(self, url: str, output_file: str, pooch_: object, check_only: bool = False) -> None:
-        pooch.HTTPDownloader(progressbar=sys.stderr.isatty())(url, output_file, pooch_)
-        _verify(Path(output_file), self.md5, url, self.key)
-
-
 def _verify(path: Path, md5: str | None, where: str, key: str) -> None:
-    if md5 is None:
+    if md5 is None or (got := md5_file(path)) == md5:
         return
-    got = pooch.file_hash(str(path), alg="md5")
     if md5 == "":
         remedy = f"set ingest.{_md5_key(key)} to {got}, which this file has, or to null"
         raise DownloadError("its checksum is empty", where, remedy)
-    if got != md5:
-        kind = "a web page, not the file" if looks_like_html(path) else "another file"
-        raise DownloadError(
-            f"this is {kind}: md5 {md5} is expected, but its {path.stat().st_size:,} bytes have {got}",
-            where,
-            f"correct ingest.{_md5_key(key)} if this file is the right one; or {_ways_out(key)}",
-        )
+    kind = "a web page, not the file" if is_html(partial(path.open, "rb")) else "another file"
+    what = f"this is {kind}: md5 {md5} is expected, but its {path.stat().st_size:,} bytes have {got}"
+    remedy = f"correct ingest.{_md5_key(key)} if this file is the right one; or {_ways_out(key)}"
+    raise DownloadError(what, where, remedy)
 
 
 def _md5_key(key: str) -> str:
@@ -129,32 +110,19 @@ def _ways_out(key: str) -> str:
     return f"{local}, or try the embedded sample with `make demo`" if key == "archive" else local
 
 
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except ValueError:  # a null character
-        return False
-
-
-def _reason(url: str, error: requests.RequestException) -> str:
-    """Return in one sentence why a request failed: what the server answers, or the operating system's reason."""
-    host = urlsplit(url).hostname
-    if error.response is not None:
-        return f"{host} answers {error.response.status_code} {error.response.reason}"
+def _reason(url: str, error: requests.RequestException) -> tuple[str, bool]:
+    """Return why a request failed, and whether trying again is useless: the server refused, or the URL is malformed."""
+    host, response = urlsplit(url).hostname, error.response
+    if response is not None:
+        final = 400 <= response.status_code < 500 and response.status_code not in (408, 429)
+        return f"{host} answers {response.status_code} {response.reason}", final
     if isinstance(error, requests.Timeout):
-        return f"{host} does not answer in time"
+        return f"{host} does not answer in time", False
     if isinstance(error, ValueError):
-        return f"this is no URL ({error})"
+        return f"this is no URL ({error})", True
     cause: BaseException = error
     while (deeper := cause.__cause__ or cause.__context__) is not None:
         cause = deeper
     text = (isinstance(cause, OSError) and cause.strerror) or str(cause) or type(cause).__name__
     failure = "cannot be reached" if isinstance(error, requests.ConnectionError) else "breaks off"
-    return f"{host} {failure} ({' '.join(text.split())})"
-
-
-def _is_final(error: requests.RequestException) -> bool:
-    """Say whether trying again is useless: the server understood and refused, or the URL is malformed."""
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return 400 <= error.response.status_code < 500 and error.response.status_code not in (408, 429)
-    return isinstance(error, ValueError)
+    return f"{host} {failure} ({' '.join(text.split())})", False

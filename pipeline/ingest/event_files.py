@@ -1,6 +1,6 @@
-"""Reader of a table of interactions, a block at a time: what is wrong is said as if it had been read whole."""
+"""Reader of tables of interactions, a block at a time; messages are those of the whole table."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,31 +8,30 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ..core.errors import DataError
-from .checks import BlockChecks, Check, Refuse, quote
+from ..core.errors import DataError, quote
+from ..data.where import Where
+from .checks import BlockChecks, Checks, Origin
 from .columns import find_columns, of_table
-from .event_log import EventLog, Origin
+from .event_log import EventLog
 from .params import TableParams
-from .sources import file_source
+from .sources import Layout, file_source
 from .table_files import as_ids, as_text, read_blocks
-from .tables import Layout
 from .timestamps import FinerFound, Timestamps
-from .where import Where
 
 _NEEDED = ("user", "item", "timestamp")
 
 _BLOCK = 2**22
-"""Bytes of a text file that are parsed at a time, fewer than of other tables: its rows are short, and many."""
+"""Bytes of a text file in memory at a time. Other tables have larger blocks: their rows are longer and fewer."""
 
 
 @dataclass(frozen=True)
 class Events:
-    """What was read.
+    """Interactions.
 
     Attributes:
         log: the interactions.
-        columns: names of the columns by their role, of the first file.
-        removed: rows that `ingest.where` has left out; None: it is not set.
+        columns: the name of each role's column in the first file.
+        removed: the number of rows that `ingest.where` left out; None: it is not set.
     """
 
     log: EventLog
@@ -41,16 +40,16 @@ class Events:
 
 
 def read_events(paths: Sequence[Path], listed: pl.Series, params: TableParams) -> Events:
-    """Read and check interactions (see `read_blocks`); that a pair is there once, the log will check.
+    """Read and check interactions; `OrderedEvents` checks repeats.
 
     Args:
-        paths: of the files of the table, whose rows follow each other. Columns of user, item and timestamp are read,
-            and of the rating where there is one; no others.
-        listed: ids of the items, each once; those of others are numbered after them.
+        paths: the files of the table, whose rows follow each other. The columns of user, item, timestamp and rating
+            are read; a table may lack the rating.
+        listed: the ids of the listed items, each once. Other items are numbered after them.
         params: how the files are written.
 
     Raises:
-        DataError: anything is not as it must be; the message names file, row and column.
+        DataError: a file or a value is malformed; the message names file, row and column.
     """
     layout = Layout(params.separator, not params.by_place, _BLOCK, one_line=True)
 
@@ -59,10 +58,14 @@ def read_events(paths: Sequence[Path], listed: pl.Series, params: TableParams) -
 
     where = None
     if params.where is not None:
-        where = Where(params.where, (block for path in paths for block in blocks(path)))
+        every = (block for path in paths for block in blocks(path))
+        where = Where(params.where, every, "params.yaml, key ingest.where")
     for fine in (False, True):
         with suppress(FinerFound):
-            return _Reading(listed, params, where, fine).read({path: blocks(path) for path in paths})
+            reading = _Reading(listed, params, where, fine)
+            for path in paths:
+                reading.read(str(path), blocks(path))
+            return reading.finish(str(paths[0]))
     raise AssertionError("timestamps are not finer than finest")
 
 
@@ -70,45 +73,41 @@ class _Reading:
     """One reading of all files."""
 
     def __init__(self, listed: pl.Series, params: TableParams, where: Where | None, fine: bool) -> None:
-        self._params, self._where = params, where
+        self._given, self._where, self._times = params.given, where, Timestamps(fine)
         self._origin = Origin()
-        self._log, self._checks = EventLog(listed, self._origin), BlockChecks()
-        self._times = Timestamps(fine)
+        self._log, self._checks = EventLog(listed, self._origin), BlockChecks(self._origin)
         self._columns: dict[str, str] = {}
-        self._before = 0
-        """Rows of all files so far."""
+        self._count = 0
+        """Rows so far, with those that do not count."""
 
-    def read(self, tables: Mapping[Path, Iterator[pl.DataFrame]]) -> Events:
-        for path, blocks in tables.items():
-            self._origin.add(str(path), self._before)
-            self._file(blocks, str(path))
+    def read(self, place: str, blocks: Iterator[pl.DataFrame]) -> None:
+        """Append the rows of a file."""
+        self._origin.add(place, self._count)
+        columns: dict[str, str] = {}
+        for table in blocks:
+            columns = columns or self._find_columns(table.columns, place)
+            rows = np.arange(self._count, self._count + len(table))
+            self._count += len(table)
+            if self._where is not None:
+                kept = self._where.keeps(table)
+                table, rows = table.filter(kept), rows[kept.to_numpy()]
+            if len(table):
+                with self._checks.block(rows):
+                    self._append(table, columns, place, rows)
+
+    def finish(self, place: str) -> Events:
+        """Return what was read, or raise ``DataError``."""
         self._checks.finish()
-        place = str(next(iter(tables)))
-        if not self._before:
+        if not self._count:
             raise DataError("tables have no rows", place, "use some that have")
         if not len(self._log):
             raise DataError("ingest.where keeps none of the rows", place, "correct it")
-        return Events(self._log, self._columns, self._before - len(self._log) if self._where else None)
+        return Events(self._log, self._columns, self._count - len(self._log) if self._where else None)
 
-    def _file(self, blocks: Iterator[pl.DataFrame], place: str) -> None:
-        columns: dict[str, str] | None = None
-        start = self._before
-        for table in blocks:
-            if columns is None:
-                given = of_table(table.columns, (*_NEEDED, "rating"), self._params.given)
-                columns = find_columns(table.columns, place, _NEEDED, ("rating",), given)
-                self._take(columns, place)
-            lines = np.arange(self._before, self._before + len(table))
-            self._before += len(table)
-            if self._where is not None:
-                kept = self._where.keeps(table)
-                table, lines = table.filter(kept), lines[kept.to_numpy()]
-            if len(table):
-                with self._checks.block(lines - start):
-                    self._rows(_with(table, columns.values()), columns, place, lines)
-
-    def _take(self, columns: dict[str, str], place: str) -> None:
-        """Note which columns are read; every file must have a rating, or none."""
+    def _find_columns(self, names: list[str], place: str) -> dict[str, str]:
+        """Return the columns of a file; raise ``DataError`` if some files have a rating and others have none."""
+        given = of_table(names, (*_NEEDED, "rating"), self._given)
+        columns = find_columns(names, place, _NEEDED, ("rating",), given)
         if not self._columns:
             self._columns = columns
             self._origin.user, self._origin.item = columns["user"], columns["item"]
@@ -116,28 +115,28 @@ class _Reading:
             what = "has a rating, which files before it lack, or lacks the rating that they have"
             remedy = "write all files with the same columns, or leave the rating out: ingest.columns: {rating: null}"
             raise DataError(what, place, remedy)
+        return columns
 
-    def _rows(self, table: pl.DataFrame, columns: dict[str, str], place: str, lines: np.ndarray) -> None:
-        refuse = self._checks.refuse
-        users = as_ids(table[columns["user"]], place, refuse)
-        items = as_ids(table[columns["item"]], place, refuse)
-        timestamps = self._times.read(table[columns["timestamp"]], place, refuse)
-        ratings = _ratings(table[columns["rating"]], place, refuse) if "rating" in columns else None
-        self._log.append(users, self._log.item_codes(items), timestamps, ratings, lines)
+    def _append(self, table: pl.DataFrame, columns: dict[str, str], place: str, rows: np.ndarray) -> None:
+        # A block of JSON lines may lack a column.
+        values = {
+            role: table[name]
+            if name in table.columns
+            else pl.repeat(None, len(table), eager=True).alias(name)
+            for role, name in columns.items()
+        }
+        users, items = (as_ids(values[role], place, self._checks) for role in ("user", "item"))
+        timestamps = self._times.read(values["timestamp"], place, self._checks)
+        ratings = _ratings(values["rating"], place, self._checks) if "rating" in values else None
+        self._log.append(users, self._log.item_codes(items), timestamps, ratings, rows)
 
 
-def _with(table: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
-    """Return columns of a block; one that no line of it has, as of JSON lines, is null."""
-    return table.select(pl.col(name) if name in table.columns else pl.lit(None).alias(name) for name in names)
-
-
-def _ratings(values: pl.Series, place: str, refuse: Refuse) -> pl.Series:
-    """Return ratings as numbers; one may be missing."""
-    texts = as_text(values) if values.dtype in (pl.String, pl.Null) else values
-    remedy = "write numbers, or leave the column out: ingest.columns: {rating: null}"
+def _ratings(values: pl.Series, place: str, checks: Checks) -> pl.Series:
+    """Return ratings as numbers; a missing one is null."""
+    texts, remedy = as_text(values), "write numbers, or leave the column out: ingest.columns: {rating: null}"
     if not (values.dtype.is_numeric() or values.dtype in (pl.String, pl.Null)):
         raise DataError(f"type is {values.dtype}", f"{place}, column {values.name}", remedy)
-    numbers = texts.cast(pl.Float64, strict=False).fill_nan(None)
-    bad = (numbers.is_null() & as_text(values).is_not_null()) | numbers.is_infinite().fill_null(False)
-    refuse(Check(bad, place, lambda row: f"{quote(values[row])} is not a rating", remedy, values.name))
+    numbers = (values if values.dtype.is_numeric() else texts).cast(pl.Float64, strict=False).fill_nan(None)
+    bad = (numbers.is_null() & texts.is_not_null()) | numbers.is_infinite().fill_null(False)
+    checks.refuse(bad, lambda row: f"{quote(values[row])} is not a rating", remedy, values.name)
     return numbers

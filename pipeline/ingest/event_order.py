@@ -1,7 +1,6 @@
-"""The total order of interactions, by user, timestamp and row, in parts: memory holds the rows of some users.
+"""The total order of interactions, by user, timestamp and row; memory holds the rows of some users at a time.
 
-A sort must see all rows before it yields the first. So rows are first dealt out, in one file, to buckets of users that
-follow each other, as many rows as memory may hold; then each bucket is sorted in its place.
+The rows are dealt out, in one file, to buckets of consecutive users. Then each bucket is sorted in its place.
 """
 
 from collections.abc import Iterator
@@ -11,8 +10,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from .checks import Refusal, quote
-from .event_log import EventLog, Origin, RowFile
+from ..core.errors import quote
+from .checks import Refusal
+from .event_log import EventLog, RowFile
 
 Repeats = Literal["keep", "first", "last", "refuse"]
 
@@ -23,18 +23,18 @@ BUCKET = 2**20
 class OrderedEvents:
     """The interactions of a log by (user, timestamp, row), a bucket of whole users at a time.
 
-    Yields tables of user, item and position, int32, rating, int8 if all are whole numbers, else float64, and timestamp,
-    int64 or float64. They can be read again and again.
+    Yields tables of user, item and position (int32), rating (int8 if all are whole numbers, else float64) and timestamp
+    (int64 or float64). It can be iterated several times.
 
     Args:
         log: at least one interaction.
-        users: int32 [users of the log], the number that each is to have.
+        users: int32 [users of the log], the number that each gets.
         items: int32 [items of the log], the row of each.
-        repeats: which interactions of a user with one item count: all (`keep`), the `first` or the `last`; `refuse`:
-            there may be one. Of interactions at the same time, `keep` counts one.
+        repeats: which interactions of a user with one item count: all (`keep`; one of those at the same time), the
+            `first` or the `last`; `refuse`: there must be one.
 
     Attributes:
-        removed: interactions that do not count.
+        removed: number of interactions that do not count.
         repeated: bool [users], whether a user has an item twice.
 
     Raises:
@@ -55,18 +55,17 @@ class OrderedEvents:
         ends = np.cumsum(counts)  # [users], in their new order
         bucket = (ends - counts) // BUCKET  # [users]
         last = np.append(np.flatnonzero(np.diff(bucket)), len(counts) - 1)  # [buckets], its last user
-        self._bounds = np.append(0, ends[last])  # [buckets + 1]
-        self._lengths = np.diff(self._bounds)  # [buckets], rows that count
+        self._starts = np.append(0, ends[last[:-1]])  # [buckets]
+        self._lengths = np.diff(self._starts, append=ends[-1])  # [buckets], rows that count
         self._rows = RowFile(log.rows.dtype["timestamp"].str[1:], log.rows.rated)
         self._ratings = pl.Int8 if log.whole_ratings else pl.Float64
         self._deal_out(log, users, np.searchsorted(last, np.arange(len(counts))))
         self._sort(log, users)
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
-        for _, rows in self._buckets():
-            table = pl.DataFrame({name: rows[name] for name in ("user", "timestamp")})
+        for rows in self._buckets():
             rating = pl.Series(rows["rating"]).fill_nan(None) if self._rows.rated else pl.lit(None)
-            yield table.select(
+            yield pl.DataFrame({"user": rows["user"], "timestamp": rows["timestamp"]}).select(
                 pl.col("user").cast(pl.Int32),
                 item=pl.Series(self._items[rows["item"]]),
                 position=pl.int_range(pl.len(), dtype=pl.Int32).over("user"),
@@ -74,13 +73,13 @@ class OrderedEvents:
                 timestamp="timestamp",
             )
 
-    def _buckets(self) -> Iterator[tuple[int, NDArray[np.void]]]:
-        for start, length in zip(self._bounds[:-1].tolist(), self._lengths.tolist(), strict=True):
-            yield start, self._rows.read(start, length)
+    def _buckets(self) -> Iterator[NDArray[np.void]]:
+        for start, length in zip(self._starts.tolist(), self._lengths.tolist(), strict=True):
+            yield self._rows.read(start, length)
 
     def _deal_out(self, log: EventLog, users: NDArray[np.int32], bucket_of: NDArray[np.int64]) -> None:
-        """Write each row into the bucket of its user, under his number; within a bucket, rows keep their order."""
-        free = self._bounds[:-1].copy()  # [buckets], where the next row goes
+        """Write each row, with its user's number, into the user's bucket; within a bucket, rows keep their order."""
+        free = self._starts.copy()  # [buckets], place of the next row
         for block in log.blocks():
             numbers = users[block["user"]]
             bucket = bucket_of[numbers]  # [rows]
@@ -94,20 +93,18 @@ class OrderedEvents:
 
     def _sort(self, log: EventLog, users: NDArray[np.int32]) -> None:
         found: list[Refusal] = []
-        for bucket, (start, rows) in enumerate(self._buckets()):
+        for bucket, rows in enumerate(self._buckets()):
             if log.origin is not None and self._repeats == "refuse":
-                found += _duplicates(rows, log, users, log.origin)
+                found += _duplicates(rows, log, users)
             ordered = rows[np.lexsort((rows["timestamp"], rows["user"]))]  # stable
             kept = self._counting(ordered)
-            self._rows.write(start, kept)
+            self._rows.write(int(self._starts[bucket]), kept)
             self._lengths[bucket] = len(kept)
             self.removed += len(rows) - len(kept)
-        if found:
+        if found and log.origin is not None:
             first = min(found, key=lambda refusal: refusal.row)
             first.count = sum(refusal.count for refusal in found)
-            assert log.origin is not None
-            first.place, first.row = log.origin.find(first.row)
-            raise first.error
+            raise log.origin.error(first)
 
     def _counting(self, rows: NDArray[np.void]) -> NDArray[np.void]:
         """Return the ordered rows that count."""
@@ -127,17 +124,15 @@ class OrderedEvents:
 
 
 def _pairs(rows: NDArray[np.void]) -> NDArray[np.uint64]:
-    """Return one number for each user with an item, [rows]."""
+    """Return one number for each pair of user and item, [rows]."""
     return rows["user"].astype(np.uint64) << np.uint64(32) | rows["item"]
 
 
-def _duplicates(
-    rows: NDArray[np.void], log: EventLog, users: NDArray[np.int32], origin: Origin
-) -> list[Refusal]:
-    """Return the first row whose user and item are those of a row before it, if there is one, and how many are."""
-    pairs = _pairs(rows)
+def _duplicates(rows: NDArray[np.void], log: EventLog, users: NDArray[np.int32]) -> list[Refusal]:
+    """Return the refusal of the rows whose user and item are those of an earlier row, or nothing."""
+    pairs, origin = _pairs(rows), log.origin
     again = np.flatnonzero(~pl.Series(pairs).is_first_distinct().to_numpy())
-    if not len(again):
+    if not len(again) or origin is None:
         return []
     row = again[0]
     user = log.user_ids(np.flatnonzero(users == rows["user"][row]))[0]
@@ -147,4 +142,4 @@ def _duplicates(
     there = f"{origin.unit} {earlier + 1}" + (f" of {place}" if place != origin.find(line)[0] else "")
     what = f"{origin.user} {quote(user)}, {origin.item} {quote(item)} is there already, on {there}"
     remedy = f"keep one {origin.unit} of each {origin.user} and {origin.item}, e.g. the first (ingest.repeats: first)"
-    return [Refusal(what, place, line, len(again), remedy, unit=origin.unit)]
+    return [Refusal(what, line, len(again), remedy)]

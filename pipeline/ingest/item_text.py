@@ -6,8 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
-from ..core.errors import DataError
-from .checks import quote, refuse_duplicates
+from ..core.errors import DataError, quote
+from .checks import refuse_duplicates
 from .clean_text import cleaned
 from .columns import find_columns
 from .json_files import Pairs

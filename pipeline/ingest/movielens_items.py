@@ -1,78 +1,100 @@
-"""Movies as MovieLens lists them, as items: title in reading order, year, genres."""
+"""The movies of MovieLens as items: title in reading order, year, genres."""
+
+import re
 
 import polars as pl
 
-from .checks import Check, Unit, quote, refuse
-from .fields import REMEDY
-from .movielens_versions import GENRES_100K
+from .checks import Checks, quote
+from .clean_text import unescaped
+from .movielens_versions import GENRES_100K, REMEDY
 from .raw import ITEMS
-from .titles import split_title
 
-_YEARS = range(1870, 2101)
+_FIRST_YEAR, _LAST_YEAR = 1870, 2100
 _NO_GENRES = "(no genres listed)"
+_ARTICLES = (
+    "The|A|An"  # English
+    "|La|Le|Les|L'|Un|Une"  # French
+    "|Il|Lo|I|Gli|Uno|Una"  # Italian
+    "|Der|Die|Das|Ein|Eine"  # German
+    "|El|Los|Las"  # Spanish
+    "|O|Os|As"  # Portuguese
+    "|Den|Det|De|Het|En"  # Scandinavian, Dutch
+)
+_MOVED_ARTICLE = re.compile(rf"(?P<rest>.*\S),\s+(?P<article>{_ARTICLES})")
+_YEAR = re.compile(r"(?P<title>.*?)\s*\((?P<year>\d{4})\)\s*", re.DOTALL)
+_ALTERNATIVE = re.compile(r"\(([^()]*)\)")
 
 
-def items(movies: pl.DataFrame, place: str, unit: Unit) -> pl.DataFrame:
-    """Turn movies of id, title and genres (`Drama|Romance`), in columns of any names, into items.
+def items(movies: pl.DataFrame, checks: Checks) -> pl.DataFrame:
+    """Turn movies of id, title and genres (`Drama|Romance`) into items.
 
-    Raises:
-        DataError: there is no title, a year is impossible, or a genre is empty or there twice.
-    """
-    ids, listed, named = movies.get_columns()
-    title, year = _titles(listed, place, unit)
-    unknown = named.is_in(["", _NO_GENRES])
-    genres = named.str.split("|")
-    refuse(
-        Check(
-            (genres.list.contains("") | (genres.list.n_unique() != genres.list.len())) & ~unknown,
-            place,
-            lambda row: f"a genre is empty or named twice: {quote(named[row])}",
-            "separate genres by |",
-            named.name,
-            unit,
-        )
-    )
-    genres = pl.select(pl.when(unknown).then(pl.lit([], pl.List(pl.String))).otherwise(genres)).to_series()
-    return _frame(ids, title, year, genres)
-
-
-def items_100k(movies: pl.DataFrame, place: str) -> pl.DataFrame:
-    """Turn the movies of 100K, with a flag for each genre, into items.
-
-    The year is that of the title, or else of the release date; marks behind it (`(V)`, `(TV)`) go.
+    100K has a flag for each genre instead, and marks (`(V)`, `(TV)`) after the year, which are left out. There, the
+    release date stands for a missing year.
 
     Raises:
-        DataError: there is no title, or a year is impossible.
+        DataError: a title is missing, a year is impossible, or a genre is empty or there twice.
     """
-    listed = movies["movie title"].str.replace(r"(\(\d{4}\)) \((V|TV)\)\s*$", "${1}")
-    title, year = _titles(listed, place, "line")
-    released = movies["release date"].str.extract(r"-(\d{4})$").cast(pl.Int32)
-    named = [pl.when(pl.col(genre) == "1").then(pl.lit(genre)) for genre in GENRES_100K[1:]]
-    genres = movies.select(pl.concat_list(named).list.drop_nulls()).to_series()
-    return _frame(movies["movie id"], title, year.fill_null(released), genres)
+    if GENRES_100K[0] not in movies.columns:
+        ids, listed, named = movies.get_columns()
+        title, year = _titles(listed, checks)
+        genres = _genres(named, checks)
+    else:
+        ids, listed = movies["movie id"], movies["movie title"]
+        title, year = _titles(listed.str.replace(r"(\(\d{4}\)) \((V|TV)\)\s*$", "${1}"), checks)
+        year = year.fill_null(movies["release date"].str.extract(r"-(\d{4})$").cast(pl.Int32))
+        flags = [pl.when(pl.col(genre) == "1").then(pl.lit(genre)) for genre in GENRES_100K[1:]]
+        genres = movies.select(pl.concat_list(flags).list.drop_nulls()).to_series()
+    columns = {"item_id": ids.cast(pl.String), "title": title, "year": year, "genres": genres}
+    return pl.DataFrame(columns, ITEMS)
 
 
-def _titles(listed: pl.Series, place: str, unit: Unit) -> tuple[pl.Series, pl.Series]:
+def _titles(listed: pl.Series, checks: Checks) -> tuple[pl.Series, pl.Series]:
     titles, years = zip(*(split_title(text) for text in listed), strict=True)
     title, year = pl.Series(titles, dtype=pl.String), pl.Series(years, dtype=pl.Int32)
-    no_title = Check(
-        title == "", place, lambda row: f"no title in {quote(listed[row])}", REMEDY, listed.name, unit
-    )
-    refuse(no_title)
-    refuse(
-        Check(
-            ~year.is_between(_YEARS.start, _YEARS.stop - 1).fill_null(True),
-            place,
-            lambda row: f"the year {year[row]} is not from {_YEARS.start} to {_YEARS.stop - 1}",
-            REMEDY,
-            listed.name,
-            unit,
-        )
-    )
+    checks.refuse(title == "", lambda row: f"no title in {quote(listed[row])}", REMEDY, listed.name)
+    wanted = f"from {_FIRST_YEAR} to {_LAST_YEAR}"
+    bad = ~year.is_between(_FIRST_YEAR, _LAST_YEAR)
+    checks.refuse(bad, lambda row: f"the year {year[row]} is not {wanted}", REMEDY, listed.name)
     return title, year
 
 
-def _frame(ids: pl.Series, title: pl.Series, year: pl.Series, genres: pl.Series) -> pl.DataFrame:
-    return pl.DataFrame(
-        {"item_id": ids.cast(pl.String), "title": title, "year": year, "genres": genres}, ITEMS
+def _genres(named: pl.Series, checks: Checks) -> pl.Series:
+    genres = pl.select(pl.when(~named.is_in(["", _NO_GENRES])).then(named.str.split("|"))).to_series()
+    bad = genres.list.contains("") | (genres.list.n_unique() != genres.list.len())
+    checks.refuse(
+        bad,
+        lambda row: f"a genre is empty or named twice: {quote(named[row])}",
+        "separate genres by |",
+        named.name,
     )
+    return genres.fill_null(pl.Series([[]], dtype=genres.dtype))
+
+
+def split_title(text: str) -> tuple[str, int | None]:
+    """Split a listed title into the title in reading order and the year.
+
+    ``"Postino, Il (The Postman) (1994)"`` → ``("Il Postino (The Postman)", 1994)``. The year is None if the text does
+    not end in four digits in parentheses. The title may be empty.
+    """
+    match = _YEAR.fullmatch(text)
+    if match is None:
+        return reading_order(text), None
+    return reading_order(match["title"]), int(match["year"])
+
+
+def reading_order(title: str) -> str:
+    """Put moved articles in front, of the title and of each alternative title in parentheses.
+
+    Runs of white space become one space, and HTML entities become characters.
+    """
+    main, parenthesis, rest = " ".join(unescaped(title).split()).partition(" (")
+    alternatives = _ALTERNATIVE.sub(lambda match: f"({_article_first(match[1].strip())})", parenthesis + rest)
+    return _article_first(main) + alternatives
+
+
+def _article_first(title: str) -> str:
+    match = _MOVED_ARTICLE.fullmatch(title)
+    if match is None:
+        return title
+    gap = "" if match["article"].endswith("'") else " "
+    return f"{match['article']}{gap}{match['rest']}"

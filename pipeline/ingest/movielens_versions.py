@@ -1,11 +1,14 @@
-"""The MovieLens archives: which members each has, and which columns they have."""
+"""The MovieLens archives: their files, and the columns of each file."""
 
 from collections.abc import Set
 from dataclasses import dataclass
 from typing import Literal
 
-from .checks import Unit
-from .fields import Field, Number, Text, id_field
+import polars as pl
+
+from .checks import Checks, Unit, quote
+
+REMEDY = "correct the file, or fetch the archive again"
 
 GENRES_100K = (
     *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
@@ -14,13 +17,64 @@ GENRES_100K = (
 )
 """The flags of `u.item`, in their order (`u.genre`)."""
 
-USERS = (
-    id_field("UserID"),
-    Text("Gender", ("F", "M")),
-    Number("Age", 1, 150),
-    Number("Occupation", 0, 99),
-    Text("Zip-code"),
-)
+
+@dataclass(frozen=True)
+class Field:
+    """A column of text; with `step`, of numbers from `low` to `high` that are multiples of `step`.
+
+    Attributes:
+        name: of the column.
+        allowed: all texts that may occur; empty: any text.
+        remedy: what to do about another value.
+    """
+
+    name: str
+    allowed: tuple[str, ...] = ()
+    low: float = 1
+    high: float = 2**31 - 1
+    step: float = 0
+    remedy: str = REMEDY
+
+    def typed(self, texts: pl.Series, checks: Checks) -> pl.Series:
+        """Return a column as text, int64 (step 1) or float64; raise ``DataError`` for another value."""
+        if self.step:
+            values = texts.cast(pl.Int64 if self.step == 1 else pl.Float64, strict=False)
+            good = values.is_between(self.low, self.high) & (values % self.step == 0)
+            kind = "a whole number" if self.step == 1 else f"a multiple of {self.step}"
+            wanted = f"{kind} from {self.low} to {self.high}"
+        elif self.allowed:
+            values, good, wanted = texts, texts.is_in(self.allowed), f"one of {', '.join(self.allowed)}"
+        else:
+            return texts
+        bad = ~good.fill_null(False)
+        checks.refuse(bad, lambda row: f"{quote(texts[row])} is not {wanted}", self.remedy, self.name)
+        return values
+
+
+def _id(name: str) -> Field:
+    return Field(name, step=1)
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of an archive.
+
+    Attributes:
+        name: its base name.
+        fields: its columns.
+        separator: of the columns; None: CSV with a line of column names.
+        encoding: of its text.
+    """
+
+    name: str
+    fields: tuple[Field, ...]
+    separator: str | None = "::"
+    encoding: Literal["latin-1", "utf-8"] = "utf-8"
+
+    @property
+    def unit(self) -> Unit:
+        """The name of a row in messages."""
+        return "line" if self.separator else "row"
 
 
 @dataclass(frozen=True)
@@ -28,78 +82,60 @@ class Version:
     """An archive of the family.
 
     Attributes:
-        movies: the file of movies.
-        movie: its columns: id, title, genres; in 100K others follow the title.
-        ratings: the file of ratings.
-        rating: its columns: user, movie, rating, time.
-        users: the file of users, where ratings are checked against it.
-        separators: of the columns of movies and of ratings; None: these are CSV, with a line of names.
-        encoding: of movies and users.
+        movies: id, title, genres; in 100K other columns follow the title.
+        ratings: user, movie, rating, time.
+        users: the users of the ratings; None: there is no list of users.
     """
 
-    movies: str
-    movie: tuple[Field, ...]
-    ratings: str
-    rating: tuple[Field, ...]
-    users: str | None = None
-    separators: tuple[str, str] | None = ("::", "::")
-    encoding: Literal["latin-1", "utf-8"] = "utf-8"
+    movies: File
+    ratings: File
+    users: File | None = None
 
     @property
-    def members(self) -> tuple[str, ...]:
-        """Names of all its files that are read."""
-        return self.movies, *([self.users] if self.users else []), self.ratings
-
-    @property
-    def unit(self) -> Unit:
-        """What a row of its files is called."""
-        return "line" if self.separators else "row"
+    def files(self) -> list[File]:
+        """All files that are read."""
+        return [self.movies, *([self.users] if self.users else []), self.ratings]
 
 
-def version_of(there: Set[str]) -> Version:
-    """Return the version that has these members, or if none has, one that lacks the smallest share of its own."""
-    return min(_VERSIONS, key=lambda version: len({*version.members} - there) / len(version.members))
-
-
-def _rating(user: str, movie: str, rating: str, time: str, step: float) -> tuple[Field, ...]:
-    seconds = "write seconds since 1970 (UTC), not milliseconds, not dates"
-    return (
-        id_field(user),
-        id_field(movie),
-        Number(rating, step, 5, step=step),
-        Number(time, 1, 2**32 - 1, seconds),
+def version_of(names: Set[str]) -> Version:
+    """Return the version that lacks the smallest share of its files, given the names of an archive's files."""
+    return min(
+        _VERSIONS,
+        key=lambda version: sum(file.name not in names for file in version.files) / len(version.files),
     )
 
 
-_MOVIE = (id_field("MovieID"), Text("Title"), Text("Genres"))
-_ML_1M = Version(
-    "movies.dat",
-    _MOVIE,
-    "ratings.dat",
-    _rating("UserID", "MovieID", "Rating", "Timestamp", 1),
-    users="users.dat",
-    encoding="latin-1",
+def _ratings(name: str, columns: str, step: float, separator: str | None = "::") -> File:
+    user, movie, rating, time = columns.split(",")
+    seconds = "write seconds since 1970 (UTC), not milliseconds, not dates"
+    stars = Field(rating, low=step, high=5, step=step)
+    times = Field(time, high=2**32 - 1, step=1, remedy=seconds)
+    return File(name, (_id(user), _id(movie), stars, times), separator)
+
+
+_MOVIES = (_id("MovieID"), Field("Title"), Field("Genres"))
+_USERS = (
+    *(_id("UserID"), Field("Gender", ("F", "M")), Field("Age", high=150, step=1)),
+    *(Field("Occupation", low=0, high=99, step=1), Field("Zip-code")),
 )
-_ML_10M = Version(
-    "movies.dat", _MOVIE, "ratings.dat", _rating("UserID", "MovieID", "Rating", "Timestamp", 0.5)
+_ITEMS_100K = (
+    *(_id("movie id"), Field("movie title"), Field("release date"), Field("video release date")),
+    *(Field("IMDb URL"), *(Field(genre, ("0", "1")) for genre in GENRES_100K)),
 )
-_ML_20M_AND_LATER = Version(
-    "movies.csv",
-    (id_field("movieId"), Text("title"), Text("genres")),
-    "ratings.csv",
-    _rating("userId", "movieId", "rating", "timestamp", 0.5),
-    separators=None,
-)
-_ML_100K = Version(
-    "u.item",
-    (
-        id_field("movie id"),
-        *map(Text, ("movie title", "release date", "video release date", "IMDb URL")),
-        *(Text(genre, ("0", "1")) for genre in GENRES_100K),
+_COLUMNS = "UserID,MovieID,Rating,Timestamp"
+_VERSIONS = (
+    Version(  # 1M
+        File("movies.dat", _MOVIES, encoding="latin-1"),
+        _ratings("ratings.dat", _COLUMNS, 1),
+        File("users.dat", _USERS, encoding="latin-1"),
     ),
-    "u.data",
-    _rating("user id", "item id", "rating", "timestamp", 1),
-    separators=("|", "\t"),
-    encoding="latin-1",
+    Version(File("movies.dat", _MOVIES), _ratings("ratings.dat", _COLUMNS, 0.5)),  # 10M
+    Version(  # 20M and later
+        File("movies.csv", (_id("movieId"), Field("title"), Field("genres")), None),
+        _ratings("ratings.csv", "userId,movieId,rating,timestamp", 0.5, None),
+    ),
+    Version(  # 100K
+        File("u.item", _ITEMS_100K, "|", "latin-1"),
+        _ratings("u.data", "user id,item id,rating,timestamp", 1, "\t"),
+    ),
 )
-_VERSIONS = (_ML_1M, _ML_10M, _ML_20M_AND_LATER, _ML_100K)

@@ -1,4 +1,4 @@
-"""Reader of Parquet tables, a block of rows at a time, that keeps their types."""
+"""Reader of Parquet tables, a block of rows at a time; columns keep their types."""
 
 import shutil
 import tempfile
@@ -14,31 +14,30 @@ import pyarrow.parquet as pq
 
 from ..core.errors import DataError, memory_needed
 from ..core.files import cache_dir
-from .sources import Source
-from .tables import BLOCK, Layout, check_names
+from .sources import BLOCK, Layout, Source, check_names
 
 _ROWS = 2**18
 """Rows that are read at a time."""
 
 _NUMBER = 16
-"""Bytes of a number in memory, at most."""
+"""Largest size of a number in memory, in bytes."""
 
 _BLOCK = BLOCK
 """Bytes of texts in memory at a time."""
 
 
 def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
-    """Read a table, as far as its columns are text, numbers, booleans, dates, or lists of those.
+    """Read a table whose columns are text, numbers, booleans, dates, or lists of those.
 
     Raises:
-        DataError: it is damaged, or a column has no name of its own, or another type.
+        DataError: it is damaged, or a column has another type, or no name of its own.
         OutOfMemoryError: a block does not fit into memory.
     """
     remedy = "write the table again, as a plain Parquet file"
     try:
         with (
             memory_needed("a block of rows does not fit into memory", source.place, remedy),
-            _in_any_order(source) as stream,
+            _seekable(source) as stream,
         ):
             texts = [field.name for field in pq.read_schema(stream) if pa.types.is_string(field.type)]
             stream.seek(0)
@@ -56,8 +55,8 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
 
 
 @contextmanager
-def _in_any_order(source: Source) -> Iterator[IO[bytes]]:
-    """Open a file whose bytes can be reached in any order: a compressed one is unpacked to one without a name."""
+def _seekable(source: Source) -> Iterator[IO[bytes]]:
+    """Open a file in which any place can be read; a compressed file is first unpacked to a temporary one."""
     with source.unpacked() as file:
         if not source.packed:
             yield file
@@ -68,16 +67,8 @@ def _in_any_order(source: Source) -> Iterator[IO[bytes]]:
             yield unpacked
 
 
-def _check_columns(place: str, schema: pa.Schema) -> None:
-    check_names(place, schema.names)
-    for field in schema:
-        if not _is_plain(field.type):
-            what = f"type is {field.type}, which is neither text, number, date nor a list of those"
-            raise DataError(what, f"{place}, column {field.name}", "leave the column out, or convert it")
-
-
 def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Cut a batch where its texts, which a dictionary holds once, would take more than `_BLOCK` bytes written out."""
+    """Cut a batch, so that its texts take about `_BLOCK` bytes once they leave the dictionary that holds each once."""
     sizes = np.zeros(len(batch), np.int64)  # [rows], bytes of texts
     for column in batch.columns:
         if pa.types.is_dictionary(column.type) and pa.types.is_string(column.type.value_type):
@@ -90,26 +81,25 @@ def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         yield batch.slice(start, end - start)
 
 
-def _is_plain(kind: pa.DataType) -> bool:
+def _check_columns(place: str, schema: pa.Schema) -> None:
+    check_names(place, schema.names)
     types = pa.types
-    if types.is_list(kind) or types.is_large_list(kind):
-        return _is_scalar(kind.value_type)
-    return _is_scalar(kind.value_type if types.is_dictionary(kind) else kind)
-
-
-def _is_scalar(kind: pa.DataType) -> bool:
-    types = pa.types
-    if types.is_float16(kind):
-        return False
     tests = (types.is_string, types.is_large_string, types.is_integer, types.is_floating, types.is_boolean)
-    return any(test(kind) for test in (*tests, types.is_date, types.is_timestamp, types.is_null))
+    for name, kind in zip(schema.names, schema.types, strict=True):
+        lists = types.is_list(kind) or types.is_large_list(kind)
+        scalar = kind.value_type if lists or types.is_dictionary(kind) else kind
+        known = any(test(scalar) for test in (*tests, types.is_date, types.is_timestamp, types.is_null))
+        if not known or types.is_float16(scalar):
+            what = f"type is {kind}, which is neither text, number, date nor a list of those"
+            raise DataError(what, f"{place}, column {name}", "leave the column out, or convert it")
 
 
 def _plain(column: pa.Array) -> pl.Series:
-    """Return a column as polars holds it; dictionaries (pandas' categories) become values, times those of UTC."""
+    """Return a column for polars: the values of a dictionary (a category of pandas), and times in UTC."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    # Polars knows no zone such as +05:30.
-    if pa.types.is_timestamp(column.type) and column.type.tz is not None:
+    if (
+        pa.types.is_timestamp(column.type) and column.type.tz is not None
+    ):  # polars knows no zone such as +05:30
         column = column.cast(pa.timestamp(column.type.unit))
     return pl.Series(column)

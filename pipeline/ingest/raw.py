@@ -1,4 +1,4 @@
-"""What a reader hands to ``dataset.build``: items and interactions as their source lists them."""
+"""What a reader returns: items and interactions as their source lists them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,9 +13,8 @@ INTERACTIONS = pl.Schema(
     {"user_id": pl.String, "item_id": pl.String, "rating": pl.Int8, "timestamp": pl.Int64}
 )
 
-
 Interactions = TypeVar("Interactions", bound=pl.DataFrame | EventLog, covariant=True)
-"""How a source holds its interactions: as a table, or as a log, which may be longer than memory."""
+"""A table of interactions, or a log, which may be larger than memory."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +23,14 @@ class RawDataset(Generic[Interactions]):
 
     Attributes:
         name: `movielens`, `files` or `sample`.
-        md5: checksum of the archive that was read; None where there is none.
-        items: one row per listed item; title in reading order, year null where unknown, genres maybe empty. Further
-            columns are text or lists of text, null where unknown.
-        interactions: one row per interaction, in file order: a table, or where they may be longer than memory, a log. A
-            timestamp is int64 seconds since 1970 (UTC); from `files`, a number of any unit.
-        checksums: MD5 of other files that were read, by the param that names them.
-        notes: what the reader has to say, e.g. which column it took for what.
-        removed: rows that were left out, by the param that removed them.
+        md5: checksum of the archive; None: there is no archive.
+        items: one row per listed item, with the columns of `ITEMS`; title in reading order, unknown year null. Further
+            columns are text or lists of text, null if unknown.
+        interactions: one row per interaction, in file order. A timestamp is int64 seconds since 1970 (UTC); from
+            `files`, a number of any unit.
+        checksums: MD5 of other files, by the param that names them.
+        notes: lines for the summary, e.g. which column was taken for which role.
+        removed: number of removed rows, by the param that removed them.
     """
 
     name: str

@@ -1,7 +1,8 @@
-"""Files as streams that can be opened again and again: plain, compressed, or a member of an archive."""
+"""Files that hold a table: streams that can be opened several times, and the layout of the table."""
 
 import hashlib
 import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,22 +11,43 @@ from typing import IO
 
 import pyarrow as pa
 
-from ..core.errors import DataError
+from ..core.errors import DataError, quote
 
 COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
+BLOCK = 2**26
+"""Bytes of a text file that are parsed at a time. Arrow reads up to 32 such blocks ahead."""
+
 _UTF8 = "utf-8"
+_HTML = re.compile(rb"\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The layout of a text file.
+
+    Attributes:
+        separator: of the columns; None: the reader finds it out.
+        header: whether the first line holds the column names; else the columns are named 1, 2, ….
+        size: bytes that are parsed at a time; no row may be longer.
+        one_line: whether a row takes one line; else a quoted text may hold line ends.
+    """
+
+    separator: str | None = None
+    header: bool = True
+    size: int = BLOCK
+    one_line: bool = False
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file, unpacked.
+    """An unpacked file.
 
     Attributes:
-        place: what messages call it.
-        suffix: the end of its name, lower case, that says what it is; that of a compression is not part of it.
+        place: its name in messages.
+        suffix: the end of its name, lower case, without that of a compression.
         unpacked: opens its bytes.
         encoding: of its text.
-        packed: whether it is compressed or lies in an archive, so that its bytes cannot be reached in any order.
+        packed: whether it is compressed or lies in an archive; then it can only be read from the start to the end.
     """
 
     place: str
@@ -41,24 +63,19 @@ class Source:
         stream = pa.PythonFile(self.unpacked(), "r")
         return pa.transcoding_input_stream(stream, self.encoding, _UTF8)  # pyright: ignore[reportReturnType]
 
-    def start(self, size: int) -> bytes:
-        """Return its first bytes, in UTF-8."""
-        with self.open() as file:
-            return file.read(size)
-
     def lines(self) -> io.TextIOWrapper:
-        """Open its text; bytes that are not UTF-8 become surrogates, line ends stay as they are."""
+        """Open its text with line ends as they are. Bytes that are not UTF-8 become surrogates."""
         return io.TextIOWrapper(self.open(), _UTF8 + "-sig", "surrogateescape", newline="")
 
     def line_blocks(self, size: int) -> Iterator[bytes]:
-        """Yield its text, some bytes at a time, each block of whole lines."""
+        """Yield its text in UTF-8, about `size` bytes at a time, in whole lines."""
         with self.open() as stream, io.BufferedReader(stream) as file:  # pyright: ignore[reportArgumentType]
             while block := file.read(size):
                 yield block + file.readline()
 
 
 def file_source(path: Path, encoding: str = _UTF8) -> Source:
-    """Return the source of a file, compressed where its name ends in `.gz` or `.zst`."""
+    """Return the source of a file, which is compressed if its name ends in `.gz` or `.zst`."""
     *_, before, last = ("", "", *(suffix.lower() for suffix in path.suffixes))
     if last not in COMPRESSED:
         return Source(str(path), last, partial(path.open, "rb"), encoding)
@@ -66,14 +83,29 @@ def file_source(path: Path, encoding: str = _UTF8) -> Source:
 
 
 def _unpacked(path: Path, compression: str) -> IO[bytes]:
-    with path.open("rb") as file:
-        if not file.read(1):
-            raise DataError("file is empty", str(path), "compress the file again")
+    if not path.stat().st_size:
+        raise DataError("file is empty", str(path), "compress the file again")
     return pa.CompressedInputStream(pa.OSFile(str(path)), compression)  # pyright: ignore[reportReturnType]
 
 
+def is_html(opener: Callable[[], IO[bytes]]) -> bool:
+    """Say whether a file starts as a web page does; servers send such error and login pages."""
+    with opener() as file:
+        return _HTML.match(file.read(1024)) is not None
+
+
+def check_names(place: str, names: Sequence[str]) -> None:
+    """Raise ``DataError`` if a column has no name, or the name of another column."""
+    remedy = "give every column one name of its own (pandas: index=False leaves the index out)"
+    for number, name in enumerate(names, 1):
+        if not name.strip():
+            raise DataError(f"column {number} has no name", place, remedy)
+        if name in names[: number - 1]:
+            raise DataError(f"two columns are named {quote(name)}", place, remedy)
+
+
 def md5_of(paths: Sequence[Path]) -> str:
-    """Return the hex MD5 of the bytes of files, one after the other; of one file, DVC's checksum."""
+    """Return the hex MD5 of the bytes of files, one after the other; of one file, it is DVC's checksum."""
     digest = hashlib.md5()
     for path in paths:
         with path.open("rb") as file:

@@ -1,19 +1,17 @@
-"""Tables that people bring, of any format that has a reader, with ids, texts and lists of texts as columns."""
+"""Tables in any format that has a reader; ids and texts of their columns."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
 
-from ..core.errors import DataError
+from ..core.errors import DataError, quote
 from . import csv_files, json_files, parquet_files
-from .archive import is_html
-from .checks import Check, Refuse, quote, refuse
-from .sources import COMPRESSED, Source, file_source
-from .tables import Layout
+from .checks import Checks, Origin
+from .sources import COMPRESSED, Layout, Source, file_source, is_html
 
 Reader = Callable[[Source, Layout], Iterator[pl.DataFrame]]
-"""Yields the blocks of rows of a table; it refuses what it cannot read, and loses nothing."""
+"""Yields a table in blocks of rows. It refuses what it cannot read, and loses no row."""
 
 READERS: dict[str, Reader] = {
     **dict.fromkeys((".csv", ".tsv", ".txt", ".dat", ".data", ".inter", ".item"), csv_files.blocks),
@@ -23,25 +21,24 @@ READERS: dict[str, Reader] = {
 """The reader of each suffix, lower case. `docs/own-data.md` shows how to add one."""
 
 _EXACT = 2**53
-"""From here on, floats cannot tell whole numbers apart."""
+"""Floats from here on do not hold every whole number."""
 
 
 def read_table(path: Path, layout: Layout | None = None, encoding: str = "utf-8") -> pl.DataFrame:
-    """Read a table whole; see `read_blocks`."""
+    """Read a table into memory; see `read_blocks`."""
     blocks = read_blocks(file_source(path, encoding), layout or Layout())
     return pl.concat(blocks, how="diagonal_relaxed", rechunk=True)
 
 
 def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> Iterator[pl.DataFrame]:
-    """Read a table a block of rows at a time; there is at least one, unless it may be empty, and none is empty.
+    """Read a table in blocks, none of which is empty. There is at least one, unless the table may be empty.
 
-    The values of a text file are all text, null where nothing stands between two separators. Other formats keep their
-    types, as far as they are text, numbers, booleans, dates, or lists of those.
+    The values of a CSV file are text, or null if they are empty. Other formats keep their types: text, numbers,
+    booleans, dates, and lists of those.
 
     Raises:
-        DataError: the file is of another kind, damaged, not in its encoding, has a row with too few or too many
-            columns, no row, a column without a name of its own, a quote that is not closed, or a type that is none of
-            those.
+        DataError: the file is of another kind, damaged, or in another encoding; it has no rows, a row with too few or
+            too many columns, a quote that is not closed, a column without a name of its own, or another type.
         OutOfMemoryError: a block does not fit into memory.
     """
     reader = READERS.get(source.suffix)
@@ -51,7 +48,7 @@ def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> I
             f"let it end in one of {' '.join(READERS)}, and {' or '.join(COMPRESSED)} where it is compressed"
         )
         raise DataError(what, source.place, remedy)
-    empty = True
+    empty = not may_be_empty
     try:
         if is_html(source.unpacked):
             raise DataError("is a web page, not a table", source.place, "fetch the file again")
@@ -65,41 +62,39 @@ def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> I
     except OSError as error:
         remedy = "compress or fetch the file again" if source.packed else "mend that"
         raise DataError(f"cannot be read ({error.strerror or error})", source.place, remedy) from None
-    if empty and not may_be_empty:
+    if empty:
         raise DataError("table has no rows", source.place, "use one that has")
 
 
-def as_ids(values: pl.Series, place: str, refuse: Refuse = refuse) -> pl.Series:
-    """Return ids as text: text as it is, whole numbers without a decimal point.
+def as_ids(values: pl.Series, place: str, checks: Checks | None = None) -> pl.Series:
+    """Return a column of ids as text; whole numbers have no decimal point.
 
     Args:
         values: the column, or a block of it.
         place: the file.
-        refuse: what refuses rows.
+        checks: of the block; None: the column is checked as a whole.
 
     Raises:
         DataError: an id is missing, has control characters, or is neither text nor a whole number.
     """
+    refuse = (checks or Checks(Origin(place))).refuse
     name, remedy = values.name, "give every row an id: text, or a whole number"
-    if values.dtype.is_float():  # whole numbers that stood beside a missing one
+    if values.dtype.is_float():  # whole numbers in a column with a missing value
         bad = ~(values.is_finite() & (values == values.floor()) & (values.abs() < _EXACT))
-        refuse(Check(bad, place, lambda row: f"{values[row]} is not a whole number", remedy, name))
+        refuse(bad, lambda row: f"{values[row]} is not a whole number", remedy, name)
         values = values.cast(pl.Int64)
     elif not (values.dtype.is_integer() or values.dtype in (pl.String, pl.Null)):
-        raise DataError(
-            f"type is {values.dtype}, not text or a whole number", f"{place}, column {name}", remedy
-        )
+        what = f"type is {values.dtype}, not text or a whole number"
+        raise DataError(what, f"{place}, column {name}", remedy)
     ids = values.cast(pl.String)
-    refuse(
-        Check(ids.fill_null("").str.strip_chars() == "", place, lambda _: "an id is missing", remedy, name)
-    )
+    refuse(ids.fill_null("").str.strip_chars() == "", lambda _: "an id is missing", remedy, name)
     control = ids.str.contains(r"[\x00-\x1f\x7f]")
-    refuse(Check(control, place, lambda row: f"{quote(ids[row])} has a control character", remedy, name))
+    refuse(control, lambda row: f"{quote(ids[row])} has a control character", remedy, name)
     return ids
 
 
 def as_text(values: pl.Series) -> pl.Series:
-    """Return a column as text, or as lists of text if it holds lists; what is blank or NaN is null, or left out."""
+    """Return a column as text, or as lists of text. A blank value or NaN becomes null, or is left out of its list."""
     if isinstance(values.dtype, pl.List):
         texts = values.list.eval(_text(pl.element(), values.dtype.inner).drop_nulls())
         return texts.cast(pl.List(pl.String))
@@ -110,5 +105,5 @@ def _text(values: pl.Expr, dtype: object) -> pl.Expr:
     if dtype in (pl.Float32, pl.Float64):
         values = values.fill_nan(None)
     texts = values.cast(pl.String)
-    # As Python's str.strip(): the separators below the space, which Unicode does not call white, are blank too.
+    # Python's str.strip() removes the separators below the space too, which Unicode does not call white.
     return pl.when(texts.str.contains(r"[^\s\x1c-\x1f]")).then(texts)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import polars as pl
 
-from ..core.errors import DataError
-from ..ingest.checks import quote, refuse_duplicates
+from ..core.errors import DataError, quote
+from ..ingest.checks import refuse_duplicates
 from ..ingest.table_files import as_ids, as_text, read_table
 
 

@@ -86,7 +86,7 @@ class Recommendation(Item):
 
     Attributes:
         score: what items are ranked by: the model's logit, or the log-probability of the `rag` variant.
-        probability: that this is the next item, of all that may be recommended.
+        probability: that this is the next item, of all that the model may recommend. Rules do not change it.
         why: where asked for.
     """
 

@@ -43,3 +43,19 @@ def _numbers(values: dict[str, Any], kind: Any) -> bool:
         name.isprintable() and isinstance(value, kind) and not isinstance(value, bool) and 0 <= value < 1e300
         for name, value in values.items()
     )
+
+
+def require_model(folder: Path) -> None:
+    """Refuse a folder that holds no model where others near it do, and name them.
+
+    Raises:
+        DataError: it holds none.
+    """
+    if any((folder / name).is_file() for name in ("config.json", "model.safetensors", "fusion.safetensors")):
+        return  # a model, maybe a damaged one
+    near = [*folder.glob("*/config.json"), *folder.glob("models/*/config.json")]
+    near = near or [*folder.parent.glob("*/config.json")]
+    if near:
+        problem = "holds no model" if folder.is_dir() else "there is no such folder"
+        models = ", ".join(str(config.parent) for config in sorted(near))
+        raise DataError(problem, str(folder), f"name a model: {models}")

@@ -1,5 +1,6 @@
 """The items of a data set by id and title, and their neighbours by text."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -7,13 +8,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ..core.errors import ParamsError
+from ..core.errors import DataError, ParamsError
 from ..data.tables import load_items
+from ..data.where import Where
 from ..model.inputs import open_store
+from ..search.cosine import unit_vectors
 from ..search.index import ItemIndex
 from .answers import Item, SimilarItem
 from .artifacts import require
-from .find_items import ItemFinder, label
+from .find_items import ItemFinder, NotFoundError, label
 
 
 def require_some(k: int) -> None:
@@ -69,6 +72,20 @@ class Catalogue:
         """The index of the item vectors."""
         return ItemIndex.open(self._folder, self._store_hash)
 
+    @cached_property
+    def unit_vectors(self) -> NDArray[np.float32]:
+        """The item vectors scaled to norm 1, float32 [n, F]: their products are cosines."""
+        return unit_vectors(self._vectors)
+
+    def where(self, condition: str) -> NDArray[np.bool_]:
+        """Return which items meet an SQL condition over the item table, bool [n]; lists are joined by ", ".
+
+        Raises:
+            ParamsError, DataError: it is no condition on single rows, or cannot be computed.
+        """
+        table = self._table.with_columns(pl.col(pl.List(pl.String)).list.join(", "))
+        return Where(condition, [table], "where").keeps(table).to_numpy()
+
     def row(self, item: str | int) -> int:
         """Return the row of the item with this id or title.
 
@@ -76,6 +93,36 @@ class Catalogue:
             NotFoundError: there is none, or there are several.
         """
         return self._finder.find(str(item))
+
+    def search(self, query: str, k: int) -> list[int]:
+        """Return the rows of up to k items whose titles contain the query, then of those that are spelt like it."""
+        return self._finder.search(query, k)
+
+    def rows(
+        self, items: Sequence[str | int], where: str, skipped: list[NotFoundError] | None = None
+    ) -> NDArray[np.int64]:
+        """Return the rows of items, by id or title; `where` names their list in messages.
+
+        Items that are not known, or are ambiguous, are left out and appended to `skipped`, if it is given.
+
+        Raises:
+            NotFoundError: names all items that are not known or are ambiguous.
+            DataError: `items` is one text.
+        """
+        if isinstance(items, str):
+            raise DataError(f"{items!r} is one text", where, "give a list of items")
+        rows, unknown = [], []
+        for item in items:
+            try:
+                rows.append(self.row(item))
+            except NotFoundError as error:
+                error.where = where
+                unknown.append(error)
+        if skipped is not None:
+            skipped += unknown
+        elif unknown:
+            raise NotFoundError.of(unknown)
+        return np.array(rows, np.int64)
 
     def similar(self, item: str | int, k: int) -> list[SimilarItem]:
         """Return the k items whose text vectors are most similar to an item's, best first.

@@ -33,6 +33,16 @@ class NotFoundError(DataError):
         lines = "".join(f"\n    {candidate}" for candidate in candidates)
         super().__init__(what, remedy=f"{remedy}{lines}")
 
+    @classmethod
+    def of(cls, errors: Sequence["NotFoundError"]) -> "NotFoundError":
+        """Return one error for several names of one list."""
+        if len(errors) == 1:
+            return errors[0]
+        candidates = [candidate for error in errors for candidate in error.candidates]
+        joined = cls("; ".join(error.what for error in errors), candidates, "these are like them:")
+        joined.where = errors[0].where
+        return joined
+
 
 class ItemFinder:
     """Finds the item that a text names.
@@ -54,6 +64,7 @@ class ItemFinder:
             item_id if title == item_id else f"{label(item_id, title, year)}, id {item_id}"
             for item_id, title, year in zip(item_ids, titles, years, strict=True)
         ]
+        self._plain = [_words(title) for title in titles]
         self._words = [_without_article(title) for title in titles]
         self._readings: list[tuple[Callable[[str], str], dict[str, list[int]]]] = []
         for reading in (str.strip, _squeezed, _bare):
@@ -81,6 +92,21 @@ class ItemFinder:
         candidates = [self._names[row] for row in self._similar(text)]
         remedy = "did you mean:" if candidates else "use the id or the title of an item of the data"
         raise NotFoundError(f"no item is called {text!r}", candidates, remedy)
+
+    def search(self, text: str, k: int) -> list[int]:
+        """Return up to k rows: the item with this id, then titles that contain the text, then those spelt like it.
+
+        Titles that contain the text come shortest first.
+        """
+        query = _words(text)
+        rows = [self._rows[text]] if text in self._rows else []
+        rows += sorted(
+            (row for row, words in enumerate(self._plain) if query in words),
+            key=lambda row: len(self._plain[row]),
+        )
+        if len(rows) < k:
+            rows += self._similar(text)
+        return list(dict.fromkeys(rows))[:k]
 
     def _by_title(self, text: str) -> list[int]:
         year = _YEAR.fullmatch(text.strip())

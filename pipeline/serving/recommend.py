@@ -1,32 +1,49 @@
 """Recommendations for people and programs: ids and titles instead of rows and scores."""
 
+import copy
 import os
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from ..core.errors import DataError, ParamsError
+from ..core.errors import ParamsError
 from ..data.sequences import Sequences
 from ..data.tables import load_users
 from ..model.inputs import load_inputs
 from ..model.load import load_scorer
 from ..model.scorer import Scored, Scorer
-from ..model.sources import ANONYMOUS, Source
+from ..model.sources import ANONYMOUS
 from ..rag.checkpoint import load_rag
 from ..rag.datastore import Datastore
 from ..rag.prefix_search import Search
 from .answers import Item, Recommendation, SimilarItem, User, Why
-from .artifacts import require
+from .artifacts import require, require_model
 from .catalogue import Catalogue, require_some
 from .find_items import NotFoundError, nearest
+from .rules import Choice, Rules
 from .why import Explainer
 
 BATCH = 64
 """Histories scored at a time: bounds memory, and what is computed stays in the processor's cache."""
+
+TABLE = pl.Schema(
+    {
+        "history": pl.Int64,
+        "user_id": pl.String,
+        "rank": pl.Int64,
+        "item_id": pl.String,
+        "title": pl.String,
+        "score": pl.Float32,
+        "probability": pl.Float32,
+    }
+)
 
 History = User | Sequence[str | int]
 """A user of the data, or item ids and titles, oldest first."""
@@ -37,33 +54,28 @@ class Recommender:
 
         recommender = Recommender.load("artifacts/models/rag")
         recommender.recommend(["Toy Story (1995)", "Heat"], k=5)
-        recommender.recommend(recommender.user("42"))
+        recommender.recommend(recommender.user("42"), where="year >= 1990", diversity=0.3)
 
     A history is a user of the data, or a list of item ids and titles, oldest first; it may be empty. An id wins over
-    a title that reads like it. What is in the history is not recommended.
+    a title that reads like it. Items of the history are not recommended, unless the model was trained on repeats.
 
     Attributes:
         variant: `hierarchical` or `rag`.
         search: `exact`, unless `fast` was asked for and is used: the hierarchical variant searches nothing, and a
             small datastore is always searched exactly.
         item_ids: of the catalogue, in the order of `score`.
+        user_ids: of the data, in its order.
     """
 
     def __init__(
         self, scorer: Scorer, catalogue: Catalogue, sequences: Sequences, user_ids: list[str]
     ) -> None:
-        self._scorer, self._catalogue, self._sequences, self._user_ids = (
-            scorer,
-            catalogue,
-            sequences,
-            user_ids,
-        )
+        self._scorer, self._catalogue, self._sequences = scorer, catalogue, sequences
         self._user_rows = {user_id: row for row, user_id in enumerate(user_ids)}
         self.variant = "hierarchical" if scorer.fusion is None else "rag"
-        self.search: Search = (
-            "fast" if any(_is_fast(source) for source in scorer.sources.values()) else "exact"
-        )
-        self.item_ids = catalogue.item_ids
+        stores = [source for source in scorer.sources.values() if isinstance(source, Datastore)]
+        self.search: Search = stores[0].search if stores else "exact"
+        self.item_ids, self.user_ids = catalogue.item_ids, user_ids
 
     @classmethod
     def load(
@@ -94,7 +106,7 @@ class Recommender:
         tables = artifacts / "data" if data is None else Path(data)
         store = artifacts / "item_embeddings" if item_embeddings is None else Path(item_embeddings)
         index_folder = artifacts / "index" if index is None else Path(index)
-        _require_model(folder)
+        require_model(folder)
         retrieves = (folder / "fusion.safetensors").is_file()
         require(folder, tables, store, *([index_folder] if retrieves else []))
         inputs = load_inputs(tables, store)
@@ -109,50 +121,96 @@ class Recommender:
         users = load_users(tables / "users.parquet")["user_id"].to_list()
         return cls(scorer, catalogue, inputs.sequences, users)
 
-    def recommend(self, history: History, k: int = 10, why: bool = False) -> list[Recommendation]:
+    def recommend(
+        self, history: History, k: int = 10, why: bool = False, **rules: Unpack[Rules]
+    ) -> list[Recommendation]:
         """Return the k likeliest next items, best first; fewer where fewer may be recommended.
 
         Args:
             history: a user, or ids and titles, oldest first.
             k: at least 1.
             why: say where each probability comes from and what was retrieved (`rag` only).
+            rules: see `Rules`. All items are ranked; the rules choose from the ranking, then the k best are taken.
 
         Raises:
-            NotFoundError: an item of the history is not known, or its title is ambiguous.
-            ParamsError: k is below 1, or `why` is asked of the hierarchical variant, which retrieves nothing.
+            NotFoundError: names the items of the history or of a rule that are not known, or ambiguous.
+            ParamsError: k is below 1, a rule is wrong, or `why` is asked of the hierarchical variant.
+            DataError: `where` names an unknown column or cannot be computed.
         """
-        return self.recommend_many([history], k, why)[0]
+        return self.recommend_many([history], k, why, **rules)[0]
 
     def recommend_many(
-        self, histories: Sequence[History], k: int = 10, why: bool = False
+        self,
+        histories: Sequence[History],
+        k: int = 10,
+        why: bool = False,
+        skipped: list[NotFoundError] | None = None,
+        **rules: Unpack[Rules],
     ) -> list[list[Recommendation]]:
         """Recommend to many at once, in batches; as `recommend` for each.
 
+        With a list `skipped`, items of a history that are not known, or are ambiguous, are left out of it, and an
+        error for each is appended to the list.
+
         Raises:
-            NotFoundError, ParamsError: as for `recommend`.
+            NotFoundError, ParamsError, DataError: as for `recommend`.
         """
         require_some(k)
+        choice = Choice.of(rules, self._catalogue)
         best: list[list[Recommendation]] = [[] for _ in histories]
-        for places, scored in self._batches(histories):
+        for places, scored in self._batches(histories, choice.exclude_seen, skipped):
             for row, place in enumerate(places):
-                best[place] = self._best(scored, row, k, why)
+                rows = choice.best(scored.scores[row], scored.query.histories[row], k, self._catalogue)
+                best[place] = self._answer(scored, row, rows, why)
         return best
 
-    def score(self, history: History) -> NDArray[np.float32]:
-        """Return the score of every item, float32 [n] in the order of `item_ids`; -inf: not to be recommended.
+    def recommend_table(
+        self,
+        histories: Sequence[History],
+        k: int = 10,
+        skipped: list[NotFoundError] | None = None,
+        **rules: Unpack[Rules],
+    ) -> pl.DataFrame:
+        """Return the answer of `recommend_many` as a table, a row for each recommended item.
+
+        Columns: history (place in `histories`, from 0), user_id (null for a list of items), rank (from 1), item_id,
+        title, score, probability.
+
+        Raises:
+            NotFoundError, ParamsError, DataError: as for `recommend`.
+        """
+        users = [history.user_id if isinstance(history, User) else None for history in histories]
+        found = self.recommend_many(histories, k, False, skipped, **rules)
+        rows = [
+            (place, users[place], rank, item.item_id, item.title, item.score, item.probability)
+            for place, items in enumerate(found)
+            for rank, item in enumerate(items, start=1)
+        ]
+        return pl.DataFrame(rows, TABLE, orient="row")
+
+    def score(self, history: History, items: Sequence[str | int] | None = None) -> NDArray[np.float32]:
+        """Return the scores of items, float32 [n] in the order of `item_ids`; -inf: not to be recommended.
 
         Logits of the hierarchical variant, log-probabilities of the rag variant.
+
+        Args:
+            history: as for `recommend`.
+            items: ids or titles; their scores are returned, in their order. None: all items.
 
         Raises:
             NotFoundError: as for `recommend`.
         """
-        return self.score_many([history])[0]
+        return self.score_many([history], items)[0]
 
-    def score_many(self, histories: Sequence[History]) -> NDArray[np.float32]:
+    def score_many(
+        self, histories: Sequence[History], items: Sequence[str | int] | None = None
+    ) -> NDArray[np.float32]:
         """Return the scores of many histories, float32 [B, n]; as `score` for each."""
-        scores = np.empty((len(histories), len(self.item_ids)), np.float32)
+        rows = slice(None) if items is None else self._catalogue.rows(items, "items")
+        count = len(self.item_ids) if items is None else len(items)
+        scores = np.empty((len(histories), count), np.float32)
         for places, scored in self._batches(histories):
-            scores[places] = scored.scores.numpy()
+            scores[places] = scored.scores.numpy()[:, rows]
         return scores
 
     def user(self, user_id: str | int) -> User:
@@ -165,11 +223,11 @@ class Recommender:
         """
         row = self._user_rows.get(str(user_id))
         if row is None:
-            candidates = nearest(str(user_id), self._user_ids, similar=0)
+            candidates = nearest(str(user_id), self.user_ids, similar=0)
             raise NotFoundError(
                 f"there is no user {str(user_id)!r}", candidates, "ids that are most like it:"
             )
-        return User(self._user_ids[row], row, tuple(self._catalogue[item] for item in self._items_of(row)))
+        return User(self.user_ids[row], row, tuple(self._catalogue[item] for item in self._items_of(row)))
 
     def item(self, item: str | int) -> Item:
         """Return the item with this id or title.
@@ -178,6 +236,10 @@ class Recommender:
             NotFoundError: there is none, or there are several.
         """
         return self._catalogue[self._catalogue.row(item)]
+
+    def search_items(self, query: str, k: int = 10) -> list[Item]:
+        """Return up to k items whose titles contain the query, then those that are spelt like it."""
+        return [self._catalogue[row] for row in self._catalogue.search(query, k)]
 
     def similar(self, item: str | int, k: int = 10) -> list[SimilarItem]:
         """Return the k items whose texts are most similar, best first.
@@ -188,40 +250,36 @@ class Recommender:
         """
         return self._catalogue.similar(item, k)
 
-    def _batches(self, histories: Sequence[History]) -> Iterator[tuple[NDArray[np.int64], Scored]]:
+    def _batches(
+        self,
+        histories: Sequence[History],
+        exclude_seen: bool | None = None,
+        skipped: list[NotFoundError] | None = None,
+    ) -> Iterator[tuple[NDArray[np.int64], Scored]]:
         """Score histories of similar length together, as padding costs time; yield their places too, int64 [B]."""
+        scorer = self._scorer
+        if exclude_seen is False and not scorer.repeated:
+            scorer = copy.copy(scorer)  # shares all tensors
+            scorer.repeated = True
         rows = []
         for number, history in enumerate(histories, start=1):
-            try:
-                rows.append(self._rows(history))
-            except DataError as error:
-                if len(histories) > 1:
-                    error.where = f"history {number} of {len(histories)}"
-                raise
+            if isinstance(history, User):
+                rows.append(self._items_of(history.row))
+            else:
+                where = "history" if len(histories) == 1 else f"history {number} of {len(histories)}"
+                rows.append(self._catalogue.rows(history, where, skipped))
         users = np.array([history.row if isinstance(history, User) else ANONYMOUS for history in histories])
         by_length = np.argsort([len(row) for row in rows], kind="stable")
         for start in range(0, len(by_length), BATCH):
             places = by_length[start : start + BATCH]
-            yield places, self._scorer.score([rows[place] for place in places], users[places])
-
-    def _rows(self, history: History) -> NDArray[np.int64]:
-        if isinstance(history, User):
-            return self._items_of(history.row)
-        if isinstance(history, str):
-            raise DataError(f"the history {history!r} is one text", remedy="give a list of items")
-        return np.array([self._catalogue.row(item) for item in history], np.int64)
+            yield places, scorer.score([rows[place] for place in places], users[places])
 
     def _items_of(self, user: int) -> NDArray[np.int64]:
         offsets = self._sequences.offsets
         return self._sequences.items[offsets[user] : offsets[user + 1]]
 
-    def _best(self, scored: Scored, place: int, k: int, why: bool) -> list[Recommendation]:
-        scores = scored.scores[place]  # [n]
-        # Sorted are the k best alone, with all that tie with the last of them; ties go by row.
-        last = scores.topk(min(k, len(scores))).values[-1]
-        top = ((scores >= last) & (scores > -torch.inf)).nonzero()[:, 0]  # [m]
-        best = top[scores[top].sort(descending=True, stable=True).indices[:k]]  # [k]
-        rows = best.tolist()
+    def _answer(self, scored: Scored, place: int, best: Tensor, why: bool) -> list[Recommendation]:
+        scores, rows = scored.scores[place], best.tolist()  # [n]
         reasons = self._why(scored, place, rows) if why else [None] * len(rows)
         probabilities = scores.softmax(-1)[best].tolist()  # log-probabilities stay what they are
         return [
@@ -237,26 +295,6 @@ class Recommender:
                 "the hierarchical variant retrieves nothing, so it cannot say why",
                 remedy="take the rag variant",
             )
-        return Explainer(list(self._scorer.sources), self._catalogue, self._user_ids).explain(
+        return Explainer(list(self._scorer.sources), self._catalogue, self.user_ids).explain(
             scored, place, rows
         )
-
-
-def _require_model(folder: Path) -> None:
-    """Refuse a folder that holds no model where others near it do, and name them.
-
-    Raises:
-        DataError: it holds none.
-    """
-    if any((folder / name).is_file() for name in ("config.json", "model.safetensors", "fusion.safetensors")):
-        return  # a model, maybe a damaged one
-    near = [*folder.glob("*/config.json"), *folder.glob("models/*/config.json")]
-    near = near or [*folder.parent.glob("*/config.json")]
-    if near:
-        problem = "holds no model" if folder.is_dir() else "there is no such folder"
-        models = ", ".join(str(config.parent) for config in sorted(near))
-        raise DataError(problem, str(folder), f"name a model: {models}")
-
-
-def _is_fast(source: Source) -> bool:
-    return isinstance(source, Datastore) and source.search == "fast"

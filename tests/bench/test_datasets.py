@@ -6,20 +6,18 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from hierrec.core import VARIANTS
+from hierrec.core.errors import DataError
 from hierrec.core.files import read_json, write_json
-from hierrec.ingest.params import IngestParams
 from hierrec.params import load_params
 
 from bench.datasets.__main__ import main
-from bench.datasets.results import RESULTS, add
+from bench.datasets.results import RESULTS, add, result
 from bench.datasets.run import run_stages
-from bench.datasets.settings import load, names
-from bench.datasets.table import TITLES, table
+from bench.datasets.settings import HERE, load, names
+from bench.datasets.table import PEER, TITLES, cost_table, table
 from stages.workspace import ROOT, set_params
 
-KEEPS_REPEATS = pytest.mark.skipif(
-    "repeats" not in IngestParams.model_fields, reason="ingest.repeats does not exist yet"
-)
 FAILS_ONCE = """
 from pathlib import Path
 try:
@@ -30,9 +28,7 @@ raise SystemExit(1)
 """
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[KEEPS_REPEATS] if name == "retail" else []) for name in names()]
-)
+@pytest.mark.parametrize("name", names())
 def test_the_params_are_valid_and_name_files_in_the_folder(name: str, tmp_path: Path) -> None:
     shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml")
     set_params(tmp_path / "params.yaml", load(name).overrides(tmp_path / "here"))
@@ -49,8 +45,36 @@ def test_a_result_is_added_and_the_others_stay(tmp_path: Path) -> None:
     out = tmp_path / "results.json"
     add("first", {"rag": {"ndcg@10": 0.1}}, out)
     add("second", {"rag": {"ndcg@10": 0.2}}, out)
+    add("second", {"peers": {"one": {"ndcg@10": 0.4}}}, out)
     add("second", {"rag": {"ndcg@10": 0.3}}, out)
-    assert read_json(out) == {"first": {"rag": {"ndcg@10": 0.1}}, "second": {"rag": {"ndcg@10": 0.3}}}
+    second = {"rag": {"ndcg@10": 0.3}, "peers": {"one": {"ndcg@10": 0.4}}}
+    assert read_json(out) == {"first": {"rag": {"ndcg@10": 0.1}}, "second": second}
+
+
+def test_a_run_without_a_variant_is_no_result(tmp_path: Path) -> None:
+    metrics = shutil.copytree(ROOT / "artifacts/metrics", tmp_path / "artifacts/metrics")
+    assert set(VARIANTS) < set(result(tmp_path, load("ml-1m")))
+    (metrics / "rag.json").unlink()
+    with pytest.raises(DataError, match=r"rag\.json"):
+        result(tmp_path, load("ml-1m"))
+
+
+def test_with_repeats_new_and_repeated_targets_stand_apart(tmp_path: Path) -> None:
+    metrics = shutil.copytree(ROOT / "artifacts/metrics", tmp_path / "artifacts/metrics")
+    measured = read_json(metrics / "rag.json")
+    assert "by_target" not in result(tmp_path, load("retail"))["rag"]
+    by_target = {"new": {"ndcg@10": 0.1, "users": 3}, "repeated": {"ndcg@10": 0.5, "users": 2}}
+    write_json(metrics / "rag.json", {**measured, "slices": {"target": by_target}})
+    assert result(tmp_path, load("retail"))["rag"] == {**measured["test"], "by_target": by_target}
+
+
+def test_the_table_says_that_epochs_were_capped_and_which_rows_a_data_set_lacks() -> None:
+    figures = {"ndcg@10": 0.1, "recall@10": 0.2}
+    capped = {"params": {"train.epochs": 7}, "rag": figures, "peers": {PEER: figures}}
+    head, _, *rows = table({"retail": capped}).splitlines()
+    assert head.endswith("| Online Retail (at most 7 epochs) |")
+    filled = {row.split(" | ")[0] for row in rows if row.endswith("0.1000 / 0.2000 |")}
+    assert filled == {"| `rag`", "| SASRec, sampled softmax (RecTools, run here)"}
 
 
 def test_a_run_that_was_made_is_recorded_without_costs(tmp_path: Path) -> None:
@@ -93,5 +117,28 @@ def test_a_stage_that_fails_is_one_line(tmp_path: Path) -> None:
     assert not out.exists()
 
 
-def test_the_readme_says_what_the_results_say() -> None:
-    assert table(read_json(RESULTS)) in (ROOT / "README.md").read_text("utf-8")
+def test_the_readmes_say_what_the_results_say() -> None:
+    results = read_json(RESULTS)
+    assert table(results) in (ROOT / "README.md").read_text("utf-8")
+    assert cost_table(results) in (ROOT / "bench" / "README.md").read_text("utf-8")
+
+
+def test_the_table_of_costs_sums_seconds_and_takes_the_largest_memory() -> None:
+    stages = {"cpu_seconds": (1.0, 2.4), "seconds": (3.0, 1000.0), "peak_mib": (2000, 7)}
+    measured = {
+        cost: dict(zip(("train_rag", "encode"), values, strict=True)) for cost, values in stages.items()
+    }
+    shown = cost_table({"beauty": {**measured, "params": {}}, "ml-1m": {"seconds": None, "params": {}}})
+    assert shown.splitlines() == [
+        "| CPU seconds / seconds / peak MiB | Beauty |",
+        "| --- | --- |",
+        "| `encode` | 2 / 1,000 / 7 |",
+        "| `train_rag` | 1 / 3 / 2,000 |",
+        "| all | 3 / 1,003 / 2,000 |",
+    ]
+
+
+def test_the_docs_show_the_file_of_a_data_set_as_it_is() -> None:
+    lines = (HERE / "beauty.yaml").read_text("utf-8").splitlines()
+    shown = "\n".join(f"    {line}" for line in lines if not line.startswith("#"))
+    assert shown in (ROOT / "docs" / "own-data.md").read_text("utf-8")

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 from click.testing import Result
 from hierrec import Recommender
@@ -119,3 +120,41 @@ def test_similar_items_of_an_approximate_index_are_called_so(
     heading = r"similar to Heat \(1995\) \(FAISS IVF16,Flat, approximate: recall@20 [01]\.\d{3}\):"
     assert re.fullmatch(heading, plain.output.splitlines()[0])
     assert json.loads(as_json.stdout)["exact"] is False
+
+
+def test_rules_on_the_command_line(run: Run, artifacts: Path) -> None:
+    recommender = Recommender.load(artifacts / "models" / "rag")
+    history, place = ["--history", "heat", "--history", "toy story"], ["--artifacts", str(artifacts)]
+    names = [item.item_id for item in recommender.recommend(["heat", "toy story"], 12)]
+    cases = [
+        (["--exclude", names[0], "--exclude", names[3]], {"exclude": [names[0], names[3]]}),
+        (["--candidates", names[5], "--candidates", names[2]], {"candidates": [names[5], names[2]]}),
+        (["--where", "genres LIKE '%Drama%'"], {"where": "genres LIKE '%Drama%'"}),
+        (["--include-seen", "--diversity", "0.4"], {"exclude_seen": False, "diversity": 0.4}),
+        (["--exclude-seen"], {"exclude_seen": True}),
+    ]
+    for arguments, rules in cases:
+        result = run("recommend", *history, *arguments, "--json", *place)
+        found = [item["item_id"] for item in json.loads(result.stdout)["recommended"]]
+        expected = recommender.recommend(["heat", "toy story"], **rules)
+        assert found == [item.item_id for item in expected]
+    failed = run("recommend", *history, "--exclude", "Toy Stroy", *place)
+    assert failed.exit_code == 1
+    assert failed.stderr.startswith("error: exclude: no item is called 'Toy Stroy'")
+
+
+def test_everybody_into_a_file(run: Run, artifacts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "all.csv"
+    command = ["recommend", "--all", "-k", "3", "--variant", "hierarchical", "--artifacts", str(artifacts)]
+    result = run(*command, "--out", str(out), "--where", "year > 1970")
+    assert result.exit_code == 0, result.output
+    recommender = Recommender.load(artifacts / "models" / "hierarchical")
+    users = [recommender.user(user) for user in recommender.user_ids]
+    expected = recommender.recommend_table(users, 3, where="year > 1970").drop("history")
+    assert pl.read_csv(out)["title"].to_list() == expected["title"].to_list()
+    assert f"{len(users):,} users" in result.stdout
+    assert "is there already" in run(*command, "--out", str(out)).stderr
+    assert run(*command, "--out", str(out), "--force").exit_code == 0
+    assert pl.read_csv(out)["title"].to_list() != expected["title"].to_list()
+    for wrong in (["--all"], ["--out", str(out), "--user", "1"], ["--all", "--out", str(out), "--why"], []):
+        assert run("recommend", *wrong).exit_code == 2

@@ -8,9 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from hierrec.ingest import parquet_files
 from hierrec.ingest.own_files import read_files
-from hierrec.ingest.sources import file_source
+from hierrec.ingest.sources import Layout, file_source
 from hierrec.ingest.table_files import read_blocks
-from hierrec.ingest.tables import Layout
 
 from tests.ingest.own_tables import events, write_tables
 

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 from hierrec.core.errors import DataError, ParamsError
+from hierrec.data.where import parsed
 from hierrec.ingest import event_files, event_log
 from hierrec.ingest.dataset import build
 from hierrec.ingest.event_log import EventLog
@@ -14,7 +15,6 @@ from hierrec.ingest.own_files import read_files
 from hierrec.ingest.params import RowParams, TableParams
 from hierrec.ingest.raw import INTERACTIONS, RawDataset
 from hierrec.ingest.row_filters import filtered
-from hierrec.ingest.where import parsed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,6 +47,7 @@ def read(path: Path, items: Path | None = None, **params: Any) -> RawDataset:
         ("Quantity > 0 AND CustomerID IS NOT NULL", [0, 1, 4, 5]),
         ("CustomerID IS NOT NULL AND InvoiceNo NOT LIKE 'C%'", [0, 1, 4, 5]),
         ("CustomerID = 13047", [4, 5]),
+        ("CustomerID = '13047.0'", [4, 5]),
         ("Quantity = 1.5", [4]),
         ("CustomerID > 1 AND InvoiceDate >= '2010-12-04'", [4, 5]),
         ("StockCode IN ('fork', 'knife')", [1, 5]),
@@ -89,7 +90,7 @@ def test_a_condition_that_cannot_be_is_refused(tmp_path: Path, where: str, messa
 )
 def test_a_condition_is_on_single_rows(where: str, message: str) -> None:
     with pytest.raises(ParamsError, match=message):
-        parsed(where)
+        parsed(where, "key ingest.where")
 
 
 def test_rows_behind_those_left_out_keep_their_numbers(tmp_path: Path) -> None:

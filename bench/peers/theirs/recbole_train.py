@@ -96,8 +96,13 @@ def make_config(settings: dict[str, Any], folder: Path) -> Config:
     )
 
 
-def top_items(model: SASRec, dataset: Any, histories: list[np.ndarray], history: int) -> np.ndarray:
-    """Return the top items of the users by RecBole's full-sort scores, less those of the history: int64 [V, 20]."""
+def top_items(
+    model: SASRec, dataset: Any, histories: list[np.ndarray], history: int, repeated: bool
+) -> np.ndarray:
+    """Return the top items of the users by RecBole's full-sort scores: int64 [V, 20].
+
+    Those of the history are left out, unless users take items again.
+    """
     model.eval()
     tokens = dataset.field2id_token["item_id"]
     numbers = {token: number for number, token in enumerate(tokens)}
@@ -117,8 +122,9 @@ def top_items(model: SASRec, dataset: Any, histories: list[np.ndarray], history:
         with torch.no_grad():
             scores = model.full_sort_predict(interaction).cpu()  # [B, n]
         scores[:, 0] = -torch.inf
-        for row, own in zip(scores, batch, strict=True):
-            row[torch.from_numpy(own)] = -torch.inf
+        if not repeated:
+            for row, own in zip(scores, batch, strict=True):
+                row[torch.from_numpy(own)] = -torch.inf
         top.append(items[scores.topk(TOP).indices.numpy()])
     return np.concatenate(top)
 
@@ -147,7 +153,8 @@ def main(split: Path, settings: dict[str, Any], out: Path) -> None:
     histories = [by_user[user].to_numpy() for user in users]
     for line, state in zip(model.lines, model.states, strict=True):
         model.load_state_dict(state)
-        append(out, line, top_items(model, dataset, histories, settings["history"]))
+        top = top_items(model, dataset, histories, settings["history"], settings["repeated"])
+        append(out, line, top)
 
 
 if __name__ == "__main__":

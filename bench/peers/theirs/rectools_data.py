@@ -13,9 +13,9 @@ from rectools.models.nn.item_net import IdEmbeddingsItemNet  # pyright: ignore[r
 TOP = 20
 
 
-def read_dataset(folder: Path) -> Dataset:
-    """Read `training.csv`."""
-    table = pd.read_csv(folder / "training.csv")
+def read_dataset(path: Path) -> Dataset:
+    """Read sequences: a table of user, item, position."""
+    table = pd.read_csv(path)
     interactions = table.rename(columns={"user": Columns.User, "item": Columns.Item})
     interactions[Columns.Weight] = 1.0
     # The place in the sequence as a time: RecTools orders by time, and ties would be its own to break.
@@ -51,9 +51,9 @@ def make_model(settings: dict[str, Any], **others: Any) -> SASRecModel:
     )
 
 
-def top_items(model: SASRecModel, dataset: Dataset, users: np.ndarray) -> np.ndarray:
+def top_items(model: SASRecModel, dataset: Dataset, users: np.ndarray, repeated: bool) -> np.ndarray:
     """Return the top items of the users as RecTools recommends them: int64 [V, 20], -1 where there are fewer."""
-    table = model.recommend(users, dataset, k=TOP, filter_viewed=True)
+    table = model.recommend(users, dataset, k=TOP, filter_viewed=not repeated)
     top = np.full((len(users), TOP), -1, np.int64)
     rows = np.searchsorted(users, table[Columns.User])
     top[rows, table[Columns.Rank] - 1] = table[Columns.Item]

@@ -61,14 +61,14 @@ def main(split: Path, settings: dict[str, Any], out: Path) -> None:
     torch.set_num_threads(settings["threads"])
     torch.manual_seed(settings["seed"])
     torch.set_flush_denormal(True)
-    dataset, users = read_dataset(split), read_users(split)
+    dataset, users = read_dataset(split / "training.csv"), read_users(split)
     limits = {key: settings[key] for key in ("seconds", "interval", "clock", "device")}
     model = make_model(settings, get_trainer_func=trainer, get_trainer_func_kwargs=limits)
     model.fit(dataset)
     (snapshots,) = (one for one in model.fit_trainer.callbacks if isinstance(one, Snapshots))
     for line, state in zip(snapshots.lines, snapshots.states, strict=True):
         model.lightning_model.torch_model.load_state_dict(state)
-        append(out, line, top_items(model, dataset, users))
+        append(out, line, top_items(model, dataset, users, settings["repeated"]))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """What peers are given, and how their rankings are measured."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from hierrec.data.sequences import Sequences
 from hierrec.model.checkpoint import load_model
 from hierrec.model.inputs import Inputs, load_inputs
 from hierrec.model.scorer import Scorer
@@ -13,7 +15,7 @@ from hierrec.ranking.evaluator import rank_targets
 from hierrec.ranking.metrics import metrics_from_ranks
 
 from bench.peers.evaluate_ours import loop
-from bench.peers.split import export_split, export_tests, metrics_of, validation_users
+from bench.peers.split import export_fit, export_split, export_tests, metrics_of, validation_users
 from bench.peers.train_ours import top_items
 
 
@@ -65,3 +67,33 @@ def test_all_ways_of_evaluating_agree(artifacts: Path, inputs: Inputs) -> None:
     assert loop(one_by_one, histories, sequences.validation) == pytest.approx(ranks)
     top = top_items(model, sequences, inputs.candidates, np.arange(len(ranks)))
     assert metrics_of(top, sequences.validation) == pytest.approx(metrics_from_ranks(ranks))
+
+
+def test_where_users_take_items_again_those_of_the_history_are_ranked(
+    artifacts: Path, inputs: Inputs
+) -> None:
+    model = load_model(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash)
+    sequences, users = inputs.sequences, np.arange(inputs.sequences.user_count)
+    again = replace(sequences, repeated=True)
+    seen = [set(history.tolist()) for history in sequences.validation_histories()]
+
+    def top(data: Sequences) -> list[set[int]]:
+        return [set(row) for row in top_items(model, data, inputs.candidates, users).tolist()]
+
+    assert not any(best & own for best, own in zip(top(sequences), seen, strict=True))
+    assert any(best & own for best, own in zip(top(again), seen, strict=True))
+
+
+def test_early_stopping_gets_the_validation_targets_and_no_test_target(
+    inputs: Inputs, tmp_path: Path
+) -> None:
+    export_fit(inputs.sequences, tmp_path)
+    for name, histories in (
+        ("training", inputs.sequences.validation_histories()),
+        ("histories", inputs.sequences.test_histories()),
+    ):
+        table = pl.read_csv(tmp_path / f"{name}.csv").sort("user", "position")
+        assert table["item"].to_list() == np.concatenate(histories).tolist()
+    targets = pl.read_csv(tmp_path / "validation.csv")
+    assert targets["item"].to_list() == inputs.sequences.validation[targets["user"].to_numpy()].tolist()
+    assert {path.name for path in tmp_path.iterdir()} == {"training.csv", "histories.csv", "validation.csv"}

@@ -1,4 +1,4 @@
-"""Rows that count: `ingest.where`, an expression of SQL over a table's own columns, a block at a time."""
+"""Conditions on the rows of a table: an SQL expression over its columns, evaluated a block at a time."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -6,10 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from ..core.errors import DataError, ParamsError
-from .checks import quote
+from ..core.errors import DataError, ParamsError, quote
 
-_KEY = "params.yaml, key ingest.where"
 _REMEDY = 'write a condition on single rows, such as "Quantity > 0 AND CustomerID IS NOT NULL"'
 _SEVERAL_ROWS = {
     "Agg",
@@ -27,8 +25,8 @@ _SEVERAL_ROWS = {
 """Polars' expressions that look at more than one row; a table is read in blocks, so they would see one block."""
 
 
-def parsed(text: str) -> pl.Expr:
-    """Return the expression.
+def parsed(text: str, where: str) -> pl.Expr:
+    """Return the expression; `where` is its place in messages.
 
     Raises:
         ParamsError: it is none, or looks at more than one row.
@@ -37,9 +35,9 @@ def parsed(text: str) -> pl.Expr:
         expression = pl.sql_expr(text)
         tree = json.loads(expression.meta.serialize(format="json"))
     except (pl.exceptions.PolarsError, ValueError) as error:
-        raise ParamsError(f"not an SQL expression ({str(error).splitlines()[0]})", _KEY, _REMEDY) from None
+        raise ParamsError(f"not an SQL expression ({str(error).splitlines()[0]})", where, _REMEDY) from None
     if several := _SEVERAL_ROWS.intersection(_kinds(tree)):
-        raise ParamsError(f"looks at more than one row ({', '.join(sorted(several))})", _KEY, _REMEDY)
+        raise ParamsError(f"looks at more than one row ({', '.join(sorted(several))})", where, _REMEDY)
     return expression
 
 
@@ -60,26 +58,28 @@ def _kinds(tree: Any) -> Iterator[str]:
 class Where:
     """A condition on rows.
 
-    A column of text counts as numbers where all its values are numbers: in a CSV file, all columns are text.
+    In a CSV file all columns are text, so a column whose values are all numbers is compared as numbers. If the
+    expression does not allow that (`item_id = '7'`), all columns of text are compared as text.
 
     Args:
         text: the expression.
         blocks: all blocks of the table.
+        where: the expression's place, for messages.
 
     Raises:
         ParamsError: it is no condition on single rows.
         DataError: it names a column that is not there.
     """
 
-    def __init__(self, text: str, blocks: Iterable[pl.DataFrame]) -> None:
-        self._expression = parsed(text)
+    def __init__(self, text: str, blocks: Iterable[pl.DataFrame], where: str) -> None:
+        self._expression, self._where = parsed(text, where), where
         names = self._expression.meta.root_names()
         self._types: dict[str, type[pl.DataType]] = dict.fromkeys(names, pl.Int64)
         for block in blocks:
             for name in names:
                 if name not in block.columns:
                     what = f"column {quote(name)} is missing; there are {', '.join(map(quote, block.columns[:20]))}"
-                    raise DataError(what, _KEY, "correct its name; upper and lower case count")
+                    raise DataError(what, where, "correct its name; upper and lower case count")
             self._types = {name: _fitting(block[name], kind) for name, kind in self._types.items()}
 
     def keeps(self, block: pl.DataFrame) -> pl.Series:
@@ -89,17 +89,23 @@ class Where:
             DataError: the expression cannot be computed, or is no condition.
         """
         texts = [name for name in self._types if block.schema.get(name) == pl.String]
+        numbers = block.with_columns(pl.col(name).cast(self._types[name]) for name in texts)
         try:
-            kept = block.with_columns(pl.col(name).cast(self._types[name]) for name in texts).select(
-                self._expression.alias("kept")
-            )["kept"]
+            kept = self._computed(numbers)
         except pl.exceptions.PolarsError as error:
-            what = f"cannot be computed ({str(error).splitlines()[0]})"
-            raise DataError(what, _KEY, "compare numbers with numbers, and text with 'text'") from None
+            try:
+                kept = self._computed(block)
+            except pl.exceptions.PolarsError:
+                what = f"cannot be computed ({str(error).splitlines()[0]})"
+                remedy = "compare numbers with numbers, and text with 'text'"
+                raise DataError(what, self._where, remedy) from None
         if kept.dtype != pl.Boolean:
-            raise DataError(f"is of type {kept.dtype}, so no condition", _KEY, _REMEDY)
+            raise DataError(f"is of type {kept.dtype}, so no condition", self._where, _REMEDY)
         kept = kept.fill_null(False)
         return kept if len(kept) == len(block) else pl.repeat(kept[0], len(block), eager=True)
+
+    def _computed(self, block: pl.DataFrame) -> pl.Series:
+        return block.select(self._expression.alias("kept"))["kept"]
 
 
 def _fitting(values: pl.Series, kind: type[pl.DataType]) -> type[pl.DataType]:

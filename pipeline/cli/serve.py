@@ -1,0 +1,46 @@
+"""`hierrec serve`."""
+
+from pathlib import Path
+
+import click
+
+from ..core import VARIANTS
+from ..core.errors import MachineError, ParamsError, system_reason
+from .options import artifacts_option
+
+LOCAL = ("localhost", "127.0.0.1")
+
+
+@click.command()
+@click.option(
+    "--host", default="127.0.0.1", help="Address to listen at. The default is reached from this machine only."
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="0: any that is free.")
+@artifacts_option
+def serve(host: str, port: int, artifacts: Path) -> None:
+    """Open a page on this machine to try both variants, with JSON endpoints beside it.
+
+    GET /health, /items, /users/ID, /similar; POST /recommend. Needs the extra: pip install 'hierrec[serve]'.
+    """
+    import socket
+
+    try:
+        import uvicorn
+
+        from ..web.app import make_app
+    except ModuleNotFoundError as error:
+        raise ParamsError(f"{error.name} is not installed", remedy="pip install 'hierrec[serve]'") from None
+    from ..serving.recommend import Recommender
+
+    recommenders = {
+        variant: Recommender.load(artifacts / "models" / variant) for variant in reversed(VARIANTS)
+    }
+    app = make_app(recommenders, ["*"] if host not in LOCAL else LOCAL)
+    try:
+        listener = socket.create_server((host, port))
+    except OSError as error:
+        remedy = "take another port or host: --port, --host"
+        raise MachineError(f"cannot listen ({system_reason(error)})", f"{host}:{port}", remedy) from None
+    with listener:
+        click.echo(f"http://{host}:{listener.getsockname()[1]}/ (Ctrl-C ends it)")
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run([listener])

@@ -1,0 +1,67 @@
+"""Recommendations for every user of the data, in blocks; a run that is killed goes on where it stopped."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Unpack
+
+import polars as pl
+from tqdm import tqdm
+
+from ..core.errors import ParamsError
+from ..core.files import atomic_path, sha256_json
+from .recommend import Recommender
+from .rules import Rules
+
+BLOCK = 1024
+"""Users of a part: a killed run computes at most so many again."""
+
+WRITERS = {
+    ".parquet": pl.LazyFrame.sink_parquet,
+    ".csv": pl.LazyFrame.sink_csv,
+    ".jsonl": pl.LazyFrame.sink_ndjson,
+}
+"""By the suffix of the file."""
+
+
+def recommend_everybody(
+    recommender: Recommender, out: Path, artifacts: Sequence[Path], k: int, **rules: Unpack[Rules]
+) -> None:
+    """Write the recommendations for every user to a file: the columns of `Recommender.recommend_table` but `history`.
+
+    Users are in the order of the data. Each block becomes a part in a hidden folder beside the file. A killed run leaves
+    the folder; the next run with the same question goes on after its parts. At the end the parts become the file, and
+    the folder is removed.
+
+    Args:
+        recommender: answers.
+        out: file; its suffix, one of `WRITERS`, says its format.
+        artifacts: folders that the recommender was read from; a change of a file there makes another question.
+        k: items for each user, at least 1.
+        rules: see `Rules`.
+
+    Raises:
+        ParamsError: the suffix is another one.
+        NotFoundError, ParamsError, DataError: as for `Recommender.recommend`.
+        MachineError: the disk is full, or the folder cannot be written.
+    """
+    if out.suffix not in WRITERS:
+        known = ", ".join(WRITERS)
+        raise ParamsError(f"there is no format {out.suffix!r}", str(out), f"end the name with one of {known}")
+    files = sorted(path for folder in artifacts for path in folder.rglob("*") if path.is_file())
+    versions = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    question = sha256_json([versions, recommender.variant, recommender.search, BLOCK, k, rules])
+    folder = out.with_name(f".{out.name}.parts")
+    users = recommender.user_ids
+    parts = [folder / f"{question}-{start:09}.parquet" for start in range(0, len(users), BLOCK)]
+    with tqdm(total=len(users), desc="recommend", unit="user", disable=None) as bar:
+        for number, part in enumerate(parts):
+            block = users[number * BLOCK : (number + 1) * BLOCK]
+            if not part.exists():
+                with atomic_path(part) as temporary:
+                    asked = [recommender.user(user) for user in block]
+                    recommender.recommend_table(asked, k, **rules).drop("history").write_parquet(temporary)
+            bar.update(len(block))
+    with atomic_path(out) as temporary:
+        WRITERS[out.suffix](pl.scan_parquet(parts), temporary)
+    shutil.rmtree(folder)

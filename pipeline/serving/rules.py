@@ -1,0 +1,113 @@
+"""Rules of a recommendation: which of the ranked items are shown, and how different they are from each other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..core.errors import ParamsError
+from .catalogue import Catalogue
+
+
+class Rules(TypedDict, total=False):
+    """Rules of a recommendation. They choose among the ranked items: no score and no probability depends on them.
+
+    The exception is `exclude_seen=False` where the model was trained for new items only: then the items of the history
+    get scores and probabilities too.
+
+    Keys:
+        exclude: items, by id or title, that are not recommended.
+        candidates: the only items that may be recommended, by id or title; None (the default): all.
+        where: an SQL condition over the columns of the item table, such as `year >= 1990 AND genres LIKE '%Drama%'`.
+            A list, such as the genres, is text here, joined by ", ". Unknown (null) is not true.
+        exclude_seen: whether the items of the history are left out; None (the default): as the model was trained,
+            which is True unless repeats were kept.
+        diversity: from 0 (the default: the best scores) to 1. Maximal marginal relevance; see `diverse`.
+    """
+
+    exclude: Sequence[str | int]
+    candidates: Sequence[str | int] | None
+    where: str | None
+    exclude_seen: bool | None
+    diversity: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Rules over the rows of a catalogue."""
+
+    allowed: Tensor  # bool [n]
+    exclude_seen: bool | None
+    diversity: float
+
+    @classmethod
+    def of(cls, rules: Rules, catalogue: Catalogue) -> "Choice":
+        """Read rules.
+
+        Raises:
+            NotFoundError: names the items of `exclude` or `candidates` that are not known, or ambiguous.
+            ParamsError: `where` is no SQL condition on single rows, or `diversity` is not from 0 to 1.
+            DataError: `where` names an unknown column or cannot be computed.
+        """
+        diversity = rules.get("diversity", 0.0)
+        if not 0 <= diversity <= 1:
+            raise ParamsError(f"is {diversity}", "diversity", "choose a number from 0 to 1")
+        allowed = np.ones(len(catalogue), np.bool_)
+        if (candidates := rules.get("candidates")) is not None:
+            allowed[:] = False
+            allowed[catalogue.rows(candidates, "candidates")] = True
+        if (condition := rules.get("where")) is not None:
+            allowed &= catalogue.where(condition)
+        allowed[catalogue.rows(rules.get("exclude", ()), "exclude")] = False
+        return cls(torch.from_numpy(allowed), rules.get("exclude_seen"), diversity)
+
+    def best(self, scores: Tensor, history: NDArray[np.int64], k: int, catalogue: Catalogue) -> Tensor:
+        """Return the rows of the at most k items to recommend, best first, int64 [m].
+
+        Args:
+            scores: [n], of all items; -inf for items that may not be recommended.
+            history: item rows.
+            k: at least 1.
+            catalogue: of the n items.
+        """
+        scores = scores.masked_fill(~self.allowed, -torch.inf)  # [n]
+        if self.exclude_seen:
+            scores[torch.from_numpy(history)] = -torch.inf
+        if self.diversity:
+            return torch.from_numpy(diverse(scores.numpy(), catalogue.unit_vectors, k, self.diversity))
+        # Sorted are the k best alone, with all that tie with the last of them; ties go by row.
+        last = scores.topk(min(k, len(scores))).values[-1]
+        top = ((scores >= last) & (scores > -torch.inf)).nonzero()[:, 0]  # [m]
+        return top[scores[top].sort(descending=True, stable=True).indices[:k]]
+
+
+def diverse(
+    scores: NDArray[np.float32], vectors: NDArray[np.float32], k: int, diversity: float
+) -> NDArray[np.int64]:
+    """Return the rows of at most k items by maximal marginal relevance (Carbonell and Goldstein 1998, SIGIR).
+
+    The first is the item with the best score. Each further one maximises (1 - diversity) * relevance - diversity *
+    similarity. Its relevance is its probability relative to the best item's; its similarity is the highest cosine
+    with an item chosen before. All items are compared, not a short list; ties go to the better score, then by row.
+
+    Args:
+        scores: [n], logits or log-probabilities; -inf for items that may not be chosen.
+        vectors: [n, F], item vectors of norm 1.
+        k: at least 1.
+        diversity: from 0 to 1.
+    """
+    order = np.argsort(-scores, kind="stable")[: (scores > -np.inf).sum()]  # [m]
+    relevance = np.exp(scores[order] - scores[order[:1]])  # [m], from 0 to 1
+    nearest = np.full(len(order), -np.inf, np.float32)  # [m], similarity to the chosen items
+    value = relevance.copy()  # [m]
+    chosen: list[int] = []
+    while len(chosen) < min(k, len(order)):
+        chosen.append(int(value.argmax()))
+        nearest = np.maximum(nearest, (vectors @ vectors[order[chosen[-1]]])[order])
+        value = (1 - diversity) * relevance - diversity * nearest
+        value[chosen] = -np.inf
+    return order[chosen]

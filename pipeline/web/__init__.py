@@ -1,0 +1,1 @@
+"""A page and JSON endpoints to try a model (`hierrec serve`)."""

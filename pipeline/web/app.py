@@ -1,0 +1,160 @@
+"""The web application: JSON endpoints over recommenders, and the page that calls them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from threading import Lock
+from typing import Annotated, Any, Literal, cast
+
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from .. import __version__
+from ..core.errors import HierrecError
+from ..serving.find_items import NotFoundError
+from ..serving.recommend import Recommender
+from ..serving.rules import Rules
+
+STATIC = Path(__file__).parent / "static"
+HEADERS = {
+    # Titles are foreign text: the page runs no script and loads no style but its own.
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+Name = Annotated[str, Field(max_length=1000)]
+Names = Annotated[list[Name], Field(max_length=10_000)]
+Count = Annotated[int, Field(ge=1, le=1000)]
+
+
+class Asked(BaseModel):
+    """The body of POST /recommend: a user of the data or a history, and the rules of the answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user: Name | None = None
+    history: Names | None = None
+    variant: Literal["hierarchical", "rag"] | None = None
+    k: Count = 10
+    why: bool = False
+    exclude: Names = []
+    candidates: Names | None = None
+    where: Name | None = None
+    exclude_seen: bool | None = None
+    diversity: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _one(self) -> "Asked":
+        if (self.user is None) == (self.history is None):
+            raise ValueError("give either user or history")
+        return self
+
+
+def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str]) -> FastAPI:
+    """Return the application.
+
+    Args:
+        recommenders: by variant; the first is the default.
+        hosts: host names under which the server answers. Others are refused, so that a foreign page cannot reach a
+            local server under a name of its own (DNS rebinding).
+    """
+    app = FastAPI(title="hierrec", version=__version__, docs_url=None, redoc_url=None)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
+    default = next(iter(recommenders))
+    lock = Lock()  # one answer at a time: each uses all cores, and memory stays that of one
+
+    @app.middleware("http")
+    async def _guard(request: Request, call_next: Any) -> Response:
+        response = await call_next(request)
+        response.headers.update(HEADERS)
+        return response
+
+    @app.exception_handler(HierrecError)
+    def _refused(_: Request, error: HierrecError) -> JSONResponse:
+        status = 404 if isinstance(error, NotFoundError) else 400
+        return _error(status, error.what, error.where, error.remedy)
+
+    @app.exception_handler(RequestValidationError)
+    def _malformed(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return _error(422, first["msg"].removeprefix("Value error, "), where, "correct the request")
+
+    @app.exception_handler(Exception)
+    def _failed(_: Request, error: Exception) -> JSONResponse:
+        remedy = "see the server's output, and report it"
+        return _error(500, f"unforeseen error, {type(error).__name__}", None, remedy)
+
+    @app.get("/health")
+    def health() -> dict[str, Any]:
+        """Say that the server answers, and with which variants over how many items and users."""
+        first = recommenders[default]
+        return {
+            "status": "ok",
+            "version": __version__,
+            "variants": list(recommenders),
+            "items": len(first.item_ids),
+            "users": len(first.user_ids),
+        }
+
+    @app.get("/items")
+    def items(
+        query: Annotated[str, Query(max_length=1000)], k: Annotated[int, Query(ge=1, le=100)] = 10
+    ) -> dict[str, Any]:
+        """Return the items whose titles contain the query, and those that are spelt like it."""
+        with lock:
+            return {"items": [asdict(item) for item in recommenders[default].search_items(query, k)]}
+
+    @app.get("/users/{user_id}")
+    def user(user_id: str) -> dict[str, Any]:
+        """Return a user's history, oldest first."""
+        with lock:
+            found = recommenders[default].user(user_id)
+        return {"user": found.user_id, "history": [asdict(item) for item in found.history]}
+
+    @app.get("/similar")
+    def similar(
+        item: Annotated[str, Query(max_length=1000)], k: Annotated[int, Query(ge=1, le=1000)] = 10
+    ) -> dict[str, Any]:
+        """Return the items whose texts are most similar to an item's, best first."""
+        with lock:
+            recommender = recommenders[default]
+            asked = recommender.item(item)
+            found = recommender.similar(asked.item_id, k)
+        return {"item": asdict(asked), "similar": [asdict(other) for other in found]}
+
+    @app.post("/recommend")
+    def recommend(asked: Asked) -> dict[str, Any]:
+        """Return the likeliest next items under the rules asked for, best first."""
+        with lock:
+            recommender = recommenders.get(asked.variant or default)
+            if recommender is None:
+                there = ", ".join(recommenders)
+                raise HierrecError(f"variant {asked.variant} is not served", "variant", f"use {there}")
+            if asked.user is not None:
+                history = recommender.user(asked.user)
+                read = history.history
+            else:
+                read = tuple(recommender.item(item) for item in asked.history or [])
+                history = [item.item_id for item in read]
+            rules = cast(Rules, asked.model_dump(include=set(Rules.__annotations__)))
+            found = recommender.recommend(history, asked.k, asked.why, **rules)
+        return {
+            "user": asked.user,
+            "variant": recommender.variant,
+            "search": recommender.search,
+            "history": [asdict(item) for item in read],
+            "recommended": [asdict(item) for item in found],
+        }
+
+    app.mount("/", StaticFiles(directory=STATIC, html=True))
+    return app
+
+
+def _error(status: int, what: str, where: str | None, remedy: str | None) -> JSONResponse:
+    return JSONResponse({"error": {"what": what, "where": where, "remedy": remedy}}, status)

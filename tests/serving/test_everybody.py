@@ -1,0 +1,121 @@
+"""Recommendations for every user: whole, in each format, and after a kill."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hierrec import Recommender
+from hierrec.core.errors import ParamsError
+from hierrec.serving import everybody
+from hierrec.serving.everybody import recommend_everybody
+
+RULES: dict[str, Any] = {"where": "year >= 1960", "exclude": ["Heat (1995)"]}
+READERS = {".parquet": pl.read_parquet, ".csv": pl.read_csv, ".jsonl": pl.read_ndjson}
+
+
+@pytest.fixture(scope="module")
+def recommender(artifacts: Path) -> Recommender:
+    return Recommender.load(artifacts / "models" / "hierarchical")
+
+
+@pytest.fixture(scope="module")
+def expected(recommender: Recommender) -> pl.DataFrame:
+    users = [recommender.user(user) for user in recommender.user_ids]
+    return recommender.recommend_table(users, 7, **RULES).drop("history")
+
+
+@pytest.mark.parametrize("suffix", READERS)
+def test_every_user_is_answered_as_alone(
+    recommender: Recommender, expected: pl.DataFrame, artifacts: Path, tmp_path: Path, suffix: str
+) -> None:
+    out = tmp_path / f"all{suffix}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(everybody, "BLOCK", 64)  # as a block is scored together, so that no last digit differs
+        recommend_everybody(recommender, out, [artifacts], 7, **RULES)
+    found = READERS[suffix](out)
+    columns = ["user_id", "rank", "item_id", "title"]
+    assert found.columns == expected.columns
+    assert found.select(pl.col(columns).cast(pl.String)).equals(
+        expected.select(pl.col(columns).cast(pl.String))
+    )
+    for name in ("score", "probability"):
+        assert found[name].to_list() == pytest.approx(expected[name].to_list(), abs=1e-4)
+    assert found["user_id"].n_unique() == len(recommender.user_ids)
+    assert os.listdir(tmp_path) == [out.name]
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from hierrec import Recommender
+from hierrec.serving import everybody
+
+class Slow(Recommender):
+    def recommend_table(self, *arguments, **rules):
+        time.sleep(0.2)
+        return super().recommend_table(*arguments, **rules)
+
+everybody.BLOCK = 50
+artifacts = Path(sys.argv[1])
+recommender = Slow.load(artifacts / "models" / "hierarchical")
+everybody.recommend_everybody(recommender, Path(sys.argv[2]), [artifacts], 7)
+"""
+
+
+def test_a_killed_run_goes_on(
+    recommender: Recommender, artifacts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, parts = tmp_path / "all.parquet", tmp_path / ".all.parquet.parts"
+    process = subprocess.Popen([sys.executable, "-c", SLOW, str(artifacts), str(out)])
+    while len(list(parts.glob("*.parquet"))) < 3:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not out.exists()
+    finished = len(list(parts.glob("*.parquet")))
+
+    calls: list[int] = []
+    answer = Recommender.recommend_table
+
+    def counted(self: Recommender, histories: Any, *arguments: Any, **rules: Any) -> pl.DataFrame:
+        calls.append(len(histories))
+        return answer(self, histories, *arguments, **rules)
+
+    monkeypatch.setattr(Recommender, "recommend_table", counted)
+    monkeypatch.setattr(everybody, "BLOCK", 50)
+    blocks = -(-len(recommender.user_ids) // 50)
+    recommend_everybody(recommender, tmp_path / "other.parquet", [artifacts], 7)
+    assert len(calls) == blocks
+    recommend_everybody(recommender, out, [artifacts], 7)
+    assert len(calls) == 2 * blocks - finished
+    assert pl.read_parquet(out).equals(pl.read_parquet(tmp_path / "other.parquet"))
+    assert sorted(os.listdir(tmp_path)) == ["all.parquet", "other.parquet"]
+
+
+def test_parts_of_another_question_are_not_used(
+    recommender: Recommender, artifacts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "all.parquet"
+    asked = everybody.BLOCK
+    for rules in ({}, {"diversity": 0.5}):
+        with monkeypatch.context() as patch:
+            patch.setattr(everybody.shutil, "rmtree", lambda folder: None)
+            recommend_everybody(recommender, out, [artifacts], 3, **rules)
+    assert len(list((tmp_path / ".all.parquet.parts").iterdir())) == 2 * -(
+        -len(recommender.user_ids) // asked
+    )
+    users = [recommender.user(user) for user in recommender.user_ids]
+    expected = recommender.recommend_table(users, 3, diversity=0.5).drop("history")
+    assert pl.read_parquet(out)["item_id"].to_list() == expected["item_id"].to_list()
+
+
+def test_an_unknown_format_is_refused(recommender: Recommender, artifacts: Path, tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"no format '\.xlsx'\n.*\.parquet, \.csv, \.jsonl"):
+        recommend_everybody(recommender, tmp_path / "all.xlsx", [artifacts], 3)
