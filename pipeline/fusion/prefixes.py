@@ -48,7 +48,7 @@ def prefix_states(model: UserModel, sequences: Sequences, batch_windows: int) ->
         gaps = None
         if model.params.time == "gaps":
             gaps = torch.from_numpy(
-                pad_histories([sequences.gaps[place] for place in places], history)[0]
+                pad_histories([sequences.gaps[place].astype(np.int64) for place in places], history)[0]
             )  # [B, T]
         with torch.inference_mode():
             read_states = model(torch.from_numpy(rows), gaps).numpy()  # [B, T, D]

@@ -85,6 +85,8 @@ def _batch(sequences: Sequences, places: list[slice], forgets: np.random.Generat
     targets, _ = pad_histories([window[1:] for window in windows], limit=rows.shape[1])
     gaps = None
     if forgets is not None:
-        gaps, _ = pad_histories([sequences.gaps[place][:-1] for place in places], limit=rows.shape[1])
+        gaps, _ = pad_histories(
+            [sequences.gaps[place][:-1].astype(np.int64) for place in places], limit=rows.shape[1]
+        )
         gaps[forgets.random(len(gaps)) < FORGOTTEN] = NO_GAP
     return Batch(rows, targets, np.arange(rows.shape[1]) < lengths[:, None], gaps)
