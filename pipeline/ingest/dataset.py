@@ -109,10 +109,9 @@ class Dataset:
         path = folder / "manifest.json"
         manifest = read_json(path)
         written = manifest.get("sha256") if isinstance(manifest, dict) else None
-        files = sorted(written) if isinstance(written, dict) else []
-        if files != sorted(TABLES):
+        if not isinstance(written, dict) or sorted(written) != sorted(TABLES):
             raise DataError("is no manifest of tables", str(path), REMEDY)
-        for name in files:
+        for name in sorted(written):
             if not (folder / name).is_file() or sha256_file(folder / name) != written[name]:
                 raise DataError(
                     "is missing, or another file than its manifest names", str(folder / name), REMEDY

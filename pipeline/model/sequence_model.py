@@ -107,6 +107,7 @@ class SequenceModel(nn.Module):
         self.norm = nn.LayerNorm(width)
         # Starts at zero: as if there were no times.
         gaps = torch.zeros(GAPS, width) if params.time == "gaps" else None
+        self.gaps: nn.Parameter | None
         self.register_parameter("gaps", None if gaps is None else nn.Parameter(gaps))
         self.dropout = nn.Dropout(params.input_dropout)
         self.backbone = backbone
