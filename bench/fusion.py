@@ -98,7 +98,7 @@ class Bench:
             self._model,
             self.inputs.validation_candidates,
             dtype=torch.float32,
-            repeated=self.inputs.sequences.repeated,
+            sequences=self.inputs.sequences,
         )
         self._prefixes = prefix_states(self._model, self.inputs.sequences, batch_users)
 

@@ -11,12 +11,11 @@ from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.protocol import evaluate as evaluate_scorer
 from hierrec.evaluation.ranks import BASELINES_SCHEMA
 from hierrec.evaluation.summary import summarise_baselines
-from hierrec.model.params import TrainParams
 
 
-# Of `train` only the seed is used: it draws the users whose validation targets are measured, as for the models.
-@stage("train", "evaluate", libraries=("torch", "scipy", "numpy", "polars", "pyarrow"))
-def main(train: TrainParams, evaluate: EvaluateParams) -> Summary:
+# The seed draws the users whose validation targets are measured: the models' users, if `train.seed` is the same.
+@stage("evaluate", libraries=("torch", "scipy", "numpy", "polars", "pyarrow"))
+def main(evaluate: EvaluateParams) -> Summary:
     candidates, known = candidates_of(load_items(DATA / "items.parquet"))
     interactions = interaction_groups(DATA / "interactions.parquet")
     sequences = Sequences.from_tables(interactions, load_split(DATA / "split.parquet"))
@@ -24,7 +23,7 @@ def main(train: TrainParams, evaluate: EvaluateParams) -> Summary:
     for name, scorer in baselines(sequences, len(candidates)).items():
         lists = TopLists(scorer, candidates, sequences.repeated)
         table = evaluate_scorer(
-            scorer, sequences, candidates, evaluate, train.seed, known, perturb=False, lists=lists
+            scorer, sequences, candidates, evaluate, evaluate.seed, known, perturb=False, lists=lists
         )
         shown[name] = lists.metrics(sequences, table)
         tables.append(table.with_columns(baseline=pl.lit(name)).select(BASELINES_SCHEMA.names()))

@@ -25,7 +25,8 @@ def main(ingest: IngestParams) -> Summary:
     raw = _read(ingest)
     lines = []
     if ingest.item_text is not None:
-        raw, matched, unknown = add_item_text(raw, _file(ingest, "item_text"), ingest.clean_text)
+        path = _file(ingest, "item_text")
+        raw, matched, unknown = add_item_text(raw, path, ingest.clean_text, ingest.encoding)
         lines = [f"further text for {matched:,} items; {unknown:,} ids of {ingest.item_text} name no item"]
     by_time = None
     if ingest.split == "time":

@@ -24,9 +24,7 @@ def main(fusion: FusionParams) -> Summary:
     datastore = remember(model, inputs.sequences, fusion)
     index = ItemIndex.open(INDEX, inputs.store_hash)
     sources = open_sources(fusion, datastore, index, inputs.frozen)
-    scorer = Scorer(
-        model, inputs.validation_candidates, dtype=torch.float32, repeated=inputs.sequences.repeated
-    )
+    scorer = Scorer(model, inputs.validation_candidates, dtype=torch.float32, sequences=inputs.sequences)
     examples = FusionExamples.validation(scorer, inputs.sequences, sources)
     learned_from, held_out = examples.halves(model.params.seed)
     learned, curve = learn(fusion, scorer, learned_from, held_out)

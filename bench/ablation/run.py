@@ -53,7 +53,7 @@ def run(data: Data, vectors: Path, row: dict[str, Any], seed: int) -> tuple[dict
     started = [clock() for clock in clocks]
     model = train(sequences, data.candidates, frozen, params)
     seconds, cpu_seconds = (round(clock() - start, 1) for clock, start in zip(clocks, started, strict=True))
-    scorer = Scorer(model, data.candidates, repeated=sequences.repeated)
+    scorer = Scorer(model, data.candidates, sequences=sequences)
     splits = {
         "validation": (sequences.validation_histories(), sequences.validation),
         "test": (sequences.test_histories(), sequences.test),

@@ -31,8 +31,10 @@ def main(_: Path, settings: dict[str, Any], out: Path) -> None:
     model = load_model(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash)
     # The loop has the faster scorer, which computes the items' side once.
     repeated = inputs.sequences.repeated
-    one_by_one = Scorer(model, inputs.candidates, dtype=torch.float32, repeated=repeated)
-    scorer = Scorer(model, inputs.candidates, dtype=getattr(torch, settings["dtype"]), repeated=repeated)
+    one_by_one = Scorer(model, inputs.candidates, dtype=torch.float32, sequences=inputs.sequences)
+    scorer = Scorer(
+        model, inputs.candidates, dtype=getattr(torch, settings["dtype"]), sequences=inputs.sequences
+    )
     users = np.flatnonzero(inputs.sequences.test != NO_TARGET)
     everyone = inputs.sequences.test_histories()
     for count in settings["users"]:

@@ -66,7 +66,7 @@ def top_items(
     users: NDArray[np.int64],
 ) -> NDArray[np.int64]:
     """Return the top items after the training items: int64 [V, 20]."""
-    scorer = Scorer(model, candidates, dtype=torch.float32, repeated=sequences.repeated)
+    scorer = Scorer(model, candidates, dtype=torch.float32, sequences=sequences)
     top = []
     for start in range(0, len(users), RANKED_AT_A_TIME):
         batch = users[start : start + RANKED_AT_A_TIME]

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from ..core.errors import DataError
 
 NO_TARGET = -1
+NO_GAP, GAPS = 0, 66
+"""The bucket of an unknown gap, and the number of buckets: unknown, none, then one for each power of two."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Sequences:
         test_length: int64 [U], number of items before the cut of the test: the history of the test target.
         validation: int64 [R], validation target, or `NO_TARGET`. Row r belongs to user `owners[r]`.
         test: int64 [R], test target, or `NO_TARGET`.
+        gaps: int8 [N], bucket of the time between each item and the user's item before it; empty where not read.
         several: int64 [R, 3], of a split with several targets of a user: each row's user, and his number of items
             before its validation and its test target. Then `validation` and `test` have these R rows. Empty: row `u`
             belongs to user `u`.
@@ -37,6 +40,7 @@ class Sequences:
     validation: NDArray[np.int64]
     test: NDArray[np.int64]
     repeated: bool = False
+    gaps: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
     several: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), np.int64))
 
     @classmethod
@@ -102,6 +106,28 @@ class Sequences:
                 follows[user] = targets[user] in self.items[start + first[user] : start + stop[user]]
             _check(follows, name, "is not the item that follows")
 
+    def with_gaps(self, gaps: NDArray[np.int8]) -> "Sequences":
+        """Return the sequences with the gaps of all items.
+
+        Raises:
+            DataError: there is not one for each item.
+        """
+        if len(gaps) != len(self.items):
+            raise DataError("gaps and interactions differ in number", remedy="run `dvc repro ingest`")
+        return replace(self, gaps=gaps)
+
+    def gaps_of(self, history: NDArray[np.int64], user: int | np.integer) -> NDArray[np.int64]:
+        """Return the bucket of the gap before each item of a history, int64 [T].
+
+        They are known if the history is the beginning of the user's items, so none is that of a target or behind it.
+        All are `NO_GAP` for another history, or for a user who is not among the users (-1).
+        """
+        start = self.offsets[user]
+        part = slice(start, start + len(history))
+        if user < 0 or not np.array_equal(self.items[part], history):
+            return np.full(len(history), NO_GAP, np.int64)
+        return self.gaps[part].astype(np.int64)
+
     @property
     def owners(self) -> NDArray[np.int64]:
         """The user of each row of targets, int64 [R]."""
@@ -158,6 +184,23 @@ def halves(users: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDAr
     order = np.random.default_rng([seed, len(names)]).permutation(len(names))
     first = np.isin(number, order[: len(names) // 2])
     return np.flatnonzero(first), np.flatnonzero(~first)
+
+
+def gap_buckets(positions: NDArray[np.integer], times: NDArray, before: float = 0) -> NDArray[np.int8]:
+    """Return the bucket of the time between each interaction and the user's one before it, int8 [N].
+
+    `NO_GAP` for a user's first; 1 for a tie; 2 for a gap below 2 in the unit of the timestamps, 3 below 4, 4 below 8, …
+
+    Args:
+        positions: int [N], of each interaction within its user, from 0.
+        times: [N], ascending within a user.
+        before: the time of the interaction before these.
+    """
+    gaps = np.diff(times, prepend=times.dtype.type(before))  # [N]
+    exponents = np.frexp(gaps.astype(np.float64))[1].clip(1, GAPS - 2)  # [N], of the next power of two
+    buckets = np.where(gaps > 0, 1 + exponents, 1)
+    buckets[positions == 0] = NO_GAP
+    return buckets.astype(np.int8)
 
 
 def pad_histories(

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ..core.errors import DataError
+from .sequences import GAPS
 
 _REMEDY = "run `dvc repro ingest`, or `dvc pull`"
 
@@ -127,6 +128,13 @@ def interaction_groups(path: Path) -> Iterator[pl.DataFrame]:
         _check(path, "item", bool((group["item"] >= 0).all()), "an item row is negative")
         last_user, last_position = user[-1], position[-1]
         yield group
+
+
+def load_gaps(path: Path) -> NDArray[np.int8]:
+    """Read `times/gaps.parquet`: the bucket of the gap before each interaction, int8 [N]."""
+    gaps = _read(path, pl.Schema({"gap": pl.Int8}))["gap"].to_numpy()
+    _check(path, "gap", bool(((gaps >= 0) & (gaps < GAPS)).all()), "there is no such bucket")
+    return gaps
 
 
 def load_split(path: Path) -> pl.DataFrame:

@@ -69,7 +69,10 @@ class FusionExamples:
         before = sequences.validation_histories()
         histories = [before[row] for row in rows]
         with torch.inference_mode():
-            parts = [scorer.states(histories[start : start + 256]) for start in range(0, len(rows), 256)]
+            parts = [
+                scorer.states(histories[start : start + 256], users[start : start + 256])
+                for start in range(0, len(rows), 256)
+            ]
             states = torch.cat(parts).numpy()  # [N, D]
         return cls.collect(Query(states, users, histories), sequences.validation[rows], sources)
 

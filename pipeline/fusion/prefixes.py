@@ -53,10 +53,16 @@ def prefix_states(model: UserModel, sequences: Sequences, batch_windows: int) ->
     starts = range(0, len(by_length), batch_windows)
     for begin in tqdm(starts, desc="prefixes", unit="batch", disable=None, leave=False):
         batch = by_length[begin : begin + batch_windows]
-        read = [sequences.training_items(windows[index][0])[slice(*windows[index][1::2])] for index in batch]
-        rows, _ = pad_histories(read, history)
+        read = [(sequences.offsets[windows[index][0]], *windows[index][1::2]) for index in batch]
+        places = [slice(first + start, first + stop) for first, start, stop in read]
+        rows, _ = pad_histories([sequences.items[place] for place in places], history)
+        gaps = None
+        if model.params.time == "gaps":
+            gaps = torch.from_numpy(
+                pad_histories([sequences.gaps[place].astype(np.int64) for place in places], history)[0]
+            )  # [B, T]
         with torch.inference_mode():
-            read_states = model(torch.from_numpy(rows)).numpy()  # [B, T, D]
+            read_states = model(torch.from_numpy(rows), gaps).numpy()  # [B, T, D]
         for index, window_states in zip(batch, read_states, strict=True):
             _, start, first, stop = windows[index]
             states[offsets[index] : offsets[index + 1]] = window_states[first - start : stop - start]

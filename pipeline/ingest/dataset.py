@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import DataError
 from ..core.files import atomic_path, read_json, sha256_file, write_json
+from ..data.sequences import gap_buckets
 from ..data.tables import (
     MARKS,
     TableWriter,
@@ -31,7 +32,9 @@ from .time_split import TimeSplit, split_by_time
 SCHEMA_VERSION = 1
 
 _INTERACTIONS = ("user", "item", "position")
-TABLES = tuple(f"{name}.parquet" for name in ("items", "users", "interactions", "split", "ratings"))
+_NAMES = ("items", "users", "interactions", "split", "ratings", "times/gaps", "times/none")
+TABLES = tuple(f"{name}.parquet" for name in _NAMES)
+"""All tables. A model depends on the one of `times` that `train.time` names; `none` is empty."""
 REMEDY = "run `dvc repro ingest`, or `dvc pull`"
 _RATINGS = ("user", "position", "rating", "timestamp")
 
@@ -106,10 +109,9 @@ class Dataset:
         path = folder / "manifest.json"
         manifest = read_json(path)
         written = manifest.get("sha256") if isinstance(manifest, dict) else None
-        files = sorted(written) if isinstance(written, dict) else []
-        if files != sorted(TABLES):
+        if not isinstance(written, dict) or not set(TABLES[:5]) <= set(written):
             raise DataError("is no manifest of tables", str(path), REMEDY)
-        for name in files:
+        for name in set(TABLES) & set(written):  # an earlier version has written no times
             if not (folder / name).is_file() or sha256_file(folder / name) != written[name]:
                 raise DataError(
                     "is missing, or another file than its manifest names", str(folder / name), REMEDY
@@ -133,11 +135,19 @@ class Dataset:
             with (
                 TableWriter(written["interactions.parquet"]) as interactions,
                 TableWriter(written["ratings.parquet"]) as ratings,
+                TableWriter(written["times/gaps.parquet"]) as gaps,
             ):
+                before = 0
                 for table in self.events:
+                    times = table["timestamp"].to_numpy()
+                    gaps.write(
+                        pl.DataFrame({"gap": gap_buckets(table["position"].to_numpy(), times, before)})
+                    )
+                    before = times[-1]
                     interactions.write(table.select(_INTERACTIONS))
                     ratings.write(table.select(_RATINGS))
             write_table(self.split, written["split.parquet"])
+            write_table(pl.DataFrame(schema={"gap": pl.Int8}), written["times/none.parquet"])
             write_json(
                 manifest,
                 {

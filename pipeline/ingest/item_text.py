@@ -10,16 +10,21 @@ from ..core.errors import DataError, quote
 from .checks import refuse_duplicates
 from .clean_text import cleaned
 from .columns import find_columns
+from .json_files import Pairs
 from .raw import Interactions, RawDataset
 from .sources import md5_file
 from .table_files import as_ids, as_text, read_table
 
 COLUMN = "extra_text"
-_JSON_REMEDY = 'write one JSON object in UTF-8, {"id": "text", …}'
+_JSON_REMEDY = 'write one JSON object, {"id": "text", …}, in UTF-8 or in ingest.encoding'
 
 
-def read_item_text(path: Path) -> pl.DataFrame:
+def read_item_text(path: Path, encoding: str = "utf-8") -> pl.DataFrame:
     """Read texts by item id: a JSON object, or a CSV or Parquet table of `item_id` and `text`.
+
+    Args:
+        path: of the file.
+        encoding: of a text file.
 
     Returns:
         item_id, extra_text; items whose text is blank are left out.
@@ -28,9 +33,9 @@ def read_item_text(path: Path) -> pl.DataFrame:
         DataError: the file is of another kind or damaged, an id is missing or there twice, or a text is none.
     """
     if path.suffix.lower() == ".json":
-        return _read_json(path)
+        return _read_json(path, encoding)
     place = str(path)
-    table = read_table(path)
+    table = read_table(path, encoding=encoding)
     key = find_columns(table.columns, place, ("item",))["item"]
     if "text" not in table.columns:
         raise DataError("column text is missing", place, "name the columns item_id and text")
@@ -43,7 +48,7 @@ def read_item_text(path: Path) -> pl.DataFrame:
 
 
 def add_item_text(
-    raw: RawDataset[Interactions], path: Path, clean: bool = True
+    raw: RawDataset[Interactions], path: Path, clean: bool = True, encoding: str = "utf-8"
 ) -> tuple[RawDataset[Interactions], int, int]:
     """Join the texts of a file to the items of a data set, as column `extra_text`; null where there is none.
 
@@ -51,6 +56,7 @@ def add_item_text(
         raw: the data set.
         path: of the file.
         clean: whether entities and stray white space in the texts are cleaned.
+        encoding: of a text file.
 
     Returns:
         The data set, the number of its items that have got a text, and of ids in the file that it does not list.
@@ -62,7 +68,7 @@ def add_item_text(
     if COLUMN in raw.items.columns:
         remedy = "rename that column, or set ingest.item_text to null"
         raise DataError(f"the items have a column {COLUMN} already", raw.name, remedy)
-    texts = read_item_text(path)
+    texts = read_item_text(path, encoding)
     if clean:
         texts = texts.with_columns(cleaned(texts[COLUMN])).drop_nulls()
     items = raw.items.join(texts, on="item_id", how="left", maintain_order="left")
@@ -77,15 +83,15 @@ def add_item_text(
     return dataclasses.replace(raw, items=items, checksums=checksums), matched, len(texts) - matched
 
 
-def _read_json(path: Path) -> pl.DataFrame:
+def _read_json(path: Path, encoding: str) -> pl.DataFrame:
     place = str(path)
     try:
-        pairs = json.loads(path.read_bytes().decode("utf-8-sig"), object_pairs_hook=_Pairs)
+        pairs = json.loads(path.read_bytes().decode(encoding).removeprefix("\ufeff"), object_pairs_hook=Pairs)
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror or error})", place, "mend that") from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"not JSON ({error})", place, _JSON_REMEDY) from None
-    if not isinstance(pairs, _Pairs):
+    if not isinstance(pairs, Pairs):
         raise DataError("is JSON, but no object", place, _JSON_REMEDY)
     for key, text in pairs:
         if not (text is None or isinstance(text, str)):
@@ -105,7 +111,3 @@ def _read_json(path: Path) -> pl.DataFrame:
     )
     refuse_duplicates(found, ["item_id"], place, "join the texts of an item into one")
     return found.drop_nulls()
-
-
-class _Pairs(list[tuple[str, object]]):
-    """A JSON object as its pairs, so that no key that is there twice goes unnoticed."""

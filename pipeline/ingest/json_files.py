@@ -3,13 +3,30 @@
 import ast
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 
 import polars as pl
 
-from ..core.errors import DataError
+from ..core.errors import DataError, quote
 from .sources import Layout, Source, check_names
 
 _REMEDY = 'write one JSON object a line, such as {"user": "ann", "item": 7, "timestamp": 978300760}'
+
+
+class Pairs(list[tuple[str, object]]):
+    """A JSON object as its pairs, so that no key that is there twice goes unnoticed."""
+
+    def refuse_repeated(self, where: str) -> None:
+        """Refuse an object with a key twice, of whose values readers keep one or the other.
+
+        Raises:
+            DataError: there is one.
+        """
+        seen: set[str] = set()
+        for key, _ in self:
+            if key in seen:
+                raise DataError(f"key {quote(key)} is there twice", where, "write one value of each key")
+            seen.add(key)
 
 
 def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
@@ -18,7 +35,7 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
     Lists of lists become one list. Records, and lists of records, are left out.
 
     Raises:
-        DataError: a line is no object, or the values of a key differ in kind.
+        DataError: a line is no object or has a key twice, or the values of a key differ in kind.
     """
     before = 0
     for block in source.line_blocks(layout.size):
@@ -40,6 +57,11 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
         if len(table) != len(numbered):
             what = f"has {len(numbered):,} lines from {start}, of which {len(table):,} could be read"
             raise DataError(what, source.place, _REMEDY)
+        if any(
+            text.count(json.dumps(column.name, ensure_ascii=False).encode()) > column.count()
+            for column in table
+        ):
+            _refuse_repeated(source.place, numbered)  # or a key is null, or in a record or a text too
         check_names(source.place, table.columns)
         before += block.count(b"\n")
         yield _flat(table)
@@ -58,9 +80,21 @@ def _flat(table: pl.DataFrame) -> pl.DataFrame:
 
 def _from_python(place: str, number: int, line: bytes) -> bytes:
     try:
-        return json.dumps(ast.literal_eval(line.decode())).encode()
+        tree = ast.parse(line.decode().strip(), mode="eval").body
+        if isinstance(tree, ast.Dict):
+            keys = [key.value for key in tree.keys if isinstance(key, ast.Constant)]
+            Pairs((str(key), None) for key in keys).refuse_repeated(f"{place}, line {number}")
+        return json.dumps(ast.literal_eval(tree)).encode()
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         raise DataError("is neither JSON nor a Python dict", f"{place}, line {number}", _REMEDY) from None
+
+
+def _refuse_repeated(place: str, numbered: list[tuple[int, bytes]]) -> None:
+    for number, line in numbered:
+        with suppress(ValueError, RecursionError):  # a line that only polars can read
+            pairs = json.loads(line, object_pairs_hook=Pairs)
+            if isinstance(pairs, Pairs):
+                pairs.refuse_repeated(f"{place}, line {number}")
 
 
 def _check(place: str, numbered: list[tuple[int, bytes]]) -> None:

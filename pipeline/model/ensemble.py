@@ -34,9 +34,9 @@ class Ensemble(nn.Module):
         """Dimensions of a user state, M * D."""
         return sum(member.width for member in self.members)
 
-    def forward(self, rows: Tensor) -> Tensor:
+    def forward(self, rows: Tensor, gaps: Tensor | None = None) -> Tensor:
         """Return the members' user states side by side, float [B, T, M * D]; see `SequenceModel.forward`."""
-        return torch.cat([member(rows) for member in self.members], -1)
+        return torch.cat([member(rows, gaps) for member in self.members], -1)
 
     def item_keys(self, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return keys [n, M * D] and biases [n]; see `SequenceModel.item_keys`."""
@@ -47,12 +47,18 @@ class Ensemble(nn.Module):
         """Return the members' backbone inputs side by side, [n, M * D]; for evaluation mode."""
         return torch.cat([member.item_inputs() for member in self.members], -1)
 
-    def states(self, rows: Tensor, lengths: Tensor, item_inputs: Tensor | None = None) -> Tensor:
+    def states(
+        self,
+        rows: Tensor,
+        lengths: Tensor,
+        item_inputs: Tensor | None = None,
+        gaps: Tensor | None = None,
+    ) -> Tensor:
         """Return the user states after each history, [B, M * D]; see `SequenceModel.states`."""
         inputs = self.item_inputs() if item_inputs is None else item_inputs  # [n, M * D]
         parts = inputs.split([member.width for member in self.members], -1)  # M of [n, D]
         states = [
-            member.states(rows, lengths, part) for member, part in zip(self.members, parts, strict=True)
+            member.states(rows, lengths, part, gaps) for member, part in zip(self.members, parts, strict=True)
         ]
         return torch.cat(states, -1)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import DataError, StoreError
 from ..data.sequences import Sequences
-from ..data.tables import candidates_of, interaction_groups, load_items, load_split
+from ..data.tables import candidates_of, interaction_groups, load_gaps, load_items, load_split
 from ..store.store import EmbeddingStore
 
 
@@ -41,6 +41,8 @@ def load_inputs(data: Path, item_embeddings: Path) -> Inputs:
     items = load_items(data / "items.parquet")
     store = open_store(item_embeddings, items)
     sequences = Sequences.from_tables(_interactions(data, len(items)), load_split(data / "split.parquet"))
+    if (times := data / "times" / "gaps.parquet").exists():
+        sequences = sequences.with_gaps(load_gaps(times))
     candidates, validation_candidates = candidates_of(items)
     return Inputs(
         items=items,

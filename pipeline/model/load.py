@@ -12,4 +12,4 @@ from .scorer import Scorer
 def load_scorer(folder: Path, inputs: Inputs, dtype: torch.dtype = torch.float64) -> Scorer:
     """Read a model of variant `hierarchical` as a scorer; raises as `load_model`."""
     model = load_model(folder, inputs.frozen, inputs.store_hash)
-    return Scorer(model, inputs.candidates, dtype=dtype, repeated=inputs.sequences.repeated)
+    return Scorer(model, inputs.candidates, dtype=dtype, sequences=inputs.sequences)

@@ -31,6 +31,8 @@ class TrainParams(Section):
     """Models that rank by their mean logits, trained with the seeds `seed`, `seed` + 1, …"""
     history: Annotated[int, Field(ge=2)]
     """Number of latest items that the model reads; training cuts longer histories into windows."""
+    time: Literal["none", "gaps"] = "none"
+    """What the model reads of the times of a history: nothing, or the gaps between its items."""
     residual_width: Annotated[int, Field(ge=0)]
     """Width of the learned vector beside each item's frozen vector; 0: none."""
     residual_dropout: Share = 0.0

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..data.sequences import pad_histories
+from ..core.errors import DataError
+from ..data.sequences import Sequences, pad_histories
 from ..ranking.ranking import excluded_items
 from .ensemble import UserModel
 from .sources import Fuses, Mixture, Query, Retrieved, Source
@@ -41,7 +42,11 @@ class Scorer:
         sources: of retrieval, in the fusion's order; none for variant `hierarchical`.
         fusion: trained with this model and these sources; None without sources.
         dtype: float64 rounds too little to change a rank, whatever the batch size; float32 is twice as fast.
-        repeated: whether an item of the history may be recommended again.
+        sequences: the users whose histories are scored. They say whether an item of the history may be recommended
+            again (without them, it may not), and hold the gaps, if the model reads any.
+
+    Raises:
+        DataError: the model reads gaps, and there are none.
     """
 
     def __init__(
@@ -51,11 +56,16 @@ class Scorer:
         sources: Mapping[str, Source] | None = None,
         fusion: Fuses | None = None,
         dtype: torch.dtype = torch.float64,
-        repeated: bool = False,
+        sequences: Sequences | None = None,
     ) -> None:
         self.model = model if dtype == torch.float32 else copy.deepcopy(model).to(dtype)
         self.model.eval()
-        self.candidates, self.dtype, self.repeated = candidates, dtype, repeated
+        self.candidates, self.dtype = candidates, dtype
+        self.repeated = sequences is not None and sequences.repeated
+        self._timed = sequences if model.params.time == "gaps" else None
+        if model.params.time == "gaps" and (sequences is None or not len(sequences.gaps)):
+            what = "the model reads the time between items, and the data has none"
+            raise DataError(what, "times/gaps.parquet", "run `dvc repro ingest`, or `dvc pull`")
         self.sources = dict(sources or {})
         module: Any = copy.deepcopy(fusion)
         self.fusion: Fuses | None = None if fusion is None else module.to(dtype).eval()
@@ -63,10 +73,14 @@ class Scorer:
             self._item_inputs = self.model.item_inputs()  # [n, D]
             self._keys, self._biases = self.model.item_keys()  # [n, D], [n]
 
-    def states(self, histories: list[NDArray[np.int64]]) -> Tensor:
-        """Return the user states after the histories, [B, D]."""
-        rows, lengths = pad_histories(histories, self.model.params.history)
-        return self.model.states(torch.from_numpy(rows), torch.from_numpy(lengths), self._item_inputs)
+    def states(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64] | None = None) -> Tensor:
+        """Return the user states after the histories, [B, D]; without the users, their gaps are unknown."""
+        limit, gaps = self.model.params.history, None
+        rows, lengths = pad_histories(histories, limit)
+        if self._timed is not None and users is not None:
+            stored = [self._timed.gaps_of(*pair) for pair in zip(histories, users, strict=True)]
+            gaps = torch.from_numpy(pad_histories(stored, limit)[0])  # [B, T]
+        return self.model.states(torch.from_numpy(rows), torch.from_numpy(lengths), self._item_inputs, gaps)
 
     def model_scores(self, states: Tensor, histories: Sequence[NDArray[np.int64]]) -> Tensor:
         """Return the model's logits [B, n] for states [B, D]; -inf where an item may not be recommended."""
@@ -78,9 +92,10 @@ class Scorer:
     def score(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Scored:
         """Score all items for histories of item rows, oldest first.
 
-        `users`, int64 [B], are user rows, to exclude a user's own entries from retrieval; `ANONYMOUS` if unknown.
+        `users`, int64 [B], are user rows, to exclude a user's own entries from retrieval and to find the stored
+        gaps of the history; `ANONYMOUS` if unknown.
         """
-        states = self.states(histories)  # [B, D]
+        states = self.states(histories, users)  # [B, D]
         query = Query(states.float().numpy(), users, histories)
         scores = self.model_scores(states, histories)  # [B, n]
         if self.fusion is None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
+from ..data.sequences import GAPS, NO_GAP
 from .params import TrainParams
 from .phi3 import reads_one_position, state_at
 
@@ -104,6 +105,10 @@ class SequenceModel(nn.Module):
         self.items = items
         self.input = nn.Linear(items.width, width)
         self.norm = nn.LayerNorm(width)
+        # Starts at zero: as if there were no times.
+        gaps = torch.zeros(GAPS, width) if params.time == "gaps" else None
+        self.gaps: nn.Parameter | None
+        self.register_parameter("gaps", None if gaps is None else nn.Parameter(gaps))
         self.dropout = nn.Dropout(params.input_dropout)
         self.backbone = backbone
         self.pooling = Pooling(params.pooling.kind, params.pooling.window)
@@ -123,13 +128,22 @@ class SequenceModel(nn.Module):
         """This model alone; `Ensemble` has several members."""
         return (self,)
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """Return the user state after each position, float [B, T, D]: rows int64 [B, T], padded on the right."""
+    def forward(self, rows: Tensor, gaps: Tensor | None = None) -> Tensor:
+        """Return the user state after each position, float [B, T, D]: rows int64 [B, T], padded on the right.
+
+        Gaps int64 [B, T] are the buckets of the time before each item (`Sequences.gaps`); None: all unknown.
+        """
         items, inverse = rows.unique(return_inverse=True)  # [k], [B, T]
         # Autocast may round the inputs; in the weights' dtype, their gradients are summed without further rounding.
         inputs = self.input(self.items.vectors(items)).to(self.input.weight.dtype)  # [k, D]
         # Not `inputs[inverse]`: the order in which its gradient is summed depends on the threads.
-        return self._read(self.dropout(self.norm(F.embedding(inverse, inputs))))
+        return self._read(self.dropout(self._timed(self.norm(F.embedding(inverse, inputs)), gaps)))
+
+    def _timed(self, inputs: Tensor, gaps: Tensor | None) -> Tensor:
+        """Add the vectors of the gaps [B, T] to the inputs [B, T, D], if the model reads them."""
+        if self.gaps is None:
+            return inputs
+        return inputs + (self.gaps[NO_GAP] if gaps is None else F.embedding(gaps, self.gaps))
 
     def _read(self, inputs: Tensor) -> Tensor:
         """Return the user state after each position: inputs [B, T, D] -> [B, T, D]."""
@@ -150,13 +164,21 @@ class SequenceModel(nn.Module):
         """Return the backbone's input for each item, [n, D]; for evaluation mode."""
         return self.norm(self.input(self.items.vectors()))  # [n, D]
 
-    def states(self, rows: Tensor, lengths: Tensor, item_inputs: Tensor | None = None) -> Tensor:
+    def states(
+        self,
+        rows: Tensor,
+        lengths: Tensor,
+        item_inputs: Tensor | None = None,
+        gaps: Tensor | None = None,
+    ) -> Tensor:
         """Return the user state after each history, [B, D]; for evaluation mode.
 
         Rows int64 [B, T] are padded on the right to histories of `lengths`, int64 [B]. An empty history gives the zero
-        vector, which ranks by the head's bias alone. Pass the result of `item_inputs` if it is already computed.
+        vector, which ranks by the head's bias alone. Pass the result of `item_inputs` if it is already computed;
+        gaps as for `forward`.
         """
         inputs = F.embedding(rows, self.item_inputs() if item_inputs is None else item_inputs)  # [B, T, D]
+        inputs = self._timed(inputs, gaps)
         latest = (lengths - 1).clamp(min=0)  # [B]
         if self.pooling.kind == "last" and reads_one_position(self.backbone):
             states = state_at(self.backbone, inputs, latest)  # [B, D]

@@ -101,7 +101,7 @@ def load_rag(folder: Path, inputs: Inputs, index: ItemIndex, dtype: torch.dtype 
         datastore = Datastore.open(folder / "datastore", lookup(params))
         _check_fit(datastore, model, inputs.sequences, str(folder / "datastore"))
     sources = open_sources(params, datastore, index, inputs.frozen)
-    return Scorer(model, inputs.candidates, sources, fusion, dtype, inputs.sequences.repeated)
+    return Scorer(model, inputs.candidates, sources, fusion, dtype, inputs.sequences)
 
 
 def load_parts(folder: Path, inputs: Inputs) -> tuple[UserModel, Fusion, FusionParams]:

@@ -60,6 +60,8 @@ class HistoryOverlap:
     def __init__(self, next_items: NDArray[np.integer], users: NDArray[np.integer]) -> None:
         self.next_items = next_items
         self._highest = int(next_items.max(initial=0))
+        pairs = users.astype(np.int64) * (self._highest + 1) + next_items  # [N]
+        self._repeated = len(np.unique(pairs)) < len(pairs)  # a user has an item twice
         self._counted = (
             earlier_entries(users).clip(max=WINDOW).astype(np.int8)
         )  # [N], prefix items that count
@@ -77,7 +79,12 @@ class HistoryOverlap:
         backwards = (
             entries[:, None] - 1 - np.arange(WINDOW)
         )  # [S, W], earlier entries; another user's weigh 0
-        shared = bag.take(self.next_items.take(backwards, mode="clip"))  # [S, W]
-        length = self._norms[counted] * np.linalg.norm(bag[np.unique(latest)])  # [S]
+        items = self.next_items.take(backwards, mode="clip")  # [S, W]
+        shared = bag.take(items)  # [S, W]
         weights = self._weights.take(counted, axis=0)  # [S, W]
+        norms = self._norms[counted]  # [S]
+        if self._repeated:  # the weights of an item that is there again add up
+            sums = ((items[:, :, None] == items[:, None]) @ weights[:, :, None])[:, :, 0]  # [S, W]
+            norms = np.sqrt((weights * sums).sum(1))
+        length = norms * np.linalg.norm(bag[np.unique(latest)])  # [S]
         return (weights * shared).sum(1) / np.maximum(length, np.finfo(np.float32).tiny)

@@ -15,6 +15,7 @@ from .charts import DotPlot, LineChart, Value, dot_plot, line_chart
 SLICES = {
     "history": ("Length of the history", {"short": "Short", "middle": "Middle", "long": "Long"}),
     "popularity": ("Popularity of what came next", {"head": "Head", "middle": "Middle", "tail": "Tail"}),
+    "target": ("What came next", {"new": "New to the user", "repeated": "Taken before"}),
     "perturbed": ("Damaged history", {"dropped": "Items left out", "replaced": "Items replaced"}),
 }
 """Titles of the slices and labels of their groups. The first two divide the users into thirds."""
@@ -84,11 +85,12 @@ def by_slice(results: Results) -> list[DotPlot]:
             for group, label in groups.items()
             if all("ndcg@10" in part.get(group, {}) for part in parts)
         ]
-        if rows and name == "perturbed":
+        if len(rows) < 2:  # one group is the whole
+            continue
+        if name == "perturbed":
             whole = [{**metrics["test"], "users": metrics["users"]} for metrics in results.metrics.values()]
             rows.insert(0, _slice_row("As it was", *whole))
-        if rows:
-            plots.append(dot_plot(title, rows))
+        plots.append(dot_plot(title, rows))
     return plots
 
 

@@ -68,7 +68,8 @@ class Processes:
         """
         idle = self.rank >= len(batch.rows)
         windows = slice(1) if idle else slice(self.rank, None, self.count)
-        part = Batch(batch.rows[windows], batch.targets[windows], batch.mask[windows])
+        gaps = None if batch.gaps is None else batch.gaps[windows]
+        part = Batch(batch.rows[windows], batch.targets[windows], batch.mask[windows], gaps)
         weight = 0.0 if idle else self.count * float(part.mask.sum() / batch.mask.sum())
         return part, weight
 

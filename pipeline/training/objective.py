@@ -27,8 +27,9 @@ class Objective(nn.Module):
         mask = torch.from_numpy(batch.mask)  # [B, T]
         targets = torch.from_numpy(batch.targets)[mask]  # [M]
         rows = torch.from_numpy(batch.rows).to(device)  # [B, T]
+        gaps = None if batch.gaps is None else torch.from_numpy(batch.gaps).to(device)  # [B, T]
         with torch.autocast(device.type, torch.bfloat16, enabled=params.precision == "bfloat16"):
-            states = self.model(rows)[mask.to(device)]  # [M, D]
+            states = self.model(rows, gaps)[mask.to(device)]  # [M, D]
         states = states.float()
         if params.loss == "softmax":
             return softmax_loss(states, targets.to(device), *self.model.item_keys())

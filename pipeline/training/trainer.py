@@ -37,7 +37,7 @@ def validator(sequences: Sequences, candidates: NDArray[np.bool_]) -> Validate:
 
     def validate(model: UserModel) -> dict[str, float]:
         repeated, targets = sequences.repeated, sequences.validation
-        scorer = Scorer(model, candidates, dtype=torch.float32, repeated=repeated)
+        scorer = Scorer(model, candidates, dtype=torch.float32, sequences=sequences)
         ranks = rank_targets(
             scorer, histories, targets, candidates, BATCH_USERS, repeated=repeated, users=sequences.owners
         )
@@ -160,7 +160,8 @@ class _Epochs:
         objective = processes.parallel(Objective(model, self.probability))
         objective.train()
         total, examples = 0.0, 0
-        for batch in training_batches(self.sequences, params.history, params.batch_windows, generator):
+        timed = params.time == "gaps"
+        for batch in training_batches(self.sequences, params.history, params.batch_windows, generator, timed):
             step += 1
             for group in self.optimizer.param_groups:
                 group["lr"] = params.learning_rate * min(1.0, step / max(1, params.warmup_steps))

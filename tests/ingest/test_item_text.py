@@ -85,3 +85,19 @@ def test_no_content_crashes_the_reader(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with contextlib.suppress(DataError):
         assert read_item_text(path).columns == ["item_id", "extra_text"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("texts.json", '{"1": "Été"}'), ("texts.csv", "item_id,text\n1,Été\n")]
+)
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig"])
+def test_the_encoding_is_that_of_all_text_files(
+    tmp_path: Path, name: str, content: str, encoding: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(content, encoding)
+    read_as = "utf-8" if encoding == "utf-8-sig" else encoding
+    assert read_item_text(path, read_as).rows() == [("1", "Été")]
+    if encoding == "latin-1":
+        with pytest.raises(DataError, match=r"ingest\.encoding"):
+            read_item_text(path)

@@ -19,6 +19,7 @@ from hierrec.ingest.params import TableParams
 from hierrec.ingest.parts import fetch_parts
 from hierrec.ingest.raw import RawDataset
 from hierrec.ingest.sources import md5_of
+from hierrec.ingest.table_files import read_table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -174,6 +175,8 @@ def test_parts_that_are_not_there_or_others_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "params", "message"),
     [
+        ("a.jsonl", b'{"user": 1}\n{"user": 2, "item": 3, "user": null}\n', {}, "line 2: key 'user' is there twice"),
+        ("a.jsonl", b"{'user': 1}\n{'user': 2, 'user': 3}\n", {}, "line 2: key 'user' is there twice"),
         ("a.jsonl", b'{"user": 1}\n5\n', {}, "line 2: is JSON, but no object"),
         ("a.jsonl", b'{"user": 1}\n{"user":\n', {}, "line 2: is not JSON"),
         ("a.jsonl", b'{"user": 1}\n{"user": "\xff"}\n', {}, "line 2: is not UTF-8"),
@@ -251,3 +254,14 @@ def test_no_content_crashes_a_reader(tmp_path: Path, data: st.DataObject) -> Non
         paths.append(path)
     with contextlib.suppress(DataError):
         build(read_files(paths[0], paths[1], params))
+
+
+def test_a_key_that_is_null_or_in_a_text_or_in_a_record_is_not_there_twice(tmp_path: Path) -> None:
+    rows = [
+        {"user": None, "item": 1},
+        {"user": "ann", "item": 2, "more": {"user": "bob"}},
+        {"user": '"user": 3', "item": 3},
+    ]
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    assert read_table(path).rows() == [(row["user"], row["item"]) for row in rows]

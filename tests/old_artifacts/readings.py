@@ -36,7 +36,8 @@ def hierarchical(folder: Path) -> list:
     """Return the scores of the `hierarchical` variant."""
     embeddings = store(folder)
     model = load_model(folder / "hierarchical", embeddings.whitened(), embeddings.hash)
-    scorer = Scorer(model, np.ones(len(model.members[0].items), np.bool_), repeated=True)  # nothing is masked
+    scorer = Scorer(model, np.ones(len(model.members[0].items), np.bool_))
+    scorer.repeated = True  # nothing is masked
     return _scores(scorer)
 
 

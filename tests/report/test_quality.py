@@ -47,6 +47,17 @@ def test_a_group_without_users_is_left_out() -> None:
     assert [row.label for row in by_slice(results)[1].rows] == ["Head", "Middle"]
 
 
+def test_targets_are_shown_apart_where_some_are_repeated() -> None:
+    results = full_results()
+    for metrics in results.metrics.values():
+        new = metrics["slices"]["history"]["short"]
+        metrics["slices"]["target"] = {"new": new, "repeated": {"users": 0}}
+    assert len(by_slice(results)) == 3  # new is all of them
+    for metrics in results.metrics.values():
+        metrics["slices"]["target"]["repeated"] = metrics["slices"]["history"]["long"]
+    assert [row.label for row in by_slice(results)[2].rows] == ["New to the user", "Taken before"]
+
+
 def test_what_was_not_written_is_not_drawn() -> None:
     results = bare_results()
     assert by_slice(results) == []

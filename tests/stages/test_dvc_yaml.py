@@ -3,11 +3,12 @@
 import importlib
 import re
 import tomllib
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hierrec.core import stage as stage_module
 from hierrec.core.stage import Stage
+from hierrec.model.params import TrainParams
 from hierrec.params import Params
 from ruamel.yaml import YAML
 
@@ -85,7 +86,9 @@ def test_it_depends_on_artifacts_of_earlier_stages(name: str) -> None:
             break
         for kind in ("outs", "metrics", "plots"):
             made |= {path for path, _ in paths(definition.get(kind, []))}
-    assert {path for path in STAGES[name]["deps"] if path.startswith("artifacts/")} <= made
+    deps = {path for path in STAGES[name]["deps"] if path.startswith("artifacts/")}
+    for time in get_args(TrainParams.model_fields["time"].annotation):
+        assert {path.replace("${train.time}", time) for path in deps} <= made
 
 
 @each_stage
@@ -162,6 +165,9 @@ def test_nothing_that_later_stages_read_holds_ratings_or_times() -> None:
         assert not {"artifacts/data/ratings.parquet", "artifacts/data/manifest.json"} & set(
             STAGES[name]["deps"]
         )
+        # Other times in the archive rerun no stage, unless the model reads them.
+        times = {path for path in STAGES[name]["deps"] if "times" in path}
+        assert times <= {"artifacts/data/times/${train.time}.parquet"}
 
 
 def test_declared_library_versions_are_those_of_the_lock() -> None:

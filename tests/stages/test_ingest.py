@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hierrec.core.files import sha256_file
 from hierrec.data.tables import load_items
+from hierrec.ingest.dataset import TABLES
 from hierrec.ingest.params import IngestParams
 from hierrec.ingest.sources import md5_file
 from pydantic import ValidationError
@@ -48,7 +49,7 @@ def test_an_archive_becomes_artifacts_and_a_summary(project: Path) -> None:
         path.relative_to(project).as_posix() for path in (project / "artifacts").rglob("*") if path.is_file()
     }
     assert files == {
-        *(f"artifacts/data/{t}.parquet" for t in ("items", "users", "interactions", "split", "ratings")),
+        *(f"artifacts/data/{table}" for table in TABLES),
         "artifacts/data/manifest.json",
         "artifacts/metrics/data.json",
     }
@@ -141,7 +142,7 @@ def test_bad_input_gives_one_message_and_leaves_the_artifacts(project: Path) -> 
     assert (sound.returncode, sound.stderr) == (0, "")
     assert len(sound.stdout.splitlines()) == 8
     before = {path: sha256_file(path) for path in (project / "artifacts").rglob("*.*") if path.is_file()}
-    assert len(before) == 7
+    assert len(before) == 9
 
     broken = write_archive(project / "broken.zip", {**FILES, "ratings.dat": b"1::1::9::978300760\n"})
     result = run(project, broken)

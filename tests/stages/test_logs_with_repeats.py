@@ -34,8 +34,10 @@ def shop(folder: Path) -> Path:
     ("split", "targets"), [("leave_one_out", "first"), ("time", "first"), ("time", "all")]
 )
 def test_all_stages_read_it(tmp_path: Path, split: str, targets: str) -> None:
+    time = "gaps" if targets == "all" else "none"
     params = {
         **SAMPLE,
+        "train.time": time,
         "ingest.dataset": "files",
         "ingest.interactions": str(shop(tmp_path)),
         "ingest.split": split,
@@ -62,6 +64,9 @@ def test_all_stages_read_it(tmp_path: Path, split: str, targets: str) -> None:
         assert ranked == counts["cut"]["test_targets"] > metrics["rag"]["users"]
     recommender = Recommender.load(artifacts / "models" / "rag")
     user = recommender.user("u0")
+    model = Recommender.load(artifacts / "models" / "hierarchical")
+    same = [item.item_id for item in user.history]  # a list without times, as of anybody
+    assert (model.score(user) == model.score(same)).all() == (time == "none")
     recommended = {item.item_id for item in recommender.recommend(user, k=ITEMS)}
     assert recommended >= {
         item.item_id for item in user.history
