@@ -24,7 +24,7 @@ def main(fusion: FusionParams) -> Summary:
     model = load_model(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
     datastore = None
     if "next_items" in fusion.sources:
-        prefixes = prefix_states(model, inputs.sequences, fusion.batch_users)
+        prefixes = prefix_states(model, inputs.sequences)
         datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(fusion))
     index = ItemIndex.open(INDEX, inputs.store_hash)
     sources = open_sources(fusion, datastore, index, inputs.frozen)
