@@ -22,6 +22,7 @@ ROOMS = [
     "serving",
     "report",
     "reuse",
+    "update",
     "web",
     "cli",
 ]
