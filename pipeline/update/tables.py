@@ -5,10 +5,9 @@ from pathlib import Path
 
 import polars as pl
 
-from ..core.errors import DataError
+from ..core.errors import DataError, quote
 from ..core.files import read_json
 from ..data.tables import MARKS, load_interactions, load_items, load_users, row_groups
-from ..ingest.checks import quote
 from ..ingest.dataset import Dataset, build
 from ..ingest.item_files import read_items
 from ..ingest.own_files import read_files
