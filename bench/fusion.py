@@ -100,7 +100,7 @@ class Bench:
             dtype=torch.float32,
             sequences=self.inputs.sequences,
         )
-        self._prefixes = prefix_states(self._model, self.inputs.sequences, batch_users)
+        self._prefixes = prefix_states(self._model, self.inputs.sequences)
 
     def alone(self) -> Metrics:
         """Return the validation metrics of the model without retrieval."""

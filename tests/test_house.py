@@ -23,6 +23,7 @@ ROOMS = [
     "serving",
     "report",
     "reuse",
+    "update",
     "web",
     "cli",
 ]

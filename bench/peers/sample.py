@@ -27,7 +27,7 @@ def write_sample(folder: Path) -> None:
     model = new_model(params.train, inputs.frozen)
     save_model(folder / "models" / "hierarchical", model, inputs.store_hash)
     build_index(inputs.frozen, folder / "index", inputs.store_hash)
-    prefixes = prefix_states(model, inputs.sequences, params.fusion.batch_users)
+    prefixes = prefix_states(model, inputs.sequences)
     datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(params.fusion))
     fusion = Fusion(starts(params.fusion))
     rag = folder / "models" / "rag"

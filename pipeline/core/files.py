@@ -1,5 +1,6 @@
 """Read and write files: atomic writes, canonical JSON, checksums, memory maps, caches."""
 
+import ctypes
 import errno
 import fcntl
 import hashlib
@@ -46,8 +47,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def atomic_directory(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``. It replaces ``path`` if the block succeeds, else it is removed.
 
-    The old folder is renamed before it is removed, so ``path`` is never a part of a folder. If ``path`` is a link, its
-    target is replaced. The last of several writers wins. Leftovers and modes are as for `atomic_path`.
+    Linux exchanges the two folders in one step, so ``path`` is always the old folder or the new one. Elsewhere the old
+    folder is renamed first: for a moment there is none. If ``path`` is a link, its target is replaced. The last of
+    several writers wins. Leftovers and modes are as for `atomic_path`.
 
     Raises:
         MachineError: the disk is full, or the folder cannot be written.
@@ -56,6 +58,8 @@ def atomic_directory(path: Path) -> Iterator[Path]:
         path = path.resolve() if path.is_symlink() else path
         temporary = stack.enter_context(_temporary(path, folder=True))
         yield temporary
+        if path.is_dir() and _exchange(temporary, path):
+            return  # the old folder is the temporary one now
         while True:
             with suppress(FileNotFoundError):  # there was no folder, or another writer has just moved it
                 path.replace(stack.enter_context(_temporary(path, folder=True)))
@@ -68,6 +72,13 @@ def atomic_directory(path: Path) -> Iterator[Path]:
                     errno.ENOTEMPTY,
                 ):  # another writer has just put its folder there
                     raise
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two paths in one step; return False where the system or the file system cannot."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return rename is not None and rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
 
 
 @contextmanager

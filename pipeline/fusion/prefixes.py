@@ -1,4 +1,4 @@
-"""The datastore of all training prefixes: user states after them, and the items that came next."""
+"""User states after all training prefixes: the entries of the datastore."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,16 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..data.sequences import Sequences, pad_histories
+from ..data.sequences import Sequences
 from ..model.ensemble import UserModel
 from ..rag.checkpoint import lookup
 from ..rag.datastore import Datastore
 from ..rag.params import FusionParams
+
+TOKENS = 4096
+"""Items of a batch, padding included."""
+STEP = 16
+"""Windows are padded to a multiple of so many items, at most to the longest window."""
 
 
 @dataclass(frozen=True)
@@ -28,55 +33,102 @@ def remember(model: UserModel, sequences: Sequences, params: FusionParams) -> Da
     """Return the datastore of every training prefix; None where `params` names no source `next_items`."""
     if "next_items" not in params.sources:
         return None
-    prefixes = prefix_states(model, sequences, params.batch_users)
+    prefixes = prefix_states(model, sequences)
     return Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(params))
 
 
-def prefix_states(model: UserModel, sequences: Sequences, batch_windows: int) -> Prefixes:
+def prefix_states(model: UserModel, sequences: Sequences, kept: NDArray[np.int64] | None = None) -> Prefixes:
     """Compute the state after every training prefix.
 
     Long histories are read in windows that overlap by half. Each state comes from the window in which it has the
     longest context: at least half a window, or the whole prefix.
+
+    A state does not depend on other users, to the last bit on one machine: the length of its window alone decides the
+    shape of the batch, and matrix products of one shape sum in one order. So the states of a user whose history has
+    grown can join the old states of the others (`unchanged_prefixes`).
+
+    Args:
+        model: trained.
+        sequences: the histories.
+        kept: int64 [U], the number of first prefixes of each user that are left out; None: all are computed.
     """
     history = model.params.history
+    kept = np.zeros(sequences.user_count, np.int64) if kept is None else kept
     windows = [
         (user, start, first, stop)
         for user in range(sequences.user_count)
         for start, first, stop in _windows(len(sequences.training_items(user)) - 1, history)
+        if first >= kept[user]
     ]
-    users = np.concatenate([np.full(stop - first, user) for user, _, first, stop in windows])
-    positions = np.concatenate([np.arange(first, stop) for _, _, first, stop in windows]) + 1
-    offsets = np.concatenate([[0], np.cumsum([stop - first for _, _, first, stop in windows])])
+    table = np.array(windows, np.int64).reshape(-1, 4)  # [W, 4]
+    counts = table[:, 3] - table[:, 2]  # [W]
+    users = np.repeat(table[:, 0], counts)  # [N]
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    positions = np.arange(len(users)) + np.repeat(table[:, 2] - offsets[:-1], counts) + 1  # [N]
     states = np.empty((len(users), model.width), np.float32)
-    by_length = np.argsort([stop - start for _, start, _, stop in windows], kind="stable")
+    lengths = table[:, 3] - table[:, 1]  # [W], items that are read
+    padded = np.minimum(-(-lengths // STEP) * STEP, max(history, 1))  # [W]
     model.eval()
-    starts = range(0, len(by_length), batch_windows)
-    for begin in tqdm(starts, desc="prefixes", unit="batch", disable=None, leave=False):
-        batch = by_length[begin : begin + batch_windows]
-        read = [(sequences.offsets[windows[index][0]], *windows[index][1::2]) for index in batch]
-        places = [slice(first + start, first + stop) for first, start, stop in read]
-        rows, _ = pad_histories([sequences.items[place] for place in places], history)
-        gaps = None
-        if model.params.time == "gaps":
-            gaps = torch.from_numpy(
-                pad_histories([sequences.gaps[place].astype(np.int64) for place in places], history)[0]
-            )  # [B, T]
-        with torch.inference_mode():
-            read_states = model(torch.from_numpy(rows), gaps).numpy()  # [B, T, D]
-        for index, window_states in zip(batch, read_states, strict=True):
-            _, start, first, stop = windows[index]
-            states[offsets[index] : offsets[index + 1]] = window_states[first - start : stop - start]
+    with tqdm(total=len(windows), desc="prefixes", unit="window", disable=None, leave=False) as progress:
+        for length in np.unique(padded).tolist():
+            same, size = np.flatnonzero(padded == length), max(1, TOKENS // length)
+            for begin in range(0, len(same), size):
+                batch = same[begin : begin + size]
+                rows = np.zeros((size, length), np.int64)  # the rest of the last batch is padding too
+                gaps = np.zeros_like(rows) if model.params.time == "gaps" else None
+                for place, (user, start, _, stop) in enumerate(table[batch]):
+                    read = slice(*(sequences.offsets[user] + (start, stop)))
+                    rows[place, : stop - start] = sequences.items[read]
+                    if gaps is not None:
+                        gaps[place, : stop - start] = sequences.gaps[read]
+                states_read = _read(model, rows, gaps)  # [B, T, D]
+                for index, window_states in zip(batch, states_read, strict=False):
+                    _, start, first, stop = table[index]
+                    states[offsets[index] : offsets[index + 1]] = window_states[first - start : stop - start]
+                progress.update(len(batch))
     next_items = sequences.items[sequences.offsets[users] + positions]
     return Prefixes(states, next_items, users, positions)
+
+
+def unchanged_prefixes(
+    before: NDArray[np.int64], after: NDArray[np.int64], same: NDArray[np.int64], history: int
+) -> NDArray[np.int64]:
+    """Return how many first prefixes of each user keep their states as histories grow, int64 [U].
+
+    A window that was not full is read again: it is longer now, or begins later.
+
+    Args:
+        before: int64 [U], the user's number of prefixes, of which the states are known.
+        after: int64 [U], the number of prefixes now.
+        same: int64 [U], the number of first items that have not changed.
+        history: most items of a window.
+    """
+    common = np.minimum(np.minimum(before, after), same)  # [U]
+    full = np.where(common < history, 0, common - (common - history) % _stride(history))  # [U]
+    return np.where((before == after) & (same >= after), after, full)
+
+
+@torch.inference_mode()
+def _read(model: UserModel, rows: NDArray[np.int64], gaps: NDArray[np.int64] | None) -> NDArray[np.float32]:
+    """Return the states after each item of windows [B, T] as float32 [B, T, D]; as the model's, in fixed shapes."""
+    read, timed = torch.from_numpy(rows), None if gaps is None else torch.from_numpy(gaps)  # [B, T]
+    parts = []
+    for member in model.members:
+        inputs = member.norm(member.input(member.items.vectors(read.flatten())))  # [B * T, D]
+        parts.append(member.read(member.with_gaps(inputs.view(*read.shape, -1), timed)))  # [B, T, D]
+    return torch.cat(parts, -1).numpy()
+
+
+def _stride(history: int) -> int:
+    return max(1, history // 2)
 
 
 def _windows(length: int, history: int) -> list[tuple[int, int, int]]:
     """Cut `length` items into windows (start, first, stop): read [start, stop), keep the states of [first, stop)."""
     if length < 1:
         return []
-    stride = max(1, history // 2)
     windows = [(0, 0, min(history, length))]
     while (first := windows[-1][2]) < length:
-        stop = min(first + stride, length)
+        stop = min(first + _stride(history), length)
         windows.append((stop - history, first, stop))
     return windows

@@ -137,15 +137,15 @@ class SequenceModel(nn.Module):
         # Autocast may round the inputs; in the weights' dtype, their gradients are summed without further rounding.
         inputs = self.input(self.items.vectors(items)).to(self.input.weight.dtype)  # [k, D]
         # Not `inputs[inverse]`: the order in which its gradient is summed depends on the threads.
-        return self._read(self.dropout(self._timed(self.norm(F.embedding(inverse, inputs)), gaps)))
+        return self.read(self.dropout(self.with_gaps(self.norm(F.embedding(inverse, inputs)), gaps)))
 
-    def _timed(self, inputs: Tensor, gaps: Tensor | None) -> Tensor:
+    def with_gaps(self, inputs: Tensor, gaps: Tensor | None) -> Tensor:
         """Add the vectors of the gaps [B, T] to the inputs [B, T, D], if the model reads them."""
         if self.gaps is None:
             return inputs
         return inputs + (self.gaps[NO_GAP] if gaps is None else F.embedding(gaps, self.gaps))
 
-    def _read(self, inputs: Tensor) -> Tensor:
+    def read(self, inputs: Tensor) -> Tensor:
         """Return the user state after each position: inputs [B, T, D] -> [B, T, D]."""
         return self.pooling(self.backbone(inputs_embeds=inputs).last_hidden_state)
 
@@ -178,10 +178,10 @@ class SequenceModel(nn.Module):
         gaps as for `forward`.
         """
         inputs = F.embedding(rows, self.item_inputs() if item_inputs is None else item_inputs)  # [B, T, D]
-        inputs = self._timed(inputs, gaps)
+        inputs = self.with_gaps(inputs, gaps)
         latest = (lengths - 1).clamp(min=0)  # [B]
         if self.pooling.kind == "last" and reads_one_position(self.backbone):
             states = state_at(self.backbone, inputs, latest)  # [B, D]
         else:
-            states = self._read(inputs)[torch.arange(len(rows), device=rows.device), latest]  # [B, D]
+            states = self.read(inputs)[torch.arange(len(rows), device=rows.device), latest]  # [B, D]
         return states * (lengths > 0).unsqueeze(-1)

@@ -20,7 +20,7 @@ def remembered(
     params: TrainParams, frozen: NDArray, sequences: Sequences
 ) -> tuple[Datastore, FusionExamples]:
     model = new_model(params, frozen).eval()
-    prefixes = prefix_states(model, sequences, 8)
+    prefixes = prefix_states(model, sequences)
     lookup = Lookup(shortlist=8, overlap=0.3, neighbours=5, following=2, preceding=2)
     datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup)
     base = Scorer(model, np.ones(ITEMS, np.bool_), dtype=torch.float32)

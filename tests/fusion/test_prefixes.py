@@ -2,10 +2,12 @@
 
 import numpy as np
 import torch
-from hierrec.fusion.prefixes import prefix_states
+from hierrec.fusion.prefixes import prefix_states, unchanged_prefixes
 from hierrec.model.checkpoint import new_model
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.model.world import ITEMS, make_sequences
@@ -16,7 +18,7 @@ def test_every_prefix_once_with_its_state(train_params: TrainParams, frozen: NDA
     sequences = make_sequences([generator.integers(ITEMS, size=length) for length in (1, 2, 3, 12, 33, 64)])
     model = new_model(train_params, frozen).eval()
     scorer = Scorer(model, np.ones(ITEMS, np.bool_), dtype=torch.float32)
-    prefixes = prefix_states(model, sequences, batch_windows=3)
+    prefixes = prefix_states(model, sequences)
     expected = [
         (user, position)
         for user in range(sequences.user_count)
@@ -32,3 +34,29 @@ def test_every_prefix_once_with_its_state(train_params: TrainParams, frozen: NDA
         ]
         state = torch.from_numpy(prefixes.states[index])
         assert any(torch.allclose(state, context, atol=1e-4) for context in contexts)
+
+
+def grown(histories: list[list[int]], extra: dict[int, list[int]]) -> list[NDArray]:
+    return [np.array([*items, *extra.get(user, [])]) for user, items in enumerate(histories)]
+
+
+@given(st.data())
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_states_of_grown_histories_join_those_of_before_bit_for_bit(
+    train_params: TrainParams, frozen: NDArray, data: st.DataObject
+) -> None:
+    items = st.integers(0, ITEMS - 1)
+    histories = data.draw(st.lists(st.lists(items, min_size=1, max_size=40), min_size=1, max_size=6))
+    extra = data.draw(st.dictionaries(st.integers(0, len(histories) - 1), st.lists(items, max_size=20)))
+    model = new_model(train_params, frozen).eval()
+    before, after = (make_sequences(grown(histories, more)) for more in ({}, extra))
+    old, whole = prefix_states(model, before), prefix_states(model, after)
+    counts = [sequences.train_length - 1 for sequences in (before, after)]
+    kept = unchanged_prefixes(*counts, before.train_length, model.params.history)
+    new = prefix_states(model, after, kept)
+    assert len(new.users) == (counts[1] - kept).sum()
+    for user in range(after.user_count):
+        parts = [old.states[old.users == user][: kept[user]], new.states[new.users == user]]
+        assert np.concatenate(parts).tobytes() == whole.states[whole.users == user].tobytes()
+        if user not in extra:
+            assert kept[user] == counts[0][user]

@@ -83,7 +83,7 @@ def test_gaps_reach_the_model_and_its_file(
     other = timed.with_gaps((timed.gaps % 9 + 1).astype(np.int8))
     assert not torch.equal(scores, Scorer(model, ALL, sequences=other).states(histories, users))
     # The datastore's states are those of the scorer.
-    prefixes = prefix_states(model, timed, 8)
+    prefixes = prefix_states(model, timed)
     last = np.flatnonzero(prefixes.users == 5)[-1]
     state = Scorer(model, ALL, sequences=timed, dtype=torch.float32).states(
         [timed.training_items(5)[: prefixes.positions[last]]], np.array([5])
@@ -127,7 +127,7 @@ def test_the_time_of_a_target_changes_nothing(
     changed = later_changed(timed, timed.train_length)
     other = fitted(gaps_params, frozen, changed, tmp_path / "b")
     assert all(torch.equal(state_of(other)[name], value) for name, value in state_of(model).items())
-    assert np.array_equal(prefix_states(model, timed, 8).states, prefix_states(other, changed, 8).states)
+    assert np.array_equal(prefix_states(model, timed).states, prefix_states(other, changed).states)
     again = evaluate(Scorer(other, ALL, sequences=changed), changed, ALL, EVALUATE, 1)
     assert again["validation"].equals(ranks["validation"])
     assert not again["test"].equals(ranks["test"])

@@ -127,7 +127,7 @@ def test_without_the_test_items_model_and_datastore_have_the_same_bytes(
         model = new_model(train_params, frozen)
         fit(model, data, lambda _: {"ndcg@10": 0.5}, TrainingState(folder / "state", "key"))
         save_model(folder / "model", model, "hash")
-        prefixes = prefix_states(model, data, 8)
+        prefixes = prefix_states(model, data)
         lookup = Lookup(shortlist=8, overlap=0.3, neighbours=5, following=2, preceding=2)
         Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup).write(folder / "datastore")
         return {name: value for name, value in contents(folder).items() if not name.startswith("state")}

@@ -82,7 +82,7 @@ class World:
         self.candidates = np.ones(ITEMS, np.bool_)
         self.user_ids = [f"user <{row}>" for row in range(self.sequences.user_count)]
         self.model = new_model(self.train, frozen)
-        prefixes = prefix_states(self.model, self.sequences, 16)
+        prefixes = prefix_states(self.model, self.sequences)
         lookup = Lookup(40, self.fusion.overlap, 20, self.fusion.following, self.fusion.preceding)
         self.sources = {
             "next_items": Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup),

@@ -1,0 +1,29 @@
+"""`hierrec update`."""
+
+from pathlib import Path
+
+import click
+
+from .options import FilePath, artifacts_option
+
+
+@click.command()
+@click.option("--interactions", type=FilePath(), help="Table of user, item and timestamp, of any format.")
+@click.option("--items", type=FilePath(), help="Table of new items: item, title and what else the data have.")
+@click.option("--out", type=FilePath(), help="What is written.  [default: live in the artifacts]")
+@click.option("--params", type=FilePath(), help="[default: params.yaml beside the artifacts]")
+@artifacts_option
+def update(
+    interactions: Path | None, items: Path | None, out: Path | None, params: Path | None, artifacts: Path
+) -> None:
+    """Add interactions, users and items without training, in a folder that serving reads.
+
+    The first update starts from the artifacts, which stay as they are; the next ones go on from what was written.
+
+    Then: hierrec recommend --artifacts artifacts/live --user ID
+    """
+    from ..params import load_params
+    from ..update.update import update as extend
+
+    settings = load_params(artifacts.resolve().parent / "params.yaml" if params is None else params)
+    click.echo("\n".join(extend(artifacts, settings, interactions, items, out)))

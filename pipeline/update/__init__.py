@@ -1,0 +1,1 @@
+"""Living memory: further interactions, users and items join what serving reads, without training."""

@@ -1,0 +1,151 @@
+"""Further interactions, users and items in the tables of a data set."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from ..core.errors import DataError, quote
+from ..core.files import read_json
+from ..data.tables import MARKS, load_interactions, load_items, load_users, row_groups
+from ..ingest.dataset import Dataset, build
+from ..ingest.item_files import read_items
+from ..ingest.own_files import read_files
+from ..ingest.params import IngestParams
+from ..ingest.raw import RawDataset
+from ..ingest.time_split import unit_of
+
+
+def grown(data: Path, interactions: Path | None, items: Path | None, ingest: IngestParams) -> Dataset:
+    """Return the data set in a folder together with the rows of further tables, read as ingest reads them.
+
+    Interactions are merged in order of time; at one time, those of the data come first. All of them are for training:
+    nothing is held out. Known items keep their texts. A new item may be recommended if the table of items lists it, or
+    if somebody has taken it; in the latter case it may lack a text.
+
+    Args:
+        data: what `Dataset.write` wrote.
+        interactions: further interactions (see `read_files`); None: none.
+        items: further items; None: none.
+        ingest: how the tables are written, which rows count (`where`, `min_rating`), and what happens to an item that
+            a user has already (`repeats`).
+
+    Raises:
+        DataError: a table is missing or malformed; a repeated interaction is refused; the timestamps are of another
+            kind than those of the data; or a text is of another type.
+    """
+    known, users = load_items(data / "items.parquet"), load_users(data / "users.parquet")
+    repeats = ingest.repeats if ingest.dataset == "files" else "refuse"
+    past = _past(data, known, users)
+    events = past.clear()
+    if interactions is not None:
+        events = _read_events(interactions, ingest.model_copy(update={"repeats": repeats}))
+        events = events.with_columns(timestamp=_alike(events["timestamp"], past["timestamp"], interactions))
+        if repeats == "refuse":
+            _refuse_repeats(past, events, interactions)
+    columns = [name for name in known.columns if name not in ("row", *MARKS)]
+    listed = known.select(columns).clear()
+    if items is not None:
+        found = read_items([items], ingest)[0].filter(~pl.col("item_id").is_in(known["item_id"].to_list()))
+        listed = _fitting(found, listed, items)
+    there = pl.concat([known["item_id"], listed["item_id"]])
+    taken = events["item_id"].unique(maintain_order=True)
+    unlisted = listed.clear().vstack(
+        _fitting(pl.DataFrame({"item_id": taken.filter(~taken.is_in(there.to_list()))}), listed, data)
+    )
+    source = read_json(data / "manifest.json")
+    checksums = {name: md5 for name, md5 in source["source"].items() if name != "md5"}
+    raw = RawDataset(
+        source["dataset"],
+        source["source"]["md5"],
+        pl.concat([known.select(columns), listed, unlisted]),
+        pl.concat([past, events]),
+        checksums,
+    )
+    dataset = build(raw, ingest.candidates, repeats)
+    shown = pl.concat([known.filter("candidate")["item_id"], listed["item_id"]]).to_list()
+    split = dataset.split.with_columns(
+        train_length=pl.col("train_length") + 2 * pl.col("test").is_not_null().cast(pl.Int32),
+        validation=pl.lit(None, pl.Int32),
+        test=pl.lit(None, pl.Int32),
+    )
+    candidate = pl.col("candidate") | pl.col("item_id").is_in(shown)
+    return replace(dataset, items=dataset.items.with_columns(candidate), split=split)
+
+
+def _past(data: Path, items: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
+    """Return the interactions of a data set as user_id, item_id, rating and timestamp, in the total order."""
+    taken = load_interactions(data / "interactions.parquet")
+    rated = pl.concat(row_groups(data / "ratings.parquet"))
+    order = ["user", "position"]
+    if not taken.select(order).equals(rated.select(order)):
+        raise DataError("ratings.parquet names other interactions", str(data), "run `dvc repro ingest`")
+    return pl.DataFrame(
+        {
+            "user_id": users["user_id"].gather(taken["user"]),
+            "item_id": items["item_id"].gather(taken["item"]),
+            "rating": rated["rating"].cast(pl.Float64),
+            "timestamp": rated["timestamp"],
+        }
+    )
+
+
+def _read_events(path: Path, ingest: IngestParams) -> pl.DataFrame:
+    """Read interactions as user_id, item_id, rating and timestamp; those of a user are in their order."""
+    rows = {
+        "min_user_interactions": None,
+        "min_item_interactions": None,
+    }  # of the data, which nobody counts again
+    new = build(read_files(path, None, ingest.model_copy(update=rows)), repeats=ingest.repeats)
+    table = pl.concat(new.events)
+    return pl.DataFrame(
+        {
+            "user_id": new.users["user_id"].gather(table["user"]),
+            "item_id": new.items["item_id"].gather(table["item"]),
+            "rating": table["rating"].cast(pl.Float64),
+            "timestamp": table["timestamp"],
+        }
+    )
+
+
+def _alike(times: pl.Series, past: pl.Series, path: Path) -> pl.Series:
+    """Return timestamps in the unit of those of the data, if both look like times since 1970 and none is rounded."""
+    new, old = (unit_of(numbers.max(), numbers.max()) for numbers in (times, past))  # type: ignore[arg-type]
+    place, remedy = f"{path}, timestamps", f"write them as the data has them, such as {past[-1]}"
+    if times.dtype != past.dtype:
+        kinds = ("whole numbers", "fractions") if past.dtype.is_integer() else ("fractions", "whole numbers")
+        raise DataError(f"are {kinds[1]}, but those of the data are {kinds[0]}", place, remedy)
+    if old is None or new == old:
+        return times
+    if new is None:
+        raise DataError(
+            f"such as {times[0]} are no times since 1970, but those of the data are", place, remedy
+        )
+    if new < old:
+        return times * (old // new)
+    if (times % (new // old) != 0).any():
+        raise DataError("are finer than those of the data", place, remedy)
+    return times // (new // old) if times.dtype.is_integer() else times / (new // old)
+
+
+def _refuse_repeats(past: pl.DataFrame, events: pl.DataFrame, path: Path) -> None:
+    again = events.join(past, on=["user_id", "item_id"], how="semi")
+    if len(again):
+        user, item = again.select("user_id", "item_id").row(0)
+        more = f" (and {len(again) - 1:,} more)" if len(again) > 1 else ""
+        what = f"user {quote(user)} has item {quote(item)} in the data already{more}"
+        raise DataError(what, str(path), "leave these rows out: in these data a user has an item once")
+
+
+def _fitting(found: pl.DataFrame, like: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """Return items with the columns of others; what they lack is missing."""
+    for name, dtype in like.schema.items():
+        if name in found.columns and found.schema[name] != dtype:
+            kinds = f"of type {found.schema[name]}, but {dtype} in the data"
+            raise DataError(f"column {quote(name)} is {kinds}", str(path), "write it the same way")
+    missing = [
+        pl.lit([] if name == "genres" else None, dtype).alias(name)
+        for name, dtype in like.schema.items()
+        if name not in found.columns
+    ]
+    return found.with_columns(missing).select(like.columns)
