@@ -45,9 +45,8 @@ class Catalogue:
         items = items.with_columns(pl.col("title").fill_null(pl.col("item_id")))
         self._table, self._vectors, self._store_hash, self._folder = items, vectors, store_hash, index
         self.item_ids: list[str] = items["item_id"].to_list()
-        self._titles = [
-            label(*values) for values in zip(*items.select("item_id", "title", "year"), strict=True)
-        ]
+        names = items.select("item_id", "title", "year").iter_rows()
+        self._items = [Item(item_id, label(item_id, title, year)) for item_id, title, year in names]
 
     @classmethod
     def load(cls, data: Path, item_embeddings: Path, index: Path) -> "Catalogue":
@@ -65,7 +64,7 @@ class Catalogue:
         return len(self.item_ids)
 
     def __getitem__(self, row: int) -> Item:
-        return Item(self.item_ids[row], self._titles[row])
+        return self._items[row]
 
     @cached_property
     def index(self) -> ItemIndex:
@@ -135,7 +134,7 @@ class Catalogue:
         row = self.row(item)
         similarities, rows = self.index.search(self._vectors[row : row + 1], k + 1)  # [1, k + 1] each
         found = [
-            SimilarItem(self.item_ids[other], self._titles[other], float(similarity))
+            SimilarItem(self.item_ids[other], self[other].title, float(similarity))
             for similarity, other in zip(similarities[0], rows[0], strict=True)
             if other not in (row, -1)
         ]

@@ -104,7 +104,8 @@ def test_parts_of_another_question_are_not_used(
 ) -> None:
     out = tmp_path / "all.parquet"
     asked = everybody.BLOCK
-    for rules in ({}, {"diversity": 0.5}):
+    questions: list[dict[str, Any]] = [{}, {"diversity": 0.5}]
+    for rules in questions:
         with monkeypatch.context() as patch:
             patch.setattr(everybody.shutil, "rmtree", lambda *_, **__: None)
             recommend_everybody(recommender, out, [artifacts], 3, **rules)
