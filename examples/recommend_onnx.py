@@ -16,7 +16,7 @@ rows = np.array([ids.index(item) for item in history], np.int64)
 latest = rows[-config["history"] :]
 items, lengths = latest[None], np.array([len(latest)])  # int64 [B, T], padded on the right, and [B]
 (states,) = tower.run(None, {"items": items, "lengths": lengths})  # float32 [B, D]
-(scores,) = keys.run(None, {"states": states})  # float32 [B, n]; -inf: never recommended
+scores = np.array(keys.run(None, {"states": states})[0])  # float32 [B, n]; -inf: never recommended
 if not config["repeated"]:
     scores[0, rows] = -np.inf
 for row in np.argsort(-scores[0], kind="stable")[:10]:

@@ -90,7 +90,7 @@ def export_onnx(artifacts: Path, out: Path) -> None:
             (found,) = run[1](None, {"states": found})
             expected = keys(tower(batch, count)).numpy()
             largest = np.abs(expected, where=np.isfinite(expected), out=np.zeros_like(expected)).max()
-            if not np.allclose(found, expected, rtol=0, atol=TOLERANCE * max(1, largest)):
+            if not np.allclose(np.asarray(found), expected, rtol=0, atol=TOLERANCE * max(1, largest)):
                 raise ModelError(
                     "onnxruntime computes other scores than torch", str(out), "use another backbone"
                 )

@@ -21,6 +21,7 @@ from ..encode.template import render
 from ..index.build import build_index
 from ..model.inputs import Inputs, load_inputs
 from ..params import Params
+from ..rag.checkpoint import fitted_on_all
 from ..search.index import ItemIndex
 from ..search.index_kinds import choose_kind
 from ..serving.artifacts import require
@@ -75,6 +76,8 @@ def update(
         require(base / "data", base / "item_embeddings", base / "index", base / model)
         dataset = grown(base / "data", interactions, items, params.ingest)
         before = load_inputs(base / "data", base / "item_embeddings")
+        if fitted_on_all(base / model):
+            before = before.whole()
         users = load_users(base / "data" / "users.parquet")["user_id"]
         with atomic_directory(out) as temporary:
             dataset.write(temporary / "data")

@@ -52,7 +52,7 @@ def test_states_of_grown_histories_join_those_of_before_bit_for_bit(
     before, after = (make_sequences(grown(histories, more)) for more in ({}, extra))
     old, whole = prefix_states(model, before), prefix_states(model, after)
     counts = [sequences.train_length - 1 for sequences in (before, after)]
-    kept = unchanged_prefixes(*counts, before.train_length, model.params.history)
+    kept = unchanged_prefixes(counts[0], counts[1], before.train_length, model.params.history)
     new = prefix_states(model, after, kept)
     assert len(new.users) == (counts[1] - kept).sum()
     for user in range(after.user_count):
