@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import torch
 from hierrec.core.errors import DataError
-from hierrec.data.sequences import NO_TARGET, Sequences
+from hierrec.data.sequences import NO_TARGET, Sequences, halves
 from hierrec.data.tables import load_interactions, load_split, write_table
 from hierrec.evaluation.protocol import evaluate
 from hierrec.fusion.prefixes import prefix_states
@@ -184,7 +184,8 @@ def test_a_target_that_is_added_to_the_history_stops_the_evaluation(
 
     params = load_params(ROOT / "params.yaml").evaluate
     targets = sequences.validation if kind == "validation" else sequences.test
-    user = int(np.flatnonzero(targets != NO_TARGET)[-1])
+    having = np.flatnonzero(targets != NO_TARGET)
+    user = int(having[halves(having, 1)[1]][-1])  # of the half whose validation targets are ranked
     leaked = sequences.items.copy()
     leaked[sequences.offsets[user]] = targets[user]
     everything = np.ones(ITEM_COUNT, np.bool_)
