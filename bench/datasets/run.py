@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from stages.workspace import environment
 
-SKIPPED = ("evaluate_report",)
+SKIPPED = ("evaluate_report", "train_final")
 """Stages without metrics."""
 
 

@@ -18,6 +18,8 @@ PEER = "RecTools' SASRec, sampled softmax"
 ROWS = {
     "`hierarchical`": ("hierarchical",),
     "`rag`": ("rag",),
+    "`hierarchical`, fitted again": ("refit", "hierarchical"),
+    "`rag`, fitted again": ("refit", "rag"),
     "baseline `popularity`": ("baselines", "popularity"),
     "baseline `markov`": ("baselines", "markov"),
     "baseline `neighbours`": ("baselines", "neighbours"),

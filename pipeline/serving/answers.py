@@ -2,6 +2,21 @@
 
 from dataclasses import dataclass
 
+import polars as pl
+
+TABLE = pl.Schema(
+    {
+        "history": pl.Int64,
+        "user_id": pl.String,
+        "rank": pl.Int64,
+        "item_id": pl.String,
+        "title": pl.String,
+        "score": pl.Float32,
+        "probability": pl.Float32,
+    }
+)
+"""Columns of the answers to many, a row for each recommended item."""
+
 
 @dataclass(frozen=True)
 class Item:

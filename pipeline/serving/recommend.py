@@ -23,7 +23,7 @@ from ..model.sources import ANONYMOUS
 from ..rag.checkpoint import fitted_on_all, load_rag
 from ..rag.datastore import Datastore
 from ..rag.prefix_search import Search
-from .answers import Item, Recommendation, SimilarItem, User, Why
+from .answers import TABLE, Item, Recommendation, SimilarItem, User, Why
 from .artifacts import model_folder, require, require_model
 from .catalogue import Catalogue, require_some
 from .find_items import NotFoundError, nearest
@@ -32,18 +32,6 @@ from .why import Explainer
 
 BATCH = 64
 """Histories scored at a time: bounds memory, and what is computed stays in the processor's cache."""
-
-TABLE = pl.Schema(
-    {
-        "history": pl.Int64,
-        "user_id": pl.String,
-        "rank": pl.Int64,
-        "item_id": pl.String,
-        "title": pl.String,
-        "score": pl.Float32,
-        "probability": pl.Float32,
-    }
-)
 
 History = User | Sequence[str | int]
 """A user of the data, or item ids and titles, oldest first."""
@@ -291,7 +279,10 @@ class Recommender:
 
     def _answer(self, scored: Scored, place: int, best: Tensor, why: bool) -> list[Recommendation]:
         scores, rows = scored.scores[place], best.tolist()  # [n]
-        reasons = self._why(scored, place, rows) if why else [None] * len(rows)
+        reasons: Sequence[Why | None] = [None] * len(rows)
+        if why:
+            explainer = Explainer(list(self._scorer.sources), self._catalogue, self.user_ids)
+            reasons = explainer.explain(scored, place, rows)
         probabilities = scores.softmax(-1)[best].tolist()  # log-probabilities stay what they are
         return [
             Recommendation(self.item_ids[row], self._catalogue[row].title, score, probability, reason)
@@ -299,13 +290,3 @@ class Recommender:
                 rows, scores[best].tolist(), probabilities, reasons, strict=True
             )
         ]
-
-    def _why(self, scored: Scored, place: int, rows: list[int]) -> list[Why]:
-        if scored.mixture is None:
-            raise ParamsError(
-                "the hierarchical variant retrieves nothing, so it cannot say why",
-                remedy="take the rag variant",
-            )
-        return Explainer(list(self._scorer.sources), self._catalogue, self.user_ids).explain(
-            scored, place, rows
-        )

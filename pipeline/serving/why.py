@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.errors import ParamsError
 from ..model.scorer import Scored
 from .answers import Evidence, Match, Why
 from .catalogue import Catalogue
@@ -25,9 +26,14 @@ class Explainer:
         self._sources, self._catalogue, self._user_ids = sources, catalogue, user_ids
 
     def explain(self, scored: Scored, place: int, rows: Sequence[int]) -> list[Why]:
-        """Return why the items `rows` have their scores, for the user at `place` of a batch of fused scores."""
-        mixture = scored.mixture
-        assert mixture is not None
+        """Return why the items `rows` have their scores, for the user at `place` of a batch of fused scores.
+
+        Raises:
+            ParamsError: the scores are not fused.
+        """
+        if (mixture := scored.mixture) is None:
+            what = "the hierarchical variant retrieves nothing, so it cannot say why"
+            raise ParamsError(what, remedy="take the rag variant")
         shares, model = mixture.shares[place], mixture.distributions[place, 0]  # [S + 1], [n]
         weights = [weight[place].numpy() for weight in mixture.weights]  # S times [K]
         trust = dict(zip([MODEL, *self._sources], shares.tolist(), strict=True))
