@@ -51,7 +51,7 @@ def look(dataset: Dataset) -> list[str]:
         f"density {counts['interactions'] / (users * items):.3%}: {users:,} users x {items:,} items with interactions",
         f"interactions of a user: {lengths.min():,} to {lengths.max():,}, in the middle {lengths.median():,.0f}",
         _texts(dataset.items),
-        *_targets(dataset, events),
+        *_targets(dataset, events, unit),
         f"times from {_shown(events.first, unit)} to {_shown(events.last, unit)}",
         *_fractions("user", dataset.users["user_id"]),
         *_fractions("item", dataset.items["item_id"]),
@@ -75,15 +75,17 @@ def _events(dataset: Dataset) -> _Events:
     return found
 
 
-def _targets(dataset: Dataset, events: _Events) -> list[str]:
+def _targets(dataset: Dataset, events: _Events, unit: int | None) -> list[str]:
     lines = []
     if "repeated" in dataset.split.columns:
         users = _share(int(dataset.split["repeated"].sum()), len(dataset.split))
         lines.append(f"users with an item twice: {users}; so items of the history may be recommended again")
     if "length" in dataset.split.columns:  # by time
-        lines.append(
-            "cut: " + ", ".join(f"{name} {value:,.0f}" for name, value in sorted(dataset.cut.items()))
-        )
+        cut = {
+            name: _shown(value, unit if name.endswith("_from") else None)
+            for name, value in dataset.cut.items()
+        }
+        lines.append("cut: " + ", ".join(f"{name} {cut[name]}" for name in sorted(cut)))
     else:
         ties = _share(events.ties, dataset.split["test"].count())
         lines.append(f"users whose test target a tie in time decides: {ties}")
@@ -107,12 +109,11 @@ def _share(part: int, whole: int) -> str:
     return f"{part:,} of {whole:,} ({part / max(whole, 1):.0%})"
 
 
-def _shown(time: float, unit: int | None) -> str:
-    return (
-        f"{time:,}"
-        if unit is None
-        else f"{datetime.fromtimestamp(float(time) / unit, UTC):%Y-%m-%d %H:%M:%S}"
-    )
+def _shown(number: float, unit: int | None) -> str:
+    """Return a number, or with a unit a point in time, as text."""
+    if unit is None:
+        return f"{number:,.15g}"
+    return f"{datetime.fromtimestamp(float(number) / unit, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _fractions(name: str, ids: pl.Series) -> list[str]:

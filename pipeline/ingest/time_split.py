@@ -76,10 +76,13 @@ def split_by_time(
         what = f"the cuts {first:,} and {second:,} do not lie one after the other within {span}"
         raise ParamsError(what, "params.yaml, key ingest.validation_from", "choose earlier or later cuts")
     known, early = np.full(item_count, every_item), np.full(item_count, every_item)
+    taken, before = np.zeros((2, item_count), np.bool_)  # at any time, before the test
     for table in events:
         item, time = table["item"].to_numpy(), table["timestamp"].to_numpy()
-        known[item[time < second]] = True
+        taken[item] = True
+        before[item[time < second]] = True
         early[item[time < first]] = True
+    known |= before
     split = pl.concat(_parts(table, first, second, early, known) for table in events)
     targets = {name: int(split[f"{name}_positions"].list.len().sum()) for name in ("validation", "test")}
     if not params.every_target:
@@ -91,7 +94,7 @@ def split_by_time(
         "test_from": float(second),
         **{f"{name}_targets": count for name, count in targets.items()},
         "new_users": int((after["test_length"] == 0).sum()),
-        "new_items": int((~known).sum()),
+        "new_items": int((taken & ~before).sum()),
     }
     return Parts(split, known, early, counts)
 

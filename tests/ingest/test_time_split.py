@@ -57,6 +57,7 @@ def test_the_parts_by_hand() -> None:
     found = dataset.users.join(dataset.split, on="user").select("user_id", *names)
     assert found.rows() == expected
     assert dataset.cut["new_users"] == 1
+    assert dataset.cut["new_items"] == 2  # 4 and 6; nobody ever had 7
     assert dataset.items["candidate"].to_list() == [item in (0, 1, 2, 3, 5) for item in range(ITEMS)]
     assert dataset.items["validation_candidate"].to_list() == [item < 4 for item in range(ITEMS)]
     assert dataset.counts["interactions"] == len(ROWS)
@@ -72,6 +73,17 @@ def test_all_targets_by_hand() -> None:
     first = data(ROWS, CUTS)
     assert dataset.split.select(first.split.columns).equals(first.split)
     assert dataset.items.equals(first.items)
+
+
+def test_the_cuts_are_shown_as_dates() -> None:
+    day = 86_400.0
+    rows = [(user, item, 1e9 + time * day) for user, item, time in ROWS]
+    shown = next(
+        line for line in look(data(rows, TimeSplit(1e9 + 10 * day, "2001-09-29"))) if line.startswith("cut")
+    )
+    assert "test_from 2001-09-29 00:00:00" in shown
+    assert "validation_from 2001-09-19 01:46:40" in shown
+    assert "test_targets 2" in shown
 
 
 def test_with_all_candidates_an_unknown_item_is_a_target() -> None:
