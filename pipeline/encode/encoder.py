@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ..core.errors import DataError, ModelError, NumericalError, memory_needed
 from ..core.files import sha256_json
 from ..core.gpu import require_gpu
+from ..core.progress import track
 from .machine import machine
 from .model_files import OTHERWISE, ModelFiles
 
@@ -107,7 +107,7 @@ class ItemEncoder:
             NumericalError: a vector is not finite.
             OutOfMemoryError: a batch does not fit into memory.
         """
-        with tqdm(total=len(texts), desc="encode", unit="text", disable=None) as progress:
+        with track(total=len(texts), desc="encode", unit="text") as progress:
             for start in range(0, len(texts), BLOCK):
                 tokens = self._tokenise(texts[start : start + BLOCK], start, names)
                 lengths = np.array([len(ids) for ids in tokens])

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ..core import errors
 from ..core.errors import HierrecError, MachineError, ModelError, ParamsError
+from ..core.progress import track
 from .encoder import Encoded, ItemEncoder, check_texts, name_of
 
 BLOCK = 2048
@@ -67,7 +67,7 @@ class RayEngine:
         settings = WorkerSettings(*loaded, batch_tokens, torch.get_num_threads())
         with (
             _cluster(self._workers) as ray,
-            tqdm(total=len(texts), desc="encode", unit="text", disable=None) as progress,
+            track(total=len(texts), desc="encode", unit="text") as progress,
         ):
             there = int(ray.cluster_resources().get("GPU" if gpus else "CPU", 0))
             if gpus and not there:  # Ray would wait for one

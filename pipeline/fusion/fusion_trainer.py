@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from ..core.errors import DataError, NumericalError
+from ..core.progress import track
 from ..data.sequences import NO_TARGET, Sequences, halves
 from ..model.checkpoint import CHOSEN_BY, state_of
 from ..model.scorer import Scorer, lengths
@@ -43,7 +43,7 @@ class FusionExamples:
         parts: list[list[Retrieved]] = [[] for _ in sources]
         rows = np.arange(len(targets))
         starts = range(0, max(1, len(targets)), RETRIEVAL_BATCH)
-        for start in tqdm(starts, desc="retrieve", unit="batch", disable=None):
+        for start in track(starts, desc="retrieve", unit="batch"):
             batch = query.take(rows[start : start + RETRIEVAL_BATCH])
             for part, source in zip(parts, sources.values(), strict=True):
                 part.append(source.retrieve(batch))
@@ -139,7 +139,7 @@ def train_fusion(
     batch_count = -(-len(examples) // params.batch_users)
     curve = [{"epoch": 0, **validate(fusion.eval())}]
     best = state_of(fusion)
-    for epoch in tqdm(range(1, params.epochs + 1), desc="fusion", unit="epoch", disable=None):
+    for epoch in track(range(1, params.epochs + 1), desc="fusion", unit="epoch"):
         fusion.train()
         total = 0.0
         for rows in np.array_split(generator.permutation(len(examples)), batch_count):

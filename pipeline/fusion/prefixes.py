@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from ..core.progress import track
 from ..data.sequences import Sequences
 from ..model.ensemble import UserModel
 from ..rag.checkpoint import lookup
@@ -69,7 +69,7 @@ def prefix_states(model: UserModel, sequences: Sequences, kept: NDArray[np.int64
     lengths = table[:, 3] - table[:, 1]  # [W], items that are read
     padded = np.minimum(-(-lengths // STEP) * STEP, max(history, 1))  # [W]
     model.eval()
-    with tqdm(total=len(windows), desc="prefixes", unit="window", disable=None, leave=False) as progress:
+    with track(total=len(windows), desc="prefixes", unit="window", leave=False) as progress:
         for length in np.unique(padded).tolist():
             same, size = np.flatnonzero(padded == length), max(1, TOKENS // length)
             for begin in range(0, len(same), size):

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from ..core.errors import DataError
+from ..core.progress import track
 from ..data.sequences import NO_TARGET
 from .ranking import excluded_items, mean_ranks
 
@@ -86,7 +86,7 @@ def rank_in_batches(
     by_length = users[np.argsort(lengths, kind="stable")]  # batches need little padding
     ranks = np.empty(len(targets))
     starts = range(0, len(users), batch_users)
-    for start in tqdm(starts, desc="rank", unit="batch", disable=None, leave=False):
+    for start in track(starts, desc="rank", unit="batch", leave=False):
         batch = by_length[start : start + batch_users]
         with torch.inference_mode():
             # Equal items tie in float32. In float64, rounding differs between the columns of a product.

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Unpack
 
 import polars as pl
-from tqdm import tqdm
 
 from ..core.errors import ParamsError
 from ..core.files import atomic_path, sha256_json
+from ..core.progress import track
 from .recommend import Recommender
 from .rules import Rules
 
@@ -54,7 +54,7 @@ def recommend_everybody(
     folder = out.with_name(f".{out.name}.parts")
     users = recommender.user_ids
     parts = [folder / f"{question}-{start:09}.parquet" for start in range(0, len(users), BLOCK)]
-    with tqdm(total=len(users), desc="recommend", unit="user", disable=None) as bar:
+    with track(total=len(users), desc="recommend", unit="user") as bar:
         for number, part in enumerate(parts):
             block = users[number * BLOCK : (number + 1) * BLOCK]
             if not part.exists():

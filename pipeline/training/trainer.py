@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..core.errors import DataError, NumericalError
+from ..core.progress import track
 from ..data.sequences import Sequences
 from ..model.checkpoint import CHOSEN_BY, state_of
 from ..model.ensemble import UserModel
@@ -104,7 +105,7 @@ def fit(
     processes.meet()  # all have read the state before the first process can remove it
     steps = params.epochs * len(members) * batch_count(sequences, params.history, params.batch_windows)
     with (
-        tqdm(total=steps, desc="train", unit="batch", disable=None if processes.first else True) as bar,
+        track(total=steps, desc="train", unit="batch", shown=processes.first) as bar,
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
     ):
         bar.update(progress.epoch * steps // params.epochs)
