@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+import termios
 from contextlib import suppress
 
 WORK = """
@@ -39,6 +40,7 @@ def test_other_processes_write_nothing() -> None:
 
 def test_a_terminal_gets_a_bar() -> None:
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
     run(60, stderr=theirs)
     shown = os.read(ours, 4096)
     os.close(theirs)
