@@ -1,7 +1,7 @@
 """Baselines: recommenders that count instead of training. A model that does not beat them is not worth its training.
 
-Each reads the training items only, also for the test targets, as the models do. Each puts the items of which it knows
-nothing better below all others, by popularity.
+Each counts the training items only, as the models learn from these only. Items of which a baseline knows nothing else
+rank by popularity, below the others.
 """
 
 import numpy as np
@@ -44,7 +44,7 @@ class Popularity:
     def __init__(self, sequences: Sequences, item_count: int) -> None:
         self._counts = sequences.training_counts(item_count)  # [n]
         _, levels = np.unique(self._counts, return_inverse=True)
-        # Whole numbers below 0, so that float32 holds them exactly and what another baseline knows stands above.
+        # Whole numbers below 0: float32 holds them exactly, and the scores of other baselines are positive.
         self._scores = (levels - levels.max() - 1).astype(np.float32)  # [n]
 
     def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:
@@ -88,9 +88,9 @@ class Markov(Popularity):
 class Neighbours(Popularity):
     """Ranks the items by what similar users took next: nearest neighbours of sequences, after STAN.
 
-    Two users are similar by the latest items of the one's history that the other has: the later and the rarer, the
-    more. Of each neighbour, the items right after the last shared one count, the nearer the more (Garg et al. 2019,
-    doi 10.1145/3331184.3331322; there the rarity is missing, and items before the shared one count too).
+    A user is similar who has the latest items of the history; later and rarer items weigh more. Of each neighbour, the
+    items right after the last shared one count; nearer ones weigh more (Garg et al. 2019, doi
+    10.1145/3331184.3331322; their method ignores rarity, and counts items before the shared one too).
 
     Args:
         sequences: only the training items are read. A user is no neighbour of himself.

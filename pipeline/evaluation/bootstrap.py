@@ -45,7 +45,7 @@ def p_values(differences: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the two-sided p [M] of "no difference", from resampled mean differences [R, M].
 
     Twice the share of resamples in which the difference is zero or has the other sign (Efron and Tibshirani 1993,
-    section 15.4). The resample that is at hand, the data, counts too, so that p is never 0.
+    section 15.4). The data count as one more resample, so that p is never 0.
     """
     smaller = np.minimum((differences <= 0).sum(0), (differences >= 0).sum(0))  # [M]
     return np.minimum(1, 2 * (1 + smaller) / (1 + len(differences)))

@@ -1,4 +1,4 @@
-"""What is ranked: every user's validation and test target, the latter also after perturbed histories."""
+"""The evaluation protocol: the ranks of validation and test targets, and of test targets after perturbed histories."""
 
 import numpy as np
 import polars as pl
@@ -26,9 +26,9 @@ def evaluate(
 ) -> pl.DataFrame:
     """Rank the whole catalogue for every target, once per history.
 
-    Validation targets are ranked of the users from whom no fusion learns, whatever the variant: both are measured
-    on the same users, and neither on targets that it was fitted to. A sample of the users is ranked after perturbed
-    histories too.
+    Validation ranks the targets of the users from whom no fusion learns. So both variants are measured on the same
+    users, and no fusion on targets that it learned from. The test targets of a sample of the users are ranked after
+    perturbed histories too.
 
     The history of the test target holds all items before the cut of the test, so the validation item as well. Unless
     users have items twice, no item of the true history is ranked, and none of the perturbed one.

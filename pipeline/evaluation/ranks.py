@@ -12,7 +12,7 @@ from ..data.tables import row_groups
 from .slices import GROUPS
 
 PERTURBED = ("dropped", "replaced")
-"""Columns of the test ranks after a part of the history was dropped or replaced; null but of a sample of the users."""
+"""Columns of the test ranks after a part of the history was dropped or replaced; null for users outside the sample."""
 
 SCHEMA = pl.Schema(
     {
