@@ -22,10 +22,11 @@ def result(run: Path, data_set: DataSet) -> dict[str, Any]:
     """
     metrics = run / "artifacts" / "metrics"
     baselines = read_json(metrics / "baselines.json")
+    refit = read_json(metrics / "refit.json") if (metrics / "refit.json").is_file() else {}
     costs = read_json(run / "costs.json") if (run / "costs.json").is_file() else None
     return {
         **{name: _variant(read_json(metrics / f"{name}.json")) for name in VARIANTS},
-        "refit": {name: values["test"] for name, values in read_json(metrics / "refit.json").items()},
+        "refit": {name: values["test"] for name, values in refit.items()},
         "baselines": {name: values["test"] for name, values in baselines.items()},
         "counts": read_json(metrics / "data.json"),
         "order_of_ties": data_set.order_of_ties,

@@ -13,7 +13,18 @@ ROOT = HERE.parents[1]
 STAGES: dict[str, Any] = YAML(typ="safe").load(HERE / "dvc.yaml")["stages"]
 
 # Not named: what checks, reads and writes but computes nothing. A change there would void hours of training.
-PLUMBING = {"errors", "files", "gpu", "params", "resume", "settings", "signals", "store_files", "tables"}
+PLUMBING = {
+    "progress",
+    "errors",
+    "files",
+    "gpu",
+    "params",
+    "resume",
+    "settings",
+    "signals",
+    "store_files",
+    "tables",
+}
 
 
 def code_of(program: Path) -> set[Path]:
