@@ -48,11 +48,7 @@ class Ensemble(nn.Module):
         return torch.cat([member.item_inputs() for member in self.members], -1)
 
     def states(
-        self,
-        rows: Tensor,
-        lengths: Tensor,
-        item_inputs: Tensor | None = None,
-        gaps: Tensor | None = None,
+        self, rows: Tensor, lengths: Tensor, item_inputs: Tensor | None = None, gaps: Tensor | None = None
     ) -> Tensor:
         """Return the user states after each history, [B, M * D]; see `SequenceModel.states`."""
         inputs = self.item_inputs() if item_inputs is None else item_inputs  # [n, M * D]

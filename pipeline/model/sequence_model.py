@@ -165,11 +165,7 @@ class SequenceModel(nn.Module):
         return self.norm(self.input(self.items.vectors()))  # [n, D]
 
     def states(
-        self,
-        rows: Tensor,
-        lengths: Tensor,
-        item_inputs: Tensor | None = None,
-        gaps: Tensor | None = None,
+        self, rows: Tensor, lengths: Tensor, item_inputs: Tensor | None = None, gaps: Tensor | None = None
     ) -> Tensor:
         """Return the user state after each history, [B, D]; for evaluation mode.
 
