@@ -55,9 +55,10 @@ def cost_table(results: Mapping[str, Any]) -> str:
     lines = [f"| {head} |", "| --- " * (len(names) + 1) + "|"]
     costs = [[results[name][cost] for cost in ("cpu_seconds", "seconds", "peak_mib")] for name in names]
     pipeline = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
-    for stage in (stage for stage in pipeline if stage in costs[0][0]):
-        cells = [" / ".join(f"{of[stage]:,.0f}" for of in three) for three in costs]
-        lines.append(f"| {' | '.join([f'`{stage}`', *cells])} |")
+    for stage in pipeline:
+        cells = [" / ".join(f"{of[stage]:,.0f}" for of in three if stage in of) for three in costs]
+        if any(cells):
+            lines.append(_row(f"`{stage}`", cells))
     sums = [(sum(cpu.values()), sum(wall.values()), max(peak.values())) for cpu, wall, peak in costs]
     cells = [" / ".join(f"{value:,.0f}" for value in three) for three in sums]
     return "\n".join([*lines, f"| {' | '.join(['all', *cells])} |"])
