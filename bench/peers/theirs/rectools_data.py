@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd  # pyright: ignore[reportMissingImports]
+from pytorch_lightning import Trainer  # pyright: ignore[reportMissingImports]
 from rectools import Columns  # pyright: ignore[reportMissingImports]
 from rectools.dataset import Dataset  # pyright: ignore[reportMissingImports]
 from rectools.models import SASRecModel  # pyright: ignore[reportMissingImports]
@@ -48,6 +49,19 @@ def make_model(settings: dict[str, Any], **others: Any) -> SASRecModel:
         item_net_block_types=(IdEmbeddingsItemNet,),
         recommend_torch_device=settings["device"],
         **others,
+    )
+
+
+def make_trainer(device: str, **settings: Any) -> Trainer:
+    """Return Lightning's trainer without files and without output; `settings` are further arguments of it."""
+    return Trainer(
+        accelerator="cpu" if device == "cpu" else "gpu",
+        devices=1,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        logger=False,
+        **settings,
     )
 
 

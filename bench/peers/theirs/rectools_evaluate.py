@@ -14,20 +14,12 @@ from pytorch_lightning import Trainer  # pyright: ignore[reportMissingImports]
 from record import Stopwatch, append  # pyright: ignore[reportMissingImports]
 from rectools import Columns  # pyright: ignore[reportMissingImports]
 from rectools.metrics import NDCG, Recall, calc_metrics  # pyright: ignore[reportMissingImports]
-from rectools_data import TOP, make_model, read_dataset  # pyright: ignore[reportMissingImports]
+from rectools_data import TOP, make_model, make_trainer, read_dataset  # pyright: ignore[reportMissingImports]
 
 
 def trainer(device: str) -> Trainer:
     """Return a trainer that stops after one step."""
-    return Trainer(
-        max_steps=1,
-        accelerator="cpu" if device == "cpu" else "gpu",
-        devices=1,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        logger=False,
-    )
+    return make_trainer(device, max_steps=1)
 
 
 def main(split: Path, settings: dict[str, Any], out: Path) -> None:

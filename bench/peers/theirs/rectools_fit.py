@@ -20,7 +20,7 @@ from rectools.dataset import Dataset  # pyright: ignore[reportMissingImports]
 from rectools.models.nn.transformers.lightning import (  # pyright: ignore[reportMissingImports]
     TransformerLightningModule,
 )
-from rectools_data import make_model, read_dataset  # pyright: ignore[reportMissingImports]
+from rectools_data import make_model, make_trainer, read_dataset  # pyright: ignore[reportMissingImports]
 
 K = 10
 BATCH = 256
@@ -104,16 +104,8 @@ def vectors(
 
 def trainer(split: str, settings: dict[str, Any], out: str) -> Trainer:
     """Return a trainer that validates by our callback alone."""
-    return Trainer(
-        max_epochs=settings["epochs"],
-        accelerator="cpu",
-        devices=1,
-        callbacks=[EarlyStopping(Path(split), settings, Path(out))],
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        logger=False,
-    )
+    callback = EarlyStopping(Path(split), settings, Path(out))
+    return make_trainer("cpu", max_epochs=settings["epochs"], callbacks=[callback])
 
 
 def main(split: Path, settings: dict[str, Any], out: Path) -> None:

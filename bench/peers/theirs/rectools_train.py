@@ -9,7 +9,13 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer  # pyright: ignore[reportMissingImports]
 from record import Stopwatch, append  # pyright: ignore[reportMissingImports]
-from rectools_data import make_model, read_dataset, read_users, top_items  # pyright: ignore[reportMissingImports]
+from rectools_data import (  # pyright: ignore[reportMissingImports]
+    make_model,
+    make_trainer,
+    read_dataset,
+    read_users,
+    top_items,
+)
 
 
 class Snapshots(Callback):
@@ -44,16 +50,7 @@ class Snapshots(Callback):
 
 def trainer(seconds: float, interval: float, clock: str, device: str) -> Trainer:
     """Return RecTools' own trainer, less its limit of epochs, with snapshots."""
-    return Trainer(
-        max_epochs=10**6,
-        accelerator="cpu" if device == "cpu" else "gpu",
-        devices=1,
-        callbacks=[Snapshots(seconds, interval, clock)],
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        logger=False,
-    )
+    return make_trainer(device, max_epochs=10**6, callbacks=[Snapshots(seconds, interval, clock)])
 
 
 def main(split: Path, settings: dict[str, Any], out: Path) -> None:
