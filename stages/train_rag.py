@@ -20,6 +20,7 @@ from hierrec.search.index import ItemIndex
 )
 def main(fusion: FusionParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
+    fusion = fusion.for_data(inputs.sequences.repeated)
     model = load_model(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
     datastore = remember(model, inputs.sequences, fusion)
     index = ItemIndex.open(INDEX, inputs.store_hash)

@@ -29,9 +29,10 @@ def write_sample(folder: Path) -> None:
     build_index(inputs.frozen, folder / "index", inputs.store_hash)
     prefixes = prefix_states(model, inputs.sequences)
     datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(params.fusion))
-    fusion = Fusion(starts(params.fusion))
+    settings = params.fusion.for_data(inputs.sequences.repeated)
+    fusion = Fusion(starts(settings))
     rag = folder / "models" / "rag"
-    save_rag(rag, model, fusion, params.fusion, datastore, inputs.store_hash)
+    save_rag(rag, model, fusion, settings, datastore, inputs.store_hash)
 
 
 def quick_params() -> Params:

@@ -139,7 +139,8 @@ def train_fusion(
     batch_count = -(-len(examples) // params.batch_users)
     curve = [{"epoch": 0, **validate(fusion.eval())}]
     best = state_of(fusion)
-    for epoch in track(range(1, params.epochs + 1), desc="fusion", unit="epoch"):
+    epochs = max(params.epochs, -(-params.steps // batch_count))
+    for epoch in track(range(1, epochs + 1), desc="fusion", unit="epoch"):
         fusion.train()
         total = 0.0
         for rows in np.array_split(generator.permutation(len(examples)), batch_count):

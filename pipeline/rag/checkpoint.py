@@ -31,6 +31,7 @@ from ..model.sources import Source
 from ..search.index import ItemIndex
 from .datastore import Datastore, Lookup
 from .fusion import Fusion, starts
+from .own_history import OwnHistory
 from .params import FusionParams
 from .prefix_search import earlier_entries
 from .similar_items import SimilarItems
@@ -51,6 +52,8 @@ def open_sources(
             sources[name] = datastore
         elif name == "items":
             sources[name] = SimilarItems(index, frozen, params.item_neighbours, params.recent_items)
+        elif name == "history":
+            sources[name] = OwnHistory()
     return sources
 
 

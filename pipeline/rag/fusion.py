@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..model.sources import Mixture, Retrieved
+from .own_history import LATEST
 from .params import FusionParams
 
 # Added to a source's probabilities before they multiply, so that items it did not find stay possible.
@@ -21,10 +22,16 @@ class Start:
     highest: int  # age
     share: float  # weight of the source, relative to 1 for the model
     temperature: float  # of its similarities
+    doubling: bool = False  # ages from 1 on share a weight with those up to twice as high
+
+    def bins(self, ages: Tensor) -> Tensor:
+        """Return which weight each age has, int64 [K]; ages are float32 [K]."""
+        return (torch.log2(ages + 1) if self.doubling else ages).long() - self.lowest
 
     def log_weights(self) -> Tensor:
-        """Return the log-weight of each age, [highest - lowest + 1]; it falls with the distance in time."""
-        ages = torch.arange(self.lowest, self.highest + 1, dtype=torch.float32)
+        """Return the log-weight of each bin of ages; it falls with the distance in time."""
+        bins = self.bins(torch.tensor([self.highest])).item() + 1
+        ages = torch.arange(self.lowest, self.lowest + bins, dtype=torch.float32)
         return torch.where(ages < 0, 0.2 * (ages + 1) - 1.6, -0.5 * ages)
 
 
@@ -33,6 +40,7 @@ def starts(params: FusionParams) -> list[Start]:
     known = {
         "next_items": Start(-params.preceding, params.following - 1, 1.2, 0.07),
         "items": Start(0, params.recent_items - 1, 0.1, 0.05),
+        "history": Start(0, LATEST - 1, 0.3, 1.0, doubling=True),
     }
     return [known[name] for name in params.sources]
 
@@ -52,7 +60,7 @@ class Fusion(nn.Module):
         temperatures = [1.0, *(source.temperature for source in sources)]  # the model's first
         self.log_temperature = nn.Parameter(torch.log(torch.tensor(temperatures)))  # [S + 1]
         self.age_weights = nn.ParameterList([source.log_weights() for source in sources])
-        self.lowest_age = [source.lowest for source in sources]
+        self.sources = sources
         self.power = nn.Parameter(torch.zeros(len(sources)))
         self.gate = nn.Linear(3 * len(sources) + 1, len(sources) + 1)
         nn.init.zeros_(self.gate.weight)
@@ -102,7 +110,7 @@ class Fusion(nn.Module):
     ) -> Tensor:
         """Return the weight of each retrieved item, [B, K]; rows sum to 1, or to 0 where no item is allowed."""
         usable = (items >= 0) & allowed.gather(1, items.clamp(min=0))  # [B, K]
-        weights = self.age_weights[source][ages.long() - self.lowest_age[source]]  # [K]
+        weights = self.age_weights[source][self.sources[source].bins(ages)]  # [K]
         logits = similarities / self.log_temperature[source + 1].exp() + weights  # [B, K]
         logits = logits.masked_fill(~usable, -torch.inf)
         peak = logits.amax(-1, keepdim=True).clamp(min=-1e30)

@@ -4,13 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from ..core.errors import ParamsError
 from ..core.params import Positive, Section
 
 
 class FusionParams(Section):
     """The rag variant: its sources, and the training of the fusion."""
 
-    sources: Annotated[tuple[Literal["next_items", "items"], ...], Field(min_length=1, strict=False)]
+    sources: Annotated[
+        tuple[Literal["next_items", "items", "history"], ...], Field(min_length=1, strict=False)
+    ]
     shortlist: Positive
     """Datastore entries with the nearest keys, which are ranked again by states and histories."""
     overlap: Annotated[float, Field(ge=0, le=1)]
@@ -26,6 +29,8 @@ class FusionParams(Section):
     recent_items: Positive
     """Latest items of the history that are looked up."""
     epochs: Positive
+    steps: Positive = 1
+    """Of the training at least, so that data with few users gets more epochs. Older models have none."""
     batch_users: Positive
     learning_rate: Annotated[float, Field(gt=0)]
 
@@ -36,3 +41,15 @@ class FusionParams(Section):
         if self.neighbours > self.shortlist:
             raise ValueError(f"neighbours {self.neighbours} are kept of a shortlist of only {self.shortlist}")
         return self
+
+    def for_data(self, repeated: bool) -> "FusionParams":
+        """Return the params for data in which users take items again, or not: then there is no source `history`.
+
+        Raises:
+            ParamsError: no source is left.
+        """
+        sources = tuple(name for name in self.sources if repeated or name != "history")
+        if not sources:
+            what = "no user of this data takes an item again, so source history has nothing to retrieve"
+            raise ParamsError(what, "params.yaml, key fusion.sources", "name another source too")
+        return self.model_copy(update={"sources": sources})

@@ -1,6 +1,6 @@
 """The page: its content, and how the templates turn it into HTML."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,12 @@ from .people import Person
 from .projection import SIDE
 from .quality import Results, by_slice, measured, overview, recall_chart, table, training
 
-SOURCES = {"model": "the sequence model", "next_items": "what others chose then", "items": "similar items"}
+SOURCES = {
+    "model": "the sequence model",
+    "next_items": "what others chose then",
+    "items": "similar items",
+    "history": "what was taken before",
+}
 """Names of the parts of a fused probability for people."""
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -44,6 +49,7 @@ def render(content: Content) -> str:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     results = content.results
+    trust: Mapping[str, float] = next((one.trust for one in content.people if one.trust), {})
     return environment.get_template("page.html.j2").render(
         content=content,
         results=results,
@@ -56,6 +62,7 @@ def render(content: Content) -> str:
         variants=VARIANTS,
         metrics=NAMES,
         sources=SOURCES,
+        parts=[(f"part-{place}", SOURCES[name]) for place, name in enumerate(trust)],
         size=SIZE,
         side=SIDE,
     )

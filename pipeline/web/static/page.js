@@ -88,6 +88,8 @@ function drawExcluded() {
 function reasons(why) {
   const parts = Object.entries(why.parts).map(([name, part]) => `${name} ${Math.round(100 * part)}%`);
   const because = why.evidence.map((found) => {
+    const times = found.matches.length;
+    if (found.source === "history") return times > 1 ? `taken before ${times} times` : "taken before";
     const nearest = found.matches.slice(0, 2).map((match) => `${match.name} (${match.similarity.toFixed(2)})`);
     const more = found.matches.length - nearest.length;
     const relation = found.source === "items" ? "like" : "taken by";
