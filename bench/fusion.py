@@ -120,7 +120,7 @@ class Bench:
         datastore, prefixes = None, self._prefixes
         if "next_items" in params.sources:
             datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(params))
-        sources = open_sources(params, datastore, self._index, self.inputs.frozen)
+        sources = open_sources(params, datastore, self._index, self.inputs)
         examples = FusionExamples.validation(self._base, self.inputs.sequences, sources)
         first, second = examples.halves(self.train.seed)
         return self._learned(params, first, second), self._learned(params, second, first)

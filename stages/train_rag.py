@@ -24,7 +24,7 @@ def main(fusion: FusionParams) -> Summary:
     model = load_model(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
     datastore = remember(model, inputs.sequences, fusion)
     index = ItemIndex.open(INDEX, inputs.store_hash)
-    sources = open_sources(fusion, datastore, index, inputs.frozen)
+    sources = open_sources(fusion, datastore, index, inputs)
     scorer = Scorer(model, inputs.validation_candidates, dtype=torch.float32, sequences=inputs.sequences)
     examples = FusionExamples.validation(scorer, inputs.sequences, sources)
     learned_from, held_out = examples.halves(model.params.seed)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
@@ -34,24 +33,27 @@ from .fusion import Fusion, starts
 from .own_history import OwnHistory
 from .params import FusionParams
 from .prefix_search import earlier_entries
-from .similar_items import SimilarItems
+from .similar_items import CoOccurringItems, SimilarItems
 
 SCHEMA_VERSION = 3
 
 
 def open_sources(
-    params: FusionParams, datastore: Datastore | None, index: ItemIndex, frozen: NDArray[np.float32]
+    params: FusionParams, datastore: Datastore | None, index: ItemIndex, inputs: Inputs
 ) -> dict[str, Source]:
-    """Return the sources that `params` names, in their order, over item vectors float32 [n, F] and their index.
+    """Return the sources that `params` names, in their order, over the inputs and the index of their item vectors.
 
     The datastore is source `next_items`; None if `params` does not name it.
     """
     sources: dict[str, Source] = {}
+    near = params.item_neighbours, params.recent_items
     for name in params.sources:
         if name == "next_items" and datastore is not None:
             sources[name] = datastore
         elif name == "items":
-            sources[name] = SimilarItems(index, frozen, params.item_neighbours, params.recent_items)
+            sources[name] = SimilarItems(index, inputs.frozen, *near)
+        elif name == "co_occurring":
+            sources[name] = CoOccurringItems(inputs.sequences, len(inputs.frozen), *near)
         elif name == "history":
             sources[name] = OwnHistory()
     return sources
@@ -103,7 +105,7 @@ def load_rag(folder: Path, inputs: Inputs, index: ItemIndex, dtype: torch.dtype 
     if "next_items" in params.sources:
         datastore = Datastore.open(folder / "datastore", lookup(params))
         _check_fit(datastore, model, inputs.sequences, str(folder / "datastore"))
-    sources = open_sources(params, datastore, index, inputs.frozen)
+    sources = open_sources(params, datastore, index, inputs)
     return Scorer(model, inputs.candidates, sources, fusion, dtype, inputs.sequences)
 
 

@@ -40,6 +40,7 @@ def starts(params: FusionParams) -> list[Start]:
     known = {
         "next_items": Start(-params.preceding, params.following - 1, 1.2, 0.07),
         "items": Start(0, params.recent_items - 1, 0.1, 0.05),
+        "co_occurring": Start(0, params.recent_items - 1, 0.2, 0.2),
         "history": Start(0, LATEST - 1, 0.3, 1.0, doubling=True),
     }
     return [known[name] for name in params.sources]

@@ -12,7 +12,8 @@ class FusionParams(Section):
     """The rag variant: its sources, and the training of the fusion."""
 
     sources: Annotated[
-        tuple[Literal["next_items", "items", "history"], ...], Field(min_length=1, strict=False)
+        tuple[Literal["next_items", "items", "co_occurring", "history"], ...],
+        Field(min_length=1, strict=False),
     ]
     shortlist: Positive
     """Datastore entries with the nearest keys, which are ranked again by states and histories."""
@@ -25,7 +26,7 @@ class FusionParams(Section):
     preceding: Annotated[int, Field(ge=0)]
     """Items taken from the end of an entry's prefix."""
     item_neighbours: Positive
-    """Similar items retrieved per item of the recent history."""
+    """Items retrieved per item of the recent history, by each of the sources `items` and `co_occurring`."""
     recent_items: Positive
     """Latest items of the history that are looked up."""
     epochs: Positive

@@ -1,25 +1,39 @@
-"""Source `items`: items whose text is similar to the latest items of the history."""
+"""Sources that look up items near each of the latest items of a history: by their text, or by who else took them."""
+
+from abc import ABC, abstractmethod
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.sequences import Sequences
 from ..model.sources import NO_ITEM, Query, Retrieved
 from ..search.index import ItemIndex
 
+NEAR = 5
+"""Distance in a history up to which two items occur together."""
+BEFORE = 0.5
+"""Weight of an item that was taken before the other one; one that was taken after it has 1."""
+RARE = 5
+"""Interactions added to those of an item, so that a single history does not decide over a rare one."""
 
-class SimilarItems:
-    """The nearest neighbours of each of the `recent` latest items of a history, cached per item.
 
-    Neighbours are found in the index of item vectors, float32 [n, F]. An item is not its own neighbour.
+class NearItems(ABC):
+    """The nearest items of each of the `recent` latest items of a history, cached per item.
+
+    An item is not near itself.
+
+    Args:
+        item_count: n.
+        neighbours: nearest items of an item, at most.
+        recent: latest items that are looked up.
     """
 
-    def __init__(self, index: ItemIndex, vectors: NDArray[np.float32], neighbours: int, recent: int) -> None:
+    def __init__(self, item_count: int, neighbours: int, recent: int) -> None:
         self.recent = recent
-        self._index, self._vectors = index, vectors
-        shape = len(vectors), min(neighbours, len(vectors) - 1)  # [n, k]
+        shape = item_count, min(neighbours, item_count - 1)  # [n, k]
         # `np.empty` takes memory only for rows that are written.
         self._items, self._similarities = np.empty(shape, np.int64), np.empty(shape, np.float32)
-        self._known = np.zeros(len(vectors), np.bool_)  # [n]
+        self._known = np.zeros(item_count, np.bool_)  # [n]
 
     def retrieve(self, query: Query) -> Retrieved:
         """Return `recent * k` items per user; neighbours of the latest item come first."""
@@ -28,7 +42,10 @@ class SimilarItems:
         items, origins = np.full(shape, NO_ITEM, np.int64), np.full(shape, NO_ITEM, np.int64)
         similarities = np.zeros(shape, np.float32)
         recent = [history[-self.recent :][::-1] for history in query.histories]
-        self._look_up(np.concatenate(recent) if recent else np.empty(0, np.int64))
+        rows = np.unique(np.concatenate([*recent, np.empty(0, np.int64)]))
+        if len(new := rows[~self._known[rows]]):
+            self._items[new], self._similarities[new] = self._find(new, count)
+            self._known[new] = True
         for user, latest in enumerate(recent):
             found = len(latest) * count
             items[user, :found] = self._items[latest].ravel()
@@ -37,15 +54,70 @@ class SimilarItems:
         ages = np.repeat(np.arange(self.recent, dtype=np.float32), count)  # [recent * k]
         return Retrieved(items, similarities, ages, origins)
 
-    def _look_up(self, rows: NDArray[np.int64]) -> None:
-        """Cache the neighbours of the items `rows`."""
-        new = np.unique(rows[~self._known[rows]])  # [m]
-        if not len(new):
-            return
-        similarities, found = self._index.search(self._vectors[new], self._items.shape[1] + 1)  # [m, k + 1]
+    @abstractmethod
+    def _find(self, rows: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the nearest items of the items `rows` and their similarities, both [m, count]; `NO_ITEM`: fewer."""
+
+
+class SimilarItems(NearItems):
+    """Source `items`: items whose vector is similar, found in the index of item vectors, float32 [n, F]."""
+
+    def __init__(self, index: ItemIndex, vectors: NDArray[np.float32], neighbours: int, recent: int) -> None:
+        super().__init__(len(vectors), neighbours, recent)
+        self._index, self._vectors = index, vectors
+
+    def _find(self, rows: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        similarities, found = self._index.search(self._vectors[rows], count + 1)  # [m, k + 1]
         similarities = np.where(found == NO_ITEM, 0, similarities)  # an approximate index may find fewer
-        own = found == new[:, None]
+        own = found == rows[:, None]
         own[~own.any(1), -1] = True  # an equal vector may displace the item itself: drop the last instead
-        self._items[new] = found[~own].reshape(len(new), -1)
-        self._similarities[new] = similarities[~own].reshape(len(new), -1)
-        self._known[new] = True
+        return found[~own].reshape(len(rows), -1), similarities[~own].reshape(len(rows), -1)
+
+
+class CoOccurringItems(NearItems):
+    """Source `co_occurring`: items that occur near the item in training histories.
+
+    Two items are the nearer, the more often the one is at most `NEAR` items away from the other: each such pair counts
+    1 / distance, over the root of the product of both items' interactions (the cosine of item-based collaborative
+    filtering, Sarwar et al. 2001, doi 10.1145/371920.372071). The similarity is a fifth of the logarithm: divided by
+    a temperature and exponentiated, it is a power of that number.
+
+    Args:
+        sequences: only the training items are read.
+        item_count: n.
+        neighbours: nearest items of an item, at most.
+        recent: latest items that are looked up.
+    """
+
+    def __init__(self, sequences: Sequences, item_count: int, neighbours: int, recent: int) -> None:
+        super().__init__(item_count, neighbours, recent)
+        self._sequence = np.concatenate(sequences.training_histories())  # int64 [N]
+        self._owners = np.repeat(np.arange(sequences.user_count), sequences.train_length)  # int64 [N]
+        self._counts = np.bincount(self._sequence, minlength=item_count)  # [n]
+        # The places of item 0, then those of item 1, …
+        self._places = np.argsort(self._sequence, kind="stable")  # [N]
+        self._ends = np.cumsum(self._counts)  # [n]
+        distance = np.arange(1, NEAR + 1)
+        self._steps = np.concatenate([distance, -distance])  # [2 NEAR]
+        self._weights = np.concatenate([1 / distance, BEFORE / distance])  # [2 NEAR]
+
+    def _find(self, rows: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        items = np.full((len(rows), count), NO_ITEM, np.int64)
+        similarities = np.zeros((len(rows), count), np.float32)
+        for place, row in enumerate(rows):
+            near, strengths = self._near(row)
+            best = np.argsort(-strengths, kind="stable")[:count]
+            items[place, : len(best)] = near[best]
+            similarities[place, : len(best)] = np.log(strengths[best]) / 5
+        return items, similarities
+
+    def _near(self, item: np.int64) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the items near an item, ascending, and their strengths."""
+        places = self._places[self._ends[item] - self._counts[item] : self._ends[item], None]  # [P, 1]
+        around = places + self._steps  # [P, 2 NEAR]
+        there = (around >= 0) & (around < len(self._sequence))
+        around = np.where(there, around, places)
+        there &= (self._owners[around] == self._owners[places]) & (self._sequence[around] != item)
+        near, which = np.unique(self._sequence[around[there]], return_inverse=True)
+        strengths = np.bincount(which, np.broadcast_to(self._weights, there.shape)[there], len(near))
+        return near, strengths / np.sqrt((self._counts[item] + RARE) * (self._counts[near] + RARE))

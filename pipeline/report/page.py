@@ -20,6 +20,7 @@ SOURCES = {
     "model": "the sequence model",
     "next_items": "what others chose then",
     "items": "similar items",
+    "co_occurring": "items that go together",
     "history": "what was taken before",
 }
 """Names of the parts of a fused probability for people."""

@@ -95,7 +95,7 @@ def _order(scored: Scored) -> list[int]:
 def _pick(name: str, hit: bool, why: Why | None) -> Pick:
     if why is None:
         return Pick(name, hit)
-    words = {"next_items": _next_items, "items": _items, "history": _history}
+    words = {"next_items": _next_items, "items": _items, "co_occurring": _co_occurring, "history": _history}
     return Pick(name, hit, "; ".join(words[one.source](one.matches) for one in why.evidence), why.parts)
 
 
@@ -110,6 +110,11 @@ def _next_items(matches: Sequence[Match]) -> str:
 def _items(matches: Sequence[Match]) -> str:
     """Say which item of the history is most similar."""
     return f"like {matches[0].name} ({matches[0].similarity:.2f})"
+
+
+def _co_occurring(matches: Sequence[Match]) -> str:
+    """Say with which item of the history users take it."""
+    return f"often taken with {matches[0].name}"
 
 
 def _history(matches: Sequence[Match]) -> str:

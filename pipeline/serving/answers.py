@@ -54,7 +54,8 @@ class Match:
     Attributes:
         id: of the user or of the item.
         name: `user` with the id, or the item's title.
-        similarity: cosine; of source `history`, the share of the user's history that was a repeat.
+        similarity: cosine; of source `co_occurring` a fifth of the logarithm of one, of `history` the share of the
+            user's history that was a repeat.
         age: how many items later the other user came to the recommended one (0: next, -1: just before), or how many
             items ago the one of the history was (0: the latest).
     """
@@ -70,8 +71,8 @@ class Evidence:
     """The evidence of one source of retrieval for an item.
 
     Attributes:
-        source: `next_items` (what followed in the histories of others), `items` (items like the latest ones), or
-            `history` (what the user took before).
+        source: `next_items` (what followed in the histories of others), `items` (items like the latest ones),
+            `co_occurring` (items that users take near these) or `history` (what the user took before).
         share: the item's share of what the source retrieved, in the fusion's weights.
         matches: by weight, the highest first.
     """

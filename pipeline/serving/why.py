@@ -68,7 +68,7 @@ class Explainer:
         return evidence
 
     def _match(self, source: str, origin: int, similarity: float, age: int) -> Match:
-        if source in ("items", "history"):
+        if source != "next_items":
             item = self._catalogue[origin]
             return Match(item.item_id, item.title, similarity, age)
         user_id = self._user_ids[origin]
