@@ -1,7 +1,7 @@
 """Stage 4d: both variants, fitted again on all items, for use. Nothing is left to measure them on."""
 
 from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, Summary, stage
-from hierrec.model.inputs import load_inputs
+from hierrec.model.inputs import Inputs, load_inputs
 from hierrec.refit.params import FinalParams
 from hierrec.refit.refit import refit
 
@@ -18,8 +18,10 @@ FITTED = {
     processes=True,
 )
 def main(final: FinalParams) -> Summary:
-    inputs = load_inputs(DATA, ITEM_EMBEDDINGS).whole()
-    return refit(final, inputs, MODELS / "rag", MODELS / "final", "stages.train_final", FITTED)
+    def read() -> Inputs:
+        return load_inputs(DATA, ITEM_EMBEDDINGS).whole()
+
+    return refit(final, read, MODELS / "rag", MODELS / "final", "stages.train_final", FITTED)
 
 
 if __name__ == "__main__":

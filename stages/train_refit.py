@@ -6,7 +6,7 @@ No test item is read: it is neither trained nor remembered.
 from dataclasses import replace
 
 from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, Summary, stage
-from hierrec.model.inputs import load_inputs
+from hierrec.model.inputs import Inputs, load_inputs
 from hierrec.refit.params import FinalParams
 from hierrec.refit.refit import refit
 
@@ -19,9 +19,11 @@ FITTED = {"items": "training and validation", "test_figures": "artifacts/metrics
     processes=True,
 )
 def main(final: FinalParams) -> Summary:
-    inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
-    inputs = replace(inputs, sequences=inputs.sequences.before_test())
-    return refit(final, inputs, MODELS / "rag", MODELS / "refit", "stages.train_refit", FITTED)
+    def read() -> Inputs:
+        inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
+        return replace(inputs, sequences=inputs.sequences.before_test())
+
+    return refit(final, read, MODELS / "rag", MODELS / "refit", "stages.train_refit", FITTED)
 
 
 if __name__ == "__main__":

@@ -91,11 +91,14 @@ class CoOccurringItems(NearItems):
 
     def __init__(self, sequences: Sequences, item_count: int, neighbours: int, recent: int) -> None:
         super().__init__(item_count, neighbours, recent)
-        self._sequence = np.concatenate(sequences.training_histories())  # int64 [N]
-        self._owners = np.repeat(np.arange(sequences.user_count), sequences.train_length)  # int64 [N]
-        self._counts = np.bincount(self._sequence, minlength=item_count)  # [n]
+        items = np.concatenate(sequences.training_histories()).astype(np.int32)  # [N]
+        owners = np.repeat(np.arange(sequences.user_count, dtype=np.int32), sequences.train_length)  # [N]
+        # Both ends belong to nobody, so that no step from a place leads out of the array.
+        self._sequence = np.pad(items, NEAR)  # [N + 2 NEAR]
+        self._owners = np.pad(owners, NEAR, constant_values=-1)  # [N + 2 NEAR]
+        self._counts = np.bincount(items, minlength=item_count)  # [n]
         # The places of item 0, then those of item 1, …
-        self._places = np.argsort(self._sequence, kind="stable")  # [N]
+        self._places = NEAR + np.argsort(items, kind="stable")  # [N]
         self._ends = np.cumsum(self._counts)  # [n]
         distance = np.arange(1, NEAR + 1)
         self._steps = np.concatenate([distance, -distance])  # [2 NEAR]
@@ -115,9 +118,20 @@ class CoOccurringItems(NearItems):
         """Return the items near an item, ascending, and their strengths."""
         places = self._places[self._ends[item] - self._counts[item] : self._ends[item], None]  # [P, 1]
         around = places + self._steps  # [P, 2 NEAR]
-        there = (around >= 0) & (around < len(self._sequence))
-        around = np.where(there, around, places)
-        there &= (self._owners[around] == self._owners[places]) & (self._sequence[around] != item)
-        near, which = np.unique(self._sequence[around[there]], return_inverse=True)
-        strengths = np.bincount(which, np.broadcast_to(self._weights, there.shape)[there], len(near))
+        weights = (self._owners[around] == self._owners[places]) * self._weights  # [P, 2 NEAR]
+        near, strengths = _sums(self._sequence[around].ravel(), weights.ravel(), len(self._counts))
+        others = near != item
+        near, strengths = near[others], strengths[others]
         return near, strengths / np.sqrt((self._counts[item] + RARE) * (self._counts[near] + RARE))
+
+
+def _sums(
+    items: NDArray[np.int32], weights: NDArray[np.float64], item_count: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the items with a weight above 0, ascending, and the sum of each."""
+    if len(items) < item_count / 16:  # sorting a few is faster than a sum for every item there is
+        distinct, which = np.unique(items, return_inverse=True)
+    else:
+        distinct, which = np.arange(item_count), items
+    sums = np.bincount(which, weights, len(distinct)).astype(np.float64)
+    return distinct[sums > 0].astype(np.int64), sums[sums > 0]

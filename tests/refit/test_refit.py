@@ -157,7 +157,14 @@ def test_every_member_is_fitted_again_and_an_interrupted_fit_resumes(
     inputs = make_chosen(tmp_path / "chosen", params, frozen, sequences).whole()
 
     def run(name: str) -> None:
-        refit(TWICE, inputs, tmp_path / "chosen", tmp_path / name, "stages.train_final", {"items": "all"})
+        refit(
+            TWICE,
+            lambda: inputs,
+            tmp_path / "chosen",
+            tmp_path / name,
+            "stages.train_final",
+            {"items": "all"},
+        )
 
     run("whole")
     before, after = (load_model(tmp_path / name / "base", frozen, "hash") for name in ("chosen", "whole"))

@@ -1,0 +1,58 @@
+"""A training as a stage runs it: in this process or in several, resumed where it was interrupted."""
+
+from collections.abc import Callable
+
+import torch
+from torch.distributed import is_torchelastic_launched
+
+from ..core.files import cache_dir
+from ..core.memory import release_freed_memory
+from ..core.stage import Summary
+from ..model.ensemble import UserModel
+from ..model.inputs import Inputs
+from .distributed import check_device, joined, launch
+from .resume import Progress, TrainingState, code_hashes, training_key
+from .trainer import fit, validator
+
+Load = Callable[[], tuple[UserModel, Inputs]]
+Write = Callable[[UserModel, Inputs, Progress], Summary]
+
+
+def run_training(module: str, load: Load, write: Write, validates: bool, *code: str) -> Summary:
+    """Load a model and its inputs, train the model, and write it.
+
+    Args:
+        module: the stage that runs, to start it in several processes.
+        load: raises for bad input before any process is started, so in one message.
+        write: called in one process, after the training; returns the stage's summary.
+        validates: whether the validation targets pick the epoch; else all epochs are trained.
+        code: files whose change makes this another training, beside the modules of the package.
+
+    Returns:
+        The stage's summary; none in processes that do not write.
+
+    Raises:
+        ParamsError, MachineError: see `check_device`, `launch` and `joined`.
+        NumericalError: see `fit`.
+    """
+    model, inputs = load()
+    params = model.params
+    check_device(params.device, params.processes)
+    if params.processes > 1 and not is_torchelastic_launched():
+        del inputs, model  # each process reads its own
+        release_freed_memory()
+        launch(module, params.processes)
+        return []  # the first of them has printed its summary
+    candidates = inputs.validation_candidates
+    validate = validator(inputs.sequences, candidates) if validates else None
+    key = training_key(model, inputs.sequences, candidates, code_hashes(*code))
+    # Moments of rarely seen items decay into denormal numbers, which make a CPU many times slower.
+    torch.set_flush_denormal(True)
+    state = TrainingState(cache_dir("train"), key)
+    with joined(params.processes, params.device) as processes:
+        progress = fit(model, inputs.sequences, validate, state, processes)
+    if not processes.first:
+        return []
+    summary = write(model, inputs, progress)
+    state.remove()
+    return summary
