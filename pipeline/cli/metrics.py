@@ -8,7 +8,7 @@ import click
 
 from ..core import VARIANTS
 from ..core.errors import DataError
-from ..core.files import read_json
+from ..core.files import read_details
 from .options import artifacts_option
 from .show import show_table
 
@@ -22,7 +22,7 @@ def metrics(artifacts: Path) -> None:
     folder = artifacts / "metrics"
     paths = {variant: folder / f"{variant}.json" for variant in VARIANTS}
     require(*paths.values(), folder / "data.json")
-    models = [(variant, variant, read_json(path)) for variant, path in paths.items()]
+    models = [(variant, variant, read_details(path)) for variant, path in paths.items()]
     counted = _by_name(folder / "baselines.json", "evaluate_baselines")
     baselines = [(name, "baselines", content) for name, content in counted.items()]
     names: list[str] = []
@@ -49,7 +49,7 @@ def metrics(artifacts: Path) -> None:
 
 def _by_name(path: Path, stage: str) -> dict[str, Any]:
     """Return the metrics of several models by name; none where an earlier version has left no such file."""
-    content = read_json(path) if path.exists() else {}
+    content = read_details(path) if path.exists() else {}
     if not isinstance(content, dict) or not all(map(str.isprintable, content)):
         raise DataError("holds no metrics by model", str(path), f"run `dvc repro {stage}`")
     return content
