@@ -12,7 +12,7 @@ from typing import Any
 import click
 from hierrec.core import VARIANTS
 from hierrec.core.errors import HierrecError
-from hierrec.core.files import read_json, write_json
+from hierrec.core.files import read_details, read_json, write_json
 
 from bench.over_seeds import over_seeds
 from bench.peers.command import RESULTS
@@ -57,8 +57,8 @@ def collect(runs: Sequence[Path], path: Path) -> dict[str, Any]:
 
 
 def _figures(metrics: Path) -> dict[str, dict[str, float]]:
-    test = {variant: read_json(metrics / f"{variant}.json")["test"] for variant in VARIANTS}
-    compared = read_json(metrics / "comparison.json")["test"]
+    test = {variant: read_details(metrics / f"{variant}.json")["test"] for variant in VARIANTS}
+    compared = read_details(metrics / "comparison.json")["test"]
     gain = {metric: of["relative"] for metric, of in compared.items() if "relative" in of}
     return {**test, GAIN: gain | {"p at most": max(of["p"] for of in compared.values())}}
 

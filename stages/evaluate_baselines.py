@@ -1,7 +1,7 @@
 """Stage 5: metrics of the baselines, beside which those of a model say what its training is worth."""
 
 import polars as pl
-from hierrec.core.files import atomic_path, write_json
+from hierrec.core.files import atomic_path, write_details
 from hierrec.core.stage import DATA, METRICS, RANKS, Summary, stage
 from hierrec.data.sequences import Sequences
 from hierrec.data.tables import candidates_of, interaction_groups, load_items, load_split, write_table
@@ -31,7 +31,7 @@ def main(evaluate: EvaluateParams) -> Summary:
     metrics = {name: {**found, "lists": shown[name]} for name, found in summarise_baselines(ranks).items()}
     with atomic_path(RANKS / "baselines.parquet") as temporary:
         write_table(ranks, temporary)
-    write_json(METRICS / "baselines.json", metrics)
+    write_details(METRICS / "baselines.json", metrics)
     return [
         *(f"{name}: test ndcg@10 {values['test']['ndcg@10']:.4f}" for name, values in metrics.items()),
         f"metrics in {METRICS / 'baselines.json'}, ranks in {RANKS / 'baselines.parquet'}",

@@ -1,7 +1,7 @@
 """Stage 5c: is the retrieval-augmented variant better, where, and may that be chance?"""
 
 from hierrec.core import VARIANTS
-from hierrec.core.files import write_json
+from hierrec.core.files import write_details
 from hierrec.core.stage import DATA, METRICS, PLOTS, RANKS, Summary, stage
 from hierrec.data.tables import counts_of, load_split
 from hierrec.evaluation.comparison import compare
@@ -18,7 +18,7 @@ def main(evaluate: EvaluateParams) -> Summary:
     ranks = {variant: load_ranks(RANKS / f"{variant}.parquet") for variant in VARIANTS}
     comparison = compare(ranks, evaluate)
     test = {variant: metrics_from_ranks(table["test"].drop_nulls()) for variant, table in ranks.items()}
-    write_json(METRICS / "comparison.json", comparison)
+    write_details(METRICS / "comparison.json", comparison)
     write_csv(PLOTS / "slices.csv", slices_table(ranks))
     split = load_split(DATA / "split.parquet")
     counts = {**counts_of(split), "targets": split["test"].count()}

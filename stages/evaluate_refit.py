@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
-from hierrec.core.files import write_json
+from hierrec.core.files import write_details, write_json
 from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, METRICS, MODELS, Summary, stage
 from hierrec.data.sequences import NO_TARGET
 from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.protocol import evaluate as evaluate_scorer
-from hierrec.evaluation.summary import summarise_test
+from hierrec.evaluation.summary import headlines, summarise_test
 from hierrec.model.inputs import load_inputs
 from hierrec.model.load import load_scorer
 from hierrec.rag.checkpoint import load_rag
@@ -19,9 +19,11 @@ from hierrec.search.index import ItemIndex
     "evaluate", libraries=("torch", "transformers", "faiss-cpu", "numpy", "polars", "pyarrow", "safetensors")
 )
 def main(evaluate: EvaluateParams) -> Summary:
-    folder, written = MODELS / "refit", METRICS / "refit.json"
+    folder = MODELS / "refit"
+    written, shown = METRICS / "refit.json", METRICS / "headlines" / "refit.json"
     if not (folder / "config.json").is_file():
-        write_json(written, {})
+        write_details(written, {})
+        write_json(shown, {})
         return ["final.fit is false: there is nothing to measure"]
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     fitted = replace(inputs, sequences=inputs.sequences.before_test())
@@ -37,7 +39,9 @@ def main(evaluate: EvaluateParams) -> Summary:
         metrics[variant] = summarise_test(ranks, int(candidates.sum()), evaluate)
         values = ", ".join(f"{name} {value:.4f}" for name, value in metrics[variant]["test"].items())
         lines.append(f"{variant}, fitted again: test {values}")
-    write_json(written, metrics)
+    write_details(written, metrics)
+    found = {variant: headlines(values) for variant, values in metrics.items()}
+    write_json(shown, {"refit": found})
     return [*lines, f"metrics in {written}"]
 
 

@@ -42,6 +42,21 @@ def make_workspace(folder: Path, overrides: Mapping[str, Any] = SAMPLE) -> None:
     set_params(folder / "params.yaml", overrides)
 
 
+def track(folder: Path) -> None:
+    """Make a workspace a repository of git, with an identity of its own, and of DVC."""
+    (folder / ".gitignore").write_text(".cache/\n__pycache__/\nartifacts/live/\n")
+    run(folder, "git", "init", "--quiet")
+    for key, value in {"user.name": "demo", "user.email": "demo@example.org"}.items():
+        run(folder, "git", "config", key, value)
+    run(folder, "dvc", "init", "--quiet")
+
+
+def commit(folder: Path, message: str = "a run on the sample") -> None:
+    """Commit everything in a tracked workspace that git does not ignore."""
+    run(folder, "git", "add", "--all")
+    run(folder, "git", "commit", "--quiet", "--allow-empty", "--message", message)
+
+
 def set_params(path: Path, overrides: Mapping[str, Any]) -> None:
     """Set dotted keys in a params.yaml and keep its comments."""
     yaml = YAML(typ="rt")

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from dvc.utils.hydra import apply_overrides
 from hierrec.core.errors import ParamsError
 from hierrec.model.params import TrainParams
 from hierrec.params import load_params
@@ -23,6 +24,8 @@ def load(folder: Path, old: str, new: str) -> tuple[Path, int]:
     lines = TEXT.splitlines()
     number = next(number for number, line in enumerate(lines) if line.startswith(old))
     lines[number] = new
+    while lines[number + 1].startswith("  - "):  # a list of the old value
+        del lines[number + 1]
     path = folder / "params.yaml"
     path.write_text("\n".join(lines), "utf-8")
     return path, number + 1
@@ -33,6 +36,12 @@ def test_the_params_of_the_project_are_valid(tmp_path: Path) -> None:
     params = load_params(path)
     assert params.train.learning_rate == 1.5e-3
     assert params.fusion.sources == ("next_items", "items")
+
+
+def test_dvc_writes_the_file_as_it_is(tmp_path: Path) -> None:
+    path, _ = load(tmp_path, "train:", "train:")
+    apply_overrides(path, ["train.seed=2"])
+    assert path.read_text("utf-8") == TEXT.replace("  seed: 1\n", "  seed: 2\n", 1)
 
 
 @pytest.mark.parametrize(("text", "value"), [("1", 1.0), ("1e-2", 0.01), ("0.5", 0.5)])

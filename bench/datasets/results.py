@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hierrec.core import VARIANTS
-from hierrec.core.files import read_json, write_json
+from hierrec.core.files import read_details, read_json, write_json
 
 from bench.datasets.settings import DataSet
 
@@ -21,11 +21,11 @@ def result(run: Path, data_set: DataSet) -> dict[str, Any]:
         data_set: what was run: its params are kept beside the figures.
     """
     metrics = run / "artifacts" / "metrics"
-    baselines = read_json(metrics / "baselines.json")
-    refit = read_json(metrics / "refit.json") if (metrics / "refit.json").is_file() else {}
+    baselines = read_details(metrics / "baselines.json")
+    refit = read_details(metrics / "refit.json") if (metrics / "refit.json").is_file() else {}
     costs = read_json(run / "costs.json") if (run / "costs.json").is_file() else None
     return {
-        **{name: _variant(read_json(metrics / f"{name}.json")) for name in VARIANTS},
+        **{name: _variant(read_details(metrics / f"{name}.json")) for name in VARIANTS},
         "refit": {name: values["test"] for name, values in refit.items()},
         "baselines": {name: values["test"] for name, values in baselines.items()},
         "counts": read_json(metrics / "data.json"),

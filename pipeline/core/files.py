@@ -181,6 +181,21 @@ def read_json(path: Path) -> Any:
         raise DataError(f"not JSON ({error})", str(path), "remove it and run `dvc repro`") from None
 
 
+def write_details(path: Path, metrics: Any) -> None:
+    """Write metrics that DVC's commands do not show: of lists, here a list of one, they show nothing."""
+    write_json(path, [metrics])
+
+
+def read_details(path: Path) -> Any:
+    """Read what `write_details` wrote, or an earlier version, which wrote no list.
+
+    Raises:
+        DataError: as `read_json`.
+    """
+    content = read_json(path)
+    return content[0] if isinstance(content, list) and len(content) == 1 else content
+
+
 def map_npy(path: Path) -> "np.memmap":
     """Memory-map the array of a `.npy` file, read-only.
 

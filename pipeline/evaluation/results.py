@@ -5,11 +5,11 @@ from typing import Any
 
 import polars as pl
 
-from ..core.files import atomic_path, write_json
+from ..core.files import atomic_path, write_details, write_json
 from ..core.stage import METRICS, PLOTS, RANKS, Summary
 from ..data.tables import write_table
 from .params import EvaluateParams
-from .summary import recall_curve, summarise
+from .summary import headlines, recall_curve, summarise
 
 
 def write_results(
@@ -19,7 +19,8 @@ def write_results(
     metrics = {**summarise(ranks, candidates, evaluate), "lists": lists}
     with atomic_path(RANKS / f"{variant}.parquet") as temporary:
         write_table(ranks, temporary)
-    write_json(METRICS / f"{variant}.json", metrics)
+    write_details(METRICS / f"{variant}.json", metrics)
+    write_json(METRICS / "headlines" / f"{variant}.json", {variant: headlines(metrics)})
     write_csv(PLOTS / f"{variant}_recall.csv", recall_curve(ranks))
     return [
         f"{variant}: {metrics['users']:,} users, {candidates:,} candidates each",

@@ -1,5 +1,6 @@
 """Metrics of a variant, and of the baselines, from ranks: per target, with intervals, and by slice."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,15 @@ def summarise_test(ranks: pl.DataFrame, candidates: int, params: EvaluateParams)
         "candidates": candidates,
         "slices": slice_metrics(ranks),
     }
+
+
+def headlines(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics that DVC's commands show: those of test, and the validation NDCG@10 where there is one.
+
+    Runs are chosen by the latter.
+    """
+    chosen_by = metrics.get("validation", {}).get("ndcg@10")
+    return {**metrics["test"], **({} if chosen_by is None else {"validation_ndcg@10": chosen_by})}
 
 
 def summarise_baselines(ranks: pl.DataFrame) -> dict[str, dict[str, dict[str, float]]]:

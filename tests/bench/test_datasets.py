@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from hierrec.core import VARIANTS
 from hierrec.core.errors import DataError
-from hierrec.core.files import read_json, write_json
+from hierrec.core.files import read_details, read_json, write_json
 from hierrec.params import load_params
 
 from bench.datasets.__main__ import main
@@ -61,7 +61,7 @@ def test_a_run_without_a_variant_is_no_result(tmp_path: Path) -> None:
 
 def test_with_repeats_new_and_repeated_targets_stand_apart(tmp_path: Path) -> None:
     metrics = shutil.copytree(ROOT / "artifacts/metrics", tmp_path / "artifacts/metrics")
-    measured = read_json(metrics / "rag.json")
+    measured = read_details(metrics / "rag.json")
     assert "by_target" not in result(tmp_path, load("retail"))["rag"]
     by_target = {"new": {"ndcg@10": 0.1, "users": 3}, "repeated": {"ndcg@10": 0.5, "users": 2}}
     write_json(metrics / "rag.json", {**measured, "slices": {"target": by_target}})
@@ -85,7 +85,7 @@ def test_a_run_that_was_made_is_recorded_without_costs(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["ml-1m", "--run", str(ROOT), "--out", str(out)])
     assert done.exit_code == 0, done.output
     recorded = read_json(out)["ml-1m"]
-    assert recorded["rag"] == read_json(ROOT / "artifacts/metrics/rag.json")["test"]
+    assert recorded["rag"] == read_details(ROOT / "artifacts/metrics/rag.json")["test"]
     assert recorded["counts"]["users"] == 6040
     assert recorded["seconds"] is None
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from hierrec.core.files import write_json
+from hierrec.core.files import write_details, write_json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -90,6 +91,76 @@ def test_the_commit_of_the_metrics_is_named(run: Run, tmp_path: Path) -> None:
     )
     write_metrics(tmp_path, {**SPLITS, "users": 3})
     assert "run: of this folder, not committed" in run("metrics", "--artifacts", str(tmp_path)).output
+
+
+@pytest.fixture
+def committed(tmp_path: Path) -> Callable[..., None]:
+    """A DVC project in git; the function commits metrics (those of an earlier version: no list) and a param."""
+    for command in (["git", "init", "--quiet"], ["dvc", "init", "--quiet"]):
+        subprocess.run(command, cwd=tmp_path, check=True)
+
+    def commit(rag: Any, epochs: int, **more: Any) -> None:
+        write_metrics(tmp_path, rag)
+        for name, content in more.items():
+            write_details(tmp_path / "metrics" / f"{name}.json", content)
+        (tmp_path / "params.yaml").write_text(f"train:\n  epochs: {epochs}\n  seed: 1\n")
+        settings = ["-c", "user.name=tester", "-c", "user.email=tester@example.org"]
+        for command in (["add", "."], [*settings, "commit", "--quiet", "-m", "a run"]):
+            subprocess.run(["git", *command], cwd=tmp_path, check=True)
+
+    return commit
+
+
+def test_diff_shows_the_change_since_a_commit_with_intervals_and_the_changed_params(
+    run: Run, tmp_path: Path, committed: Callable[..., None]
+) -> None:
+    committed(SPLITS, epochs=2)
+    interval = {"test": {"ndcg@10": {"low": 0.2, "high": 0.3}}}
+    better = {**SPLITS, "test": {"ndcg@10": 0.25, "recall@10": 1.0}, "intervals": interval}
+    committed(better, epochs=3, refit={"rag": {"test": {"ndcg@10": 0.5}}})
+    result = run("metrics", "--artifacts", str(tmp_path), "--diff", "HEAD~1")
+    assert result.exit_code == 0, result.stderr
+    *rows, params, origin = result.output.splitlines()
+    assert rows == [
+        "model              test metric     now      95% interval  HEAD~1   change",
+        "hierarchical       ndcg@10      0.1250                    0.1250  +0.0000",
+        "hierarchical       recall@10    1.0000                    1.0000  +0.0000",
+        "rag                ndcg@10      0.2500  0.2000 to 0.3000  0.1250  +0.1250",
+        "rag                recall@10    1.0000                    1.0000  +0.0000",
+        "rag, fitted again  ndcg@10      0.5000",
+    ]
+    assert params == "params: train.epochs: 2 → 3"
+    assert "compared with" in origin
+
+
+def test_what_cannot_be_compared_gives_one_message(
+    run: Run, tmp_path: Path, committed: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    write_metrics(elsewhere)
+    committed({}, epochs=2, hierarchical=[], refit=3)
+    write_metrics(tmp_path)
+    for folder, revision, message in (
+        (tmp_path, "nosuch", "there is no commit 'nosuch'"),
+        (tmp_path, "-p", "there is no commit '-p'"),
+        (tmp_path, "HEAD", "HEAD has no metrics"),
+        (elsewhere, "HEAD", "not under git"),
+    ):
+        result = run("metrics", "--artifacts", str(folder), "--diff", revision)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert message in result.stderr
+    committed(SPLITS, epochs=2)
+    (tmp_path / "metrics" / "rag.json").write_text("[]")
+    assert "dvc repro evaluate_rag" in run("metrics", "--artifacts", str(tmp_path), "--diff", "HEAD").stderr
+    write_metrics(tmp_path)
+    shutil.rmtree(tmp_path / ".dvc")
+    assert "DVC cannot compare" in run("metrics", "--artifacts", str(tmp_path), "--diff", "HEAD").stderr
+
+
+def test_the_data_set_is_named(run: Run, tmp_path: Path) -> None:
+    write_metrics(tmp_path)
+    write_json(tmp_path / "data" / "manifest.json", {"dataset": "ml-1m"})
+    assert "data: ml-1m: 30 items, 1,200 users" in run("metrics", "--artifacts", str(tmp_path)).output
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,11 @@ DOCS = (Path(__file__).parents[2] / "docs" / "own-data.md").read_text("utf-8")
 
 
 def test_the_reader_of_another_format_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    code = re.search(r'\n    ("""Reader of Arrow.*?)\n\nand', DOCS, re.DOTALL)
+    code = re.search(r'```python\n("""Reader of Arrow.*?)```', DOCS, re.DOTALL)
     assert code is not None
     module = ModuleType("hierrec.ingest.arrow_files")
     module.__package__ = "hierrec.ingest"
-    exec(re.sub(r"^    ", "", code[1], flags=re.MULTILINE), module.__dict__)
+    exec(code[1], module.__dict__)
     (tmp_path / "a.csv").write_bytes(TABLES["interactions.csv"])
     table = table_files.read_table(tmp_path / "a.csv")
     with pa.ipc.new_file(tmp_path / "a.arrow", table.to_arrow().schema) as writer:

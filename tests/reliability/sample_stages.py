@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hierrec.core.files import read_json, sha256_file
+from hierrec.core.files import read_details, sha256_file
 from threadpoolctl import threadpool_limits
 
 from stages.workspace import set_params
@@ -62,5 +62,5 @@ def metrics(artifacts: Path) -> dict[str, float]:
         f"{variant} {split} {name}": value
         for variant in ("hierarchical", "rag")
         for split in ("validation", "test")
-        for name, value in read_json(artifacts / "metrics" / f"{variant}.json")[split].items()
+        for name, value in read_details(artifacts / "metrics" / f"{variant}.json")[split].items()
     }

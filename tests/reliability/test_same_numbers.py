@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hierrec.core.files import read_json
+from hierrec.core.files import read_details
 
 from stages.workspace import environment, make_workspace
 from tests.reliability.sample_stages import (
@@ -110,7 +110,7 @@ def test_the_batches_of_evaluate_change_no_byte(expected: Path, tmp_path: Path, 
 def test_validation_of_rag_is_that_of_the_users_from_whom_its_fusion_did_not_learn(expected: Path) -> None:
     curve = pl.read_csv(expected / "plots" / "rag.csv")  # of these users
     best = curve.row(curve["ndcg@10"].arg_max() or 0, named=True)
-    metrics = read_json(expected / "metrics" / "rag.json")
+    metrics = read_details(expected / "metrics" / "rag.json")
     assert metrics["validation"] == pytest.approx(
         {name: best[name] for name in metrics["validation"]}, abs=1e-5
     )
@@ -136,7 +136,7 @@ def test_another_evaluation_seed_gives_other_perturbations_and_intervals_and_the
     other = run_stages(expected.parent, tmp_path / "project", EVALUATE, {"evaluate.seed": 2})
     assert metrics(other) == metrics(expected)
     for variant in ("hierarchical", "rag"):
-        before, after = (read_json(folder / "metrics" / f"{variant}.json") for folder in (expected, other))
+        before, after = (read_details(folder / "metrics" / f"{variant}.json") for folder in (expected, other))
         assert before["intervals"] != after["intervals"]
         assert before["slices"]["perturbed"] != after["slices"]["perturbed"]
         assert before["slices"]["history"] == after["slices"]["history"]

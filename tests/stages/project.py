@@ -10,7 +10,7 @@ import polars as pl
 from hierrec.ingest.sample import sample_dataset
 from ruamel.yaml import YAML
 
-from stages.workspace import SAMPLE, environment, make_workspace, set_params
+from stages.workspace import SAMPLE, commit, environment, make_workspace, set_params, track
 from tests.ingest.archives import write_raw
 
 SMALL = {
@@ -34,11 +34,7 @@ class Project:
         """Make the repository and commit it; the pipeline has not run yet."""
         make_workspace(folder, {**SMALL, **archive_params(archive)})
         project = cls(folder)
-        (folder / ".gitignore").write_text(".cache/\n__pycache__/\n")
-        project.run("git", "init", "--quiet")
-        for key, value in {"user.name": "tester", "user.email": "tester@example.org"}.items():
-            project.run("git", "config", key, value)
-        project.run("dvc", "init", "--quiet")
+        track(folder)
         project.commit("start")
         return project
 
@@ -63,8 +59,7 @@ class Project:
 
     def commit(self, message: str) -> None:
         """Commit everything that git does not ignore."""
-        self.run("git", "add", "--all")
-        self.run("git", "commit", "--quiet", "--allow-empty", "-m", message)
+        commit(self.folder, message)
 
     def set(self, **overrides: Any) -> None:
         """Set params; `__` stands for the dot."""

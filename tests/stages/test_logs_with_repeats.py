@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 from hierrec import Recommender
-from hierrec.core.files import read_json
+from hierrec.core.files import read_details, read_json
 
 from stages.workspace import SAMPLE, make_workspace
 from tests.reliability.sample_stages import AFTER_INGEST, run_stages
@@ -53,7 +53,7 @@ def test_all_stages_read_it(tmp_path: Path, split: str, targets: str) -> None:
     counts = read_json(artifacts / "metrics" / "data.json")
     assert counts["users_with_repeats"] == USERS
     assert ("cut" in counts) == (split == "time")
-    metrics = {name: read_json(artifacts / "metrics" / f"{name}.json") for name in ("baselines", "rag")}
+    metrics = {name: read_details(artifacts / "metrics" / f"{name}.json") for name in ("baselines", "rag")}
     assert "last_taken" in metrics["baselines"]
     ranked = metrics["rag"].get("targets", metrics["rag"]["users"])
     parts = metrics["rag"]["slices"]["target"]

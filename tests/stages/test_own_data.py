@@ -99,7 +99,7 @@ def test_the_whole_pipeline_runs_on_tables_of_ones_own(shop: Project) -> None:
     assert texts[1] == "Thing 1 of clay. Tags: red, shelf 1. Found in a wreck."
     assert texts[ITEMS - 1] == ""
     for variant in ("hierarchical", "rag"):
-        metrics = shop.read_json(f"artifacts/metrics/{variant}.json")
+        (metrics,) = shop.read_json(f"artifacts/metrics/{variant}.json")
         assert metrics["users"] == SHOPPERS + 1
         assert all(0 <= value <= 1 for value in metrics["test"].values())
 

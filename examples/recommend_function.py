@@ -1,0 +1,28 @@
+"""A recommender behind one function, for a program that has titles and wants titles."""
+
+from collections.abc import Sequence
+from functools import cache
+
+from hierrec import Recommender
+from hierrec.serving.find_items import NotFoundError
+
+
+# %% Loaded once, at the first call; the fast search answers a single user several times sooner.
+@cache
+def recommender() -> Recommender:
+    return Recommender.load(search="fast")
+
+
+def next_titles(history: Sequence[str], k: int = 5, where: str | None = None) -> list[str]:
+    """Return the k likeliest next titles; unknown titles of the history are left out."""
+    skipped: list[NotFoundError] = []
+    (items,) = recommender().recommend_many([list(history)], k, skipped=skipped, where=where)
+    for error in skipped:
+        print(f"skipped: {error.what}")
+    return [item.title for item in items]
+
+
+# %% Use it. A condition is SQL over the columns of the items.
+print(next_titles(["Toy Story (1995)", "heat", "no such film"]))
+print(next_titles(["Toy Story (1995)", "heat"], k=3, where="year >= 1990 AND genres LIKE '%Drama%'"))
+print(next_titles([]))  # nothing is known of the user
