@@ -153,9 +153,15 @@ class Sequences:
         start = self.offsets[user]
         return self.items[start : start + self.train_length[user]]
 
+    def training(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return all training items, user by user, and the user of each, int64 [N] twice."""
+        owners = np.repeat(np.arange(self.user_count), np.diff(self.offsets))
+        kept = np.arange(len(self.items)) < (self.offsets[:-1] + self.train_length)[owners]
+        return self.items[kept], owners[kept]
+
     def training_counts(self, item_count: int) -> NDArray[np.int64]:
         """Return how often each item is a training item, int64 [item_count]."""
-        return np.bincount(np.concatenate(self.training_histories()), minlength=item_count)
+        return np.bincount(self.training()[0], minlength=item_count)
 
     def training_histories(self) -> list[NDArray[np.int64]]:
         """Return each user's training items, U of them."""

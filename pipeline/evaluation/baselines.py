@@ -65,7 +65,7 @@ class Markov(Popularity):
 
     def __init__(self, sequences: Sequences, item_count: int) -> None:
         super().__init__(sequences, item_count)
-        items, owners = _training(sequences)
+        items, owners = sequences.training()
         same = owners[1:] == owners[:-1]  # [N - 1]
         pairs = items[:-1][same], items[1:][same]
         self._followers = csr_array((np.ones(len(pairs[0]), np.int64), pairs), (item_count, item_count))
@@ -99,7 +99,7 @@ class Neighbours(Popularity):
 
     def __init__(self, sequences: Sequences, item_count: int) -> None:
         super().__init__(sequences, item_count)
-        self._items, self._owners = _training(sequences)  # int64 [N], twice
+        self._items, self._owners = sequences.training()  # int64 [N], twice
         self._ends = np.cumsum(sequences.train_length)  # [U], end of each user's items
         # The places of item 0, then those of item 1, …
         self._places = np.argsort(self._items, kind="stable")  # [N]
@@ -153,9 +153,3 @@ class LastTaken(Popularity):
         for row, history in zip(scores, histories, strict=True):
             row[history] = np.arange(1, len(history) + 1)  # of an item's places, the last one stays
         return torch.from_numpy(scores)
-
-
-def _training(sequences: Sequences) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return all training items, user by user, and the user of each, int64 [N] twice."""
-    owners = np.repeat(np.arange(sequences.user_count), sequences.train_length)
-    return np.concatenate(sequences.training_histories()), owners

@@ -91,8 +91,7 @@ class CoOccurringItems(NearItems):
 
     def __init__(self, sequences: Sequences, item_count: int, neighbours: int, recent: int) -> None:
         super().__init__(item_count, neighbours, recent)
-        items = np.concatenate(sequences.training_histories()).astype(np.int32)  # [N]
-        owners = np.repeat(np.arange(sequences.user_count, dtype=np.int32), sequences.train_length)  # [N]
+        items, owners = (values.astype(np.int32) for values in sequences.training())  # [N] each
         # Both ends belong to nobody, so that no step from a place leads out of the array.
         self._sequence = np.pad(items, NEAR)  # [N + 2 NEAR]
         self._owners = np.pad(owners, NEAR, constant_values=-1)  # [N + 2 NEAR]
