@@ -19,6 +19,7 @@ PICTURES = ROOT / "docs" / "pictures"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 LARGEST = 200_000
 """Bytes of a picture."""
+ANSWERED = "body:has(#history li):has(#variants:not(.busy) li)"
 
 
 @contextmanager
@@ -63,7 +64,7 @@ def take(chrome: Chrome, artifacts: Path, folder: Path) -> None:
     with served(artifacts) as address:
         chrome.get(address)
         chrome.find_element(By.ID, "user").send_keys("1\n")
-        WebDriverWait(chrome, 60).until(lambda page: page.find_elements(By.CSS_SELECTOR, "#variants li"))
+        WebDriverWait(chrome, 60).until(lambda page: page.find_elements(By.CSS_SELECTOR, ANSWERED))
         chrome.save_screenshot(str(folder / "serve.png"))
 
 

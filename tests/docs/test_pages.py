@@ -47,3 +47,14 @@ def test_numbers_have_a_leading_zero(page: str) -> None:
         r"^```.*?^```$|`[^`\n]*`", "", (ROOT / page).read_text("utf-8"), flags=re.MULTILINE | re.DOTALL
     )
     assert not re.findall(r"(?<![\w.])\.\d+", prose)
+
+
+def test_pictures_are_small_and_shown() -> None:
+    shown = {
+        name
+        for page in PAGES
+        for name in re.findall(r"pictures/(\w+)\.png", (ROOT / page).read_text("utf-8"))
+    }
+    pictures = list((ROOT / "docs" / "pictures").iterdir())
+    assert {path.name for path in pictures} == {f"{name}.png" for name in shown}
+    assert all(path.stat().st_size < 200_000 for path in pictures)
