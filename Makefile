@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # the lock allows it beside PyPI's, and where pip's settings name a folder that holds it (find-links), it is taken.
 TORCH_CPU := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
 
-.PHONY: env demo test lint format audit lock torture ablation bench bench-env clean
+.PHONY: env demo pictures test lint format audit lock torture ablation bench bench-env clean
 
 env: $(VENV)/locked
 
@@ -30,6 +30,10 @@ $(VENV)/locked: constraints.txt pyproject.toml
 
 demo: env
 	$(BIN)/python -m stages.demo
+
+# The pictures of the docs, of what `make demo` has left; needs Chromium and its chromedriver.
+pictures: env
+	$(BIN)/python -m bench.pictures
 
 # A process for each core (and no more threads than that), as most of the time is spent in starting stages.
 test: env

@@ -143,5 +143,5 @@ def test_the_table_of_costs_sums_seconds_and_takes_the_largest_memory() -> None:
 
 def test_the_docs_show_the_file_of_a_data_set_as_it_is() -> None:
     lines = (HERE / "beauty.yaml").read_text("utf-8").splitlines()
-    shown = "\n".join(f"    {line}" for line in lines if not line.startswith("#"))
-    assert shown in (ROOT / "docs" / "own-data.md").read_text("utf-8")
+    shown = "\n".join(line for line in lines if not line.startswith("#"))
+    assert f"```yaml\n{shown}\n```" in (ROOT / "docs" / "own-data.md").read_text("utf-8")

@@ -14,7 +14,7 @@ from stages.workspace import ROOT
 from tests.docs.blocks import Block, blocks, prose, run_script
 
 PAGES = ("README.md", *(f"docs/{name}.md" for name in (
-    "results", "models", "scaling", "dvc", "embeddings", "serving", "living-memory", "own-data",
+    "results", "models", "scaling", "dvc", "embeddings", "serving", "living-memory", "own-data", "reproduction",
 )))  # fmt: skip
 RUN = ("sh", "python")
 SHOWN = ("text", "yaml", "mermaid")

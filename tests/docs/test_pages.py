@@ -1,6 +1,7 @@
-"""Pages name files that there are."""
+"""Pages name files and headings that there are, and numbers have a leading zero."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -22,3 +23,38 @@ def test_code_files_that_a_page_names_are_there(page: str) -> None:
     names = set(re.findall(r"`((?:[\w-]+/)+[\w-]+\.py)`", (ROOT / page).read_text("utf-8")))
     lost = {name for name in names if not any((ROOT / folder / name).is_file() for folder in FOLDERS)}
     assert page in EXAMPLES or not lost
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_to_files_and_headings(page: str) -> None:
+    path = ROOT / page
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", path.read_text("utf-8")):
+        name, _, anchor = target.partition("#")
+        linked = path.parent / name if name else path
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), target
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_numbers_have_a_leading_zero(page: str) -> None:
+    prose = re.sub(
+        r"^```.*?^```$|`[^`\n]*`", "", (ROOT / page).read_text("utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
+    assert not re.findall(r"(?<![\w.])\.\d+", prose)
+
+
+def test_pictures_are_small_and_shown() -> None:
+    shown = {
+        name
+        for page in PAGES
+        for name in re.findall(r"pictures/(\w+)\.png", (ROOT / page).read_text("utf-8"))
+    }
+    pictures = list((ROOT / "docs" / "pictures").iterdir())
+    assert {path.name for path in pictures} == {f"{name}.png" for name in shown}
+    assert all(path.stat().st_size < 200_000 for path in pictures)
