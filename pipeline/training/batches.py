@@ -73,9 +73,11 @@ def training_batches(
 
 
 def batch_count(sequences: Sequences, history: int, batch_windows: int) -> int:
-    """Estimate the batches per epoch; random phases change the number by a few."""
-    targets = np.maximum(sequences.train_length - 1, 0)
-    return max(1, int(np.ceil((np.ceil(targets / history)).sum() / batch_windows)))
+    """Return the expected number of batches per epoch; random phases change the number by a few."""
+    targets = np.maximum(sequences.train_length - 1, 0)  # [U]
+    # A user whose targets do not fit in one window is cut at (targets - 1) / history places, in the mean over phases.
+    windows = np.where(targets > history, 1 + (targets - 1) / history, targets > 0)  # [U]
+    return max(1, round(windows.sum() / batch_windows))
 
 
 def _batch(sequences: Sequences, places: list[slice], forgets: np.random.Generator | None) -> Batch:

@@ -3,7 +3,7 @@
 from collections import Counter
 
 import numpy as np
-from hierrec.training.batches import training_batches, training_windows
+from hierrec.training.batches import batch_count, training_batches, training_windows
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,3 +57,9 @@ def test_the_first_cut_of_a_long_history_falls_anywhere() -> None:
 
 def test_a_user_with_one_item_gives_no_window() -> None:
     assert training_windows(unique_items([1]), 5, np.random.default_rng(0)) == []
+
+
+def test_the_expected_number_of_batches_is_the_mean_over_phases() -> None:
+    sequences = unique_items([30, 25, 12, 2, 1])
+    counts = [len(training_windows(sequences, 7, np.random.default_rng(seed))) for seed in range(300)]
+    assert batch_count(sequences, 7, 1) == round(np.mean(counts))
