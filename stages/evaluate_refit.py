@@ -26,8 +26,7 @@ def main(evaluate: EvaluateParams) -> Summary:
         write_json(shown, {})
         return ["final.fit is false: there is nothing to measure"]
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
-    fitted = replace(inputs, sequences=inputs.sequences.before_test())
-    rag = load_rag(folder, fitted, ItemIndex.open(INDEX, inputs.store_hash))
+    rag = load_rag(folder, inputs.before_test(), ItemIndex.open(INDEX, inputs.store_hash))
     scorers = {"hierarchical": load_scorer(folder / "base", inputs), "rag": rag}
     # The models are fitted to the validation targets, so these measure nothing. Groups of items are those of training.
     nothing = np.full_like(inputs.sequences.validation, NO_TARGET)

@@ -18,10 +18,10 @@ FITTED = {
     processes=True,
 )
 def main(final: FinalParams) -> Summary:
-    def read() -> Inputs:
+    def whole() -> Inputs:
         return load_inputs(DATA, ITEM_EMBEDDINGS).whole()
 
-    return refit(final, read, MODELS / "rag", MODELS / "final", "stages.train_final", FITTED)
+    return refit(final, whole, MODELS / "rag", MODELS / "final", "stages.train_final", FITTED)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,6 @@
 No test item is read: it is neither trained nor remembered.
 """
 
-from dataclasses import replace
-
 from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, Summary, stage
 from hierrec.model.inputs import Inputs, load_inputs
 from hierrec.refit.params import FinalParams
@@ -19,11 +17,10 @@ FITTED = {"items": "training and validation", "test_figures": "artifacts/metrics
     processes=True,
 )
 def main(final: FinalParams) -> Summary:
-    def read() -> Inputs:
-        inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
-        return replace(inputs, sequences=inputs.sequences.before_test())
+    def before_test() -> Inputs:
+        return load_inputs(DATA, ITEM_EMBEDDINGS).before_test()
 
-    return refit(final, read, MODELS / "rag", MODELS / "refit", "stages.train_refit", FITTED)
+    return refit(final, before_test, MODELS / "rag", MODELS / "refit", "stages.train_refit", FITTED)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,10 @@ class Inputs:
     frozen: NDArray[np.float32]  # [n, F], whitened item vectors
     store_hash: str  # hash of the vectors' store
 
+    def before_test(self) -> "Inputs":
+        """Return the inputs with every item before the test as a training item."""
+        return replace(self, sequences=self.sequences.before_test())
+
     def whole(self) -> "Inputs":
         """Return the inputs for use: every item is a training item, and each of these may be recommended."""
         sequences = self.sequences.whole()

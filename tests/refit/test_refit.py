@@ -9,7 +9,7 @@ import pytest
 import torch
 from hierrec import Recommender
 from hierrec.core.errors import ParamsError
-from hierrec.core.files import cache_dir, read_json
+from hierrec.core.files import cache_dir, read_details, read_json
 from hierrec.data.sequences import NO_TARGET, Sequences
 from hierrec.model.checkpoint import load_model, new_model
 from hierrec.model.inputs import Inputs
@@ -81,7 +81,7 @@ def test_the_configs_say_what_a_model_knows_and_where_its_test_figures_are(refit
 
 
 def test_the_metrics_have_the_keys_of_the_others_without_validation(refitted: Path, sample_run: Path) -> None:
-    metrics = read_json(refitted / "metrics" / "refit.json")
+    metrics = read_details(refitted / "metrics" / "refit.json")
     split = pl.read_parquet(refitted / "data" / "split.parquet")
     assert set(metrics) == {"hierarchical", "rag"}
     for values in metrics.values():
@@ -125,7 +125,7 @@ def test_switched_off_they_leave_a_note_no_metrics_and_the_measured_model_recomm
     off = run_stages(refitted.parent, tmp_path / "off", STAGES, {"final.fit": False})
     for name in ("refit", "final"):
         assert [path.name for path in (off / "models" / name).iterdir()] == [OFF]
-    assert read_json(off / "metrics" / "refit.json") == {}
+    assert read_details(off / "metrics" / "refit.json") == {}
     monkeypatch.chdir(off.parent)
     assert Recommender.load().recommend(["heat"]) == Recommender.load("artifacts/models/rag").recommend(
         ["heat"]

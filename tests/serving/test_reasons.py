@@ -19,26 +19,27 @@ def rag(artifacts: Path) -> Recommender:
 
 def test_reasons_account_for_the_probability(rag: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     """The probability is the mixture of the parts, sharpened by what the sources found, up to a constant."""
-    power = np.array([0.3, 0.1], np.float32)
+    sources = ("next_items", "items", "co_occurring")
+    power = np.array([0.3, 0.1, 0.2], np.float32)
     fusion = rag._scorer.fusion
     assert isinstance(fusion, Fusion)
     # Whatever the sample's training found best: nothing to sharpen by would hide an error.
     monkeypatch.setattr(fusion.power, "data", torch.from_numpy(power))
     constants = []
     found = rag.recommend(HISTORY, k=50, why=True)
-    assert {one.source for item in found if item.why for one in item.why.evidence} == {"next_items", "items"}
+    assert {one.source for item in found if item.why for one in item.why.evidence} == {*sources}
     for item in found:
         assert item.why is not None
-        assert set(item.why.parts) == set(item.why.trust) == {"model", "next_items", "items"}
+        assert set(item.why.parts) == set(item.why.trust) == {"model", *sources}
         assert sum(item.why.parts.values()) == pytest.approx(1)
         assert sum(item.why.trust.values()) == pytest.approx(1)
         shares = {one.source: one.share for one in item.why.evidence}
-        both = np.array([shares.get(source, 0) for source in ("next_items", "items")])
-        for source, share in zip(("next_items", "items"), both, strict=True):
+        all_shares = np.array([shares.get(source, 0) for source in sources])
+        for source, share in zip(sources, all_shares, strict=True):
             assert (item.why.parts[source] > 0) == (share > 0)
             if share > 0:
                 mixture = item.why.trust[source] * share / item.why.parts[source]
-                constants.append(item.probability / (mixture * np.prod((both + FLOOR) ** power)))
+                constants.append(item.probability / (mixture * np.prod((all_shares + FLOOR) ** power)))
     np.testing.assert_allclose(constants, constants[0], rtol=1e-3)
     assert [item.title for item in rag.recommend(HISTORY, k=50)] == [item.title for item in found]
 
@@ -52,11 +53,12 @@ def test_reasons_name_what_was_matched(artifacts: Path, rag: Recommender) -> Non
         assert item.why is not None
         for evidence in item.why.evidence:
             for match in evidence.matches:
-                if evidence.source == "items":
+                if evidence.source != "next_items":
                     assert match.id == ids[-1 - match.age]
+                if evidence.source == "items":
                     cosine = vectors[store.row(match.id)] @ vectors[store.row(item.item_id)]
                     assert match.similarity == pytest.approx(cosine, abs=1e-5)
-                else:
+                elif evidence.source == "next_items":
                     taken = [one.item_id for one in rag.user(match.id).history]
                     end = len(taken) - 2  # of the training items, which alone are remembered
                     assert item.item_id in (
