@@ -76,7 +76,7 @@ class Codes:
         whole[-2:] = inside * (1 + ROUNDING), max(0, norm**2 - inside**2) ** 0.5 + ROUNDING * norm
         rounded = torch.from_numpy(whole * self._steps).bfloat16()  # [COLUMNS]
         error = float(np.linalg.norm(rounded.float().numpy() / self._steps - whole))
-        bounds = torch._weight_int8pack_mm(rounded[None], self._codes, self._ones)[0]  # [N]
+        bounds = torch.ops.aten._weight_int8pack_mm(rounded[None], self._codes, self._ones)[0]  # [N]
         return bounds, self.longest * (error + ROUNDING * norm)
 
 
@@ -167,7 +167,7 @@ def to_float32(keys: NDArray[np.float16]) -> NDArray[np.float32]:
     return torch.from_numpy(np.array(keys)).float().numpy()
 
 
-def _squares(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+def _squares(vectors: NDArray) -> NDArray[np.float32]:
     """Return the squared lengths of vectors [n, d]."""
     return np.einsum("nd,nd->n", vectors, vectors)
 

@@ -28,7 +28,8 @@ class HistoryOverlap:
         self.next_items = next_items
         self._highest = int(next_items.max(initial=0))
         pairs = users.astype(np.int64) * (self._highest + 1) + next_items  # [N]
-        self._repeated = len(np.unique(pairs)) < len(pairs)  # a user has an item twice
+        pairs.sort()
+        self._repeated = bool((pairs[1:] == pairs[:-1]).any())  # a user has an item twice
         self._counted = (
             earlier_entries(users).clip(max=WINDOW).astype(np.int8)
         )  # [N], prefix items that count
