@@ -16,7 +16,6 @@ from hierrec.data.sequences import Sequences
 from hierrec.data.tables import load_items, load_users
 from hierrec.model.checkpoint import load_model
 from hierrec.model.inputs import load_inputs
-from hierrec.rag.prefix_search import Search
 from numpy.typing import NDArray
 
 from bench.peers.beam_search import BeamSearch, Codes, Identifiers, Texts
@@ -25,12 +24,8 @@ from bench.peers.measure import clock_of, in_turns, summary
 
 TOP = 20
 BATCH = 8
-OURS: dict[str, tuple[str, Search]] = {
-    "hierarchical": ("hierarchical", "exact"),
-    "rag": ("rag", "exact"),
-    "rag, fast search": ("rag", "fast"),
-}
-"""The model of each of our contestants, and how it searches."""
+OURS = ("hierarchical", "rag")
+"""Our contestants, by the folder of their models."""
 
 
 def compare(artifacts: Path, sample: int, rounds: int, device: str) -> dict[str, Any]:
@@ -54,8 +49,8 @@ def compare(artifacts: Path, sample: int, rounds: int, device: str) -> dict[str,
     chosen = every_kth_by_length(histories, sample)
     peers: dict[str, Identifiers] = {"codes": Codes(len(titles)), "texts": Texts(titles)}
     ours = {
-        name: _recommend_all(Recommender.load(artifacts / "models" / variant, search=search), user_ids)
-        for name, (variant, search) in OURS.items()
+        variant: _recommend_all(Recommender.load(artifacts / "models" / variant), user_ids)
+        for variant in OURS
         if (artifacts / "models" / variant).is_dir()
     }
     theirs = {

@@ -26,8 +26,7 @@ from bench.speed.options import artifacts_option, options
 
 TOP = 20
 WARM = 10
-HIERARCHICAL, RAG, EXACT, PLAIN = "hierarchical", "rag, fast search", "rag, exact search", "plain forward"
-RATIOS = ((PLAIN, HIERARCHICAL), (EXACT, RAG))
+HIERARCHICAL, RAG, PLAIN = "hierarchical", "rag", "plain forward"
 
 Answer = Callable[[list[str]], list[str]]
 """History to the best items; ids."""
@@ -43,18 +42,16 @@ def compare(artifacts: Path, users: int, rounds: int, threads: int) -> dict[str,
         threads: of each.
 
     Returns:
-        `ratios`: median time of the slower way over that of the faster; `milliseconds`: p50 and p99 of the users;
-        `shared_with_exact`: of the top 20, what the fast search recommends too.
+        `ratios`: median time of the slower way over that of the faster; `milliseconds`: p50 and p99 of the users.
     """
     faiss.omp_set_num_threads(threads)
     inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
     model = load_model(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash)
     hierarchical = Recommender.load(artifacts / "models" / "hierarchical")
-    rag = Recommender.load(artifacts / "models" / "rag", search="fast")
+    rag = Recommender.load(artifacts / "models" / "rag")
     ways: dict[str, Answer] = {
         HIERARCHICAL: _recommend(hierarchical),
         RAG: _recommend(rag),
-        EXACT: _recommend(Recommender.load(artifacts / "models" / "rag")),
         PLAIN: _plain(model, inputs, rag.item_ids),
     }
     histories = [
@@ -73,26 +70,19 @@ def compare(artifacts: Path, users: int, rounds: int, threads: int) -> dict[str,
         }
         for name in ways
     }
-    exact = [set(ways[EXACT](history)) for history in histories]
-    shared = [
-        len(best & set(ways[RAG](history))) / len(best)
-        for best, history in zip(exact, histories, strict=True)
-    ]
     return {
         "clock": "cpu",
         "ratios": {
-            f"{slow} / {fast}": milliseconds[slow]["cpu_p50"] / milliseconds[fast]["cpu_p50"]
-            for slow, fast in RATIOS
+            f"{PLAIN} / {HIERARCHICAL}": milliseconds[PLAIN]["cpu_p50"]
+            / milliseconds[HIERARCHICAL]["cpu_p50"]
         },
         "milliseconds": milliseconds,
-        "shared_with_exact": float(np.mean(shared)),
         "settings": {
             "users": len(histories),
             "rounds": rounds,
             "top": TOP,
             "items": len(rag.item_ids),
             "prefixes": _prefixes(inputs.sequences),
-            "search": rag.search,
             "longest_history": max(map(len, histories)),
             "mean_history": float(np.mean([len(history) for history in histories])),
         },
@@ -162,7 +152,6 @@ def main(artifacts: Path, rounds: int, threads: int, quick: bool, out: Path | No
         click.echo(f"{name}: {ratio:.1f}")
     for name, figures in result["milliseconds"].items():
         click.echo(f"{name}: " + ", ".join(f"{figure} {value:.2f} ms" for figure, value in figures.items()))
-    click.echo(f"of the exact search's top {TOP}, the fast one has {result['shared_with_exact']:.2%}")
 
 
 if __name__ == "__main__":

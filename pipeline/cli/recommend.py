@@ -13,7 +13,6 @@ from .replacing import replacing
 from .show import show_table
 
 if TYPE_CHECKING:
-    from ..rag.prefix_search import Search
     from ..serving.answers import Evidence, Why
     from ..serving.rules import Rules
 
@@ -28,7 +27,6 @@ OUT = "With --all: a file .parquet, .csv or .jsonl (JSON lines)."
 WHERE = "SQL condition on the items, such as \"year >= 1990 AND genres LIKE '%Drama%'\"."
 SEEN = "Whether items of the history are left out; by default as the model was trained."
 DIVERSITY = "From 0 (the best) to 1 (least alike): maximal marginal relevance."
-SEARCH = "How variant rag finds what others took next; fast misses a few far neighbours (for programs, see the API)."
 
 
 @click.command()
@@ -39,7 +37,6 @@ SEARCH = "How variant rag finds what others took next; fast misses a few far nei
 @force_option
 @click.option("--variant", type=click.Choice(VARIANTS), default="rag")
 @click.option("--model", type=FilePath(), help=MODEL)
-@click.option("--search", type=click.Choice(["exact", "fast"]), default="exact", help=SEARCH)
 @click.option("--why", is_flag=True, help="Say what was retrieved and what it contributed (variant rag).")
 @click.option("--exclude", multiple=True, metavar="ITEM", help="An item that is not recommended; repeatable.")
 @click.option("--candidates", multiple=True, metavar="ITEM", help="Recommend these items only; repeatable.")
@@ -57,7 +54,6 @@ def recommend(
     force: bool,
     variant: str,
     model: Path | None,
-    search: "Search",
     why: bool,
     count: int,
     as_json: bool,
@@ -79,7 +75,7 @@ def recommend(
 
     rules["candidates"] = rules.get("candidates") or None
     folder = model or model_folder(artifacts, variant)
-    recommender = Recommender.load(folder, variant=variant, search=search)
+    recommender = Recommender.load(folder, variant=variant)
     if out is not None:
         from ..serving.everybody import recommend_everybody
 
@@ -100,7 +96,6 @@ def recommend(
             "user": user,
             "variant": variant,
             "model": folder.name,
-            "search": recommender.search,
             "history": [asdict(item) for item in read],
             "recommended": [asdict(item) for item in found],
         }
@@ -108,8 +103,6 @@ def recommend(
         return
     latest = ", ".join(item.title for item in read[-LATEST:])
     click.echo(f"{'history' if user is None else f'user {user}, latest'}: {latest}")
-    if recommender.search != "exact":
-        click.echo(f"search: {recommender.search}")
     header, text = ["", "title", "probability"], ["title"]
     if found and (first := found[0].why):
         trust = ", ".join(f"{share:.0%} {name}" for name, share in first.trust.items())

@@ -1,28 +1,23 @@
 """Source `next_items`: items that other users took around the most similar prefixes of their histories."""
 
-import copy
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 from numpy.typing import NDArray
 
 from ..core.errors import CheckpointError, DataError
 from ..core.files import atomic_directory, map_npy
 from ..model.sources import NO_ITEM, Query, Retrieved
 from ..search.cosine import unit_vectors
-from ..search.fast_faiss import matrix_products
-from .prefix_search import BLOCK, PROBED, REFINED, HistoryOverlap, Search, build_index
+from .nearest_keys import BLOCK, Nearest, NearestKeys
+from .prefix_search import HistoryOverlap
 
 REMEDY = "run `dvc repro train_rag`, or `dvc pull`"
 
-MARGIN = 64  # keys that FAISS returns beyond the shortlist, because its rounding may swap keys around the end
 TYPES = (np.float16, np.int32, np.int32)  # of keys, next items and users
 
 
@@ -56,9 +51,6 @@ class Datastore:
         next_items: int [N], item rows.
         users: int [N], user rows.
         lookup: settings of the search.
-
-    Attributes:
-        search: how the nearest keys are found, `exact` (the default) or `fast`.
     """
 
     def __init__(
@@ -69,7 +61,7 @@ class Datastore:
         self.users = np.asarray(users, np.int32)
         self.lookup = lookup
         self._overlap = HistoryOverlap(self.next_items, self.users)
-        self.search: Search = "exact"
+        self.nearest = NearestKeys(keys)
 
     @classmethod
     def of(cls, states: NDArray, next_items: NDArray, users: NDArray, lookup: Lookup) -> "Datastore":
@@ -82,21 +74,6 @@ class Datastore:
     def __len__(self) -> int:
         return len(self.next_items)
 
-    def searched(self, search: Search) -> "Datastore":
-        """Return a copy with another search, its index already built; keys and entries are shared.
-
-        A small datastore is always searched exactly: the fast search would read few keys more than it compares in full.
-        """
-        other = copy.copy(self)
-        other.__dict__.pop("_index", None)
-        other.search = search if len(self) > REFINED * PROBED * self.lookup.shortlist else "exact"
-        other._index  # noqa: B018  the first query should not wait for it
-        return other
-
-    @cached_property
-    def _index(self) -> Any:
-        return build_index(self.keys, self.search)
-
     def retrieve(self, query: Query) -> Retrieved:
         """Return the items around the most similar prefixes of other users.
 
@@ -107,8 +84,7 @@ class Datastore:
         shape, weight = (len(queries), self.lookup.neighbours), self.lookup.overlap
         neighbours, similarities = np.full(shape, -1, np.int64), np.zeros(shape, np.float32)
         rows = np.flatnonzero(queries.any(1))  # the zero state of an empty history has no neighbours
-        with matrix_products(self.keys.shape[1]):
-            _, found = self._index.search(queries[rows], self.lookup.shortlist + MARGIN)  # [b, S + M]
+        found = self.nearest.search(queries[rows], self.lookup.shortlist)
         for row, nearest in zip(rows, found, strict=True):
             entries, cosines = self._shortlist(queries[row], nearest, int(query.users[row]))
             scores = (1 - weight) * cosines + weight * self._overlap(query.histories[row], entries)  # [S]
@@ -116,37 +92,17 @@ class Datastore:
             neighbours[row, : len(best)], similarities[row, : len(best)] = entries[best], scores[best]
         return self._around(neighbours, similarities)
 
-    def _shortlist(
-        self, query: NDArray[np.float32], found: NDArray[np.int64], user: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return at most S nearest entries of other users, ascending, and their cosine similarities.
+    def _shortlist(self, query: NDArray[np.float32], found: Nearest, user: int) -> Nearest:
+        """Return the entries `found` of other users and their cosine similarities; entries ascend.
 
-        Where the user's own entries leave too few others in `found`, the search is repeated with a longer list.
+        Where the user's own entries leave too few others, the search is repeated with a longer list.
         """
-        entries, cosines = self._others(query, found, user, self.lookup.shortlist)
-        if len(entries) >= self.lookup.neighbours:
-            return entries, cosines
-        size = self.lookup.shortlist + int((self.users == user).sum())
-        _, longer = self._index.search(query[None], size + MARGIN)
-        return self._others(query, longer[0], user, size)
-
-    def _others(
-        self, query: NDArray[np.float32], found: NDArray[np.int64], user: int, size: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the `size` nearest of the entries `found` (-1: none), without the user's own, and their similarities.
-
-        Entries ascend, so that a stable sort by similarity puts the lower of two equal ones first.
-
-        Similarities are recomputed row by row: FAISS rounds differently for other batch sizes, which would change the
-        end of the list.
-        """
-        found = np.sort(found[found >= 0])
-        # torch converts float16 to float32 five times as fast as numpy.
-        keys = torch.from_numpy(self.keys.take(found, axis=0)).float().numpy()  # [S + M, D]
-        cosines = np.einsum("sd,d->s", keys, query)  # [S + M]
-        nearest = np.sort(np.argsort(-cosines, kind="stable")[:size])
-        nearest = nearest[self.users[found[nearest]] != user]
-        return found[nearest], cosines[nearest]
+        others = self.users[found[0]] != user
+        if others.sum() < self.lookup.neighbours:
+            size = self.lookup.shortlist + int((self.users == user).sum())
+            (found,) = self.nearest.search(query[None], size)
+            others = self.users[found[0]] != user
+        return found[0][others], found[1][others]
 
     def _around(self, neighbours: NDArray[np.int64], similarities: NDArray[np.float32]) -> Retrieved:
         """Return the items around the neighbours, entries [B, K] (-1: none)."""

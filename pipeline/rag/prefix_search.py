@@ -1,43 +1,10 @@
-"""Search of a datastore's prefixes: the nearest keys by a FAISS index, and the overlap of histories."""
+"""The overlap of histories with a datastore's prefixes."""
 
-from typing import Any, Literal
-
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-Search = Literal["exact", "fast"]
-
-REFINED = 4  # the fast search compares this many keys in full per neighbour
-PROBED = 8  # the fast search reads one of this many lists of keys
-SAMPLE = 65_536  # keys that train the lists and the quantiser
-ROUNDS = 10  # iterations of k-means for the lists
-BLOCK = 65_536  # keys that are converted to float32 at a time
-
 RECENCY = 0.9  # weight of an item in a history relative to the item right after it
 WINDOW = 25  # number of latest items that count; the weight of older ones is below .08
-
-
-def build_index(keys: NDArray[np.float16], search: Search) -> Any:
-    """Return a FAISS index by inner product over keys [N, D].
-
-    `exact` compares every key in float32. `fast` (N >= 16), for single users, reads the lists nearest to the query with
-    a product quantiser of 4 bits per two dimensions, whose tables fit in registers (André et al. 2015, "Cache locality
-    is not enough"). It compares the best `REFINED` keys per neighbour in float16, and misses some far neighbours.
-    """
-    width = keys.shape[1]
-    parts = width // 2 if width % 2 == 0 else width
-    lists = max(1, round(len(keys) ** 0.5 / 2))
-    factory = "Flat" if search == "exact" else f"IVF{lists},PQ{parts}x4fs,Refine(SQfp16)"
-    index: Any = faiss.index_factory(width, factory, faiss.METRIC_INNER_PRODUCT)
-    if search == "fast":
-        index.k_factor = REFINED
-        inverted = faiss.extract_index_ivf(index.base_index)
-        inverted.nprobe, inverted.cp.niter = max(1, lists // PROBED), ROUNDS
-        index.train(keys[:: max(1, len(keys) // SAMPLE)].astype(np.float32))
-    for start in range(0, len(keys), BLOCK):
-        index.add(keys[start : start + BLOCK].astype(np.float32))
-    return index
 
 
 def earlier_entries(users: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -61,7 +28,8 @@ class HistoryOverlap:
         self.next_items = next_items
         self._highest = int(next_items.max(initial=0))
         pairs = users.astype(np.int64) * (self._highest + 1) + next_items  # [N]
-        self._repeated = len(np.unique(pairs)) < len(pairs)  # a user has an item twice
+        pairs.sort()
+        self._repeated = bool((pairs[1:] == pairs[:-1]).any())  # a user has an item twice
         self._counted = (
             earlier_entries(users).clip(max=WINDOW).astype(np.int8)
         )  # [N], prefix items that count

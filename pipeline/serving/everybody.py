@@ -50,7 +50,7 @@ def recommend_everybody(
         raise ParamsError(f"there is no format {out.suffix!r}", str(out), f"end the name with one of {known}")
     files = sorted(path for folder in artifacts for path in folder.rglob("*") if path.is_file())
     versions = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    question = sha256_json([versions, recommender.variant, recommender.search, BLOCK, k, rules])
+    question = sha256_json([versions, recommender.variant, BLOCK, k, rules])
     folder = out.with_name(f".{out.name}.parts")
     users = recommender.user_ids
     parts = [folder / f"{question}-{start:09}.parquet" for start in range(0, len(users), BLOCK)]

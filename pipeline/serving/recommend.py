@@ -22,7 +22,6 @@ from ..model.scorer import Scored, Scorer
 from ..model.sources import ANONYMOUS
 from ..rag.checkpoint import fitted_on_all, load_rag
 from ..rag.datastore import Datastore
-from ..rag.prefix_search import Search
 from .answers import TABLE, Item, Recommendation, SimilarItem, User, Why
 from .artifacts import model_folder, require, require_model
 from .catalogue import Catalogue, require_some
@@ -49,8 +48,6 @@ class Recommender:
 
     Attributes:
         variant: `hierarchical` or `rag`.
-        search: `exact`, unless `fast` was asked for and is used: the hierarchical variant searches nothing, and a
-            small datastore is always searched exactly.
         item_ids: of the catalogue, in the order of `score`.
         user_ids: of the data, in its order.
     """
@@ -61,8 +58,6 @@ class Recommender:
         self._scorer, self._catalogue, self._sequences = scorer, catalogue, sequences
         self._user_rows = {user_id: row for row, user_id in enumerate(user_ids)}
         self.variant = "hierarchical" if scorer.fusion is None else "rag"
-        stores = [source for source in scorer.sources.values() if isinstance(source, Datastore)]
-        self.search: Search = stores[0].search if stores else "exact"
         self.item_ids, self.user_ids = catalogue.item_ids, user_ids
 
     @classmethod
@@ -74,7 +69,6 @@ class Recommender:
         data: str | PathLike[str] | None = None,
         item_embeddings: str | PathLike[str] | None = None,
         index: str | PathLike[str] | None = None,
-        search: Search = "exact",
     ) -> "Recommender":
         """Read a trained model.
 
@@ -87,8 +81,6 @@ class Recommender:
             data: the tables, if they lie elsewhere.
             item_embeddings: the embedding store, if it lies elsewhere.
             index: the index of its vectors, if it lies elsewhere; the hierarchical variant needs it for `similar` only.
-            search: how the rag variant finds what followed in the histories of others: `exact`, or `fast`, which
-                misses a few of the farthest neighbours and answers a single user several times sooner.
 
         Raises:
             DataError, StoreError, IndexMismatchError, CheckpointError: an artifact is missing or damaged, or they do
@@ -112,9 +104,9 @@ class Recommender:
         catalogue = Catalogue(inputs.items, inputs.frozen, inputs.store_hash, index_folder)
         if retrieves:
             scorer = load_rag(folder, inputs, catalogue.index, torch.float32)
-            for name, source in scorer.sources.items():
+            for source in scorer.sources.values():
                 if isinstance(source, Datastore):
-                    scorer.sources[name] = source.searched(search)
+                    source.nearest.codes  # noqa: B018  the first user should not wait for them
         else:
             scorer = load_scorer(folder / "base" if fused else folder, inputs, torch.float32)
         users = load_users(tables / "users.parquet")["user_id"].to_list()

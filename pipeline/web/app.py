@@ -147,7 +147,6 @@ def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str]) -> F
         return {
             "user": asked.user,
             "variant": recommender.variant,
-            "search": recommender.search,
             "history": [asdict(item) for item in read],
             "recommended": [asdict(item) for item in found],
         }

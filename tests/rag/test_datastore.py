@@ -56,7 +56,7 @@ def test_keys_in_blocks_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) 
     whole, states, _ = make(0, 30, 3, 4)
     query = Query(states.astype(np.float32), np.full(30, ANONYMOUS), [np.array([0])] * 30)
     expected = whole.retrieve(query)
-    for module in ("datastore", "prefix_search"):
+    for module in ("datastore", "nearest_keys"):
         monkeypatch.setattr(f"hierrec.rag.{module}.BLOCK", 7)
     blocks = make(0, 30, 3, 4)[0]
     np.testing.assert_array_equal(blocks.keys, whole.keys)
@@ -121,28 +121,6 @@ def test_nothing_resembles_an_empty_history() -> None:
     assert (found.items[1] != NO_ITEM).all()
     nobody = datastore.retrieve(Query(queries[:1], np.full(1, ANONYMOUS), [np.array([], np.int64)]))
     assert (nobody.items == NO_ITEM).all()
-
-
-def test_search_is_exact_unless_the_fast_one_is_asked_for() -> None:
-    datastore, states, owners = make(0, 5000, 50, 10)
-    query = Query(states[:40].astype(np.float32), owners[:40], [np.array([0])] * 40)
-    truth = datastore.retrieve(query)
-    fast = datastore.searched("fast")
-    assert (datastore.search, fast.search, fast.searched("exact").search) == ("exact", "fast", "exact")
-    np.testing.assert_array_equal(fast.searched("exact").retrieve(query).items, truth.items)
-    found = fast.retrieve(query)
-    shared = [np.isin(row, other).mean() for row, other in zip(found.items, truth.items, strict=True)]
-    assert np.mean(shared) > 0.6  # of 80 candidates among 5,000, by 12 bits each
-    assert (found.origins != owners[:40, None]).all()
-    # Similarities are those of the keys themselves, best first.
-    keys, entries = datastore.keys.astype(np.float32), found.items - 100
-    cosine = np.einsum("bd,bkd->bk", keys[:40], keys[entries])
-    np.testing.assert_allclose(found.similarities, cosine, atol=2e-3)
-    assert (np.diff(found.similarities) <= 0).all()
-
-
-def test_the_fast_search_of_few_entries_is_the_exact_one() -> None:
-    assert make(0, 30, 3, 4)[0].searched("fast").search == "exact"
 
 
 def test_round_trip(tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+"""The nearest keys are those of comparing all keys, to the last bit, whatever the keys."""
+
+import faiss
+import numpy as np
+import pytest
+import torch
+from hierrec.rag.nearest_keys import MARGIN, NearestKeys
+from hierrec.search.fast_faiss import QUERIES
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+
+def brute_force(keys: NDArray, query: NDArray, k: int) -> tuple[NDArray, NDArray]:
+    products = np.einsum("nd,d->n", keys.astype(np.float32), query)
+    rows = np.sort(np.lexsort((np.arange(len(keys)), -products))[:k])
+    return rows, products[rows]
+
+
+def make(seed: int, count: int, width: int, kind: str) -> NDArray[np.float16]:
+    """Return keys float16 [count, width] of a kind that is hard for bounds, for rounding, or for ties."""
+    generator = np.random.default_rng(seed)
+    vectors = generator.standard_normal((count, width))
+    match kind:
+        case "few directions":
+            vectors = vectors[:, :3] @ generator.standard_normal((min(3, width), width))
+        case "duplicates":
+            vectors = vectors[generator.integers(max(1, count // 40), size=count)]
+        case "nearly equal":
+            vectors = vectors[0] + 1e-3 * vectors
+        case "norms":
+            vectors *= np.exp(generator.uniform(-18, 9, (count, 1)))
+        case "one coordinate":
+            vectors = np.where(np.arange(width) == generator.integers(width, size=(count, 1)), vectors, 0)
+    vectors[generator.random(count) < 0.1] = 0
+    return vectors.clip(-65504, 65504).astype(np.float16)
+
+
+KINDS = ("normal", "few directions", "duplicates", "nearly equal", "norms", "one coordinate")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 9999),
+    count=st.integers(1, 400),
+    width=st.sampled_from([1, 2, 6, 61, 62, 63, 64, 128, 200]),
+    kind=st.sampled_from(KINDS),
+    k=st.integers(1, 90),
+    scale=st.sampled_from([0.0, 1e-6, 1.0, 1e4]),
+)
+def test_equals_comparing_all_keys(
+    seed: int, count: int, width: int, kind: str, k: int, scale: float
+) -> None:
+    keys = make(seed, count, width, kind)
+    generator = np.random.default_rng(seed + 1)
+    queries = scale * generator.standard_normal((QUERIES, width))
+    queries[::2] += scale * keys[generator.integers(count, size=len(queries[::2]))].astype(np.float32)
+    queries = queries.astype(np.float32)
+    nearest = NearestKeys(keys)
+    for found in (nearest.search(queries, k), [nearest.search(query[None], k)[0] for query in queries[:4]]):
+        for query, (rows, products) in zip(queries, found, strict=False):
+            expected, exact = brute_force(keys, query, k)
+            np.testing.assert_array_equal(rows, expected)
+            np.testing.assert_array_equal(products, exact)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_product_exceeds_its_bound(kind: str) -> None:
+    keys = make(3, 2000, 100, kind)
+    codes = NearestKeys(keys).codes
+    for query in np.random.default_rng(4).standard_normal((20, 100)).astype(np.float32):
+        bounds, error = codes.bounds(query)
+        exact = torch.from_numpy(keys.astype(np.float64) @ query - error).bfloat16()
+        assert (bounds >= exact).all()
+
+
+def test_the_codes_leave_few_keys_to_compare(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    keys = generator.standard_normal((20_000, 128)) * 0.96 ** np.arange(128)
+    keys = (keys / np.linalg.norm(keys, axis=1, keepdims=True)).astype(np.float16)
+    nearest, compared = NearestKeys(keys), []
+    products = nearest._products
+    monkeypatch.setattr(
+        nearest, "_products", lambda query, rows: compared.append(len(rows)) or products(query, rows)
+    )
+    nearest.search(keys[:1].astype(np.float32), 100)
+    assert 100 <= sum(compared) < 1500
+
+
+def test_more_ties_than_the_margin_go_to_the_lower_keys() -> None:
+    keys = np.ones((5 * MARGIN, 8), np.float16)
+    for rows, _ in NearestKeys(keys).search(np.ones((QUERIES, 8), np.float32), 10):
+        assert rows.tolist() == list(range(10))
+
+
+def test_no_keys_have_no_nearest() -> None:
+    ((rows, products),) = NearestKeys(np.empty((0, 8), np.float16)).search(np.ones((1, 8), np.float32), 5)
+    assert len(rows) == len(products) == 0
+
+
+def test_a_batch_leaves_the_setting_of_faiss_as_it_was() -> None:
+    before = faiss.cvar.distance_compute_blas_threshold
+    NearestKeys(np.ones((9, 8), np.float16)).search(np.ones((QUERIES, 8), np.float32), 2)
+    assert faiss.cvar.distance_compute_blas_threshold == before
