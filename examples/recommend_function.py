@@ -7,10 +7,10 @@ from hierrec import Recommender
 from hierrec.serving.find_items import NotFoundError
 
 
-# %% Loaded once, at the first call; the fast search answers a single user several times sooner.
+# %% Loaded once, at the first call.
 @cache
 def recommender() -> Recommender:
-    return Recommender.load(search="fast")
+    return Recommender.load()
 
 
 def next_titles(history: Sequence[str], k: int = 5, where: str | None = None) -> list[str]:
