@@ -1,10 +1,12 @@
 """Section `encode` of params.yaml."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from ..core.params import Positive, Section
+from .model_files import CONFIG
 
 
 class EncodeParams(Section):
@@ -26,3 +28,8 @@ class EncodeParams(Section):
     """Processes of engine `ray`; null: one per processor of the cluster, or per GPU with `device: cuda`."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Device that computes the vectors; those of a GPU differ in their last bits."""
+
+    def tuned(self, folder: Path) -> "EncodeParams":
+        """Return these params with the item LLM that stage `tune` wrote into `folder`, if it has tuned one."""
+        there = (folder / CONFIG).is_file()
+        return self.model_copy(update={"model": str(folder), "revision": None}) if there else self

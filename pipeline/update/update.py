@@ -81,7 +81,8 @@ def update(
         users = load_users(base / "data" / "users.parquet")["user_id"]
         with atomic_directory(out) as temporary:
             dataset.write(temporary / "data")
-            encoded = _write_store(base, temporary, dataset.items, params.encode)
+            encode = params.encode.tuned(artifacts / "models" / "encoder")
+            encoded = _write_store(base, temporary, dataset.items, encode)
             store = EmbeddingStore.open(temporary / "item_embeddings")
             kind = choose_kind(params.index.kind, len(store.vectors), params.index.exact_up_to)
             vectors = WhitenedVectors(store.whitening, store.vectors)
