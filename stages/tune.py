@@ -6,7 +6,7 @@ from hierrec.data.sequences import Sequences
 from hierrec.data.tables import interaction_groups, load_items, load_split
 from hierrec.encode.encoder import ItemEncoder
 from hierrec.encode.params import EncodeParams
-from hierrec.encode.template import render
+from hierrec.encode.template import render_fields
 from hierrec.tune.params import TuneParams
 
 
@@ -25,7 +25,7 @@ def main(tune: TuneParams, encode: EncodeParams) -> Summary:
 
         interactions = interaction_groups(DATA / "interactions.parquet")
         sequences = Sequences.from_tables(interactions, load_split(DATA / "split.parquet"))
-        texts = render(load_items(DATA / "items.parquet"), encode.template)
+        _, texts = render_fields(load_items(DATA / "items.parquet"), encode.templates)
         encoder = ItemEncoder.load(encode.model, encode.revision, encode.max_length, encode.device)
         loss = tune_encoder(encoder, texts, sequences, tune, encode.batch_tokens)
         encoder.save(folder)
