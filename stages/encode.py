@@ -1,6 +1,6 @@
 """encode: item metadata to text, text to vectors, vectors to the embedding store."""
 
-from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, Summary, stage
+from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, Summary, stage
 from hierrec.data.tables import load_items
 from hierrec.encode.encode_items import encode_items
 from hierrec.encode.params import EncodeParams
@@ -11,7 +11,7 @@ from hierrec.encode.params import EncodeParams
 )
 def main(encode: EncodeParams) -> Summary:
     """Write `artifacts/item_embeddings/`."""
-    return encode_items(load_items(DATA / "items.parquet"), encode, ITEM_EMBEDDINGS)
+    return encode_items(load_items(DATA / "items.parquet"), encode.tuned(MODELS / "encoder"), ITEM_EMBEDDINGS)
 
 
 if __name__ == "__main__":

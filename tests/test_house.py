@@ -10,6 +10,7 @@ ROOMS = [
     "ingest",
     "store",
     "encode",
+    "tune",
     "search",
     "index",
     "ranking",

@@ -40,7 +40,7 @@ def test_the_params_of_the_project_are_valid(tmp_path: Path) -> None:
 
 def test_dvc_writes_the_file_as_it_is(tmp_path: Path) -> None:
     path, _ = load(tmp_path, "train:", "train:")
-    apply_overrides(path, ["train.seed=2"])
+    apply_overrides(path, ["tune.seed=2"])
     assert path.read_text("utf-8") == TEXT.replace("  seed: 1\n", "  seed: 2\n", 1)
 
 
@@ -54,16 +54,27 @@ def test_a_whole_number_is_a_number_and_so_is_an_exponent(tmp_path: Path, text: 
 @pytest.mark.parametrize(
     ("old", "new", "key", "message"),
     [
-        ("  epochs:", '  epochs: "2"', "train.epochs", "valid integer"),
-        ("  epochs:", "  epochs: 2.0", "train.epochs", "valid integer"),
-        ("  epochs:", "  epochs: 0", "train.epochs", "greater than or equal to 1"),
-        ("  seed:", "  seed: true", "train.seed", "valid integer"),
-        ("  seed:", "  seed: null", "train.seed", "valid integer"),
-        ("  seed:", "  seeds: 1", "train.seeds", "not permitted"),
+        ("  epochs:", '  epochs: "2"', "tune.epochs", "valid integer"),
+        ("  epochs:", "  epochs: 2.0", "tune.epochs", "valid integer"),
+        ("  epochs:", "  epochs: -1", "tune.epochs", "greater than or equal to 0"),
+        ("  seed:", "  seed: true", "tune.seed", "valid integer"),
+        ("  seed:", "  seed: null", "tune.seed", "valid integer"),
+        ("  seed:", "  seeds: 1", "tune.seeds", "not permitted"),
         ("  input_dropout:", "  input_dropout: 1.0", "train.input_dropout", "less than 1"),
         ("  input_dropout:", "  input_dropout: .nan", "train.input_dropout", "finite"),
         ("  gradient_clip:", '  gradient_clip: "1"', "train.gradient_clip", "valid number"),
         ("  template:", "  template: 7", "encode.template", "valid string"),
+        (
+            "  whitening_dimension:",
+            "  whitening_dimension: [9]",
+            "encode.whitening_dimension",
+            "neither is a",
+        ),
+        ("  whitening_dimension:", "  whitening_dimension: 0", "encode.whitening_dimension", "greater than"),
+        ("  template:", "  template: []", "encode.template", "at least 1 item"),
+        ("  temperature:", "  temperature: 0", "tune.temperature", "greater than 0"),
+        ("  batch_items:", "  batch_items: 1", "tune.batch_items", "greater than or equal to 2"),
+        ("  window:", "  window: 0", "tune.window", "greater than or equal to 1"),
         ("    kind:", "    kind: first", "train.pooling.kind", "'recency'"),
         ("  precision:", "  precision: float64", "train.precision", "'bfloat16'"),
         ("  precision:", "  precision: float16", "train.precision", "T5 encoders overflow in it"),
@@ -71,7 +82,7 @@ def test_a_whole_number_is_a_number_and_so_is_an_exponent(tmp_path: Path, text: 
         ("  processes:", "  processes: 25", "train.processes", "cannot share batches of 24 windows"),
         ("  device:", "  device: gpu", "encode.device", "'cuda'"),
         ("  device: cpu               # cpu | cuda (with", "  device: gpu", "train.device", "'cuda'"),
-        ("  seed:", f"  seed: {2**64}", "train.seed", "less than 9223372036854775808"),
+        ("  seed:", f"  seed: {2**64}", "tune.seed", "less than 9223372036854775808"),
         ("  md5:", "  md5: c4d9", "ingest.md5", "pattern"),
         ("    users:", "    users: -1", "ingest.expected.users", "greater than or equal to 1"),
         ("  kind:", "  kind: pq", "index.kind", "'ivf_pq'"),
@@ -111,7 +122,7 @@ def test_an_unknown_key_like_no_other_is_named_alone(tmp_path: Path) -> None:
     path, _ = load(tmp_path, "  seed:", "  zzzz: 1")
     with pytest.raises(ParamsError) as caught:
         load_params(path)
-    assert "key train.zzzz: Extra inputs" in caught.value.what
+    assert "key tune.zzzz: Extra inputs" in caught.value.what
     assert "did you mean" not in caught.value.what
 
 

@@ -13,7 +13,7 @@ import polars as pl
 from hierrec.core.errors import DataError
 from hierrec.core.files import atomic_directory, write_json
 from hierrec.data.tables import load_items
-from hierrec.encode.template import placeholders, render
+from hierrec.encode.template import placeholders, render_fields
 
 from bench.ablation.encoders import why_not
 from bench.ablation.settings import (
@@ -98,7 +98,8 @@ def texts_of(document: dict[str, Any], overrides: dict[str, Any], items: pl.Data
     """Return the encoder's settings and the texts that it reads, or `{"skipped": reason}`."""
     encode = with_overrides(document, {f"encode.{key}": value for key, value in overrides.items()}).encode
     reason = why_not(encode.model)
-    if ABSTRACT in placeholders(encode.template) and items[ABSTRACT].is_null().all():
+    named = {column for template in encode.templates for column in placeholders(template)}
+    if ABSTRACT in named and items[ABSTRACT].is_null().all():
         reason = "there are no abstracts (params.yaml, key abstracts)"
     if reason is not None:
         return {"skipped": reason}
@@ -109,7 +110,7 @@ def texts_of(document: dict[str, Any], overrides: dict[str, Any], items: pl.Data
             "max_length": encode.max_length,
             "batch_tokens": encode.batch_tokens,
         },
-        "texts": render(items, encode.template),
+        "texts": render_fields(items, encode.templates)[1],
     }
 
 

@@ -20,7 +20,7 @@ import polars as pl
 from hierrec.core.files import read_json
 from hierrec.data.tables import load_items
 from hierrec.encode.model_files import ModelFiles
-from hierrec.encode.template import render
+from hierrec.encode.template import render_fields
 from hierrec.params import load_params
 
 from bench.peers.command import run
@@ -51,7 +51,7 @@ def compare(artifacts: Path, abstracts: Path | None, rounds: int, threads: int) 
         greatest difference of two vectors' components; `again`: encoding once more.
     """
     items = load_items(artifacts / "data" / "items.parquet")
-    kinds = {"short": render(items, load_params(ROOT / "params.yaml").encode.template)}
+    kinds = {"short": render_fields(items, load_params(ROOT / "params.yaml").encode.templates)[1]}
     if abstracts is not None:
         kinds["abstracts"] = list(read_json(abstracts).values())
     measured = {kind: _compare(texts, LONGEST[kind], rounds, threads) for kind, texts in kinds.items()}

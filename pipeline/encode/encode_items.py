@@ -13,7 +13,7 @@ from .encoder import ItemEncoder
 from .params import EncodeParams
 from .row_cache import Batches, RowCache, encode_texts
 from .store_writer import write_store
-from .template import render
+from .template import render_fields
 
 
 def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> list[str]:
@@ -36,7 +36,7 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
         OutOfMemoryError: one text alone does not fit into memory.
         MachineError: the store or the cache cannot be written, or the cluster of Ray fails.
     """
-    texts = render(items, encode.template)
+    fields, texts = render_fields(items, encode.templates)
     encoder = ItemEncoder.load(encode.model, encode.revision, encode.max_length, encode.device)
     batches: Batches = encoder.batches
     if encode.engine == "ray":
@@ -44,14 +44,21 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
 
         batches = RayEngine(encoder, encode.model, encode.workers).batches
     names = [f"item {item_id}" for item_id in items["item_id"]]
-    vectors, encoded, used = _encode(encoder, texts, encode.batch_tokens, names, batches)
-    dimension = encode.whitening_dimension
-    whitening = Whitening.fit(vectors, dimension)
+    parts, encoded, used = [], 0, encode.batch_tokens
+    for field in fields:
+        part, new, used = _encode(encoder, field, used, names, batches)
+        parts.append(part)
+        encoded += new
+    whitening = Whitening.joined(
+        [Whitening.fit(part, dimension) for part, dimension in zip(parts, encode.dimensions, strict=True)]
+    )
+    vectors = np.concatenate(parts, 1)
     title = pl.col("title") if "title" in items.columns else pl.lit(None, pl.String)
     items = items.select("item_id", title.fill_null(pl.col("item_id")).alias("title"))
     written = encode.template, encoder.description, encode.shard_rows
     write_store(folder, items, texts, vectors, whitening, *written)
-    how = "centred only" if dimension is None else f"whitened to {dimension}"
+    kept = [dimension for dimension in encode.dimensions if dimension is not None]
+    how = f"whitened to {' + '.join(map(str, kept))}" if kept else "centred only"
     summary = [
         f"encode: {len(items):,} items by {encode.model}; {encoded:,} texts encoded, the rest from the cache",
         f"vectors of width {vectors.shape[1]}, {how}",

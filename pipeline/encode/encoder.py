@@ -1,8 +1,11 @@
 """The item LLM: one vector per text, the mean of a pre-trained encoder's last hidden states."""
 
+import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,13 +112,15 @@ class ItemEncoder:
         """
         with track(total=len(texts), desc="encode", unit="text") as progress:
             for start in range(0, len(texts), BLOCK):
-                tokens = self._tokenise(texts[start : start + BLOCK], start, names)
+                tokens = self.tokenise(texts[start : start + BLOCK], start, names)
                 lengths = np.array([len(ids) for ids in tokens])
-                for batch, shape in self._way.plan(lengths, batch_tokens):
+                from torch import inference_mode
+
+                for batch, shape in self.way.plan(lengths, batch_tokens):
                     what = f"memory ran out in a batch of {len(batch)} texts, {shape[0]} x {shape[1]} tokens"
                     remedy = "lower max_length, use a smaller model, or a machine with more memory"
-                    with memory_needed(what, self.files.place, remedy):
-                        vectors = self._way.means([tokens[place] for place in batch], shape)
+                    with memory_needed(what, self.files.place, remedy), inference_mode():
+                        vectors = self.way.means([tokens[place] for place in batch], shape).cpu().numpy()
                     places = batch + start
                     finite = np.isfinite(vectors).all(1)
                     if not finite.all():
@@ -125,8 +130,10 @@ class ItemEncoder:
                     yield places, vectors
                     progress.update(len(places))
 
-    def _tokenise(self, texts: Sequence[str], start: int, names: Sequence[str] | None) -> list[list[int]]:
-        """Return at least one token id per text."""
+    def tokenise(
+        self, texts: Sequence[str], start: int = 0, names: Sequence[str] | None = None
+    ) -> list[list[int]]:
+        """Return at least one token id per text; `start` is the number of the first. Errors: see ``batches``."""
         check_texts(texts, start, names)
         ids_only = {"return_attention_mask": False, "return_token_type_ids": False}
         tokens: list[list[int]] = self._tokenizer(
@@ -135,10 +142,17 @@ class ItemEncoder:
         if not all(tokens):
             tokens = [ids or [self._mark()] for ids in tokens]
         highest = max(map(max, tokens))
-        if highest >= (known := self._model.get_input_embeddings().num_embeddings):
+        if highest >= (known := self.model.get_input_embeddings().num_embeddings):
             what = f"the tokenizer gives token {highest}, the model has {known}: they do not belong together"
             raise ModelError(what, self.files.place, "save model and tokenizer in one folder")
         return tokens
+
+    def save(self, folder: Path) -> None:
+        """Write the model as it is now, and its tokenizer, into a folder that ``load`` reads."""
+        with _without_bars():
+            self._whole.save_pretrained(folder)
+        for path in self.files.tokenizer:
+            shutil.copy(path, folder)
 
     def _mark(self) -> int:
         """Return the token for a text without tokens."""
@@ -159,45 +173,40 @@ class ItemEncoder:
             raise ModelError(what, self.files.place, OTHERWISE) from error
 
     @cached_property
-    def _way(self) -> "T5Batches | PaddedBatches":
+    def way(self) -> "T5Batches | PaddedBatches":
         """The computation of batches that fits the model."""
         from .padded import PaddedBatches
         from .t5 import T5Batches
 
-        if (t5 := T5Batches.of(self._model)) is not None:
+        if (t5 := T5Batches.of(self.model)) is not None:
             return t5
         padding = getattr(self._tokenizer, "pad_token_id", None) or 0
-        return PaddedBatches(self._model, padding, self.max_length, self.files.place)
+        return PaddedBatches(self.model, padding, self.max_length, self.files.place)
 
     @cached_property
-    def _model(self) -> Any:
+    def model(self) -> Any:
         """The encoder, float32, in evaluation mode."""
         import torch
         from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
         from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING
-        from transformers.utils import logging
 
         place = self.files.place
         if self.device == "cuda":
             require_gpu("device")
-        bar = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()
         try:
             config = AutoConfig.from_pretrained(self.files.folder, trust_remote_code=False)
             auto = AutoModelForTextEncoding if type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING else AutoModel
-            model, report = auto.from_pretrained(
-                self.files.folder,
-                config=config,
-                dtype=torch.float32,
-                use_safetensors=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
+            with _without_bars():
+                model, report = auto.from_pretrained(
+                    self.files.folder,
+                    config=config,
+                    dtype=torch.float32,
+                    use_safetensors=True,
+                    trust_remote_code=False,
+                    output_loading_info=True,
+                )
         except Exception as error:  # transformers lets anything from OSError to KeyError pass
             raise ModelError(f"the model cannot be loaded: {error}", place, OTHERWISE) from error
-        finally:
-            if bar:
-                logging.enable_progress_bar()
         # The pooler is not used; any other missing weight would be random.
         random = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
         if random:
@@ -206,10 +215,25 @@ class ItemEncoder:
         if limit is not None and self.max_length > (limit := min(limit, self._tokenizer.model_max_length)):
             what = f"the model reads at most {limit} tokens, not {self.max_length}"
             raise ModelError(what, place, f"set max_length to {limit} or less")
+        self._whole = model
         encoder = model.get_encoder() if config.is_encoder_decoder else model
         if not isinstance(encoder.get_input_embeddings(), torch.nn.Embedding):
             raise ModelError(f"{type(model).__name__} reads no text", place, OTHERWISE)
         return encoder.to(self.device).eval()
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Show none of transformers' own progress bars."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def check_texts(texts: Sequence[str], start: int, names: Sequence[str] | None) -> None:

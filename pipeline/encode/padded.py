@@ -39,9 +39,8 @@ class PaddedBatches:
             for start in range(0, len(places), rows):
                 yield places[start : start + rows], (rows, length)
 
-    @torch.inference_mode()
-    def means(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> NDArray[np.float32]:
-        """Return the mean of each text's last hidden states, float32 [b, D], as ``T5Batches.means`` does.
+    def means(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> Tensor:
+        """Return the mean of each text's last hidden states, [b, D], as ``T5Batches.means`` does.
 
         Raises:
             ModelError: the model is not a text encoder.
@@ -55,7 +54,7 @@ class PaddedBatches:
         # `where`, not a product: a NaN at the padding would reach the vector.
         hidden = torch.where(weights > 0, hidden, 0)
         vectors = hidden.sum(1) / weights.sum(1)  # [rows, D]
-        return vectors[: len(texts)].cpu().numpy()
+        return vectors[: len(texts)]
 
     def _pad(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Return ids and attention mask, int64 of `shape`, padded on the right."""

@@ -1,10 +1,14 @@
 """Section `encode` of params.yaml."""
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from ..core.params import Positive, Section
+from .model_files import CONFIG
+
+Template = Annotated[str, Field(min_length=1)]
 
 
 class EncodeParams(Section):
@@ -13,12 +17,13 @@ class EncodeParams(Section):
     model: Annotated[str, Field(min_length=1)]
     """`t5-nano` (bundled), a model id of a hub, or a path."""
     revision: str | None
-    template: Annotated[str, Field(min_length=1)]
+    template: Template | Annotated[list[Template], Field(min_length=1)]
+    """Of an item's text; of several, each is a field with a vector of its own, and these are joined."""
     max_length: Annotated[int, Field(ge=2)]
     """Most tokens of a text; the rest is cut."""
     batch_tokens: Positive
-    whitening_dimension: Positive | None
-    """Dimensions kept by PCA whitening; null: vectors are centred only."""
+    whitening_dimension: Positive | list[Positive | None] | None
+    """Dimensions kept by PCA whitening, for each field; null: vectors are centred only."""
     shard_rows: Positive | None = None
     """Items of a shard of the store; null: a plain store."""
     engine: Literal["local", "ray"] = "local"
@@ -26,3 +31,28 @@ class EncodeParams(Section):
     """Processes of engine `ray`; null: one per processor of the cluster, or per GPU with `device: cuda`."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Device that computes the vectors; those of a GPU differ in their last bits."""
+
+    @field_validator("whitening_dimension")
+    @classmethod
+    def _one_for_each_template(cls, dimension: Any, info: ValidationInfo) -> Any:
+        template = info.data.get("template", dimension)  # absent if it is refused itself
+        counts = [len(value) if isinstance(value, list) else None for value in (template, dimension)]
+        if counts[0] != counts[1]:
+            raise ValueError("template and whitening_dimension are lists of one length, or neither is a list")
+        return dimension
+
+    @property
+    def templates(self) -> list[str]:
+        """The template of each field."""
+        return self.template if isinstance(self.template, list) else [self.template]
+
+    @property
+    def dimensions(self) -> list[int | None]:
+        """The dimensions of each field that whitening keeps."""
+        one = self.whitening_dimension
+        return list(one) if isinstance(one, list) else [one]
+
+    def tuned(self, folder: Path) -> "EncodeParams":
+        """Return these params with the item LLM that stage `tune` wrote into `folder`, if it has tuned one."""
+        there = (folder / CONFIG).is_file()
+        return self.model_copy(update={"model": str(folder), "revision": None}) if there else self

@@ -24,7 +24,7 @@ def write_store(
     texts: Sequence[str],
     vectors: Vectors,
     whitening: Whitening,
-    template: str,
+    template: str | list[str],
     description: dict[str, Any],
     shard_rows: int | None = None,
 ) -> None:
@@ -36,7 +36,7 @@ def write_store(
         texts: the text of each item.
         vectors: float32 [n, d], finite.
         whitening: fitted on `vectors`.
-        template: of the texts.
+        template: of the texts, or of each field of theirs.
         description: ``ItemEncoder.description``.
         shard_rows: rows of every shard but the last; None: a plain store.
     """

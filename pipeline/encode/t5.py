@@ -53,9 +53,8 @@ class T5Batches:
             yield order[start:stop], (1, slots)
             start = stop
 
-    @torch.inference_mode()
-    def means(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> NDArray[np.float32]:
-        """Return the mean of each text's last hidden states, float32 [b, D]; rounding aside, they are the model's own.
+    def means(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> Tensor:
+        """Return the mean of each text's last hidden states, [b, D]; rounding aside, they are the model's own.
 
         Args:
             texts: token ids, at least one per text; texts of one length side by side.
@@ -70,7 +69,7 @@ class T5Batches:
             states = block.layer[-1](states)  # [S, D]
         states = self._stack.final_layer_norm(states)  # [S, D]
         means = [states[place].unflatten(0, (-1, bias.shape[2])).mean(1) for place, bias in groups]
-        return torch.cat(means).cpu().numpy()
+        return torch.cat(means)
 
     def _groups(self, lengths: Sequence[int]) -> Iterator[Group]:
         first = _attention(self._blocks[0]).SelfAttention

@@ -1,6 +1,7 @@
 """Text of an item by a template of its columns; missing values leave no debris."""
 
 import re
+from collections.abc import Sequence
 from functools import cache
 
 import polars as pl
@@ -46,6 +47,12 @@ def render(items: pl.DataFrame, template: str) -> list[str]:
         for column in columns
     ]
     return [_fill(template, dict(zip(columns, row, strict=True))) for row in zip(*values, strict=True)]
+
+
+def render_fields(items: pl.DataFrame, templates: Sequence[str]) -> tuple[list[list[str]], list[str]]:
+    """Return the texts of each field, and each item's whole text: its fields, a line each. Errors: see ``render``."""
+    fields = [render(items, template) for template in templates]
+    return fields, ["\n".join(texts) for texts in zip(*fields, strict=True)]
 
 
 def placeholders(template: str) -> list[str]:

@@ -10,12 +10,14 @@ from ..ingest.params import IngestParams
 from ..model.params import TrainParams
 from ..rag.params import FusionParams
 from ..refit.params import FinalParams
+from ..tune.params import TuneParams
 
 
 class Params(Section):
     """The whole of params.yaml."""
 
     ingest: IngestParams
+    tune: TuneParams
     encode: EncodeParams
     index: IndexParams
     train: TrainParams

@@ -1,5 +1,6 @@
 """Whitening: centring and PCA give directions of equal variance, so that no direction dominates dot products."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,16 @@ class Whitening:
         else:
             projection = _principal_directions(_covariance(vectors, mean), dimension)
         return cls(mean.astype(np.float32), projection.astype(np.float32))
+
+    @classmethod
+    def joined(cls, parts: Sequence["Whitening"]) -> "Whitening":
+        """Return the map of vectors side by side, each by its own map."""
+        shapes = np.array([part.projection.shape for part in parts])  # [p, 2]
+        projection = np.zeros(shapes.sum(0), np.float32)
+        for part, (row, column) in zip(parts, np.cumsum(shapes, 0) - shapes, strict=True):
+            height, width = part.projection.shape
+            projection[row : row + height, column : column + width] = part.projection
+        return cls(np.concatenate([part.mean for part in parts]), projection)
 
     def apply(self, vectors: Vectors) -> NDArray[np.float32]:
         """Return whitened vectors, float32 [n, w], of vectors float32 [n, d]."""

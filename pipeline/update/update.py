@@ -17,7 +17,7 @@ from ..encode.encoder import ItemEncoder
 from ..encode.params import EncodeParams
 from ..encode.row_cache import RowCache, encode_texts
 from ..encode.store_writer import write_store
-from ..encode.template import render
+from ..encode.template import render_fields
 from ..index.build import build_index
 from ..model.inputs import Inputs, load_inputs
 from ..params import Params
@@ -81,7 +81,8 @@ def update(
         users = load_users(base / "data" / "users.parquet")["user_id"]
         with atomic_directory(out) as temporary:
             dataset.write(temporary / "data")
-            encoded = _write_store(base, temporary, dataset.items, params.encode)
+            encode = params.encode.tuned(artifacts / "models" / "encoder")
+            encoded = _write_store(base, temporary, dataset.items, encode)
             store = EmbeddingStore.open(temporary / "item_embeddings")
             kind = choose_kind(params.index.kind, len(store.vectors), params.index.exact_up_to)
             vectors = WhitenedVectors(store.whitening, store.vectors)
@@ -128,9 +129,12 @@ def _write_store(base: Path, folder: Path, items: pl.DataFrame, encode: EncodePa
             what = "is another item LLM, or reads texts in another way, than that of the store"
             raise ModelError(what, encoder.files.place, "set encode.model to that of the artifacts")
         fresh = items.filter(new)
-        rendered, names = render(fresh, manifest["template"]), [f"item {name}" for name in fresh["item_id"]]
+        template, names = manifest["template"], [f"item {name}" for name in fresh["item_id"]]
+        fields, rendered = render_fields(fresh, [template] if isinstance(template, str) else template)
         cache = RowCache(cache_dir("encode"), encoder.cache_key(encode.batch_tokens))
-        vectors[new.to_numpy()], encoded = encode_texts(encoder, rendered, encode.batch_tokens, cache, names)
+        parts = [encode_texts(encoder, field, encode.batch_tokens, cache, names) for field in fields]
+        vectors[new.to_numpy()] = np.concatenate([part for part, _ in parts], 1)
+        encoded = sum(count for _, count in parts)
         for row, text in zip(new.arg_true(), rendered, strict=True):
             texts[row] = text
     named = items.select("item_id", pl.col("title").fill_null(pl.col("item_id")))

@@ -62,3 +62,26 @@ def test_a_failure_leaves_the_old_store(params: EncodeParams, tmp_path: Path) ->
             encode_items(ITEMS, params.model_copy(update=wrong), tmp_path / "store")
     verify(tmp_path / "store")
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+def test_fields_are_whitened_apart_and_stand_side_by_side(params: EncodeParams, tmp_path: Path) -> None:
+    def store(name: str, template: str | list[str], dimension: int | list[int | None]) -> EmbeddingStore:
+        checked = {
+            **params.model_dump(),
+            "batch_tokens": 32,
+            "template": template,
+            "whitening_dimension": dimension,
+        }
+        encode_items(items, EncodeParams.model_validate(checked), tmp_path / name)
+        verify(tmp_path / name)
+        return EmbeddingStore.open(tmp_path / name)
+
+    items = ITEMS.with_columns(kind=pl.Series(["Drama", "Crime", "Horror", None]))
+    both = store("both", ["{name}.", "{kind}"], [2, 1])
+    apart = [store("name", "{name}.", 2), store("kind", "{kind}", 1)]
+    assert both.items["text"].to_list() == ["Heat.\nDrama", "M.\nCrime", "Alien.\nHorror", "Heat.\n"]
+    assert both.manifest["template"] == ["{name}.", "{kind}"]
+    for read in (EmbeddingStore.whitened, lambda store: store.vectors[:]):
+        np.testing.assert_array_equal(read(both), np.concatenate([read(part) for part in apart], 1))
+    alone = store("alone", ["{name}."], [2])
+    assert alone.hash == apart[0].hash

@@ -13,8 +13,8 @@ from hierrec.core.errors import DataError, ModelError, NumericalError
 from hierrec.encode.encoder import ItemEncoder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from tests.encode.tiny_models import TEXTS, ModelFolder
 
@@ -35,7 +35,7 @@ def test_is_the_mean_of_what_transformers_gives(kind: str, model_folder: ModelFo
     for text, vector in zip(texts, vectors, strict=True):
         tokens = encoder._tokenizer(text, truncation=True, max_length=16, return_tensors="pt")
         with torch.no_grad():
-            hidden = encoder._model(input_ids=tokens["input_ids"]).last_hidden_state[0]  # alone, not padded
+            hidden = encoder.model(input_ids=tokens["input_ids"]).last_hidden_state[0]  # alone, not padded
         np.testing.assert_allclose(vector, hidden.mean(0).numpy(), atol=1e-5)
 
 
@@ -83,13 +83,13 @@ def test_texts_in_blocks_have_the_vectors_of_the_whole(
 
 def watch_shapes(encoder: ItemEncoder, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     shapes: list[tuple[int, int]] = []
-    means = encoder._way.means
+    means = encoder.way.means
 
-    def watch(tokens: list[list[int]], shape: tuple[int, int]) -> NDArray[np.float32]:
+    def watch(tokens: list[list[int]], shape: tuple[int, int]) -> Tensor:
         shapes.append(shape)
         return means(tokens, shape)
 
-    monkeypatch.setattr(encoder._way, "means", watch)
+    monkeypatch.setattr(encoder.way, "means", watch)
     return shapes
 
 
@@ -136,7 +136,7 @@ def test_half_precision_weights_compute_in_float32(copy: Path) -> None:
     vectors = encoder.encode(TEXTS, 100)
     assert vectors.dtype == np.float32
     assert not np.array_equal(vectors, vectors.astype(np.float16))
-    assert encoder._model.dtype == torch.float32
+    assert encoder.model.dtype == torch.float32
 
 
 def test_lone_surrogates_are_a_typed_error(encoder: ItemEncoder) -> None:

@@ -26,7 +26,7 @@ def test_a_stage_imports_no_library_that_it_does_not_declare(name: str) -> None:
     assert heavy_imports(f"import stages.{name}") <= set(stage.libraries)
 
 
-@pytest.mark.parametrize("name", ["ingest", "encode", "index", "evaluate_compare"])
+@pytest.mark.parametrize("name", ["ingest", "tune", "encode", "index", "evaluate_compare"])
 def test_these_start_without_torch(name: str) -> None:
-    """`encode` imports it for a text that it has not encoded before."""
+    """`tune` imports it where it is switched on, `encode` for a text that it has not encoded before."""
     assert not heavy_imports(f"import stages.{name}") & {"torch", "transformers", "scikit-learn"}

@@ -13,6 +13,7 @@ from tests.stages.project import Project, archive_params, write_small_archive
 
 ALL = [
     "ingest",
+    "tune",
     "encode",
     "index",
     "train_hierarchical",
@@ -132,7 +133,8 @@ def test_a_comment_in_the_training_code_reruns_training_only(project: Project) -
         ("serving/recommend.py", {"evaluate_report"}),
         ("cli/metrics.py", set()),
         ("reuse/diagnosis.py", set()),
-        ("encode/store_writer.py", {"encode"}),
+        ("tune/tuner.py", {"tune"}),
+        ("encode/store_writer.py", {"tune", "encode"}),
         ("index/build.py", {"index"}),
         ("fusion/fusion_trainer.py", {"train_rag", "train_refit", "train_final"}),
         ("refit/refit.py", {"train_refit", "train_final"}),
@@ -147,7 +149,8 @@ def test_a_comment_reruns_the_stages_of_its_room_only(project: Project, path: st
     ("path", "section", "stages"),
     [
         ("ingest", "ingest", {"ingest"}),
-        ("encode", "encode", {"encode"}),
+        ("tune", "tune", {"tune"}),
+        ("encode", "encode", {"tune", "encode"}),
         ("index", "index", {"index"}),
         ("model", "train", TRAINED),
         ("rag", "fusion", {"train_rag", *AGAIN, "evaluate_rag", "evaluate_report"}),

@@ -1,0 +1,1 @@
+"""The item LLM learns from training sequences, before its vectors are frozen."""

@@ -1,0 +1,136 @@
+"""Contrastive tuning of the item LLM: texts of items that users take close to each other become similar."""
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..core.errors import DataError, NumericalError, memory_needed
+from ..core.progress import track
+from ..data.sequences import Sequences
+from ..encode.encoder import ItemEncoder
+from .params import TuneParams
+
+POPULARITY = 0.5
+"""A neighbour counts less the more neighbours it has: its weight is divided by their number to this power."""
+WARMUP_STEPS = 20
+
+
+def tune(
+    encoder: ItemEncoder, texts: list[str], sequences: Sequences, params: TuneParams, batch_tokens: int
+) -> float:
+    """Tune the encoder's weights in place.
+
+    An epoch deals the items that have neighbours into random batches, so that each is encoded once. In a batch each
+    item has to tell its neighbours from the other items: cross-entropy of the softmax over cosines, divided by the
+    temperature, and the neighbours' weights. There is no dropout. The learning rate falls to zero as a cosine.
+
+    Args:
+        encoder: the item LLM.
+        texts: the text of each item, n.
+        sequences: only training items are read.
+        params: section `tune`.
+        batch_tokens: tokens that the encoder reads at a time.
+
+    Returns:
+        The mean loss of the last epoch.
+
+    Raises:
+        DataError: no user has two training items, or a text is not valid Unicode.
+        ModelError: the model cannot be loaded, or is not a text encoder.
+        NumericalError: the loss is not finite.
+        OutOfMemoryError: a batch does not fit into memory.
+    """
+    near = neighbours(sequences, len(texts), params.window)  # [n, n]
+    degree = near.sum(1)  # [n]
+    items = np.flatnonzero(degree)
+    if not len(items):
+        raise DataError(
+            "no user has two different training items, so there is nothing to learn", "interactions"
+        )
+    scale = np.where(degree > 0, degree, 1) ** -POPULARITY  # [n]
+    tokens = encoder.tokenise(texts)
+    optimizer = torch.optim.AdamW(encoder.model.parameters(), params.learning_rate, (0.9, 0.98))
+    generator = np.random.default_rng(params.seed)
+    count = math.ceil(len(items) / params.batch_items)
+    steps, loss = params.epochs * count, 0.0
+    with track(total=steps, desc="tune", unit="batch") as bar:
+        for _ in range(params.epochs):
+            losses = []
+            for batch in np.array_split(generator.permutation(items), count):
+                step = bar.n + 1
+                factor = min(1, step / WARMUP_STEPS) * (1 + math.cos(math.pi * bar.n / steps)) / 2
+                optimizer.param_groups[0]["lr"] = params.learning_rate * factor
+                losses.append(_step(encoder, optimizer, tokens, batch, near, scale, params, batch_tokens))
+                bar.update()
+            loss = float(np.mean(losses))
+            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+    return loss
+
+
+def neighbours(sequences: Sequences, item_count: int, window: int) -> csr_array:
+    """Return how near each two items are in training, symmetric, [n, n].
+
+    Of a user's training items, each two that are k places apart, at most `window`, add 1 / k.
+    """
+    items = np.concatenate(sequences.training_histories())  # [N]
+    users = np.repeat(np.arange(sequences.user_count), sequences.train_length)  # [N]
+    total = csr_array((item_count, item_count))
+    for apart in range(1, min(window, len(items) - 1) + 1):
+        left, right = items[:-apart], items[apart:]
+        pairs = (users[:-apart] == users[apart:]) & (left != right)
+        weights = np.full(int(pairs.sum()), 1 / apart)
+        total = total + coo_array((weights, (left[pairs], right[pairs])), total.shape).tocsr()
+    return csr_array(total + total.T)
+
+
+def _step(
+    encoder: ItemEncoder,
+    optimizer: torch.optim.Optimizer,
+    tokens: list[list[int]],
+    batch: NDArray[np.int64],
+    near: csr_array,
+    scale: NDArray[np.float64],
+    params: TuneParams,
+    batch_tokens: int,
+) -> float:
+    """Update the weights by a batch of items; return the loss."""
+    remedy = "lower tune.batch_items or encode.max_length, or use a machine with more memory"
+    with memory_needed(f"memory ran out in a batch of {len(batch)} items", encoder.files.place, remedy):
+        lengths = np.array([len(tokens[item]) for item in batch])
+        parts = list(encoder.way.plan(lengths, batch_tokens))
+        vectors = [
+            encoder.way.means([tokens[batch[place]] for place in part], shape) for part, shape in parts
+        ]
+        rows = batch[np.concatenate([part for part, _ in parts])]  # [b]
+        wanted = torch.from_numpy(near[rows][:, rows].toarray() * scale[rows])  # [b, b]
+        loss = contrast(torch.cat(vectors), wanted.to(vectors[0]), params.temperature)
+        if not torch.isfinite(loss):
+            raise NumericalError(
+                f"the loss is {loss.item()}", encoder.files.place, "lower tune.learning_rate"
+            )
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(encoder.model.parameters(), 1.0)
+        optimizer.step()
+    return loss.item()
+
+
+def contrast(vectors: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+    """Return the mean cross-entropy of the items that have neighbours in the batch; 0 if none has.
+
+    Args:
+        vectors: [b, D].
+        wanted: weights of each item's neighbours, [b, b], with zeros on the diagonal.
+        temperature: of the softmax over the other items.
+    """
+    unit = F.normalize(vectors, dim=1)  # [b, D]
+    itself = torch.eye(len(unit), dtype=torch.bool, device=unit.device)
+    chances = (unit @ unit.T / temperature).masked_fill(itself, -torch.inf).log_softmax(1)  # [b, b]
+    total = wanted.sum(1, keepdim=True)  # [b, 1]
+    share = wanted / total.where(total > 0, 1)  # [b, b]
+    return -(share * chances.masked_fill(itself, 0)).sum() / (total > 0).sum().clamp(min=1)
