@@ -77,8 +77,7 @@ def neighbours(sequences: Sequences, item_count: int, window: int) -> csr_array:
 
     Of a user's training items, each two that are k places apart, at most `window`, add 1 / k.
     """
-    items = np.concatenate(sequences.training_histories())  # [N]
-    users = np.repeat(np.arange(sequences.user_count), sequences.train_length)  # [N]
+    items, users = sequences.training()  # [N] each
     total = csr_array((item_count, item_count))
     for apart in range(1, min(window, len(items) - 1) + 1):
         left, right = items[:-apart], items[apart:]

@@ -11,6 +11,7 @@ from hierrec.data.sequences import Sequences
 from hierrec.encode.encoder import ItemEncoder
 from hierrec.tune.params import TuneParams
 from hierrec.tune.tuner import contrast, neighbours, tune
+from numpy.typing import NDArray
 
 from tests.encode.tiny_models import TEXTS, ModelFolder
 
@@ -24,9 +25,12 @@ def histories(training: list[list[int]], validation: int, test: int) -> Sequence
     """Each user's training items, then one target of each kind."""
     items = [[*taken, validation, test] for taken in training]
     lengths = np.array([len(taken) for taken in training])
-    held_out = [np.full(len(training), target) for target in (validation, test)]
     offsets = np.concatenate([[0], np.cumsum(lengths + 2)])
-    return Sequences(np.concatenate(items), offsets, lengths, lengths + 1, *held_out)
+
+    def targets(item: int) -> NDArray[np.int64]:
+        return np.full(len(training), item)
+
+    return Sequences(np.concatenate(items), offsets, lengths, lengths + 1, targets(validation), targets(test))
 
 
 @pytest.fixture
