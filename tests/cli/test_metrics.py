@@ -265,3 +265,14 @@ def test_no_content_of_the_files_is_an_unforeseen_error(
     if result.exit_code:
         assert result.stdout == ""
         assert "what to do: run `dvc repro" in result.stderr
+
+
+def test_it_starts_without_torch(tmp_path: Path) -> None:
+    write_metrics(tmp_path)
+    code = (
+        "import sys\nfrom hierrec.cli import main\n"
+        f"main(['metrics', '--artifacts', {str(tmp_path)!r}], standalone_mode=False)\n"
+        "print('heavy:', *({'torch', 'transformers', 'faiss'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "heavy:"
