@@ -24,9 +24,9 @@ def histories(training: list[list[int]], validation: int, test: int) -> Sequence
     """Each user's training items, then one target of each kind."""
     items = [[*taken, validation, test] for taken in training]
     lengths = np.array([len(taken) for taken in training])
-    held_out = [np.full(len(training), target) for target in (validation, test)]
+    first, second = (np.full(len(training), target) for target in (validation, test))
     offsets = np.concatenate([[0], np.cumsum(lengths + 2)])
-    return Sequences(np.concatenate(items), offsets, lengths, lengths + 1, *held_out)
+    return Sequences(np.concatenate(items), offsets, lengths, lengths + 1, first, second)
 
 
 @pytest.fixture
