@@ -91,6 +91,7 @@ def test_a_saved_encoder_gives_its_vectors_and_has_another_cache(
     encoder, loss = tuned(histories(GROUPS, 0, 5), kind, epochs=1)
     assert loss > 0
     encoder.save(tmp_path)
+    assert (tmp_path / "model.safetensors").stat().st_mode == (tmp_path / "config.json").stat().st_mode
     loaded, before = (ItemEncoder.load(str(path), None, 32) for path in (tmp_path, model_folder(kind)))
     vectors = loaded.encode(TEXTS, 64)
     np.testing.assert_array_equal(vectors, encoder.encode(TEXTS, 64))
