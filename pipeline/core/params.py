@@ -90,7 +90,8 @@ def _describe(path: Path, document: Any, problem: ErrorDetails, model: type[Base
     """Return file, line, key and message of a problem. The line is that of the innermost key that exists."""
     node, line, keys = document, None, []
     for key in problem["loc"]:
-        if not issubclass(type(node), dict if isinstance(key, str) else list):
+        has_keys = isinstance(node, dict) if isinstance(key, str) else isinstance(node, list)
+        if not has_keys:
             break  # pydantic's name of one of several types
         keys.append(str(key))
         try:

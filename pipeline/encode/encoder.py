@@ -16,7 +16,7 @@ from ..core.files import sha256_json
 from ..core.gpu import require_gpu
 from ..core.progress import track
 from .machine import machine
-from .model_files import OTHERWISE, ModelFiles
+from .model_files import CONFIG, OTHERWISE, ModelFiles
 
 if TYPE_CHECKING:
     from .padded import PaddedBatches
@@ -153,6 +153,8 @@ class ItemEncoder:
             self._whole.save_pretrained(folder)
         for path in self.files.tokenizer:
             shutil.copy(path, folder)
+        for path in folder.glob("*.safetensors"):  # which are written for their owner alone
+            shutil.copymode(folder / CONFIG, path)
 
     def _mark(self) -> int:
         """Return the token for a text without tokens."""

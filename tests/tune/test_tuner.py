@@ -11,7 +11,6 @@ from hierrec.data.sequences import Sequences
 from hierrec.encode.encoder import ItemEncoder
 from hierrec.tune.params import TuneParams
 from hierrec.tune.tuner import contrast, neighbours, tune
-from numpy.typing import NDArray
 
 from tests.encode.tiny_models import TEXTS, ModelFolder
 
@@ -25,12 +24,9 @@ def histories(training: list[list[int]], validation: int, test: int) -> Sequence
     """Each user's training items, then one target of each kind."""
     items = [[*taken, validation, test] for taken in training]
     lengths = np.array([len(taken) for taken in training])
+    first, second = (np.full(len(training), target) for target in (validation, test))
     offsets = np.concatenate([[0], np.cumsum(lengths + 2)])
-
-    def targets(item: int) -> NDArray[np.int64]:
-        return np.full(len(training), item)
-
-    return Sequences(np.concatenate(items), offsets, lengths, lengths + 1, targets(validation), targets(test))
+    return Sequences(np.concatenate(items), offsets, lengths, lengths + 1, first, second)
 
 
 @pytest.fixture
@@ -95,6 +91,7 @@ def test_a_saved_encoder_gives_its_vectors_and_has_another_cache(
     encoder, loss = tuned(histories(GROUPS, 0, 5), kind, epochs=1)
     assert loss > 0
     encoder.save(tmp_path)
+    assert (tmp_path / "model.safetensors").stat().st_mode == (tmp_path / "config.json").stat().st_mode
     loaded, before = (ItemEncoder.load(str(path), None, 32) for path in (tmp_path, model_folder(kind)))
     vectors = loaded.encode(TEXTS, 64)
     np.testing.assert_array_equal(vectors, encoder.encode(TEXTS, 64))
