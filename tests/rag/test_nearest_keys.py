@@ -87,6 +87,18 @@ def test_the_codes_leave_few_keys_to_compare(monkeypatch: pytest.MonkeyPatch) ->
     assert 100 <= sum(compared) < 1500
 
 
+@pytest.mark.parametrize("k", [1, 20, 90])
+def test_keys_that_the_codes_describe_badly_are_still_found(k: int) -> None:
+    """Most of a product lies outside the codes' coordinates, so many keys beyond the first guess are compared."""
+    keys = make(5, 5000, 200, "normal")
+    nearest = NearestKeys(keys)
+    for query in np.random.default_rng(6).standard_normal((10, 200)).astype(np.float32):
+        ((rows, products),) = nearest.search(query[None], k)
+        expected, exact = brute_force(keys, query, k)
+        np.testing.assert_array_equal(rows, expected)
+        np.testing.assert_array_equal(products, exact)
+
+
 def test_more_ties_than_the_margin_go_to_the_lower_keys() -> None:
     keys = np.ones((5 * MARGIN, 8), np.float16)
     for rows, _ in NearestKeys(keys).search(np.ones((QUERIES, 8), np.float32), 10):
