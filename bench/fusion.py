@@ -36,7 +36,8 @@ from bench.speed.options import artifacts_option
 ALONE = "the model alone"
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "both sources (the default)": {"sources": ["next_items", "items"]},
+    "the default": {},
+    "next_items and items": {"sources": ["next_items", "items"]},
     "next_items alone": {"sources": ["next_items"]},
     "items alone": {"sources": ["items"]},
     "following 1, preceding 0": {"following": 1, "preceding": 0},

@@ -118,7 +118,7 @@ def load_parts(folder: Path, inputs: Inputs) -> tuple[UserModel, Fusion, FusionP
         fusion = Fusion(starts(params))
         fusion.load_state_dict(load_file(folder / "fusion.safetensors"))
     except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"cannot be read: {error}", str(folder), REMEDY) from None
+        raise CheckpointError(f"cannot be read: {str(error)[:500]}", str(folder), REMEDY) from None
     check_finite(fusion, str(folder))
     return model, fusion, params
 

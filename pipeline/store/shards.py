@@ -200,9 +200,10 @@ def _map_arrow(path: Path) -> pa.Table:
         batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
         for batch in batches:
             batch.validate(full=True)
+        names = reader.schema.names  # raises for a name that is not UTF-8
     except (pa.ArrowException, OSError, ValueError) as error:
         raise StoreError(f"not an Arrow file: {error}", str(path), REMEDY) from None
     if reader.schema != ARROW or len(batches) != 1:
-        what = f"{len(batches)} batches of {reader.schema.names}, not one of {ARROW.names}"
+        what = f"{len(batches)} batches of {names}, not one of {ARROW.names}"
         raise StoreError(what, str(path), REMEDY)
     return pa.Table.from_batches(batches)

@@ -57,7 +57,7 @@ def test_one_half_is_what_train_rag_measures_and_the_other_is_its_counterpart(
     sample_run: Path, tmp_path: Path, one_thread: None
 ) -> None:
     folder = Path(shutil.copytree(sample_run, tmp_path / "workspace", symlinks=True))
-    set_params(folder / "params.yaml", {"fusion.epochs": 4, "fusion.learning_rate": 0.2})
+    set_params(folder / "params.yaml", {"fusion.epochs": 4, "fusion.steps": 1, "fusion.learning_rate": 0.2})
     run(folder, "python", "-m", "stages.train_rag")
     curve = pl.read_csv(folder / "artifacts" / "plots" / "rag.csv")
     best = curve.sort("ndcg@10", "epoch", descending=[True, False]).row(0, named=True)
@@ -66,7 +66,7 @@ def test_one_half_is_what_train_rag_measures_and_the_other_is_its_counterpart(
     assert halves[0] == pytest.approx({name: best[name] for name in METRICS}, abs=1e-6)
     assert halves[1] != pytest.approx(halves[0], abs=1e-3)
 
-    out, name = tmp_path / "fusion.json", "both sources (the default)"
+    out, name = tmp_path / "fusion.json", "the default"
     done = measure(folder / "artifacts", out, "--setting", name, params=folder / "params.yaml")
     assert done.exit_code == 0, done.output
     mean = {key: (value + halves[1][key]) / 2 for key, value in halves[0].items()}

@@ -56,8 +56,16 @@ def test_why_shows_parts_and_what_was_retrieved(run: Run, artifacts: Path) -> No
     assert result.exit_code == 0, result.output
     history, trust, header, *lines = result.output.splitlines()
     assert history == "history: Toy Story (1995)"
-    assert re.fullmatch(r"trust: \d+% model, \d+% next_items, \d+% items", trust)
-    assert header.split() == ["title", "probability", "model", "next_items", "items", "because"]
+    assert re.fullmatch(r"trust: \d+% model, \d+% next_items, \d+% items, \d+% co_occurring", trust)
+    assert header.split() == [
+        "title",
+        "probability",
+        "model",
+        "next_items",
+        "items",
+        "co_occurring",
+        "because",
+    ]
     assert len(lines) == 10
     assert any("like Toy Story (1995) (0." in line for line in lines)
     why = json.loads(run(*arguments, "--json").stdout)["recommended"][0]["why"]

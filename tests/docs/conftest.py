@@ -9,7 +9,15 @@ import pytest
 
 from stages.workspace import ROOT, commit, run, track
 
-REST = ("params", "train_refit", "train_final", "evaluate_baselines", "evaluate_hierarchical", "evaluate_rag")
+REST = (
+    "params",
+    "tune",
+    "train_refit",
+    "train_final",
+    "evaluate_baselines",
+    "evaluate_hierarchical",
+    "evaluate_rag",
+)
 REST += ("evaluate_refit", "evaluate_compare", "evaluate_report")
 """The stages that `sample_run` leaves out."""
 

@@ -49,7 +49,7 @@ def test_rag_says_where_the_probability_comes_from(world: World) -> None:
         for pick in person.picks["rag"]:
             assert pick.parts is not None
             assert sum(pick.parts.values()) == pytest.approx(1)
-            assert bool(pick.why) == (pick.parts["next_items"] + pick.parts["items"] > 0)
+            assert bool(pick.why) == (1 - pick.parts["model"] > 1e-12)
             reasons.append(pick.why)
     assert any("similar user" in reason for reason in reasons)
     assert any("like " in reason for reason in reasons)

@@ -14,7 +14,7 @@ from hierrec.model.scorer import Scorer
 from hierrec.params import load_params
 from hierrec.rag.datastore import Datastore, Lookup
 from hierrec.rag.fusion import Fusion, starts
-from hierrec.rag.similar_items import SimilarItems
+from hierrec.rag.similar_items import CoOccurringItems, SimilarItems
 from hierrec.report.facts import facts, flat
 from hierrec.report.items import Items, item_map, neighbours
 from hierrec.report.page import Content
@@ -87,6 +87,7 @@ class World:
         self.sources = {
             "next_items": Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup),
             "items": SimilarItems(self.catalogue.index, frozen, 5, self.fusion.recent_items),
+            "co_occurring": CoOccurringItems(self.sequences, ITEMS, 5, self.fusion.recent_items),
         }
         mixture = Fusion(starts(self.fusion)).eval()
         self.scorers = {

@@ -18,6 +18,7 @@ PLUMBING = {
     "errors",
     "files",
     "gpu",
+    "model_files",
     "params",
     "resume",
     "settings",
