@@ -9,7 +9,7 @@ import click
 
 from ..core import VARIANTS
 from ..core.errors import DataError, quote
-from ..core.files import read_details
+from ..core.files import details_of, read_details
 from .options import artifacts_option
 from .show import show_table
 
@@ -73,7 +73,7 @@ def _show_change(folder: Path, revision: str) -> None:
             content = json.loads(text or "{}")
         except ValueError:
             content = {}
-        then.append(content[0] if isinstance(content, list) and len(content) == 1 else content)
+        then.append(details_of(content))
     paths = [folder / f"{name}.json" for name in (*VARIANTS, "refit")]
     now = _models(*(read_details(path) if path.exists() else {} for path in paths))
     if lost := [variant for variant in VARIANTS if variant not in now]:

@@ -123,10 +123,8 @@ def _reasons(why: "Why") -> list[str]:
 
 
 def _because(evidence: "Evidence") -> str:
-    if evidence.source == "history":
-        return "taken before" + (f" {len(evidence.matches)} times" if len(evidence.matches) > 1 else "")
-    if evidence.source == "co_occurring":
-        return f"often taken with {evidence.matches[0].name}"
+    if evidence.habit:
+        return evidence.habit
     nearest = ", ".join(f"{match.name} ({match.similarity:.2f})" for match in evidence.matches[:NEAREST])
     more = len(evidence.matches) - NEAREST
     relation = "like" if evidence.source == "items" else "taken by"

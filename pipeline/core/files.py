@@ -192,7 +192,11 @@ def read_details(path: Path) -> Any:
     Raises:
         DataError: as `read_json`.
     """
-    content = read_json(path)
+    return details_of(read_json(path))
+
+
+def details_of(content: Any) -> Any:
+    """Return the metrics in the content of a file that `write_details`, or an earlier version, wrote."""
     return content[0] if isinstance(content, list) and len(content) == 1 else content
 
 

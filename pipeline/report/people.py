@@ -95,8 +95,10 @@ def _order(scored: Scored) -> list[int]:
 def _pick(name: str, hit: bool, why: Why | None) -> Pick:
     if why is None:
         return Pick(name, hit)
-    words = {"next_items": _next_items, "items": _items, "co_occurring": _co_occurring, "history": _history}
-    return Pick(name, hit, "; ".join(words[one.source](one.matches) for one in why.evidence), why.parts)
+    words = {"next_items": _next_items, "items": _items}
+    return Pick(
+        name, hit, "; ".join(one.habit or words[one.source](one.matches) for one in why.evidence), why.parts
+    )
 
 
 def _next_items(matches: Sequence[Match]) -> str:
@@ -110,13 +112,3 @@ def _next_items(matches: Sequence[Match]) -> str:
 def _items(matches: Sequence[Match]) -> str:
     """Say which item of the history is most similar."""
     return f"like {matches[0].name} ({matches[0].similarity:.2f})"
-
-
-def _co_occurring(matches: Sequence[Match]) -> str:
-    """Say with which item of the history users take it."""
-    return f"often taken with {matches[0].name}"
-
-
-def _history(matches: Sequence[Match]) -> str:
-    """Say how often the user took the item before."""
-    return "taken before" + (f" {len(matches)} times" if len(matches) > 1 else "")

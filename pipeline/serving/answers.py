@@ -81,6 +81,13 @@ class Evidence:
     share: float
     matches: tuple[Match, ...]
 
+    @property
+    def habit(self) -> str:
+        """The reason in words, of the sources `history` and `co_occurring`; empty for the others."""
+        if self.source == "history":
+            return "taken before" + (f" {len(self.matches)} times" if len(self.matches) > 1 else "")
+        return f"often taken with {self.matches[0].name}" if self.source == "co_occurring" else ""
+
 
 @dataclass(frozen=True)
 class Why:

@@ -1,7 +1,5 @@
 """`hierrec data` says of artifacts what `ingest` said when it wrote them."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
@@ -13,6 +11,7 @@ from hierrec.params import load_params
 
 from stages import ingest
 from stages.workspace import ROOT
+from tests.cli.imports import slow_imports
 
 Run = Callable[..., Result]
 
@@ -74,10 +73,4 @@ def test_the_metrics_of_a_split_by_time_are_shown_with_its_counts(
 
 
 def test_it_starts_without_torch(shop: tuple[Path, list[str]]) -> None:
-    code = (
-        "import sys\nfrom hierrec.cli import main\n"
-        f"main(['data', '--artifacts', {str(shop[0])!r}], standalone_mode=False)\n"
-        "print('heavy:', *({'torch', 'transformers', 'faiss', 'rich'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "heavy:"
+    assert slow_imports("data", "--artifacts", str(shop[0])) == set()
