@@ -5,6 +5,7 @@ from hierrec.model.checkpoint import CHOSEN_BY, new_model, save_model, write_cur
 from hierrec.model.ensemble import UserModel
 from hierrec.model.inputs import Inputs, load_inputs
 from hierrec.model.params import TrainParams
+from hierrec.training.co_occurrence import start_residuals
 from hierrec.training.distributed import check_device
 from hierrec.training.resume import Progress
 from hierrec.training.run import run_training
@@ -18,7 +19,9 @@ def main(train: TrainParams) -> Summary:
 
     def load() -> tuple[UserModel, Inputs]:
         inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
-        return new_model(train, inputs.frozen), inputs
+        model = new_model(train, inputs.frozen)
+        start_residuals(model, inputs.sequences)
+        return model, inputs
 
     return run_training("stages.train_hierarchical", load, _write, True, __file__)
 

@@ -35,11 +35,15 @@ class TrainParams(Section):
     """What the model reads of the times of a history: nothing, or the gaps between its items."""
     residual_width: Annotated[int, Field(ge=0)]
     """Width of the learned vector beside each item's frozen vector; 0: none."""
+    residual_start: Literal["zero", "co_occurrence"] = "zero"
+    """Where the learned vectors start: at zero, or such that items near one another in training sequences are alike."""
     residual_dropout: Share = 0.0
     """Share of items whose residual is zeroed in training, drawn separately for input and output."""
     input_dropout: Share
     backbone: BackboneParams
     pooling: PoolingParams
+    keys: Literal["product", "unit"] = "product"
+    """What ranks items: the product of user and item, or that product over the length of the item's key."""
     loss: Literal["sampled_softmax", "softmax"]
     negatives: Positive
     epochs: Positive

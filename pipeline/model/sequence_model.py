@@ -15,6 +15,9 @@ from .phi3 import reads_one_position, state_at
 
 Kind = Literal["mean", "last", "window", "recency"]
 
+KEY_LENGTH = 20.0
+"""Length at which unit keys start, over the root of D: with states of norm D, logits lie between -20 and 20."""
+
 
 class ItemTable(nn.Module):
     """The item space of F + R dimensions: each item's frozen text vector [F] beside a learned residual [R].
@@ -113,6 +116,13 @@ class SequenceModel(nn.Module):
         self.backbone = backbone
         self.pooling = Pooling(params.pooling.kind, params.pooling.window)
         self.head = nn.Linear(width, items.width)
+        scale = (
+            nn.Parameter(torch.tensor(math.log(KEY_LENGTH / math.sqrt(width))))
+            if params.keys == "unit"
+            else None
+        )
+        self.key_length: nn.Parameter | None  # logarithm of the length that all keys have
+        self.register_parameter("key_length", scale)
         self.key_scale: Tensor
         self.register_buffer(
             "key_scale", torch.ones(len(items))
@@ -153,12 +163,15 @@ class SequenceModel(nn.Module):
         """Return keys [n, D] and biases [n] of the items `rows`, int64 [n]; None: of all items.
 
         `states @ keys.T + biases` equals `head(states) @ items.T`. The linear head moves to the item side, so that a
-        score costs D products instead of F + R. In training, both come from one call of `ItemTable.vectors`. After
-        `shrink`, each key also has a factor of its own, `key_scale`.
+        score costs D products instead of F + R. In training, both come from one call of `ItemTable.vectors`. With
+        `keys: unit`, all keys have one learned length. After `shrink`, each key has a factor of its own, `key_scale`.
         """
         items = self.items.vectors(rows)  # [n, F + R]
+        keys = items @ self.head.weight  # [n, D]
+        if self.key_length is not None:
+            keys = F.normalize(keys, dim=-1) * self.key_length.exp()
         scale = self.key_scale if rows is None else self.key_scale[rows]  # [n]
-        return items @ self.head.weight * scale[:, None], items @ self.head.bias  # [n, D], [n]
+        return keys * scale[:, None], items @ self.head.bias  # [n, D], [n]
 
     def item_inputs(self) -> Tensor:
         """Return the backbone's input for each item, [n, D]; for evaluation mode."""
