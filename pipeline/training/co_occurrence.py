@@ -1,0 +1,73 @@
+"""The start of the residuals: items that occur near one another in training sequences start alike."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from sklearn.utils.extmath import randomized_svd
+from threadpoolctl import threadpool_limits
+
+from ..data.sequences import Sequences
+from ..model.ensemble import UserModel
+
+WINDOW = 10
+"""Distance in a history up to which two items occur together."""
+RARE = 5
+"""An item with n training interactions starts n / (n + RARE) as far from zero as a frequent one."""
+CONTEXT = 0.75
+"""Power of an item's count where it is what the other item occurs with, so that rare items are not overrated."""
+
+
+def start_residuals(model: UserModel, sequences: Sequences) -> None:
+    """Set the residuals of an untrained model, if its params say so; it stays as it is otherwise.
+
+    The vectors of trained items have length 1 in the mean, as the text vectors beside them do. Items without training
+    keep zeros. Each member of an ensemble draws from its own seed.
+    """
+    params = model.params
+    if params.residual_start == "zero" or not params.residual_width:
+        return
+    counts = sequences.training_counts(len(model.members[0].items))  # [n]
+    information = shared_information(sequences, len(counts))
+    for number, member in enumerate(model.members):
+        vectors = item_vectors(information, params.residual_width, params.seed + number)  # [n, k]
+        vectors *= (counts / (counts + RARE))[:, None]
+        vectors /= np.linalg.norm(vectors[counts > 0], axis=1).mean() or 1
+        with torch.no_grad():
+            member.items.residual[:, : vectors.shape[1]] = torch.from_numpy(vectors)
+
+
+def shared_information(sequences: Sequences, item_count: int) -> csr_array:
+    """Return the positive pointwise mutual information of items, symmetric [n, n], sparse.
+
+    Two items occur together once for each pair of their places in a training history that are at most `WINDOW` apart
+    (Levy & Goldberg 2014, "Neural Word Embedding as Implicit Matrix Factorization"; `CONTEXT` is of Levy, Goldberg &
+    Dagan 2015, doi 10.1162/tacl_a_00134). A pair seen c times keeps c / (c + 1) of its information.
+    """
+    items, owners = sequences.training()  # [N] each
+    shape = item_count, item_count
+    pairs = csr_array(shape, dtype=np.float32)
+    for distance in range(1, min(WINDOW, len(items) - 1) + 1):
+        same = owners[:-distance] == owners[distance:]
+        ends = items[:-distance][same], items[distance:][same]
+        pairs += csr_array((np.ones(len(ends[0]), np.float32), ends), shape)
+    pairs = (pairs + pairs.T).tocoo()
+    totals = np.bincount(pairs.row, pairs.data, item_count)  # [n]
+    contexts = totals**CONTEXT / (totals**CONTEXT).sum()  # [n]
+    information = (
+        np.log(pairs.data / (totals[pairs.row] * contexts[pairs.col])) * pairs.data / (pairs.data + 1)
+    )
+    kept = (information > 0) & (pairs.row != pairs.col)
+    positive = csr_array((information[kept].astype(np.float32), (pairs.row[kept], pairs.col[kept])), shape)
+    return csr_array((positive + positive.T) / 2)
+
+
+def item_vectors(information: csr_array, width: int, seed: int) -> NDArray[np.float32]:
+    """Return the items' leading singular vectors, scaled by the root of the singular values, [n, at most width].
+
+    One thread computes them, so that the number of threads changes no bit.
+    """
+    width = min(width, information.shape[0] - 1)
+    with threadpool_limits(limits=1):
+        vectors, values, _ = randomized_svd(information, width, random_state=seed)  # [n, k], [k]
+    return (vectors * np.sqrt(values)).astype(np.float32)
