@@ -12,7 +12,9 @@ from hierrec.training.run import run_training
 
 
 @stage(
-    "train", libraries=("torch", "transformers", "numpy", "polars", "pyarrow", "safetensors"), processes=True
+    "train",
+    libraries=("torch", "transformers", "numpy", "polars", "pyarrow", "safetensors", "scipy", "scikit-learn"),
+    processes=True,
 )
 def main(train: TrainParams) -> Summary:
     check_device(train.device, train.processes)

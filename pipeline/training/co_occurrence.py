@@ -53,7 +53,7 @@ def shared_information(sequences: Sequences, item_count: int) -> csr_array:
         pairs += csr_array((np.ones(len(ends[0]), np.float32), ends), shape)
     pairs = (pairs + pairs.T).tocoo()
     totals = np.bincount(pairs.row, pairs.data, item_count)  # [n]
-    contexts = totals**CONTEXT / (totals**CONTEXT).sum()  # [n]
+    contexts = totals**CONTEXT / max(1, (totals**CONTEXT).sum())  # [n]
     information = (
         np.log(pairs.data / (totals[pairs.row] * contexts[pairs.col])) * pairs.data / (pairs.data + 1)
     )
@@ -67,7 +67,7 @@ def item_vectors(information: csr_array, width: int, seed: int) -> NDArray[np.fl
 
     One thread computes them, so that the number of threads changes no bit.
     """
-    width = min(width, information.shape[0] - 1)
+    width = min(width, information.shape[0])
     with threadpool_limits(limits=1):
         vectors, values, _ = randomized_svd(information, width, random_state=seed)  # [n, k], [k]
     return (vectors * np.sqrt(values)).astype(np.float32)

@@ -9,7 +9,7 @@ from hierrec.data.sequences import pad_histories
 from hierrec.model.params import PoolingParams, TrainParams
 from hierrec.model.phi3 import reads_one_position
 from hierrec.model.scorer import Scorer
-from hierrec.model.sequence_model import ItemTable, Kind
+from hierrec.model.sequence_model import KEY_LENGTH, ItemTable, Kind
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -114,6 +114,21 @@ def test_scores_are_products_of_the_projected_user_with_the_item_table(
         users = torch.randn(5, 16, generator=torch.Generator().manual_seed(1))
         keys, biases = model.item_keys()
         torch.testing.assert_close(users @ keys.T + biases, model.head(users) @ model.items.vectors().T)
+
+
+def test_unit_keys_divide_each_score_by_the_length_of_the_items_key(
+    train_params: TrainParams, frozen: NDArray
+) -> None:
+    model = new_member(train_params.model_copy(update={"keys": "unit"}), frozen).eval()
+    with torch.no_grad():
+        model.items.residual.normal_(generator=torch.Generator().manual_seed(0))
+        keys, biases = model.item_keys()
+        vectors = model.items.vectors() @ model.head.weight  # [n, D]
+        torch.testing.assert_close(keys.norm(dim=1), torch.full((len(keys),), KEY_LENGTH / 16**0.5))
+        torch.testing.assert_close(keys / keys.norm(dim=1)[:, None], vectors / vectors.norm(dim=1)[:, None])
+        torch.testing.assert_close(biases, model.items.vectors() @ model.head.bias)
+        some = torch.tensor([4, 2])
+        torch.testing.assert_close(model.item_keys(some)[0], keys[some])
 
 
 def test_the_residual_starts_at_zero_and_can_be_switched_off(
