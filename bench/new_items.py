@@ -5,6 +5,7 @@ items. The other weights know these items, so the figures are higher than those 
 (`bench.ablation`, stage `cold`, trains without them). It takes a minute, not hours, and tells remedies apart.
 """
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,11 +50,15 @@ def remedies(model: SequenceModel, new: Tensor, fitted: Tensor) -> Iterator[tupl
         fitted: bool [n], items whose residual the regression learns from.
     """
     frozen, residual = model.items.frozen, model.items.residual.detach()
-    weight, bias, width = model.head.weight.detach(), model.head.bias.detach(), frozen.shape[1]
+    width = frozen.shape[1]
 
     def catalogue(residuals: Tensor, scale: float = 1, more: float = 0) -> tuple[Tensor, Tensor]:
-        items = torch.cat([torch.where(new[:, None], scale * frozen, frozen), residuals], -1)  # [n, F + R]
-        return items @ weight, items @ bias + more * new
+        changed = copy.deepcopy(model)
+        changed.items.frozen = torch.where(new[:, None], scale * frozen, frozen)  # [n, F]
+        changed.items.residual.data = residuals  # [n, R]
+        changed.key_scale[new] = 1
+        keys, biases = changed.item_keys()
+        return keys.detach(), biases.detach() + more * new
 
     without = torch.where(new[:, None], 0, residual)
     yield "no residual", *catalogue(without)
