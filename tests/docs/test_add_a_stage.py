@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from stages.workspace import ROOT, run
-from tests.docs.blocks import blocks
+from tests.docs.blocks import blocks, run_script
 
 
 def append(path: Path, before: str, text: str) -> None:
@@ -16,8 +16,10 @@ def append(path: Path, before: str, text: str) -> None:
 
 
 def test_the_example_works_as_it_stands(checkout: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(checkout / ".demo", tmp_path / "demo", symlinks=True)
+    folder = shutil.copytree(checkout, tmp_path / "hierrec", symlinks=True) / ".demo"
     found = blocks(ROOT / "docs" / "add-a-stage.md")
+    first, last = (block.text for block in found if block.language == "sh")
+    run_script(folder.parent, first)
     library, section, stage = (block.text for block in found if block.language == "python")
     values, entry = (block.text for block in found if block.language == "yaml")
     (folder / "pipeline" / "evaluation" / "popularity.py").write_text(library, "utf-8")
@@ -29,7 +31,7 @@ def test_the_example_works_as_it_stands(checkout: Path, tmp_path: Path) -> None:
     append(whole, "\n\ndef load_params", "    popularity: PopularityParams\n")
     (folder / "params.yaml").write_text((folder / "params.yaml").read_text("utf-8") + "\n" + values, "utf-8")
     append(folder / "dvc.yaml", "\nplots:", "\n" + entry)
-    run(folder, "dvc", "repro", "--single-item", "evaluate_popularity")
+    run(folder, "bash", "-euc", last.replace("dvc repro ", "dvc repro --single-item "))
     headlines = json.loads((folder / "artifacts/metrics/headlines/popularity.json").read_text("utf-8"))
     assert 0 < headlines["popularity"]["ndcg@10"] < 1
     run(folder, "python", "-m", "stages.params")  # the whole of params.yaml is valid
