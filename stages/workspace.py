@@ -44,7 +44,7 @@ def make_workspace(folder: Path, overrides: Mapping[str, Any] = SAMPLE) -> None:
 
 def track(folder: Path) -> None:
     """Make a workspace a repository of git, with an identity of its own, and of DVC."""
-    (folder / ".gitignore").write_text(".cache/\n__pycache__/\nartifacts/live/\n")
+    (folder / ".gitignore").write_text(".cache/\n__pycache__/\nartifacts/live/\ndvc_plots/\n")
     run(folder, "git", "init", "--quiet")
     for key, value in {"user.name": "demo", "user.email": "demo@example.org"}.items():
         run(folder, "git", "config", key, value)

@@ -12,7 +12,7 @@ from .. import __version__
 from ..core.errors import reported_errors
 from ..core.signals import ended_by
 
-COMMANDS = ("data", "embeddings", "export", "metrics", "recommend", "serve", "similar", "update")
+COMMANDS = ("data", "embeddings", "export", "metrics", "recommend", "report", "serve", "similar", "update")
 """Names of the commands, of their modules in this package, and of the functions there."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MEMORY = "end other programs, or use a machine with more memory"

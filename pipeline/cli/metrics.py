@@ -1,4 +1,4 @@
-"""`hierrec metrics`."""
+"""`hierrec metrics`, and what `hierrec report` reads of a previous run."""
 
 import json
 import subprocess
@@ -10,6 +10,7 @@ import click
 from ..core import VARIANTS
 from ..core.errors import DataError, quote
 from ..core.files import details_of, read_details
+from ..report.previous import FILES, Previous, changes, values_of
 from .options import artifacts_option
 from .show import show_table
 
@@ -38,14 +39,14 @@ def metrics(artifacts: Path, revision: str | None) -> None:
     rows = []
     for name, stage, content in [*baselines, *models]:
         for split in ("validation", "test"):
-            values = _values(content, split)
+            values = values_of(content, split)
             names = names or list(values)
             if not values or list(values) != names:
                 what = f"the metrics of {name} lack those of {split}, or they differ from the others"
                 raise DataError(what, remedy=f"run `dvc repro evaluate_{stage}`")
             rows.append([name, split, *values.values()])
     for name, content in _by_name(folder / "refit.json", "evaluate_refit").items():
-        values = _values(content, "test")
+        values = values_of(content, "test")
         if list(values) != names:
             what = f"the metrics of {name}, fitted again, lack those of test, or they differ from the others"
             raise DataError(what, remedy="run `dvc repro evaluate_refit`")
@@ -59,65 +60,56 @@ def metrics(artifacts: Path, revision: str | None) -> None:
 
 def _show_change(folder: Path, revision: str) -> None:
     """Print the test metrics of the variants beside those of a commit, then the changed params."""
-    commit, then = _git(folder, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"), []
+    previous = previous_run(folder, revision)
+    rows = [
+        [one.model, one.metric, one.now, one.interval, "" if one.then is None else one.then, one.difference]
+        for one in previous.changes
+    ]
+    head = ["model", "test metric", "now", "95% interval", revision, "change"]
+    show_table(head, rows, text=("model", "test metric"))
+    click.echo("params: " + ("\n        ".join(previous.params) or "none has changed"))
+    click.echo(f"run: {_origin(folder)}; compared with {previous.name}")
+
+
+def previous_run(folder: Path, revision: str | None) -> Previous:
+    """Compare the metrics in a folder with those of a commit; None: the last one whose metrics differ.
+
+    Raises:
+        DataError: there is no such commit, it has no metrics, or the present ones are damaged.
+    """
+    if _git(folder, "rev-parse", "HEAD") is None:
+        remedy = "compare in a clone (`git init` makes one)"
+        raise DataError("not under git, so there are no commits", str(folder), remedy)
+    revision = revision or _last_that_differs(folder)
+    commit = _git(folder, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     if commit is None:
-        under_git = _git(folder, "rev-parse", "HEAD") is not None
-        what = (
-            f"there is no commit {quote(revision)}" if under_git else "not under git, so there are no commits"
-        )
-        remedy = "`git log` shows the commits" if under_git else "compare in a clone (`git init` makes one)"
-        raise DataError(what, str(folder), remedy)
-    for name in (*VARIANTS, "refit"):
-        text = _git(folder, "show", f"{commit}:./{name}.json")
-        try:
-            content = json.loads(text or "{}")
-        except ValueError:
-            content = {}
-        then.append(details_of(content))
-    paths = [folder / f"{name}.json" for name in (*VARIANTS, "refit")]
-    now = _models(*(read_details(path) if path.exists() else {} for path in paths))
-    if lost := [variant for variant in VARIANTS if variant not in now]:
-        raise DataError(
-            f"the metrics of {lost[0]} lack those of test", remedy=f"run `dvc repro evaluate_{lost[0]}`"
-        )
-    before = _models(*then)
-    if not before:
+        raise DataError(f"there is no commit {quote(revision)}", str(folder), "`git log` shows the commits")
+    then = [_json(_git(folder, "show", f"{commit}:./{name}.json")) for name in FILES]
+    paths = [folder / f"{name}.json" for name in FILES]
+    found = changes([read_details(path) if path.exists() else {} for path in paths], then)
+    if all(one.then is None for one in found):
         raise DataError(
             f"{revision} has no metrics", str(folder), "name a commit of a run: `git log -- artifacts`"
         )
-    rows = []
-    for model, values in now.items():
-        for metric, (value, interval) in values.items():
-            old, _ = before.get(model, {}).get(metric, (None, ""))
-            change = "" if old is None else f"{value - old:+.4f}"
-            rows.append([model, metric, value, interval, "" if old is None else old, change])
-    head = ["model", "test metric", "now", "95% interval", revision, "change"]
-    show_table(head, rows, text=("model", "test metric"))
-    changed = _changed_params(folder, commit)
-    click.echo("params: " + ("\n        ".join(changed) if changed else "none has changed"))
-    click.echo(
-        f"run: {_origin(folder)}; compared with {_git(folder, 'log', '-1', '--format=%h of %cs', commit)}"
-    )
+    name = _git(folder, "log", "-1", "--format=%h of %cs", commit) or commit
+    return Previous(name, found, _changed_params(folder, commit))
 
 
-def _models(hierarchical: Any, rag: Any, refit: Any) -> dict[str, dict[str, tuple[float, str]]]:
-    """Return the test metrics of each model with their intervals ("" where none is known); no model without metrics."""
-    again = refit if isinstance(refit, dict) else {}
-    contents = {"hierarchical": hierarchical, "rag": rag}
-    contents |= {f"{variant}, fitted again": again[variant] for variant in VARIANTS if variant in again}
-    return {
-        model: {name: (value, _interval(content, name)) for name, value in values.items()}
-        for model, content in contents.items()
-        if (values := _values(content, "test"))
-    }
+def _last_that_differs(folder: Path) -> str:
+    """Return the last commit whose metrics are not those in the folder."""
+    commits = (_git(folder, "log", "-2", "--format=%H", "--", ".") or "").split()
+    if not _git(folder, "status", "--porcelain", "--", "."):
+        commits = commits[1:]
+    if not commits:
+        raise DataError("no commit has other metrics", str(folder), "commit this run, and run another one")
+    return commits[0]
 
 
-def _interval(metrics: dict[str, Any], name: str) -> str:
+def _json(text: str | None) -> Any:
     try:
-        found = metrics["intervals"]["test"][name]
-        return f"{found['low']:.4f} to {found['high']:.4f}"
-    except (KeyError, TypeError, ValueError):
-        return ""
+        return details_of(json.loads(text or "{}"))
+    except ValueError:
+        return {}
 
 
 def _changed_params(folder: Path, commit: str) -> list[str]:
@@ -145,18 +137,6 @@ def _by_name(path: Path, stage: str) -> dict[str, Any]:
     if not isinstance(content, dict) or not all(map(str.isprintable, content)):
         raise DataError("holds no metrics by model", str(path), f"run `dvc repro {stage}`")
     return content
-
-
-def _values(metrics: Any, split: str) -> dict[str, float]:
-    """Return the metrics of a split, sorted by name; none if one of them is not a number from 0 to 1."""
-    found = metrics.get(split) if isinstance(metrics, dict) else None
-    if not isinstance(found, dict):
-        return {}
-    for name, value in found.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (number and 0 <= value <= 1 and name.isprintable()):  # NaN fails too
-            return {}
-    return {name: float(value) for name, value in sorted(found.items())}
 
 
 def _data_set(manifest: Path) -> str:

@@ -104,7 +104,6 @@ def neighbours(items: Items) -> list[Neighbours]:
         first.setdefault(items.main_genres[row], row)
     found = []
     for row in [*dict.fromkeys([*first.values()][:SEEDS] + items.by_popularity)][:SEEDS]:
-        item = items.catalogue[row]
-        similar = items.catalogue.similar(item.item_id, NEIGHBOURS)
-        found.append(Neighbours(item.title, ", ".join(items.genres[row]), similar))
+        similar = items.catalogue.similar_to(row, NEIGHBOURS)
+        found.append(Neighbours(items.catalogue[row].title, ", ".join(items.genres[row]), similar))
     return found

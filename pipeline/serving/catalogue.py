@@ -131,7 +131,10 @@ class Catalogue:
             ParamsError: k is below 1.
         """
         require_some(k)
-        row = self.row(item)
+        return self.similar_to(self.row(item), k)
+
+    def similar_to(self, row: int, k: int) -> list[SimilarItem]:
+        """Return what `similar` returns, of the item in a row: without the search tables of all titles."""
         similarities, rows = self.index.search(self._vectors[row : row + 1], k + 1)  # [1, k + 1] each
         found = [
             SimilarItem(self.item_ids[other], self[other].title, float(similarity))

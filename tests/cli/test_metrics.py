@@ -12,23 +12,14 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from hierrec.core.files import write_details, write_json
+from hierrec.core.files import write_json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.cli.imports import slow_imports
+from tests.cli.metrics_files import SPLITS, write_metrics
 
-SPLITS: dict[str, Any] = {
-    "validation": {"ndcg@10": 0.5, "recall@10": 0.25},
-    "test": {"ndcg@10": 0.125, "recall@10": 1.0},
-}
 Run = Callable[..., Result]
-
-
-def write_metrics(folder: Path, rag: Any = SPLITS) -> None:
-    write_json(folder / "metrics" / "data.json", {"users": 1200, "items": 30})
-    write_json(folder / "metrics" / "hierarchical.json", SPLITS)
-    write_json(folder / "metrics" / "rag.json", rag)
 
 
 def test_metrics_stand_in_a_table(run: Run, tmp_path: Path) -> None:
@@ -93,24 +84,6 @@ def test_the_commit_of_the_metrics_is_named(run: Run, tmp_path: Path) -> None:
     )
     write_metrics(tmp_path, {**SPLITS, "users": 3})
     assert "run: of this folder, not committed" in run("metrics", "--artifacts", str(tmp_path)).output
-
-
-@pytest.fixture
-def committed(tmp_path: Path) -> Callable[..., None]:
-    """A DVC project in git; the function commits metrics (those of an earlier version: no list) and a param."""
-    for command in (["git", "init", "--quiet"], ["dvc", "init", "--quiet"]):
-        subprocess.run(command, cwd=tmp_path, check=True)
-
-    def commit(rag: Any, epochs: int, **more: Any) -> None:
-        write_metrics(tmp_path, rag)
-        for name, content in more.items():
-            write_details(tmp_path / "metrics" / f"{name}.json", content)
-        (tmp_path / "params.yaml").write_text(f"train:\n  epochs: {epochs}\n  seed: 1\n")
-        settings = ["-c", "user.name=tester", "-c", "user.email=tester@example.org"]
-        for command in (["add", "."], [*settings, "commit", "--quiet", "-m", "a run"]):
-            subprocess.run(["git", *command], cwd=tmp_path, check=True)
-
-    return commit
 
 
 def test_diff_shows_the_change_since_a_commit_with_intervals_and_the_changed_params(

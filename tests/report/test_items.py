@@ -1,5 +1,8 @@
 """The map's colours and the neighbours that are shown."""
 
+from copy import copy
+from dataclasses import replace
+
 import numpy as np
 from hierrec.report.items import COLOURS, SEEDS, Items, item_map, neighbours
 
@@ -52,3 +55,10 @@ def test_neighbours_are_those_of_the_catalogue_and_cover_the_genres(world: World
         assert item.similar == world.catalogue.similar(ids[item.name], 6)
     rows = [list(ids).index(item.name) for item in found]
     assert {world.items.main_genres[row] for row in rows} == set(world.items.main_genres)
+
+
+def test_neighbours_do_not_read_all_titles(world: World) -> None:
+    catalogue = copy(world.catalogue)
+    catalogue.__dict__.pop("_finder", None)
+    neighbours(replace(world.items, catalogue=catalogue))
+    assert "_finder" not in catalogue.__dict__  # 40 s for a million titles

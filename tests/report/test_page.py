@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 from hierrec.report.items import ItemMap, Neighbours
 from hierrec.report.page import render
+from hierrec.report.previous import Change, Previous, with_previous
 
 from tests.report.world import MOVIELENS, ODD, World, bare_results, full_results
 
@@ -108,3 +109,23 @@ def test_a_full_map_stays_light(world: World) -> None:
     page = render(full)
     assert len(page.encode()) < 1_000_000
     assert "Shown are the 5,000 most popular of 100,000" in page
+
+
+def test_every_column_of_a_table_and_every_colour_has_a_name(world: World) -> None:
+    page = render(world.content(full_results(MOVIELENS)))
+    heads = re.findall(r"<thead>.*?</thead>", page, re.DOTALL)
+    cells = [cell for head in heads for cell in re.findall(r"<t[hd]\b[^>]*>(.*?)</t[hd]>", head, re.DOTALL)]
+    assert cells == ["model", "NDCG@10", "Recall@10", "NDCG@20", "Recall@20"]
+    keys = re.findall(r'<i class="key [\w-]+"></i>\s*([^<\s]?)', page)
+    assert keys
+    assert all(keys)
+
+
+def test_a_previous_run_stands_beside_this_one_and_is_escaped(world: World) -> None:
+    page = render(world.content(full_results()))
+    rows = [Change("rag", "ndcg@10", 0.2, "0.1900 to 0.2100", 0.25), Change("<i>new", "mrr", 0.1, "", None)]
+    text = Parsed(with_previous(page, Previous("<b>abc", rows, ["train.epochs: 2 → 3"]))).text
+    shown = "".join(text.split())
+    assert "Besidetherunof<b>abc" in shown
+    assert "ragndcg@100.20000.1900to0.21000.2500-0.0500<i>newmrr0.1000" in shown
+    assert "train.epochs: 2 → 3" in text
