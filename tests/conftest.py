@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from stages.workspace import ROOT, environment
+from tests.shared_imports import commands
 
 pytest_plugins = ["tests.model.fixtures", "tests.encode.fixtures", "tests.browser"]
 
@@ -64,9 +65,23 @@ def sample_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def finished(sample_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace in which all stages have run on the sample; to read, or to copy."""
+    from tests.sample_run import finish_sample
+
+    return finish_sample(sample_run, tmp_path_factory.mktemp("finished"))
+
+
+@pytest.fixture(scope="session")
 def artifacts(sample_run: Path) -> Path:
     """The artifacts of that workspace; to read."""
     return sample_run / "artifacts"
+
+
+@pytest.fixture
+def shared_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the processes that a test starts share their imports."""
+    monkeypatch.setattr(sys, "executable", str(commands() / "python"))
 
 
 @pytest.fixture(autouse=True)
