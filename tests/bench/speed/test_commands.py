@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from bench.peers import contestants
 from bench.speed import encoding, latency, startup
 from bench.speed.latency import HIERARCHICAL, PLAIN, RAG
 from stages.workspace import run as run_in
+from tests.shared_imports import commands
 
 
 def run(command: click.Command, out: Path, *arguments: str) -> dict[str, Any]:
@@ -37,8 +37,8 @@ def test_encoding_is_that_of_sentence_transformers_and_is_not_done_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The development environment has sentence-transformers as well, of the same version.
-    monkeypatch.setattr(contestants, "PEERS_PYTHON", Path(sys.executable))
-    monkeypatch.setattr(encoding, "PEERS_PYTHON", Path(sys.executable))
+    monkeypatch.setattr(contestants, "PEERS_PYTHON", commands() / "python")
+    monkeypatch.setattr(encoding, "PEERS_PYTHON", commands() / "python")
     abstracts = tmp_path / "abstracts.json"
     abstracts.write_text(json.dumps({"1": "A cowboy doll fears a spaceman. " * 20, "2": "Two men meet."}))
     result = run(encoding.main, tmp_path / "encoding.json", "--abstracts", str(abstracts))
@@ -55,6 +55,7 @@ def test_encoding_is_that_of_sentence_transformers_and_is_not_done_twice(
     assert result["skipped"] == {}
 
 
+@pytest.mark.usefixtures("shared_imports")
 def test_encoding_without_peers_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contestants, "PEERS_PYTHON", tmp_path / "missing")
     result = run(encoding.main, tmp_path / "encoding.json")
