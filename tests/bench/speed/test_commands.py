@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from bench.peers import contestants
 from bench.speed import encoding, latency, startup
 from bench.speed.latency import HIERARCHICAL, PLAIN, RAG
 from stages.workspace import run as run_in
-from tests.shared_imports import commands
 
 
 def run(command: click.Command, out: Path, *arguments: str) -> dict[str, Any]:
@@ -33,12 +33,13 @@ def test_latency_of_every_way(tmp_path: Path) -> None:
     assert result["settings"]["longest_history"] <= 20
 
 
+@pytest.mark.usefixtures("shared_imports")
 def test_encoding_is_that_of_sentence_transformers_and_is_not_done_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The development environment has sentence-transformers as well, of the same version.
-    monkeypatch.setattr(contestants, "PEERS_PYTHON", commands() / "python")
-    monkeypatch.setattr(encoding, "PEERS_PYTHON", commands() / "python")
+    monkeypatch.setattr(contestants, "PEERS_PYTHON", Path(sys.executable))
+    monkeypatch.setattr(encoding, "PEERS_PYTHON", Path(sys.executable))
     abstracts = tmp_path / "abstracts.json"
     abstracts.write_text(json.dumps({"1": "A cowboy doll fears a spaceman. " * 20, "2": "Two men meet."}))
     result = run(encoding.main, tmp_path / "encoding.json", "--abstracts", str(abstracts))
