@@ -32,16 +32,24 @@ MODULES = {"dvc": ["-m", "dvc"], "hierrec": ["-m", "hierrec"], "python": []}
 """Commands, and what comes before their arguments."""
 
 CLIENT = """#!{python} -IS
-import json, os, socket, sys
+import json, os, signal, socket, sys
 arguments = [*{before}, *sys.argv[1:]]
-if arguments[0].startswith("-") and arguments[0] not in ("-m", "-c"):
+if arguments[:1] == ["-u"]:  # torchrun's
+    del arguments[0]
+if not arguments or arguments[0].startswith("-") and arguments[0] not in ("-m", "-c"):
     os.execv({python!r}, [{python!r}, *arguments])
 request = {{"arguments": arguments, "folder": os.getcwd(), "variables": dict(os.environ)}}
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({address!r})
     socket.send_fds(server, [b"-"], [0, 1, 2])
     server.sendall(json.dumps(request).encode() + b"\\n")
+    fork = int(server.recv(8))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: os.kill(fork, number))
     status = int(server.recv(8))
+if status < 0:
+    signal.signal(-status, signal.SIG_DFL)
+    os.kill(os.getpid(), -status)
 sys.exit(status)
 """
 
@@ -51,7 +59,8 @@ def sharing(folder: Path) -> dict[str, str]:
     from stages.workspace import environment  # not in the server
 
     variables = environment(folder)
-    return {**variables, "PATH": f"{commands()}{os.pathsep}{variables['PATH']}"}
+    python = {"PYTHON_EXEC": str(commands() / "python")}  # which torchrun starts
+    return {**variables, **python, "PATH": f"{commands()}{os.pathsep}{variables['PATH']}"}
 
 
 @cache
@@ -98,11 +107,12 @@ def serve(address: str) -> dict[str, Any]:
                         os.dup2(stream, number)
                         os.close(stream)
                     return request
+                connection.sendall(b"%8d" % pid)
                 if connection in select.select([connection, os.pidfd_open(pid)], [], [])[0]:
                     os.kill(pid, signal.SIGKILL)  # as the command was
                 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
                 with suppress(OSError):
-                    connection.sendall(str(status % 256).encode())
+                    connection.sendall(b"%8d" % status)
                 os._exit(0)
     sys.exit()
 

@@ -12,6 +12,7 @@ import requests
 SERVE = ("-c", "from hierrec.cli import main; main()", "serve")
 
 
+@pytest.mark.usefixtures("shared_imports")
 def test_it_serves_until_it_is_interrupted(artifacts: Path) -> None:
     command = [sys.executable, *SERVE, "--port", "0", "--artifacts", str(artifacts)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
