@@ -20,16 +20,11 @@ os.environ["PYTHONPATH"] = environment(ROOT)["PYTHONPATH"]
 settings.register_profile("hierrec", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("hierrec")
 
-LONG = {
-    "test_commands.py",
-    "test_demo.py",
-    "test_kills.py",
-    "test_launch.py",
-    "test_own_data.py",
-    "test_pipeline.py",
-    "test_ray_engine.py",
-}
-"""Files that take minutes."""
+LONG = (
+    *("test_pipeline.py", "test_commands.py", "test_demo.py", "test_same_numbers.py", "test_launch.py"),
+    *("test_kills.py", "test_ray_engine.py", "test_own_data.py", "test_two_repros.py", "test_links.py"),
+)
+"""Files that take half a minute and more, the longest first."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -39,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     What shares dear fixtures is kept together: a file, or a folder with a conftest.
     """
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: item.path.name not in LONG)
+        items.sort(key=lambda item: [*LONG, item.path.name].index(item.path.name))
     for item in items:
         folder = item.path.parent
         shares = folder / "conftest.py" != Path(__file__) and (folder / "conftest.py").is_file()
