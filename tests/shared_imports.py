@@ -2,7 +2,8 @@
 
 The commands lie in a folder for the PATH. Each is a process of its own, in its folder, with its environment and its
 streams; of this project's code it has imported nothing before. What is left out is the import of torch, transformers
-and DVC, which takes longer than the work of most stages. `make demo` runs without this (tests/stages/test_demo.py).
+and DVC, which takes longer than the work of most stages. tests/reliability/test_kills.py and test_same_numbers.py run
+stages without this.
 """
 
 import atexit

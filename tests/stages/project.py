@@ -21,7 +21,7 @@ SMALL = {
     "train.epochs": 3,
     "train.validate_every": 1,
     "fusion.epochs": 2,
-    "fusion.steps": 1,
+    "fusion.steps": 40,
 }
 
 
