@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from ..core import VARIANTS
 from ..core.errors import MachineError, ParamsError, system_reason
 from .options import artifacts_option
 
@@ -33,11 +32,8 @@ def serve(host: str, port: int, artifacts: Path) -> None:
     from ..serving.artifacts import model_folder
     from ..serving.recommend import Recommender
 
-    recommenders = {
-        variant: Recommender.load(model_folder(artifacts, variant), variant=variant)
-        for variant in reversed(VARIANTS)
-    }
-    app = make_app(recommenders, ["*"] if host not in LOCAL else LOCAL)
+    rag = Recommender.load(model_folder(artifacts), variant="rag")
+    app = make_app({"rag": rag, "hierarchical": rag.sequence_model()}, ["*"] if host not in LOCAL else LOCAL)
     try:
         listener = socket.create_server((host, port))
     except OSError as error:

@@ -112,6 +112,12 @@ class Recommender:
         users = load_users(tables / "users.parquet")["user_id"].to_list()
         return cls(scorer, catalogue, inputs.sequences, users)
 
+    def sequence_model(self) -> "Recommender":
+        """Return the hierarchical variant of this model, over the same tables."""
+        scorer = copy.copy(self._scorer)  # shares all tensors
+        scorer.sources, scorer.fusion = {}, None
+        return Recommender(scorer, self._catalogue, self._sequences, self.user_ids)
+
     def recommend(
         self, history: History, k: int = 10, why: bool = False, **rules: Unpack[Rules]
     ) -> list[Recommendation]:
