@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from ..core import VARIANTS
+from ..core.memory import no_garbage
 from .options import FilePath, artifacts_option, count_option, force_option, json_option
 from .replacing import replacing
 from .show import show_table
@@ -68,8 +69,9 @@ def recommend(
         raise click.UsageError("--all needs --out and goes with neither --why nor --json; --out needs --all")
     if why and variant != "rag":
         raise click.UsageError("--why needs --variant rag: the other retrieves nothing")
-    from ..serving.artifacts import model_folder
-    from ..serving.recommend import Recommender
+    with no_garbage():
+        from ..serving.artifacts import model_folder
+        from ..serving.recommend import Recommender
 
     rules["candidates"] = rules.get("candidates") or None
     folder = model or model_folder(artifacts, variant)

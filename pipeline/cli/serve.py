@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from ..core.errors import MachineError, ParamsError, system_reason
+from ..core.memory import no_garbage
 from .options import artifacts_option
 
 LOCAL = ("localhost", "127.0.0.1")
@@ -29,8 +30,9 @@ def serve(host: str, port: int, artifacts: Path) -> None:
         from ..web.app import make_app
     except ModuleNotFoundError as error:
         raise ParamsError(f"{error.name} is not installed", remedy="pip install 'hierrec[serve]'") from None
-    from ..serving.artifacts import model_folder
-    from ..serving.recommend import Recommender
+    with no_garbage():
+        from ..serving.artifacts import model_folder
+        from ..serving.recommend import Recommender
 
     rag = Recommender.load(model_folder(artifacts), variant="rag")
     app = make_app({"rag": rag, "hierarchical": rag.sequence_model()}, ["*"] if host not in LOCAL else LOCAL)
