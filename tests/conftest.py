@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from stages.workspace import ROOT, environment
+from tests.shared_imports import commands
 
 pytest_plugins = ["tests.model.fixtures", "tests.encode.fixtures", "tests.browser"]
 
@@ -19,16 +20,11 @@ os.environ["PYTHONPATH"] = environment(ROOT)["PYTHONPATH"]
 settings.register_profile("hierrec", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("hierrec")
 
-LONG = {
-    "test_commands.py",
-    "test_demo.py",
-    "test_kills.py",
-    "test_launch.py",
-    "test_own_data.py",
-    "test_pipeline.py",
-    "test_ray_engine.py",
-}
-"""Files that take minutes."""
+LONG = (
+    *("test_pipeline.py", "test_commands.py", "test_demo.py", "test_same_numbers.py", "test_launch.py"),
+    *("test_kills.py", "test_ray_engine.py", "test_own_data.py", "test_two_repros.py", "test_links.py"),
+)
+"""Files that take half a minute and more, the longest first."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -38,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     What shares dear fixtures is kept together: a file, or a folder with a conftest.
     """
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: item.path.name not in LONG)
+        items.sort(key=lambda item: [*LONG, item.path.name].index(item.path.name))
     for item in items:
         folder = item.path.parent
         shares = folder / "conftest.py" != Path(__file__) and (folder / "conftest.py").is_file()
@@ -64,9 +60,23 @@ def sample_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def finished(sample_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace in which all stages have run on the sample; to read, or to copy."""
+    from tests.sample_run import finish_sample
+
+    return finish_sample(sample_run, tmp_path_factory.mktemp("finished"))
+
+
+@pytest.fixture(scope="session")
 def artifacts(sample_run: Path) -> Path:
     """The artifacts of that workspace; to read."""
     return sample_run / "artifacts"
+
+
+@pytest.fixture
+def shared_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the processes that a test starts share their imports."""
+    monkeypatch.setattr(sys, "executable", str(commands() / "python"))
 
 
 @pytest.fixture(autouse=True)

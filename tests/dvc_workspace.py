@@ -3,7 +3,8 @@
 import subprocess
 from pathlib import Path
 
-from stages.workspace import environment, make_workspace, run
+from stages.workspace import make_workspace, run
+from tests.shared_imports import sharing
 
 
 def make_dvc_workspace(folder: Path) -> Path:
@@ -18,7 +19,7 @@ def repro(folder: Path, stage: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["dvc", "repro", stage],
         cwd=folder,
-        env=environment(folder),
+        env=sharing(folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

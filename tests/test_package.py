@@ -1,11 +1,14 @@
 """Installed, the project is `hierrec` and nothing else, and works from any folder."""
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.shared_imports import commands
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,14 +34,18 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def python(installed: Path, code: str) -> str:
-    """Run code in a fresh interpreter that stands in another folder and sees the installed package first."""
-    program = f"import sys; sys.path.insert(0, {str(installed)!r})\n{code}"
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", program], cwd=installed.parent, capture_output=True, text=True
-    )
+def isolated(program: str, folder: Path) -> str:
+    """Run code in a folder, without the PYTHONPATH of the tests; return what it prints."""
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [commands() / "python", "-c", program]
+    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+def python(installed: Path, code: str) -> str:
+    """Run code in a fresh interpreter that stands in another folder and sees the installed package first."""
+    return isolated(f"import sys; sys.path.insert(0, {str(installed)!r})\n{code}", installed.parent)
 
 
 def test_no_generic_name_reaches_site_packages(installed: Path) -> None:
@@ -73,11 +80,7 @@ def test_an_editable_install_works_from_the_folder_that_holds_the_clone(tmp_path
     others = "sys.path[:] = [path for path in sys.path if not path.endswith('.package')]"
     program = f"import site, sys; {others}; site.addsitedir({str(site)!r}); sys.path.insert(0, ''); {code}"
     for folder in (tmp_path, clone):
-        done = subprocess.run(
-            [sys.executable, "-I", "-c", program], cwd=folder, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        file, name = done.stdout.split()
+        file, name = isolated(program, folder).split()
         assert Path(file).resolve() == clone / "pipeline" / "__init__.py"
         assert name == "Recommender"
 

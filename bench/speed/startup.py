@@ -1,7 +1,7 @@
 """`python -m bench.speed.startup`: what a command costs that has nothing to do.
 
 In a workspace with the embedded sample, in which the pipeline has run: `dvc repro` beside `dvc status`, and
-`hierrec --help` beside an interpreter that does nothing.
+`hierrec --help` beside an interpreter that does nothing. `--workspace .demo` takes the one of `make demo`.
 """
 
 import statistics
@@ -28,22 +28,23 @@ COMMANDS = {
     PYTHON: (sys.executable, "-c", "pass"),
 }
 RATIOS = ((REPRO, STATUS), (HELP, PYTHON))
-SHORT = {"train.epochs": 2, "train.validate_every": 1, "fusion.epochs": 1}
+SHORT = {"train.epochs": 2, "train.validate_every": 1, "fusion.epochs": 1, "fusion.steps": 1}
 """Params of the run that leaves nothing to do: how good the models are makes no difference."""
 
 
-def compare(rounds: int) -> dict[str, Any]:
-    """Run the pipeline once, then time each command `rounds` times, in turns.
+def compare(workspace: Path | None, rounds: int) -> dict[str, Any]:
+    """Time each command `rounds` times, in turns, in a workspace in which nothing is to be done; None: make one.
 
     Returns:
         `ratios`: CPU time of a command over that of the one it is compared with; `seconds`: medians, CPU and wall.
     """
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in COMMANDS}
     with TemporaryDirectory() as temporary:
-        folder = Path(temporary) / "workspace"
-        make_workspace(folder, {**SAMPLE, **SHORT})
-        run_in(folder, "dvc", "init", "--no-scm", "--quiet")
-        run_in(folder, "dvc", "repro", "--quiet")
+        folder = workspace or Path(temporary) / "workspace"
+        if workspace is None:
+            make_workspace(folder, {**SAMPLE, **SHORT})
+            run_in(folder, "dvc", "init", "--no-scm", "--quiet")
+            run_in(folder, "dvc", "repro", "--quiet")
         for _ in range(rounds):
             for name, command in COMMANDS.items():
                 runs[name].append(_cost(folder, command))
@@ -70,9 +71,12 @@ def _cost(folder: Path, command: tuple[str, ...]) -> dict[str, float]:
 
 @click.command()
 @options
-def main(rounds: int, threads: int, quick: bool, out: Path | None) -> None:
+@click.option(
+    "--workspace", type=click.Path(path_type=Path, exists=True), help="After a run; else one is made."
+)
+def main(rounds: int, threads: int, quick: bool, out: Path | None, workspace: Path | None) -> None:
     """Start-up, and commands that find nothing to do."""
-    result = run("startup", lambda _: compare(rounds), Path(), threads, "cpu", quick, out)
+    result = run("startup", lambda _: compare(workspace, rounds), Path(), threads, "cpu", quick, out)
     for name, ratio in result["ratios"].items():
         click.echo(f"{name}: {ratio:.2f}")
     for name, cost in result["seconds"].items():

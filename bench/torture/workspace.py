@@ -21,6 +21,7 @@ SMALL: dict[str, Any] = {
     "train.epochs": 4,
     "train.validate_every": 1,
     "fusion.epochs": 2,
+    "fusion.steps": 1,
     "evaluate.resamples": 50,
 }
 """Stages of about a second: what they write, and in what order, does not depend on it."""

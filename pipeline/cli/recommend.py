@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from ..core import VARIANTS
+from ..core.memory import no_garbage
 from .options import FilePath, artifacts_option, count_option, force_option, json_option
 from .replacing import replacing
 from .show import show_table
 
 if TYPE_CHECKING:
-    from ..serving.answers import Evidence, Why
+    from ..serving.answers import Why
     from ..serving.rules import Rules
 
 LATEST = 5
 """Items of the history that are shown."""
-NEAREST = 2
-"""Matches of a source that are shown."""
 HISTORY = "An item of the history, by title or id, oldest first; give it again for each item."
 MODEL = "Folder of the model; models/final of the artifacts if it is there, else the one that was measured on test."
 ALL = "Recommend to every user of the data set, into the file --out; a killed run goes on where it stopped."
@@ -70,8 +69,9 @@ def recommend(
         raise click.UsageError("--all needs --out and goes with neither --why nor --json; --out needs --all")
     if why and variant != "rag":
         raise click.UsageError("--why needs --variant rag: the other retrieves nothing")
-    from ..serving.artifacts import model_folder
-    from ..serving.recommend import Recommender
+    with no_garbage():
+        from ..serving.artifacts import model_folder
+        from ..serving.recommend import Recommender
 
     rules["candidates"] = rules.get("candidates") or None
     folder = model or model_folder(artifacts, variant)
@@ -84,24 +84,12 @@ def recommend(
             recommend_everybody(recommender, out, read_from, count, **rules)
         click.echo(f"recommendations for {len(recommender.user_ids):,} users written to {out}")
         return
-    if user is not None:
-        asked = recommender.user(user)
-        read = asked.history
-    else:
-        read = tuple(recommender.item(item) for item in history)
-        asked = [item.item_id for item in read]
-    found = recommender.recommend(asked, count, why, **rules)
+    answer = recommender.answer(user, history, count, why, **rules)
     if as_json:
-        answer = {
-            "user": user,
-            "variant": variant,
-            "model": folder.name,
-            "history": [asdict(item) for item in read],
-            "recommended": [asdict(item) for item in found],
-        }
-        click.echo(json.dumps(answer, ensure_ascii=False))
+        click.echo(json.dumps({"model": folder.name, **asdict(answer)}, ensure_ascii=False))
         return
-    latest = ", ".join(item.title for item in read[-LATEST:])
+    found = answer.recommended
+    latest = ", ".join(item.title for item in answer.history[-LATEST:])
     click.echo(f"{'history' if user is None else f'user {user}, latest'}: {latest}")
     header, text = ["", "title", "probability"], ["title"]
     if found and (first := found[0].why):
@@ -118,14 +106,5 @@ def recommend(
 
 def _reasons(why: "Why") -> list[str]:
     """Return the cells of a row: the share of each part, and the evidence of the sources with at least 0.5%."""
-    evidence = [found for found in why.evidence if why.parts[found.source] >= 0.005]
-    return [*(f"{part:.0%}" for part in why.parts.values()), "; ".join(map(_because, evidence))]
-
-
-def _because(evidence: "Evidence") -> str:
-    if evidence.habit:
-        return evidence.habit
-    nearest = ", ".join(f"{match.name} ({match.similarity:.2f})" for match in evidence.matches[:NEAREST])
-    more = len(evidence.matches) - NEAREST
-    relation = "like" if evidence.source == "items" else "taken by"
-    return f"{relation} {nearest}" + (f" and {more} more" if more > 0 else "")
+    evidence = [found.because for found in why.evidence if why.parts[found.source] >= 0.005]
+    return [*(f"{part:.0%}" for part in why.parts.values()), "; ".join(evidence)]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from ..core import VARIANTS
 from ..core.errors import MachineError, ParamsError, system_reason
+from ..core.memory import no_garbage
 from .options import artifacts_option
 
 LOCAL = ("localhost", "127.0.0.1")
@@ -30,14 +30,12 @@ def serve(host: str, port: int, artifacts: Path) -> None:
         from ..web.app import make_app
     except ModuleNotFoundError as error:
         raise ParamsError(f"{error.name} is not installed", remedy="pip install 'hierrec[serve]'") from None
-    from ..serving.artifacts import model_folder
-    from ..serving.recommend import Recommender
+    with no_garbage():
+        from ..serving.artifacts import model_folder
+        from ..serving.recommend import Recommender
 
-    recommenders = {
-        variant: Recommender.load(model_folder(artifacts, variant), variant=variant)
-        for variant in reversed(VARIANTS)
-    }
-    app = make_app(recommenders, ["*"] if host not in LOCAL else LOCAL)
+    rag = Recommender.load(model_folder(artifacts), variant="rag")
+    app = make_app({"rag": rag, "hierarchical": rag.sequence_model()}, ["*"] if host not in LOCAL else LOCAL)
     try:
         listener = socket.create_server((host, port))
     except OSError as error:

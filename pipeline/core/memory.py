@@ -1,9 +1,22 @@
-"""Memory that the process has freed."""
+"""Memory that the process has freed, and objects that it never frees."""
 
 import ctypes
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
+
+
+@contextmanager
+def no_garbage() -> Iterator[None]:
+    """Look for no garbage in what the block makes, now or later: imports, which make a million objects that stay."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def keep_freed_memory() -> None:

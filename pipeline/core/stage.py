@@ -1,5 +1,6 @@
 """The frame of a stage: it reads params, runs, and prints a summary or one error message."""
 
+import gc
 import os
 import signal
 import sys
@@ -58,6 +59,9 @@ class Stage:
 
     def __call__(self) -> None:
         """Run the stage in the current folder and exit."""
+        if not gc.isenabled():  # while libraries were imported
+            gc.freeze()
+            gc.enable()
         # Of several processes, only the one that started the others reports the signal.
         signals = () if "WORLD_SIZE" in os.environ else (signal.SIGTERM, signal.SIGHUP)
         if signal.getsignal(signal.SIGINT) is leave:  # from here on there may be work to save

@@ -4,13 +4,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from ..data.sequences import NO_TARGET, Sequences
 from ..ranking.evaluator import Scorer
-from ..ranking.ranking import excluded_items
+from ..ranking.ranking import excluded_items, top_items
 
 LENGTH = 10
 """Items of a list."""
@@ -35,7 +34,7 @@ class TopLists:
         """Return the recommender's scores [B, n]."""
         scores = self._scorer.score_histories(histories, users)
         excluded = excluded_items(histories, self._candidates, self._repeated)
-        self._lists.append(top_items(scores.float(), excluded))
+        self._lists.append(top_items(scores.float(), excluded, LENGTH))
         return scores
 
     @property
@@ -53,31 +52,10 @@ class TopLists:
             ranks: what `evaluate` returned, having been given these lists.
             vectors: float32 [n, d], item vectors; None: without diversity.
         """
-        targets, counts = (
-            sequences.test[sequences.test != NO_TARGET],
-            sequences.training_counts(len(self._candidates)),
-        )
+        targets = sequences.test[sequences.test != NO_TARGET]
+        counts = sequences.training_counts(len(self._candidates))
         found = ranks["test"].drop_nulls()
         return list_metrics(self.items, targets, found, counts, int(self._candidates.sum()), vectors)
-
-
-def top_items(scores: Tensor, excluded: Tensor) -> NDArray[np.int64]:
-    """Return the best items that are not excluded, int64 [B, LENGTH], best first, ties by row; -1 stands for none.
-
-    Args:
-        scores: float [B, n].
-        excluded: bool [B, n].
-    """
-    scores = scores.masked_fill(excluded, -torch.inf)
-    worst = scores.topk(min(LENGTH, scores.shape[1])).values[:, -1:]  # [B, 1]
-    row, item = ((scores >= worst) & ~excluded).nonzero().T.numpy()  # [P], with all that tie with the worst
-    order = np.lexsort((item, -scores.numpy()[row, item], row))
-    row, item = row[order], item[order]
-    place = np.arange(len(row)) - np.searchsorted(row, row)  # [P], within the list
-    top = np.full((len(scores), LENGTH), -1, np.int64)
-    within = place < LENGTH
-    top[row[within], place[within]] = item[within]
-    return top
 
 
 def list_metrics(

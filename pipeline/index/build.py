@@ -13,12 +13,11 @@ from threadpoolctl import threadpool_limits
 
 from ..core.errors import ParamsError
 from ..core.files import atomic_directory
-from ..search.cosine import unit_vectors
 from ..search.fast_faiss import matrix_products
 from ..search.index import ItemIndex
 from ..search.index_files import LISTS, VECTORS, write_index
 from ..search.index_kinds import Kind, Setting, effort_name, efforts, factory
-from ..search.vectors import unit_batches
+from ..search.vectors import unit_batches, unit_vectors
 from ..store.vectors import Vectors
 
 SEED = 1

@@ -9,7 +9,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..core.errors import ParamsError
-from .params import Cut
 
 UNITS = (1, 10**3, 10**6, 10**9)
 """Units of timestamps in a second: s, ms, µs, ns."""
@@ -25,8 +24,8 @@ class TimeSplit:
         every_target: all interactions of a user behind a cut are targets, not the first alone.
     """
 
-    validation_from: Cut
-    test_from: Cut
+    validation_from: float | str
+    test_from: float | str
     every_target: bool = False
 
 
@@ -116,7 +115,7 @@ def _parts(
     )
 
 
-def _point(cut: Cut, times: NDArray, key: str) -> float:
+def _point(cut: float | str, times: NDArray, key: str) -> float:
     """Return the timestamp of a cut."""
     if isinstance(cut, str):
         try:

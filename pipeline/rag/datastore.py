@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..core.errors import CheckpointError, DataError
 from ..core.files import atomic_directory, map_npy
 from ..model.sources import NO_ITEM, Query, Retrieved
-from ..search.cosine import unit_vectors
+from ..search.vectors import unit_vectors
 from .nearest_keys import BLOCK, Nearest, NearestKeys
 from .prefix_search import HistoryOverlap
 

@@ -29,6 +29,25 @@ def excluded_items(
     return excluded
 
 
+def top_items(scores: Tensor, excluded: Tensor, count: int) -> NDArray[np.int64]:
+    """Return the best items that are not excluded, int64 [B, count], best first, ties by row; -1 stands for none.
+
+    Args:
+        scores: float [B, n].
+        excluded: bool [B, n].
+    """
+    scores = scores.masked_fill(excluded, -torch.inf)
+    worst = scores.topk(min(count, scores.shape[1])).values[:, -1:]  # [B, 1]
+    row, item = ((scores >= worst) & ~excluded).nonzero().T.numpy()  # [P], with all that tie with the worst
+    order = np.lexsort((item, -scores.numpy()[row, item], row))
+    row, item = row[order], item[order]
+    place = np.arange(len(row)) - np.searchsorted(row, row)  # [P], within the list
+    top = np.full((len(scores), count), -1, np.int64)
+    within = place < count
+    top[row[within], place[within]] = item[within]
+    return top
+
+
 def mean_ranks(scores: Tensor, target: Tensor, excluded: Tensor | None = None) -> Tensor:
     """Return the rank of each row's target among the candidates that are not excluded; 1 is best.
 

@@ -96,9 +96,8 @@ def _pick(name: str, hit: bool, why: Why | None) -> Pick:
     if why is None:
         return Pick(name, hit)
     words = {"next_items": _next_items, "items": _items}
-    return Pick(
-        name, hit, "; ".join(one.habit or words[one.source](one.matches) for one in why.evidence), why.parts
-    )
+    reasons = [words[one.source](one.matches) if one.source in words else one.because for one in why.evidence]
+    return Pick(name, hit, "; ".join(reasons), why.parts)
 
 
 def _next_items(matches: Sequence[Match]) -> str:

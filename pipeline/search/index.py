@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from ..core.errors import IndexMismatchError, NumericalError
 from ..core.files import atomic_directory
 from ..store.vectors import Vectors
-from .cosine import unit_vectors
 from .fast_faiss import matrix_products
 from .index_files import REMEDY, read_index, write_index
 from .index_kinds import EXACT, Setting
-from .vectors import unit_batches
+from .vectors import unit_batches, unit_vectors
 
 TOLERANCE = 1e-4
 """More than the rounding error of a float32 dot product of unit vectors, in any order of summation."""

@@ -1,4 +1,4 @@
-"""Vectors in batches of unit norm."""
+"""Vectors of unit norm: their products are cosines."""
 
 from collections.abc import Iterator
 
@@ -7,10 +7,15 @@ from numpy.typing import NDArray
 
 from ..core.errors import NumericalError
 from ..store.vectors import Vectors
-from .cosine import unit_vectors
 
 BATCH = 65_536
 """Vectors held at a time."""
+
+
+def unit_vectors(vectors: NDArray) -> NDArray[np.float32]:
+    """Return vectors [n, d] scaled to norm 1, float32 and contiguous. Zero vectors stay zero."""
+    norm = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))[:, None]  # [n, 1]
+    return np.ascontiguousarray(vectors / np.where(norm > 0, norm, 1), np.float32)
 
 
 def unit_batches(vectors: Vectors) -> Iterator[NDArray[np.float32]]:

@@ -75,18 +75,13 @@ class Evidence:
             `co_occurring` (items that users take near these) or `history` (what the user took before).
         share: the item's share of what the source retrieved, in the fusion's weights.
         matches: by weight, the highest first.
+        because: the reason in words.
     """
 
     source: str
     share: float
     matches: tuple[Match, ...]
-
-    @property
-    def habit(self) -> str:
-        """The reason in words, of the sources `history` and `co_occurring`; empty for the others."""
-        if self.source == "history":
-            return "taken before" + (f" {len(self.matches)} times" if len(self.matches) > 1 else "")
-        return f"often taken with {self.matches[0].name}" if self.source == "co_occurring" else ""
+    because: str
 
 
 @dataclass(frozen=True)
@@ -117,3 +112,13 @@ class Recommendation(Item):
     score: float
     probability: float
     why: Why | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The recommendations to a user of the data, or (`user` is None) to a history."""
+
+    user: str | None
+    variant: str
+    history: tuple[Item, ...]
+    recommended: list[Recommendation]

@@ -12,8 +12,8 @@ from ..core.errors import DataError, ParamsError
 from ..data.tables import load_items
 from ..data.where import Where
 from ..model.inputs import open_store
-from ..search.cosine import unit_vectors
 from ..search.index import ItemIndex
+from ..search.vectors import unit_vectors
 from .answers import Item, SimilarItem
 from .artifacts import require
 from .find_items import ItemFinder, NotFoundError, label

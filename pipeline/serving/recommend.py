@@ -22,7 +22,7 @@ from ..model.scorer import Scored, Scorer
 from ..model.sources import ANONYMOUS
 from ..rag.checkpoint import fitted_on_all, load_rag
 from ..rag.datastore import Datastore
-from .answers import TABLE, Item, Recommendation, SimilarItem, User, Why
+from .answers import TABLE, Answer, Item, Recommendation, SimilarItem, User, Why
 from .artifacts import model_folder, require, require_model
 from .catalogue import Catalogue, require_some
 from .find_items import NotFoundError, nearest
@@ -112,6 +112,12 @@ class Recommender:
         users = load_users(tables / "users.parquet")["user_id"].to_list()
         return cls(scorer, catalogue, inputs.sequences, users)
 
+    def sequence_model(self) -> "Recommender":
+        """Return the hierarchical variant of this model, over the same tables."""
+        scorer = copy.copy(self._scorer)  # shares all tensors
+        scorer.sources, scorer.fusion = {}, None
+        return Recommender(scorer, self._catalogue, self._sequences, self.user_ids)
+
     def recommend(
         self, history: History, k: int = 10, why: bool = False, **rules: Unpack[Rules]
     ) -> list[Recommendation]:
@@ -129,6 +135,14 @@ class Recommender:
             DataError: `where` names an unknown column or cannot be computed.
         """
         return self.recommend_many([history], k, why, **rules)[0]
+
+    def answer(
+        self, user: str | None, history: Sequence[str], k: int, why: bool, **rules: Unpack[Rules]
+    ) -> Answer:
+        """Recommend to a user of the data, or where there is none to a history; raises as `recommend`."""
+        asked = self.user(user) if user is not None else [self.item(item).item_id for item in history]
+        read = asked.history if isinstance(asked, User) else tuple(map(self.item, asked))
+        return Answer(user, self.variant, read, self.recommend(asked, k, why, **rules))
 
     def recommend_many(
         self,

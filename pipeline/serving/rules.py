@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..core.errors import ParamsError
+from ..ranking.ranking import top_items
 from .catalogue import Catalogue
 
 
@@ -79,10 +80,8 @@ class Choice:
             scores[torch.from_numpy(history)] = -torch.inf
         if self.diversity:
             return torch.from_numpy(diverse(scores.numpy(), catalogue.unit_vectors, k, self.diversity))
-        # Sorted are the k best alone, with all that tie with the last of them; ties go by row.
-        last = scores.topk(min(k, len(scores))).values[-1]
-        top = ((scores >= last) & (scores > -torch.inf)).nonzero()[:, 0]  # [m]
-        return top[scores[top].sort(descending=True, stable=True).indices[:k]]
+        (top,) = top_items(scores[None], scores[None] == -torch.inf, k)
+        return torch.from_numpy(top[top >= 0])
 
 
 def diverse(

@@ -11,6 +11,8 @@ from .answers import Evidence, Match, Why
 from .catalogue import Catalogue
 
 MODEL = "model"
+NEAREST = 2
+"""Matches of a source that its reason names."""
 
 
 class Explainer:
@@ -64,7 +66,8 @@ class Explainer:
                 )
             ]
             if matches:
-                evidence.append(Evidence(source, float(weight[at].sum()), tuple(matches)))
+                share = float(weight[at].sum())
+                evidence.append(Evidence(source, share, tuple(matches), _because(source, matches)))
         return evidence
 
     def _match(self, source: str, origin: int, similarity: float, age: int) -> Match:
@@ -73,3 +76,15 @@ class Explainer:
             return Match(item.item_id, item.title, similarity, age)
         user_id = self._user_ids[origin]
         return Match(user_id, f"user {user_id}", similarity, age)
+
+
+def _because(source: str, matches: Sequence[Match]) -> str:
+    if source == "history":
+        return "taken before" + (f" {len(matches)} times" if len(matches) > 1 else "")
+    if source == "co_occurring":
+        return f"often taken with {matches[0].name}"
+    nearest = ", ".join(f"{match.name} ({match.similarity:.2f})" for match in matches[:NEAREST])
+    more = len(matches) - NEAREST
+    return f"{'like' if source == 'items' else 'taken by'} {nearest}" + (
+        f" and {more} more" if more > 0 else ""
+    )

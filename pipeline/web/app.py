@@ -136,20 +136,8 @@ def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str]) -> F
             if recommender is None:
                 there = ", ".join(recommenders)
                 raise HierrecError(f"variant {asked.variant} is not served", "variant", f"use {there}")
-            if asked.user is not None:
-                history = recommender.user(asked.user)
-                read = history.history
-            else:
-                read = tuple(recommender.item(item) for item in asked.history or [])
-                history = [item.item_id for item in read]
             rules = cast(Rules, asked.model_dump(include=set(Rules.__annotations__)))
-            found = recommender.recommend(history, asked.k, asked.why, **rules)
-        return {
-            "user": asked.user,
-            "variant": recommender.variant,
-            "history": [asdict(item) for item in read],
-            "recommended": [asdict(item) for item in found],
-        }
+            return asdict(recommender.answer(asked.user, asked.history or (), asked.k, asked.why, **rules))
 
     app.mount("/", StaticFiles(directory=STATIC, html=True))
     return app

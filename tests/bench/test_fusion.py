@@ -1,6 +1,5 @@
 """Settings of the retrieval, measured on the embedded sample."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,8 @@ from hierrec.ranking.metrics import metrics_from_ranks
 
 from bench.ablation.settings import load_document
 from bench.fusion import ALONE, SETTINGS, Bench, changed, main
-from stages.workspace import ROOT, run, set_params
+from stages.workspace import ROOT
+from tests.reliability.sample_stages import run_stages
 
 METRICS = {"ndcg@10", "ndcg@20", "recall@10", "recall@20"}
 
@@ -56,9 +56,9 @@ def test_the_model_alone_is_what_evaluation_says(artifacts: Path) -> None:
 def test_one_half_is_what_train_rag_measures_and_the_other_is_its_counterpart(
     sample_run: Path, tmp_path: Path, one_thread: None
 ) -> None:
-    folder = Path(shutil.copytree(sample_run, tmp_path / "workspace", symlinks=True))
-    set_params(folder / "params.yaml", {"fusion.epochs": 4, "fusion.steps": 1, "fusion.learning_rate": 0.2})
-    run(folder, "python", "-m", "stages.train_rag")
+    folder = tmp_path / "workspace"
+    changes = {"fusion.epochs": 4, "fusion.steps": 1, "fusion.learning_rate": 0.2}
+    run_stages(sample_run, folder, ["train_rag"], changes)
     curve = pl.read_csv(folder / "artifacts" / "plots" / "rag.csv")
     best = curve.sort("ndcg@10", "epoch", descending=[True, False]).row(0, named=True)
     params = load_params(folder / "params.yaml").fusion

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-SLOW = ("torch", "transformers", "faiss", "rich")
+SLOW = ("torch", "transformers", "faiss", "pydantic", "rich")
 
 
 def slow_imports(*arguments: str) -> set[str]:

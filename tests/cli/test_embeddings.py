@@ -46,6 +46,7 @@ def fails(result: Result, *messages: str) -> None:
         assert message in result.stderr
 
 
+@pytest.mark.usefixtures("shared_imports")
 def test_two_encode_into_one_folder_and_one_cache_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

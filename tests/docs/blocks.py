@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.workspace import environment
+from tests.shared_imports import sharing
 
 MARK = r"(?:^<!-- not run: (?P<reason>[^\n]+) -->\n+)?"
 FENCE = re.compile(MARK + r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
@@ -38,7 +38,7 @@ def prose(page: Path) -> str:
 
 def run_script(checkout: Path, script: str) -> None:
     """Run a shell script in a checkout; its exit status must be 0."""
-    variables = {**environment(checkout / ".demo")}
+    variables = sharing(checkout / ".demo")
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=checkout,

@@ -174,6 +174,7 @@ def test_where_ray_is_missing_the_remedy_is_named(
         list(engine.batches(["a"], 64))
 
 
+@pytest.mark.usefixtures("shared_imports")
 def test_a_cluster_that_is_not_there_is_a_typed_error() -> None:
     script = """
 from hierrec.core.errors import MachineError
@@ -190,6 +191,7 @@ except MachineError as error:
     assert done.stdout == "refused\n", done.stderr
 
 
+@pytest.mark.usefixtures("shared_imports")
 def test_the_local_engine_imports_no_ray(model_folder: ModelFolder, tmp_path: Path) -> None:
     script = f"""
 import sys

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import os
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hierrec.core.errors import DataError, NumericalError
 from hierrec.encode.encoder import ItemEncoder
 from hierrec.encode.row_cache import RowCache, encode_texts
@@ -190,28 +190,23 @@ while True:
 
 
 def test_a_cache_that_another_number_of_threads_filled_changes_no_bit(folder: str, tmp_path: Path) -> None:
-    script = """
-import sys
-from pathlib import Path
-import numpy as np
-from hierrec.encode.encoder import ItemEncoder
-from hierrec.encode.row_cache import RowCache, encode_texts
-encoder = ItemEncoder.load("t5-nano", None, 32)
-texts = [f"Film {number}. A war, a love story" for number in range(64)]
-vectors, encoded = encode_texts(encoder, texts, 4096, RowCache(Path(sys.argv[1]), encoder.cache_key(4096)))
-np.save(sys.argv[2], vectors)
-print(encoded)
-"""
+    texts = [f"Film {number}. A war, a love story" for number in range(64)]
 
-    def run(threads: int, cache: str) -> tuple[bytes, str]:
-        command = [sys.executable, "-c", script, str(tmp_path / cache), str(tmp_path / "vectors.npy")]
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-        return (tmp_path / "vectors.npy").read_bytes(), done.stdout.strip()
+    def run(threads: int, cache: str) -> tuple[bytes, int]:
+        torch.set_num_threads(threads)
+        encoder = ItemEncoder.load("t5-nano", None, 32)
+        rows = RowCache(tmp_path / cache, encoder.cache_key(4096))
+        vectors, encoded = encode_texts(encoder, texts, 4096, rows)
+        return vectors.tobytes(), encoded
 
-    expected = [run(threads, f"own {threads}") for threads in (1, 2)]
-    assert [run(threads, "shared") for threads in (1, 2)] == expected
-    assert run(1, "shared") == (expected[0][0], "0")
+    before = torch.get_num_threads()
+    try:
+        expected = [run(threads, f"own {threads}") for threads in (1, 2)]
+        assert [encoded for _, encoded in expected] == [len(texts)] * 2
+        assert [run(threads, "shared") for threads in (1, 2)] == expected
+        assert run(1, "shared") == (expected[0][0], 0)
+    finally:
+        torch.set_num_threads(before)
 
 
 class StopsAfter(ItemEncoder):
@@ -233,6 +228,7 @@ def test_work_done_before_a_failure_is_kept(folder: str, tmp_path: Path) -> None
     assert 0 < encoded < len(MANY)
 
 
+@pytest.mark.usefixtures("shared_imports")
 def test_work_done_before_a_kill_is_kept(folder: str, tmp_path: Path) -> None:
     texts = [f"Film {number}." for number in range(20_000)]
     script = f"""

@@ -6,7 +6,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
-from hierrec.evaluation.lists import LENGTH, TopLists, list_metrics, top_items
+from hierrec.evaluation.lists import LENGTH, TopLists, list_metrics
+from hierrec.ranking.ranking import top_items
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ def test_the_best_items_are_those_of_a_sort(seed: int, levels: int, items: int) 
     generator = np.random.default_rng(seed)
     scores = generator.integers(levels, size=(4, items)).astype(np.float32)  # many ties
     excluded = generator.random((4, items)) < 0.5
-    top = top_items(torch.from_numpy(scores), torch.from_numpy(excluded))
+    top = top_items(torch.from_numpy(scores), torch.from_numpy(excluded), LENGTH)
     for row in range(4):
         ranked = sorted(np.flatnonzero(~excluded[row]), key=lambda item: (-scores[row, item], item))[:LENGTH]
         assert top[row].tolist() == ranked + [-1] * (LENGTH - len(ranked))

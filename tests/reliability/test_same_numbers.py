@@ -37,6 +37,12 @@ def expected(sample_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return run_stages(sample_run, tmp_path_factory.mktemp("expected") / "project", AFTER_INGEST)
 
 
+@pytest.fixture(scope="module")
+def whole(expected: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, and what is made of it."""
+    return run_stages(expected.parent, tmp_path_factory.mktemp("whole") / "project", REPORT)
+
+
 def test_the_global_state_of_random_generators_does_not_matter(
     sample_run: Path, expected: Path, tmp_path: Path
 ) -> None:
@@ -62,9 +68,8 @@ def test_the_global_state_of_random_generators_does_not_matter(
     ],
 )
 def test_folder_time_zone_locale_hash_seed_and_umask_do_not_matter(
-    expected: Path, tmp_path: Path, name: str, settings: dict[str, str], umask: int
+    whole: Path, tmp_path: Path, name: str, settings: dict[str, str], umask: int
 ) -> None:
-    whole = run_stages(expected.parent, tmp_path / "whole", REPORT)
     folder = tmp_path / name
     make_workspace(folder, BRIEF)
     variables = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **settings}

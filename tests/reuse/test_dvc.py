@@ -1,6 +1,5 @@
 """Another project takes the embeddings from git and a DVC remote, in every way that the README names."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,6 +57,6 @@ for rev in {published.tags!r}:
     with dvc.api.open("{STORE}/items.parquet", repo={published.url!r}, rev=rev, mode="rb") as file:
         pl.read_parquet(file).select("text").write_csv(rev + ".csv")
 """
-    other.run(sys.executable, "-c", script)
+    other.run("python", "-c", script)
     texts = [pl.read_csv(other.folder / f"{tag}.csv")["text"].to_list() for tag in published.tags]
     assert [text[0] for text in texts] == ["Heat", "Heat (1995). Genres: Crime."]

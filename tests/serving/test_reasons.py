@@ -7,6 +7,8 @@ import pytest
 import torch
 from hierrec import Recommender
 from hierrec.rag.fusion import FLOOR, Fusion
+from hierrec.serving.answers import Match
+from hierrec.serving.why import _because
 from hierrec.store.store import EmbeddingStore
 
 HISTORY = ["Toy Story (1995)", "heat"]
@@ -107,3 +109,20 @@ def test_a_known_user_retrieves_nothing_of_his_own(rag: Recommender) -> None:
     training = [item.item_id for item in user.history[:-2]]
     assert "42" not in users(rag.recommend(user, k=300, why=True))
     assert users(rag.recommend(training, k=300, why=True))
+
+
+@pytest.mark.parametrize(
+    ("source", "count", "words"),
+    [
+        ("next_items", 1, "taken by A (0.91)"),
+        ("next_items", 2, "taken by A (0.91), B (0.80)"),
+        ("items", 4, "like A (0.91), B (0.80) and 2 more"),
+        ("co_occurring", 2, "often taken with A"),
+        ("history", 1, "taken before"),
+        ("history", 3, "taken before 3 times"),
+    ],
+)
+def test_a_reason_in_words(source: str, count: int, words: str) -> None:
+    named = zip("ABCD", (0.914, 0.8, 0.7, 0.6), strict=True)
+    matches = [Match(name, name, similarity, 0) for name, similarity in named]
+    assert _because(source, matches[:count]) == words

@@ -266,3 +266,12 @@ def test_threads_get_the_answers_of_one(recommenders: dict[str, Recommender]) ->
     expected = [recommenders["rag"].recommend(history) for history in histories]
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(recommenders["rag"].recommend, histories)) == expected
+
+
+def test_the_sequence_model_of_a_rag_model_is_the_hierarchical_variant(artifacts: Path) -> None:
+    rag, alone = (Recommender.load(artifacts / "models" / name) for name in ("rag", "hierarchical"))
+    fused, model = rag.score(["heat"]), rag.sequence_model()
+    assert model.variant == "hierarchical"
+    assert model.recommend(model.user("1")) == alone.recommend(alone.user("1"))
+    assert np.array_equal(model.score(["heat"]), alone.score(["heat"]))
+    assert np.array_equal(rag.score(["heat"]), fused)

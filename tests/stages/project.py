@@ -10,8 +10,9 @@ import polars as pl
 from hierrec.ingest.sample import sample_dataset
 from ruamel.yaml import YAML
 
-from stages.workspace import SAMPLE, commit, environment, make_workspace, set_params, track
+from stages.workspace import SAMPLE, commit, make_workspace, set_params, track
 from tests.ingest.archives import write_raw
+from tests.shared_imports import sharing
 
 SMALL = {
     **SAMPLE,
@@ -20,6 +21,7 @@ SMALL = {
     "train.epochs": 3,
     "train.validate_every": 1,
     "fusion.epochs": 2,
+    "fusion.steps": 40,
 }
 
 
@@ -43,7 +45,7 @@ class Project:
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env=environment(self.folder),
+            env=sharing(self.folder),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -86,6 +86,7 @@ def test_it_is_refused_and_nothing_changes(
     assert artifacts(project) == before
 
 
+@pytest.mark.usefixtures("shared_imports")
 def test_so_it_is_on_the_command_line_and_debug_shows_the_traceback(project: Path) -> None:
     case = BROKEN["store: NaN"]
     spoil(project, case)

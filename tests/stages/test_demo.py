@@ -1,4 +1,4 @@
-"""`python -m stages.demo`, as `make demo` runs it."""
+"""`python -m stages.demo`, as `make demo` runs it, but that the processes which it starts share their imports."""
 
 import re
 import shutil
@@ -9,6 +9,7 @@ from pathlib import Path
 from hierrec.ingest.sample import sample_dataset
 
 from stages.workspace import PARTS, environment
+from tests.shared_imports import commands
 from tests.stages.imports import ROOT
 
 
@@ -31,7 +32,8 @@ def test_the_demo_shows_metrics_and_films_and_leaves_the_tree_alone(tmp_path: Pa
     run("git", "init", "--quiet")
     before = run("git", "status", "--porcelain", "--untracked-files=all")
     content = {path: path.read_bytes() for path in tmp_path.rglob("*.yaml")}
-    output = run(sys.executable, "-m", "stages.demo")
+    demo = "import runpy, sys; sys.executable = sys.argv[1]; runpy.run_module('stages.demo', run_name='__main__')"
+    output = run(sys.executable, "-c", demo, str(commands() / "python"))
 
     rows = re.findall(r"^(\w+) +(validation|test)((?: +0\.\d{4})+)$", output, re.MULTILINE)
     assert [row[:2] for row in rows] == [

@@ -1,6 +1,7 @@
 """A stage that starts has imported none of the heavy libraries that it does not compute with."""
 
 import importlib
+import json
 import subprocess
 import sys
 
@@ -11,22 +12,56 @@ from tests.stages.test_dvc_yaml import MODULES, ROOT, STAGES
 
 HEAVY = set(MODULES) - {"jinja2", "scipy"}  # which torch and transformers import too
 
+PROGRAM = f"""
+import importlib, json, os, sys
 
-def heavy_imports(code: str) -> set[str]:
-    program = f"import sys\n{code}\nprint(*({HEAVY} & set(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return {MODULES[module] for module in done.stdout.split()}
+def imported(stage):
+    reading, writing = os.pipe()
+    if not os.fork():
+        importlib.import_module(f"stages.{{stage}}")
+        os.write(writing, json.dumps(sorted({HEAVY} & set(sys.modules))).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as file:
+        return json.load(file)
+
+before, after = (stages.split() for stages in sys.argv[1:])
+found = {{stage: imported(stage) for stage in before}}
+import torch, transformers.models.phi3.modeling_phi3
+print(json.dumps(found | {{stage: imported(stage) for stage in after}}))
+"""
+"""Imports each stage in a fork; those that may import transformers after it, so that they wait for it once."""
+
+
+def declared(name: str) -> set[str]:
+    stage: Stage = importlib.import_module(f"stages.{name}").main
+    return set(stage.libraries)
+
+
+@pytest.fixture(scope="module")
+def heavy_imports() -> dict[str, set[str]]:
+    """The heavy libraries that each stage imports."""
+    before = [name for name in STAGES if not declared(name) >= {"torch", "transformers"}]
+    before += [name for name in WITHOUT_TORCH if name not in before]
+    after = [name for name in STAGES if name not in before]
+    command = [sys.executable, "-c", PROGRAM, " ".join(before), " ".join(after)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return {
+        stage: {MODULES[module] for module in modules} for stage, modules in json.loads(done.stdout).items()
+    }
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_a_stage_imports_no_library_that_it_does_not_declare(name: str) -> None:
-    stage: Stage = importlib.import_module(f"stages.{name}").main
-    assert heavy_imports(f"import stages.{name}") <= set(stage.libraries)
+def test_a_stage_imports_no_library_that_it_does_not_declare(
+    heavy_imports: dict[str, set[str]], name: str
+) -> None:
+    assert heavy_imports[name] <= declared(name)
 
 
-@pytest.mark.parametrize("name", ["ingest", "tune", "encode", "index", "evaluate_compare"])
-def test_these_start_without_torch(name: str) -> None:
+WITHOUT_TORCH = ("ingest", "tune", "encode", "index", "evaluate_compare")
+
+
+@pytest.mark.parametrize("name", WITHOUT_TORCH)
+def test_these_start_without_torch(heavy_imports: dict[str, set[str]], name: str) -> None:
     """`tune` imports it where it is switched on, `encode` for a text that it has not encoded before."""
-    assert not heavy_imports(f"import stages.{name}") & {"torch", "transformers", "scikit-learn"}
+    assert not heavy_imports[name] & {"torch", "transformers", "scikit-learn"}

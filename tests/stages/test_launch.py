@@ -17,6 +17,7 @@ from hierrec.training.distributed import AGAIN
 
 from stages.workspace import environment, set_params
 from tests.reliability.sample_stages import contents
+from tests.shared_imports import commands
 
 STAGE = (sys.executable, "-m", "stages.train_hierarchical")
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
@@ -33,9 +34,9 @@ def workspace(sample_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 def start(folder: Path, *command: str) -> subprocess.Popen[str]:
-    threads = {"OMP_NUM_THREADS": "1"}
+    settings = {"OMP_NUM_THREADS": "1", "PYTHON_EXEC": str(commands() / "python")}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=folder, env=environment(folder) | threads, **pipes)  # type: ignore[call-overload]
+    return subprocess.Popen(command, cwd=folder, env=environment(folder) | settings, **pipes)  # type: ignore[call-overload]
 
 
 def kill_second(process: subprocess.Popen[str], cache: Path) -> None:

@@ -46,6 +46,7 @@ def test_all_stages_read_it(tmp_path: Path, split: str, targets: str) -> None:
         "encode.whitening_dimension": None,
         "train.epochs": 2,
         "fusion.epochs": 2,
+        "fusion.steps": 1,
         "evaluate.resamples": 50,
     }
     make_workspace(tmp_path / "workspace", params)

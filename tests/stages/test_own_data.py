@@ -37,6 +37,7 @@ TINY: dict[str, Any] = {
     "fusion.item_neighbours": 3,
     "fusion.recent_items": 3,
     "fusion.epochs": 1,
+    "fusion.steps": 1,
 }
 
 

@@ -1,7 +1,6 @@
 """The whole pipeline through real DVC: what runs, what does not, and what its commands show."""
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -169,7 +168,7 @@ def test_a_new_key_reruns_the_stages_that_read_its_section_and_no_others(
 def test_switched_off_the_final_fits_leave_no_model_and_switched_on_they_come_from_the_cache(
     project: Project,
 ) -> None:
-    command = (sys.executable, "-m", "hierrec", "recommend", "--user", "7", "--json")
+    command = ("hierrec", "recommend", "--user", "7", "--json")
     assert json.loads(project.run(*command))["model"] == "final"
     before = contents(project.folder / "artifacts")
     project.set(final__fit=False)
@@ -236,19 +235,19 @@ def test_two_runs_give_the_same_lock(project: Project, archive: Path, tmp_path: 
 
 
 def test_the_command_shows_metrics_and_recommends(project: Project) -> None:
-    table = project.run(sys.executable, "-m", "hierrec", "metrics")
+    table = project.run("hierrec", "metrics")
     assert "hierarchical" in table
     assert "popularity" in table
     assert "ndcg@10" in table
     items = pl.read_parquet(project.folder / "artifacts" / "data" / "items.parquet")
     titles = set(items.select(pl.format("{} ({})", "title", "year")).to_series())
     for variant in VARIANTS:
-        command = (sys.executable, "-m", "hierrec", "recommend", "--user", "7", "--variant", variant)
+        command = ("hierrec", "recommend", "--user", "7", "--variant", variant)
         answer = json.loads(project.run(*command, "--json"))
         recommended = {item["title"] for item in answer["recommended"]}
         assert len(recommended) == 10
         assert recommended <= titles
         assert not recommended & {item["title"] for item in answer["history"]}
-    output = project.run(sys.executable, "-m", "hierrec", "recommend", "--user", "nobody", status=1)
+    output = project.run("hierrec", "recommend", "--user", "nobody", status=1)
     assert "nobody" in output
     assert "Traceback" not in output

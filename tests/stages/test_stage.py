@@ -232,6 +232,19 @@ def ends(body: str, redirection: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True)
 
 
+def test_garbage_is_collected_while_a_stage_runs_but_not_while_it_imports() -> None:
+    code = """
+import gc, sys
+sys.argv = ["-m"]
+import stages
+print(gc.isenabled())
+from hierrec.core.stage import stage
+stage()(lambda: [str(gc.isenabled())])()
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
 CLOSED = "| sleep 0; exit ${PIPESTATUS[0]}"
 
 

@@ -138,6 +138,7 @@ def test_states_that_were_given_up_are_removed(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["old.txt", "young.state"]
 
 
+@pytest.mark.usefixtures("shared_imports")
 def test_only_code_that_a_training_runs_is_in_its_key(tmp_path: Path) -> None:
     folder = tmp_path / "project"
     make_workspace(folder)

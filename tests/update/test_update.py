@@ -260,6 +260,7 @@ def test_what_does_not_belong_together_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("shared_imports")
 def test_a_kill_leaves_the_old_state_or_the_new(
     artifacts: Path, sample_run: Path, live: Path, tmp_path: Path
 ) -> None:

@@ -6,13 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import requests
 
-COMMAND = [sys.executable, "-c", "from hierrec.cli import main; main()", "serve"]
+SERVE = ("-c", "from hierrec.cli import main; main()", "serve")
 
 
+@pytest.mark.usefixtures("shared_imports")
 def test_it_serves_until_it_is_interrupted(artifacts: Path) -> None:
-    command = [*COMMAND, "--port", "0", "--artifacts", str(artifacts)]
+    command = [sys.executable, *SERVE, "--port", "0", "--artifacts", str(artifacts)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         address = process.stdout.readline().split()[0]
@@ -24,10 +26,11 @@ def test_it_serves_until_it_is_interrupted(artifacts: Path) -> None:
     assert process.returncode == 128 + signal.SIGTERM
 
 
+@pytest.mark.usefixtures("shared_imports")
 def test_a_port_in_use_is_said(artifacts: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        command = [*COMMAND, "--port", port, "--artifacts", str(artifacts)]
+        command = [sys.executable, *SERVE, "--port", port, "--artifacts", str(artifacts)]
         run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 1
     assert f"127.0.0.1:{port}: cannot listen" in run.stderr

@@ -87,16 +87,7 @@ function drawExcluded() {
 
 function reasons(why) {
   const parts = Object.entries(why.parts).map(([name, part]) => `${name} ${Math.round(100 * part)}%`);
-  const because = why.evidence.map((found) => {
-    const times = found.matches.length;
-    if (found.source === "history") return times > 1 ? `taken before ${times} times` : "taken before";
-    if (found.source === "co_occurring") return `often taken with ${found.matches[0].name}`;
-    const nearest = found.matches.slice(0, 2).map((match) => `${match.name} (${match.similarity.toFixed(2)})`);
-    const more = found.matches.length - nearest.length;
-    const relation = found.source === "items" ? "like" : "taken by";
-    return `${relation} ${nearest.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
-  });
-  return [parts.join(" · "), ...because].join("; ");
+  return [parts.join(" · "), ...why.evidence.map((found) => found.because)].join("; ");
 }
 
 function drawVariant(variant, answer) {

@@ -43,6 +43,7 @@ def test_texts_differ_and_are_those_of_their_seed() -> None:
     assert found != texts(200, 1000, seed=2)
 
 
+@pytest.mark.usefixtures("shared_imports")
 def test_the_quick_run_fills_every_figure(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["--quick", "--out", str(tmp_path)], catch_exceptions=False)
     assert result.exit_code == 0

@@ -23,7 +23,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(contestants, "PEERS_PYTHON", tmp_path / "missing")
 
 
-@pytest.mark.usefixtures("alone")
+@pytest.mark.usefixtures("alone", "shared_imports")
 def test_training_without_peers_says_who_is_missing_and_why(tmp_path: Path) -> None:
     result = run(training.main, tmp_path / "training.json")
     (curve,) = result["curves"]["ours"]
@@ -36,7 +36,7 @@ def test_training_without_peers_says_who_is_missing_and_why(tmp_path: Path) -> N
     assert all("make bench-env" in reason for reason in result["skipped"].values())
 
 
-@pytest.mark.usefixtures("alone")
+@pytest.mark.usefixtures("alone", "shared_imports")
 def test_evaluation_without_peers_agrees_with_the_plain_loop(tmp_path: Path) -> None:
     result = run(evaluation.main, tmp_path / "evaluation.json")
     lines = [result["runs"][name][0] for name in ("ours", "ours, float32", "plain loop")]

@@ -1,6 +1,7 @@
 """Measurements of speed, as commands on the sample: they run, and what they say is right."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from bench.peers import contestants
 from bench.speed import encoding, latency, startup
 from bench.speed.latency import HIERARCHICAL, PLAIN, RAG
+from stages.workspace import run as run_in
 
 
 def run(command: click.Command, out: Path, *arguments: str) -> dict[str, Any]:
@@ -31,6 +33,7 @@ def test_latency_of_every_way(tmp_path: Path) -> None:
     assert result["settings"]["longest_history"] <= 20
 
 
+@pytest.mark.usefixtures("shared_imports")
 def test_encoding_is_that_of_sentence_transformers_and_is_not_done_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,6 +56,7 @@ def test_encoding_is_that_of_sentence_transformers_and_is_not_done_twice(
     assert result["skipped"] == {}
 
 
+@pytest.mark.usefixtures("shared_imports")
 def test_encoding_without_peers_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contestants, "PEERS_PYTHON", tmp_path / "missing")
     result = run(encoding.main, tmp_path / "encoding.json")
@@ -60,8 +64,11 @@ def test_encoding_without_peers_says_so(tmp_path: Path, monkeypatch: pytest.Monk
     assert set(result["skipped"]) == {"sentence-transformers", "abstracts"}
 
 
-def test_nothing_to_do_is_done_soon(tmp_path: Path) -> None:
-    result = run(startup.main, tmp_path / "startup.json")
+def test_nothing_to_do_is_done_soon(finished: Path, tmp_path: Path) -> None:
+    workspace = shutil.copytree(finished, tmp_path / "workspace", symlinks=True)
+    run_in(workspace, "dvc", "init", "--no-scm", "--quiet")
+    run_in(workspace, "dvc", "commit", "--force", "--quiet")
+    result = run(startup.main, tmp_path / "startup.json", "--workspace", str(workspace))
     seconds = result["seconds"]
     assert result["ratios"]["dvc repro / dvc status"] == pytest.approx(
         seconds["dvc repro"]["cpu"] / seconds["dvc status"]["cpu"]

@@ -1,7 +1,7 @@
 """Vectors of norm 1."""
 
 import numpy as np
-from hierrec.search.cosine import unit_vectors
+from hierrec.search.vectors import unit_vectors
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
