@@ -14,6 +14,7 @@ from hierrec.model.checkpoint import new_model
 from hierrec.model.ensemble import UserModel
 from hierrec.model.params import TrainParams
 from hierrec.store.whitening import Whitening
+from hierrec.training.co_occurrence import start_residuals
 from hierrec.training.resume import TrainingState
 from hierrec.training.trainer import fit, validator
 from numpy.typing import NDArray
@@ -60,6 +61,7 @@ def train(
     # As in the project's stage: denormal numbers make a CPU many times slower.
     torch.set_flush_denormal(True)
     model = new_model(params, frozen)
+    start_residuals(model, sequences)
     validate = validator(sequences, candidates)
     with TemporaryDirectory() as folder:
         fit(model, sequences, validate, TrainingState(Path(folder), "state"))

@@ -17,6 +17,7 @@ from hierrec.model.ensemble import UserModel
 from hierrec.model.inputs import load_inputs
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
+from hierrec.training.co_occurrence import start_residuals
 from hierrec.training.resume import TrainingState
 from hierrec.training.trainer import fit
 from numpy.typing import NDArray
@@ -42,6 +43,7 @@ def main(split: Path, settings: dict[str, Any], out: Path) -> None:
     model = new_model(params, inputs.frozen)
     epochs = 0
     watch = Stopwatch()
+    start_residuals(model, inputs.sequences)
 
     def snapshot(model: UserModel) -> dict[str, float]:
         nonlocal epochs

@@ -22,7 +22,8 @@ KEY_LENGTH = 20.0
 class ItemTable(nn.Module):
     """The item space of F + R dimensions: each item's frozen text vector [F] beside a learned residual [R].
 
-    The residuals start at zero, so that items differ only by their text at first. With R = 0 the table is frozen.
+    The residuals are zero, so that items differ only by their text, until training starts them
+    (`training/co_occurrence.py`). With R = 0 the table is frozen.
 
     Args:
         frozen: float32 [n, F], whitened item vectors; scaled here to unit expected norm.
