@@ -1,14 +1,14 @@
 """Stage 4a: the sequence model with its head, early-stopped on the validation targets."""
 
 from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, stage
-from hierrec.model.checkpoint import CHOSEN_BY, new_model, save_model, write_curve
+from hierrec.model.checkpoint import CHOSEN_BY, save_model, write_curve
 from hierrec.model.ensemble import UserModel
 from hierrec.model.inputs import Inputs, load_inputs
 from hierrec.model.params import TrainParams
-from hierrec.training.co_occurrence import start_residuals
 from hierrec.training.distributed import check_device
 from hierrec.training.resume import Progress
 from hierrec.training.run import run_training
+from hierrec.training.start import untrained_model
 
 
 @stage(
@@ -21,9 +21,7 @@ def main(train: TrainParams) -> Summary:
 
     def load() -> tuple[UserModel, Inputs]:
         inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
-        model = new_model(train, inputs.frozen)
-        start_residuals(model, inputs.sequences)
-        return model, inputs
+        return untrained_model(train, inputs.frozen, inputs.sequences), inputs
 
     return run_training("stages.train_hierarchical", load, _write, True, __file__)
 

@@ -10,12 +10,11 @@ import polars as pl
 import torch
 from hierrec.data.sequences import Sequences
 from hierrec.data.tables import interaction_groups, load_items, load_split
-from hierrec.model.checkpoint import new_model
 from hierrec.model.ensemble import UserModel
 from hierrec.model.params import TrainParams
 from hierrec.store.whitening import Whitening
-from hierrec.training.co_occurrence import start_residuals
 from hierrec.training.resume import TrainingState
+from hierrec.training.start import untrained_model
 from hierrec.training.trainer import fit, validator
 from numpy.typing import NDArray
 
@@ -60,8 +59,7 @@ def train(
     """
     # As in the project's stage: denormal numbers make a CPU many times slower.
     torch.set_flush_denormal(True)
-    model = new_model(params, frozen)
-    start_residuals(model, sequences)
+    model = untrained_model(params, frozen, sequences)
     validate = validator(sequences, candidates)
     with TemporaryDirectory() as folder:
         fit(model, sequences, validate, TrainingState(Path(folder), "state"))

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 from hierrec.data.sequences import Sequences
-from hierrec.model.checkpoint import CHOSEN_BY, new_model
+from hierrec.model.checkpoint import CHOSEN_BY
 from hierrec.model.ensemble import UserModel
 from hierrec.model.inputs import load_inputs
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
-from hierrec.training.co_occurrence import start_residuals
 from hierrec.training.resume import TrainingState
+from hierrec.training.start import untrained_model
 from hierrec.training.trainer import fit
 from numpy.typing import NDArray
 
@@ -40,10 +40,9 @@ def main(split: Path, settings: dict[str, Any], out: Path) -> None:
     params = TrainParams.model_validate(settings["train"] | {"seed": settings["seed"]})
     users = np.loadtxt(split / "users.csv", np.int64, skiprows=1, ndmin=1)
     per_epoch = int(np.maximum(inputs.sequences.train_length - 1, 0).sum())
-    model = new_model(params, inputs.frozen)
     epochs = 0
     watch = Stopwatch()
-    start_residuals(model, inputs.sequences)
+    model = untrained_model(params, inputs.frozen, inputs.sequences)
 
     def snapshot(model: UserModel) -> dict[str, float]:
         nonlocal epochs

@@ -2,6 +2,8 @@
 
 from typing import Annotated, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, ValidationInfo, field_validator
 
 from ..core.params import Positive, Section, Seed, Share
@@ -35,14 +37,14 @@ class TrainParams(Section):
     """What the model reads of the times of a history: nothing, or the gaps between its items."""
     residual_width: Annotated[int, Field(ge=0)]
     """Width of the learned vector beside each item's frozen vector; 0: none."""
-    residual_start: Literal["zero", "co_occurrence"] = "zero"
+    residual_start: Literal["auto", "zero", "co_occurrence"] = "zero"
     """Where the learned vectors start: at zero, or such that items near one another in training sequences are alike."""
     residual_dropout: Share = 0.0
     """Share of items whose residual is zeroed in training, drawn separately for input and output."""
     input_dropout: Share
     backbone: BackboneParams
     pooling: PoolingParams
-    keys: Literal["product", "unit"] = "product"
+    keys: Literal["auto", "product", "unit"] = "product"
     """What ranks items: the product of user and item, or that product over the length of the item's key."""
     loss: Literal["sampled_softmax", "softmax"]
     negatives: Positive
@@ -67,6 +69,19 @@ class TrainParams(Section):
     """Processes that share every batch."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the model is trained; it is validated on the CPU."""
+
+    def for_data(self, counts: NDArray[np.int64]) -> "TrainParams":
+        """Decide `keys` and `residual_start` where they are `auto`, by the training interactions of items, int64 [n].
+
+        Data is sparse where a trained item has fewer interactions in the mean than numbers to learn, `residual_width`.
+        Then keys have one length and residuals start at co-occurrence.
+        """
+        sparse = counts.sum() < self.residual_width * np.count_nonzero(counts)
+        keys, start = ("unit", "co_occurrence") if sparse else ("product", "zero")
+        decided = {"keys": keys, "residual_start": start}
+        return self.model_copy(
+            update={key: to for key, to in decided.items() if getattr(self, key) == "auto"}
+        )
 
     @field_validator("precision", mode="before")
     @classmethod

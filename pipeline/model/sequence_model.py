@@ -23,7 +23,7 @@ class ItemTable(nn.Module):
     """The item space of F + R dimensions: each item's frozen text vector [F] beside a learned residual [R].
 
     The residuals are zero, so that items differ only by their text, until training starts them
-    (`training/co_occurrence.py`). With R = 0 the table is frozen.
+    (`training/start.py`). With R = 0 the table is frozen.
 
     Args:
         frozen: float32 [n, F], whitened item vectors; scaled here to unit expected norm.

@@ -8,7 +8,7 @@ import torch
 from hierrec.data.sequences import Sequences
 from hierrec.model.checkpoint import new_model
 from hierrec.model.params import TrainParams
-from hierrec.training.co_occurrence import WINDOW, shared_information, start_residuals
+from hierrec.training.start import WINDOW, shared_information, untrained_model
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -21,8 +21,7 @@ from tests.model.world import ITEMS, make_sequences
 def started(params: TrainParams, frozen: NDArray, sequences: Sequences, **changes: int) -> Tensor:
     """Return the residuals of a model that starts at co-occurrence, [n, R]."""
     changed = params.model_copy(update={"residual_start": "co_occurrence", **changes})
-    model = new_model(changed, frozen)
-    start_residuals(model, sequences)
+    model = untrained_model(changed, frozen, sequences)
     return model.members[-1].items.residual.detach()
 
 
@@ -110,3 +109,29 @@ def test_members_start_from_their_own_seeds(
 ) -> None:
     second = started(train_params, frozen, sequences, members=2)
     assert torch.equal(second, started(train_params, frozen, sequences, seed=train_params.seed + 1))
+
+
+def test_auto_is_decided_by_the_interactions_of_an_item(
+    train_params: TrainParams, frozen: NDArray, sequences: Sequences
+) -> None:
+    counts = sequences.training_counts(ITEMS)
+    mean = int(counts.sum() / np.count_nonzero(counts))
+    automatic = train_params.model_copy(update={"keys": "auto", "residual_start": "auto"})
+    for width, keys, start in (
+        (mean, "product", "zero"),
+        (mean + 1, "unit", "co_occurrence"),
+        (0, "product", "zero"),
+    ):
+        wide = automatic.model_copy(update={"residual_width": width})
+        params = untrained_model(wide, frozen, sequences).params
+        assert (params.keys, params.residual_start) == (keys, start)
+    half = automatic.model_copy(update={"residual_width": mean + 1, "keys": "product"}).for_data(counts)
+    assert (half.keys, half.residual_start) == ("product", "co_occurrence")  # what is set is kept
+
+
+def test_residuals_that_start_at_zero_are_those_of_a_new_model(
+    train_params: TrainParams, frozen: NDArray, sequences: Sequences
+) -> None:
+    started, new = untrained_model(train_params, frozen, sequences), new_model(train_params, frozen)
+    for name, weight in new.state_dict().items():
+        assert torch.equal(started.state_dict()[name], weight), name

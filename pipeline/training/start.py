@@ -1,4 +1,4 @@
-"""The start of the residuals: items that occur near one another in training sequences start alike."""
+"""The model before its training: what follows from the data, and where the residuals start."""
 
 import numpy as np
 import torch
@@ -8,7 +8,9 @@ from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
 from ..data.sequences import Sequences
+from ..model.checkpoint import new_model
 from ..model.ensemble import UserModel
+from ..model.params import TrainParams
 
 WINDOW = 10
 """Distance in a history up to which two items occur together."""
@@ -18,16 +20,26 @@ CONTEXT = 0.75
 """Power of an item's count where it is what the other item occurs with, so that rare items are not overrated."""
 
 
-def start_residuals(model: UserModel, sequences: Sequences) -> None:
-    """Set the residuals of an untrained model, if its params say so; it stays as it is otherwise.
+def untrained_model(params: TrainParams, frozen: NDArray[np.float32], sequences: Sequences) -> UserModel:
+    """Build a model for this data: `auto` is decided (`TrainParams.for_data`), and the residuals have their start.
 
-    The vectors of trained items have length 1 in the mean, as the text vectors beside them do. Items without training
-    keep zeros. Each member of an ensemble draws from its own seed.
+    Only training items are read. With `residual_start: co_occurrence`, the residuals of trained items have length 1 in
+    the mean, as the text vectors beside them do. Items without training keep zeros. Each member of an ensemble draws
+    from its own seed.
+
+    Args:
+        params: section `train`.
+        frozen: float32 [n, F], whitened item vectors.
+        sequences: the data.
+
+    Raises:
+        ParamsError, ModelError: as `new_model`.
     """
-    params = model.params
+    counts = sequences.training_counts(len(frozen))  # [n]
+    params = params.for_data(counts)
+    model = new_model(params, frozen)
     if params.residual_start == "zero" or not params.residual_width:
-        return
-    counts = sequences.training_counts(len(model.members[0].items))  # [n]
+        return model
     information = shared_information(sequences, len(counts))
     for number, member in enumerate(model.members):
         vectors = item_vectors(information, params.residual_width, params.seed + number)  # [n, k]
@@ -35,6 +47,7 @@ def start_residuals(model: UserModel, sequences: Sequences) -> None:
         vectors /= np.linalg.norm(vectors[counts > 0], axis=1).mean() or 1
         with torch.no_grad():
             member.items.residual[:, : vectors.shape[1]] = torch.from_numpy(vectors)
+    return model
 
 
 def shared_information(sequences: Sequences, item_count: int) -> csr_array:
@@ -67,7 +80,7 @@ def item_vectors(information: csr_array, width: int, seed: int) -> NDArray[np.fl
 
     One thread computes them, so that the number of threads changes no bit.
     """
-    width = min(width, information.shape[0])
+    width = min(width, *information.shape)
     with threadpool_limits(limits=1):
         vectors, values, _ = randomized_svd(information, width, random_state=seed)  # [n, k], [k]
     return (vectors * np.sqrt(values)).astype(np.float32)
