@@ -8,6 +8,9 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from ..core.params import Positive, Section, Seed, Share
 
+SPARSE = 32
+"""Training interactions of a trained item in the mean, below which data is sparse (docs/decisions.md)."""
+
 
 class BackboneParams(Section):
     """The recommendation LLM: a transformers decoder, from a config or pre-trained."""
@@ -73,10 +76,10 @@ class TrainParams(Section):
     def for_data(self, counts: NDArray[np.int64]) -> "TrainParams":
         """Decide `keys` and `residual_start` where they are `auto`, by the training interactions of items, int64 [n].
 
-        Data is sparse where a trained item has fewer interactions in the mean than numbers to learn, `residual_width`.
-        Then keys have one length and residuals start at co-occurrence.
+        Where a trained item has fewer than `SPARSE` interactions in the mean, keys have one length and residuals start
+        at co-occurrence.
         """
-        sparse = counts.sum() < self.residual_width * np.count_nonzero(counts)
+        sparse = counts.sum() < SPARSE * np.count_nonzero(counts)
         keys, start = ("unit", "co_occurrence") if sparse else ("product", "zero")
         decided = {"keys": keys, "residual_start": start}
         return self.model_copy(

@@ -80,7 +80,7 @@ def item_vectors(information: csr_array, width: int, seed: int) -> NDArray[np.fl
 
     One thread computes them, so that the number of threads changes no bit.
     """
-    width = min(width, *information.shape)
+    width = min(width, len(information.indptr) - 1)  # n
     with threadpool_limits(limits=1):
         vectors, values, _ = randomized_svd(information, width, random_state=seed)  # [n, k], [k]
     return (vectors * np.sqrt(values)).astype(np.float32)

@@ -111,22 +111,32 @@ def test_members_start_from_their_own_seeds(
     assert torch.equal(second, started(train_params, frozen, sequences, seed=train_params.seed + 1))
 
 
-def test_auto_is_decided_by_the_interactions_of_an_item(
+@pytest.mark.parametrize(
+    ("counts", "keys", "start"),
+    [
+        ([31, 32, 32, 0, 0], "unit", "co_occurrence"),  # items without training do not count
+        ([32, 32, 32, 0, 0], "product", "zero"),
+        ([5, 5, 86, 0, 0], "product", "zero"),
+        ([0, 0], "product", "zero"),
+    ],
+)
+def test_auto_is_decided_by_the_mean_interactions_of_an_item(
+    train_params: TrainParams, counts: list[int], keys: str, start: str
+) -> None:
+    automatic = train_params.model_copy(update={"keys": "auto", "residual_start": "auto"})
+    decided = automatic.for_data(np.array(counts))
+    assert (decided.keys, decided.residual_start) == (keys, start)
+    kept = automatic.model_copy(update={"keys": "unit"}).for_data(np.array(counts))
+    assert (kept.keys, kept.residual_start) == ("unit", start)
+
+
+def test_a_model_for_sparse_data_has_decided_params(
     train_params: TrainParams, frozen: NDArray, sequences: Sequences
 ) -> None:
-    counts = sequences.training_counts(ITEMS)
-    mean = int(counts.sum() / np.count_nonzero(counts))
     automatic = train_params.model_copy(update={"keys": "auto", "residual_start": "auto"})
-    for width, keys, start in (
-        (mean, "product", "zero"),
-        (mean + 1, "unit", "co_occurrence"),
-        (0, "product", "zero"),
-    ):
-        wide = automatic.model_copy(update={"residual_width": width})
-        params = untrained_model(wide, frozen, sequences).params
-        assert (params.keys, params.residual_start) == (keys, start)
-    half = automatic.model_copy(update={"residual_width": mean + 1, "keys": "product"}).for_data(counts)
-    assert (half.keys, half.residual_start) == ("product", "co_occurrence")  # what is set is kept
+    model = untrained_model(automatic, frozen, sequences)
+    assert (model.params.keys, model.params.residual_start) == ("unit", "co_occurrence")
+    assert model.members[0].items.residual.any()
 
 
 def test_residuals_that_start_at_zero_are_those_of_a_new_model(
