@@ -8,12 +8,13 @@ from hierrec.fusion.prefixes import prefix_states
 from hierrec.index.build import build_index
 from hierrec.ingest.dataset import build
 from hierrec.ingest.sample import sample_dataset
-from hierrec.model.checkpoint import new_model, save_model
+from hierrec.model.checkpoint import save_model
 from hierrec.model.inputs import load_inputs
 from hierrec.params import Params, load_params
 from hierrec.rag.checkpoint import lookup, save_rag
 from hierrec.rag.datastore import Datastore
 from hierrec.rag.fusion import Fusion, starts
+from hierrec.training.start import untrained_model
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,7 +25,7 @@ def write_sample(folder: Path) -> None:
     build(sample_dataset(users=120, longest=40)).write(folder / "data")
     encode_items(load_items(folder / "data" / "items.parquet"), params.encode, folder / "item_embeddings")
     inputs = load_inputs(folder / "data", folder / "item_embeddings")
-    model = new_model(params.train, inputs.frozen)
+    model = untrained_model(params.train, inputs.frozen, inputs.sequences)
     save_model(folder / "models" / "hierarchical", model, inputs.store_hash)
     build_index(inputs.frozen, folder / "index", inputs.store_hash)
     prefixes = prefix_states(model, inputs.sequences)

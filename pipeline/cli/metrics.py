@@ -97,8 +97,9 @@ def previous_run(folder: Path, revision: str | None) -> Previous:
 
 def _last_that_differs(folder: Path) -> str:
     """Return the last commit whose metrics are not those in the folder."""
-    commits = (_git(folder, "log", "-2", "--format=%H", "--", ".") or "").split()
-    if not _git(folder, "status", "--porcelain", "--", "."):
+    files = [f"{name}.json" for name in FILES]
+    commits = (_git(folder, "log", "-2", "--format=%H", "--", *files) or "").split()
+    if not _git(folder, "status", "--porcelain", "--", *files):
         commits = commits[1:]
     if not commits:
         raise DataError("no commit has other metrics", str(folder), "commit this run, and run another one")

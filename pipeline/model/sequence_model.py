@@ -16,7 +16,10 @@ from .phi3 import reads_one_position, state_at
 Kind = Literal["mean", "last", "window", "recency"]
 
 KEY_LENGTH = 20.0
-"""Length at which unit keys start, over the root of D: with states of norm D, logits lie between -20 and 20."""
+"""Length at which unit keys start, over the root of D: with states of norm √D, logits lie between -20 and 20."""
+
+SHORTEST = 1e-3
+"""Shorter keys stay shorter than the others: a key near zero has no direction, and its gradient would explode."""
 
 
 class ItemTable(nn.Module):
@@ -170,7 +173,7 @@ class SequenceModel(nn.Module):
         items = self.items.vectors(rows)  # [n, F + R]
         keys = items @ self.head.weight  # [n, D]
         if self.key_length is not None:
-            keys = F.normalize(keys, dim=-1) * self.key_length.exp()
+            keys = F.normalize(keys, dim=-1, eps=SHORTEST) * self.key_length.exp()
         scale = self.key_scale if rows is None else self.key_scale[rows]  # [n]
         return keys * scale[:, None], items @ self.head.bias  # [n, D], [n]
 

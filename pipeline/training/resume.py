@@ -44,7 +44,8 @@ def training_key(
     """Hash everything that defines a training, so that only the same training is resumed.
 
     The number of threads is left out: a training of hours that was interrupted may resume on a machine with other
-    cores. Its last bits may then differ from those of an uninterrupted run, as they do between any two machines.
+    cores. Its last bits may then differ from those of an uninterrupted run, as they do between any two machines. With
+    `residual_start: co_occurrence`, a processor of another kind may start from other last bits, and so anew.
 
     Args:
         model: untrained, on the CPU; its params, weights, frozen vectors and backbone config count.

@@ -58,6 +58,7 @@ def shared_information(sequences: Sequences, item_count: int) -> csr_array:
     Dagan 2015, doi 10.1162/tacl_a_00134). A pair seen c times keeps c / (c + 1) of its information.
     """
     items, owners = sequences.training()  # [N] each
+    items = items.astype(np.int32)  # a pair takes 8 bytes less
     shape = item_count, item_count
     pairs = csr_array(shape, dtype=np.float32)
     for distance in range(1, min(WINDOW, len(items) - 1) + 1):

@@ -131,6 +131,18 @@ def test_unit_keys_divide_each_score_by_the_length_of_the_items_key(
         torch.testing.assert_close(model.item_keys(some)[0], keys[some])
 
 
+def test_gradients_of_items_without_text_stay_small(train_params: TrainParams, frozen: NDArray) -> None:
+    model = new_member(train_params.model_copy(update={"keys": "unit"}), np.zeros_like(frozen))
+    with torch.no_grad():
+        model.items.residual.fill_(1e-9)  # nearly nothing is known of the items
+    users = torch.randn(5, 16, generator=torch.Generator().manual_seed(1))
+    keys, _ = model.item_keys()
+    (users @ keys.T).logsumexp(1).sum().backward()
+    gradient = model.items.residual.grad
+    assert gradient is not None
+    assert gradient.norm() < 1e4  # without a shortest length, 1e9
+
+
 def test_the_residual_starts_at_zero_and_can_be_switched_off(
     train_params: TrainParams, frozen: NDArray
 ) -> None:
