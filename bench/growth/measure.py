@@ -99,8 +99,13 @@ def train(items: int, dimension: int, residual_width: int, seed: int) -> dict[st
     from hierrec.model.checkpoint import new_model
     from hierrec.params import load_params
 
-    changed = {"residual_width": residual_width, "residual_start": "zero", "keys": "product"}
-    changed |= {"epochs": 1, "validate_every": 1}
+    changed = {
+        "residual_width": residual_width,
+        "residual_start": "zero",
+        "keys": "product",
+        "epochs": 1,
+        "validate_every": 1,
+    }
     params = load_params(Path("params.yaml")).train.model_copy(update=changed)
     frozen = np.random.default_rng(seed).standard_normal((items, dimension), np.float32)
     with PeakMemory() as memory:

@@ -1,12 +1,14 @@
 """Section `train` of params.yaml: the model and its training."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, ValidationInfo, field_validator
 
 from ..core.params import Positive, Section, Seed, Share
+
+if TYPE_CHECKING:  # numpy takes as long to import as half of all params
+    import numpy as np
+    from numpy.typing import NDArray
 
 SPARSE = 32
 """Training interactions of a trained item in the mean, below which data is sparse (docs/decisions.md)."""
@@ -73,13 +75,13 @@ class TrainParams(Section):
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the model is trained; it is validated on the CPU."""
 
-    def for_data(self, counts: NDArray[np.int64]) -> "TrainParams":
+    def for_data(self, counts: "NDArray[np.int64]") -> "TrainParams":
         """Decide `keys` and `residual_start` where they are `auto`, by the training interactions of items, int64 [n].
 
         Where a trained item has fewer than `SPARSE` interactions in the mean, keys have one length and residuals start
         at co-occurrence.
         """
-        sparse = counts.sum() < SPARSE * np.count_nonzero(counts)
+        sparse = counts.sum() < SPARSE * (counts > 0).sum()
         keys, start = ("unit", "co_occurrence") if sparse else ("product", "zero")
         decided = {"keys": keys, "residual_start": start}
         return self.model_copy(

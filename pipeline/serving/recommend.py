@@ -140,8 +140,9 @@ class Recommender:
         self, user: str | None, history: Sequence[str], k: int, why: bool, **rules: Unpack[Rules]
     ) -> Answer:
         """Recommend to a user of the data, or where there is none to a history; raises as `recommend`."""
-        asked = self.user(user) if user is not None else [self.item(item).item_id for item in history]
-        read = asked.history if isinstance(asked, User) else tuple(map(self.item, asked))
+        known = self.user(user) if user is not None else None
+        read = known.history if known else tuple(map(self.item, history))
+        asked = known or [item.item_id for item in read]
         return Answer(user, self.variant, read, self.recommend(asked, k, why, **rules))
 
     def recommend_many(

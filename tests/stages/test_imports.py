@@ -65,3 +65,7 @@ WITHOUT_TORCH = ("ingest", "tune", "encode", "index", "evaluate_compare")
 def test_these_start_without_torch(heavy_imports: dict[str, set[str]], name: str) -> None:
     """`tune` imports it where it is switched on, `encode` for a text that it has not encoded before."""
     assert not heavy_imports[name] & {"torch", "transformers", "scikit-learn"}
+
+
+def test_params_are_checked_without_numpy(heavy_imports: dict[str, set[str]]) -> None:
+    assert "numpy" not in heavy_imports["params"]
