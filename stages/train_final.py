@@ -14,14 +14,18 @@ FITTED = {
 
 @stage(
     "final",
-    libraries=("torch", "transformers", "faiss-cpu", "numpy", "polars", "pyarrow", "safetensors"),
+    libraries=(
+        *("torch", "transformers", "faiss-cpu", "numpy", "polars", "pyarrow"),
+        *("safetensors", "scipy", "scikit-learn"),
+    ),
     processes=True,
 )
 def main(final: FinalParams) -> Summary:
     def whole() -> Inputs:
         return load_inputs(DATA, ITEM_EMBEDDINGS).whole()
 
-    return refit(final, whole, MODELS / "rag", MODELS / "final", "stages.train_final", FITTED)
+    chosen = MODELS / "rag", MODELS / "hierarchical"
+    return refit(final, whole, *chosen, MODELS / "final", "stages.train_final", FITTED)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,18 @@ FITTED = {"items": "training and validation", "test_figures": "artifacts/metrics
 
 @stage(
     "final",
-    libraries=("torch", "transformers", "faiss-cpu", "numpy", "polars", "pyarrow", "safetensors"),
+    libraries=(
+        *("torch", "transformers", "faiss-cpu", "numpy", "polars", "pyarrow"),
+        *("safetensors", "scipy", "scikit-learn"),
+    ),
     processes=True,
 )
 def main(final: FinalParams) -> Summary:
     def before_test() -> Inputs:
         return load_inputs(DATA, ITEM_EMBEDDINGS).before_test()
 
-    return refit(final, before_test, MODELS / "rag", MODELS / "refit", "stages.train_refit", FITTED)
+    chosen = MODELS / "rag", MODELS / "hierarchical"
+    return refit(final, before_test, *chosen, MODELS / "refit", "stages.train_refit", FITTED)
 
 
 if __name__ == "__main__":
