@@ -14,7 +14,7 @@ FORMATS = ("parquet", "npy", "datasets", "word2vec", "projector")
 path = FilePath()
 store_argument = click.argument("store", type=path)
 out_option = click.option(
-    "--out", type=path, required=True, help="File or folder to write, as a whole or not at all."
+    "--out", type=path, required=True, help="File or folder to write, whole or not at all."
 )
 
 
@@ -87,7 +87,7 @@ def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> No
 @click.option("--id-column", default="item_id", help="Column of the items' ids.")
 @click.option("--max-length", type=click.IntRange(2), default=128, help="Tokens read of a text.")
 @click.option("--batch-tokens", type=click.IntRange(1), default=1024, help="Tokens per batch.")
-@click.option("--whitening-dimension", type=click.IntRange(1), help="Default: vectors are centred only.")
+@click.option("--whitening-dimension", type=click.IntRange(1), help="Of PCA whitening. Default: none.")
 @click.option(
     "--shard-rows", type=click.IntRange(1), help="Items per shard. By default all items are in one file."
 )

@@ -61,7 +61,7 @@ def recommend(
 ) -> None:
     """Recommend the next items to a user of the data set, to anybody's history, or to all users.
 
-    Titles are matched whatever their case, accents and punctuation; article and year may be left out.
+    Titles match in any case, without accents or punctuation too; article and year may be left out.
     """
     if (user is not None) + bool(history) + everybody != 1:
         raise click.UsageError("give one of --user, --history and --all")

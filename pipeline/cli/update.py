@@ -18,7 +18,7 @@ def update(
 ) -> None:
     """Add interactions, users and items without training, in a folder that serving reads.
 
-    The first update starts from the artifacts, which stay as they are; the next ones go on from what was written.
+    The first update starts from the artifacts, which stay as they are. Later updates start from the written folder.
 
     Then: hierrec recommend --artifacts artifacts/live --user ID
     """

@@ -98,7 +98,7 @@ def update(
 
 
 def _record(artifacts: Path) -> dict[str, str]:
-    """Return the model that is extended, and what identifies it."""
+    """Return the model that is extended, and its identity."""
     there = [name for name in MODELS if (artifacts / "models" / name).is_dir()]
     require(*([] if there else [artifacts / "models" / MODELS[-1]]))
     checksums = artifacts / "models" / there[0] / CHECKSUMS
