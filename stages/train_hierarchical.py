@@ -1,7 +1,7 @@
 """train_hierarchical: the sequence model with its head, early-stopped on the validation targets."""
 
 from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, PLOTS, Summary, stage
-from hierrec.model.checkpoint import CHOSEN_BY, save_model, write_curve
+from hierrec.model.checkpoint import CHOSEN_BY, save_model
 from hierrec.model.ensemble import UserModel
 from hierrec.model.inputs import Inputs, load_inputs
 from hierrec.model.params import TrainParams
@@ -9,6 +9,8 @@ from hierrec.training.distributed import check_device
 from hierrec.training.resume import Progress
 from hierrec.training.run import run_training
 from hierrec.training.start import untrained_model
+
+LEARNING_CURVE = PLOTS / "hierarchical.csv"
 
 
 @stage(
@@ -23,17 +25,16 @@ def main(train: TrainParams) -> Summary:
         inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
         return untrained_model(train, inputs.frozen, inputs.sequences), inputs
 
-    return run_training("stages.train_hierarchical", load, _write, True, __file__)
+    return run_training("stages.train_hierarchical", load, _write, LEARNING_CURVE, __file__)
 
 
 def _write(model: UserModel, inputs: Inputs, progress: Progress) -> Summary:
     save_model(MODELS / "hierarchical", model, inputs.store_hash, progress.curve)
-    write_curve(PLOTS / "hierarchical.csv", progress.curve)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return [
         f"hierarchical: {parameters:,} parameters, {progress.epoch} epochs",
         f"best validation {CHOSEN_BY}: {progress.best_metric:.4f}{', rare items shrunk' * progress.shrunk}",
-        f"model in {MODELS / 'hierarchical'}/, learning curve in {PLOTS / 'hierarchical.csv'}",
+        f"model in {MODELS / 'hierarchical'}/, learning curve in {LEARNING_CURVE}",
     ]
 
 

@@ -47,3 +47,9 @@ def add(name: str, measured: Mapping[str, Any], path: Path = RESULTS) -> dict[st
     results[name] = {**results.get(name, {}), **measured}
     write_json(path, results)
     return results
+
+
+def add_peer(name: str, peer: str, measured: Mapping[str, Any], path: Path = RESULTS) -> None:
+    """Put a peer's figures on a data set into the file, beside those of other peers."""
+    peers = read_json(path).get(name, {}).get("peers", {}) if path.is_file() else {}
+    add(name, {"peers": {**peers, peer: measured}}, path)

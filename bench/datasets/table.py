@@ -13,8 +13,8 @@ TITLES = {
     "retail": "Online Retail",
     "retail-time": "Online Retail, by time",
 }
-PEER = "RecTools' SASRec, sampled softmax"
-"""Name of the peer in the results; `bench.peers.quality` measures it."""
+PEERS = {"sasrec": "RecTools' SASRec, sampled softmax", "esasrec": "RecTools' eSASRec"}
+"""Names of the peers in the results; `bench.peers.quality` measures them."""
 ROWS = {
     "`hierarchical`": ("hierarchical",),
     "`rag`": ("rag",),
@@ -24,11 +24,13 @@ ROWS = {
     "baseline `markov`": ("baselines", "markov"),
     "baseline `neighbours`": ("baselines", "neighbours"),
     "baseline `last_taken`": ("baselines", "last_taken"),
-    "SASRec, sampled softmax (RecTools, run here)": ("peers", PEER),
+    "SASRec, sampled softmax (RecTools, run here)": ("peers", PEERS["sasrec"]),
+    "eSASRec (RecTools, run here)": ("peers", PEERS["esasrec"]),
 }
 """Of each row, the keys of its metrics in a data set's result; not all data sets have each."""
 PUBLISHED = {
     "SASRec, sampled softmax (published)": {"beauty": (0.0531, 0.0921), "ml-1m": (0.1684, 0.2929)},
+    "eSASRec (published)": {"beauty": (0.0523, 0.0928), "ml-1m": (0.1772, 0.3133)},
     "BSARec (published)": {"beauty": (0.0611, 0.1008)},
 }
 """NDCG@10 and Recall@10 under the same protocol and, on Beauty, in the same order of ties."""

@@ -1,4 +1,4 @@
-"""`python -m bench.peers.quality NAME --run FOLDER`: RecTools' SASRec with sampled softmax on a data set of ours.
+"""`python -m bench.peers.quality NAME --run FOLDER`: RecTools' SASRec or eSASRec on a data set of ours.
 
 It reads the items, the split and the repeats that a run of `bench.datasets` ingested, stops early on the validation
 targets, and is ranked by our evaluator. The result stands in bench/datasets/results.json, key `peers` of the data set.
@@ -19,8 +19,8 @@ from hierrec.ranking.metrics import metrics_from_ranks
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.datasets.results import RESULTS, add
-from bench.datasets.table import PEER
+from bench.datasets.results import RESULTS, add_peer
+from bench.datasets.table import PEERS
 from bench.machine import describe_machine
 from bench.peers.contestants import missing, rectools_fit, run_contestant
 from bench.peers.split import export_fit
@@ -41,6 +41,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 """Those of the eSASRec benchmark (blondered/transformer_benchmark): of Beauty, and for Retail those of MovieLens-1M,
 whose histories are as long, but 32 users a batch: 128 would be 34 steps an epoch. Patience is 50 epochs there."""
+LAYERS: dict[str, dict[str, Any]] = {"sasrec": {}, "esasrec": {"layers": "ligr"}}
+"""What a peer changes of these settings: eSASRec is SASRec with sampled softmax and LiGR blocks (arXiv 2508.06450)."""
 BATCH_USERS = 256
 
 
@@ -123,15 +125,16 @@ def ranks_of(scores: Products, sequences: Sequences, candidates: NDArray[np.bool
 @click.option(
     "--run", type=click.Path(path_type=Path, exists=True), required=True, help="Folder --work of the run."
 )
+@click.option("--peer", type=click.Choice(sorted(LAYERS)), default="sasrec", show_default=True)
 @click.option("--seconds", type=float, default=7200, help="CPU seconds of the training at most.")
 @click.option("--threads", type=click.IntRange(1), default=1, help="Of the training.")
 @click.option("--out", default=RESULTS, type=click.Path(path_type=Path), help="Default: results.json there.")
-def main(name: str, run: Path, seconds: float, threads: int, out: Path) -> None:
+def main(name: str, run: Path, peer: str, seconds: float, threads: int, out: Path) -> None:
     """Measure, and write beside our variants."""
     if reason := missing():
         raise click.ClickException(reason)
-    measured = measure(run / "artifacts", SETTINGS[name], seconds, threads)
-    add(name, {"peers": {PEER: {**measured, "machine": describe_machine("cpu")}}}, out)
+    measured = measure(run / "artifacts", SETTINGS[name] | LAYERS[peer], seconds, threads)
+    add_peer(name, PEERS[peer], {**measured, "machine": describe_machine("cpu")}, out)
     click.echo(", ".join(f"{metric} {value:.4f}" for metric, value in measured.items() if "@" in metric))
 
 

@@ -83,11 +83,21 @@ def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> No
 @out_option
 @click.option("--model", default="t5-nano", help="t5-nano (bundled), a folder, or the id of a hub model.")
 @click.option("--revision", help="Commit of a hub model.")
-@click.option("--template", default="{title}", help="Text of an item, from its {columns}.")
+@click.option(
+    "--template",
+    multiple=True,
+    default=["{title}"],
+    help="Text of an item, from its {columns}. Repeat it for fields, which have a vector each.",
+)
 @click.option("--id-column", default="item_id", help="Column of the items' ids.")
 @click.option("--max-length", type=click.IntRange(2), default=128, help="Tokens read of a text.")
 @click.option("--batch-tokens", type=click.IntRange(1), default=1024, help="Tokens per batch.")
-@click.option("--whitening-dimension", type=click.IntRange(1), help="Of PCA whitening. Default: none.")
+@click.option(
+    "--whitening-dimension",
+    type=click.IntRange(1),
+    multiple=True,
+    help="Dimensions kept by PCA whitening, once for each template. By default vectors are centred only.",
+)
 @click.option(
     "--shard-rows", type=click.IntRange(1), help="Items per shard. By default all items are in one file."
 )
@@ -95,7 +105,15 @@ def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> No
 @click.option("--workers", type=click.IntRange(1), help="Processes of engine ray. By default one per core.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Device that encodes.")
 @force_option
-def encode(items: Path, out: Path, id_column: str, force: bool, **settings: Any) -> None:
+def encode(
+    items: Path,
+    out: Path,
+    id_column: str,
+    template: tuple[str, ...],
+    whitening_dimension: tuple[int, ...],
+    force: bool,
+    **settings: Any,
+) -> None:
     """Encode a catalogue of your own: the pipeline's encoder, row cache and kind of store."""
     from pydantic import ValidationError
 
@@ -103,6 +121,10 @@ def encode(items: Path, out: Path, id_column: str, force: bool, **settings: Any)
     from ..encode.params import EncodeParams
     from ..reuse.item_tables import read_catalogue
 
+    fields = len(template) > 1
+    widths = list(whitening_dimension) or [None] * len(template)
+    settings["template"] = list(template) if fields else template[0]
+    settings["whitening_dimension"] = widths if fields or len(widths) > 1 else widths[0]
     try:
         params = EncodeParams(**settings)
     except ValidationError as error:

@@ -71,7 +71,7 @@ def refit(
             f"model in {target}/",
         ]
 
-    return run_training(module, load, write, False)
+    return run_training(module, load, write, None)
 
 
 def _changes(final: FinalParams, chosen: TrainParams) -> dict[str, Any]:

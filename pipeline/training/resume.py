@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..core.files import atomic_path, sha256_file, sha256_json
 from ..data.sequences import Sequences
-from ..model.checkpoint import state_of
+from ..model.checkpoint import state_of, write_curve
 from ..model.ensemble import UserModel
 
 KEPT = 30 * 24 * 3600  # seconds that the state of an interrupted training is kept
@@ -72,10 +72,17 @@ def code_hashes(*files: str | Path) -> list[str]:
 
 
 class TrainingState:
-    """The file `<training_key>.state`: a SHA-256, weights, their average, optimizer moments, best weights, progress."""
+    """The file `<training_key>.state`: a SHA-256, weights, their average, optimizer moments, best weights, progress.
 
-    def __init__(self, folder: Path, key: str) -> None:
+    Args:
+        folder: of the states.
+        key: from `training_key`.
+        curve: CSV of the learning curve, written with each state, so that a running training can be watched.
+    """
+
+    def __init__(self, folder: Path, key: str, curve: Path | None = None) -> None:
         self.path = folder / f"{key}.state"
+        self.curve = curve
 
     def save(
         self, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
@@ -92,6 +99,8 @@ class TrainingState:
         with atomic_path(self.path) as temporary, temporary.open("wb") as file:
             file.write(hashlib.sha256(content).digest())
             file.write(content)
+        if self.curve is not None and progress.curve:
+            write_curve(self.curve, progress.curve)
 
     def restore(self, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
         """Load the state into the arguments; a missing or damaged file means a fresh start."""

@@ -1,6 +1,7 @@
 """A training as a stage runs it: in this process or in several, resumed where it was interrupted."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch.distributed import is_torchelastic_launched
@@ -8,6 +9,7 @@ from torch.distributed import is_torchelastic_launched
 from ..core.files import cache_dir
 from ..core.memory import release_freed_memory
 from ..core.stage import Summary
+from ..model.checkpoint import write_curve
 from ..model.ensemble import UserModel
 from ..model.inputs import Inputs
 from .distributed import check_device, joined, launch
@@ -18,14 +20,15 @@ Load = Callable[[], tuple[UserModel, Inputs]]
 Write = Callable[[UserModel, Inputs, Progress], Summary]
 
 
-def run_training(module: str, load: Load, write: Write, validates: bool, *code: str) -> Summary:
+def run_training(module: str, load: Load, write: Write, curve: Path | None, *code: str) -> Summary:
     """Load a model and its inputs, train the model, and write it.
 
     Args:
         module: the stage that runs, to start it in several processes.
         load: raises for bad input before any process is started, so in one message.
         write: called in one process, after the training; returns the stage's summary.
-        validates: whether the validation targets pick the epoch; else all epochs are trained.
+        curve: CSV of the validations, which pick the epoch; it grows with each. None: no validation, all epochs are
+            trained.
         code: files whose change makes this another training, beside the modules of the package.
 
     Returns:
@@ -44,15 +47,17 @@ def run_training(module: str, load: Load, write: Write, validates: bool, *code: 
         launch(module, params.processes)
         return []  # the first of them has printed its summary
     candidates = inputs.validation_candidates
-    validate = validator(inputs.sequences, candidates) if validates else None
+    validate = validator(inputs.sequences, candidates) if curve else None
     key = training_key(model, inputs.sequences, candidates, code_hashes(*code))
     # Moments of rarely seen items decay into denormal numbers, which make a CPU many times slower.
     torch.set_flush_denormal(True)
-    state = TrainingState(cache_dir("train"), key)
+    state = TrainingState(cache_dir("train"), key, curve)
     with joined(params.processes, params.device) as processes:
         progress = fit(model, inputs.sequences, validate, state, processes)
     if not processes.first:
         return []
+    if curve:
+        write_curve(curve, progress.curve)
     summary = write(model, inputs, progress)
     state.remove()
     return summary

@@ -15,7 +15,7 @@ from bench.datasets.__main__ import main
 from bench.datasets.results import RESULTS, add, result
 from bench.datasets.run import run_stages
 from bench.datasets.settings import HERE, load, names
-from bench.datasets.table import PEER, TITLES, cost_table, table
+from bench.datasets.table import PEERS, TITLES, cost_table, table
 from stages.workspace import ROOT, set_params
 
 FAILS_ONCE = """
@@ -71,7 +71,7 @@ def test_with_repeats_new_and_repeated_targets_stand_apart(tmp_path: Path) -> No
 def test_the_table_says_what_was_cut_short_and_leaves_cells_empty() -> None:
     figures = {"ndcg@10": 0.1, "recall@10": 0.2}
     stopped = {**figures, "stopped_by": "seconds", "epochs": 5}
-    capped = {"params": {"train.epochs": 7}, "rag": figures, "peers": {PEER: stopped}}
+    capped = {"params": {"train.epochs": 7}, "rag": figures, "peers": {PEERS["sasrec"]: stopped}}
     head, _, *rows = table({"retail": capped}).splitlines()
     assert head.endswith("| Online Retail (at most 7 epochs) |")
     assert [row for row in rows if not row.endswith("| |")] == [

@@ -110,6 +110,20 @@ def test_encode_writes_a_store_like_the_pipelines(run: Run, catalogue: Path, tmp
     assert content(tmp_path / "first") == content(tmp_path / "second")
 
 
+def test_encode_takes_a_template_for_each_field(run: Run, catalogue: Path, tmp_path: Path) -> None:
+    command = ["embeddings", "encode", "--items", str(catalogue), "--id-column", "sku"]
+    command += ["--template", "{title}", "--template", "{maker}"]
+    for name, widths in {"centred": [], "white": ["--whitening-dimension", "1"] * 2}.items():
+        result = run(*command, *widths, "--out", str(tmp_path / name))
+        assert result.exit_code == 0, result.stderr
+    centred, white = (EmbeddingStore.open(tmp_path / name) for name in ("centred", "white"))
+    assert white.manifest["template"] == ["{title}", "{maker}"]
+    assert white.whitened().shape == (3, 2)
+    assert centred.whitened().shape == (3, centred.manifest["dimension"]) == (3, 2 * 256)
+    one = ["--whitening-dimension", "1", "--out", str(tmp_path / "refused")]
+    fails(run(*command, *one), "--whitening-dimension", "lists of one length")
+
+
 def test_encode_replaces_a_store_but_nothing_else(
     run: Run, catalogue: Path, store: Path, tmp_path: Path
 ) -> None:

@@ -98,6 +98,19 @@ def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
     assert torch.equal(*moments)
 
 
+def test_a_running_training_shows_its_curve(tmp_path: Path) -> None:
+    training, curve = Training(1.0), tmp_path / "plots" / "curve.csv"
+    state = TrainingState(tmp_path, "key", curve)
+    progress = Progress(1, [3], best=dict(training.model.named_parameters()))
+    state.save(training.model, training.average, training.optimizer, progress)
+    assert not curve.exists()  # nothing is validated yet
+    for epoch in (2, 4):
+        progress.curve.append({"epoch": epoch, "ndcg@10": 0.25 * epoch})
+        state.save(training.model, training.average, training.optimizer, progress)
+        assert len(curve.read_text().splitlines()) == 1 + epoch // 2
+    assert curve.read_text() == "epoch,ndcg@10\n2,0.5\n4,1.0\n"
+
+
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_no_flipped_bit_of_a_state_is_trained_on(

@@ -172,12 +172,21 @@ def test_negatives_are_drawn_alike_from_all_items_with_training(
     assert torch.equal(drawn_by[0], torch.tensor([1 / 8] * 8 + [0.0] * (ITEMS - 8)))
 
 
-def test_the_last_epoch_is_always_validated(
-    train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
+def test_the_last_epoch_is_always_validated_and_each_validation_is_a_line_of_the_log(
+    train_params: TrainParams,
+    frozen: NDArray,
+    sequences: Sequences,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     params = train_params.model_copy(update={"epochs": 3, "validate_every": 2})
     _, progress = trained(params, frozen, sequences, constant, tmp_path)
     assert [record["epoch"] for record in progress.curve] == [2, 3]
+    lines = [line for line in capfd.readouterr().err.splitlines() if "epoch=" in line]
+    for line, record in zip(lines, progress.curve, strict=True):
+        loss = f"loss={record['train_loss']:.3f}"
+        for part in (f"epoch={record['epoch']}", loss, "ndcg@10=0.5000", "best=0.5000", " left"):
+            assert part in line
 
 
 def test_training_leaves_the_global_random_state_alone(

@@ -10,6 +10,7 @@ from rectools import Columns  # pyright: ignore[reportMissingImports]
 from rectools.dataset import Dataset  # pyright: ignore[reportMissingImports]
 from rectools.models import SASRecModel  # pyright: ignore[reportMissingImports]
 from rectools.models.nn.item_net import IdEmbeddingsItemNet  # pyright: ignore[reportMissingImports]
+from rectools.models.nn.transformers.ligr import LiGRLayers  # pyright: ignore[reportMissingImports]
 
 TOP = 20
 
@@ -33,9 +34,12 @@ def make_model(settings: dict[str, Any], **others: Any) -> SASRecModel:
     """Make RecTools' SASRec; what the settings do not name has RecTools' default.
 
     Args:
-        settings: width, blocks, heads, history, dropout, loss, negatives, batch, learning_rate, device.
+        settings: width, blocks, heads, history, dropout, loss, negatives, batch, learning_rate, device; layers: `ligr`
+            for the blocks of eSASRec.
         others: further arguments of the model.
     """
+    if settings.get("layers") == "ligr":
+        others |= {"transformer_layers_type": LiGRLayers, "use_key_padding_mask": True}
     return SASRecModel(
         n_factors=settings["width"],
         n_blocks=settings["blocks"],
