@@ -1,4 +1,4 @@
-"""Stage 4d: both variants, fitted again on all items, for use. Nothing is left to measure them on."""
+"""train_final: both variants, fitted again on all items, for use. Nothing is left to measure them on."""
 
 from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, Summary, stage
 from hierrec.model.inputs import Inputs, load_inputs

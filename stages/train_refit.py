@@ -1,4 +1,4 @@
-"""Stage 4c: both variants, fitted again on training and validation items. What that is worth, test will say.
+"""train_refit: both variants, fitted again on training and validation items. Test shows what that is worth.
 
 No test item is read: it is neither trained nor remembered.
 """

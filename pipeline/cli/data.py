@@ -10,7 +10,7 @@ from .options import artifacts_option
 @click.command()
 @artifacts_option
 def data(artifacts: Path) -> None:
-    """Show what the data is like, as `ingest` does: its size, density, lengths, texts, ties, times; and warnings."""
+    """Show the size, density, lengths, texts, ties and times of the data, and warnings, as `ingest` does."""
     from ..ingest.dataset import Dataset
     from ..ingest.look import look
     from ..serving.artifacts import read_counts, require

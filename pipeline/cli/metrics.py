@@ -42,13 +42,13 @@ def metrics(artifacts: Path, revision: str | None) -> None:
             values = values_of(content, split)
             names = names or list(values)
             if not values or list(values) != names:
-                what = f"the metrics of {name} lack those of {split}, or they differ from the others"
+                what = f"the metrics of {name} are incomplete: {split}"
                 raise DataError(what, remedy=f"run `dvc repro evaluate_{stage}`")
             rows.append([name, split, *values.values()])
     for name, content in _by_name(folder / "refit.json", "evaluate_refit").items():
         values = values_of(content, "test")
         if list(values) != names:
-            what = f"the metrics of {name}, fitted again, lack those of test, or they differ from the others"
+            what = f"the metrics of {name}, fitted again, are incomplete"
             raise DataError(what, remedy="run `dvc repro evaluate_refit`")
         rows.append([name, "test, fitted again", *values.values()])
     counts, _ = read_counts(folder)
@@ -78,7 +78,7 @@ def previous_run(folder: Path, revision: str | None) -> Previous:
         DataError: there is no such commit, it has no metrics, or the present ones are damaged.
     """
     if _git(folder, "rev-parse", "HEAD") is None:
-        remedy = "compare in a clone (`git init` makes one)"
+        remedy = "put the run under git: `git init`, and commit it"
         raise DataError("not under git, so there are no commits", str(folder), remedy)
     revision = revision or _last_that_differs(folder)
     commit = _git(folder, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
@@ -102,7 +102,7 @@ def _last_that_differs(folder: Path) -> str:
     if not _git(folder, "status", "--porcelain", "--", *files):
         commits = commits[1:]
     if not commits:
-        raise DataError("no commit has other metrics", str(folder), "commit this run, and run another one")
+        raise DataError("every commit has these metrics", str(folder), "commit this run, and run another one")
     return commits[0]
 
 

@@ -31,8 +31,8 @@ class FilePath(click.Path):
         return super().convert(value, param, ctx)
 
 
-ARTIFACTS = "What the stages wrote; .demo/artifacts for the demo's."
+ARTIFACTS = "Folder that the stages wrote; after `make demo`, .demo/artifacts."
 artifacts_option = click.option("--artifacts", type=FilePath(), default=Path("artifacts"), help=ARTIFACTS)
 count_option = click.option("-k", "count", type=click.IntRange(1), default=10, help="How many items.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-force_option = click.option("--force", is_flag=True, help="Replace what is there.")
+force_option = click.option("--force", is_flag=True, help="Replace an existing file or folder.")

@@ -7,7 +7,7 @@ import click
 from .options import FilePath, artifacts_option, force_option
 from .replacing import replacing
 
-PREVIOUS = "Commit of that run.  [default: the last one whose metrics differ]"
+PREVIOUS = "Commit of the previous run.  [default: the last one whose metrics differ]"
 
 
 @click.command()

@@ -66,7 +66,7 @@ def read_params(path: Path, model: type[P]) -> P:
         ValueError,
         RecursionError,
     ) as error:  # ValueError: not UTF-8, or a number of 5,000 digits
-        raise ParamsError(f"not YAML: {error}", str(path), "mend the syntax there") from None
+        raise ParamsError(f"not YAML: {error}", str(path), "correct the syntax there") from None
     try:
         return model.model_validate(document)
     except ValidationError as error:

@@ -65,8 +65,8 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
     ]
     if used < encode.batch_tokens:
         summary.append(
-            f"memory ran out in batches of {encode.batch_tokens:,} tokens; done in batches of {used:,}: set"
-            " batch_tokens to that, so that every run gives these vectors to the last bit"
+            f"memory ran out in batches of {encode.batch_tokens:,} tokens, so batches had {used:,}:"
+            f" with batch_tokens {used} every run gives these vectors, bit for bit"
         )
     return [*summary, f"written to {folder}/"]
 

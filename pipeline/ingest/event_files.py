@@ -99,7 +99,7 @@ class _Reading:
         """Return what was read, or raise ``DataError``."""
         self._checks.finish()
         if not self._count:
-            raise DataError("tables have no rows", place, "use some that have")
+            raise DataError("the tables have no rows", place, "add rows")
         if not len(self._log):
             raise DataError("ingest.where keeps none of the rows", place, "correct it")
         return Events(self._log, self._columns, self._count - len(self._log) if self._where else None)
@@ -112,7 +112,7 @@ class _Reading:
             self._columns = columns
             self._origin.user, self._origin.item = columns["user"], columns["item"]
         if self._columns.keys() != columns.keys():
-            what = "has a rating, which files before it lack, or lacks the rating that they have"
+            what = "some files of the table have a rating column, and others have none"
             remedy = "write all files with the same columns, or leave the rating out: ingest.columns: {rating: null}"
             raise DataError(what, place, remedy)
         return columns

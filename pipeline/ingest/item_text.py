@@ -92,7 +92,7 @@ def _read_json(path: Path, encoding: str) -> pl.DataFrame:
     except (ValueError, RecursionError) as error:
         raise DataError(f"not JSON ({error})", place, _JSON_REMEDY) from None
     if not isinstance(pairs, Pairs):
-        raise DataError("is JSON, but no object", place, _JSON_REMEDY)
+        raise DataError("is JSON, but not an object", place, _JSON_REMEDY)
     for key, text in pairs:
         if not (text is None or isinstance(text, str)):
             raise DataError("is not a text", f"{place}, key {quote(key)}", _JSON_REMEDY)

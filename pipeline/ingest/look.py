@@ -49,7 +49,7 @@ def look(dataset: Dataset) -> list[str]:
             for name, count in dataset.removed.items()
         ),
         f"density {counts['interactions'] / (users * items):.3%}: {users:,} users x {items:,} items with interactions",
-        f"interactions of a user: {lengths.min():,} to {lengths.max():,}, in the middle {lengths.median():,.0f}",
+        f"interactions of a user: {lengths.min():,} to {lengths.max():,}, median {lengths.median():,.0f}",
         _texts(dataset.items),
         *_targets(dataset, events, unit),
         f"times from {_shown(events.first, unit)} to {_shown(events.last, unit)}",
@@ -88,7 +88,7 @@ def _targets(dataset: Dataset, events: _Events, unit: int | None) -> list[str]:
         lines.append("cut: " + ", ".join(f"{name} {cut[name]}" for name in sorted(cut)))
     else:
         ties = _share(events.ties, dataset.split["test"].count())
-        lines.append(f"users whose test target a tie in time decides: {ties}")
+        lines.append(f"users whose test target is decided by a tie in time: {ties}")
     return lines
 
 
@@ -101,7 +101,7 @@ def _texts(items: pl.DataFrame) -> str:
     ]
     lengths = texts.select(pl.concat_str(joined, ignore_nulls=True).str.len_chars()).to_series()
     found = lengths.filter(lengths > 0)
-    length = f", of {found.median():,.0f} characters in the middle" if len(found) else ""
+    length = f", median length {found.median():,.0f} characters" if len(found) else ""
     return f"items with text: {_share(len(found), len(items))}{length}"
 
 

@@ -34,10 +34,10 @@ def fetch_parts(source: str, md5: str | None, cache: Path, key: str) -> list[Pat
     else:
         return [fetch(source, md5, cache, key=key)]
     if not paths:
-        what = "the folder holds no file" if path.is_dir() else "no file has a name of this pattern"
+        what = "the folder holds no file" if path.is_dir() else "no file matches this pattern"
         raise DownloadError(what, source, f"correct ingest.{key}")
     if md5 is not None and (got := md5_of(paths)) != md5:
-        what = f"these are other files: md5 {md5} is expected, but the {len(paths)} of them have {got}"
+        what = f"the checksum does not match: md5 {md5} is expected, but these {len(paths)} files have {got}"
         raise DownloadError(what, source, f"correct ingest.{key}_md5 if these files are the right ones")
     return paths
 

@@ -129,7 +129,7 @@ BROKEN: dict[str, Case] = {
     "tables: rows out of order": Case(
         "encode", "column row: rows are not numbered", ITEMS, rows(pl.DataFrame.reverse)
     ),
-    "tables: id twice": Case("encode", "an id is there twice", ITEMS, table(pl.lit("1").alias("item_id"))),
+    "tables: id twice": Case("encode", "an id occurs twice", ITEMS, table(pl.lit("1").alias("item_id"))),
     "tables: no candidate": Case(
         "encode", "no item may be ranked", ITEMS, table(pl.lit(False).alias("candidate"))
     ),
