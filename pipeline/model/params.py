@@ -10,7 +10,7 @@ if TYPE_CHECKING:  # numpy takes as long to import as half of all params
     import numpy as np
     from numpy.typing import NDArray
 
-SPARSE = 32
+SPARSE = 64
 """Training interactions of a trained item in the mean, below which data is sparse (docs/decisions.md)."""
 
 
