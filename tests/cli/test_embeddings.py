@@ -166,7 +166,6 @@ def test_neither_the_current_folder_nor_one_above_is_replaced(
         (CATALOGUE, [], ["column 'item_id' is missing", "'sku'", "--id-column"]),
         (CATALOGUE, ["--id-column", "sku", "--template", "{name}"], ["{name} is no column", "maker"]),
         (CATALOGUE, ["--id-column", "sku", "--template", ""], ["--template"]),
-        (CATALOGUE, ["--id-column", "sku", "--whitening-dimension", "9"], ["not 9", "whitening_dimension"]),
         (CATALOGUE, ["--id-column", "sku", "--model", "google/x"], ["needs its commit", "t5-nano"]),
         (CATALOGUE, ["--id-column", "maker"], ["row", "an id is missing"]),
         ("item_id,title\n1,a\n1,b\n", [], ["1"]),
