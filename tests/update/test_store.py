@@ -85,6 +85,6 @@ def test_a_new_item_is_encoded_by_the_tuned_encoder_and_no_other(
     grown, encoded = grow(tuned, tmp_path)
     assert encoded == 1
     equals_whole(grown, tuned, tmp_path)
-    with pytest.raises(ModelError, match="another item LLM"):
+    with pytest.raises(ModelError, match="not the item LLM of the store"):
         _write_store(tmp_path / "base", tmp_path / "refused", ITEMS, params)
     assert not (tmp_path / "refused" / "item_embeddings").exists()
