@@ -6,14 +6,13 @@ from pathlib import Path
 from hierrec.core.files import cache_dir, write_json
 from hierrec.core.stage import DATA, METRICS, Summary, stage
 from hierrec.ingest.dataset import build, refuse_unlearnable
-from hierrec.ingest.download import fetch
+from hierrec.ingest.download import fetch, fetch_parts
 from hierrec.ingest.event_log import EventLog
-from hierrec.ingest.item_text import add_item_text
+from hierrec.ingest.item_files import add_item_text
 from hierrec.ingest.look import look
 from hierrec.ingest.movielens import read_movielens
 from hierrec.ingest.own_files import read_files
 from hierrec.ingest.params import IngestParams
-from hierrec.ingest.parts import fetch_parts
 from hierrec.ingest.raw import RawDataset
 from hierrec.ingest.row_filters import filtered
 from hierrec.ingest.sample import sample_dataset

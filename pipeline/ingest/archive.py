@@ -21,16 +21,8 @@ LARGEST_RATIO = 50
 """A larger member is read if its size is at most its packed size times this."""
 
 _BROKEN = (
-    *(
-        zipfile.BadZipFile,
-        zlib.error,
-        lzma.LZMAError,
-        struct.error,
-        EOFError,
-        OSError,
-        ValueError,
-        OverflowError,
-    ),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, OSError, ValueError, OverflowError),
     RuntimeError,  # encrypted, or (NotImplementedError) an unknown compression
 )
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
@@ -115,14 +107,8 @@ def readable(archive: Path) -> Iterator[None]:
 def decode(place: str, data: bytes, encoding: str = "latin-1", before: int = 0) -> str:
     """Decode text and refuse another encoding, which would garble titles silently.
 
-    Args:
-        place: the file.
-        data: whole lines of it.
-        encoding: latin-1 or utf-8.
-        before: number of lines before these.
-
-    Returns:
-        The text; lines end in a line feed.
+    `data` are whole lines of the file `place`, after `before` lines. `encoding` is latin-1 or utf-8. In the text, lines
+    end in a line feed.
 
     Raises:
         DataError: the text is in another encoding, or has control characters.

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import polars as pl
 
 from ..core.errors import DataError, quote
 from ..data.where import Where
-from .checks import BlockChecks, Checks, Origin
+from .checks import Checks, Origin
 from .columns import find_columns, of_table
 from .event_log import EventLog
 from .params import TableParams
@@ -24,22 +23,7 @@ _BLOCK = 2**22
 """Bytes of a text file in memory at a time. Other tables have larger blocks: their rows are longer and fewer."""
 
 
-@dataclass(frozen=True)
-class Events:
-    """Interactions.
-
-    Attributes:
-        log: the interactions.
-        columns: the name of each role's column in the first file.
-        removed: the number of rows that `ingest.where` left out; None: it is not set.
-    """
-
-    log: EventLog
-    columns: dict[str, str]
-    removed: int | None
-
-
-def read_events(paths: Sequence[Path], listed: pl.Series, params: TableParams) -> Events:
+def read_events(paths: Sequence[Path], listed: pl.Series, params: TableParams) -> "Events":
     """Read and check interactions; `OrderedEvents` checks repeats.
 
     Args:
@@ -62,21 +46,27 @@ def read_events(paths: Sequence[Path], listed: pl.Series, params: TableParams) -
         where = Where(params.where, every, "params.yaml, key ingest.where")
     for fine in (False, True):
         with suppress(FinerFound):
-            reading = _Reading(listed, params, where, fine)
+            events = Events(listed, params, where, fine)
             for path in paths:
-                reading.read(str(path), blocks(path))
-            return reading.finish(str(paths[0]))
+                events.read(str(path), blocks(path))
+            events.finish(str(paths[0]))
+            return events
     raise AssertionError("timestamps are not finer than finest")
 
 
-class _Reading:
-    """One reading of all files."""
+class Events:
+    """The interactions of all files.
+
+    Attributes:
+        log: the interactions.
+        columns: the name of each role's column in the first file.
+    """
 
     def __init__(self, listed: pl.Series, params: TableParams, where: Where | None, fine: bool) -> None:
         self._given, self._where, self._times = params.given, where, Timestamps(fine)
         self._origin = Origin()
-        self._log, self._checks = EventLog(listed, self._origin), BlockChecks(self._origin)
-        self._columns: dict[str, str] = {}
+        self.log, self._checks = EventLog(listed, self._origin), Checks(self._origin)
+        self.columns: dict[str, str] = {}
         self._count = 0
         """Rows so far, with those that do not count."""
 
@@ -95,23 +85,27 @@ class _Reading:
                 with self._checks.block(rows):
                     self._append(table, columns, place, rows)
 
-    def finish(self, place: str) -> Events:
-        """Return what was read, or raise ``DataError``."""
+    def finish(self, place: str) -> None:
+        """Raise ``DataError`` for the first bad row, or if there is no row."""
         self._checks.finish()
         if not self._count:
             raise DataError("tables have no rows", place, "use some that have")
-        if not len(self._log):
+        if not len(self.log):
             raise DataError("ingest.where keeps none of the rows", place, "correct it")
-        return Events(self._log, self._columns, self._count - len(self._log) if self._where else None)
+
+    @property
+    def removed(self) -> int | None:
+        """The number of rows that `ingest.where` left out; None: it is not set."""
+        return None if self._where is None else self._count - len(self.log)
 
     def _find_columns(self, names: list[str], place: str) -> dict[str, str]:
         """Return the columns of a file; raise ``DataError`` if some files have a rating and others have none."""
         given = of_table(names, (*_NEEDED, "rating"), self._given)
         columns = find_columns(names, place, _NEEDED, ("rating",), given)
-        if not self._columns:
-            self._columns = columns
+        if not self.columns:
+            self.columns = columns
             self._origin.user, self._origin.item = columns["user"], columns["item"]
-        if self._columns.keys() != columns.keys():
+        if self.columns.keys() != columns.keys():
             what = "has a rating, which files before it lack, or lacks the rating that they have"
             remedy = "write all files with the same columns, or leave the rating out: ingest.columns: {rating: null}"
             raise DataError(what, place, remedy)
@@ -119,16 +113,12 @@ class _Reading:
 
     def _append(self, table: pl.DataFrame, columns: dict[str, str], place: str, rows: np.ndarray) -> None:
         # A block of JSON lines may lack a column.
-        values = {
-            role: table[name]
-            if name in table.columns
-            else pl.repeat(None, len(table), eager=True).alias(name)
-            for role, name in columns.items()
-        }
+        missing = pl.repeat(None, len(table), eager=True)
+        values = {role: table.get_column(name, default=missing.alias(name)) for role, name in columns.items()}
         users, items = (as_ids(values[role], place, self._checks) for role in ("user", "item"))
         timestamps = self._times.read(values["timestamp"], place, self._checks)
         ratings = _ratings(values["rating"], place, self._checks) if "rating" in values else None
-        self._log.append(users, self._log.item_codes(items), timestamps, ratings, rows)
+        self.log.append(users, self.log.item_codes(items), timestamps, ratings, rows)
 
 
 def _ratings(values: pl.Series, place: str, checks: Checks) -> pl.Series:

@@ -1,5 +1,6 @@
 """A look at a data set before training: how large, how dense, how long, and what will hurt."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -17,21 +18,15 @@ _SOME = 20
 
 @dataclass
 class _Events:
-    """What the interactions say.
-
-    Attributes:
-        first: the earliest time.
-        last: the latest.
-        seen: bool [items], whether an interaction names the item.
-        ties: users whose test target has the time of the interaction before it.
-        midnight: of each unit, whether all times are at midnight if they are in it.
-    """
+    """What the interactions say: the earliest and the latest time, and bool [items] with an interaction."""
 
     first: float
     last: float
     seen: NDArray[np.bool_]
     ties: int = 0
+    """Users whose test target has the time of the interaction before it."""
     midnight: dict[int, bool] = field(default_factory=lambda: dict.fromkeys(UNITS, True))
+    """Of each unit, whether all times are at midnight if they are in it."""
 
 
 def look(dataset: Dataset) -> list[str]:
@@ -53,10 +48,7 @@ def look(dataset: Dataset) -> list[str]:
         _texts(dataset.items),
         *_targets(dataset, events, unit),
         f"times from {_shown(events.first, unit)} to {_shown(events.last, unit)}",
-        *_fractions("user", dataset.users["user_id"]),
-        *_fractions("item", dataset.items["item_id"]),
-        *_midnight(events, unit),
-        *_heavy(dataset.users["user_id"], lengths),
+        *_warnings(dataset, events, unit, lengths),
     ]
 
 
@@ -81,11 +73,9 @@ def _targets(dataset: Dataset, events: _Events, unit: int | None) -> list[str]:
         users = _share(int(dataset.split["repeated"].sum()), len(dataset.split))
         lines.append(f"users with an item twice: {users}; so items of the history may be recommended again")
     if "length" in dataset.split.columns:  # by time
-        cut = {
-            name: _shown(value, unit if name.endswith("_from") else None)
-            for name, value in dataset.cut.items()
-        }
-        lines.append("cut: " + ", ".join(f"{name} {cut[name]}" for name in sorted(cut)))
+        cut = sorted(dataset.cut.items())
+        shown = (f"{name} {_shown(value, unit if name.endswith('_from') else None)}" for name, value in cut)
+        lines.append(f"cut: {', '.join(shown)}")
     else:
         ties = _share(events.ties, dataset.split["test"].count())
         lines.append(f"users whose test target a tie in time decides: {ties}")
@@ -95,11 +85,8 @@ def _targets(dataset: Dataset, events: _Events, unit: int | None) -> list[str]:
 def _texts(items: pl.DataFrame) -> str:
     """Say how many items have text, and how long it is: the characters of all columns but the year."""
     texts = items.drop("row", "item_id", "year", *MARKS, strict=False)
-    joined = [
-        pl.col(name).list.join("") if isinstance(dtype, pl.List) else pl.col(name)
-        for name, dtype in texts.schema.items()
-    ]
-    lengths = texts.select(pl.concat_str(joined, ignore_nulls=True).str.len_chars()).to_series()
+    joined = [text.list.join("") if isinstance(text.dtype, pl.List) else text for text in texts]
+    lengths = pl.select(pl.concat_str(joined, ignore_nulls=True).str.len_chars()).to_series()
     found = lengths.filter(lengths > 0)
     length = f", of {found.median():,.0f} characters in the middle" if len(found) else ""
     return f"items with text: {_share(len(found), len(items))}{length}"
@@ -116,24 +103,15 @@ def _shown(number: float, unit: int | None) -> str:
     return f"{datetime.fromtimestamp(float(number) / unit, UTC):%Y-%m-%d %H:%M:%S}"
 
 
-def _fractions(name: str, ids: pl.Series) -> list[str]:
-    if not ids.str.contains(r"^\d+\.0+$").all():
-        return []
-    whole = ids[0].partition(".")[0]
-    return [
-        f"warning: ids of {name}s look like fractions, such as {ids[0]}, which is another id than {whole}"
-    ]
-
-
-def _midnight(events: _Events, unit: int | None) -> list[str]:
-    if unit is None or not events.midnight[unit]:
-        return []
-    return ["warning: all times are midnight: within a day, interactions keep the order of the rows"]
-
-
-def _heavy(ids: pl.Series, lengths: pl.Series) -> list[str]:
+def _warnings(dataset: Dataset, events: _Events, unit: int | None, lengths: pl.Series) -> Iterator[str]:
+    user_ids = dataset.users["user_id"]
+    for name, ids in (("user", user_ids), ("item", dataset.items["item_id"])):
+        if ids.str.contains(r"^\d+\.0+$").all():
+            such = f"such as {ids[0]}, which is another id than {ids[0].partition('.')[0]}"
+            yield f"warning: ids of {name}s look like fractions, {such}"
+    if unit is not None and events.midnight[unit]:
+        yield "warning: all times are midnight: within a day, interactions keep the order of the rows"
     user = int(lengths.to_numpy().argmax())
     share = lengths[user] / lengths.sum()
-    if len(ids) < _SOME or share < 0.1:
-        return []
-    return [f"warning: user {ids[user]} alone has {share:.0%} of the interactions"]
+    if len(user_ids) >= _SOME and share >= 0.1:
+        yield f"warning: user {user_ids[user]} alone has {share:.0%} of the interactions"

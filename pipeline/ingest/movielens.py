@@ -9,7 +9,7 @@ import polars as pl
 from ..core.errors import DataError
 from . import csv_files
 from .archive import Archive, decode, readable
-from .checks import BlockChecks, Checks, Origin, refuse_duplicates
+from .checks import Checks, Origin, refuse_duplicates
 from .event_log import EventLog
 from .movielens_items import items
 from .movielens_versions import REMEDY, File, Version, version_of
@@ -54,7 +54,7 @@ def _read_whole(source: Source, file: File) -> pl.DataFrame:
     """Read a file into memory. Its first column is an id, each once."""
     whole = pl.concat(_blocks(source, file), rechunk=True)
     table = _typed(whole, file, Checks(Origin(source.place, unit=file.unit)))
-    refuse_duplicates(table, table.columns[:1], source.place, f"keep one of the {file.unit}s", file.unit)
+    refuse_duplicates(table.to_series(), source.place, f"keep one of the {file.unit}s", file.unit)
     return table
 
 
@@ -79,11 +79,9 @@ def _lines(source: Source, file: File) -> Iterator[pl.DataFrame]:
 def _csv_blocks(source: Source, file: File) -> Iterator[pl.DataFrame]:
     names, empty = [field.name for field in file.fields], True
     for table in csv_files.blocks(source, Layout(",", size=_BLOCK, one_line=True)):
-        for name in names:
-            if name not in table.columns:
-                raise DataError(
-                    f"column {name} is missing", source.place, f"name the columns {','.join(names)}"
-                )
+        if missing := [name for name in names if name not in table.columns]:
+            remedy = f"name the columns {','.join(names)}"
+            raise DataError(f"column {missing[0]} is missing", source.place, remedy)
         empty = False
         yield table
     if empty:
@@ -103,7 +101,7 @@ def _read_ratings(source: Source, version: Version, listed: pl.Series, users: pl
     file = version.ratings
     user, movie, rating, time = (field.name for field in file.fields)
     origin = Origin(source.place, user, movie, file.unit)
-    log, checks, before = EventLog(listed, origin), BlockChecks(origin), 0
+    log, checks, before = EventLog(listed, origin), Checks(origin), 0
     for block in _blocks(source, file):
         with checks.block(np.arange(before, before + len(block))):
             table = _typed(block, file, checks)
@@ -128,10 +126,8 @@ def _compare(expected: Counts, log: EventLog, archive: Path) -> None:
         "rated_items": int(log.item_seen.sum()),
         "items": len(log.item_seen),
     }
-    wanted = expected.model_dump()
-    wrong = [
-        f"{found[name]:,} {name} instead of {wanted[name]:,}" for name in found if found[name] != wanted[name]
-    ]
+    pairs = [(name, found[name], wanted) for name, wanted in expected]
+    wrong = [f"{count:,} {name} instead of {wanted:,}" for name, count, wanted in pairs if count != wanted]
     if wrong:
         remedy = "use the official archive, or set ingest.expected to what yours holds, or to null"
         raise DataError("; ".join(wrong), str(archive), remedy)

@@ -5,9 +5,9 @@ import re
 import polars as pl
 
 from .checks import Checks, quote
-from .clean_text import unescaped
 from .movielens_versions import GENRES_100K, REMEDY
 from .raw import ITEMS
+from .table_files import unescaped
 
 _FIRST_YEAR, _LAST_YEAR = 1870, 2100
 _NO_GENRES = "(no genres listed)"

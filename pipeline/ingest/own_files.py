@@ -14,7 +14,7 @@ from .item_files import read_items
 from .params import TableParams
 from .raw import ITEMS, RawDataset
 from .row_filters import filtered
-from .sources import md5_of
+from .sources import md5_file
 
 Paths = Path | Sequence[Path]
 """The file of a table, or several whose rows follow each other."""
@@ -32,16 +32,13 @@ def read_files(
     Items have a column of ids, and optionally `title`, `year`, `genres` (a list, or text separated by `|`) and other
     texts. A missing text is null. Items that only interactions name are added without text.
 
-    Args:
-        interactions: the table of interactions.
-        items: the table of items; None: there is none.
-        params: the layout of the files, and which rows count; None: the defaults.
+    `params` are the layout of the files, and which rows count; None: the defaults.
 
     Raises:
         DataError: a file or a value is malformed; the message names file, row and column.
     """
     params = params or TableParams()
-    paths, listing = _paths(interactions), [] if items is None else _paths(items)
+    paths, listing = ([table] if isinstance(table, Path) else table or [] for table in (interactions, items))
     listed, columns = read_items(listing, params) if listing else (pl.DataFrame(schema=ITEMS), {})
     events = read_events(paths, listed["item_id"], params)
     named = params.given.get("item")
@@ -66,7 +63,8 @@ def read_files(
         notes.append(_note(unlisted, listing))
         added = pl.DataFrame({"item_id": unlisted}).with_columns(genres=pl.lit([], ITEMS["genres"]))
         listed = pl.concat([listed, added], how="diagonal")
-    checksums = {"interactions": md5_of(paths)} | ({"items": md5_of(listing)} if listing else {})
+    tables = {"interactions": paths, "items": listing}
+    checksums = {name: md5_file(*files) for name, files in tables.items() if files}
     return RawDataset("files", None, listed, log, checksums, tuple(notes), removed)
 
 
@@ -79,10 +77,6 @@ def _note(unlisted: pl.Series, listing: Sequence[Path]) -> str:
         f"no table of items: the {len(unlisted):,} items of the interactions have no text but that of ingest.item_text"
         " ({extra_text}); without any, their vectors are equal, and only the order of interactions is learned"
     )
-
-
-def _paths(table: Paths) -> Sequence[Path]:
-    return [table] if isinstance(table, Path) else table
 
 
 def _described(columns: Mapping[str, str], paths: Sequence[Path]) -> str:

@@ -104,7 +104,7 @@ def check_names(place: str, names: Sequence[str]) -> None:
             raise DataError(f"two columns are named {quote(name)}", place, remedy)
 
 
-def md5_of(paths: Sequence[Path]) -> str:
+def md5_file(*paths: Path) -> str:
     """Return the hex MD5 of the bytes of files, one after the other; of one file, it is DVC's checksum."""
     digest = hashlib.md5()
     for path in paths:
@@ -112,8 +112,3 @@ def md5_of(paths: Sequence[Path]) -> str:
             while block := file.read(2**20):
                 digest.update(block)
     return digest.hexdigest()
-
-
-def md5_file(path: Path) -> str:
-    """Return the hex MD5 of a file's content."""
-    return md5_of([path])

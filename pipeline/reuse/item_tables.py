@@ -31,7 +31,7 @@ def read_catalogue(path: Path, id_column: str) -> pl.DataFrame:
         what = f"the ids are in column {quote(id_column)}, but there is a column item_id too"
         raise DataError(what, place, "use it (--id-column item_id), or rename it")
     ids = as_ids(table[id_column], place)
-    refuse_duplicates(ids.to_frame(), [id_column], place, "keep one of the rows")
+    refuse_duplicates(ids, place, "keep one of the rows")
     columns = [_whole_numbers(column) for column in table.drop(id_column)]
     items = pl.DataFrame([ids.alias("item_id"), *columns])
     if "title" not in items.columns:
