@@ -19,7 +19,6 @@ LARGEST_MEMBER = 256 * 2**20
 
 LARGEST_RATIO = 50
 """A larger member is read if its size is at most its packed size times this."""
-
 _BROKEN = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
     *(EOFError, OSError, ValueError, OverflowError),
@@ -45,11 +44,8 @@ class Archive:
         with zipfile.ZipFile(path) as opened:
             listed = [member for member in opened.infolist() if not member.is_dir()]
         self._members = [(self._inside(member.filename), member) for member in listed]
-
-    @property
-    def names(self) -> set[str]:
+        self.names = {inside.name for inside, _ in self._members}
         """Base names of all files."""
-        return {path.name for path, _ in self._members}
 
     def sources(self, names: Sequence[str]) -> list[Source]:
         """Return the files with these base names, which may be larger than memory.

@@ -45,14 +45,7 @@ def find_columns(
     optional: Sequence[str] = (),
     given: Given | None = None,
 ) -> dict[str, str]:
-    """Return the name of each role's column.
-
-    Args:
-        names: of the table's columns.
-        place: the table.
-        needed: roles that must have a column.
-        optional: roles that may have one.
-        given: the param `ingest.columns`.
+    """Return the name of each role's column; `needed` roles must have one, `optional` roles may.
 
     Raises:
         DataError: a needed role has no column, a role has several columns, a column has several roles, or a given name
@@ -61,13 +54,11 @@ def find_columns(
     given, found = given or {}, {}
     for role in (*needed, *optional):
         if role in given:
-            name = given[role]
-            if name is None:
-                continue
-            if str(name) not in names:
-                what = f"column {quote(str(name))}, which ingest.columns names,"
-                raise _missing(what, names, place, needed)
-            found[role] = str(name)
+            if (name := given[role]) is not None:
+                found[role] = str(name)
+                if str(name) not in names:
+                    what = f"column {quote(str(name))}, which ingest.columns names,"
+                    raise _missing(what, names, place, needed)
             continue
         fitting = [name for name in names if plain(name) in USUAL[role]]
         if role in EXACT and role in fitting:

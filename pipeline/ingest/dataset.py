@@ -85,11 +85,8 @@ class Dataset:
     @property
     def counts(self) -> dict[str, int]:
         """Numbers of users, listed items, candidates for ranking, and interactions."""
-        return {
-            "candidates": int(self.items["candidate"].sum()),
-            "items": len(self.items),
-            **counts_of(self.split),
-        }
+        candidates = int(self.items["candidate"].sum())
+        return {"candidates": candidates, "items": len(self.items), **counts_of(self.split)}
 
     @property
     def more_counts(self) -> dict[str, Any]:
@@ -113,9 +110,8 @@ class Dataset:
             raise DataError("is no manifest of tables", str(path), REMEDY)
         for name in set(TABLES) & set(written):  # an earlier version has written no times
             if not (folder / name).is_file() or sha256_file(folder / name) != written[name]:
-                raise DataError(
-                    "is missing, or another file than its manifest names", str(folder / name), REMEDY
-                )
+                what = "is missing, or another file than its manifest names"
+                raise DataError(what, str(folder / name), REMEDY)
         events = pl.concat(row_groups(folder / "ratings.parquet")).select("rating", "timestamp")
         events = pl.concat([load_interactions(folder / "interactions.parquet"), events], how="horizontal")
         items, users = load_items(folder / "items.parquet"), load_users(folder / "users.parquet")
@@ -140,24 +136,21 @@ class Dataset:
                 before = 0
                 for table in self.events:
                     times = table["timestamp"].to_numpy()
-                    gaps.write(
-                        pl.DataFrame({"gap": gap_buckets(table["position"].to_numpy(), times, before)})
-                    )
+                    buckets = gap_buckets(table["position"].to_numpy(), times, before)
+                    gaps.write(pl.DataFrame({"gap": buckets}))
                     before = times[-1]
                     interactions.write(table.select(_INTERACTIONS))
                     ratings.write(table.select(_RATINGS))
             write_table(self.split, written["split.parquet"])
             write_table(pl.DataFrame(schema={"gap": pl.Int8}), written["times/none.parquet"])
-            write_json(
-                manifest,
-                {
-                    "schema_version": SCHEMA_VERSION,
-                    "dataset": self.name,
-                    "source": {"md5": self.md5, **self.checksums},
-                    "counts": self.counts,
-                    "sha256": {name: sha256_file(path) for name, path in written.items()},
-                },
-            )
+            content = {
+                "schema_version": SCHEMA_VERSION,
+                "dataset": self.name,
+                "source": {"md5": self.md5, **self.checksums},
+                "counts": self.counts,
+                "sha256": {name: sha256_file(path) for name, path in written.items()},
+            }
+            write_json(manifest, content)
 
 
 def build(
@@ -206,19 +199,11 @@ def build(
         marks = [parts.known, parts.known_before_validation]
     if events.repeated.any():
         split = split.with_columns(repeated=pl.Series(events.repeated))
-    return Dataset(
-        raw.name,
-        raw.md5,
-        raw.items.select(pl.Series("row", rows), pl.all())
-        .sort("row")
-        .with_columns(**dict(zip(MARKS, marks, strict=False))),
-        pl.DataFrame({"user": users, "user_id": log.user_ids()}).sort("user"),
-        events,
-        split,
-        raw.checksums,
-        cut,
-        {**raw.removed, **({"removed_repeats": events.removed} if events.removed else {})},
-    )
+    items = raw.items.select(pl.Series("row", rows), pl.all()).sort("row")
+    items = items.with_columns(**dict(zip(MARKS, marks, strict=False)))
+    named_users = pl.DataFrame({"user": users, "user_id": log.user_ids()}).sort("user")
+    removed = {**raw.removed, **({"removed_repeats": events.removed} if events.removed else {})}
+    return Dataset(raw.name, raw.md5, items, named_users, events, split, raw.checksums, cut, removed)
 
 
 def refuse_unlearnable(dataset: Dataset) -> None:

@@ -42,11 +42,7 @@ class OrderedEvents:
     """
 
     def __init__(
-        self,
-        log: EventLog,
-        users: NDArray[np.int32],
-        items: NDArray[np.int32],
-        repeats: Repeats = "refuse",
+        self, log: EventLog, users: NDArray[np.int32], items: NDArray[np.int32], repeats: Repeats = "refuse"
     ) -> None:
         self._items, self._repeats = items, repeats
         self.removed, self.repeated = 0, np.zeros(len(users), np.bool_)

@@ -61,12 +61,8 @@ def _titles(listed: pl.Series, checks: Checks) -> tuple[pl.Series, pl.Series]:
 def _genres(named: pl.Series, checks: Checks) -> pl.Series:
     genres = pl.select(pl.when(~named.is_in(["", _NO_GENRES])).then(named.str.split("|"))).to_series()
     bad = genres.list.contains("") | (genres.list.n_unique() != genres.list.len())
-    checks.refuse(
-        bad,
-        lambda row: f"a genre is empty or named twice: {quote(named[row])}",
-        "separate genres by |",
-        named.name,
-    )
+    what = "a genre is empty or named twice"
+    checks.refuse(bad, lambda row: f"{what}: {quote(named[row])}", "separate genres by |", named.name)
     return genres.fill_null(pl.Series([[]], dtype=genres.dtype))
 
 

@@ -47,10 +47,8 @@ def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> I
     reader = READERS.get(source.suffix)
     if reader is None:
         what = f"its name does not say which kind of table it is ({source.suffix or 'no suffix'})"
-        remedy = (
-            f"let it end in one of {' '.join(READERS)}, and {' or '.join(COMPRESSED)} where it is compressed"
-        )
-        raise DataError(what, source.place, remedy)
+        ends = f"{' '.join(READERS)}, and {' or '.join(COMPRESSED)}"
+        raise DataError(what, source.place, f"let it end in one of {ends} where it is compressed")
     empty = not may_be_empty
     try:
         if is_html(source.unpacked):
@@ -70,12 +68,7 @@ def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> I
 
 
 def as_ids(values: pl.Series, place: str, checks: Checks | None = None) -> pl.Series:
-    """Return a column of ids as text; whole numbers have no decimal point.
-
-    Args:
-        values: the column, or a block of it.
-        place: the file.
-        checks: of the block; None: the column is checked as a whole.
+    """Return a column of ids, or a block of it with its checks, as text; whole numbers have no decimal point.
 
     Raises:
         DataError: an id is missing, has control characters, or is neither text nor a whole number.
@@ -126,10 +119,7 @@ def cleaned(values: pl.Series) -> pl.Series:
         if values.dtype.inner != pl.String:
             return values
         if values.list.join(" ").str.contains(_ENTITY).any():
-            rows = [
-                None if row is None else [unescaped(text) for text in row if text is not None]
-                for row in values.to_list()
-            ]
+            rows = [row and [unescaped(text) for text in row if text is not None] for row in values.to_list()]
             values = pl.Series(values.name, rows, values.dtype)
         return values.list.eval(_one_space(pl.element()).drop_nulls())
     if values.dtype != pl.String:

@@ -16,17 +16,12 @@ UNITS = (1, 10**3, 10**6, 10**9)
 
 @dataclass(frozen=True)
 class TimeSplit:
-    """Where the interactions of all users are cut.
-
-    Attributes:
-        validation_from: from here on, up to the next cut, interactions are for validation.
-        test_from: from here on, interactions are for the test.
-        every_target: all interactions of a user behind a cut are targets, not the first alone.
-    """
+    """Where the interactions of all users are cut, for validation and for the test."""
 
     validation_from: float | str
     test_from: float | str
     every_target: bool = False
+    """All interactions of a user behind a cut are targets, not the first alone."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +61,7 @@ def split_by_time(
         ParamsError: a cut is not a point in time of the data, or the two are in the wrong order.
     """
     times = np.concatenate([table["timestamp"].to_numpy() for table in events])  # [N]
-    first, second = (
-        _point(cut, times, key)
-        for key, cut in (("validation_from", params.validation_from), ("test_from", params.test_from))
-    )
+    first, second = (_point(getattr(params, key), times, key) for key in ("validation_from", "test_from"))
     if not times.min() < first < second <= times.max():
         span = f"{times.min():,} to {times.max():,}"
         what = f"the cuts {first:,} and {second:,} do not lie one after the other within {span}"
@@ -118,16 +110,15 @@ def _parts(
 def _point(cut: float | str, times: NDArray, key: str) -> float:
     """Return the timestamp of a cut."""
     if isinstance(cut, str):
+        where = f"params.yaml, key ingest.{key}"
         try:
             date = datetime.fromisoformat(cut)
         except ValueError:
-            raise ParamsError(
-                f"{cut!r} is not a date", f"params.yaml, key ingest.{key}", "write 2011-10-01"
-            ) from None
+            raise ParamsError(f"{cut!r} is not a date", where, "write 2011-10-01") from None
         unit = unit_of(times.min(), times.max())
         if unit is None:
             what = "the timestamps of the data do not look like times since 1970, so a date is no cut"
-            raise ParamsError(what, f"params.yaml, key ingest.{key}", "give a timestamp, or a share below 1")
+            raise ParamsError(what, where, "give a timestamp, or a share below 1")
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * unit
     if cut < 1:
         place = int(cut * len(times))
