@@ -6,8 +6,7 @@ from typing import Any
 import click
 
 from ..core.errors import ParamsError
-from .options import FilePath, force_option
-from .replacing import is_store, replacing
+from .options import FilePath, force_option, is_store, replacing
 
 FORMATS = ("parquet", "npy", "datasets", "word2vec", "projector")
 
