@@ -115,8 +115,7 @@ def refuse_duplicates(ids: pl.Series, place: str, remedy: str, unit: Unit = "row
     """Raise ``DataError`` for the first row whose id is that of an earlier row."""
 
     def describe(row: int) -> str:
-        return (
-            f"{ids.name} {quote(ids[row])} is there already, on {unit} {(ids == ids[row]).arg_true()[0] + 1}"
-        )
+        first = (ids == ids[row]).arg_true()[0]
+        return f"{ids.name} {quote(ids[row])} is there already, on {unit} {first + 1}"
 
     Checks(Origin(place, unit=unit)).refuse(~ids.is_first_distinct(), describe, remedy)

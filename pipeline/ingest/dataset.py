@@ -58,7 +58,7 @@ class Dataset:
         split: user, train_length, validation, test; the leading `train_length` positions are for training,
             the two targets are item rows, both null for users with fewer than 3 interactions.
         checksums: MD5 of other files that were read, by the param that names them.
-        cut: of a split by time, its counts (see `time_split.Parts`).
+        cut: of a split by time, its counts (see `split_by_time`).
         removed: interactions that do not count, by the reason: `removed_where`, …, `removed_repeats`.
     """
 
@@ -166,7 +166,7 @@ def build(
     Users are those with an interaction; items are all that are listed.
 
     Args:
-        raw: items and interactions in the order of their source.
+        raw: the data set.
         candidates: items that may be ranked: those with an interaction (by time: before the test), or all.
         repeats: see `OrderedEvents`.
         time_split: the cuts of a split by time.
@@ -194,9 +194,7 @@ def build(
     if time_split is None:
         split = pl.concat(leave_one_out(table) for table in events)
     else:
-        parts = split_by_time(events, len(ids), time_split, every_item)
-        split, cut = parts.split, parts.counts
-        marks = [parts.known, parts.known_before_validation]
+        split, marks, cut = split_by_time(events, len(ids), time_split, every_item)
     if events.repeated.any():
         split = split.with_columns(repeated=pl.Series(events.repeated))
     items = raw.items.select(pl.Series("row", rows), pl.all()).sort("row")

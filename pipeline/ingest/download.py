@@ -139,9 +139,8 @@ def _md5_key(key: str) -> str:
 
 
 def _ways_out(key: str) -> str:
-    local = (
-        f"use a file on this machine (ingest.{key}: its path, ingest.{_md5_key(key)}: its checksum or null)"
-    )
+    params = f"(ingest.{key}: its path, ingest.{_md5_key(key)}: its checksum or null)"
+    local = f"use a file on this machine {params}"
     return f"{local}, or try the embedded sample with `make demo`" if key == "archive" else local
 
 

@@ -9,9 +9,8 @@ import polars as pl
 from .event_log import EventLog
 
 ITEMS = pl.Schema({"item_id": pl.String, "title": pl.String, "year": pl.Int32, "genres": pl.List(pl.String)})
-INTERACTIONS = pl.Schema(
-    {"user_id": pl.String, "item_id": pl.String, "rating": pl.Int8, "timestamp": pl.Int64}
-)
+_IDS = {"user_id": pl.String, "item_id": pl.String}
+INTERACTIONS = pl.Schema({**_IDS, "rating": pl.Int8, "timestamp": pl.Int64})
 
 Interactions = TypeVar("Interactions", bound=pl.DataFrame | EventLog, covariant=True)
 """A table of interactions, or a log, which may be larger than memory."""

@@ -71,9 +71,8 @@ def _count_below(log: EventLog, rating: float) -> int:
     for block in log.blocks():
         missing = np.isnan(block["rating"])
         if missing.any() and log.origin is not None:
-            what = (
-                f"a rating is missing (and {missing.sum() - 1:,} more near it), which ingest.min_rating needs"
-            )
+            near = f"(and {missing.sum() - 1:,} more near it)"
+            what = f"a rating is missing {near}, which ingest.min_rating needs"
             remedy = "leave the row out (ingest.where: rating IS NOT NULL), or set ingest.min_rating to null"
             raise log.origin.error(Refusal(what, int(block["line"][missing.argmax()]), 1, remedy))
         below += int((block["rating"] < rating).sum())

@@ -24,27 +24,9 @@ class TimeSplit:
     """All interactions of a user behind a cut are targets, not the first alone."""
 
 
-@dataclass(frozen=True)
-class Parts:
-    """The parts of a split by time.
-
-    Attributes:
-        split: one row per user: user, train_length, test_length and length, validation and test (null: no target);
-            with every target, validation_positions and test_positions too, in the user's items.
-        known: bool [items], items with an interaction before the test.
-        known_before_validation: bool [items], items with an interaction before the validation.
-        counts: cuts, targets, and users and items that nobody knew before the test.
-    """
-
-    split: pl.DataFrame
-    known: NDArray[np.bool_]
-    known_before_validation: NDArray[np.bool_]
-    counts: dict[str, float]
-
-
 def split_by_time(
     events: Iterable[pl.DataFrame], item_count: int, params: TimeSplit, every_item: bool
-) -> Parts:
+) -> tuple[pl.DataFrame, list[NDArray[np.bool_]], dict[str, float]]:
     """Cut the interactions at two points in time.
 
     The target of a user is the first interaction after a cut, or each of them. A user without an interaction before
@@ -56,6 +38,12 @@ def split_by_time(
         item_count: n.
         params: the cuts.
         every_item: every listed item may be ranked.
+
+    Returns:
+        One row per user: user, train_length, test_length and length, validation and test (null: no target); with every
+        target, validation_positions and test_positions too, in the user's items. Then the items that are known before
+        the test, and before the validation, bool [n] each. Then counts: the cuts, targets, and users and items that
+        nobody knew before the test.
 
     Raises:
         ParamsError: a cut is not a point in time of the data, or the two are in the wrong order.
@@ -87,7 +75,7 @@ def split_by_time(
         "new_users": int((after["test_length"] == 0).sum()),
         "new_items": int((taken & ~before).sum()),
     }
-    return Parts(split, known, early, counts)
+    return split, [known, early], counts
 
 
 def _parts(

@@ -11,9 +11,8 @@ from ..core import VARIANTS
 from ..ranking.metrics import NAMES
 from .charts import SIZE
 from .facts import Facts
-from .items import ItemMap, Neighbours
+from .items import SIDE, ItemMap, Neighbours
 from .people import Person
-from .projection import SIDE
 from .quality import Results, by_slice, measured, overview, recall_chart, table, training
 
 SOURCES = {

@@ -10,7 +10,7 @@ import polars as pl
 from ..core import VARIANTS
 from ..evaluation.published import PUBLISHED, beside_published
 from ..ranking.metrics import NAMES
-from .charts import DotPlot, LineChart, Value, dot_plot, line_chart
+from .charts import DotPlot, LineChart, Row, Value, dot_plot, line_chart
 
 SLICES = {
     "history": ("Length of the history", {"short": "Short", "middle": "Middle", "long": "Long"}),
@@ -70,7 +70,7 @@ def overview(results: Results) -> list[DotPlot]:
         for model, value in ordered["model", metric].iter_rows():
             published = model in PUBLISHED
             drawn = Value("published", model, value) if published else measured(results, model, metric)
-            rows.append((model, "published" if published else "", [drawn], f"{value:.4f}"))
+            rows.append(Row(model, "published" if published else "", [drawn], f"{value:.4f}"))
         plots.append(dot_plot(NAMES[metric], rows))
     return plots
 
@@ -111,15 +111,13 @@ def recall_chart(results: Results) -> LineChart | None:
     return line_chart(title, "k", lines, (1, 10, 100, 1000))
 
 
-def _slice_row(
-    label: str, base: Mapping[str, float], other: Mapping[str, float]
-) -> tuple[str, str, list[Value], str]:
+def _slice_row(label: str, base: Mapping[str, float], other: Mapping[str, float]) -> Row:
     pairs = zip(VARIANTS, (base, other), strict=True)
     values = [Value(variant, variant, part["ndcg@10"]) for variant, part in pairs]
     change = f"{other['ndcg@10'] - base['ndcg@10']:+.4f}"
     if round(base["recall@10"] * base["users"]) >= ENOUGH_HITS:
         change = f"{other['ndcg@10'] / base['ndcg@10'] - 1:+.1%}"
-    return label, f"{base['users']:,} users", values, change
+    return Row(label, f"{base['users']:,} users", values, change)
 
 
 def _line(
