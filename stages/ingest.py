@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hierrec.core.files import cache_dir, write_json
-from hierrec.core.stage import DATA, METRICS, Summary, stage
+from hierrec.core.stage import DATA, METRICS, TABLES, Summary, stage
 from hierrec.ingest.dataset import build, refuse_unlearnable
 from hierrec.ingest.download import fetch, fetch_parts
 from hierrec.ingest.event_log import EventLog
@@ -19,7 +19,7 @@ from hierrec.ingest.sample import sample_dataset
 from hierrec.ingest.time_split import TimeSplit
 
 
-@stage("ingest", libraries=("numpy", "polars", "pyarrow"))
+@stage("ingest", libraries=TABLES)
 def main(ingest: IngestParams) -> Summary:
     raw = _read(ingest)
     lines = []
@@ -72,9 +72,8 @@ def _files(ingest: IngestParams, key: str) -> list[Path]:
 
 def _unpinned(ingest: IngestParams, raw: RawDataset) -> Summary:
     """Return a line with the checksums that params.yaml lacks; without them, DVC sees no change of the files."""
-    lacking = [
-        f"{key}_md5: {md5}" for key, md5 in raw.checksums.items() if getattr(ingest, f"{key}_md5") is None
-    ]
+    checksums = ((f"{key}_md5", md5) for key, md5 in raw.checksums.items())
+    lacking = [f"{param}: {md5}" for param, md5 in checksums if getattr(ingest, param) is None]
     return [f"to let DVC see changes of these files, set in ingest: {', '.join(lacking)}"] if lacking else []
 
 

@@ -26,6 +26,10 @@ MODELS = ARTIFACTS / "models"
 METRICS = ARTIFACTS / "metrics"
 PLOTS = ARTIFACTS / "plots"
 RANKS = ARTIFACTS / "ranks"
+TABLES = ("numpy", "polars", "pyarrow")
+NETWORKS = ("torch", "transformers", *TABLES, "safetensors")
+RETRIEVAL = ("torch", "transformers", "faiss-cpu", *TABLES, "safetensors")
+"""Libraries whose version changes the output of a stage that writes tables, computes with a model, or searches too."""
 LIBRARIES = "pyproject.toml, key tool.hierrec.libraries"
 MEMORY = "end other programs, lower the stage's batch_… in params.yaml, or use a machine with more memory"
 
