@@ -99,11 +99,7 @@ def _show(summary: Summary) -> None:
 
 
 def check_libraries(libraries: tuple[str, ...]) -> None:
-    """Check that the installed versions are the declared ones, which dvc.lock records.
-
-    Raises:
-        ParamsError: a version differs, or pyproject.toml declares none.
-    """
+    """Raise ``ParamsError`` if a library's version is not the one in pyproject.toml, which dvc.lock records."""
     declared = _declared_libraries() if libraries else {}
     for library in libraries:
         if library not in declared:

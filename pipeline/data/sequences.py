@@ -107,11 +107,7 @@ class Sequences:
             _check(follows, name, "is not the item that follows")
 
     def with_gaps(self, gaps: NDArray[np.int8]) -> "Sequences":
-        """Return the sequences with the gaps of all items.
-
-        Raises:
-            DataError: there is not one for each item.
-        """
+        """Return the sequences with the gaps of all items; raise ``DataError`` if there is not one for each item."""
         if len(gaps) != len(self.items):
             raise DataError("gaps and interactions differ in number", remedy="run `dvc repro ingest`")
         return replace(self, gaps=gaps)

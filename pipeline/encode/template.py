@@ -56,11 +56,7 @@ def render_fields(items: pl.DataFrame, templates: Sequence[str]) -> tuple[list[l
 
 
 def placeholders(template: str) -> list[str]:
-    """Return the template's placeholders, each once, in order.
-
-    Raises:
-        ParamsError: there is none, or a brace stands alone.
-    """
+    """Return the placeholders, each once; raise ``ParamsError`` if there is none, or a brace stands alone."""
     columns = list(dict.fromkeys(PLACEHOLDER.findall(template)))
     if re.search(r"[{}]", PLACEHOLDER.sub("", template)):
         raise ParamsError(f"a brace stands alone in {template!r}", "template", "write columns as {title}")

@@ -33,11 +33,7 @@ _NAMES = {"latin-1": "ISO-8859-1 (Latin-1)", "utf-8": "UTF-8"}
 
 
 class Archive:
-    """The members of a zip archive. Use it within `readable`.
-
-    Raises:
-        DataError: a member's name points outside the archive.
-    """
+    """The members of a zip archive, none of which may point outside it (``DataError``). Use it within `readable`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -50,8 +46,7 @@ class Archive:
     def sources(self, names: Sequence[str]) -> list[Source]:
         """Return the files with these base names, which may be larger than memory.
 
-        Raises:
-            DataError: a file is missing, there twice or too large, or the files lie in several folders.
+        Raises ``DataError`` if one is missing, there twice or too large, or if they lie in several folders.
         """
         found = {name: [pair for pair in self._members if pair[0].name == name] for name in names}
         for name, pairs in found.items():

@@ -54,14 +54,9 @@ def fetch(
 def fetch_parts(source: str, md5: str | None, cache: Path, key: str) -> list[Path]:
     """Return the files of a table: one (see `fetch`), or those of a folder or pattern, sorted by path.
 
-    In a folder, files whose names start with `.` or `_` do not count. Interactions at the same time keep the order of
-    their files.
-
-    Args:
-        source: a URL, a path, or a pattern of paths (`*`, `?`, `[…]`, and `**` for folders in folders).
-        md5: checksum of the files' bytes, one file after the other (`cat … | md5sum`); None: not checked.
-        cache: see `fetch`.
-        key: see `fetch`.
+    A pattern has `*`, `?`, `[…]`, and `**` for folders in folders. In a folder, files whose names start with `.` or `_`
+    do not count. Interactions at the same time keep the order of their files. `md5` is the checksum of the files'
+    bytes, one file after the other (`cat … | md5sum`). Other arguments are those of `fetch`.
 
     Raises:
         DownloadError: there is no such file, or the files have another checksum.

@@ -22,9 +22,7 @@ _IN_MEMORY = 2**26
 class RowFile:
     """Rows of numbers in a temporary file without a name. The system removes the file with the process.
 
-    Args:
-        timestamp: numpy's type of timestamps, `i8` or `f8`.
-        rated: whether a row has a rating, float64; NaN stands for none.
+    Timestamps have numpy's type `i8` or `f8`. If `rated`, a row has a rating, float64; NaN stands for none.
     """
 
     def __init__(self, timestamp: str, rated: bool = False) -> None:

@@ -118,15 +118,10 @@ def neighbours(items: Items) -> list[Neighbours]:
 
 
 def project(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Place vectors in a square so that similar ones, by cosine after centring, are close.
+    """Place vectors, float32 [n, d], in a square so that similar ones, by cosine after centring, are close.
 
     This is t-SNE (van der Maaten and Hinton 2008) from a PCA start, in one thread: equal vectors give equal maps.
-
-    Args:
-        vectors: float32 [n, d].
-
-    Returns:
-        int64 [n, 2], coordinates x and y in 0..`SIDE`.
+    Returns coordinates x and y in 0..`SIDE`, int64 [n, 2].
     """
     centred = vectors - vectors.mean(0)
     unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)

@@ -18,11 +18,7 @@ T = TypeVar("T")
 
 
 def verify(path: str | Path) -> None:
-    """Check every file, hash, shape and row of a store.
-
-    Raises:
-        StoreError: the first problem.
-    """
+    """Check every file, hash, shape and row of a store; raise ``StoreError`` for the first problem."""
     for problem in diagnose(path):
         raise problem
 

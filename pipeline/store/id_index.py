@@ -14,11 +14,9 @@ from .store_files import HASHES, INDEX, MANIFEST, REMEDY, ROWS, check_hash, chec
 
 
 class IdIndex:
-    """Hashes of all ids in ascending order, and the row of each. Two ids may have the same hash.
+    """Hashes of all ids in ascending order, uint64 [n], and the row of each, int32 [n]; both are memory-mapped.
 
-    Attributes:
-        hashes: uint64 [n], memory-mapped.
-        rows: int32 [n], memory-mapped.
+    Two ids may have the same hash.
     """
 
     def __init__(self, hashes: NDArray[np.uint64], rows: NDArray[np.int32]) -> None:

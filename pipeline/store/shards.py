@@ -25,14 +25,9 @@ ARROW = pa.schema([("row", pa.int32()), *((name, pa.large_string()) for name in 
 
 
 class Shard:
-    """One shard. A file's hash is checked when the file is first read.
+    """One shard, from row `first` on. A file's hash is checked when the file is first read.
 
-    Args:
-        folder: the store.
-        manifest: the store's manifest.
-        names: files of vectors and of items (`.arrow` or `.parquet`).
-        first: number of the first row.
-        count: number of rows.
+    `names` are its files of vectors and of items (`.arrow` or `.parquet`) in the store's folder.
     """
 
     def __init__(
@@ -74,10 +69,7 @@ class Shard:
 class Shards:
     """All shards of a store, in order of rows, as one table of items; only the shards of the asked rows are read.
 
-    Args:
-        folder: the store.
-        manifest: the store's manifest; a plain store has one shard.
-        index: of the ids; None: the first lookup reads all ids into memory.
+    A plain store has one shard. Without an index of the ids, the first lookup reads all ids into memory.
     """
 
     def __init__(self, folder: Path, manifest: dict[str, Any], index: IdIndex | None = None) -> None:
@@ -156,11 +148,7 @@ class ShardedVectors(Vectors):
         return self._shape
 
     def __getitem__(self, rows: int | np.integer | slice | Sequence[int] | NDArray) -> NDArray[np.float32]:
-        """Return one row [d], or several [m, d]. One row, or a slice within one shard, is not copied.
-
-        Raises:
-            IndexError: there is no such row.
-        """
+        """Return one row [d], or several [m, d]. One row, or a slice within one shard, is not copied."""
         if isinstance(rows, slice):
             start, stop, step = rows.indices(len(self))
             if step == 1:

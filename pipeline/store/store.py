@@ -126,11 +126,7 @@ class EmbeddingStore:
         return neighbours.with_columns(pl.Series("cosine", cosines[order]))
 
     def whitened(self) -> NDArray[np.float32]:
-        """Return the whitened vectors, float32 [n, w].
-
-        Raises:
-            StoreError: a vector is not finite.
-        """
+        """Return the whitened vectors, float32 [n, w]; raise ``StoreError`` if a vector is not finite."""
         self.check_finite()
         return self.whitening.apply(self.vectors)
 
