@@ -13,9 +13,8 @@ from hierrec.model.checkpoint import read_curve
 from hierrec.model.inputs import load_inputs
 from hierrec.model.load import load_scorer
 from hierrec.rag.checkpoint import load_rag
-from hierrec.report.facts import facts, flat
 from hierrec.report.items import Items, item_map, neighbours
-from hierrec.report.page import Content, render
+from hierrec.report.page import Content, facts, flat, render
 from hierrec.report.people import people
 from hierrec.report.quality import VARIANTS, Results
 from hierrec.serving.catalogue import Catalogue

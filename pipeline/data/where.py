@@ -98,10 +98,6 @@ def _fitting(values: pl.Series, kind: type[pl.DataType]) -> type[pl.DataType]:
     """Return the narrowest type, no narrower than `kind`, of whole numbers, numbers and text that holds all values."""
     if values.dtype != pl.String:
         return kind
-    kinds = (pl.Int64, pl.Float64, pl.String)
-    fits = (wider for wider in kinds[kinds.index(kind) :] if _holds(wider, values))
-    return next(fits)
-
-
-def _holds(kind: type[pl.DataType], values: pl.Series) -> bool:
-    return values.cast(kind, strict=False).null_count() == values.null_count()
+    kinds, missing = (pl.Int64, pl.Float64, pl.String), values.null_count()
+    wider = kinds[kinds.index(kind) :]
+    return next(kind for kind in wider if values.cast(kind, strict=False).null_count() == missing)

@@ -65,10 +65,7 @@ class RayEngine:
         encoder, gpus = self._encoder, int(self._encoder.device == "cuda")
         loaded = self._model, encoder.files.revision, encoder.max_length, encoder.device, encoder.fingerprint
         settings = WorkerSettings(*loaded, batch_tokens, torch.get_num_threads())
-        with (
-            _cluster(self._workers) as ray,
-            track(total=len(texts), desc="encode", unit="text") as progress,
-        ):
+        with _cluster(self._workers) as ray, track(total=len(texts), desc="encode", unit="text") as progress:
             there = int(ray.cluster_resources().get("GPU" if gpus else "CPU", 0))
             if gpus and not there:  # Ray would wait for one
                 remedy = "set it to cpu, or add a machine with a GPU"

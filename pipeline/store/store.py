@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from ..core.errors import DataError, ParamsError
 from ..core.files import sha256_json
 from . import store_files as files
-from .id_index import IdIndex
-from .shards import ShardedVectors, Shards
+from .shards import IdIndex, ShardedVectors, Shards
 from .store_files import WHITENING
 from .vectors import Vectors
 from .whitening import WhitenedVectors, Whitening

@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from hierrec.core.errors import DataError, HierrecError
-from hierrec.ingest import event_files
+from hierrec.ingest import own_files
 from hierrec.ingest.dataset import build
 from hierrec.ingest.download import fetch_parts
 from hierrec.ingest.own_files import read_files
@@ -112,7 +112,7 @@ def test_the_same_rows_in_every_format(
     suffix, write, params = FORMATS[case]
     for name, table in {"events": EVENTS, "items": ITEMS}.items():
         (tmp_path / f"{name}{suffix}{packed}").write_bytes(PACKED[packed](write(table)))
-    monkeypatch.setattr(event_files, "_BLOCK", block)
+    monkeypatch.setattr(own_files, "_BLOCK", block)
     raw = read_files(tmp_path / f"events{suffix}{packed}", tmp_path / f"items{suffix}{packed}", params)
     same(raw, tmp_path)
 
