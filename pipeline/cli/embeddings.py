@@ -9,12 +9,14 @@ from ..core.errors import ParamsError
 from .options import FilePath, force_option, is_store, replacing
 
 FORMATS = ("parquet", "npy", "datasets", "word2vec", "projector")
+OUT = "Where to; written as a whole or not at all."
+TEMPLATE = "Text of an item, from its {columns}. Several: fields, each with a vector of its own."
+WHITENING = "By default vectors are centred only. Once for each template."
+SHARD = "Items of a shard; by default all are in one file."
 
 path = FilePath()
 store_argument = click.argument("store", type=path)
-out_option = click.option(
-    "--out", type=path, required=True, help="Where to; written as a whole or not at all."
-)
+out_option = click.option("--out", type=path, required=True, help=OUT)
 
 
 @click.group()
@@ -82,24 +84,12 @@ def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> No
 @out_option
 @click.option("--model", default="t5-nano", help="Bundled name, folder, or id of a hub.")
 @click.option("--revision", help="Commit of a hub model.")
-@click.option(
-    "--template",
-    multiple=True,
-    default=["{title}"],
-    help="Text of an item, from its {columns}. Several: fields, each with a vector of its own.",
-)
+@click.option("--template", multiple=True, default=["{title}"], help=TEMPLATE)
 @click.option("--id-column", default="item_id", help="Column of the items' ids.")
 @click.option("--max-length", type=click.IntRange(2), default=128, help="Tokens read.")
 @click.option("--batch-tokens", type=click.IntRange(1), default=1024, help="Tokens of a batch.")
-@click.option(
-    "--whitening-dimension",
-    type=click.IntRange(1),
-    multiple=True,
-    help="By default vectors are centred only. Once for each template.",
-)
-@click.option(
-    "--shard-rows", type=click.IntRange(1), help="Items of a shard; by default all are in one file."
-)
+@click.option("--whitening-dimension", type=click.IntRange(1), multiple=True, help=WHITENING)
+@click.option("--shard-rows", type=click.IntRange(1), help=SHARD)
 @click.option("--engine", type=click.Choice(["local", "ray"]), default="local", help="What encodes.")
 @click.option("--workers", type=click.IntRange(1), help="Processes of engine ray; by default one a core.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Processor or GPU.")

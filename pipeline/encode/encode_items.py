@@ -21,13 +21,8 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
 
     Vectors of texts that were encoded before come from the row cache, which all projects of a user share.
 
-    Args:
-        items: item_id and the template's columns, one row per item; the id stands for a missing title.
-        encode: encoder, settings and template.
-        folder: the store.
-
-    Returns:
-        The summary, line by line.
+    `items` have item_id and the template's columns, one row per item; the id stands for a missing title. Returns the
+    summary, line by line.
 
     Raises:
         ParamsError: the template names no column, the whitening is too wide, the cache cannot be written, ray is not
@@ -49,9 +44,8 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
         part, new, used = _encode(encoder, field, used, names, batches)
         parts.append(part)
         encoded += new
-    whitening = Whitening.joined(
-        [Whitening.fit(part, dimension) for part, dimension in zip(parts, encode.dimensions, strict=True)]
-    )
+    pairs = zip(parts, encode.dimensions, strict=True)
+    whitening = Whitening.joined([Whitening.fit(part, dimension) for part, dimension in pairs])
     vectors = np.concatenate(parts, 1)
     title = pl.col("title") if "title" in items.columns else pl.lit(None, pl.String)
     items = items.select("item_id", title.fill_null(pl.col("item_id")).alias("title"))

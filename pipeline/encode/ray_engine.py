@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -89,9 +90,8 @@ class RayEngine:
                     progress.update(len(found[0]))
 
 
-_ANSWER = pa.schema(
-    {"places": pa.large_binary(), "vectors": pa.large_binary(), "width": pa.int64(), "error": pa.string()}
-)
+_BYTES = dict.fromkeys(("places", "vectors"), pa.large_binary())
+_ANSWER = pa.schema({**_BYTES, "width": pa.int64(), "error": pa.string()})
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,6 @@ class EncodeWorker:
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
-        self._encoder: ItemEncoder | None = None
 
     def __call__(self, block: pa.Table) -> pa.Table:
         """Encode a block of texts (columns place, text, name).
@@ -132,11 +131,10 @@ class EncodeWorker:
         return pa.table([[value] for value in row], _ANSWER)
 
     def _encode(self, texts: list[str], names: list[str]) -> NDArray[np.float32]:
-        if self._encoder is None:
-            self._encoder = self._load()
         return self._encoder.encode(texts, self._settings.batch_tokens, names)
 
-    def _load(self) -> ItemEncoder:
+    @cached_property
+    def _encoder(self) -> ItemEncoder:
         import torch
 
         settings = self._settings
@@ -157,7 +155,7 @@ def unpack(row: dict[str, Any]) -> tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
 def pack_error(error: HierrecError) -> str:
-    """Return an error as JSON."""
+    """Return an error as JSON, which ``unpack_error`` reads."""
     return json.dumps([type(error).__name__, error.what, error.where, error.remedy])
 
 

@@ -56,9 +56,7 @@ class T5Batches:
     def means(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> Tensor:
         """Return the mean of each text's last hidden states, [b, D]; rounding aside, they are the model's own.
 
-        Args:
-            texts: token ids, at least one per text; texts of one length side by side.
-            shape: the batch's; at least one slot per token.
+        `texts` are token ids, at least one per text; texts of one length stand side by side. `shape` is the batch's.
         """
         tokens = torch.tensor(list(chain.from_iterable(texts)))
         ids = F.pad(tokens, (0, shape[1] - len(tokens))).to(self._stack.device)  # [S]

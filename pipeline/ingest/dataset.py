@@ -44,33 +44,28 @@ HELD_OUT = 2
 
 @dataclass(frozen=True)
 class Dataset:
-    """The tables of a data set.
-
-    Attributes:
-        name: `movielens`, `files` or `sample`.
-        md5: checksum of the archive; None where there is none.
-        items: row, item_id, title, year, genres, further texts, candidate; row i describes item i, in natural order
-            of ids.
-        users: user, user_id; in natural order of ids.
-        events: user, item, position, rating, timestamp; sorted by (user, position), in tables of some users each, so
-            that memory need not hold all. Position counts from 0 within a user in the total order (timestamp, row in
-            file).
-        split: user, train_length, validation, test; the leading `train_length` positions are for training,
-            the two targets are item rows, both null for users with fewer than 3 interactions.
-        checksums: MD5 of other files that were read, by the param that names them.
-        cut: of a split by time, its counts (see `split_by_time`).
-        removed: interactions that do not count, by the reason: `removed_where`, …, `removed_repeats`.
-    """
+    """The tables of a data set."""
 
     name: str
+    """`movielens`, `files` or `sample`."""
     md5: str | None
+    """Checksum of the archive; None where there is none."""
     items: pl.DataFrame
+    """row, item_id, title, year, genres, further texts, candidate; row i describes item i, in natural order of ids."""
     users: pl.DataFrame
+    """user, user_id; in natural order of ids."""
     events: Iterable[pl.DataFrame]
+    """user, item, position, rating, timestamp; sorted by (user, position), in tables of some users each, so that memory
+    need not hold all. Position counts from 0 within a user in the total order (timestamp, row in file)."""
     split: pl.DataFrame
+    """user, train_length, validation, test; the leading `train_length` positions are for training, the two targets are
+    item rows, both null for users with fewer than 3 interactions."""
     checksums: Mapping[str, str] = field(default_factory=dict)
+    """MD5 of other files that were read, by the param that names them."""
     cut: Mapping[str, float] = field(default_factory=dict)
+    """Of a split by time, its counts (see `split_by_time`)."""
     removed: Mapping[str, int] = field(default_factory=dict)
+    """Interactions that do not count, by the reason: `removed_where`, …, `removed_repeats`."""
 
     @property
     def interactions(self) -> pl.DataFrame:

@@ -69,17 +69,14 @@ class File:
 
 @dataclass(frozen=True)
 class Version:
-    """An archive of the family.
-
-    Attributes:
-        movies: id, title, genres; in 100K other columns follow the title.
-        ratings: user, movie, rating, time.
-        users: the users of the ratings; None: there is no list of users.
-    """
+    """An archive of the family."""
 
     movies: File
+    """Id, title, genres; in 100K other columns follow the title."""
     ratings: File
+    """User, movie, rating, time."""
     users: File | None = None
+    """The users of the ratings; None: there is no list of users."""
 
     @property
     def files(self) -> list[File]:

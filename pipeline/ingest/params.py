@@ -72,7 +72,7 @@ class TableParams(RowParams):
     @property
     def given(self) -> dict[str, str | int | None]:
         """`columns`, empty where it is null."""
-        return dict(self.columns or {})
+        return {role: name for role, name in (self.columns or {}).items()}
 
     @property
     def by_place(self) -> bool:

@@ -29,17 +29,14 @@ SEEDS = 9
 
 @dataclass(frozen=True)
 class Items:
-    """Items with genres and popularity.
-
-    Attributes:
-        catalogue: their names and neighbours.
-        genres: genres of each item; empty if unknown.
-        counts: int64 [n], training interactions of each item.
-    """
+    """Items with genres and popularity."""
 
     catalogue: Catalogue
+    """Their names and neighbours."""
     genres: list[list[str]]
+    """Genres of each item; empty if unknown."""
     counts: NDArray[np.int64]
+    """int64 [n], training interactions of each item."""
 
     @cached_property
     def main_genres(self) -> list[str]:

@@ -26,23 +26,20 @@ ENOUGH_HITS = 10
 
 @dataclass(frozen=True)
 class Results:
-    """Results of the evaluation.
-
-    Attributes:
-        metrics: content of each variant's metrics file.
-        baselines: validation and test metrics of each baseline; may be empty.
-        comparison: each metric's comparison of the variants; may be empty.
-        counts: numbers of users, items, candidates and interactions.
-        curves: each variant's learning curve: epoch, train_loss and validation metrics.
-        recall: each variant's table of k and the share of users whose target is among the first k.
-    """
+    """Results of the evaluation. `baselines` and `comparison` may be empty."""
 
     metrics: Mapping[str, Mapping[str, Any]]
+    """Content of each variant's metrics file."""
     baselines: Mapping[str, Mapping[str, Mapping[str, float]]]
+    """Validation and test metrics of each baseline."""
     comparison: Mapping[str, Mapping[str, float]]
+    """Each metric's comparison of the variants."""
     counts: Mapping[str, int]
+    """Numbers of users, items, candidates and interactions."""
     curves: Mapping[str, pl.DataFrame]
+    """Each variant's learning curve: epoch, train_loss and validation metrics."""
     recall: Mapping[str, pl.DataFrame]
+    """Each variant's table of k and the share of users whose target is among the first k."""
 
 
 def measured(results: Results, variant: str, metric: str) -> Value:

@@ -23,21 +23,17 @@ COMPARED = 4096
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingStore:
-    """The vectors of items, the items, and the settings of the encoder.
-
-    Attributes:
-        folder: the store.
-        manifest: content of `manifest.json`.
-        shards: the files of vectors and items; a plain store has one shard.
-        vectors: float32 [n, d], read-only: the encoder's output, not whitened.
-        whitening: the map fitted on these vectors.
-    """
+    """The vectors of items, the items, and the settings of the encoder."""
 
     folder: Path
     manifest: dict[str, Any]
+    """Content of `manifest.json`."""
     shards: Shards
+    """The files of vectors and items; a plain store has one shard."""
     vectors: Vectors
+    """float32 [n, d], read-only: the encoder's output, not whitened."""
     whitening: Whitening
+    """The map fitted on these vectors."""
 
     @classmethod
     def open(cls, path: str | Path) -> "EmbeddingStore":
@@ -100,12 +96,9 @@ class EmbeddingStore:
         return self.vectors[np.array([self.row(item_id) for item_id in item_ids], np.int64)]
 
     def neighbours(self, item_id: str, k: int, raw: bool = False) -> pl.DataFrame:
-        """Return the items most similar to an item, without the item itself, by exact cosine.
+        """Return the `k` items most similar to an item, or all others, without the item itself, by exact cosine.
 
-        Args:
-            item_id: the item.
-            k: number of neighbours, at least 1; a store with fewer other items gives all of them.
-            raw: whether the encoder's vectors are compared, instead of the whitened ones, as in the models.
+        If `raw`, the encoder's vectors are compared, instead of the whitened ones, as in the models.
 
         Returns:
             row, item_id, title and cosine (float64; 0 if a vector is zero), best first, ties by row.

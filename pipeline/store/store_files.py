@@ -104,11 +104,9 @@ def shard_files(number: int) -> tuple[str, str]:
 
 def shard_names(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the names of each shard's vectors and items; a plain store is one shard."""
-    return (
-        [shard_files(i) for i in range(len(manifest["shards"]))]
-        if is_sharded(manifest)
-        else [(VECTORS, ITEMS)]
-    )
+    if not is_sharded(manifest):
+        return [(VECTORS, ITEMS)]
+    return [shard_files(number) for number in range(len(manifest["shards"]))]
 
 
 def files_of(manifest: dict[str, Any]) -> tuple[str, ...]:
