@@ -48,10 +48,7 @@ class Where:
     In a CSV file all columns are text, so a column whose values are all numbers is compared as numbers. If the
     expression does not allow that (`item_id = '7'`), all columns of text are compared as text.
 
-    Args:
-        text: the expression.
-        blocks: all blocks of the table.
-        where: the expression's place, for messages.
+    `blocks` are all those of the table, `where` is the expression's place in messages.
 
     Raises:
         ParamsError: it is no condition on single rows.

@@ -18,11 +18,7 @@ LENGTH_STEP = 4
 class PaddedBatches:
     """Batches of texts whose lengths, rounded up, are equal. Copies of the first text complete a batch.
 
-    Args:
-        model: the encoder, in evaluation mode.
-        padding: the padding token; it changes no vector.
-        max_length: most tokens of a text.
-        place: the model's name in messages.
+    The model is in evaluation mode. The padding token changes no vector. `place` is the model's name in messages.
     """
 
     def __init__(self, model: Any, padding: int, max_length: int, place: str) -> None:

@@ -40,12 +40,8 @@ class RayEngine:
     """Encodes as ``ItemEncoder.batches`` does, on the workers of Ray.
 
     On machines of one kind with the same number of threads, the vectors are equal to the last bit: a text's vector does
-    not depend on the other texts of its block.
-
-    Args:
-        encoder: the encoder.
-        model: its name, by which each worker loads the model.
-        workers: number of processes; None: one per processor of the cluster, or per GPU if the encoder uses one.
+    not depend on the other texts of its block. Each worker loads the model by its name. By default there is a worker
+    for each processor of the cluster, or for each GPU if the encoder uses one.
     """
 
     def __init__(self, encoder: ItemEncoder, model: str, workers: int | None) -> None:

@@ -40,9 +40,7 @@ class T5Batches:
     ) -> Iterator[tuple[NDArray[np.int64], tuple[int, int]]]:
         """Yield the texts of each batch, places int64 [b], longest first, and the batch's shape (1, slots).
 
-        Args:
-            lengths: tokens of each text, int64 [n].
-            batch_tokens: most tokens of a batch, padding included; a longer text is a batch of its own.
+        A batch has at most `batch_tokens`, padding included; a longer text is a batch of its own.
         """
         order = np.argsort(-lengths, kind="stable")  # [n]
         ends = np.cumsum(lengths[order])  # [n]

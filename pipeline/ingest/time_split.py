@@ -30,14 +30,10 @@ def split_by_time(
     """Cut the interactions at two points in time.
 
     The target of a user is the first interaction after a cut, or each of them. A user without an interaction before
-    the cut has no target. Nor is an item a target that was not known before the cut, unless every listed item may be
-    ranked.
+    the cut has no target. Nor is an item a target that was not known before the cut, unless it may be ranked anyway.
 
-    Args:
-        events: user, item, position, timestamp, in tables of whole users, sorted by (user, position).
-        item_count: n.
-        params: the cuts.
-        every_item: every listed item may be ranked.
+    `events` are user, item, position, timestamp, in tables of whole users, sorted by (user, position). With
+    `every_item`, every listed item may be ranked.
 
     Returns:
         One row per user: user, train_length, test_length and length, validation and test (null: no target); with every

@@ -70,11 +70,8 @@ def line_chart(
 ) -> LineChart | None:
     """Return a chart of the finite values; None if there are none.
 
-    Args:
-        title: name of the y axis.
-        x_label: name of the x axis.
-        series: name, kind, x values and y values of each line.
-        x_values: x ticks of a logarithmic axis; None: a linear axis, whose ticks are chosen.
+    `title` names the y axis. `series` are name, kind, x values and y values of each line. `x_values` are the x ticks of
+    a logarithmic axis; None: a linear axis, whose ticks are chosen.
     """
     finite = [
         (name, kind, [(x, y) for x, y in zip(xs, ys, strict=True) if math.isfinite(y)])

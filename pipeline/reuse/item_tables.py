@@ -10,11 +10,7 @@ from ..ingest.table_files import as_ids, as_text, read_table
 
 
 def read_catalogue(path: Path, id_column: str) -> pl.DataFrame:
-    """Read a CSV or Parquet table of items.
-
-    Args:
-        path: the table.
-        id_column: the column of ids: text or whole numbers, each once.
+    """Read a CSV or Parquet table of items; ids are text or whole numbers, each once.
 
     Returns:
         item_id (text), then the other columns, rows in the order of the table. A column `title` is text.

@@ -48,9 +48,9 @@ def update(
 
     Args:
         artifacts: what the stages wrote; it is only read.
-        params: as in params.yaml; sections `ingest`, `encode` and `index` are used.
+        params: sections `ingest`, `encode` and `index` are used.
         interactions: a table, see `ingest.own_files.read_files`; None: none.
-        items: a table of items; None: none.
+        items: a table; None: none.
         out: None: `live` in `artifacts`.
 
     Returns:
