@@ -24,7 +24,7 @@ def main(ingest: IngestParams) -> Summary:
     raw = _read(ingest)
     lines = []
     if ingest.item_text is not None:
-        path = _file(ingest, "item_text")
+        path = fetch(ingest.item_text, ingest.item_text_md5, cache_dir("downloads"), key="item_text")
         raw, matched, unknown = add_item_text(raw, path, ingest.clean_text, ingest.encoding)
         lines = [f"further text for {matched:,} items; {unknown:,} ids of {ingest.item_text} name no item"]
     by_time = None
@@ -60,13 +60,8 @@ def _read(ingest: IngestParams) -> RawDataset[EventLog]:
     return replace(raw, interactions=log, removed=removed)
 
 
-def _file(ingest: IngestParams, key: str) -> Path:
-    """Return the file that the param `ingest.<key>` names, with the checksum of `ingest.<key>_md5`."""
-    return fetch(getattr(ingest, key), getattr(ingest, f"{key}_md5"), cache_dir("downloads"), key=key)
-
-
 def _files(ingest: IngestParams, key: str) -> list[Path]:
-    """Return the files of the table that the param `ingest.<key>` names."""
+    """Return the files of the table that the param `ingest.<key>` names, with the checksum of `ingest.<key>_md5`."""
     return fetch_parts(getattr(ingest, key), getattr(ingest, f"{key}_md5"), cache_dir("downloads"), key)
 
 

@@ -51,7 +51,9 @@ def find_columns(
         DataError: a needed role has no column, a role has several columns, a column has several roles, or a given name
             is missing.
     """
-    given, found = given or {}, {}
+    given, found = dict(given or {}), {}
+    if isinstance(given.get("item"), str) and given["item"] not in names:
+        del given["item"]  # it may be the column of the other table
     for role in (*needed, *optional):
         if role in given:
             if (name := given[role]) is not None:
@@ -76,14 +78,6 @@ def find_columns(
             what = f"column {quote(name)} is to be both {' and '.join(twice)}"
             raise DataError(what, place, "name another column in ingest.columns")
     return found
-
-
-def of_table(names: Sequence[str], roles: Sequence[str], given: Given) -> Given:
-    """Return the part of `ingest.columns` for a table's roles; the name of the item ids may be the other table's."""
-    said = {role: name for role, name in given.items() if role in roles}
-    if isinstance(said.get("item"), str) and said["item"] not in names:
-        del said["item"]
-    return said
 
 
 def _missing(what: str, names: Sequence[str], place: str, needed: Sequence[str]) -> DataError:

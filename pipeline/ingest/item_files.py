@@ -10,7 +10,7 @@ import polars as pl
 from ..core.errors import DataError
 from ..data.tables import MARKS
 from .checks import Checks, Origin, quote, refuse_duplicates
-from .columns import EXACT, find_columns, of_table
+from .columns import EXACT, find_columns
 from .json_files import Pairs
 from .params import TableParams
 from .raw import Interactions, RawDataset
@@ -37,8 +37,7 @@ def read_items(paths: Sequence[Path], params: TableParams) -> tuple[pl.DataFrame
     place = str(paths[0])
     tables = [read_table(path, Layout(params.separator), params.encoding) for path in paths]
     table = pl.concat(tables, how="diagonal_relaxed", rechunk=True)
-    given = {} if params.by_place else of_table(table.columns, ("item", *EXACT), params.given)
-    found = find_columns(table.columns, place, ("item",), EXACT, given)
+    found = find_columns(table.columns, place, ("item",), EXACT, {} if params.by_place else params.given)
     roles = {name: role for role, name in found.items()}
     # A type that RecBole adds to a name is not part of the name.
     columns = [(roles.get(name, name.partition(":")[0]), table[name]) for name in table.columns]

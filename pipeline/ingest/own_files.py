@@ -10,7 +10,7 @@ import polars as pl
 from ..core.errors import DataError, quote
 from ..data.where import Where
 from .checks import Checks, Origin
-from .columns import find_columns, of_table
+from .columns import find_columns
 from .event_log import EventLog
 from .item_files import read_items
 from .params import TableParams
@@ -170,8 +170,7 @@ class _Events:
 
     def _find_columns(self, names: list[str], place: str) -> dict[str, str]:
         """Return the columns of a file; raise ``DataError`` if some files have a rating and others have none."""
-        given = of_table(names, (*_NEEDED, "rating"), self._given)
-        columns = find_columns(names, place, _NEEDED, ("rating",), given)
+        columns = find_columns(names, place, _NEEDED, ("rating",), self._given)
         if not self.columns:
             self.columns = columns
             self._origin.user, self._origin.item = columns["user"], columns["item"]
