@@ -64,7 +64,7 @@ class Checks:
         self.origin = origin
         self._check = 0
         self._rows: NDArray[np.int64] | None = None
-        self._found: dict[int, Refusal] = {}
+        self._found: dict[int, list[Refusal]] = {}
 
     @contextmanager
     def block(self, rows: NDArray[np.int64]) -> Iterator[None]:
@@ -94,17 +94,17 @@ class Checks:
         refusal = Refusal(describe(places[0]), places[0], len(places), remedy, column)
         if self._rows is None:
             raise self.origin.error(refusal)
-        if (earlier := self._found.get(self._check)) is None:
-            refusal.row = int(self._rows[refusal.row])
-            self._found[self._check] = refusal
-        else:
-            earlier.count += refusal.count
+        refusal.row = int(self._rows[refusal.row])
+        self._found.setdefault(self._check, []).append(refusal)
         raise _BlockRefused
 
     def finish(self) -> None:
-        """Raise ``DataError`` for the first check that a block broke, if there is one."""
+        """Raise ``DataError`` for the first row that breaks the first of the checks that blocks broke, if any did."""
         if self._found:
-            raise self.origin.error(self._found[min(self._found)])
+            found = self._found[min(self._found)]
+            first = min(found, key=lambda refusal: refusal.row)
+            first.count = sum(refusal.count for refusal in found)
+            raise self.origin.error(first)
 
 
 class _BlockRefused(Exception):

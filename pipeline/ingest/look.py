@@ -1,12 +1,11 @@
 """A look at a data set before training: how large, how dense, how long, and what will hurt."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from ..data.tables import MARKS
 from .dataset import HELD_OUT, Dataset
@@ -16,26 +15,13 @@ _SOME = 20
 """Users from which on it is odd that one has a tenth of the rows."""
 
 
-@dataclass
-class _Events:
-    """What the interactions say: the earliest and the latest time, and bool [items] with an interaction."""
-
-    first: float
-    last: float
-    seen: NDArray[np.bool_]
-    ties: int = 0
-    """Users whose test target has the time of the interaction before it."""
-    midnight: dict[int, bool] = field(default_factory=lambda: dict.fromkeys(UNITS, True))
-    """Of each unit, whether all times are at midnight if they are in it."""
-
-
 def look(dataset: Dataset) -> list[str]:
     """Return statistics of a data set and warnings, line by line."""
     targets = pl.when(pl.col("test").is_not_null()).then(HELD_OUT).otherwise(0)
     length = pl.col("length") if "length" in dataset.split.columns else pl.col("train_length") + targets
     lengths = dataset.split.select(length).to_series()
-    events, counts = _events(dataset), dataset.counts
-    users, items, unit = counts["users"], int(events.seen.sum()), unit_of(events.first, events.last)
+    (events, items), counts = _events(dataset), dataset.counts
+    users, unit = counts["users"], unit_of(events["first"], events["last"])
     return [
         f"{dataset.name}: {counts['interactions']:,} interactions of {users:,} users",
         f"{counts['items']:,} items listed, {counts['candidates']:,} of them candidates for ranking",
@@ -46,28 +32,34 @@ def look(dataset: Dataset) -> list[str]:
         f"density {counts['interactions'] / (users * items):.3%}: {users:,} users x {items:,} items with interactions",
         f"interactions of a user: {lengths.min():,} to {lengths.max():,}, in the middle {lengths.median():,.0f}",
         _texts(dataset.items),
-        *_targets(dataset, events, unit),
-        f"times from {_shown(events.first, unit)} to {_shown(events.last, unit)}",
-        *_warnings(dataset, events, unit, lengths),
+        *_targets(dataset, events["ties"], unit),
+        f"times from {_shown(events['first'], unit)} to {_shown(events['last'], unit)}",
+        *_warnings(dataset, unit is not None and events[str(unit)], lengths),
     ]
 
 
-def _events(dataset: Dataset) -> _Events:
-    found = _Events(np.inf, -np.inf, np.zeros(len(dataset.items), np.bool_))
+def _events(dataset: Dataset) -> tuple[dict[str, Any], int]:
+    """Return what the interactions say, and the number of items that one names.
+
+    `first` and `last` are times; `ties` are users whose test target has the time of the interaction before it; the
+    number of each unit says whether all times are at midnight if they are in it.
+    """
+    time, user = pl.col("timestamp"), pl.col("user")
+    target = (user != user.shift(-1)).fill_null(True) & (pl.col("position") >= HELD_OUT)
+    midnight = {str(unit): (time % (86_400 * unit) == 0).all() for unit in UNITS}
+    seen, parts = np.zeros(len(dataset.items), np.bool_), []
     for table in dataset.events:  # of whole users
-        time, user = table["timestamp"].to_numpy(), table["user"].to_numpy()
-        found.first, found.last = min(found.first, time.min()), max(found.last, time.max())
-        found.seen[table["item"].to_numpy()] = True
-        ends = np.append(np.flatnonzero(np.diff(user)), len(user) - 1)  # [users], their last row
-        lengths = np.diff(ends, prepend=-1)  # [users]
-        targets = ends[lengths > HELD_OUT]
-        found.ties += int((time[targets] == time[targets - 1]).sum())
-        for unit, midnight in found.midnight.items():
-            found.midnight[unit] = midnight and bool((time % (86_400 * unit) == 0).all())
-    return found
+        seen[table["item"].to_numpy()] = True
+        tie = (target & (time == time.shift(1))).sum()
+        parts.append(table.select(first=time.min(), last=time.max(), ties=tie, **midnight))
+    whole = pl.concat(parts)
+    ends = whole.select(
+        pl.col("first").min(), pl.col("last").max(), pl.col("ties").sum(), pl.col(*midnight).all()
+    )
+    return ends.row(0, named=True), int(seen.sum())
 
 
-def _targets(dataset: Dataset, events: _Events, unit: int | None) -> list[str]:
+def _targets(dataset: Dataset, ties: int, unit: int | None) -> list[str]:
     lines = []
     if "repeated" in dataset.split.columns:
         users = _share(int(dataset.split["repeated"].sum()), len(dataset.split))
@@ -77,8 +69,8 @@ def _targets(dataset: Dataset, events: _Events, unit: int | None) -> list[str]:
         shown = (f"{name} {_shown(value, unit if name.endswith('_from') else None)}" for name, value in cut)
         lines.append(f"cut: {', '.join(shown)}")
     else:
-        ties = _share(events.ties, dataset.split["test"].count())
-        lines.append(f"users whose test target a tie in time decides: {ties}")
+        share = _share(ties, dataset.split["test"].count())
+        lines.append(f"users whose test target a tie in time decides: {share}")
     return lines
 
 
@@ -103,13 +95,13 @@ def _shown(number: float, unit: int | None) -> str:
     return f"{datetime.fromtimestamp(float(number) / unit, UTC):%Y-%m-%d %H:%M:%S}"
 
 
-def _warnings(dataset: Dataset, events: _Events, unit: int | None, lengths: pl.Series) -> Iterator[str]:
+def _warnings(dataset: Dataset, midnight: bool, lengths: pl.Series) -> Iterator[str]:
     user_ids = dataset.users["user_id"]
     for name, ids in (("user", user_ids), ("item", dataset.items["item_id"])):
         if ids.str.contains(r"^\d+\.0+$").all():
             such = f"such as {ids[0]}, which is another id than {ids[0].partition('.')[0]}"
             yield f"warning: ids of {name}s look like fractions, {such}"
-    if unit is not None and events.midnight[unit]:
+    if midnight:
         yield "warning: all times are midnight: within a day, interactions keep the order of the rows"
     user = int(lengths.to_numpy().argmax())
     share = lengths[user] / lengths.sum()
