@@ -75,7 +75,7 @@ def _past(data: Path, items: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
 def _read_events(path: Path, ingest: IngestParams) -> pl.DataFrame:
     """Read interactions as `_past` does; those of a user are in their order."""
     # The bounds are those of the data, which nobody counts again.
-    rows = dict.fromkeys(("min_user_interactions", "min_item_interactions"))
+    rows = {"min_user_interactions": None, "min_item_interactions": None}
     new = build(read_files(path, None, ingest.model_copy(update=rows)), repeats=ingest.repeats)
     return _named(pl.concat(new.events), new.items, new.users)
 
