@@ -21,7 +21,7 @@ Next:
   hierrec recommend --history "Toy Story" --why
   hierrec serve                               # a page to try it
   dvc exp run -S fusion.neighbours=20 && hierrec metrics --diff HEAD
-`dvc push` needs a remote, which the demo has not. Your own data: docs/own-data.md"""
+`dvc push` needs a remote, and the demo has none. Your own data: docs/own-data.md"""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Stage 5: metrics of the baselines, beside which those of a model say what its training is worth."""
+"""evaluate_baselines: metrics of the baselines. A model should beat them to be worth its training."""
 
 import polars as pl
 from hierrec.core.files import atomic_path, write_details

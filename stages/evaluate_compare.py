@@ -1,4 +1,4 @@
-"""Stage 5c: is the retrieval-augmented variant better, where, and may that be chance?"""
+"""evaluate_compare: where the retrieval-augmented variant is better, and whether that may be chance"""
 
 from hierrec.core import VARIANTS
 from hierrec.core.files import write_details

@@ -1,4 +1,4 @@
-"""Stage 5a: metrics of the hierarchical variant."""
+"""evaluate_hierarchical: metrics of the hierarchical variant."""
 
 from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, NETWORKS, Summary, stage
 from hierrec.evaluation.lists import TopLists

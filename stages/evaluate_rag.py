@@ -1,4 +1,4 @@
-"""Stage 5b: metrics of the retrieval-augmented variant."""
+"""evaluate_rag: metrics of the retrieval-augmented variant."""
 
 from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, RETRIEVAL, Summary, stage
 from hierrec.evaluation.lists import TopLists

@@ -1,4 +1,4 @@
-"""Stage 5c: test metrics of both variants, fitted again on training and validation items."""
+"""evaluate_refit: test metrics of both variants, fitted again on training and validation items."""
 
 from dataclasses import replace
 

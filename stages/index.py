@@ -17,7 +17,7 @@ def main(index: IndexParams) -> Summary:
     kind = choose_kind(index.kind, len(store.vectors), index.exact_up_to)
     item_index = build_index(vectors, INDEX, store.hash, kind, index.recall)
     reached = item_index.setting.recall_at_20
-    short = f"; below the {index.recall} that is asked for" if reached < index.recall else ""
+    short = f"; less than index.recall {index.recall}" if reached < index.recall else ""
     return [
         f"index: {len(item_index):,} items by cosine, {item_index}{short}",
         f"tied to store {store.hash[:12]}",

@@ -1,4 +1,4 @@
-"""Stage 1: an archive, tables or the embedded sample become items, users, interactions and a split."""
+"""ingest: an archive, tables or the embedded sample become items, users, interactions and a split."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Stage 4d: both variants, fitted again on all items, for use. Nothing is left to measure them on."""
+"""train_final: both variants, fitted again on all items, for use. Nothing is left to measure them on."""
 
 from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, RETRIEVAL, Summary, stage
 from hierrec.model.inputs import Inputs, load_inputs
@@ -12,12 +12,13 @@ FITTED = {
 }
 
 
-@stage("final", libraries=RETRIEVAL, processes=True)
+@stage("final", libraries=(*RETRIEVAL, "scipy", "scikit-learn"), processes=True)
 def main(final: FinalParams) -> Summary:
     def whole() -> Inputs:
         return load_inputs(DATA, ITEM_EMBEDDINGS).whole()
 
-    return refit(final, whole, MODELS / "rag", MODELS / "final", "stages.train_final", FITTED)
+    chosen = MODELS / "rag", MODELS / "hierarchical"
+    return refit(final, whole, *chosen, MODELS / "final", "stages.train_final", FITTED)
 
 
 if __name__ == "__main__":

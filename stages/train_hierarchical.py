@@ -1,4 +1,4 @@
-"""Stage 4a: the sequence model with its head, early-stopped on the validation targets."""
+"""train_hierarchical: the sequence model with its head, early-stopped on the validation targets."""
 
 from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, NETWORKS, PLOTS, Summary, stage
 from hierrec.model.checkpoint import CHOSEN_BY, save_model

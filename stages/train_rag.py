@@ -1,4 +1,4 @@
-"""Stage 4b: remember every training prefix, and learn to fuse what is retrieved into the recommendation.
+"""train_rag: remember every training prefix, and learn to fuse what is retrieved into the recommendation.
 
 The fusion learns from the validation targets of one half of the users; the other half's pick the epoch.
 """

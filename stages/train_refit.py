@@ -1,4 +1,4 @@
-"""Stage 4c: both variants, fitted again on training and validation items. What that is worth, test will say.
+"""train_refit: both variants, fitted again on training and validation items. Test shows what that is worth.
 
 No test item is read: it is neither trained nor remembered.
 """
@@ -11,12 +11,13 @@ from hierrec.refit.refit import refit
 FITTED = {"items": "training and validation", "test_figures": "artifacts/metrics/refit.json"}
 
 
-@stage("final", libraries=RETRIEVAL, processes=True)
+@stage("final", libraries=(*RETRIEVAL, "scipy", "scikit-learn"), processes=True)
 def main(final: FinalParams) -> Summary:
     def before_test() -> Inputs:
         return load_inputs(DATA, ITEM_EMBEDDINGS).before_test()
 
-    return refit(final, before_test, MODELS / "rag", MODELS / "refit", "stages.train_refit", FITTED)
+    chosen = MODELS / "rag", MODELS / "hierarchical"
+    return refit(final, before_test, *chosen, MODELS / "refit", "stages.train_refit", FITTED)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ from ..core.errors import ParamsError
 from .options import FilePath, force_option, is_store, replacing
 
 FORMATS = ("parquet", "npy", "datasets", "word2vec", "projector")
-OUT = "Where to; written as a whole or not at all."
-TEMPLATE = "Text of an item, from its {columns}. Several: fields, each with a vector of its own."
-WHITENING = "By default vectors are centred only. Once for each template."
-SHARD = "Items of a shard; by default all are in one file."
+OUT = "File or folder to write, whole or not at all."
+TEMPLATE = "Text of an item, from its {columns}. Repeat it for fields, which have a vector each."
+WHITENING = "Dimensions kept by PCA whitening, once for each template. By default vectors are centred only."
+SHARD = "Items per shard. By default all items are in one file."
 
 path = FilePath()
 store_argument = click.argument("store", type=path)
@@ -51,9 +51,9 @@ def verify(context: click.Context, store: Path) -> None:
 
 @embeddings.command()
 @store_argument
-@click.option("--format", "form", type=click.Choice(FORMATS), required=True, help="One of those above.")
+@click.option("--format", "form", type=click.Choice(FORMATS), required=True, help="A format named above.")
 @out_option
-@click.option("--whitened", is_flag=True, help="The whitened vectors, in place of the encoder's.")
+@click.option("--whitened", is_flag=True, help="Write the whitened vectors, not the encoder's.")
 @force_option
 def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> None:
     """Write ids and vectors in another tool's format.
@@ -82,17 +82,17 @@ def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> No
 @embeddings.command()
 @click.option("--items", type=path, required=True, help="Table of items: .csv or .parquet.")
 @out_option
-@click.option("--model", default="t5-nano", help="Bundled name, folder, or id of a hub.")
+@click.option("--model", default="t5-nano", help="t5-nano (bundled), a folder, or the id of a hub model.")
 @click.option("--revision", help="Commit of a hub model.")
 @click.option("--template", multiple=True, default=["{title}"], help=TEMPLATE)
 @click.option("--id-column", default="item_id", help="Column of the items' ids.")
-@click.option("--max-length", type=click.IntRange(2), default=128, help="Tokens read.")
-@click.option("--batch-tokens", type=click.IntRange(1), default=1024, help="Tokens of a batch.")
+@click.option("--max-length", type=click.IntRange(2), default=128, help="Tokens read of a text.")
+@click.option("--batch-tokens", type=click.IntRange(1), default=1024, help="Tokens per batch.")
 @click.option("--whitening-dimension", type=click.IntRange(1), multiple=True, help=WHITENING)
 @click.option("--shard-rows", type=click.IntRange(1), help=SHARD)
-@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", help="What encodes.")
-@click.option("--workers", type=click.IntRange(1), help="Processes of engine ray; by default one a core.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Processor or GPU.")
+@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", help="Where to encode.")
+@click.option("--workers", type=click.IntRange(1), help="Processes of engine ray. By default one per core.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Device that encodes.")
 @force_option
 def encode(
     items: Path,
@@ -128,7 +128,7 @@ def encode(
 @store_argument
 @click.argument("item")
 @click.option("-k", "count", type=click.IntRange(1), default=10, help="How many.")
-@click.option("--raw", is_flag=True, help="Compare the encoder's vectors, in place of the whitened ones.")
+@click.option("--raw", is_flag=True, help="Compare the encoder's vectors, not the whitened ones.")
 def neighbours(store: Path, item: str, count: int, raw: bool) -> None:
     """Show the items whose whitened vectors are nearest to an item's, by cosine: as `hierrec similar` does."""
     from ..store.store import EmbeddingStore

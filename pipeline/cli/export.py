@@ -13,7 +13,7 @@ def export() -> None:
 
 
 @export.command()
-@click.option("--out", type=FilePath(), required=True, help="Folder; written as a whole or not at all.")
+@click.option("--out", type=FilePath(), required=True, help="Folder to write, whole or not at all.")
 @force_option
 @artifacts_option
 def onnx(out: Path, force: bool, artifacts: Path) -> None:

@@ -14,13 +14,13 @@ from ..report.previous import FILES, Previous, changes, values_of
 from .options import FilePath, artifacts_option, force_option, replacing
 from .show import show_table
 
-PREVIOUS = "Commit of that run.  [default: the last one whose metrics differ]"
+PREVIOUS = "Commit of the previous run.  [default: the last one whose metrics differ]"
 
 
 @click.command()
 @artifacts_option
 def data(artifacts: Path) -> None:
-    """Show what the data is like, as `ingest` does: its size, density, lengths, texts, ties, times; and warnings."""
+    """Show the size, density, lengths, texts, ties and times of the data, and warnings, as `ingest` does."""
     from ..ingest.dataset import Dataset
     from ..ingest.look import look
     from ..serving.artifacts import read_counts, require
@@ -59,13 +59,13 @@ def metrics(artifacts: Path, revision: str | None) -> None:
             values = values_of(content, split)
             names = names or list(values)
             if not values or list(values) != names:
-                what = f"the metrics of {name} lack those of {split}, or they differ from the others"
+                what = f"the metrics of {name} are incomplete: {split}"
                 raise DataError(what, remedy=f"run `dvc repro evaluate_{stage}`")
             rows.append([name, split, *values.values()])
     for name, content in _by_name(folder / "refit.json", "evaluate_refit").items():
         values = values_of(content, "test")
         if list(values) != names:
-            what = f"the metrics of {name}, fitted again, lack those of test, or they differ from the others"
+            what = f"the metrics of {name}, fitted again, are incomplete"
             raise DataError(what, remedy="run `dvc repro evaluate_refit`")
         rows.append([name, "test, fitted again", *values.values()])
     counts, _ = read_counts(folder)
@@ -113,7 +113,7 @@ def _show_change(folder: Path, revision: str) -> None:
 def _previous_run(folder: Path, revision: str | None) -> Previous:
     """Compare the metrics in a folder with those of a commit; None: the last one whose metrics differ."""
     if _git(folder, "rev-parse", "HEAD") is None:
-        remedy = "compare in a clone (`git init` makes one)"
+        remedy = "put the run under git: `git init`, and commit it"
         raise DataError("not under git, so there are no commits", str(folder), remedy)
     revision = revision or _last_that_differs(folder)
     commit = _git(folder, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
@@ -136,7 +136,7 @@ def _last_that_differs(folder: Path) -> str:
     if not _git(folder, "status", "--porcelain", "--", *files):
         commits = commits[1:]
     if not commits:
-        raise DataError("no commit has other metrics", str(folder), "commit this run, and run another one")
+        raise DataError("every commit has these metrics", str(folder), "commit this run, and run another one")
     return commits[0]
 
 

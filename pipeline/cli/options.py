@@ -29,11 +29,11 @@ class FilePath(click.Path):
         return super().convert(value, param, ctx)
 
 
-ARTIFACTS = "What the stages wrote; .demo/artifacts for the demo's."
+ARTIFACTS = "Folder that the stages wrote; after `make demo`, .demo/artifacts."
 artifacts_option = click.option("--artifacts", type=FilePath(), default=Path("artifacts"), help=ARTIFACTS)
 count_option = click.option("-k", "count", type=click.IntRange(1), default=10, help="How many items.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-force_option = click.option("--force", is_flag=True, help="Replace what is there.")
+force_option = click.option("--force", is_flag=True, help="Replace an existing file or folder.")
 
 
 def is_store(folder: Path) -> bool:
@@ -72,11 +72,11 @@ def replacing(out: Path, is_folder: bool, force: bool, keep: Path) -> Iterator[N
     target, source, here = out.resolve(), keep.resolve(), Path.cwd().resolve()
     what, remedy = None, "choose another place: --out"
     if target.is_relative_to(source) or source.is_relative_to(target) or here.is_relative_to(target):
-        what = f"would replace the current folder, or {keep}, or write into it"
+        what = f"would replace the current folder or {keep}, or write into one of them"
     elif out.is_symlink() or (out.exists() and not (out.is_dir() if is_folder else out.is_file())):
-        what = f"is there and is not a {'folder' if is_folder else 'regular file'}"
+        what = f"exists and is not a {'folder' if is_folder else 'regular file'}"
     elif out.exists() and not force:
-        what, remedy = "is there already", "choose another place, or replace it: --force"
+        what, remedy = "exists already", "choose another place, or replace it: --force"
     elif out.exists() and not _is_ours(out):
         what = "holds files that hierrec did not write, so --force does not replace it"
     if what:
@@ -84,4 +84,4 @@ def replacing(out: Path, is_folder: bool, force: bool, keep: Path) -> Iterator[N
     try:
         yield
     except OSError as error:
-        raise DataError(f"cannot be written ({error.strerror or error})", str(out), "mend that") from None
+        raise DataError(f"cannot be written ({error.strerror or error})", str(out), remedy) from None

@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 LATEST = 5
 """Items of the history that are shown."""
-HISTORY = "An item of the history, by title or id, oldest first; give it again for each item."
-MODEL = "Folder of the model; models/final of the artifacts if it is there, else the one that was measured on test."
-ALL = "Recommend to every user of the data set, into the file --out; a killed run goes on where it stopped."
-OUT = "With --all: a file .parquet, .csv or .jsonl (JSON lines)."
+HISTORY = "Title or id of an item of the history; repeat the option for each item, oldest first."
+MODEL = "Folder of the model.  [default: models/final of the artifacts, else the model of --variant there]"
+ALL = "Recommend to every user of the data set and write the file --out. A killed run continues where it stopped."
+OUT = "File that --all writes; its name ends in .parquet, .csv or .jsonl (JSON lines)."
 WHERE = "SQL condition on the items, such as \"year >= 1990 AND genres LIKE '%Drama%'\"."
-SEEN = "Whether items of the history are left out; by default as the model was trained."
-DIVERSITY = "From 0 (the best) to 1 (least alike): maximal marginal relevance."
+SEEN = "Leave out the items of the history, or allow them. By default as the model was trained."
+DIVERSITY = "From 0 (the best items) to 1 (the least alike), by maximal marginal relevance."
 
 
 @click.command()
-@click.option("--user", help="Id of a user of the data set: recommends given the whole history.")
+@click.option("--user", help="Id of a user of the data set. The whole history is read.")
 @click.option("--history", multiple=True, metavar="ITEM", help=HISTORY)
 @click.option("--all", "everybody", is_flag=True, help=ALL)
 @click.option("--out", type=FilePath(), help=OUT)
 @force_option
-@click.option("--variant", type=click.Choice(VARIANTS), default="rag")
+@click.option("--variant", type=click.Choice(VARIANTS), default="rag", help="Variant that recommends.")
 @click.option("--model", type=FilePath(), help=MODEL)
-@click.option("--why", is_flag=True, help="Say what was retrieved and what it contributed (variant rag).")
+@click.option("--why", is_flag=True, help="Show what was retrieved and what it contributed (variant rag).")
 @click.option("--exclude", multiple=True, metavar="ITEM", help="An item that is not recommended; repeatable.")
 @click.option("--candidates", multiple=True, metavar="ITEM", help="Recommend these items only; repeatable.")
 @click.option("--where", metavar="SQL", help=WHERE)
@@ -60,14 +60,14 @@ def recommend(
 ) -> None:
     """Recommend the next items to a user of the data set, to anybody's history, or to all users.
 
-    Titles are matched whatever their case, accents and punctuation; article and year may be left out.
+    Titles match in any case, without accents or punctuation too; article and year may be left out.
     """
     if (user is not None) + bool(history) + everybody != 1:
         raise click.UsageError("give one of --user, --history and --all")
     if everybody != (out is not None) or (everybody and (why or as_json)):
-        raise click.UsageError("--all needs --out and goes with neither --why nor --json; --out needs --all")
+        raise click.UsageError("--all and --out go together, and with neither --why nor --json")
     if why and variant != "rag":
-        raise click.UsageError("--why needs --variant rag: the other retrieves nothing")
+        raise click.UsageError("--why needs --variant rag: hierarchical retrieves nothing")
     with no_garbage():
         from ..serving.artifacts import model_folder
         from ..serving.recommend import Recommender

@@ -13,9 +13,9 @@ LOCAL = ("localhost", "127.0.0.1")
 
 @click.command()
 @click.option(
-    "--host", default="127.0.0.1", help="Address to listen at. The default is reached from this machine only."
+    "--host", default="127.0.0.1", help="Address to listen on. The default is reached from this machine only."
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="0: any that is free.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="Port; 0: any free port.")
 @artifacts_option
 def serve(host: str, port: int, artifacts: Path) -> None:
     """Open a page on this machine to try both variants, with JSON endpoints beside it.
@@ -39,7 +39,7 @@ def serve(host: str, port: int, artifacts: Path) -> None:
     try:
         listener = socket.create_server((host, port))
     except OSError as error:
-        remedy = "take another port or host: --port, --host"
+        remedy = "choose another port or host: --port, --host"
         raise MachineError(f"cannot listen ({system_reason(error)})", f"{host}:{port}", remedy) from None
     with listener:
         click.echo(f"http://{host}:{listener.getsockname()[1]}/ (Ctrl-C ends it)")

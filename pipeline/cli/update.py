@@ -9,16 +9,16 @@ from .options import FilePath, artifacts_option
 
 @click.command()
 @click.option("--interactions", type=FilePath(), help="Table of user, item and timestamp, of any format.")
-@click.option("--items", type=FilePath(), help="Table of new items: item, title and what else the data have.")
-@click.option("--out", type=FilePath(), help="What is written.  [default: live in the artifacts]")
-@click.option("--params", type=FilePath(), help="[default: params.yaml beside the artifacts]")
+@click.option("--items", type=FilePath(), help="Table of new items, with the columns of the data's items.")
+@click.option("--out", type=FilePath(), help="Folder to write.  [default: live in the artifacts]")
+@click.option("--params", type=FilePath(), help="Params.  [default: params.yaml beside the artifacts]")
 @artifacts_option
 def update(
     interactions: Path | None, items: Path | None, out: Path | None, params: Path | None, artifacts: Path
 ) -> None:
     """Add interactions, users and items without training, in a folder that serving reads.
 
-    The first update starts from the artifacts, which stay as they are; the next ones go on from what was written.
+    The first update starts from the artifacts, which stay as they are. Later updates start from the written folder.
 
     Then: hierrec recommend --artifacts artifacts/live --user ID
     """

@@ -176,7 +176,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_details(path: Path, metrics: Any) -> None:
-    """Write metrics that DVC's commands do not show: of lists, here a list of one, they show nothing."""
+    """Write metrics that DVC's commands do not show: a list of one object, because DVC shows nothing of a list."""
     write_json(path, [metrics])
 
 
@@ -201,7 +201,7 @@ def map_npy(path: Path) -> "np.memmap":
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(array, np.memmap):
-            raise ValueError("an archive of several")
+            raise ValueError("an archive of several arrays")
     except Exception as error:  # damage raises anything from OSError to tokenize's TokenError
         raise DataError(f"not a numpy array: {error}", str(path), _REMEDY) from None
     return array

@@ -10,4 +10,4 @@ def require_gpu(key: str) -> None:
     if not torch.cuda.is_available():
         cuda = torch.version.cuda
         what = "torch finds no GPU that it can use" if cuda else "this torch is built without CUDA"
-        raise ParamsError(what, key, "set it to cpu, or mend the driver or the build of torch")
+        raise ParamsError(what, key, "set it to cpu, or repair the driver or the build of torch")

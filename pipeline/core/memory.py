@@ -10,7 +10,7 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD
 
 @contextmanager
 def no_garbage() -> Iterator[None]:
-    """Look for no garbage in what the block makes, now or later: imports, which make a million objects that stay."""
+    """Keep the garbage collector off what the block makes, for good: imports make a million objects that stay."""
     gc.disable()
     try:
         yield

@@ -63,7 +63,7 @@ def read_params(path: Path, model: type[P]) -> P:
         raise ParamsError(f"cannot be read ({error.strerror})", str(path), "mend that") from None
     # ValueError: not UTF-8, or a number of 5,000 digits
     except (YAMLError, ValueError, RecursionError) as error:
-        raise ParamsError(f"not YAML: {error}", str(path), "mend the syntax there") from None
+        raise ParamsError(f"not YAML: {error}", str(path), "correct the syntax there") from None
     try:
         return model.model_validate(document)
     except ValidationError as error:

@@ -82,8 +82,8 @@ class Stage:
         fields: dict[str, Any] = {section: (models[section], ...) for section in self.sections}
         params = read_params(Path("params.yaml"), create_model("Params", __base__=Sections, **fields))
         if not self.processes and int(os.environ.get("WORLD_SIZE", 1)) > 1:
-            remedy = "run it without; train_hierarchical, train_refit and train_final alone take several"
-            raise ParamsError("this stage runs as one process", "torchrun", remedy)
+            remedy = "run it without torchrun; train_hierarchical, train_refit and train_final can use it"
+            raise ParamsError("this stage runs in one process", "torchrun", remedy)
         check_libraries(self.libraries)
         keep_freed_memory()
         return self.function(**{section: getattr(params, section) for section in self.sections})

@@ -57,7 +57,7 @@ class Sequences:
             lengths = counts
             parts.append(part["item"].to_numpy())
         if len(lengths) != len(users) or not np.array_equal(users, np.arange(len(users))):
-            raise DataError("interactions and split name different users", remedy="run `dvc repro ingest`")
+            raise DataError("interactions and split have different users", remedy="run `dvc repro ingest`")
         by_time = "test_length" in split.columns
         if not by_time:  # leave-one-out: the validation target alone lies between the cuts
             held_out = pl.col("validation").is_not_null()
@@ -70,7 +70,7 @@ class Sequences:
         sequences = cls(items, offsets, *arrays, repeated="repeated" in split.columns)
         if not by_time:
             paired = (sequences.validation == NO_TARGET) == (sequences.test == NO_TARGET)
-            _check(paired, "test", "is there without the other target")
+            _check(paired, "test", "is there, but the other target is missing")
         sequences._check_split()
         return sequences._with_several(split) if "test_positions" in split.columns else sequences
 
@@ -86,7 +86,7 @@ class Sequences:
         for name, position, low, high in zip(names, positions, bounds[:-1], bounds[1:], strict=True):
             there = position != NO_TARGET  # [R]
             inside = ~there | ((position >= low[user]) & (position < high[user]))
-            _check(inside, name, "is not behind its cut", user)
+            _check(inside, name, "is not after its cut", user)
             targets.append(np.where(there, self.items[self.offsets[user] + position * there], NO_TARGET))
         several = np.stack([user, *(position.clip(min=0) for position in positions)], 1)  # [R, 3]
         return replace(self, validation=targets[0], test=targets[1], several=several)
@@ -94,19 +94,19 @@ class Sequences:
     def _check_split(self) -> None:
         lengths, test_length = np.diff(self.offsets), self.test_length  # [U]
         fits = (self.train_length >= 0) & (test_length >= self.train_length) & (test_length <= lengths)  # [U]
-        _check(fits, "train_length", "reaches beyond the user's items")
+        _check(fits, "train_length", "is greater than the number of the user's items")
         parts = (("validation", self.train_length, test_length), ("test", test_length, lengths))
         for name, first, stop in parts:
             targets, follows = getattr(self, name), np.ones(self.user_count, np.bool_)
             for user in np.flatnonzero(targets != NO_TARGET):
                 start = self.offsets[user]
                 follows[user] = targets[user] in self.items[start + first[user] : start + stop[user]]
-            _check(follows, name, "is not the item that follows")
+            _check(follows, name, "is not an item after the cut")
 
     def with_gaps(self, gaps: NDArray[np.int8]) -> "Sequences":
         """Return the sequences with the gaps of all items; raise ``DataError`` if there is not one for each item."""
         if len(gaps) != len(self.items):
-            raise DataError("gaps and interactions differ in number", remedy="run `dvc repro ingest`")
+            raise DataError("the numbers of gaps and interactions differ", remedy="run `dvc repro ingest`")
         return replace(self, gaps=gaps)
 
     def gaps_of(self, history: NDArray[np.int64], user: int | np.integer) -> NDArray[np.int64]:

@@ -86,7 +86,7 @@ def load_items(path: Path) -> pl.DataFrame:
     """Read `items.parquet`. Row i is item i. Further columns are allowed and kept."""
     items = _read(path, _ITEMS, nullable={"title", "year"}, more=True)
     _check(path, "row", _numbered(items["row"]), "rows are not numbered from 0")
-    _check(path, "item_id", items["item_id"].n_unique() == len(items), "an id is there twice")
+    _check(path, "item_id", items["item_id"].n_unique() == len(items), "an id occurs twice")
     _check(path, "candidate", items["candidate"].any(), "no item may be ranked")
     return items
 
@@ -101,7 +101,7 @@ def load_users(path: Path) -> pl.DataFrame:
     """Read `users.parquet`. Row i is user i."""
     users = _read(path, _USERS)
     _check(path, "user", _numbered(users["user"]), "users are not numbered from 0")
-    _check(path, "user_id", users["user_id"].n_unique() == len(users), "an id is there twice")
+    _check(path, "user_id", users["user_id"].n_unique() == len(users), "an id occurs twice")
     return users
 
 
@@ -132,7 +132,7 @@ def interaction_groups(path: Path) -> Iterator[pl.DataFrame]:
 def load_gaps(path: Path) -> NDArray[np.int8]:
     """Read `times/gaps.parquet`: the bucket of the gap before each interaction, int8 [N]."""
     gaps = _read(path, pl.Schema({"gap": pl.Int8}))["gap"].to_numpy()
-    _check(path, "gap", ((gaps >= 0) & (gaps < GAPS)).all(), "there is no such bucket")
+    _check(path, "gap", ((gaps >= 0) & (gaps < GAPS)).all(), "a gap is not a known bucket")
     return gaps
 
 
@@ -143,7 +143,6 @@ def load_split(path: Path) -> pl.DataFrame:
     number of items before the cut of the test and the number of all; any of the parts may be empty. With several
     targets of a user, two more have the positions of all; `validation` and `test` are the first of them. Data in which
     a user has an item twice: a column `repeated` says which users have.
-
     """
     names = {name for table in row_groups(path) for name in table.columns}
     more = [columns for columns in (_BY_TIME, _SEVERAL, _REPEATED) if names & set(columns)]
@@ -151,10 +150,9 @@ def load_split(path: Path) -> pl.DataFrame:
     split = _read(path, schema, nullable={"validation", "test"})
     validation, test, by_time = split["validation"], split["test"], _BY_TIME in more
     _check(path, "user", _numbered(split["user"]), "users are not numbered from 0")
-    trained = by_time or (split["train_length"] >= 1).all()
-    _check(path, "train_length", trained, "a user trains on nothing")
+    _check(path, "train_length", by_time or (split["train_length"] >= 1).all(), "no training item")
     paired = by_time or (validation.is_null() == test.is_null()).all()
-    _check(path, "test", paired, "a user has one target of the two")
+    _check(path, "test", paired, "a user has only one of the two targets")
     _check(path, "validation", (validation.drop_nulls() >= 0).all(), "an item row is negative")
     _check(path, "test", (test.drop_nulls() >= 0).all(), "an item row is negative")
     return split

@@ -25,8 +25,8 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
     summary, line by line.
 
     Raises:
-        ParamsError: the template names no column, the whitening is too wide, the cache cannot be written, ray is not
-            installed, or there is no GPU.
+        ParamsError: the template names no column, the cache cannot be written, ray is not installed, or there is no
+            GPU.
         DataError, ModelError, NumericalError: see ``ItemEncoder``.
         OutOfMemoryError: one text alone does not fit into memory.
         MachineError: the store or the cache cannot be written, or the cluster of Ray fails.
@@ -44,23 +44,26 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
         part, new, used = _encode(encoder, field, used, names, batches)
         parts.append(part)
         encoded += new
-    pairs = zip(parts, encode.dimensions, strict=True)
-    whitening = Whitening.joined([Whitening.fit(part, dimension) for part, dimension in pairs])
+    maps = [Whitening.fit(part, dimension) for part, dimension in zip(parts, encode.dimensions, strict=True)]
+    whitening = Whitening.joined(maps)
     vectors = np.concatenate(parts, 1)
     title = pl.col("title") if "title" in items.columns else pl.lit(None, pl.String)
     items = items.select("item_id", title.fill_null(pl.col("item_id")).alias("title"))
     written = encode.template, encoder.description, encode.shard_rows
     write_store(folder, items, texts, vectors, whitening, *written)
-    kept = [dimension for dimension in encode.dimensions if dimension is not None]
+    asked = {place: dimension for place, dimension in enumerate(encode.dimensions) if dimension is not None}
+    kept = [maps[place].projection.shape[1] for place in asked]
     how = f"whitened to {' + '.join(map(str, kept))}" if kept else "centred only"
+    if kept != [*asked.values()]:
+        how += f": {len(items):,} items do not have {' + '.join(map(str, asked.values()))} directions"
     summary = [
         f"encode: {len(items):,} items by {encode.model}; {encoded:,} texts encoded, the rest from the cache",
         f"vectors of width {vectors.shape[1]}, {how}",
     ]
     if used < encode.batch_tokens:
         summary.append(
-            f"memory ran out in batches of {encode.batch_tokens:,} tokens; done in batches of {used:,}: set"
-            " batch_tokens to that, so that every run gives these vectors to the last bit"
+            f"memory ran out in batches of {encode.batch_tokens:,} tokens, so batches had {used:,}:"
+            f" with batch_tokens {used} every run gives these vectors, bit for bit"
         )
     return [*summary, f"written to {folder}/"]
 

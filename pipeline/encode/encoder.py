@@ -137,7 +137,7 @@ class ItemEncoder:
             tokens = [ids or [self._mark()] for ids in tokens]
         highest = max(map(max, tokens))
         if highest >= (known := self.model.get_input_embeddings().num_embeddings):
-            what = f"the tokenizer gives token {highest}, the model has {known}: they do not belong together"
+            what = f"the tokenizer gives token {highest}, but the model has {known} tokens: they do not belong together"
             raise ModelError(what, self.files.place, "save model and tokenizer in one folder")
         return tokens
 
@@ -210,7 +210,7 @@ class ItemEncoder:
         self._whole = model
         encoder = model.get_encoder() if config.is_encoder_decoder else model
         if not isinstance(encoder.get_input_embeddings(), torch.nn.Embedding):
-            raise ModelError(f"{type(model).__name__} reads no text", place, OTHERWISE)
+            raise ModelError(f"{type(model).__name__} does not read text", place, OTHERWISE)
         return encoder.to(self.device).eval()
 
 

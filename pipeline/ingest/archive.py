@@ -89,7 +89,7 @@ def readable(archive: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise DataError("no such file", str(archive), "correct the path of the archive") from None
     except _BROKEN as error:
-        what = f"is no readable zip archive ({str(error) or type(error).__name__})"
+        what = f"is not a readable zip archive ({str(error) or type(error).__name__})"
         if archive.is_file() and is_html(partial(archive.open, "rb")):
             what = "is a web page, not a zip archive"
         raise DataError(what, str(archive), "fetch the archive again, and compare its checksum") from None

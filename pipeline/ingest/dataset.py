@@ -102,10 +102,10 @@ class Dataset:
         manifest = read_json(path)
         written = manifest.get("sha256") if isinstance(manifest, dict) else None
         if not isinstance(written, dict) or not set(TABLES[:5]) <= set(written):
-            raise DataError("is no manifest of tables", str(path), REMEDY)
+            raise DataError("is not a manifest of tables", str(path), REMEDY)
         for name in set(TABLES) & set(written):  # an earlier version has written no times
             if not (folder / name).is_file() or sha256_file(folder / name) != written[name]:
-                what = "is missing, or another file than its manifest names"
+                what = "is missing, or is not the file that its manifest names"
                 raise DataError(what, str(folder / name), REMEDY)
         events = pl.concat(row_groups(folder / "ratings.parquet")).select("rating", "timestamp")
         events = pl.concat([load_interactions(folder / "interactions.parquet"), events], how="horizontal")

@@ -72,10 +72,10 @@ def fetch_parts(source: str, md5: str | None, cache: Path, key: str) -> list[Pat
     else:
         return [fetch(source, md5, cache, key=key)]
     if not paths:
-        what = "the folder holds no file" if path.is_dir() else "no file has a name of this pattern"
+        what = "the folder holds no file" if path.is_dir() else "no file matches this pattern"
         raise DownloadError(what, source, f"correct ingest.{key}")
     if md5 is not None and (got := md5_file(*paths)) != md5:
-        what = f"these are other files: md5 {md5} is expected, but the {len(paths)} of them have {got}"
+        what = f"the checksum does not match: md5 {md5} is expected, but these {len(paths)} files have {got}"
         raise DownloadError(what, source, f"correct ingest.{key}_md5 if these files are the right ones")
     return paths
 
@@ -101,18 +101,18 @@ def _download(url: str, md5: str | None, cache: Path, attempts: int, wait: float
         except requests.RequestException as error:
             reason, final = _reason(url, error)
         except ValueError as error:
-            reason, final = f"this is no URL ({error})", True
+            reason, final = f"this is not a URL ({error})", True
         except DownloadError as error:
             # a cut or garbled transfer is worth another try, the same wrong bytes again are not
             final, reason, remedy = error.what == reason, error.what, error.remedy
         except FileNotFoundError:  # another process removed the file or the folder
-            reason, final = "what was downloaded vanishes", False
+            reason, final = "the downloaded file disappears from the cache", False
         except OSError as error:
             remedy = "free space or permissions there, or point HIERREC_CACHE to another folder"
             raise DownloadError(f"cannot be written ({error})", str(cache), remedy) from None
         if final or attempt == attempts:
             times = "once" if attempt == 1 else f"{attempt} times"
-            raise DownloadError(f"tried {times} to download it, in vain: {reason}", url, remedy)
+            raise DownloadError(f"cannot be downloaded (tried {times}): {reason}", url, remedy)
         time.sleep(wait * 2 ** (attempt - 1))
     raise ValueError("attempts must be at least 1")
 
@@ -148,7 +148,7 @@ def _reason(url: str, error: requests.RequestException) -> tuple[str, bool]:
     if isinstance(error, requests.Timeout):
         return f"{host} does not answer in time", False
     if isinstance(error, ValueError):
-        return f"this is no URL ({error})", True
+        return f"this is not a URL ({error})", True
     cause: BaseException = error
     while (deeper := cause.__cause__ or cause.__context__) is not None:
         cause = deeper

@@ -173,7 +173,7 @@ def _read_json(path: Path, encoding: str) -> tuple[pl.Series, pl.Series]:
     except (ValueError, RecursionError) as error:
         raise DataError(f"not JSON ({error})", place, _JSON_REMEDY) from None
     if not isinstance(pairs, Pairs):
-        raise DataError("is JSON, but no object", place, _JSON_REMEDY)
+        raise DataError("is JSON, but not an object", place, _JSON_REMEDY)
     for key, text in pairs:
         where = f"{place}, key {quote(key)}"
         if not (text is None or isinstance(text, str)):

@@ -94,7 +94,7 @@ def _refuse_repeated(place: str, numbered: list[tuple[int, bytes]]) -> None:
 def _check(place: str, numbered: list[tuple[int, bytes]]) -> None:
     """Raise ``DataError`` for the first line that is no object, or holds half of a surrogate pair."""
     for number, line in numbered:
-        what, remedy = "is JSON, but no object", _REMEDY
+        what, remedy = "is JSON, but not an object", _REMEDY
         try:
             value = json.loads(line)
             json.dumps(value, ensure_ascii=False).encode()

@@ -30,7 +30,7 @@ def look(dataset: Dataset) -> list[str]:
             for name, count in dataset.removed.items()
         ),
         f"density {counts['interactions'] / (users * items):.3%}: {users:,} users x {items:,} items with interactions",
-        f"interactions of a user: {lengths.min():,} to {lengths.max():,}, in the middle {lengths.median():,.0f}",
+        f"interactions of a user: {lengths.min():,} to {lengths.max():,}, median {lengths.median():,.0f}",
         _texts(dataset.items),
         *_targets(dataset, events["ties"], unit),
         f"times from {_shown(events['first'], unit)} to {_shown(events['last'], unit)}",
@@ -70,7 +70,7 @@ def _targets(dataset: Dataset, ties: int, unit: int | None) -> list[str]:
         lines.append(f"cut: {', '.join(shown)}")
     else:
         share = _share(ties, dataset.split["test"].count())
-        lines.append(f"users whose test target a tie in time decides: {share}")
+        lines.append(f"users whose test target is decided by a tie in time: {share}")
     return lines
 
 
@@ -80,7 +80,7 @@ def _texts(items: pl.DataFrame) -> str:
     joined = [text.list.join("") if isinstance(text.dtype, pl.List) else text for text in texts]
     lengths = pl.select(pl.concat_str(joined, ignore_nulls=True).str.len_chars()).to_series()
     found = lengths.filter(lengths > 0)
-    length = f", of {found.median():,.0f} characters in the middle" if len(found) else ""
+    length = f", median length {found.median():,.0f} characters" if len(found) else ""
     return f"items with text: {_share(len(found), len(items))}{length}"
 
 

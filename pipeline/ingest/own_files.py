@@ -159,7 +159,7 @@ class _Events:
         """Raise ``DataError`` for the first bad row, or if there is no row."""
         self._checks.finish()
         if not self._count:
-            raise DataError("tables have no rows", place, "use some that have")
+            raise DataError("the tables have no rows", place, "add rows")
         if not len(self.log):
             raise DataError("ingest.where keeps none of the rows", place, "correct it")
 
@@ -175,7 +175,7 @@ class _Events:
             self.columns = columns
             self._origin.user, self._origin.item = columns["user"], columns["item"]
         if self.columns.keys() != columns.keys():
-            what = "has a rating, which files before it lack, or lacks the rating that they have"
+            what = "some files of the table have a rating column, and others have none"
             remedy = "write all files with the same columns, or leave the rating out: ingest.columns: {rating: null}"
             raise DataError(what, place, remedy)
         return columns

@@ -88,7 +88,7 @@ class Timestamps:
         def describe(row: int) -> str:
             wanted = "a date in ISO 8601, as the first one is"
             if first and row == 0:
-                wanted = "a number, nor a date in ISO 8601"
+                wanted = "a number or a date in ISO 8601"
             return f"{quote(texts[row])} is not {wanted}"
 
         checks.refuse(moments.is_null(), describe, _REMEDY, texts.name)

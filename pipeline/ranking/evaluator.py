@@ -79,8 +79,8 @@ def rank_in_batches(
     users = np.flatnonzero(targets != NO_TARGET)
     for user in users:
         if not repeated and targets[user] in seen[user]:
-            what = f"the history holds the target, item {targets[user]}, which it must not know"
-            remedy = "a history ends before its target, and no user has an item twice; mend what makes the histories"
+            what = f"the history holds the target, item {targets[user]}"
+            remedy = "end each history before its target, and give no user an item twice"
             raise DataError(what, f"history of user {user}", remedy)
     lengths = np.array([len(seen[user]) for user in users])
     by_length = users[np.argsort(lengths, kind="stable")]  # batches need little padding

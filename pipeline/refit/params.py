@@ -1,18 +1,25 @@
 """Section `final` of params.yaml."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from ..core.params import Positive, Section
+from ..model.params import TrainParams
 
 
 class FinalParams(Section):
-    """How the chosen models are trained further, on the held-out items too."""
+    """How the chosen models are fitted again, on the held-out items too. There is no validation any more."""
 
     fit: bool
     """False: the stages run and write that there is no such model."""
+    start: Literal["auto", "chosen", "new"] = "chosen"
+    """What is trained: the chosen weights further, or new weights for as many epochs as validation chose."""
     epochs: Positive
-    """Of the further training, from the chosen weights on; there is no validation any more."""
+    """Of the further training of the chosen weights."""
     rate: Annotated[float, Field(gt=0)]
     """Its learning rate, as a share of `train.learning_rate`."""
+
+    def new_for(self, chosen: TrainParams) -> bool:
+        """Return whether new weights are trained; auto: where residuals start at co-occurrence, as on sparse data."""
+        return chosen.residual_start == "co_occurrence" if self.start == "auto" else self.start == "new"

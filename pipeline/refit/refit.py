@@ -1,18 +1,23 @@
-"""The chosen models, trained further on more items: both variants, as a model folder of variant `rag`."""
+"""The chosen models, fitted again on more items: both variants, as a model folder of variant `rag`."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..core.files import atomic_directory
 from ..core.stage import Summary
 from ..fusion.prefixes import remember
+from ..model.checkpoint import CHOSEN_BY, read_curve
 from ..model.ensemble import UserModel
 from ..model.inputs import Inputs
 from ..model.params import TrainParams
 from ..rag.checkpoint import load_parts, save_rag
 from ..training.resume import Progress
 from ..training.run import run_training
+from ..training.shrinkage import shrink
+from ..training.start import untrained_model
 from .params import FinalParams
 
 OFF = "off.txt"
@@ -22,18 +27,21 @@ def refit(
     final: FinalParams,
     read: Callable[[], Inputs],
     source: Path,
+    curve: Path,
     target: Path,
     module: str,
     fitted: Mapping[str, Any],
 ) -> Summary:
-    """Train the sequence model further, rebuild the datastore, keep the fusion, and write all of it.
+    """Train the sequence model again, rebuild the datastore, keep the fusion, and write all of it.
 
-    An interrupted training resumes, and several processes share it, as in `train_hierarchical`.
+    Where the chosen model is shrunk, a model of new weights is shrunk too. An interrupted training resumes, and several
+    processes share it, as in `train_hierarchical`.
 
     Args:
         final: section `final`; with `fit` false, only a note is written.
         read: returns inputs whose training items are what the model is fitted to and what the datastore remembers.
         source: folder of the chosen model of variant `rag`, which holds the other variant's as its base.
+        curve: folder of the chosen model of variant `hierarchical`, which holds its learning curve.
         target: folder of the model that is written.
         module: the stage that runs, to start it in several processes.
         fitted: what the config of the model says of it.
@@ -53,20 +61,28 @@ def refit(
     def load() -> tuple[UserModel, Inputs]:
         inputs = read()
         model, _, _ = load_parts(source, inputs)
+        changed = model.params.model_copy(update=_changes(final, model.params, curve))
+        if final.new_for(model.params):
+            return untrained_model(changed, inputs.frozen, inputs.sequences), inputs
         for member in model.members:
-            member.params = member.params.model_copy(update=_changes(final, member.params))
+            member.params = changed
         return model, inputs
 
     def write(model: UserModel, inputs: Inputs, _: Progress) -> Summary:
         chosen, fusion, params = load_parts(source, inputs)
+        changes, new = _changes(final, chosen.params, curve), final.new_for(chosen.params)
+        count = int(inputs.sequences.train_length.sum())
+        if new and any((member.key_scale != 1).any() for member in chosen.members):
+            counts = torch.from_numpy(inputs.sequences.training_counts(len(inputs.frozen)))  # [n]
+            shrink(model, counts, chosen.params.shrinkage)
         for member in model.members:
             member.params = chosen.params  # the config keeps the params by which validation chose
         datastore = remember(model, inputs.sequences, params)
-        said = {**_changes(final, chosen.params), **fitted}
+        said = {**changes, **({"start": "new"} if new else {}), **fitted}
         save_rag(target, model, fusion, params, datastore, inputs.store_hash, fitted=said)
-        count = int(inputs.sequences.train_length.sum())
         return [
-            f"{final.epochs} more epochs on {count:,} interactions, {fitted['items']}",
+            f"{changes['epochs']} {'epochs of new weights' if new else 'more epochs'} on {count:,} interactions,"
+            f" {fitted['items']}",
             f"{len(datastore or ()):,} remembered prefixes; the fusion is unchanged",
             f"model in {target}/",
         ]
@@ -74,5 +90,10 @@ def refit(
     return run_training(module, load, write, None)
 
 
-def _changes(final: FinalParams, chosen: TrainParams) -> dict[str, Any]:
+def _changes(final: FinalParams, chosen: TrainParams, curve: Path) -> dict[str, Any]:
+    """Return what the fit has other than the training that validation chose."""
+    if final.new_for(chosen):
+        validations = read_curve(curve)
+        best = validations[CHOSEN_BY].arg_max() or 0
+        return {"epochs": int(validations["epoch"][best]), "learning_rate": chosen.learning_rate}
     return {"epochs": final.epochs, "learning_rate": chosen.learning_rate * final.rate}

@@ -52,7 +52,7 @@ def _numbers(values: dict[str, Any], kind: Any) -> bool:
 
 
 def require_model(folder: Path) -> None:
-    """Refuse a folder that holds no model where others near it do, and name them.
+    """Refuse a folder without a model if there are models near it, and name them.
 
     Raises:
         DataError: it holds none.

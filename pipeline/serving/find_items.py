@@ -39,7 +39,7 @@ class NotFoundError(DataError):
         if len(errors) == 1:
             return errors[0]
         candidates = [candidate for error in errors for candidate in error.candidates]
-        joined = cls("; ".join(error.what for error in errors), candidates, "these are like them:")
+        joined = cls("; ".join(error.what for error in errors), candidates, "did you mean:")
         joined.where = errors[0].where
         return joined
 

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from ..core.errors import NumericalError, ParamsError, StoreError
+from ..core.errors import NumericalError, StoreError
 from ..core.files import atomic_path
 from .store_files import REMEDY, WHITENING, check_present, check_shape
 from .vectors import CHUNK, Vectors
@@ -35,25 +35,21 @@ class Whitening:
 
         Args:
             vectors: float32 [n, d].
-            dimension: w, the number of principal directions, each scaled to variance 1; None: centring only, w = d.
+            dimension: most principal directions, each scaled to variance 1. There are at most min(n - 1, d), and then
+                w is lower. None: centring only, w = d.
 
         Raises:
-            ParamsError: `dimension` is above the rank that n vectors of width d can have, min(n - 1, d).
             NumericalError: a vector is not finite.
         """
         count, width = vectors.shape
-        limit = min(count - 1, width)
-        if dimension is not None and dimension > limit:
-            what = f"{count} vectors of width {width} have {limit} principal directions, not {dimension}"
-            remedy = f"set it to {limit} or less, or to null for centring only"
-            raise ParamsError(what, "whitening_dimension", remedy)
         mean = np.asarray(vectors.mean(axis=0, dtype=np.float64))  # [d]
         if not np.isfinite(mean).all():
             raise NumericalError("a vector to be whitened is not finite", "whitening", "encode again")
         if dimension is None:
             projection = np.eye(width)
         else:
-            projection = _principal_directions(_covariance(vectors, mean), dimension)
+            there = max(1, min(dimension, count - 1, width))
+            projection = _principal_directions(_covariance(vectors, mean), there)
         return cls(mean.astype(np.float32), projection.astype(np.float32))
 
     @classmethod
@@ -129,7 +125,7 @@ def _covariance(vectors: NDArray[np.float32], mean: NDArray[np.float64]) -> NDAr
     for start in range(0, len(vectors), CHUNK):
         centred = vectors[start : start + CHUNK] - mean
         scatter += centred.T @ centred
-    return scatter / (len(vectors) - 1)
+    return scatter / max(1, len(vectors) - 1)
 
 
 def _principal_directions(covariance: NDArray[np.float64], dimension: int) -> NDArray[np.float64]:

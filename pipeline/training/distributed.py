@@ -147,7 +147,7 @@ def joined(count: int, device: str = "cpu") -> Iterator[Processes]:
     started = int(os.environ.get("WORLD_SIZE", 1))
     if started != count:
         raise ParamsError(
-            f"torchrun has started {started} processes, but {count} are to train",
+            f"torchrun has started {started} processes, but train.processes is {count}",
             KEY,
             f"set it to {started}, or run the stage without torchrun: it starts them itself",
         )

@@ -128,10 +128,12 @@ class TrainingState:
         except FileNotFoundError:
             return None
         except OSError as error:
-            print(f"train: starts anew: {self.path} cannot be read ({error.strerror})", file=sys.stderr)
+            print(
+                f"train: starts from scratch: {self.path} cannot be read ({error.strerror})", file=sys.stderr
+            )
             return None
         if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
-            print(f"train: starts anew: the state in {self.path} is damaged", file=sys.stderr)
+            print(f"train: starts from scratch: the state in {self.path} is damaged", file=sys.stderr)
             return None
         return content[DIGEST:]
 

@@ -1,4 +1,4 @@
-"""The model before its training: what follows from the data, and where the residuals start."""
+"""The untrained model: the params that the data decide, and the start of the residuals."""
 
 import numpy as np
 import torch

@@ -125,11 +125,12 @@ def fit(
                 loss = sum(losses) / len(losses)
                 _record(averaged, metrics, progress, loss)
                 averaged.to(device)
-                bar.set_postfix(
-                    epoch=progress.epoch,
-                    loss=f"{loss:.3f}",
-                    **{CHOSEN_BY: f"{metrics[CHOSEN_BY]:.4f}", "best": f"{progress.best_metric:.4f}"},
-                )
+                shown = {
+                    "epoch": progress.epoch,
+                    "loss": f"{loss:.3f}",
+                    CHOSEN_BY: f"{metrics[CHOSEN_BY]:.4f}",
+                }
+                bar.set_postfix({**shown, "best": f"{progress.best_metric:.4f}"})
             if processes.first:
                 state.save(model, averaged, optimizer, progress)
     model.cpu().load_state_dict(progress.best)

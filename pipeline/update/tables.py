@@ -119,7 +119,7 @@ def _refuse_repeats(past: pl.DataFrame, events: pl.DataFrame, path: Path) -> Non
 
 
 def _fitting(found: pl.DataFrame, like: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """Return items with the columns of others; what they lack is missing."""
+    """Return items with the columns of others; a column that they lack is empty."""
     for name, dtype in like.schema.items():
         if name in found.columns and found.schema[name] != dtype:
             kinds = f"of type {found.schema[name]}, but {dtype} in the data"

@@ -98,7 +98,7 @@ def update(
 
 
 def _record(artifacts: Path) -> dict[str, str]:
-    """Return the model that is extended, and what identifies it."""
+    """Return the model that is extended, and its identity."""
     there = [name for name in MODELS if (artifacts / "models" / name).is_dir()]
     require(*([] if there else [artifacts / "models" / MODELS[-1]]))
     checksums = artifacts / "models" / there[0] / CHECKSUMS
@@ -124,8 +124,8 @@ def _write_store(base: Path, folder: Path, items: pl.DataFrame, encode: EncodePa
     if new.any():
         encoder = ItemEncoder.load(encode.model, encode.revision, manifest["max_length"], encode.device)
         if any(manifest[key] != value for key, value in encoder.description.items()):
-            what = "is another item LLM, or reads texts in another way, than that of the store"
-            raise ModelError(what, encoder.files.place, "set encode.model to that of the artifacts")
+            what = "is not the item LLM of the store, or its settings differ"
+            raise ModelError(what, encoder.files.place, "set encode to the params of the artifacts")
         fresh = items.filter(new)
         template, names = manifest["template"], [f"item {name}" for name in fresh["item_id"]]
         fields, rendered = render_fields(fresh, [template] if isinstance(template, str) else template)

@@ -83,7 +83,7 @@ def test_a_folder_of_somebody_else_is_not_replaced(
     before, catalogue = content(out), tmp_path / "items.csv"
     catalogue.write_text(CATALOGUE, "utf-8")
     encode = ["embeddings", "encode", "--items", str(catalogue), "--id-column", "sku", "--out", str(out)]
-    fails(run(*encode), "is there already")
+    fails(run(*encode), "exists already")
     export = ["embeddings", "export", str(store), "--format", "npy", "--out", str(out)]
     for command in (encode, export):
         fails(run(*command, "--force"), "holds files that hierrec did not write")

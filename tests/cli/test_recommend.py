@@ -160,7 +160,7 @@ def test_everybody_into_a_file(run: Run, artifacts: Path, tmp_path: Path) -> Non
     expected = recommender.recommend_table(users, 3, where="year > 1970").drop("history")
     assert pl.read_csv(out)["title"].to_list() == expected["title"].to_list()
     assert f"{len(users):,} users" in result.stdout
-    assert "is there already" in run(*command, "--out", str(out)).stderr
+    assert "exists already" in run(*command, "--out", str(out)).stderr
     assert run(*command, "--out", str(out), "--force").exit_code == 0
     assert pl.read_csv(out)["title"].to_list() != expected["title"].to_list()
     for wrong in (["--all"], ["--out", str(out), "--user", "1"], ["--all", "--out", str(out), "--why"], []):

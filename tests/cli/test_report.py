@@ -44,7 +44,7 @@ def test_what_cannot_be_compared_gives_one_message(
     assert "artifacts are missing" in run(*arguments).stderr
     (tmp_path / "report.html").write_text("<main></main>")
     committed(SPLITS, epochs=2)
-    assert "no commit has other metrics" in run(*arguments).stderr
+    assert "every commit has these metrics" in run(*arguments).stderr
     assert "there is no commit 'nosuch'" in run(*arguments, "--previous", "nosuch").stderr
     assert "no report of this version" in run(*arguments, "--previous", "HEAD").stderr
     assert "would replace" in run(*arguments[:-1], str(tmp_path / "report.html"), "--previous", "HEAD").stderr

@@ -110,7 +110,7 @@ BROKEN: dict[str, tuple[str, Callable[[pl.DataFrame], pl.DataFrame], str]] = {
     "one target": (
         "split",
         lambda t: t.with_columns(pl.col("test").fill_null(1)),
-        "column test: a user has one",
+        "column test: a user has only one",
     ),
     "negative target": ("split", lambda t: t.with_columns(pl.col("validation") - 9), "column validation"),
     "negative test": ("split", lambda t: t.with_columns(pl.col("test") - 9), "column test"),

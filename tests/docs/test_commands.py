@@ -15,7 +15,7 @@ from tests.docs.blocks import Block, blocks, prose, run_script
 
 PAGES = ("README.md", *(f"docs/{name}.md" for name in (
     "results", "models", "scaling", "dvc", "embeddings", "serving", "living-memory", "own-data", "reproduction",
-    "store-format", "protocol", "model-card",
+    "store-format", "protocol", "model-card", "decisions", "reliability",
 )))  # fmt: skip
 RUN = ("sh", "python")
 SHOWN = ("text", "yaml", "mermaid")

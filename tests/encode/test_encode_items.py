@@ -57,11 +57,19 @@ def test_texts_that_were_encoded_come_from_the_cache(params: EncodeParams, tmp_p
 
 def test_a_failure_leaves_the_old_store(params: EncodeParams, tmp_path: Path) -> None:
     encode_items(ITEMS, params, tmp_path / "store")
-    for wrong in ({"template": "{plot}"}, {"whitening_dimension": 50}):
-        with pytest.raises(ParamsError):
-            encode_items(ITEMS, params.model_copy(update=wrong), tmp_path / "store")
+    with pytest.raises(ParamsError):
+        encode_items(ITEMS, params.model_copy(update={"template": "{plot}"}), tmp_path / "store")
     verify(tmp_path / "store")
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+def test_few_items_have_fewer_directions_and_the_summary_says_so(
+    params: EncodeParams, tmp_path: Path
+) -> None:
+    summary = encode_items(ITEMS, params.model_copy(update={"whitening_dimension": 50}), tmp_path / "store")
+    assert summary[1].endswith("whitened to 3: 4 items do not have 50 directions")
+    verify(tmp_path / "store")
+    assert EmbeddingStore.open(tmp_path / "store").whitened().shape == (4, 3)
 
 
 def test_fields_are_whitened_apart_and_stand_side_by_side(params: EncodeParams, tmp_path: Path) -> None:

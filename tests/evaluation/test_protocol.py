@@ -116,7 +116,7 @@ def test_of_several_targets_each_is_ranked_after_the_items_before_it() -> None:
     assert [len(history) for history in sequences.training_histories()] == [4] * 8
     metrics = summarise(evaluate(Successor(), sequences, ALL, PARAMS, SEED), ITEMS, PARAMS)
     assert (metrics["users"], metrics["targets"]) == (5, 15)
-    with pytest.raises(DataError, match="test_positions, user 7: is not behind its cut"):
+    with pytest.raises(DataError, match="test_positions, user 7: is not after its cut"):
         replace(sequences, several=sequences.several[:0])._with_several(
             pl.DataFrame({"user": [7], "validation_positions": [[4]], "test_positions": [[4]]})
         )

@@ -60,9 +60,9 @@ def short(*lengths: int) -> Callable[[Path], object]:
 
 
 ARCHIVES = {
-    "truncated zip": archive(cut, r"a\.zip: is no readable zip archive"),
+    "truncated zip": archive(cut, r"a\.zip: is not a readable zip archive"),
     "HTML instead of a zip": archive(pages, r"a\.zip: is a web page, not a zip archive"),
-    "empty zip file": archive(lambda path: path.write_bytes(b""), r"a\.zip: is no readable zip archive"),
+    "empty zip file": archive(lambda path: path.write_bytes(b""), r"a\.zip: is not a readable zip archive"),
     "zip without members": archive(
         lambda path: write_archive(path, {}), r"a\.zip: no file is named movies\.dat"
     ),

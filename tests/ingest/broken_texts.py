@@ -22,7 +22,7 @@ FURTHER_TEXTS = {
     "text: truncated": text(b'{"cup": "A', ": not JSON"),
     "text: web page": text(PAGE, ": not JSON"),
     "text: Latin-1": text('{"cup": "é"}'.encode("latin-1"), ": not JSON .*codec"),
-    "text: a list": text(b'["cup"]', ": is JSON, but no object"),
+    "text: a list": text(b'["cup"]', ": is JSON, but not an object"),
     "text: numbers": text(b'{"cup": 5}', ", key 'cup': is not a text"),
     "text: nested": text(b'{"cup": {"text": "A"}}', ", key 'cup': is not a text"),
     "text: too deep": text(b"[" * 100_000, ": not JSON"),

@@ -109,7 +109,7 @@ def test_a_passing_failure_is_tried_again(server: Server, cache: Path, failure: 
 
 def test_attempts_end(server: Server, cache: Path) -> None:
     server.answers = [UNAVAILABLE]
-    with pytest.raises(DownloadError, match=r"tried 4 times .* 503") as caught:
+    with pytest.raises(DownloadError, match=r"tried 4 times.* 503") as caught:
         fetch(server.url, MD5, cache, wait=0)
     assert server.requests == 4
     assert_says_both_ways_out(caught.value, server.url)
@@ -125,7 +125,7 @@ def test_a_transfer_that_is_always_cut_short_leaves_nothing(server: Server, cach
 
 def test_not_found_is_final(server: Server, cache: Path) -> None:
     server.answers = [NOT_FOUND]
-    with pytest.raises(DownloadError, match=r"tried once .* 404") as caught:
+    with pytest.raises(DownloadError, match=r"tried once.* 404") as caught:
         fetch(server.url, MD5, cache)
     assert server.requests == 1
     assert_says_both_ways_out(caught.value, server.url)
@@ -156,7 +156,7 @@ def test_a_web_page_is_called_a_web_page(server: Server, cache: Path) -> None:
 def test_nobody_listens(server: Server, cache: Path) -> None:
     server.close()
     with pytest.raises(
-        DownloadError, match=r"tried 3 times .*127\.0\.0\.1 cannot be reached \(.*refused\)"
+        DownloadError, match=r"tried 3 times.*127\.0\.0\.1 cannot be reached \(.*refused\)"
     ) as caught:
         fetch(server.url, MD5, cache, attempts=3, wait=0)
     assert len(caught.value.what) < 120

@@ -31,9 +31,9 @@ def test_the_tables_by_hand(tmp_path: Path) -> None:
         "files: 8 interactions of 3 users",
         "5 items listed, 4 of them candidates for ranking",
         "density 66.667%: 3 users x 4 items with interactions",
-        "interactions of a user: 1 to 4, in the middle 3",
-        "items with text: 4 of 5 (80%), of 18 characters in the middle",
-        "users whose test target a tie in time decides: 1 of 2 (50%)",
+        "interactions of a user: 1 to 4, median 3",
+        "items with text: 4 of 5 (80%), median length 18 characters",
+        "users whose test target is decided by a tie in time: 1 of 2 (50%)",
         "times from 5 to 300",
     ]
 
@@ -57,7 +57,7 @@ def test_ties_are_those_of_a_plain_count(pairs: list[tuple[int, int, int]], buck
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(event_order, "BUCKET", bucket)
         lines = looked([(str(user), str(item), 3, time) for user, item, time in pairs])
-    assert f"decides: {ties} of {targets} (" in lines[5]
+    assert f"by a tie in time: {ties} of {targets} (" in lines[5]
     assert lines[6] == f"times from {min(pairs, key=lambda row: row[2])[2]} to {max(row[2] for row in pairs)}"
 
 

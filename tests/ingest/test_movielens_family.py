@@ -170,5 +170,5 @@ def test_damage_is_found_in_blocks_too(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[start + 60] ^= 255
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"is no readable zip archive"):
+    with pytest.raises(DataError, match=r"is not a readable zip archive"):
         read_movielens(path)

@@ -156,15 +156,15 @@ def test_what_is_wrong_in_a_part_names_it_and_its_row(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"part-2\.csv, row 3, column timestamp: 'noon'"):
         read_files(paths, tmp_path / "items.csv")
     (parts / "part-2.csv").write_text("user,item,timestamp,rating\nann,fork,5,3\n")
-    with pytest.raises(DataError, match=r"part-2\.csv: has a rating, which files before it lack"):
+    with pytest.raises(DataError, match=r"part-2\.csv: some files of the table have a rating column"):
         read_files(paths, tmp_path / "items.csv")
 
 
 def test_parts_that_are_not_there_or_others_are_refused(tmp_path: Path) -> None:
     parts, cache = write_parts(tmp_path), tmp_path / "cache"
     for source, md5, message in (
-        (f"{tmp_path}/no-*.csv", None, "no file has a name of this pattern"),
-        (str(parts), "0" * 32, "these are other files: md5 0{32} is expected, but the 3 of them have"),
+        (f"{tmp_path}/no-*.csv", None, "no file matches this pattern"),
+        (str(parts), "0" * 32, "the checksum does not match: md5 0{32} is expected, but these 3 files have"),
         (str(tmp_path), None, "holds a folder, parts"),
         (str(tmp_path / "none.csv"), None, "no such file"),
     ):
@@ -177,7 +177,7 @@ def test_parts_that_are_not_there_or_others_are_refused(tmp_path: Path) -> None:
     [
         ("a.jsonl", b'{"user": 1}\n{"user": 2, "item": 3, "user": null}\n', {}, "line 2: key 'user' is there twice"),
         ("a.jsonl", b"{'user': 1}\n{'user': 2, 'user': 3}\n", {}, "line 2: key 'user' is there twice"),
-        ("a.jsonl", b'{"user": 1}\n5\n', {}, "line 2: is JSON, but no object"),
+        ("a.jsonl", b'{"user": 1}\n5\n', {}, "line 2: is JSON, but not an object"),
         ("a.jsonl", b'{"user": 1}\n{"user":\n', {}, "line 2: is not JSON"),
         ("a.jsonl", b'{"user": 1}\n{"user": "\xff"}\n', {}, "line 2: is not UTF-8"),
         ("a.jsonl", b'{"user": true}\n{"user": 1}\n', {}, "from line 1 on: values of one key differ in kind"),

@@ -11,7 +11,8 @@ from hierrec import Recommender
 from hierrec.core.errors import ParamsError
 from hierrec.core.files import cache_dir, read_details, read_json
 from hierrec.data.sequences import NO_TARGET, Sequences
-from hierrec.model.checkpoint import load_model, new_model
+from hierrec.model.checkpoint import load_model, new_model, write_curve
+from hierrec.model.ensemble import UserModel
 from hierrec.model.inputs import Inputs
 from hierrec.model.params import TrainParams
 from hierrec.rag.checkpoint import save_rag
@@ -20,6 +21,9 @@ from hierrec.rag.params import FusionParams
 from hierrec.refit.params import FinalParams
 from hierrec.refit.refit import OFF, refit
 from hierrec.training.resume import TrainingState
+from hierrec.training.shrinkage import shrink
+from hierrec.training.start import untrained_model
+from hierrec.training.trainer import fit
 from numpy.typing import NDArray
 
 from tests.model.world import ITEMS
@@ -133,13 +137,17 @@ def test_switched_off_they_leave_a_note_no_metrics_and_the_measured_model_recomm
 
 
 def make_chosen(
-    folder: Path, params: TrainParams, frozen: NDArray[np.float32], sequences: Sequences
+    folder: Path,
+    params: TrainParams,
+    frozen: NDArray[np.float32],
+    sequences: Sequences,
+    model: UserModel | None = None,
 ) -> Inputs:
-    """Write a model as if validation had chosen it; return its inputs."""
+    """Write a model as if validation had chosen it, a new one by default; return its inputs."""
     everything = np.ones(ITEMS, np.bool_)
     inputs = Inputs(pl.DataFrame({"row": range(ITEMS)}), sequences, everything, everything, frozen, "hash")
     fusion = Fusion(starts(FUSION))
-    save_rag(folder, new_model(params, frozen), fusion, FUSION, None, "hash")
+    save_rag(folder, model or new_model(params, frozen), fusion, FUSION, None, "hash")
     return inputs
 
 
@@ -161,6 +169,7 @@ def test_every_member_is_fitted_again_and_an_interrupted_fit_resumes(
             TWICE,
             lambda: inputs,
             tmp_path / "chosen",
+            tmp_path / "curve",
             tmp_path / name,
             "stages.train_final",
             {"items": "all"},
@@ -186,6 +195,61 @@ def test_every_member_is_fitted_again_and_an_interrupted_fit_resumes(
     run("resumed")
     assert not state.exists()
     assert contents(tmp_path / "resumed") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("shrunk", [True, False])
+def test_new_weights_are_trained_for_the_chosen_epochs_and_shrunk_if_the_chosen_ones_are(
+    train_params: TrainParams,
+    frozen: NDArray[np.float32],
+    sequences: Sequences,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    shrunk: bool,
+) -> None:
+    monkeypatch.setenv("HIERREC_CACHE", str(tmp_path / "cache"))
+    params = train_params.model_copy(update={"shrinkage": 5, "residual_start": "co_occurrence"})
+    chosen = new_model(params, frozen)
+    if shrunk:
+        shrink(chosen, torch.from_numpy(sequences.training_counts(ITEMS)), 5)
+    inputs = make_chosen(tmp_path / "chosen", params, frozen, sequences, chosen).before_test()
+    values = (0.1, 0.3, 0.3, 0.2)  # of the first best epoch, the second
+    write_curve(
+        tmp_path / "curve" / "curve.csv",
+        [{"epoch": n, "ndcg@10": value} for n, value in enumerate(values, 1)],
+    )
+    final = TWICE.model_copy(update={"start": "auto"})
+    folders = tmp_path / "chosen", tmp_path / "curve", tmp_path / "new"
+    refit(final, lambda: inputs, *folders, "stages.train_refit", {"items": "some"})
+    found = load_model(tmp_path / "new" / "base", frozen, "hash")
+    expected = untrained_model(params.model_copy(update={"epochs": 2}), frozen, inputs.sequences)
+    fit(expected, inputs.sequences, None, TrainingState(tmp_path, "key"))
+    if shrunk:
+        shrink(expected, torch.from_numpy(inputs.sequences.training_counts(ITEMS)), 5)
+    for (name, tensor), other in zip(found.state_dict().items(), expected.state_dict().values(), strict=True):
+        assert torch.equal(tensor, other), name
+    fitted = read_json(tmp_path / "new" / "config.json")["fitted"]
+    assert fitted == {
+        "epochs": 2,
+        "learning_rate": params.learning_rate,
+        "start": "new",
+        "items": "some",
+    }
+
+
+@pytest.mark.parametrize(
+    ("start", "residuals", "new"),
+    [
+        ("auto", "co_occurrence", True),
+        ("auto", "zero", False),
+        ("new", "zero", True),
+        ("chosen", "co_occurrence", False),
+    ],
+)
+def test_what_is_trained_follows_from_the_start_or_else_from_the_data(
+    train_params: TrainParams, start: str, residuals: str, new: bool
+) -> None:
+    chosen = train_params.model_copy(update={"residual_start": residuals})
+    assert TWICE.model_copy(update={"start": start}).new_for(chosen) is new
 
 
 def test_an_item_of_the_test_part_alone_may_be_recommended_by_the_final_model_only(

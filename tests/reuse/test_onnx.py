@@ -79,6 +79,6 @@ def test_the_files_name_nothing_of_this_machine(exported: Path) -> None:
 def test_the_command_replaces_nothing_but_an_export(artifacts: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     command = ["export", "onnx", "--artifacts", str(artifacts), "--out", str(tmp_path)]
-    assert "is there already" in CliRunner().invoke(main, command).stderr
+    assert "exists already" in CliRunner().invoke(main, command).stderr
     assert "hierrec did not write" in CliRunner().invoke(main, [*command, "--force"]).stderr
     assert (tmp_path / "thesis.txt").read_text() == "mine"

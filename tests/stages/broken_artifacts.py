@@ -129,7 +129,7 @@ BROKEN: dict[str, Case] = {
     "tables: rows out of order": Case(
         "encode", "column row: rows are not numbered", ITEMS, rows(pl.DataFrame.reverse)
     ),
-    "tables: id twice": Case("encode", "an id is there twice", ITEMS, table(pl.lit("1").alias("item_id"))),
+    "tables: id twice": Case("encode", "an id occurs twice", ITEMS, table(pl.lit("1").alias("item_id"))),
     "tables: no candidate": Case(
         "encode", "no item may be ranked", ITEMS, table(pl.lit(False).alias("candidate"))
     ),
@@ -276,9 +276,6 @@ BROKEN: dict[str, Case] = {
         "train_rag", "neighbours 100000 are kept of a shortlist", params={"fusion.neighbours": 100_000}
     ),
     "params: an unknown text": Case("encode", "plot", params={"encode.template": "{plot}"}),
-    "params: whitening wider than the vectors": Case(
-        "encode", "principal directions, not 100000", params={"encode.whitening_dimension": 100_000}
-    ),
     "params: the bundled model at a revision": Case(
         "encode", "only a hub model has a revision", params={"encode.revision": "0" * 40}
     ),

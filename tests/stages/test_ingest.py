@@ -39,9 +39,9 @@ def test_an_archive_becomes_artifacts_and_a_summary(project: Path) -> None:
         "movielens: 10 interactions of 4 users",
         "5 items listed, 4 of them candidates for ranking",
         "density 62.500%: 4 users x 4 items with interactions",
-        "interactions of a user: 1 to 4, in the middle 2",
-        "items with text: 5 of 5 (100%), of 29 characters in the middle",
-        "users whose test target a tie in time decides: 1 of 2 (50%)",
+        "interactions of a user: 1 to 4, median 2",
+        "items with text: 5 of 5 (100%), median length 29 characters",
+        "users whose test target is decided by a tie in time: 1 of 2 (50%)",
         "times from 2000-12-29 14:26:40 to 2000-12-31 22:32:48",
         "2 users with a validation and a test target; tables in artifacts/data/",
     ]

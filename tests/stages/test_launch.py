@@ -127,5 +127,5 @@ def test_a_stage_of_one_process_refuses_torchrun(workspace: Path, monkeypatch: p
     monkeypatch.chdir(workspace)
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr(sys, "argv", ["stage", "--debug"])
-    with pytest.raises(ParamsError, match="runs as one process"):
+    with pytest.raises(ParamsError, match="runs in one process"):
         stage()(lambda: [])()

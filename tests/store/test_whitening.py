@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hierrec.core.errors import NumericalError, ParamsError, StoreError
+from hierrec.core.errors import NumericalError, StoreError
 from hierrec.store.whitening import Whitening
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,10 +69,15 @@ def test_directions_without_variance_become_zero() -> None:
     assert not Whitening.fit(constant, 4).apply(constant).any()
 
 
-@pytest.mark.parametrize(("count", "dimension"), [(10, 7), (5, 5), (1, 1)])
-def test_more_directions_than_there_are(count: int, dimension: int) -> None:
-    with pytest.raises(ParamsError, match=f"whitening_dimension: {count} vectors.*not {dimension}"):
-        Whitening.fit(correlated(count, 6), dimension)
+@pytest.mark.parametrize(("count", "dimension", "there"), [(10, 7, 6), (5, 5, 4), (2, 9, 1), (1, 3, 1)])
+def test_there_are_at_most_as_many_directions_as_the_vectors_have(
+    count: int, dimension: int, there: int
+) -> None:
+    vectors = correlated(count, 6)
+    whitened = Whitening.fit(vectors, dimension).apply(vectors)
+    assert whitened.shape == (count, there)
+    expected = 0 if count == 1 else 1
+    np.testing.assert_allclose(whitened.var(0, ddof=min(1, count - 1)), expected, atol=1e-4)
 
 
 def test_not_finite() -> None:

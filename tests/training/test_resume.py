@@ -125,7 +125,7 @@ def test_no_flipped_bit_of_a_state_is_trained_on(
     before = training.model.weight.detach().clone()
     assert training.restore(tmp_path) == Progress()
     assert torch.equal(training.model.weight, before)
-    assert "starts anew" in capsys.readouterr().err
+    assert "starts from scratch" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 20, b"x" * 500, None])
@@ -139,7 +139,7 @@ def test_garbage_in_place_of_a_state_means_a_fresh_start(
     else:
         path.write_bytes(content)
     assert Training(2.0).restore(tmp_path) == Progress()
-    assert "starts anew" in capsys.readouterr().err
+    assert "starts from scratch" in capsys.readouterr().err
 
 
 def test_states_that_were_given_up_are_removed(tmp_path: Path) -> None:
