@@ -2,7 +2,7 @@
 
 import torch
 from hierrec.core.files import atomic_path, read_json
-from hierrec.core.stage import ARTIFACTS, DATA, INDEX, ITEM_EMBEDDINGS, MODELS, RANKS, Summary, stage
+from hierrec.core.stage import ARTIFACTS, DATA, INDEX, ITEM_EMBEDDINGS, MODELS, RANKS, TABLES, Summary, stage
 from hierrec.data.sequences import NO_TARGET
 from hierrec.data.tables import load_users
 from hierrec.evaluation.comparison import compare
@@ -13,9 +13,8 @@ from hierrec.model.checkpoint import read_curve
 from hierrec.model.inputs import load_inputs
 from hierrec.model.load import load_scorer
 from hierrec.rag.checkpoint import load_rag
-from hierrec.report.facts import facts, flat
 from hierrec.report.items import Items, item_map, neighbours
-from hierrec.report.page import Content, render
+from hierrec.report.page import Content, facts, flat, render
 from hierrec.report.people import people
 from hierrec.report.quality import VARIANTS, Results
 from hierrec.serving.catalogue import Catalogue
@@ -27,17 +26,7 @@ WRITTEN = ARTIFACTS / "report.html"
 
 @stage(
     "evaluate",
-    libraries=(
-        "torch",
-        "transformers",
-        "faiss-cpu",
-        "scikit-learn",
-        "numpy",
-        "polars",
-        "pyarrow",
-        "safetensors",
-        "jinja2",
-    ),
+    libraries=("torch", "transformers", "faiss-cpu", "scikit-learn", *TABLES, "safetensors", "jinja2"),
 )
 def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)

@@ -4,28 +4,27 @@ from dataclasses import replace
 from pathlib import Path
 
 from hierrec.core.files import cache_dir, write_json
-from hierrec.core.stage import DATA, METRICS, Summary, stage
+from hierrec.core.stage import DATA, METRICS, TABLES, Summary, stage
 from hierrec.ingest.dataset import build, refuse_unlearnable
-from hierrec.ingest.download import fetch
+from hierrec.ingest.download import fetch, fetch_parts
 from hierrec.ingest.event_log import EventLog
-from hierrec.ingest.item_text import add_item_text
+from hierrec.ingest.item_files import add_item_text
 from hierrec.ingest.look import look
 from hierrec.ingest.movielens import read_movielens
 from hierrec.ingest.own_files import read_files
 from hierrec.ingest.params import IngestParams
-from hierrec.ingest.parts import fetch_parts
 from hierrec.ingest.raw import RawDataset
 from hierrec.ingest.row_filters import filtered
 from hierrec.ingest.sample import sample_dataset
 from hierrec.ingest.time_split import TimeSplit
 
 
-@stage("ingest", libraries=("numpy", "polars", "pyarrow"))
+@stage("ingest", libraries=TABLES)
 def main(ingest: IngestParams) -> Summary:
     raw = _read(ingest)
     lines = []
     if ingest.item_text is not None:
-        path = _file(ingest, "item_text")
+        path = fetch(ingest.item_text, ingest.item_text_md5, cache_dir("downloads"), key="item_text")
         raw, matched, unknown = add_item_text(raw, path, ingest.clean_text, ingest.encoding)
         lines = [f"further text for {matched:,} items; {unknown:,} ids of {ingest.item_text} name no item"]
     by_time = None
@@ -61,21 +60,15 @@ def _read(ingest: IngestParams) -> RawDataset[EventLog]:
     return replace(raw, interactions=log, removed=removed)
 
 
-def _file(ingest: IngestParams, key: str) -> Path:
-    """Return the file that the param `ingest.<key>` names, with the checksum of `ingest.<key>_md5`."""
-    return fetch(getattr(ingest, key), getattr(ingest, f"{key}_md5"), cache_dir("downloads"), key=key)
-
-
 def _files(ingest: IngestParams, key: str) -> list[Path]:
-    """Return the files of the table that the param `ingest.<key>` names."""
+    """Return the files of the table that the param `ingest.<key>` names, with the checksum of `ingest.<key>_md5`."""
     return fetch_parts(getattr(ingest, key), getattr(ingest, f"{key}_md5"), cache_dir("downloads"), key)
 
 
 def _unpinned(ingest: IngestParams, raw: RawDataset) -> Summary:
     """Return a line with the checksums that params.yaml lacks; without them, DVC sees no change of the files."""
-    lacking = [
-        f"{key}_md5: {md5}" for key, md5 in raw.checksums.items() if getattr(ingest, f"{key}_md5") is None
-    ]
+    checksums = ((f"{key}_md5", md5) for key, md5 in raw.checksums.items())
+    lacking = [f"{param}: {md5}" for param, md5 in checksums if getattr(ingest, param) is None]
     return [f"to let DVC see changes of these files, set in ingest: {', '.join(lacking)}"] if lacking else []
 
 

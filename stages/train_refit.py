@@ -3,7 +3,7 @@
 No test item is read: it is neither trained nor remembered.
 """
 
-from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, Summary, stage
+from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, RETRIEVAL, Summary, stage
 from hierrec.model.inputs import Inputs, load_inputs
 from hierrec.refit.params import FinalParams
 from hierrec.refit.refit import refit
@@ -11,14 +11,7 @@ from hierrec.refit.refit import refit
 FITTED = {"items": "training and validation", "test_figures": "artifacts/metrics/refit.json"}
 
 
-@stage(
-    "final",
-    libraries=(
-        *("torch", "transformers", "faiss-cpu", "numpy", "polars", "pyarrow"),
-        *("safetensors", "scipy", "scikit-learn"),
-    ),
-    processes=True,
-)
+@stage("final", libraries=(*RETRIEVAL, "scipy", "scikit-learn"), processes=True)
 def main(final: FinalParams) -> Summary:
     def before_test() -> Inputs:
         return load_inputs(DATA, ITEM_EMBEDDINGS).before_test()

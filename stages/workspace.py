@@ -83,9 +83,5 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def run(folder: Path, *command: str) -> None:
-    """Run a command in a workspace.
-
-    Raises:
-        subprocess.CalledProcessError: its exit status is not 0.
-    """
+    """Run a command in a workspace; raise ``CalledProcessError`` if its exit status is not 0."""
     subprocess.run(command, cwd=folder, env=environment(folder), check=True)

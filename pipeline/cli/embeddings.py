@@ -6,16 +6,17 @@ from typing import Any
 import click
 
 from ..core.errors import ParamsError
-from .options import FilePath, force_option
-from .replacing import is_store, replacing
+from .options import FilePath, force_option, is_store, replacing
 
 FORMATS = ("parquet", "npy", "datasets", "word2vec", "projector")
+OUT = "File or folder to write, whole or not at all."
+TEMPLATE = "Text of an item, from its {columns}. Repeat it for fields, which have a vector each."
+WHITENING = "Dimensions kept by PCA whitening, once for each template. By default vectors are centred only."
+SHARD = "Items per shard. By default all items are in one file."
 
 path = FilePath()
 store_argument = click.argument("store", type=path)
-out_option = click.option(
-    "--out", type=path, required=True, help="File or folder to write, whole or not at all."
-)
+out_option = click.option("--out", type=path, required=True, help=OUT)
 
 
 @click.group()
@@ -83,24 +84,12 @@ def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> No
 @out_option
 @click.option("--model", default="t5-nano", help="t5-nano (bundled), a folder, or the id of a hub model.")
 @click.option("--revision", help="Commit of a hub model.")
-@click.option(
-    "--template",
-    multiple=True,
-    default=["{title}"],
-    help="Text of an item, from its {columns}. Repeat it for fields, which have a vector each.",
-)
+@click.option("--template", multiple=True, default=["{title}"], help=TEMPLATE)
 @click.option("--id-column", default="item_id", help="Column of the items' ids.")
 @click.option("--max-length", type=click.IntRange(2), default=128, help="Tokens read of a text.")
 @click.option("--batch-tokens", type=click.IntRange(1), default=1024, help="Tokens per batch.")
-@click.option(
-    "--whitening-dimension",
-    type=click.IntRange(1),
-    multiple=True,
-    help="Dimensions kept by PCA whitening, once for each template. By default vectors are centred only.",
-)
-@click.option(
-    "--shard-rows", type=click.IntRange(1), help="Items per shard. By default all items are in one file."
-)
+@click.option("--whitening-dimension", type=click.IntRange(1), multiple=True, help=WHITENING)
+@click.option("--shard-rows", type=click.IntRange(1), help=SHARD)
 @click.option("--engine", type=click.Choice(["local", "ray"]), default="local", help="Where to encode.")
 @click.option("--workers", type=click.IntRange(1), help="Processes of engine ray. By default one per core.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Device that encodes.")

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import click
 
-from .options import FilePath, artifacts_option, force_option
-from .replacing import replacing
+from .options import FilePath, artifacts_option, force_option, replacing
 
 
 @click.group()

@@ -1,4 +1,4 @@
-"""`hierrec metrics`, and what `hierrec report` reads of a previous run."""
+"""Commands that show a run: `hierrec data`, `hierrec metrics` and `hierrec report`."""
 
 import json
 import subprocess
@@ -11,8 +11,25 @@ from ..core import VARIANTS
 from ..core.errors import DataError, quote
 from ..core.files import details_of, read_details
 from ..report.previous import FILES, Previous, changes, values_of
-from .options import artifacts_option
+from .options import FilePath, artifacts_option, force_option, replacing
 from .show import show_table
+
+PREVIOUS = "Commit of the previous run.  [default: the last one whose metrics differ]"
+
+
+@click.command()
+@artifacts_option
+def data(artifacts: Path) -> None:
+    """Show the size, density, lengths, texts, ties and times of the data, and warnings, as `ingest` does."""
+    from ..ingest.dataset import Dataset
+    from ..ingest.look import look
+    from ..serving.artifacts import read_counts, require
+
+    folder, metrics = artifacts / "data", artifacts / "metrics"
+    require(folder / "manifest.json", metrics / "data.json")
+    counts, cut = read_counts(metrics)
+    removed = {name: count for name, count in counts.items() if name.startswith("removed_")}
+    click.echo("\n".join(look(Dataset.read(folder, removed, cut))))
 
 
 @click.command()
@@ -58,9 +75,31 @@ def metrics(artifacts: Path, revision: str | None) -> None:
     click.echo(f"run: {_origin(folder)}")
 
 
+@click.command()
+@click.option("--previous", "revision", metavar="REV", help=PREVIOUS)
+@click.option("--out", type=FilePath(), required=True, help="HTML file.")
+@force_option
+@artifacts_option
+def report(revision: str | None, out: Path, force: bool, artifacts: Path) -> None:
+    """Write the report of this run with the metrics of a previous run beside its own.
+
+    `dvc repro` writes the report of this run alone, artifacts/report.html.
+    """
+    from ..core.files import atomic_path
+    from ..report.previous import with_previous
+    from ..serving.artifacts import require
+
+    page = artifacts / "report.html"
+    require(page)
+    previous = _previous_run(artifacts / "metrics", revision)
+    with replacing(out, False, force, keep=page), atomic_path(out) as temporary:
+        temporary.write_text(with_previous(page.read_text("utf-8"), previous), "utf-8")
+    click.echo(f"{out}: this run beside {previous.name}")
+
+
 def _show_change(folder: Path, revision: str) -> None:
     """Print the test metrics of the variants beside those of a commit, then the changed params."""
-    previous = previous_run(folder, revision)
+    previous = _previous_run(folder, revision)
     rows = [
         [one.model, one.metric, one.now, one.interval, "" if one.then is None else one.then, one.difference]
         for one in previous.changes
@@ -71,12 +110,8 @@ def _show_change(folder: Path, revision: str) -> None:
     click.echo(f"run: {_origin(folder)}; compared with {previous.name}")
 
 
-def previous_run(folder: Path, revision: str | None) -> Previous:
-    """Compare the metrics in a folder with those of a commit; None: the last one whose metrics differ.
-
-    Raises:
-        DataError: there is no such commit, it has no metrics, or the present ones are damaged.
-    """
+def _previous_run(folder: Path, revision: str | None) -> Previous:
+    """Compare the metrics in a folder with those of a commit; None: the last one whose metrics differ."""
     if _git(folder, "rev-parse", "HEAD") is None:
         remedy = "put the run under git: `git init`, and commit it"
         raise DataError("not under git, so there are no commits", str(folder), remedy)
@@ -88,9 +123,8 @@ def previous_run(folder: Path, revision: str | None) -> Previous:
     paths = [folder / f"{name}.json" for name in FILES]
     found = changes([read_details(path) if path.exists() else {} for path in paths], then)
     if all(one.then is None for one in found):
-        raise DataError(
-            f"{revision} has no metrics", str(folder), "name a commit of a run: `git log -- artifacts`"
-        )
+        remedy = "name a commit of a run: `git log -- artifacts`"
+        raise DataError(f"{revision} has no metrics", str(folder), remedy)
     name = _git(folder, "log", "-1", "--format=%h of %cs", commit) or commit
     return Previous(name, found, _changed_params(folder, commit))
 
@@ -122,9 +156,8 @@ def _changed_params(folder: Path, commit: str) -> list[str]:
         with Repo(str(folder)) as repo:
             files = repo.params.diff(commit).get("diff", {})
     except DvcException as error:
-        raise DataError(
-            f"DVC cannot compare the params ({error})", str(folder), "run `dvc params diff`"
-        ) from None
+        what = f"DVC cannot compare the params ({error})"
+        raise DataError(what, str(folder), "run `dvc params diff`") from None
     return [
         f"{key}: {json.dumps(values['old'])} → {json.dumps(values['new'])}"
         for _, changed in sorted(files.items())

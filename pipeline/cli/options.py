@@ -1,12 +1,14 @@
-"""Options that several commands share."""
+"""Options that several commands share, and what `--out` and `--force` may replace."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..core.errors import ParamsError
+from ..core.errors import DataError, ParamsError
 
 
 class FilePath(click.Path):
@@ -18,11 +20,7 @@ class FilePath(click.Path):
     def convert(
         self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
     ) -> Any:
-        """Return the path.
-
-        Raises:
-            ParamsError: its name is not UTF-8.
-        """
+        """Return the path; raise ``ParamsError`` if its name is not UTF-8."""
         try:
             os.fspath(value).encode("utf-8")
         except UnicodeEncodeError:
@@ -36,3 +34,54 @@ artifacts_option = click.option("--artifacts", type=FilePath(), default=Path("ar
 count_option = click.option("-k", "count", type=click.IntRange(1), default=10, help="How many items.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 force_option = click.option("--force", is_flag=True, help="Replace an existing file or folder.")
+
+
+def is_store(folder: Path) -> bool:
+    """Whether a folder is empty, or holds a store and nothing else; then encoding again can replace it."""
+    from ..core.files import read_json
+    from ..store.store_files import FILES, INDEX, KEYS, MANIFEST, SHARD
+
+    if not folder.is_dir():
+        return False
+    names = {entry.name for entry in folder.iterdir() if not SHARD.fullmatch(entry.name)}
+    if MANIFEST not in names or not names <= {*FILES, *INDEX, MANIFEST}:
+        return not any(folder.iterdir())
+    try:
+        manifest = read_json(folder / MANIFEST)
+    except DataError:
+        return False
+    return isinstance(manifest, dict) and set(KEYS) <= set(manifest)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a path is a regular file, or a folder that holds only a store or an export: it may be replaced."""
+    from ..reuse.export import is_export
+
+    if not path.is_dir():
+        return path.is_file()
+    files = all(entry.is_file() and not entry.is_symlink() for entry in path.iterdir())
+    return files and (is_store(path) or is_export(path))
+
+
+@contextmanager
+def replacing(out: Path, is_folder: bool, force: bool, keep: Path) -> Iterator[None]:
+    """Raise DataError if writing to `out` would destroy something, such as the input `keep`, or fails in the block.
+
+    `is_folder` says that the output is a folder; `force`, that it may exist already.
+    """
+    target, source, here = out.resolve(), keep.resolve(), Path.cwd().resolve()
+    what, remedy = None, "choose another place: --out"
+    if target.is_relative_to(source) or source.is_relative_to(target) or here.is_relative_to(target):
+        what = f"would replace the current folder or {keep}, or write into one of them"
+    elif out.is_symlink() or (out.exists() and not (out.is_dir() if is_folder else out.is_file())):
+        what = f"exists and is not a {'folder' if is_folder else 'regular file'}"
+    elif out.exists() and not force:
+        what, remedy = "exists already", "choose another place, or replace it: --force"
+    elif out.exists() and not _is_ours(out):
+        what = "holds files that hierrec did not write, so --force does not replace it"
+    if what:
+        raise DataError(what, str(out), remedy)
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"cannot be written ({error.strerror or error})", str(out), remedy) from None

@@ -1,4 +1,4 @@
-"""`hierrec recommend`."""
+"""`hierrec recommend` and `hierrec similar`."""
 
 import json
 from dataclasses import asdict
@@ -9,8 +9,7 @@ import click
 
 from ..core import VARIANTS
 from ..core.memory import no_garbage
-from .options import FilePath, artifacts_option, count_option, force_option, json_option
-from .replacing import replacing
+from .options import FilePath, artifacts_option, count_option, force_option, json_option, replacing
 from .show import show_table
 
 if TYPE_CHECKING:
@@ -108,3 +107,25 @@ def _reasons(why: "Why") -> list[str]:
     """Return the cells of a row: the share of each part, and the evidence of the sources with at least 0.5%."""
     evidence = [found.because for found in why.evidence if why.parts[found.source] >= 0.005]
     return [*(f"{part:.0%}" for part in why.parts.values()), "; ".join(evidence)]
+
+
+@click.command()
+@click.argument("item")
+@count_option
+@json_option
+@artifacts_option
+def similar(item: str, count: int, as_json: bool, artifacts: Path) -> None:
+    """Show the items whose texts are most similar to that of ITEM, an id or a title."""
+    from ..serving.catalogue import Catalogue
+
+    catalogue = Catalogue.load(artifacts / "data", artifacts / "item_embeddings", artifacts / "index")
+    asked, found = catalogue[catalogue.row(item)], catalogue.similar(item, count)
+    index = catalogue.index
+    if as_json:
+        similar = [asdict(other) for other in found]
+        answer = {"item": asdict(asked), "exact": index.exact, "similar": similar}
+        click.echo(json.dumps(answer, ensure_ascii=False))
+        return
+    click.echo(f"similar to {asked.title}{'' if index.exact else f' ({index})'}:")
+    rows = [(place, other.title, other.similarity) for place, other in enumerate(found, start=1)]
+    show_table(("", "title", "similarity"), rows, text=("title",))

@@ -99,10 +99,9 @@ def reported_errors(debug: bool, memory_remedy: str) -> Iterator[None]:
 
 @contextmanager
 def unforeseen_errors() -> Iterator[None]:
-    """Turn every error in the block into a typed error.
+    """Turn every error in the block into a typed error; typed errors pass unchanged.
 
     Raises:
-        HierrecError: a typed error passes unchanged.
         MachineError: the system refused to read or write.
         UnforeseenError: any other error; it names the type and the first line of the message.
     """
@@ -130,11 +129,7 @@ def unforeseen_errors() -> Iterator[None]:
 
 @contextmanager
 def memory_needed(what: str, where: str | None = None, remedy: str | None = None) -> Iterator[None]:
-    """Raise a typed error if the block runs out of memory, of the CPU or the GPU.
-
-    Raises:
-        OutOfMemoryError: with these arguments.
-    """
+    """Raise ``OutOfMemoryError`` with these arguments if the block runs out of memory, of the CPU or the GPU."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:

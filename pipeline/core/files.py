@@ -67,10 +67,8 @@ def atomic_directory(path: Path) -> Iterator[Path]:
                 temporary.replace(path)
                 return
             except OSError as error:
-                if error.errno not in (
-                    errno.EEXIST,
-                    errno.ENOTEMPTY,
-                ):  # another writer has just put its folder there
+                # Another writer may just have put its folder there.
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                     raise
 
 
@@ -166,11 +164,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        DataError: the file is missing, cannot be read, or is not JSON.
-    """
+    """Read a JSON file; raise ``DataError`` if it is missing, cannot be read, or is not JSON."""
     try:
         return json.loads(path.read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -187,11 +181,7 @@ def write_details(path: Path, metrics: Any) -> None:
 
 
 def read_details(path: Path) -> Any:
-    """Read what `write_details` wrote, or an earlier version, which wrote no list.
-
-    Raises:
-        DataError: as `read_json`.
-    """
+    """Read what `write_details` wrote, or an earlier version, which wrote no list; raises as `read_json` does."""
     return details_of(read_json(path))
 
 
@@ -230,11 +220,7 @@ def sha256_json(value: Any) -> str:
 
 
 def check_file(path: Path, sha256: Any, record: str) -> None:
-    """Compare a file with its checksum in the file ``record``.
-
-    Raises:
-        DataError: the file is missing, cannot be read, or has another checksum.
-    """
+    """Raise ``DataError`` if a file is missing, cannot be read, or has another checksum than ``record`` says."""
     if not path.is_file():
         raise DataError("file is missing", str(path), _REMEDY)
     try:
@@ -252,11 +238,7 @@ def seal(folder: Path) -> None:
 
 
 def check_seal(folder: Path) -> None:
-    """Compare the files in a folder with its `checksums.json`.
-
-    Raises:
-        DataError: a file is missing, cannot be read, or has another checksum; or `checksums.json` is damaged.
-    """
+    """Raise ``DataError`` if a file in a folder is not that of `checksums.json`, or if that is damaged."""
     recorded = read_json(folder / CHECKSUMS)
     if not isinstance(recorded, dict):
         raise DataError("holds no checksums", str(folder / CHECKSUMS), _REMEDY)

@@ -61,11 +61,8 @@ def read_params(path: Path, model: type[P]) -> P:
         raise ParamsError("file is missing", str(path), "run from the root of the project") from None
     except OSError as error:
         raise ParamsError(f"cannot be read ({error.strerror})", str(path), "mend that") from None
-    except (
-        YAMLError,
-        ValueError,
-        RecursionError,
-    ) as error:  # ValueError: not UTF-8, or a number of 5,000 digits
+    # ValueError: not UTF-8, or a number of 5,000 digits
+    except (YAMLError, ValueError, RecursionError) as error:
         raise ParamsError(f"not YAML: {error}", str(path), "correct the syntax there") from None
     try:
         return model.model_validate(document)

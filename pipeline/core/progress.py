@@ -14,12 +14,8 @@ LINE = "{desc}: {n_fmt} of {total_fmt} {unit}, {elapsed} gone, {remaining} left{
 def track(iterable: Iterable[Any] | None = None, *, shown: bool = True, **settings: Any) -> tqdm:
     """Return tqdm's bar over an iterable, or to be updated by hand; `settings` are tqdm's.
 
-    Where standard error is no terminal, a line with an estimate is written every minute in place of the bar.
-
-    Args:
-        iterable: what is worked through.
-        shown: False: write nothing, as the other ones of several processes do.
-        settings: `desc`, `unit`, `total`, `leave`.
+    Where standard error is no terminal, a line with an estimate is written every minute in place of the bar. Where
+    `shown` is false, as in the other ones of several processes, nothing is written.
     """
     if not shown or sys.stderr.isatty():
         return tqdm(iterable, disable=not shown, **settings)

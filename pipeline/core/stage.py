@@ -26,6 +26,10 @@ MODELS = ARTIFACTS / "models"
 METRICS = ARTIFACTS / "metrics"
 PLOTS = ARTIFACTS / "plots"
 RANKS = ARTIFACTS / "ranks"
+TABLES = ("numpy", "polars", "pyarrow")
+NETWORKS = ("torch", "transformers", *TABLES, "safetensors")
+RETRIEVAL = ("torch", "transformers", "faiss-cpu", *TABLES, "safetensors")
+"""Libraries whose version changes the output of a stage that writes tables, computes with a model, or searches too."""
 LIBRARIES = "pyproject.toml, key tool.hierrec.libraries"
 MEMORY = "end other programs, lower the stage's batch_… in params.yaml, or use a machine with more memory"
 
@@ -95,11 +99,7 @@ def _show(summary: Summary) -> None:
 
 
 def check_libraries(libraries: tuple[str, ...]) -> None:
-    """Check that the installed versions are the declared ones, which dvc.lock records.
-
-    Raises:
-        ParamsError: a version differs, or pyproject.toml declares none.
-    """
+    """Raise ``ParamsError`` if a library's version is not the one in pyproject.toml, which dvc.lock records."""
     declared = _declared_libraries() if libraries else {}
     for library in libraries:
         if library not in declared:

@@ -16,32 +16,29 @@ NO_GAP, GAPS = 0, 66
 
 @dataclass(frozen=True)
 class Sequences:
-    """The items of every user in total order, and the split.
-
-    Attributes:
-        items: int64 [N], rows of the item table. User `u` has `items[offsets[u]:offsets[u + 1]]`.
-        offsets: int64 [U + 1].
-        train_length: int64 [U], number of training items, which come first.
-        test_length: int64 [U], number of items before the cut of the test: the history of the test target.
-        validation: int64 [R], validation target, or `NO_TARGET`. Row r belongs to user `owners[r]`.
-        test: int64 [R], test target, or `NO_TARGET`.
-        gaps: int8 [N], bucket of the time between each item and the user's item before it; empty where not read.
-        several: int64 [R, 3], of a split with several targets of a user: each row's user, and his number of items
-            before its validation and its test target. Then `validation` and `test` have these R rows. Empty: row `u`
-            belongs to user `u`.
-        repeated: users may have an item twice, so an item of the history may be recommended again. The split says so;
-            it is not counted here, where a leak of a target into a history would count.
-    """
+    """The items of every user in total order, and the split."""
 
     items: NDArray[np.int64]
+    """int64 [N], rows of the item table. User `u` has `items[offsets[u]:offsets[u + 1]]`."""
     offsets: NDArray[np.int64]
+    """int64 [U + 1]."""
     train_length: NDArray[np.int64]
+    """int64 [U], number of training items, which come first."""
     test_length: NDArray[np.int64]
+    """int64 [U], number of items before the cut of the test: the history of the test target."""
     validation: NDArray[np.int64]
+    """int64 [R], validation target, or `NO_TARGET`. Row r belongs to user `owners[r]`."""
     test: NDArray[np.int64]
+    """int64 [R], test target, or `NO_TARGET`."""
     repeated: bool = False
+    """Users may have an item twice, so an item of the history may be recommended again. The split says so; it is not
+    counted here, where a leak of a target into a history would count."""
     gaps: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
+    """int8 [N], bucket of the time between each item and the user's item before it; empty where not read."""
     several: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), np.int64))
+    """int64 [R, 3], of a split with several targets of a user: each row's user, and his number of items before its
+    validation and its test target. Then `validation` and `test` have these R rows. Empty: row `u` belongs to user
+    `u`."""
 
     @classmethod
     def from_tables(cls, interactions: Iterable[pl.DataFrame], split: pl.DataFrame) -> "Sequences":
@@ -107,11 +104,7 @@ class Sequences:
             _check(follows, name, "is not an item after the cut")
 
     def with_gaps(self, gaps: NDArray[np.int8]) -> "Sequences":
-        """Return the sequences with the gaps of all items.
-
-        Raises:
-            DataError: there is not one for each item.
-        """
+        """Return the sequences with the gaps of all items; raise ``DataError`` if there is not one for each item."""
         if len(gaps) != len(self.items):
             raise DataError("the numbers of gaps and interactions differ", remedy="run `dvc repro ingest`")
         return replace(self, gaps=gaps)

@@ -77,9 +77,8 @@ class TableWriter:
     def _write_group(self, rows: pl.DataFrame) -> None:
         arrow = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
         if self._writer is None:
-            self._writer = pq.ParquetWriter(
-                self._file, arrow.schema, compression="zstd", write_page_checksum=True
-            )
+            written = {"compression": "zstd", "write_page_checksum": True}
+            self._writer = pq.ParquetWriter(self._file, arrow.schema, **written)
         self._writer.write_table(arrow, row_group_size=_ROW_GROUP)
 
 
@@ -88,7 +87,7 @@ def load_items(path: Path) -> pl.DataFrame:
     items = _read(path, _ITEMS, nullable={"title", "year"}, more=True)
     _check(path, "row", _numbered(items["row"]), "rows are not numbered from 0")
     _check(path, "item_id", items["item_id"].n_unique() == len(items), "an id occurs twice")
-    _check(path, "candidate", bool(items["candidate"].any()), "no item may be ranked")
+    _check(path, "candidate", items["candidate"].any(), "no item may be ranked")
     return items
 
 
@@ -122,10 +121,10 @@ def interaction_groups(path: Path) -> Iterator[pl.DataFrame]:
         user, position = (group[name].to_numpy().astype(np.int64) for name in ("user", "position"))  # [n]
         step = np.diff(user, prepend=last_user)  # [n], 1 where a user begins
         numbered = ((step == 0) | (step == 1)).all() and (last_user >= 0 or step[0] == 1)
-        _check(path, "user", bool(numbered), "users are not numbered from 0, or not sorted")
+        _check(path, "user", numbered, "users are not numbered from 0, or not sorted")
         expected = np.where(step == 1, 0, np.append(last_position, position[:-1]) + 1)  # [n]
         _check(path, "position", np.array_equal(position, expected), "positions of a user are not 0, 1, 2, …")
-        _check(path, "item", bool((group["item"] >= 0).all()), "an item row is negative")
+        _check(path, "item", (group["item"] >= 0).all(), "an item row is negative")
         last_user, last_position = user[-1], position[-1]
         yield group
 
@@ -133,7 +132,7 @@ def interaction_groups(path: Path) -> Iterator[pl.DataFrame]:
 def load_gaps(path: Path) -> NDArray[np.int8]:
     """Read `times/gaps.parquet`: the bucket of the gap before each interaction, int8 [N]."""
     gaps = _read(path, pl.Schema({"gap": pl.Int8}))["gap"].to_numpy()
-    _check(path, "gap", bool(((gaps >= 0) & (gaps < GAPS)).all()), "a gap is not a known bucket")
+    _check(path, "gap", ((gaps >= 0) & (gaps < GAPS)).all(), "a gap is not a known bucket")
     return gaps
 
 
@@ -144,23 +143,18 @@ def load_split(path: Path) -> pl.DataFrame:
     number of items before the cut of the test and the number of all; any of the parts may be empty. With several
     targets of a user, two more have the positions of all; `validation` and `test` are the first of them. Data in which
     a user has an item twice: a column `repeated` says which users have.
-
-    Raises:
-        DataError: as for ``load_items``.
     """
     names = {name for table in row_groups(path) for name in table.columns}
-    by_time = bool(names & set(_BY_TIME))
-    more = _BY_TIME if by_time else pl.Schema()
-    for columns in (_SEVERAL, _REPEATED):
-        more = {**more, **(columns if names & set(columns) else {})}
-    split = _read(path, pl.Schema({**_SPLIT, **more}), nullable={"validation", "test"})
-    validation, test = split["validation"], split["test"]
+    more = [columns for columns in (_BY_TIME, _SEVERAL, _REPEATED) if names & set(columns)]
+    schema = pl.Schema({name: dtype for columns in (_SPLIT, *more) for name, dtype in columns.items()})
+    split = _read(path, schema, nullable={"validation", "test"})
+    validation, test, by_time = split["validation"], split["test"], _BY_TIME in more
     _check(path, "user", _numbered(split["user"]), "users are not numbered from 0")
-    _check(path, "train_length", by_time or bool((split["train_length"] >= 1).all()), "no training item")
-    paired = by_time or bool((validation.is_null() == test.is_null()).all())
+    _check(path, "train_length", by_time or (split["train_length"] >= 1).all(), "no training item")
+    paired = by_time or (validation.is_null() == test.is_null()).all()
     _check(path, "test", paired, "a user has only one of the two targets")
-    _check(path, "validation", bool((validation.drop_nulls() >= 0).all()), "an item row is negative")
-    _check(path, "test", bool((test.drop_nulls() >= 0).all()), "an item row is negative")
+    _check(path, "validation", (validation.drop_nulls() >= 0).all(), "an item row is negative")
+    _check(path, "test", (test.drop_nulls() >= 0).all(), "an item row is negative")
     return split
 
 
@@ -218,9 +212,9 @@ def row_groups(path: Path) -> Iterator[pl.DataFrame]:
 
 
 def _numbered(rows: pl.Series) -> bool:
-    return bool((rows == pl.int_range(len(rows), dtype=pl.Int32, eager=True)).all())
+    return (rows == pl.int_range(len(rows), dtype=pl.Int32, eager=True)).all()
 
 
-def _check(path: Path, column: str, holds: bool, problem: str) -> None:
+def _check(path: Path, column: str, holds: object, problem: str) -> None:
     if not holds:
         raise DataError(problem, f"{path}, column {column}", _REMEDY)

@@ -10,27 +10,14 @@ from ..core.errors import DataError, ParamsError, quote
 
 _REMEDY = 'write a condition on single rows, such as "Quantity > 0 AND CustomerID IS NOT NULL"'
 _SEVERAL_ROWS = {
-    "Agg",
-    "Len",
-    "Over",
-    "Window",
-    "SubPlan",
-    "Rolling",
-    "Sort",
-    "SortBy",
-    "Gather",
-    "Slice",
-    "Explode",
+    *("Agg", "Len", "Over", "Window", "SubPlan", "Rolling"),
+    *("Sort", "SortBy", "Gather", "Slice", "Explode"),
 }
 """Polars' expressions that look at more than one row; a table is read in blocks, so they would see one block."""
 
 
 def parsed(text: str, where: str) -> pl.Expr:
-    """Return the expression; `where` is its place in messages.
-
-    Raises:
-        ParamsError: it is none, or looks at more than one row.
-    """
+    """Return the expression; raise ``ParamsError``, at `where`, if it is none or looks at more than one row."""
     try:
         expression = pl.sql_expr(text)
         tree = json.loads(expression.meta.serialize(format="json"))
@@ -61,10 +48,7 @@ class Where:
     In a CSV file all columns are text, so a column whose values are all numbers is compared as numbers. If the
     expression does not allow that (`item_id = '7'`), all columns of text are compared as text.
 
-    Args:
-        text: the expression.
-        blocks: all blocks of the table.
-        where: the expression's place, for messages.
+    `blocks` are all those of the table, `where` is the expression's place in messages.
 
     Raises:
         ParamsError: it is no condition on single rows.
@@ -85,8 +69,7 @@ class Where:
     def keeps(self, block: pl.DataFrame) -> pl.Series:
         """Return whether each row counts; where that is unknown (null), it does not.
 
-        Raises:
-            DataError: the expression cannot be computed, or is no condition.
+        Raises ``DataError`` if the expression cannot be computed, or is no condition.
         """
         texts = [name for name in self._types if block.schema.get(name) == pl.String]
         numbers = block.with_columns(pl.col(name).cast(self._types[name]) for name in texts)
@@ -112,12 +95,6 @@ def _fitting(values: pl.Series, kind: type[pl.DataType]) -> type[pl.DataType]:
     """Return the narrowest type, no narrower than `kind`, of whole numbers, numbers and text that holds all values."""
     if values.dtype != pl.String:
         return kind
-    for wider in (pl.Int64, pl.Float64):
-        narrower = kind != pl.Int64 and wider == pl.Int64
-        if (
-            kind != pl.String
-            and not narrower
-            and values.cast(wider, strict=False).null_count() == values.null_count()
-        ):
-            return wider
-    return pl.String
+    kinds, missing = (pl.Int64, pl.Float64, pl.String), values.null_count()
+    wider = kinds[kinds.index(kind) :]
+    return next(kind for kind in wider if values.cast(kind, strict=False).null_count() == missing)

@@ -21,13 +21,8 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
 
     Vectors of texts that were encoded before come from the row cache, which all projects of a user share.
 
-    Args:
-        items: item_id and the template's columns, one row per item; the id stands for a missing title.
-        encode: encoder, settings and template.
-        folder: the store.
-
-    Returns:
-        The summary, line by line.
+    `items` have item_id and the template's columns, one row per item; the id stands for a missing title. Returns the
+    summary, line by line.
 
     Raises:
         ParamsError: the template names no column, the cache cannot be written, ray is not installed, or there is no

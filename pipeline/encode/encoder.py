@@ -35,15 +35,10 @@ Encoded = Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]
 
 
 class ItemEncoder:
-    """A frozen text encoder of transformers.
+    """A frozen text encoder of transformers, which reads at most `max_length` tokens of a text.
 
     The model is loaded for the first text. A run that finds all vectors in the cache imports neither torch nor
     transformers.
-
-    Args:
-        files: the model.
-        max_length: most tokens of a text; the rest is cut.
-        device: `cpu` or `cuda`.
     """
 
     def __init__(self, files: ModelFiles, max_length: int, device: str = "cpu") -> None:
@@ -136,9 +131,8 @@ class ItemEncoder:
         """Return at least one token id per text; `start` is the number of the first. Errors: see ``batches``."""
         check_texts(texts, start, names)
         ids_only = {"return_attention_mask": False, "return_token_type_ids": False}
-        tokens: list[list[int]] = self._tokenizer(
-            list(texts), truncation=True, max_length=self.max_length, **ids_only
-        )["input_ids"]
+        cut = {"truncation": True, "max_length": self.max_length}
+        tokens: list[list[int]] = self._tokenizer(list(texts), **cut, **ids_only)["input_ids"]
         if not all(tokens):
             tokens = [ids or [self._mark()] for ids in tokens]
         highest = max(map(max, tokens))
@@ -199,13 +193,9 @@ class ItemEncoder:
             config = AutoConfig.from_pretrained(self.files.folder, trust_remote_code=False)
             auto = AutoModelForTextEncoding if type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING else AutoModel
             with _without_bars():
+                safe = {"use_safetensors": True, "trust_remote_code": False, "output_loading_info": True}
                 model, report = auto.from_pretrained(
-                    self.files.folder,
-                    config=config,
-                    dtype=torch.float32,
-                    use_safetensors=True,
-                    trust_remote_code=False,
-                    output_loading_info=True,
+                    self.files.folder, config=config, dtype=torch.float32, **safe
                 )
         except Exception as error:  # transformers lets anything from OSError to KeyError pass
             raise ModelError(f"the model cannot be loaded: {error}", place, OTHERWISE) from error

@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from ..core.errors import ModelError
@@ -25,16 +25,12 @@ OTHERWISE = "set the model to a local folder, or to t5-nano, which is bundled"
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """A model in a local folder: config, tokenizer and safetensors weights.
-
-    Attributes:
-        name: the name in manifests: of the bundled model, on the hub, or of the folder.
-        revision: commit of a hub model, else None.
-        folder: of the files.
-    """
+    """A model in a local folder: config, tokenizer and safetensors weights."""
 
     name: str
+    """The name in manifests: of the bundled model, on the hub, or of the folder."""
     revision: str | None
+    """Commit of a hub model, else None."""
     folder: Path
 
     @classmethod
@@ -68,9 +64,8 @@ class ModelFiles:
         if not (self.folder / CONFIG).is_file():
             raise ModelError(f"{CONFIG} is missing: not a model of transformers", self.place, OTHERWISE)
         if not self.tokenizer:
-            raise ModelError(
-                "there are no tokenizer files", self.place, "save the tokenizer beside the model"
-            )
+            remedy = "save the tokenizer beside the model"
+            raise ModelError("there are no tokenizer files", self.place, remedy)
         missing = [path.name for path in self.weights if not path.is_file()]
         if missing:
             what = f"{missing[0]} is missing; weights are read from safetensors only, never from pickle"
@@ -123,19 +118,14 @@ def _fetch(model: str, revision: str | None) -> Path:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     wanted = [CONFIG, WEIGHTS, SHARDS, "model-*-of-*.safetensors", *TOKENIZER]
-
-    def snapshot(local: bool) -> Path:
-        return Path(
-            snapshot_download(model, revision=revision, allow_patterns=wanted, local_files_only=local)
-        )
-
+    snapshot = partial(snapshot_download, model, revision=revision, allow_patterns=wanted)
     try:
         try:
-            cached = snapshot(local=True)
+            cached = Path(snapshot(local_files_only=True))
             ModelFiles(model, revision, cached).check()
             return cached
         except (LocalEntryNotFoundError, ModelError):  # not there, or an earlier download was interrupted
-            return snapshot(local=False)
+            return Path(snapshot())
     except Exception as error:  # whatever the hub's client and the network raise
         cause = str(error).strip().partition("\n")[0] or type(error).__name__
         what = f"cannot be fetched from the hub at revision {revision} ({cause})"

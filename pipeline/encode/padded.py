@@ -18,11 +18,7 @@ LENGTH_STEP = 4
 class PaddedBatches:
     """Batches of texts whose lengths, rounded up, are equal. Copies of the first text complete a batch.
 
-    Args:
-        model: the encoder, in evaluation mode.
-        padding: the padding token; it changes no vector.
-        max_length: most tokens of a text.
-        place: the model's name in messages.
+    The model is in evaluation mode. The padding token changes no vector. `place` is the model's name in messages.
     """
 
     def __init__(self, model: Any, padding: int, max_length: int, place: str) -> None:
@@ -40,11 +36,7 @@ class PaddedBatches:
                 yield places[start : start + rows], (rows, length)
 
     def means(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> Tensor:
-        """Return the mean of each text's last hidden states, [b, D], as ``T5Batches.means`` does.
-
-        Raises:
-            ModelError: the model is not a text encoder.
-        """
+        """Return what ``T5Batches.means`` does, [b, D]; raise ``ModelError`` if the model is not a text encoder."""
         ids, mask = (tensor.to(self._model.device) for tensor in self._pad(texts, shape))  # [rows, t] each
         try:
             hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state  # [rows, t, D]

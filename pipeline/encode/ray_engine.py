@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -39,12 +40,8 @@ class RayEngine:
     """Encodes as ``ItemEncoder.batches`` does, on the workers of Ray.
 
     On machines of one kind with the same number of threads, the vectors are equal to the last bit: a text's vector does
-    not depend on the other texts of its block.
-
-    Args:
-        encoder: the encoder.
-        model: its name, by which each worker loads the model.
-        workers: number of processes; None: one per processor of the cluster, or per GPU if the encoder uses one.
+    not depend on the other texts of its block. Each worker loads the model by its name. By default there is a worker
+    for each processor of the cluster, or for each GPU if the encoder uses one.
     """
 
     def __init__(self, encoder: ItemEncoder, model: str, workers: int | None) -> None:
@@ -65,10 +62,7 @@ class RayEngine:
         encoder, gpus = self._encoder, int(self._encoder.device == "cuda")
         loaded = self._model, encoder.files.revision, encoder.max_length, encoder.device, encoder.fingerprint
         settings = WorkerSettings(*loaded, batch_tokens, torch.get_num_threads())
-        with (
-            _cluster(self._workers) as ray,
-            track(total=len(texts), desc="encode", unit="text") as progress,
-        ):
+        with _cluster(self._workers) as ray, track(total=len(texts), desc="encode", unit="text") as progress:
             there = int(ray.cluster_resources().get("GPU" if gpus else "CPU", 0))
             if gpus and not there:  # Ray would wait for one
                 remedy = "set it to cpu, or add a machine with a GPU"
@@ -92,9 +86,8 @@ class RayEngine:
                     progress.update(len(found[0]))
 
 
-_ANSWER = pa.schema(
-    {"places": pa.large_binary(), "vectors": pa.large_binary(), "width": pa.int64(), "error": pa.string()}
-)
+_BYTES = dict.fromkeys(("places", "vectors"), pa.large_binary())
+_ANSWER = pa.schema({**_BYTES, "width": pa.int64(), "error": pa.string()})
 
 
 @dataclass(frozen=True)
@@ -115,7 +108,6 @@ class EncodeWorker:
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
-        self._encoder: ItemEncoder | None = None
 
     def __call__(self, block: pa.Table) -> pa.Table:
         """Encode a block of texts (columns place, text, name).
@@ -135,11 +127,10 @@ class EncodeWorker:
         return pa.table([[value] for value in row], _ANSWER)
 
     def _encode(self, texts: list[str], names: list[str]) -> NDArray[np.float32]:
-        if self._encoder is None:
-            self._encoder = self._load()
         return self._encoder.encode(texts, self._settings.batch_tokens, names)
 
-    def _load(self) -> ItemEncoder:
+    @cached_property
+    def _encoder(self) -> ItemEncoder:
         import torch
 
         settings = self._settings
@@ -160,7 +151,7 @@ def unpack(row: dict[str, Any]) -> tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
 def pack_error(error: HierrecError) -> str:
-    """Return an error as JSON."""
+    """Return an error as JSON, which ``unpack_error`` reads."""
     return json.dumps([type(error).__name__, error.what, error.where, error.remedy])
 
 

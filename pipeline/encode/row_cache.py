@@ -25,14 +25,10 @@ Keys = NDArray[np.bytes_]
 
 
 class RowCache:
-    """Vectors of one encoder by the hash of their text, in files of many rows.
+    """Vectors of the encoder of a ``cache_key`` by the hash of their text, in files of many rows.
 
     A file is named by the hash of its content. A damaged file is removed, and its texts are encoded again. Several
     processes may use a cache at the same time. It may be removed at any time.
-
-    Args:
-        folder: the folder of the caches of all encoders.
-        key: ``ItemEncoder.cache_key()``.
     """
 
     def __init__(self, folder: Path, key: str) -> None:
@@ -93,16 +89,10 @@ def encode_texts(
     names: Sequence[str] | None = None,
     batches: Batches | None = None,
 ) -> tuple[NDArray[np.float32], int]:
-    """Encode the texts that the cache lacks, equal texts once.
+    """Encode the texts, at least one, that the encoder's cache lacks, equal texts once.
 
-    New vectors are written to the cache every few seconds, so that an interrupted run continues.
-
-    Args:
-        encoder: the encoder.
-        texts: any texts, at least one.
-        batch_tokens, names: see ``ItemEncoder.batches``, as for the errors.
-        cache: the encoder's.
-        batches: encodes the missing texts; None: ``encoder.batches``.
+    New vectors are written to the cache every few seconds, so that an interrupted run continues. `batches` encodes the
+    missing texts in place of ``ItemEncoder.batches``, where other arguments and errors are described.
 
     Returns:
         Vectors float32 [n, d], and the number of encoded texts.

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.files import atomic_directory, sha256_file, sha256_json, write_json
 from ..store import store_files as files
-from ..store.id_index import IdIndex, id_hashes
-from ..store.shards import ARROW
+from ..store.shards import ARROW, IdIndex, id_hashes
 from ..store.store_files import EXPORT, ITEMS, MANIFEST, VECTORS, WHITENING
 from ..store.vectors import Vectors
 from ..store.whitening import Whitening

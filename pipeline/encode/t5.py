@@ -40,9 +40,7 @@ class T5Batches:
     ) -> Iterator[tuple[NDArray[np.int64], tuple[int, int]]]:
         """Yield the texts of each batch, places int64 [b], longest first, and the batch's shape (1, slots).
 
-        Args:
-            lengths: tokens of each text, int64 [n].
-            batch_tokens: most tokens of a batch, padding included; a longer text is a batch of its own.
+        A batch has at most `batch_tokens`, padding included; a longer text is a batch of its own.
         """
         order = np.argsort(-lengths, kind="stable")  # [n]
         ends = np.cumsum(lengths[order])  # [n]
@@ -56,9 +54,7 @@ class T5Batches:
     def means(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> Tensor:
         """Return the mean of each text's last hidden states, [b, D]; rounding aside, they are the model's own.
 
-        Args:
-            texts: token ids, at least one per text; texts of one length side by side.
-            shape: the batch's; at least one slot per token.
+        `texts` are token ids, at least one per text; texts of one length stand side by side. `shape` is the batch's.
         """
         tokens = torch.tensor(list(chain.from_iterable(texts)))
         ids = F.pad(tokens, (0, shape[1] - len(tokens))).to(self._stack.device)  # [S]

@@ -27,15 +27,9 @@ def render(items: pl.DataFrame, template: str) -> list[str]:
     (up to `,` `;` `|` `/`) or a sentence. `{title} ({year}). Genres: {genres}.` without year and genres gives
     `Heat.`; an item without any value gives the empty text.
 
-    Args:
-        items: one row per item.
-        template: text with placeholders: columns of `items`, or `title`, `year` and `genres`.
-
-    Returns:
-        One text per item, in the order of `items`.
-
     Raises:
-        ParamsError: a placeholder is no column of `items`, there is no placeholder, or a brace stands alone.
+        ParamsError: a placeholder is no column of `items` (`title`, `year` and `genres` are known anyway), there is no
+            placeholder, or a brace stands alone.
     """
     columns = placeholders(template)
     unknown = [column for column in columns if column not in (*items.columns, *STANDARD)]
@@ -56,11 +50,7 @@ def render_fields(items: pl.DataFrame, templates: Sequence[str]) -> tuple[list[l
 
 
 def placeholders(template: str) -> list[str]:
-    """Return the template's placeholders, each once, in order.
-
-    Raises:
-        ParamsError: there is none, or a brace stands alone.
-    """
+    """Return the placeholders, each once; raise ``ParamsError`` if there is none, or a brace stands alone."""
     columns = list(dict.fromkeys(PLACEHOLDER.findall(template)))
     if re.search(r"[{}]", PLACEHOLDER.sub("", template)):
         raise ParamsError(f"a brace stands alone in {template!r}", "template", "write columns as {title}")

@@ -19,18 +19,9 @@ LARGEST_MEMBER = 256 * 2**20
 
 LARGEST_RATIO = 50
 """A larger member is read if its size is at most its packed size times this."""
-
 _BROKEN = (
-    *(
-        zipfile.BadZipFile,
-        zlib.error,
-        lzma.LZMAError,
-        struct.error,
-        EOFError,
-        OSError,
-        ValueError,
-        OverflowError,
-    ),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, OSError, ValueError, OverflowError),
     RuntimeError,  # encrypted, or (NotImplementedError) an unknown compression
 )
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
@@ -42,28 +33,20 @@ _NAMES = {"latin-1": "ISO-8859-1 (Latin-1)", "utf-8": "UTF-8"}
 
 
 class Archive:
-    """The members of a zip archive. Use it within `readable`.
-
-    Raises:
-        DataError: a member's name points outside the archive.
-    """
+    """The members of a zip archive, none of which may point outside it (``DataError``). Use it within `readable`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         with zipfile.ZipFile(path) as opened:
             listed = [member for member in opened.infolist() if not member.is_dir()]
         self._members = [(self._inside(member.filename), member) for member in listed]
-
-    @property
-    def names(self) -> set[str]:
+        self.names = {inside.name for inside, _ in self._members}
         """Base names of all files."""
-        return {path.name for path, _ in self._members}
 
     def sources(self, names: Sequence[str]) -> list[Source]:
         """Return the files with these base names, which may be larger than memory.
 
-        Raises:
-            DataError: a file is missing, there twice or too large, or the files lie in several folders.
+        Raises ``DataError`` if one is missing, there twice or too large, or if they lie in several folders.
         """
         found = {name: [pair for pair in self._members if pair[0].name == name] for name in names}
         for name, pairs in found.items():
@@ -115,14 +98,8 @@ def readable(archive: Path) -> Iterator[None]:
 def decode(place: str, data: bytes, encoding: str = "latin-1", before: int = 0) -> str:
     """Decode text and refuse another encoding, which would garble titles silently.
 
-    Args:
-        place: the file.
-        data: whole lines of it.
-        encoding: latin-1 or utf-8.
-        before: number of lines before these.
-
-    Returns:
-        The text; lines end in a line feed.
+    `data` are whole lines of the file `place`, after `before` lines. `encoding` is latin-1 or utf-8. In the text, lines
+    end in a line feed.
 
     Raises:
         DataError: the text is in another encoding, or has control characters.

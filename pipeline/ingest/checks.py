@@ -28,10 +28,7 @@ class Refusal:
 class Origin:
     """The files whose rows, one file after the other, are numbered from 0.
 
-    Attributes:
-        unit: the name of a row in messages.
-        user: the name of the column of users.
-        item: the name of the column of items.
+    `user` and `item` are the names of the columns of users and items, `unit` that of a row, for messages.
     """
 
     def __init__(self, place: str | None = None, user: str = "user", item: str = "item", unit: Unit = "row"):
@@ -56,44 +53,18 @@ class Origin:
 
 
 class Checks:
-    """Checks of a table in memory: the first bad row is an error."""
+    """Checks of a table. Of a table in memory, the first bad row is an error.
 
-    def __init__(self, origin: Origin) -> None:
-        self.origin = origin
-
-    def refuse(
-        self, bad: pl.Series, describe: Callable[[int], str], remedy: str, column: str | None = None
-    ) -> None:
-        """Refuse a table with a bad row.
-
-        Args:
-            bad: boolean, one value per row; null counts as false.
-            describe: returns what is wrong with the row of that index.
-            remedy: what to do about it.
-            column: the column's name in the file.
-
-        Raises:
-            DataError: there is a bad row.
-        """
-        rows = bad.arg_true()
-        if len(rows):
-            self._note(Refusal(describe(rows[0]), rows[0], len(rows), remedy, column))
-
-    def _note(self, refusal: Refusal) -> None:
-        raise self.origin.error(refusal)
-
-
-class BlockChecks(Checks):
-    """Checks of a table that is read in blocks, with the message that the whole table would get.
-
-    Every block gets the same checks in the same order. A block is left at the first check that it breaks. Later blocks
-    are still checked: they may break an earlier check, or have further bad rows.
+    A table that is read in blocks gets the message that the whole table would get. Every `block` gets the same checks
+    in the same order, and is left at the first check that it breaks. Later blocks are still checked: they may break an
+    earlier check, or have further bad rows. `finish` raises the error.
     """
 
     def __init__(self, origin: Origin) -> None:
-        super().__init__(origin)
-        self._check, self._rows = 0, np.zeros(0, np.int64)
-        self._found: dict[int, Refusal] = {}
+        self.origin = origin
+        self._check = 0
+        self._rows: NDArray[np.int64] | None = None
+        self._found: dict[int, list[Refusal]] = {}
 
     @contextmanager
     def block(self, rows: NDArray[np.int64]) -> Iterator[None]:
@@ -105,35 +76,46 @@ class BlockChecks(Checks):
     def refuse(
         self, bad: pl.Series, describe: Callable[[int], str], remedy: str, column: str | None = None
     ) -> None:
-        """Note the bad rows of a block, and leave the block if there are any."""
-        self._check += 1
-        super().refuse(bad, describe, remedy, column)
+        """Refuse a table, or leave the block, if there is a bad row.
 
-    def _note(self, refusal: Refusal) -> None:
+        Args:
+            bad: boolean, one value per row; null counts as false.
+            describe: returns what is wrong with the row of that index.
+            remedy: what to do about it.
+            column: the column's name in the file.
+
+        Raises:
+            DataError: there is a bad row, and the table is in memory.
+        """
+        self._check += 1
+        places = bad.arg_true()
+        if not len(places):
+            return
+        refusal = Refusal(describe(places[0]), places[0], len(places), remedy, column)
+        if self._rows is None:
+            raise self.origin.error(refusal)
         refusal.row = int(self._rows[refusal.row])
-        self._found.setdefault(self._check, Refusal(**{**vars(refusal), "count": 0})).count += refusal.count
+        self._found.setdefault(self._check, []).append(refusal)
         raise _BlockRefused
 
     def finish(self) -> None:
-        """Raise ``DataError`` for the first check that a block broke, if there is one."""
+        """Raise ``DataError`` for the first row that breaks the first of the checks that blocks broke, if any did."""
         if self._found:
-            raise self.origin.error(self._found[min(self._found)])
+            found = self._found[min(self._found)]
+            first = min(found, key=lambda refusal: refusal.row)
+            first.count = sum(refusal.count for refusal in found)
+            raise self.origin.error(first)
 
 
 class _BlockRefused(Exception):
     """Leaves a block."""
 
 
-def refuse_duplicates(
-    table: pl.DataFrame, keys: list[str], place: str, remedy: str, unit: Unit = "row"
-) -> None:
-    """Raise ``DataError`` for the first row whose `keys` are those of an earlier row."""
+def refuse_duplicates(ids: pl.Series, place: str, remedy: str, unit: Unit = "row") -> None:
+    """Raise ``DataError`` for the first row whose id is that of an earlier row."""
 
     def describe(row: int) -> str:
-        values = table.row(row, named=True)
-        same = table.select(pl.all_horizontal(pl.col(key) == values[key] for key in keys)).to_series()
-        named = ", ".join(f"{key} {quote(values[key])}" for key in keys)
-        return f"{named} is there already, on {unit} {same.arg_true()[0] + 1}"
+        first = (ids == ids[row]).arg_true()[0]
+        return f"{ids.name} {quote(ids[row])} is there already, on {unit} {first + 1}"
 
-    again = ~table.select(pl.struct(keys).is_first_distinct()).to_series()
-    Checks(Origin(place, unit=unit)).refuse(again, describe, remedy)
+    Checks(Origin(place, unit=unit)).refuse(~ids.is_first_distinct(), describe, remedy)

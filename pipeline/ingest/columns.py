@@ -45,29 +45,22 @@ def find_columns(
     optional: Sequence[str] = (),
     given: Given | None = None,
 ) -> dict[str, str]:
-    """Return the name of each role's column.
-
-    Args:
-        names: of the table's columns.
-        place: the table.
-        needed: roles that must have a column.
-        optional: roles that may have one.
-        given: the param `ingest.columns`.
+    """Return the name of each role's column; `needed` roles must have one, `optional` roles may.
 
     Raises:
         DataError: a needed role has no column, a role has several columns, a column has several roles, or a given name
             is missing.
     """
-    given, found = given or {}, {}
+    given, found = dict(given or {}), {}
+    if isinstance(given.get("item"), str) and given["item"] not in names:
+        del given["item"]  # it may be the column of the other table
     for role in (*needed, *optional):
         if role in given:
-            name = given[role]
-            if name is None:
-                continue
-            if str(name) not in names:
-                what = f"column {quote(str(name))}, which ingest.columns names,"
-                raise _missing(what, names, place, needed)
-            found[role] = str(name)
+            if (name := given[role]) is not None:
+                found[role] = str(name)
+                if str(name) not in names:
+                    what = f"column {quote(str(name))}, which ingest.columns names,"
+                    raise _missing(what, names, place, needed)
             continue
         fitting = [name for name in names if plain(name) in USUAL[role]]
         if role in EXACT and role in fitting:
@@ -85,14 +78,6 @@ def find_columns(
             what = f"column {quote(name)} is to be both {' and '.join(twice)}"
             raise DataError(what, place, "name another column in ingest.columns")
     return found
-
-
-def of_table(names: Sequence[str], roles: Sequence[str], given: Given) -> Given:
-    """Return the part of `ingest.columns` for a table's roles; the name of the item ids may be the other table's."""
-    said = {role: name for role, name in given.items() if role in roles}
-    if isinstance(said.get("item"), str) and said["item"] not in names:
-        del said["item"]
-    return said
 
 
 def _missing(what: str, names: Sequence[str], place: str, needed: Sequence[str]) -> DataError:

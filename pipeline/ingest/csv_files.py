@@ -85,11 +85,7 @@ def split_lines(lines: pl.Series, separator: str, names: list[str], checks: Chec
 
 
 def _separator(source: Source, layout: Layout) -> str:
-    """Return the given separator if the first line has it, else the one that separates the columns.
-
-    Raises:
-        DataError: several may separate them.
-    """
+    """Return the given separator if the first line has it, else the only one that may separate the columns."""
     if source.suffix in (".tsv", ".inter", ".item"):
         return "\t"
     with source.open() as file:
@@ -108,7 +104,6 @@ def _separator(source: Source, layout: Layout) -> str:
 
 
 def _widths(lines: list[str], separator: str) -> list[int]:
-    """Return the number of columns of each row."""
     if len(separator) > 1:
         return [line.count(separator) + 1 for line in lines]
     try:

@@ -44,33 +44,28 @@ HELD_OUT = 2
 
 @dataclass(frozen=True)
 class Dataset:
-    """The tables of a data set.
-
-    Attributes:
-        name: `movielens`, `files` or `sample`.
-        md5: checksum of the archive; None where there is none.
-        items: row, item_id, title, year, genres, further texts, candidate; row i describes item i, in natural order
-            of ids.
-        users: user, user_id; in natural order of ids.
-        events: user, item, position, rating, timestamp; sorted by (user, position), in tables of some users each, so
-            that memory need not hold all. Position counts from 0 within a user in the total order (timestamp, row in
-            file).
-        split: user, train_length, validation, test; the leading `train_length` positions are for training,
-            the two targets are item rows, both null for users with fewer than 3 interactions.
-        checksums: MD5 of other files that were read, by the param that names them.
-        cut: of a split by time, its counts (see `time_split.Parts`).
-        removed: interactions that do not count, by the reason: `removed_where`, …, `removed_repeats`.
-    """
+    """The tables of a data set."""
 
     name: str
+    """`movielens`, `files` or `sample`."""
     md5: str | None
+    """Checksum of the archive; None where there is none."""
     items: pl.DataFrame
+    """row, item_id, title, year, genres, further texts, candidate; row i describes item i, in natural order of ids."""
     users: pl.DataFrame
+    """user, user_id; in natural order of ids."""
     events: Iterable[pl.DataFrame]
+    """user, item, position, rating, timestamp; sorted by (user, position), in tables of some users each, so that memory
+    need not hold all. Position counts from 0 within a user in the total order (timestamp, row in file)."""
     split: pl.DataFrame
+    """user, train_length, validation, test; the leading `train_length` positions are for training, the two targets are
+    item rows, both null for users with fewer than 3 interactions."""
     checksums: Mapping[str, str] = field(default_factory=dict)
+    """MD5 of other files that were read, by the param that names them."""
     cut: Mapping[str, float] = field(default_factory=dict)
+    """Of a split by time, its counts (see `split_by_time`)."""
     removed: Mapping[str, int] = field(default_factory=dict)
+    """Interactions that do not count, by the reason: `removed_where`, …, `removed_repeats`."""
 
     @property
     def interactions(self) -> pl.DataFrame:
@@ -85,11 +80,8 @@ class Dataset:
     @property
     def counts(self) -> dict[str, int]:
         """Numbers of users, listed items, candidates for ranking, and interactions."""
-        return {
-            "candidates": int(self.items["candidate"].sum()),
-            "items": len(self.items),
-            **counts_of(self.split),
-        }
+        candidates = int(self.items["candidate"].sum())
+        return {"candidates": candidates, "items": len(self.items), **counts_of(self.split)}
 
     @property
     def more_counts(self) -> dict[str, Any]:
@@ -113,9 +105,8 @@ class Dataset:
             raise DataError("is not a manifest of tables", str(path), REMEDY)
         for name in set(TABLES) & set(written):  # an earlier version has written no times
             if not (folder / name).is_file() or sha256_file(folder / name) != written[name]:
-                raise DataError(
-                    "is missing, or is not the file that its manifest names", str(folder / name), REMEDY
-                )
+                what = "is missing, or is not the file that its manifest names"
+                raise DataError(what, str(folder / name), REMEDY)
         events = pl.concat(row_groups(folder / "ratings.parquet")).select("rating", "timestamp")
         events = pl.concat([load_interactions(folder / "interactions.parquet"), events], how="horizontal")
         items, users = load_items(folder / "items.parquet"), load_users(folder / "users.parquet")
@@ -140,24 +131,21 @@ class Dataset:
                 before = 0
                 for table in self.events:
                     times = table["timestamp"].to_numpy()
-                    gaps.write(
-                        pl.DataFrame({"gap": gap_buckets(table["position"].to_numpy(), times, before)})
-                    )
+                    buckets = gap_buckets(table["position"].to_numpy(), times, before)
+                    gaps.write(pl.DataFrame({"gap": buckets}))
                     before = times[-1]
                     interactions.write(table.select(_INTERACTIONS))
                     ratings.write(table.select(_RATINGS))
             write_table(self.split, written["split.parquet"])
             write_table(pl.DataFrame(schema={"gap": pl.Int8}), written["times/none.parquet"])
-            write_json(
-                manifest,
-                {
-                    "schema_version": SCHEMA_VERSION,
-                    "dataset": self.name,
-                    "source": {"md5": self.md5, **self.checksums},
-                    "counts": self.counts,
-                    "sha256": {name: sha256_file(path) for name, path in written.items()},
-                },
-            )
+            content = {
+                "schema_version": SCHEMA_VERSION,
+                "dataset": self.name,
+                "source": {"md5": self.md5, **self.checksums},
+                "counts": self.counts,
+                "sha256": {name: sha256_file(path) for name, path in written.items()},
+            }
+            write_json(manifest, content)
 
 
 def build(
@@ -173,7 +161,7 @@ def build(
     Users are those with an interaction; items are all that are listed.
 
     Args:
-        raw: items and interactions in the order of their source.
+        raw: the data set.
         candidates: items that may be ranked: those with an interaction (by time: before the test), or all.
         repeats: see `OrderedEvents`.
         time_split: the cuts of a split by time.
@@ -201,24 +189,14 @@ def build(
     if time_split is None:
         split = pl.concat(leave_one_out(table) for table in events)
     else:
-        parts = split_by_time(events, len(ids), time_split, every_item)
-        split, cut = parts.split, parts.counts
-        marks = [parts.known, parts.known_before_validation]
+        split, marks, cut = split_by_time(events, len(ids), time_split, every_item)
     if events.repeated.any():
         split = split.with_columns(repeated=pl.Series(events.repeated))
-    return Dataset(
-        raw.name,
-        raw.md5,
-        raw.items.select(pl.Series("row", rows), pl.all())
-        .sort("row")
-        .with_columns(**dict(zip(MARKS, marks, strict=False))),
-        pl.DataFrame({"user": users, "user_id": log.user_ids()}).sort("user"),
-        events,
-        split,
-        raw.checksums,
-        cut,
-        {**raw.removed, **({"removed_repeats": events.removed} if events.removed else {})},
-    )
+    items = raw.items.select(pl.Series("row", rows), pl.all()).sort("row")
+    items = items.with_columns(**dict(zip(MARKS, marks, strict=False)))
+    named_users = pl.DataFrame({"user": users, "user_id": log.user_ids()}).sort("user")
+    removed = {**raw.removed, **({"removed_repeats": events.removed} if events.removed else {})}
+    return Dataset(raw.name, raw.md5, items, named_users, events, split, raw.checksums, cut, removed)
 
 
 def refuse_unlearnable(dataset: Dataset) -> None:

@@ -1,5 +1,6 @@
-"""An input file: a local one, used in place, or a download, which is kept; its checksum is verified."""
+"""Input files: local ones, used in place, or a download, which is kept; checksums are verified."""
 
+import glob
 import os
 import sys
 import time
@@ -48,6 +49,35 @@ def fetch(
     except OSError as error:
         raise DownloadError(f"cannot be read ({error})", str(path), _ways_out(key)) from None
     return path
+
+
+def fetch_parts(source: str, md5: str | None, cache: Path, key: str) -> list[Path]:
+    """Return the files of a table: one (see `fetch`), or those of a folder or pattern, sorted by path.
+
+    A pattern has `*`, `?`, `[…]`, and `**` for folders in folders. In a folder, files whose names start with `.` or `_`
+    do not count. Interactions at the same time keep the order of their files. `md5` is the checksum of the files'
+    bytes, one file after the other (`cat … | md5sum`). Other arguments are those of `fetch`.
+
+    Raises:
+        DownloadError: there is no such file, or the files have another checksum.
+    """
+    path = Path(os.path.expanduser(source))
+    if path.is_dir():
+        paths = sorted(entry for entry in path.iterdir() if not entry.name.startswith((".", "_")))
+        for folder in filter(Path.is_dir, paths):
+            remedy = f"take a pattern: ingest.{key}: {path}/**/*.parquet"
+            raise DownloadError(f"holds a folder, {folder.name}", str(path), remedy)
+    elif "://" not in source and not path.is_file() and glob.has_magic(source):
+        paths = sorted(found for found in map(Path, glob.glob(str(path), recursive=True)) if found.is_file())
+    else:
+        return [fetch(source, md5, cache, key=key)]
+    if not paths:
+        what = "the folder holds no file" if path.is_dir() else "no file matches this pattern"
+        raise DownloadError(what, source, f"correct ingest.{key}")
+    if md5 is not None and (got := md5_file(*paths)) != md5:
+        what = f"the checksum does not match: md5 {md5} is expected, but these {len(paths)} files have {got}"
+        raise DownloadError(what, source, f"correct ingest.{key}_md5 if these files are the right ones")
+    return paths
 
 
 def _download(url: str, md5: str | None, cache: Path, attempts: int, wait: float, key: str) -> Path:
@@ -104,9 +134,8 @@ def _md5_key(key: str) -> str:
 
 
 def _ways_out(key: str) -> str:
-    local = (
-        f"use a file on this machine (ingest.{key}: its path, ingest.{_md5_key(key)}: its checksum or null)"
-    )
+    params = f"(ingest.{key}: its path, ingest.{_md5_key(key)}: its checksum or null)"
+    local = f"use a file on this machine {params}"
     return f"{local}, or try the embedded sample with `make demo`" if key == "archive" else local
 
 

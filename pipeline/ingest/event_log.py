@@ -22,9 +22,7 @@ _IN_MEMORY = 2**26
 class RowFile:
     """Rows of numbers in a temporary file without a name. The system removes the file with the process.
 
-    Args:
-        timestamp: numpy's type of timestamps, `i8` or `f8`.
-        rated: whether a row has a rating, float64; NaN stands for none.
+    Timestamps have numpy's type `i8` or `f8`. If `rated`, a row has a rating, float64; NaN stands for none.
     """
 
     def __init__(self, timestamp: str, rated: bool = False) -> None:
@@ -146,12 +144,9 @@ class EventLog:
     def part(
         self, users: NDArray[np.bool_], items: NDArray[np.bool_], rows: Iterable[NDArray[np.void]]
     ) -> "EventLog":
-        """Return the log of some of the rows. Its users and items are numbered again, in the same order.
+        """Return the log of some of the rows, in blocks. Users and items are numbered again, in the same order.
 
-        Args:
-            users: bool [users], those of the rows.
-            items: bool [items], those of the rows; the listed ones stay in any case.
-            rows: the rows, in blocks.
+        `users`, bool [users], and `items`, bool [items], are those of the rows; listed items stay in any case.
         """
         part = EventLog(self.listed, self.origin)
         items = items | (np.arange(len(items)) < len(self.listed))

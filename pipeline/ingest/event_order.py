@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..core.errors import quote
-from .checks import Refusal
+from .checks import Checks, Origin
 from .event_log import EventLog, RowFile
 
 Repeats = Literal["keep", "first", "last", "refuse"]
@@ -42,11 +42,7 @@ class OrderedEvents:
     """
 
     def __init__(
-        self,
-        log: EventLog,
-        users: NDArray[np.int32],
-        items: NDArray[np.int32],
-        repeats: Repeats = "refuse",
+        self, log: EventLog, users: NDArray[np.int32], items: NDArray[np.int32], repeats: Repeats = "refuse"
     ) -> None:
         self._items, self._repeats = items, repeats
         self.removed, self.repeated = 0, np.zeros(len(users), np.bool_)
@@ -92,19 +88,17 @@ class OrderedEvents:
                 free[part] += len(piece)
 
     def _sort(self, log: EventLog, users: NDArray[np.int32]) -> None:
-        found: list[Refusal] = []
+        checks = Checks(log.origin or Origin())
         for bucket, rows in enumerate(self._buckets()):
             if log.origin is not None and self._repeats == "refuse":
-                found += _duplicates(rows, log, users)
+                with checks.block(rows["line"]):
+                    _refuse_repeats(rows, log, users, checks)
             ordered = rows[np.lexsort((rows["timestamp"], rows["user"]))]  # stable
             kept = self._counting(ordered)
             self._rows.write(int(self._starts[bucket]), kept)
             self._lengths[bucket] = len(kept)
             self.removed += len(rows) - len(kept)
-        if found and log.origin is not None:
-            first = min(found, key=lambda refusal: refusal.row)
-            first.count = sum(refusal.count for refusal in found)
-            raise log.origin.error(first)
+        checks.finish()
 
     def _counting(self, rows: NDArray[np.void]) -> NDArray[np.void]:
         """Return the ordered rows that count."""
@@ -128,18 +122,17 @@ def _pairs(rows: NDArray[np.void]) -> NDArray[np.uint64]:
     return rows["user"].astype(np.uint64) << np.uint64(32) | rows["item"]
 
 
-def _duplicates(rows: NDArray[np.void], log: EventLog, users: NDArray[np.int32]) -> list[Refusal]:
-    """Return the refusal of the rows whose user and item are those of an earlier row, or nothing."""
-    pairs, origin = _pairs(rows), log.origin
-    again = np.flatnonzero(~pl.Series(pairs).is_first_distinct().to_numpy())
-    if not len(again) or origin is None:
-        return []
-    row = again[0]
-    user = log.user_ids(np.flatnonzero(users == rows["user"][row]))[0]
-    item = log.item_ids(rows["item"][[row]])[0]
-    line = int(rows["line"][row])
-    place, earlier = origin.find(int(rows["line"][np.argmax(pairs == pairs[row])]))
-    there = f"{origin.unit} {earlier + 1}" + (f" of {place}" if place != origin.find(line)[0] else "")
-    what = f"{origin.user} {quote(user)}, {origin.item} {quote(item)} is there already, on {there}"
+def _refuse_repeats(rows: NDArray[np.void], log: EventLog, users: NDArray[np.int32], checks: Checks) -> None:
+    """Refuse rows, in the order of their files, whose user and item are those of an earlier row."""
+    pairs, origin = _pairs(rows), checks.origin
+
+    def describe(row: int) -> str:
+        user = log.user_ids(np.flatnonzero(users == rows["user"][row]))[0]
+        item = log.item_ids(rows["item"][[row]])[0]
+        place, earlier = origin.find(int(rows["line"][np.argmax(pairs == pairs[row])]))
+        elsewhere = f" of {place}" if place != origin.find(int(rows["line"][row]))[0] else ""
+        named = f"{origin.user} {quote(user)}, {origin.item} {quote(item)}"
+        return f"{named} is there already, on {origin.unit} {earlier + 1}{elsewhere}"
+
     remedy = f"keep one {origin.unit} of each {origin.user} and {origin.item}, e.g. the first (ingest.repeats: first)"
-    return [Refusal(what, line, len(again), remedy)]
+    checks.refuse(~pl.Series(pairs).is_first_distinct(), describe, remedy)

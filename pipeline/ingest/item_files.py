@@ -1,6 +1,8 @@
-"""Reader of a table of items: ids, title, year, genres, and any other texts."""
+"""Reader of a table of items (ids, title, year, genres, and any other texts), and of further text per item."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -8,14 +10,19 @@ import polars as pl
 from ..core.errors import DataError
 from ..data.tables import MARKS
 from .checks import Checks, Origin, quote, refuse_duplicates
-from .clean_text import cleaned
-from .columns import EXACT, find_columns, of_table
+from .columns import EXACT, find_columns
+from .json_files import Pairs
 from .params import TableParams
-from .sources import Layout, check_names
-from .table_files import as_ids, as_text, read_table
+from .raw import Interactions, RawDataset
+from .sources import Layout, check_names, md5_file
+from .table_files import as_ids, as_text, cleaned, read_table
+
+EXTRA_TEXT = "extra_text"
+"""Column of the further text."""
 
 _RESERVED = ("row", *MARKS, "item_id")
 _LAST_YEAR = 9999
+_JSON_REMEDY = 'write one JSON object, {"id": "text", …}, in UTF-8 or in ingest.encoding'
 
 
 def read_items(paths: Sequence[Path], params: TableParams) -> tuple[pl.DataFrame, dict[str, str]]:
@@ -30,8 +37,7 @@ def read_items(paths: Sequence[Path], params: TableParams) -> tuple[pl.DataFrame
     place = str(paths[0])
     tables = [read_table(path, Layout(params.separator), params.encoding) for path in paths]
     table = pl.concat(tables, how="diagonal_relaxed", rechunk=True)
-    given = {} if params.by_place else of_table(table.columns, ("item", *EXACT), params.given)
-    found = find_columns(table.columns, place, ("item",), EXACT, given)
+    found = find_columns(table.columns, place, ("item",), EXACT, {} if params.by_place else params.given)
     roles = {name: role for role, name in found.items()}
     # A type that RecBole adds to a name is not part of the name.
     columns = [(roles.get(name, name.partition(":")[0]), table[name]) for name in table.columns]
@@ -43,7 +49,7 @@ def read_items(paths: Sequence[Path], params: TableParams) -> tuple[pl.DataFrame
     ids = as_ids(values.pop("item"), place)
     if params.item_rows == "refuse":
         remedy = "keep one of the rows, or set ingest.item_rows to first, last or longest"
-        refuse_duplicates(ids.to_frame(), [ids.name], place, remedy)
+        refuse_duplicates(ids, place, remedy)
     missing = pl.Series("", [None] * len(table), pl.String)
     title = _one_line(as_text(values.pop("title", missing)))
     year, genres = _years(values.pop("year", missing), place), _genres(values.pop("genres", missing))
@@ -98,3 +104,83 @@ def _genres(values: pl.Series) -> pl.Series:
         texts = texts.fill_null("").str.split("|")
     named = pl.element().str.strip_chars()
     return texts.fill_null([]).list.eval(named.filter(named != "").unique(maintain_order=True))
+
+
+def read_item_text(path: Path, encoding: str = "utf-8") -> pl.DataFrame:
+    """Read texts by item id: a JSON object, or a table of `item_id` and `text`.
+
+    Returns:
+        item_id, extra_text; items whose text is blank are left out.
+
+    Raises:
+        DataError: the file is of another kind or damaged, an id is missing or there twice, or a text is none.
+    """
+    place, remedy = str(path), "join the texts of an item into one"
+    if path.suffix.lower() == ".json":
+        ids, texts = _read_json(path, encoding)
+    else:
+        table, remedy = read_table(path, encoding=encoding), f"{remedy} row"
+        ids = table[find_columns(table.columns, place, ("item",))["item"]]
+        if "text" not in table.columns:
+            raise DataError("column text is missing", place, "name the columns item_id and text")
+        texts = as_text(table["text"])
+        if texts.dtype != pl.String:
+            what = f"type is {table['text'].dtype}"
+            raise DataError(what, f"{place}, column text", "write one text per item")
+    found = pl.DataFrame({"item_id": as_ids(ids, place), EXTRA_TEXT: texts})
+    refuse_duplicates(found["item_id"], place, remedy)
+    return found.drop_nulls()
+
+
+def add_item_text(
+    raw: RawDataset[Interactions], path: Path, clean: bool = True, encoding: str = "utf-8"
+) -> tuple[RawDataset[Interactions], int, int]:
+    """Join the texts of a file to the items of a data set, as column `extra_text`; null where there is none.
+
+    `clean`: entities and stray white space in the texts are cleaned.
+
+    Returns:
+        The data set, the number of its items that have got a text, and of ids in the file that it does not list.
+
+    Raises:
+        DataError: the file cannot be read (see `read_item_text`), names none of the items, or the items have such a
+            column already.
+    """
+    if EXTRA_TEXT in raw.items.columns:
+        remedy = "rename that column, or set ingest.item_text to null"
+        raise DataError(f"the items have a column {EXTRA_TEXT} already", raw.name, remedy)
+    texts = read_item_text(path, encoding)
+    if clean:
+        texts = texts.with_columns(cleaned(texts[EXTRA_TEXT])).drop_nulls()
+    items = raw.items.join(texts, on="item_id", how="left", maintain_order="left")
+    matched = items[EXTRA_TEXT].count()
+    if not matched:
+        example = f", such as {quote(texts['item_id'][0])}," if len(texts) else ""
+        what = f"none of its {len(texts):,} ids{example} is the id of an item, such as {quote(items['item_id'][0])}"
+        remedy = "key the texts by the ids of the items, or set ingest.item_text to null"
+        raise DataError(what, str(path), remedy)
+    checksums = {**raw.checksums, "item_text": md5_file(path)}
+    return replace(raw, items=items, checksums=checksums), matched, len(texts) - matched
+
+
+def _read_json(path: Path, encoding: str) -> tuple[pl.Series, pl.Series]:
+    """Return ids and texts; a blank text is null."""
+    place = str(path)
+    try:
+        pairs = json.loads(path.read_bytes().decode(encoding).removeprefix("\ufeff"), object_pairs_hook=Pairs)
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror or error})", place, "mend that") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"not JSON ({error})", place, _JSON_REMEDY) from None
+    if not isinstance(pairs, Pairs):
+        raise DataError("is JSON, but not an object", place, _JSON_REMEDY)
+    for key, text in pairs:
+        where = f"{place}, key {quote(key)}"
+        if not (text is None or isinstance(text, str)):
+            raise DataError("is not a text", where, _JSON_REMEDY)
+        try:
+            f"{key}{text}".encode()
+        except UnicodeEncodeError:
+            raise DataError("has half of a surrogate pair", where, _JSON_REMEDY) from None
+    ids = pl.Series("item_id", [key for key, _ in pairs], pl.String)
+    return ids, as_text(pl.Series([text for _, text in pairs], dtype=pl.String))

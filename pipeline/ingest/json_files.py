@@ -17,11 +17,7 @@ class Pairs(list[tuple[str, object]]):
     """A JSON object as its pairs, so that no key that is there twice goes unnoticed."""
 
     def refuse_repeated(self, where: str) -> None:
-        """Refuse an object with a key twice, of whose values readers keep one or the other.
-
-        Raises:
-            DataError: there is one.
-        """
+        """Raise ``DataError`` for a key that is there twice: readers keep the one value or the other."""
         seen: set[str] = set()
         for key, _ in self:
             if key in seen:
@@ -57,10 +53,8 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
         if len(table) != len(numbered):
             what = f"has {len(numbered):,} lines from {start}, of which {len(table):,} could be read"
             raise DataError(what, source.place, _REMEDY)
-        if any(
-            text.count(json.dumps(column.name, ensure_ascii=False).encode()) > column.count()
-            for column in table
-        ):
+        keys = [(json.dumps(column.name, ensure_ascii=False).encode(), column.count()) for column in table]
+        if any(text.count(key) > count for key, count in keys):
             _refuse_repeated(source.place, numbered)  # or a key is null, or in a record or a text too
         check_names(source.place, table.columns)
         before += block.count(b"\n")

@@ -1,11 +1,11 @@
 """A look at a data set before training: how large, how dense, how long, and what will hurt."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from ..data.tables import MARKS
 from .dataset import HELD_OUT, Dataset
@@ -15,32 +15,13 @@ _SOME = 20
 """Users from which on it is odd that one has a tenth of the rows."""
 
 
-@dataclass
-class _Events:
-    """What the interactions say.
-
-    Attributes:
-        first: the earliest time.
-        last: the latest.
-        seen: bool [items], whether an interaction names the item.
-        ties: users whose test target has the time of the interaction before it.
-        midnight: of each unit, whether all times are at midnight if they are in it.
-    """
-
-    first: float
-    last: float
-    seen: NDArray[np.bool_]
-    ties: int = 0
-    midnight: dict[int, bool] = field(default_factory=lambda: dict.fromkeys(UNITS, True))
-
-
 def look(dataset: Dataset) -> list[str]:
     """Return statistics of a data set and warnings, line by line."""
     targets = pl.when(pl.col("test").is_not_null()).then(HELD_OUT).otherwise(0)
     length = pl.col("length") if "length" in dataset.split.columns else pl.col("train_length") + targets
     lengths = dataset.split.select(length).to_series()
-    events, counts = _events(dataset), dataset.counts
-    users, items, unit = counts["users"], int(events.seen.sum()), unit_of(events.first, events.last)
+    (events, items), counts = _events(dataset), dataset.counts
+    users, unit = counts["users"], unit_of(events["first"], events["last"])
     return [
         f"{dataset.name}: {counts['interactions']:,} interactions of {users:,} users",
         f"{counts['items']:,} items listed, {counts['candidates']:,} of them candidates for ranking",
@@ -51,55 +32,53 @@ def look(dataset: Dataset) -> list[str]:
         f"density {counts['interactions'] / (users * items):.3%}: {users:,} users x {items:,} items with interactions",
         f"interactions of a user: {lengths.min():,} to {lengths.max():,}, median {lengths.median():,.0f}",
         _texts(dataset.items),
-        *_targets(dataset, events, unit),
-        f"times from {_shown(events.first, unit)} to {_shown(events.last, unit)}",
-        *_fractions("user", dataset.users["user_id"]),
-        *_fractions("item", dataset.items["item_id"]),
-        *_midnight(events, unit),
-        *_heavy(dataset.users["user_id"], lengths),
+        *_targets(dataset, events["ties"], unit),
+        f"times from {_shown(events['first'], unit)} to {_shown(events['last'], unit)}",
+        *_warnings(dataset, unit is not None and events[str(unit)], lengths),
     ]
 
 
-def _events(dataset: Dataset) -> _Events:
-    found = _Events(np.inf, -np.inf, np.zeros(len(dataset.items), np.bool_))
+def _events(dataset: Dataset) -> tuple[dict[str, Any], int]:
+    """Return what the interactions say, and the number of items that one names.
+
+    `first` and `last` are times; `ties` are users whose test target has the time of the interaction before it; the
+    number of each unit says whether all times are at midnight if they are in it.
+    """
+    time, user = pl.col("timestamp"), pl.col("user")
+    target = (user != user.shift(-1)).fill_null(True) & (pl.col("position") >= HELD_OUT)
+    midnight = {str(unit): (time % (86_400 * unit) == 0).all() for unit in UNITS}
+    seen, parts = np.zeros(len(dataset.items), np.bool_), []
     for table in dataset.events:  # of whole users
-        time, user = table["timestamp"].to_numpy(), table["user"].to_numpy()
-        found.first, found.last = min(found.first, time.min()), max(found.last, time.max())
-        found.seen[table["item"].to_numpy()] = True
-        ends = np.append(np.flatnonzero(np.diff(user)), len(user) - 1)  # [users], their last row
-        lengths = np.diff(ends, prepend=-1)  # [users]
-        targets = ends[lengths > HELD_OUT]
-        found.ties += int((time[targets] == time[targets - 1]).sum())
-        for unit, midnight in found.midnight.items():
-            found.midnight[unit] = midnight and bool((time % (86_400 * unit) == 0).all())
-    return found
+        seen[table["item"].to_numpy()] = True
+        tie = (target & (time == time.shift(1))).sum()
+        parts.append(table.select(first=time.min(), last=time.max(), ties=tie, **midnight))
+    whole = pl.concat(parts)
+    ends = whole.select(
+        pl.col("first").min(), pl.col("last").max(), pl.col("ties").sum(), pl.col(*midnight).all()
+    )
+    return ends.row(0, named=True), int(seen.sum())
 
 
-def _targets(dataset: Dataset, events: _Events, unit: int | None) -> list[str]:
+def _targets(dataset: Dataset, ties: int, unit: int | None) -> list[str]:
     lines = []
     if "repeated" in dataset.split.columns:
         users = _share(int(dataset.split["repeated"].sum()), len(dataset.split))
         lines.append(f"users with an item twice: {users}; so items of the history may be recommended again")
     if "length" in dataset.split.columns:  # by time
-        cut = {
-            name: _shown(value, unit if name.endswith("_from") else None)
-            for name, value in dataset.cut.items()
-        }
-        lines.append("cut: " + ", ".join(f"{name} {cut[name]}" for name in sorted(cut)))
+        cut = sorted(dataset.cut.items())
+        shown = (f"{name} {_shown(value, unit if name.endswith('_from') else None)}" for name, value in cut)
+        lines.append(f"cut: {', '.join(shown)}")
     else:
-        ties = _share(events.ties, dataset.split["test"].count())
-        lines.append(f"users whose test target is decided by a tie in time: {ties}")
+        share = _share(ties, dataset.split["test"].count())
+        lines.append(f"users whose test target is decided by a tie in time: {share}")
     return lines
 
 
 def _texts(items: pl.DataFrame) -> str:
     """Say how many items have text, and how long it is: the characters of all columns but the year."""
     texts = items.drop("row", "item_id", "year", *MARKS, strict=False)
-    joined = [
-        pl.col(name).list.join("") if isinstance(dtype, pl.List) else pl.col(name)
-        for name, dtype in texts.schema.items()
-    ]
-    lengths = texts.select(pl.concat_str(joined, ignore_nulls=True).str.len_chars()).to_series()
+    joined = [text.list.join("") if isinstance(text.dtype, pl.List) else text for text in texts]
+    lengths = pl.select(pl.concat_str(joined, ignore_nulls=True).str.len_chars()).to_series()
     found = lengths.filter(lengths > 0)
     length = f", median length {found.median():,.0f} characters" if len(found) else ""
     return f"items with text: {_share(len(found), len(items))}{length}"
@@ -116,24 +95,15 @@ def _shown(number: float, unit: int | None) -> str:
     return f"{datetime.fromtimestamp(float(number) / unit, UTC):%Y-%m-%d %H:%M:%S}"
 
 
-def _fractions(name: str, ids: pl.Series) -> list[str]:
-    if not ids.str.contains(r"^\d+\.0+$").all():
-        return []
-    whole = ids[0].partition(".")[0]
-    return [
-        f"warning: ids of {name}s look like fractions, such as {ids[0]}, which is another id than {whole}"
-    ]
-
-
-def _midnight(events: _Events, unit: int | None) -> list[str]:
-    if unit is None or not events.midnight[unit]:
-        return []
-    return ["warning: all times are midnight: within a day, interactions keep the order of the rows"]
-
-
-def _heavy(ids: pl.Series, lengths: pl.Series) -> list[str]:
+def _warnings(dataset: Dataset, midnight: bool, lengths: pl.Series) -> Iterator[str]:
+    user_ids = dataset.users["user_id"]
+    for name, ids in (("user", user_ids), ("item", dataset.items["item_id"])):
+        if ids.str.contains(r"^\d+\.0+$").all():
+            such = f"such as {ids[0]}, which is another id than {ids[0].partition('.')[0]}"
+            yield f"warning: ids of {name}s look like fractions, {such}"
+    if midnight:
+        yield "warning: all times are midnight: within a day, interactions keep the order of the rows"
     user = int(lengths.to_numpy().argmax())
     share = lengths[user] / lengths.sum()
-    if len(ids) < _SOME or share < 0.1:
-        return []
-    return [f"warning: user {ids[user]} alone has {share:.0%} of the interactions"]
+    if len(user_ids) >= _SOME and share >= 0.1:
+        yield f"warning: user {user_ids[user]} alone has {share:.0%} of the interactions"

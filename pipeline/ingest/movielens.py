@@ -1,5 +1,6 @@
 """Reader of the MovieLens archives, 100K to 32M. Every value is checked; ratings are read in blocks."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,16 +10,30 @@ import polars as pl
 from ..core.errors import DataError
 from . import csv_files
 from .archive import Archive, decode, readable
-from .checks import BlockChecks, Checks, Origin, refuse_duplicates
+from .checks import Checks, Origin, quote, refuse_duplicates
 from .event_log import EventLog
-from .movielens_items import items
-from .movielens_versions import REMEDY, File, Version, version_of
+from .movielens_versions import GENRES_100K, REMEDY, File, Version, version_of
 from .params import Counts
-from .raw import RawDataset
+from .raw import ITEMS, RawDataset
 from .sources import Layout, Source, md5_file
+from .table_files import unescaped
 
 _BLOCK = 2**22
 """Bytes of a file in memory at a time."""
+_FIRST_YEAR, _LAST_YEAR = 1870, 2100
+_NO_GENRES = "(no genres listed)"
+_ARTICLES = (
+    "The|A|An"  # English
+    "|La|Le|Les|L'|Un|Une"  # French
+    "|Il|Lo|I|Gli|Uno|Una"  # Italian
+    "|Der|Die|Das|Ein|Eine"  # German
+    "|El|Los|Las"  # Spanish
+    "|O|Os|As"  # Portuguese
+    "|Den|Det|De|Het|En"  # Scandinavian, Dutch
+)
+_MOVED_ARTICLE = re.compile(rf"(?P<rest>.*\S),\s+(?P<article>{_ARTICLES})")
+_YEAR = re.compile(r"(?P<title>.*?)\s*\((?P<year>\d{4})\)\s*", re.DOTALL)
+_ALTERNATIVE = re.compile(r"\(([^()]*)\)")
 
 
 def read_movielens(archive: Path, expected: Counts | None = None) -> RawDataset[EventLog]:
@@ -43,7 +58,7 @@ def read_movielens(archive: Path, expected: Counts | None = None) -> RawDataset[
         sources = opened.sources([file.name for file in version.files])
         movies = _read_whole(sources[0], version.movies)
         users = _read_whole(sources[1], version.users).to_series() if version.users else None
-        listed = items(movies, Checks(Origin(sources[0].place, unit=version.movies.unit)))
+        listed = _items(movies, Checks(Origin(sources[0].place, unit=version.movies.unit)))
         log = _read_ratings(sources[-1], version, listed["item_id"], users)
     if expected is not None:
         _compare(expected, log, archive)
@@ -54,7 +69,7 @@ def _read_whole(source: Source, file: File) -> pl.DataFrame:
     """Read a file into memory. Its first column is an id, each once."""
     whole = pl.concat(_blocks(source, file), rechunk=True)
     table = _typed(whole, file, Checks(Origin(source.place, unit=file.unit)))
-    refuse_duplicates(table, table.columns[:1], source.place, f"keep one of the {file.unit}s", file.unit)
+    refuse_duplicates(table.to_series(), source.place, f"keep one of the {file.unit}s", file.unit)
     return table
 
 
@@ -79,11 +94,9 @@ def _lines(source: Source, file: File) -> Iterator[pl.DataFrame]:
 def _csv_blocks(source: Source, file: File) -> Iterator[pl.DataFrame]:
     names, empty = [field.name for field in file.fields], True
     for table in csv_files.blocks(source, Layout(",", size=_BLOCK, one_line=True)):
-        for name in names:
-            if name not in table.columns:
-                raise DataError(
-                    f"column {name} is missing", source.place, f"name the columns {','.join(names)}"
-                )
+        if missing := [name for name in names if name not in table.columns]:
+            remedy = f"name the columns {','.join(names)}"
+            raise DataError(f"column {missing[0]} is missing", source.place, remedy)
         empty = False
         yield table
     if empty:
@@ -103,7 +116,7 @@ def _read_ratings(source: Source, version: Version, listed: pl.Series, users: pl
     file = version.ratings
     user, movie, rating, time = (field.name for field in file.fields)
     origin = Origin(source.place, user, movie, file.unit)
-    log, checks, before = EventLog(listed, origin), BlockChecks(origin), 0
+    log, checks, before = EventLog(listed, origin), Checks(origin), 0
     for block in _blocks(source, file):
         with checks.block(np.arange(before, before + len(block))):
             table = _typed(block, file, checks)
@@ -128,10 +141,79 @@ def _compare(expected: Counts, log: EventLog, archive: Path) -> None:
         "rated_items": int(log.item_seen.sum()),
         "items": len(log.item_seen),
     }
-    wanted = expected.model_dump()
-    wrong = [
-        f"{found[name]:,} {name} instead of {wanted[name]:,}" for name in found if found[name] != wanted[name]
-    ]
+    pairs = [(name, found[name], wanted) for name, wanted in expected]
+    wrong = [f"{count:,} {name} instead of {wanted:,}" for name, count, wanted in pairs if count != wanted]
     if wrong:
         remedy = "use the official archive, or set ingest.expected to what yours holds, or to null"
         raise DataError("; ".join(wrong), str(archive), remedy)
+
+
+def _items(movies: pl.DataFrame, checks: Checks) -> pl.DataFrame:
+    """Turn movies of id, title and genres (`Drama|Romance`) into items.
+
+    100K has a flag for each genre instead, and marks (`(V)`, `(TV)`) after the year, which are left out. There, the
+    release date stands for a missing year.
+
+    Raises:
+        DataError: a title is missing, a year is impossible, or a genre is empty or there twice.
+    """
+    if GENRES_100K[0] not in movies.columns:
+        ids, listed, named = movies.get_columns()
+        title, year = _titles(listed, checks)
+        genres = _genres(named, checks)
+    else:
+        ids, listed = movies["movie id"], movies["movie title"]
+        title, year = _titles(listed.str.replace(r"(\(\d{4}\)) \((V|TV)\)\s*$", "${1}"), checks)
+        year = year.fill_null(movies["release date"].str.extract(r"-(\d{4})$").cast(pl.Int32))
+        flags = [pl.when(pl.col(genre) == "1").then(pl.lit(genre)) for genre in GENRES_100K[1:]]
+        genres = movies.select(pl.concat_list(flags).list.drop_nulls()).to_series()
+    columns = {"item_id": ids.cast(pl.String), "title": title, "year": year, "genres": genres}
+    return pl.DataFrame(columns, ITEMS)
+
+
+def _titles(listed: pl.Series, checks: Checks) -> tuple[pl.Series, pl.Series]:
+    titles, years = zip(*(split_title(text) for text in listed), strict=True)
+    title, year = pl.Series(titles, dtype=pl.String), pl.Series(years, dtype=pl.Int32)
+    checks.refuse(title == "", lambda row: f"no title in {quote(listed[row])}", REMEDY, listed.name)
+    wanted = f"from {_FIRST_YEAR} to {_LAST_YEAR}"
+    bad = ~year.is_between(_FIRST_YEAR, _LAST_YEAR)
+    checks.refuse(bad, lambda row: f"the year {year[row]} is not {wanted}", REMEDY, listed.name)
+    return title, year
+
+
+def _genres(named: pl.Series, checks: Checks) -> pl.Series:
+    genres = pl.select(pl.when(~named.is_in(["", _NO_GENRES])).then(named.str.split("|"))).to_series()
+    bad = genres.list.contains("") | (genres.list.n_unique() != genres.list.len())
+    what = "a genre is empty or named twice"
+    checks.refuse(bad, lambda row: f"{what}: {quote(named[row])}", "separate genres by |", named.name)
+    return genres.fill_null(pl.Series([[]], dtype=genres.dtype))
+
+
+def split_title(text: str) -> tuple[str, int | None]:
+    """Split a listed title into the title in reading order and the year.
+
+    ``"Postino, Il (The Postman) (1994)"`` → ``("Il Postino (The Postman)", 1994)``. The year is None if the text does
+    not end in four digits in parentheses. The title may be empty.
+    """
+    match = _YEAR.fullmatch(text)
+    if match is None:
+        return reading_order(text), None
+    return reading_order(match["title"]), int(match["year"])
+
+
+def reading_order(title: str) -> str:
+    """Put moved articles in front, of the title and of each alternative title in parentheses.
+
+    Runs of white space become one space, and HTML entities become characters.
+    """
+    main, parenthesis, rest = " ".join(unescaped(title).split()).partition(" (")
+    alternatives = _ALTERNATIVE.sub(lambda match: f"({_article_first(match[1].strip())})", parenthesis + rest)
+    return _article_first(main) + alternatives
+
+
+def _article_first(title: str) -> str:
+    match = _MOVED_ARTICLE.fullmatch(title)
+    if match is None:
+        return title
+    gap = "" if match["article"].endswith("'") else " "
+    return f"{match['article']}{gap}{match['rest']}"

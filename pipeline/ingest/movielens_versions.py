@@ -22,10 +22,7 @@ GENRES_100K = (
 class Field:
     """A column of text; with `step`, of numbers from `low` to `high` that are multiples of `step`.
 
-    Attributes:
-        name: of the column.
-        allowed: all texts that may occur; empty: any text.
-        remedy: what to do about another value.
+    With `allowed`, no other texts may occur. `remedy` says what to do about another value.
     """
 
     name: str
@@ -57,14 +54,7 @@ def _id(name: str) -> Field:
 
 @dataclass(frozen=True)
 class File:
-    """A file of an archive.
-
-    Attributes:
-        name: its base name.
-        fields: its columns.
-        separator: of the columns; None: CSV with a line of column names.
-        encoding: of its text.
-    """
+    """A file of an archive; without a separator of the columns, it is CSV with a line of column names."""
 
     name: str
     fields: tuple[Field, ...]
@@ -79,17 +69,14 @@ class File:
 
 @dataclass(frozen=True)
 class Version:
-    """An archive of the family.
-
-    Attributes:
-        movies: id, title, genres; in 100K other columns follow the title.
-        ratings: user, movie, rating, time.
-        users: the users of the ratings; None: there is no list of users.
-    """
+    """An archive of the family."""
 
     movies: File
+    """Id, title, genres; in 100K other columns follow the title."""
     ratings: File
+    """User, movie, rating, time."""
     users: File | None = None
+    """The users of the ratings; None: there is no list of users."""
 
     @property
     def files(self) -> list[File]:

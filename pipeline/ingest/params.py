@@ -59,7 +59,7 @@ class TableParams(RowParams):
 
     @model_validator(mode="after")
     def _columns_agree(self) -> "TableParams":
-        given = self.columns or {}
+        given = self.given
         if len({type(value) for value in given.values() if value is not None}) > 1:
             raise ValueError("columns: name all of them, or give the places of all of them")
         if self.by_place and not {"user", "item", "timestamp"} <= given.keys():
@@ -77,7 +77,7 @@ class TableParams(RowParams):
     @property
     def by_place(self) -> bool:
         """Whether the table of interactions has no line of names."""
-        return any(isinstance(value, int) for value in (self.columns or {}).values())
+        return any(isinstance(value, int) for value in self.given.values())
 
 
 class IngestParams(TableParams):

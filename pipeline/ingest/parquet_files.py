@@ -18,10 +18,8 @@ from .sources import BLOCK, Layout, Source, check_names
 
 _ROWS = 2**18
 """Rows that are read at a time."""
-
 _NUMBER = 16
 """Largest size of a number in memory, in bytes."""
-
 _BLOCK = BLOCK
 """Bytes of texts in memory at a time."""
 
@@ -98,8 +96,6 @@ def _plain(column: pa.Array) -> pl.Series:
     """Return a column for polars: the values of a dictionary (a category of pandas), and times in UTC."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    if (
-        pa.types.is_timestamp(column.type) and column.type.tz is not None
-    ):  # polars knows no zone such as +05:30
+    if pa.types.is_timestamp(column.type):  # polars knows no zone such as +05:30
         column = column.cast(pa.timestamp(column.type.unit))
     return pl.Series(column)

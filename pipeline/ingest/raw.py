@@ -9,9 +9,8 @@ import polars as pl
 from .event_log import EventLog
 
 ITEMS = pl.Schema({"item_id": pl.String, "title": pl.String, "year": pl.Int32, "genres": pl.List(pl.String)})
-INTERACTIONS = pl.Schema(
-    {"user_id": pl.String, "item_id": pl.String, "rating": pl.Int8, "timestamp": pl.Int64}
-)
+_IDS = {"user_id": pl.String, "item_id": pl.String}
+INTERACTIONS = pl.Schema({**_IDS, "rating": pl.Int8, "timestamp": pl.Int64})
 
 Interactions = TypeVar("Interactions", bound=pl.DataFrame | EventLog, covariant=True)
 """A table of interactions, or a log, which may be larger than memory."""
@@ -19,24 +18,21 @@ Interactions = TypeVar("Interactions", bound=pl.DataFrame | EventLog, covariant=
 
 @dataclass(frozen=True)
 class RawDataset(Generic[Interactions]):
-    """A data set in the order of its source, before rows are numbered.
-
-    Attributes:
-        name: `movielens`, `files` or `sample`.
-        md5: checksum of the archive; None: there is no archive.
-        items: one row per listed item, with the columns of `ITEMS`; title in reading order, unknown year null. Further
-            columns are text or lists of text, null if unknown.
-        interactions: one row per interaction, in file order. A timestamp is int64 seconds since 1970 (UTC); from
-            `files`, a number of any unit.
-        checksums: MD5 of other files, by the param that names them.
-        notes: lines for the summary, e.g. which column was taken for which role.
-        removed: number of removed rows, by the param that removed them.
-    """
+    """A data set in the order of its source, before rows are numbered."""
 
     name: str
+    """`movielens`, `files` or `sample`."""
     md5: str | None
+    """Checksum of the archive; None: there is no archive."""
     items: pl.DataFrame
+    """One row per listed item, with the columns of `ITEMS`; title in reading order, unknown year null. Further columns
+    are text or lists of text, null if unknown."""
     interactions: Interactions
+    """One row per interaction, in file order. A timestamp is int64 seconds since 1970 (UTC); from `files`, a number of
+    any unit."""
     checksums: Mapping[str, str] = field(default_factory=dict)
+    """MD5 of other files, by the param that names them."""
     notes: tuple[str, ...] = ()
+    """Lines for the summary, e.g. which column was taken for which role."""
     removed: Mapping[str, int] = field(default_factory=dict)
+    """Number of removed rows, by the param that removed them."""

@@ -1,6 +1,6 @@
 """Interactions that count: those with a sufficient rating, and of users and items with enough interactions (k-core)."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,26 +9,6 @@ from ..core.errors import DataError
 from .checks import Refusal
 from .event_log import EventLog
 from .params import RowParams
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """The interactions that count: bool [users], bool [items], and the lowest rating (None: any)."""
-
-    user: NDArray[np.bool_]
-    item: NDArray[np.bool_]
-    lowest: float | None
-
-    def rows(self, block: NDArray[np.void]) -> NDArray[np.void]:
-        kept = self.user[block["user"]] & self.item[block["item"]]
-        return block[kept if self.lowest is None else kept & (block["rating"] >= self.lowest)]
-
-    def counts(self, log: EventLog, name: str) -> NDArray[np.int64]:
-        """Return the number of interactions of each user (name `user`) or item (`item`)."""
-        counts = np.zeros(len(getattr(self, name)), np.int64)
-        for block in log.blocks():
-            counts += np.bincount(self.rows(block)[name], minlength=len(counts))
-        return counts
 
 
 def filtered(log: EventLog, params: RowParams) -> tuple[EventLog, dict[str, int]]:
@@ -45,26 +25,37 @@ def filtered(log: EventLog, params: RowParams) -> tuple[EventLog, dict[str, int]
     """
     if not len(log):
         return log, {}
-    users, items = np.ones(len(log.user_counts), np.bool_), np.ones(len(log.item_seen), np.bool_)
-    kept = _Kept(users, items, params.min_rating)
-    removed = {} if kept.lowest is None else {"removed_min_rating": _count_below(log, kept.lowest)}
+    lowest, counting = params.min_rating, {"user": log.user_counts > 0, "item": log.item_seen.copy()}
+
+    def rows() -> Iterator[NDArray[np.void]]:
+        for block in log.blocks():
+            kept = counting["user"][block["user"]] & counting["item"][block["item"]]
+            yield block[kept if lowest is None else kept & (block["rating"] >= lowest)]
+
+    def counts(name: str) -> NDArray[np.int64]:
+        """Return the number of interactions of each user or item that count."""
+        total = np.zeros(len(counting[name]), np.int64)
+        for block in rows():
+            total += np.bincount(block[name], minlength=len(total))
+        return total
+
+    removed = {} if lowest is None else {"removed_min_rating": _count_below(log, lowest)}
     bounds = {"user": params.min_user_interactions, "item": params.min_item_interactions}
     removed |= {f"removed_min_{name}_interactions": 0 for name, bound in bounds.items() if bound}
     changed = True
     while changed:
         changed = False
         for name, bound in bounds.items():
-            if bound is None:
-                continue
-            counts = kept.counts(log, name)
-            lost = int(counts[counts < bound].sum())
-            getattr(kept, name)[counts < bound] = False
-            removed[f"removed_min_{name}_interactions"] += lost
-            changed |= lost > 0
+            if bound is not None:
+                found = counts(name)
+                lost = int(found[found < bound].sum())
+                counting[name][found < bound] = False
+                removed[f"removed_min_{name}_interactions"] += lost
+                changed |= lost > 0
     if not any(removed.values()):
         return log, removed
-    users, items = (kept.counts(log, name) > 0 for name in bounds)
-    part = log.part(users, items, (kept.rows(block) for block in log.blocks()))
+    users, items = (counts(name) > 0 for name in bounds)
+    part = log.part(users, items, rows())
     if not len(part):
         remedy = "lower ingest.min_rating and ingest.min_…_interactions"
         raise DataError("no interaction is left", _place(log), remedy)
@@ -80,9 +71,8 @@ def _count_below(log: EventLog, rating: float) -> int:
     for block in log.blocks():
         missing = np.isnan(block["rating"])
         if missing.any() and log.origin is not None:
-            what = (
-                f"a rating is missing (and {missing.sum() - 1:,} more near it), which ingest.min_rating needs"
-            )
+            near = f"(and {missing.sum() - 1:,} more near it)"
+            what = f"a rating is missing {near}, which ingest.min_rating needs"
             remedy = "leave the row out (ingest.where: rating IS NOT NULL), or set ingest.min_rating to null"
             raise log.origin.error(Refusal(what, int(block["line"][missing.argmax()]), 1, remedy))
         below += int((block["rating"] < rating).sum())

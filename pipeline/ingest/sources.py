@@ -23,38 +23,30 @@ _HTML = re.compile(rb"\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Layout:
-    """The layout of a text file.
-
-    Attributes:
-        separator: of the columns; None: the reader finds it out.
-        header: whether the first line holds the column names; else the columns are named 1, 2, ….
-        size: bytes that are parsed at a time; no row may be longer.
-        one_line: whether a row takes one line; else a quoted text may hold line ends.
-    """
+    """The layout of a text file."""
 
     separator: str | None = None
+    """Of the columns; None: the reader finds it out."""
     header: bool = True
+    """Whether the first line holds the column names; else the columns are named 1, 2, …."""
     size: int = BLOCK
+    """Bytes that are parsed at a time; no row may be longer."""
     one_line: bool = False
+    """Whether a row takes one line; else a quoted text may hold line ends."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """An unpacked file.
-
-    Attributes:
-        place: its name in messages.
-        suffix: the end of its name, lower case, without that of a compression.
-        unpacked: opens its bytes.
-        encoding: of its text.
-        packed: whether it is compressed or lies in an archive; then it can only be read from the start to the end.
-    """
+    """A file, which is unpacked as it is read; `place` is its name in messages."""
 
     place: str
     suffix: str
+    """The end of its name, lower case, without that of a compression."""
     unpacked: Callable[[], IO[bytes]]
+    """Opens its bytes."""
     encoding: str = _UTF8
     packed: bool = False
+    """Whether it is compressed or lies in an archive; then it can only be read from the start to the end."""
 
     def open(self) -> IO[bytes]:
         """Open its text in UTF-8, whatever its encoding."""
@@ -104,7 +96,7 @@ def check_names(place: str, names: Sequence[str]) -> None:
             raise DataError(f"two columns are named {quote(name)}", place, remedy)
 
 
-def md5_of(paths: Sequence[Path]) -> str:
+def md5_file(*paths: Path) -> str:
     """Return the hex MD5 of the bytes of files, one after the other; of one file, it is DVC's checksum."""
     digest = hashlib.md5()
     for path in paths:
@@ -112,8 +104,3 @@ def md5_of(paths: Sequence[Path]) -> str:
             while block := file.read(2**20):
                 digest.update(block)
     return digest.hexdigest()
-
-
-def md5_file(path: Path) -> str:
-    """Return the hex MD5 of a file's content."""
-    return md5_of([path])

@@ -1,5 +1,7 @@
 """Tables in any format that has a reader; ids and texts of their columns."""
 
+import html
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +24,7 @@ READERS: dict[str, Reader] = {
 
 _EXACT = 2**53
 """Floats from here on do not hold every whole number."""
+_ENTITY = r"&#?\w+;"
 
 
 def read_table(path: Path, layout: Layout | None = None, encoding: str = "utf-8") -> pl.DataFrame:
@@ -44,10 +47,8 @@ def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> I
     reader = READERS.get(source.suffix)
     if reader is None:
         what = f"its name does not say which kind of table it is ({source.suffix or 'no suffix'})"
-        remedy = (
-            f"let it end in one of {' '.join(READERS)}, and {' or '.join(COMPRESSED)} where it is compressed"
-        )
-        raise DataError(what, source.place, remedy)
+        ends = f"{' '.join(READERS)}, and {' or '.join(COMPRESSED)}"
+        raise DataError(what, source.place, f"let it end in one of {ends} where it is compressed")
     empty = not may_be_empty
     try:
         if is_html(source.unpacked):
@@ -67,12 +68,7 @@ def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> I
 
 
 def as_ids(values: pl.Series, place: str, checks: Checks | None = None) -> pl.Series:
-    """Return a column of ids as text; whole numbers have no decimal point.
-
-    Args:
-        values: the column, or a block of it.
-        place: the file.
-        checks: of the block; None: the column is checked as a whole.
+    """Return a column of ids, or a block of it with its checks, as text; whole numbers have no decimal point.
 
     Raises:
         DataError: an id is missing, has control characters, or is neither text nor a whole number.
@@ -107,3 +103,34 @@ def _text(values: pl.Expr, dtype: object) -> pl.Expr:
     texts = values.cast(pl.String)
     # Python's str.strip() removes the separators below the space too, which Unicode does not call white.
     return pl.when(texts.str.contains(r"[^\s\x1c-\x1f]")).then(texts)
+
+
+def unescaped(text: str) -> str:
+    """Return a text with characters instead of HTML entities (`&` instead of `&amp;`)."""
+    return re.sub(_ENTITY, lambda entity: html.unescape(entity[0]), text)
+
+
+def cleaned(values: pl.Series) -> pl.Series:
+    """Return texts, or lists of texts, without entities and with single spaces; another column as it is.
+
+    A blank text becomes null, or is left out of its list.
+    """
+    if isinstance(values.dtype, pl.List):
+        if values.dtype.inner != pl.String:
+            return values
+        if values.list.join(" ").str.contains(_ENTITY).any():
+            rows = [row and [unescaped(text) for text in row if text is not None] for row in values.to_list()]
+            values = pl.Series(values.name, rows, values.dtype)
+        return values.list.eval(_one_space(pl.element()).drop_nulls())
+    if values.dtype != pl.String:
+        return values
+    escaped = values.str.contains(_ENTITY).fill_null(False)
+    if escaped.any():
+        values = values.scatter(escaped.arg_true(), [unescaped(text) for text in values.filter(escaped)])
+    return values.to_frame().select(_one_space(pl.col(values.name))).to_series()
+
+
+def _one_space(texts: pl.Expr) -> pl.Expr:
+    # Python's str.split() splits at the separators below the space too, which Unicode does not call white.
+    single = texts.str.replace_all(r"[\s\x1c-\x1f]+", " ").str.strip_chars(" ")
+    return pl.when(single != "").then(single)

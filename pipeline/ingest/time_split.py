@@ -16,60 +16,36 @@ UNITS = (1, 10**3, 10**6, 10**9)
 
 @dataclass(frozen=True)
 class TimeSplit:
-    """Where the interactions of all users are cut.
-
-    Attributes:
-        validation_from: from here on, up to the next cut, interactions are for validation.
-        test_from: from here on, interactions are for the test.
-        every_target: all interactions of a user behind a cut are targets, not the first alone.
-    """
+    """Where the interactions of all users are cut, for validation and for the test."""
 
     validation_from: float | str
     test_from: float | str
     every_target: bool = False
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The parts of a split by time.
-
-    Attributes:
-        split: one row per user: user, train_length, test_length and length, validation and test (null: no target);
-            with every target, validation_positions and test_positions too, in the user's items.
-        known: bool [items], items with an interaction before the test.
-        known_before_validation: bool [items], items with an interaction before the validation.
-        counts: cuts, targets, and users and items that nobody knew before the test.
-    """
-
-    split: pl.DataFrame
-    known: NDArray[np.bool_]
-    known_before_validation: NDArray[np.bool_]
-    counts: dict[str, float]
+    """All interactions of a user behind a cut are targets, not the first alone."""
 
 
 def split_by_time(
     events: Iterable[pl.DataFrame], item_count: int, params: TimeSplit, every_item: bool
-) -> Parts:
+) -> tuple[pl.DataFrame, list[NDArray[np.bool_]], dict[str, float]]:
     """Cut the interactions at two points in time.
 
     The target of a user is the first interaction after a cut, or each of them. A user without an interaction before
-    the cut has no target. Nor is an item a target that was not known before the cut, unless every listed item may be
-    ranked.
+    the cut has no target. Nor is an item a target that was not known before the cut, unless it may be ranked anyway.
 
-    Args:
-        events: user, item, position, timestamp, in tables of whole users, sorted by (user, position).
-        item_count: n.
-        params: the cuts.
-        every_item: every listed item may be ranked.
+    `events` are user, item, position, timestamp, in tables of whole users, sorted by (user, position). With
+    `every_item`, every listed item may be ranked.
+
+    Returns:
+        One row per user: user, train_length, test_length and length, validation and test (null: no target); with every
+        target, validation_positions and test_positions too, in the user's items. Then the items that are known before
+        the test, and before the validation, bool [n] each. Then counts: the cuts, targets, and users and items that
+        nobody knew before the test.
 
     Raises:
         ParamsError: a cut is not a point in time of the data, or the two are in the wrong order.
     """
     times = np.concatenate([table["timestamp"].to_numpy() for table in events])  # [N]
-    first, second = (
-        _point(cut, times, key)
-        for key, cut in (("validation_from", params.validation_from), ("test_from", params.test_from))
-    )
+    first, second = (_point(getattr(params, key), times, key) for key in ("validation_from", "test_from"))
     if not times.min() < first < second <= times.max():
         span = f"{times.min():,} to {times.max():,}"
         what = f"the cuts {first:,} and {second:,} do not lie one after the other within {span}"
@@ -95,7 +71,7 @@ def split_by_time(
         "new_users": int((after["test_length"] == 0).sum()),
         "new_items": int((taken & ~before).sum()),
     }
-    return Parts(split, known, early, counts)
+    return split, [known, early], counts
 
 
 def _parts(
@@ -118,16 +94,15 @@ def _parts(
 def _point(cut: float | str, times: NDArray, key: str) -> float:
     """Return the timestamp of a cut."""
     if isinstance(cut, str):
+        where = f"params.yaml, key ingest.{key}"
         try:
             date = datetime.fromisoformat(cut)
         except ValueError:
-            raise ParamsError(
-                f"{cut!r} is not a date", f"params.yaml, key ingest.{key}", "write 2011-10-01"
-            ) from None
+            raise ParamsError(f"{cut!r} is not a date", where, "write 2011-10-01") from None
         unit = unit_of(times.min(), times.max())
         if unit is None:
             what = "the timestamps of the data do not look like times since 1970, so a date is no cut"
-            raise ParamsError(what, f"params.yaml, key ingest.{key}", "give a timestamp, or a share below 1")
+            raise ParamsError(what, where, "give a timestamp, or a share below 1")
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * unit
     if cut < 1:
         place = int(cut * len(times))

@@ -28,10 +28,8 @@ class Timestamps:
 
     The numbers are int64 if all are whole, else float64. Only the last row can tell, so the column is first read as
     whole numbers. Dates and datetimes count in their own unit since 1970, in UTC if they have no zone. Dates in texts
-    count in microseconds, or in nanoseconds if one needs them. A value that would be rounded is refused.
-
-    Args:
-        fine: read numbers as float64, and dates in texts in nanoseconds.
+    count in microseconds, or in nanoseconds if one needs them. A value that would be rounded is refused. If `fine`,
+    numbers are read as float64, and dates in texts in nanoseconds.
     """
 
     def __init__(self, fine: bool) -> None:

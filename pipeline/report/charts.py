@@ -4,29 +4,13 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import NamedTuple
 
 SIZE = SimpleNamespace(width=360, height=230, left=46, right=340, top=12, bottom=190)
 """Size of a line chart and the ends of its axes, in pixels."""
 
 Ticks = list[tuple[float, str]]
 """Places and labels on an axis: pixels in a line chart, percent in a dot plot."""
-
-
-@dataclass(frozen=True)
-class Point:
-    """A point of a line and its tooltip."""
-
-    x: float
-    y: float
-    tip: str
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line; `kind` is the CSS class of its colour."""
-
-    kind: str
-    points: list[Point]
 
 
 @dataclass(frozen=True)
@@ -37,27 +21,33 @@ class LineChart:
     x_label: str
     x_ticks: Ticks
     y_ticks: Ticks
-    lines: list[Line]
+    lines: list[tuple[str, list[tuple[float, float, str]]]]
+    """The CSS class of each line's colour; and x, y and tooltip of its points."""
 
 
 @dataclass(frozen=True)
-class Mark:
-    """A value in a dot plot and its interval if it has one, in percent of the width, and its tooltip."""
+class Value:
+    """A value in a dot plot, and its interval if it has one. `kind` is the CSS class of its colour."""
 
     kind: str
-    place: float
-    low: float | None
-    high: float | None
-    tip: str
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def tip(self) -> str:
+        """Its tooltip."""
+        interval = "" if self.low is None else f" [{self.low:.4f}, {self.high:.4f}]"
+        return f"{self.name}: {self.value:.4f}{interval}"
 
 
-@dataclass(frozen=True)
-class Row:
-    """A row of a dot plot: label and note on the left, marks on the axis, text on the right."""
+class Row(NamedTuple):
+    """A row of a dot plot: label and note on the left, values on the axis, text on the right."""
 
     label: str
     note: str
-    marks: list[Mark]
+    values: list[Value]
     text: str
 
 
@@ -67,26 +57,9 @@ class DotPlot:
 
     title: str
     ticks: Ticks
-    rows: list[Row]
-
-
-@dataclass(frozen=True)
-class Value:
-    """A value for a dot plot, and its interval if it has one."""
-
-    kind: str
-    name: str
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-    def mark(self, place: Callable[[float], float]) -> Mark:
-        """Return its mark, by a map from values to percent."""
-        tip = f"{self.name}: {self.value:.4f}"
-        if self.low is None or self.high is None:
-            return Mark(self.kind, place(self.value), None, None, tip)
-        tip = f"{tip} [{self.low:.4f}, {self.high:.4f}]"
-        return Mark(self.kind, place(self.value), place(self.low), place(self.high), tip)
+    rows: Sequence[Row]
+    place: Callable[[float], float]
+    """Returns the place of a value on the axis, in percent of the width."""
 
 
 def line_chart(
@@ -97,11 +70,8 @@ def line_chart(
 ) -> LineChart | None:
     """Return a chart of the finite values; None if there are none.
 
-    Args:
-        title: name of the y axis.
-        x_label: name of the x axis.
-        series: name, kind, x values and y values of each line.
-        x_values: x ticks of a logarithmic axis; None: a linear axis, whose ticks are chosen.
+    `title` names the y axis. `series` are name, kind, x values and y values of each line. `x_values` are the x ticks of
+    a logarithmic axis; None: a linear axis, whose ticks are chosen.
     """
     finite = [
         (name, kind, [(x, y) for x, y in zip(xs, ys, strict=True) if math.isfinite(y)])
@@ -117,7 +87,7 @@ def line_chart(
     across = _map(scale(min(*x_places, *xs)), scale(max(*x_places, *xs)), SIZE.left, SIZE.right)
     up = _map(y_places[0], y_places[-1], SIZE.bottom, SIZE.top)
     lines = [
-        Line(kind, [Point(across(scale(x)), up(y), f"{name}, {x_label} {x:g}: {y:.4f}") for x, y in values])
+        (kind, [(across(scale(x)), up(y), f"{name}, {x_label} {x:g}: {y:.4f}") for x, y in values])
         for name, kind, values in finite
         if values
     ]
@@ -125,16 +95,13 @@ def line_chart(
     return LineChart(title, x_label, x_ticks, _ticks(y_places, up), lines)
 
 
-def dot_plot(title: str, rows: Sequence[tuple[str, str, Sequence[Value], str]]) -> DotPlot:
-    """Return a dot plot of rows of label, note, values and text."""
-    values = [value for _, _, group, _ in rows for value in group]
+def dot_plot(title: str, rows: Sequence[Row]) -> DotPlot:
+    """Return a dot plot; all values and intervals lie within the axis."""
+    values = [value for row in rows for value in row.values]
     ends = [end for v in values for end in (v.value, v.low, v.high) if end is not None]
     ticks = nice_ticks(min(ends), max(ends), 5)
     along = _map(ticks[0], ticks[-1], 0, 100)
-    placed = [
-        Row(label, note, [value.mark(along) for value in group], text) for label, note, group, text in rows
-    ]
-    return DotPlot(title, _ticks(ticks, along), placed)
+    return DotPlot(title, _ticks(ticks, along), rows, along)
 
 
 def nice_ticks(low: float, high: float, count: int) -> list[float]:

@@ -29,25 +29,20 @@ class Pick:
 
 @dataclass(frozen=True)
 class Person:
-    """A test user.
-
-    Attributes:
-        user_id: id in the data set.
-        length: number of items in the history.
-        history: names of the latest items, the last one first.
-        target: name of the target.
-        picks: recommendations of each variant, best first.
-        ranks: rank of the target by each variant; None if it was not ranked.
-        trust: weights of the model and of each source in the fusion.
-    """
+    """A test user, and the name of the target."""
 
     user_id: str
     length: int
+    """Number of items in the history."""
     history: list[str]
+    """Names of the latest items, the last one first."""
     target: str
     picks: dict[str, list[Pick]]
+    """Recommendations of each variant, best first."""
     ranks: dict[str, int | None]
+    """Rank of the target by each variant; None if it was not ranked."""
     trust: Mapping[str, float]
+    """Weights of the model and of each source in the fusion."""
 
 
 def people(

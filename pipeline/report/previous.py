@@ -61,17 +61,12 @@ def changes(now: Sequence[Any], then: Sequence[Any]) -> list[Change]:
 
 
 def with_previous(page: str, previous: Previous) -> str:
-    """Return the report with a previous run beside its own.
-
-    Raises:
-        DataError: the page has no room for it.
-    """
+    """Return the report with a previous run beside its own; raise ``DataError`` if the page has no room for it."""
     from jinja2 import Environment, FileSystemLoader
 
     if MARK not in page:
-        raise DataError(
-            "is no report of this version", "report.html", "run `dvc repro evaluate_report`, or `dvc pull`"
-        )
+        remedy = "run `dvc repro evaluate_report`, or `dvc pull`"
+        raise DataError("is no report of this version", "report.html", remedy)
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
     return page.replace(MARK, environment.get_template("previous.html.j2").render(previous=previous))
 

@@ -10,7 +10,7 @@ import polars as pl
 from ..core import VARIANTS
 from ..evaluation.published import PUBLISHED, beside_published
 from ..ranking.metrics import NAMES
-from .charts import DotPlot, LineChart, Value, dot_plot, line_chart
+from .charts import DotPlot, LineChart, Row, Value, dot_plot, line_chart
 
 SLICES = {
     "history": ("Length of the history", {"short": "Short", "middle": "Middle", "long": "Long"}),
@@ -26,23 +26,20 @@ ENOUGH_HITS = 10
 
 @dataclass(frozen=True)
 class Results:
-    """Results of the evaluation.
-
-    Attributes:
-        metrics: content of each variant's metrics file.
-        baselines: validation and test metrics of each baseline; may be empty.
-        comparison: each metric's comparison of the variants; may be empty.
-        counts: numbers of users, items, candidates and interactions.
-        curves: each variant's learning curve: epoch, train_loss and validation metrics.
-        recall: each variant's table of k and the share of users whose target is among the first k.
-    """
+    """Results of the evaluation. `baselines` and `comparison` may be empty."""
 
     metrics: Mapping[str, Mapping[str, Any]]
+    """Content of each variant's metrics file."""
     baselines: Mapping[str, Mapping[str, Mapping[str, float]]]
+    """Validation and test metrics of each baseline."""
     comparison: Mapping[str, Mapping[str, float]]
+    """Each metric's comparison of the variants."""
     counts: Mapping[str, int]
+    """Numbers of users, items, candidates and interactions."""
     curves: Mapping[str, pl.DataFrame]
+    """Each variant's learning curve: epoch, train_loss and validation metrics."""
     recall: Mapping[str, pl.DataFrame]
+    """Each variant's table of k and the share of users whose target is among the first k."""
 
 
 def measured(results: Results, variant: str, metric: str) -> Value:
@@ -70,7 +67,7 @@ def overview(results: Results) -> list[DotPlot]:
         for model, value in ordered["model", metric].iter_rows():
             published = model in PUBLISHED
             drawn = Value("published", model, value) if published else measured(results, model, metric)
-            rows.append((model, "published" if published else "", [drawn], f"{value:.4f}"))
+            rows.append(Row(model, "published" if published else "", [drawn], f"{value:.4f}"))
         plots.append(dot_plot(NAMES[metric], rows))
     return plots
 
@@ -111,15 +108,13 @@ def recall_chart(results: Results) -> LineChart | None:
     return line_chart(title, "k", lines, (1, 10, 100, 1000))
 
 
-def _slice_row(
-    label: str, base: Mapping[str, float], other: Mapping[str, float]
-) -> tuple[str, str, list[Value], str]:
+def _slice_row(label: str, base: Mapping[str, float], other: Mapping[str, float]) -> Row:
     pairs = zip(VARIANTS, (base, other), strict=True)
     values = [Value(variant, variant, part["ndcg@10"]) for variant, part in pairs]
     change = f"{other['ndcg@10'] - base['ndcg@10']:+.4f}"
     if round(base["recall@10"] * base["users"]) >= ENOUGH_HITS:
         change = f"{other['ndcg@10'] / base['ndcg@10'] - 1:+.1%}"
-    return label, f"{base['users']:,} users", values, change
+    return Row(label, f"{base['users']:,} users", values, change)
 
 
 def _line(

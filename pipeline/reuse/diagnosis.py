@@ -8,8 +8,7 @@ import polars as pl
 
 from ..core.errors import StoreError
 from ..store import store_files as files
-from ..store.id_index import IdIndex
-from ..store.shards import Shards, as_frame
+from ..store.shards import IdIndex, Shards, as_frame
 from ..store.store_files import EXPORT, INDEX, WHITENING
 from ..store.whitening import Whitening
 
@@ -18,11 +17,7 @@ T = TypeVar("T")
 
 
 def verify(path: str | Path) -> None:
-    """Check every file, hash, shape and row of a store.
-
-    Raises:
-        StoreError: the first problem.
-    """
+    """Check every file, hash, shape and row of a store; raise ``StoreError`` for the first problem."""
     for problem in diagnose(path):
         raise problem
 

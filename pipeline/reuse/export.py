@@ -32,12 +32,6 @@ Writer = Callable[[Path, EmbeddingStore, Vectors], None]
 def export(store: EmbeddingStore, form: str, out: Path, whitened: bool) -> None:
     """Write a store's ids and vectors in a format of ``WRITERS``, as a whole, replacing `out`.
 
-    Args:
-        store: the store.
-        form: the format.
-        out: the file or folder.
-        whitened: write the whitened vectors, not the encoder's.
-
     Raises:
         DataError: the format is a text format and an item's id is the empty text.
     """
@@ -58,10 +52,9 @@ def is_export(folder: Path) -> bool:
 
 
 def token(item_id: str) -> str:
-    """Return an id with white space, control characters and `%` percent-encoded; `urllib.parse.unquote` reverts it.
+    """Return an id with white space, control characters and `%` percent-encoded; raise ``DataError`` for an empty id.
 
-    Raises:
-        DataError: the id is empty.
+    `urllib.parse.unquote` reverts it.
     """
     if not item_id:
         raise DataError("an item's id is the empty text, which no text format can hold", "item_id")

@@ -10,11 +10,7 @@ from ..ingest.table_files import as_ids, as_text, read_table
 
 
 def read_catalogue(path: Path, id_column: str) -> pl.DataFrame:
-    """Read a CSV or Parquet table of items.
-
-    Args:
-        path: the table.
-        id_column: the column of ids: text or whole numbers, each once.
+    """Read a CSV or Parquet table of items; ids are text or whole numbers, each once.
 
     Returns:
         item_id (text), then the other columns, rows in the order of the table. A column `title` is text.
@@ -31,7 +27,7 @@ def read_catalogue(path: Path, id_column: str) -> pl.DataFrame:
         what = f"the ids are in column {quote(id_column)}, but there is a column item_id too"
         raise DataError(what, place, "use it (--id-column item_id), or rename it")
     ids = as_ids(table[id_column], place)
-    refuse_duplicates(ids.to_frame(), [id_column], place, "keep one of the rows")
+    refuse_duplicates(ids, place, "keep one of the rows")
     columns = [_whole_numbers(column) for column in table.drop(id_column)]
     items = pl.DataFrame([ids.alias("item_id"), *columns])
     if "title" not in items.columns:

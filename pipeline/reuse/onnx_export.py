@@ -91,9 +91,8 @@ def export_onnx(artifacts: Path, out: Path) -> None:
             expected = keys(tower(batch, count)).numpy()
             largest = np.abs(expected, where=np.isfinite(expected), out=np.zeros_like(expected)).max()
             if not np.allclose(np.asarray(found), expected, rtol=0, atol=TOLERANCE * max(1, largest)):
-                raise ModelError(
-                    "onnxruntime computes other scores than torch", str(out), "use another backbone"
-                )
+                what = "onnxruntime computes other scores than torch"
+                raise ModelError(what, str(out), "use another backbone")
 
 
 def _write(

@@ -1,8 +1,10 @@
-"""The shards of a store. Each holds consecutive rows: vectors in one file, items in another.
+"""The shards of a store, and the index from item ids to rows.
 
-A shard whose files are missing, damaged or not those of the manifest raises ``StoreError``.
+Each shard holds consecutive rows: vectors in one file, items in another. A shard whose files are missing, damaged or
+not those of the manifest raises ``StoreError``.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
@@ -16,7 +18,6 @@ from numpy.typing import NDArray
 
 from ..core.errors import StoreError
 from . import store_files as files
-from .id_index import IdIndex
 from .store_files import REMEDY, SCHEMA
 from .vectors import Vectors
 
@@ -25,14 +26,9 @@ ARROW = pa.schema([("row", pa.int32()), *((name, pa.large_string()) for name in 
 
 
 class Shard:
-    """One shard. A file's hash is checked when the file is first read.
+    """One shard, from row `first` on. A file's hash is checked when the file is first read.
 
-    Args:
-        folder: the store.
-        manifest: the store's manifest.
-        names: files of vectors and of items (`.arrow` or `.parquet`).
-        first: number of the first row.
-        count: number of rows.
+    `names` are its files of vectors and of items (`.arrow` or `.parquet`) in the store's folder.
     """
 
     def __init__(
@@ -71,13 +67,64 @@ class Shard:
         return self.read_items()
 
 
+class IdIndex:
+    """Hashes of all ids in ascending order, uint64 [n], and the row of each, int32 [n]; both are memory-mapped.
+
+    Two ids may have the same hash.
+    """
+
+    def __init__(self, hashes: NDArray[np.uint64], rows: NDArray[np.int32]) -> None:
+        self.hashes, self.rows = hashes, rows
+
+    @staticmethod
+    def write(folder: Path, hashes: NDArray[np.uint64]) -> None:
+        """Write the index of ids with these hashes, uint64 [n], in order of rows."""
+        order = np.argsort(hashes, kind="stable")
+        np.save(folder / files.HASHES, hashes[order].astype("<u8"), allow_pickle=False)
+        np.save(folder / files.ROWS, order.astype("<i4"), allow_pickle=False)
+
+    @classmethod
+    def open(cls, folder: Path, manifest: dict[str, Any]) -> "IdIndex":
+        """Check the hashes of the index's files, then ``map`` them."""
+        for name in files.INDEX:
+            files.check_hash(folder, manifest, name)
+        return cls.map(folder, manifest)
+
+    @classmethod
+    def map(cls, folder: Path, manifest: dict[str, Any]) -> "IdIndex":
+        """Map the index into memory; raise ``StoreError`` if a file is missing or not that of the manifest."""
+        found, count = [files.map_array(folder / name) for name in files.INDEX], manifest["count"]
+        for name, numbers, dtype in zip(files.INDEX, found, ("<u8", "<i4"), strict=True):
+            if numbers.dtype != np.dtype(dtype) or numbers.shape != (count,):
+                what = f"{numbers.dtype} of shape {numbers.shape}, but {files.MANIFEST} says {count} items"
+                raise StoreError(what, str(folder / name), REMEDY)
+        return cls(*found)
+
+    def find(self, item_id: str) -> Iterator[int]:
+        """Yield the rows of all ids with the hash of this id; the caller compares the ids."""
+        wanted = id_hashes([item_id])
+        first, last = (int(self.hashes.searchsorted(wanted, side)[0]) for side in ("left", "right"))
+        yield from self.rows[first:last].tolist()
+
+    def check(self, folder: Path, ids: pl.Series) -> None:
+        """Raise ``StoreError`` if this is not the index of these ids, by row; name the first wrong place."""
+        hashes = id_hashes(ids)
+        order = np.argsort(hashes, kind="stable")
+        pairs = (self.hashes, hashes[order]), (self.rows, order)
+        for name, (found, right) in zip(files.INDEX, pairs, strict=True):
+            files.check_rows(found == right, 0, folder / name, "not the index of the item ids")
+
+
+def id_hashes(ids: Iterable[str]) -> NDArray[np.uint64]:
+    """Return the first eight bytes of each id's SHA-256 as a number, uint64 [n]."""
+    digests = b"".join(hashlib.sha256(item_id.encode("utf-8")).digest()[:8] for item_id in ids)
+    return np.frombuffer(digests, ">u8").astype(np.uint64)
+
+
 class Shards:
     """All shards of a store, in order of rows, as one table of items; only the shards of the asked rows are read.
 
-    Args:
-        folder: the store.
-        manifest: the store's manifest; a plain store has one shard.
-        index: of the ids; None: the first lookup reads all ids into memory.
+    A plain store has one shard. Without an index of the ids, the first lookup reads all ids into memory.
     """
 
     def __init__(self, folder: Path, manifest: dict[str, Any], index: IdIndex | None = None) -> None:
@@ -156,11 +203,7 @@ class ShardedVectors(Vectors):
         return self._shape
 
     def __getitem__(self, rows: int | np.integer | slice | Sequence[int] | NDArray) -> NDArray[np.float32]:
-        """Return one row [d], or several [m, d]. One row, or a slice within one shard, is not copied.
-
-        Raises:
-            IndexError: there is no such row.
-        """
+        """Return one row [d], or several [m, d]. One row, or a slice within one shard, is not copied."""
         if isinstance(rows, slice):
             start, stop, step = rows.indices(len(self))
             if step == 1:

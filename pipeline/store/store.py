@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from ..core.errors import DataError, ParamsError
 from ..core.files import sha256_json
 from . import store_files as files
-from .id_index import IdIndex
-from .shards import ShardedVectors, Shards
+from .shards import IdIndex, ShardedVectors, Shards
 from .store_files import WHITENING
 from .vectors import Vectors
 from .whitening import WhitenedVectors, Whitening
@@ -24,21 +23,17 @@ COMPARED = 4096
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingStore:
-    """The vectors of items, the items, and the settings of the encoder.
-
-    Attributes:
-        folder: the store.
-        manifest: content of `manifest.json`.
-        shards: the files of vectors and items; a plain store has one shard.
-        vectors: float32 [n, d], read-only: the encoder's output, not whitened.
-        whitening: the map fitted on these vectors.
-    """
+    """The vectors of items, the items, and the settings of the encoder."""
 
     folder: Path
     manifest: dict[str, Any]
+    """Content of `manifest.json`."""
     shards: Shards
+    """The files of vectors and items; a plain store has one shard."""
     vectors: Vectors
+    """float32 [n, d], read-only: the encoder's output, not whitened."""
     whitening: Whitening
+    """The map fitted on these vectors."""
 
     @classmethod
     def open(cls, path: str | Path) -> "EmbeddingStore":
@@ -101,12 +96,9 @@ class EmbeddingStore:
         return self.vectors[np.array([self.row(item_id) for item_id in item_ids], np.int64)]
 
     def neighbours(self, item_id: str, k: int, raw: bool = False) -> pl.DataFrame:
-        """Return the items most similar to an item, without the item itself, by exact cosine.
+        """Return the `k` items most similar to an item, or all others, without the item itself, by exact cosine.
 
-        Args:
-            item_id: the item.
-            k: number of neighbours, at least 1; a store with fewer other items gives all of them.
-            raw: whether the encoder's vectors are compared, instead of the whitened ones, as in the models.
+        If `raw`, the encoder's vectors are compared, instead of the whitened ones, as in the models.
 
         Returns:
             row, item_id, title and cosine (float64; 0 if a vector is zero), best first, ties by row.
@@ -126,11 +118,7 @@ class EmbeddingStore:
         return neighbours.with_columns(pl.Series("cosine", cosines[order]))
 
     def whitened(self) -> NDArray[np.float32]:
-        """Return the whitened vectors, float32 [n, w].
-
-        Raises:
-            StoreError: a vector is not finite.
-        """
+        """Return the whitened vectors, float32 [n, w]; raise ``StoreError`` if a vector is not finite."""
         self.check_finite()
         return self.whitening.apply(self.vectors)
 

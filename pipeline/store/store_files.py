@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import DataError, StoreError
-from ..core.files import map_npy, read_json, sha256_file, sha256_json
+from ..core.files import check_file, map_npy, read_json, sha256_json
 from .vectors import CHUNK
 
 SCHEMA_VERSION = 1
@@ -104,11 +104,9 @@ def shard_files(number: int) -> tuple[str, str]:
 
 def shard_names(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the names of each shard's vectors and items; a plain store is one shard."""
-    return (
-        [shard_files(i) for i in range(len(manifest["shards"]))]
-        if is_sharded(manifest)
-        else [(VECTORS, ITEMS)]
-    )
+    if not is_sharded(manifest):
+        return [(VECTORS, ITEMS)]
+    return [shard_files(number) for number in range(len(manifest["shards"]))]
 
 
 def files_of(manifest: dict[str, Any]) -> tuple[str, ...]:
@@ -140,10 +138,8 @@ def check_present(path: Path) -> None:
 
 def check_hash(folder: Path, manifest: dict[str, Any], name: str) -> None:
     """Refuse a file that is missing or whose SHA-256 is not that of the manifest."""
-    path = folder / name
-    check_present(path)
-    if sha256_file(path) != manifest["files"][name]:
-        raise StoreError(f"content has another hash than {MANIFEST} says", str(path), REMEDY)
+    with as_store_errors():
+        check_file(folder / name, manifest["files"][name], MANIFEST)
 
 
 def check_shape(path: Path, shape: tuple[int, ...], expected: tuple[Any, ...]) -> None:

@@ -22,15 +22,12 @@ RELATIVE_FLOOR = 1e-9
 
 @dataclass(frozen=True)
 class Whitening:
-    """The affine map `(x - mean) @ projection`, fitted on item vectors.
-
-    Attributes:
-        mean: float32 [d].
-        projection: float32 [d, w]; a column of zeros stands for a direction without variance.
-    """
+    """The affine map `(x - mean) @ projection`, fitted on item vectors."""
 
     mean: NDArray[np.float32]
+    """float32 [d]."""
     projection: NDArray[np.float32]
+    """float32 [d, w]; a column of zeros stands for a direction without variance."""
 
     @classmethod
     def fit(cls, vectors: NDArray[np.float32], dimension: int | None) -> "Whitening":

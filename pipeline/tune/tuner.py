@@ -49,9 +49,8 @@ def tune(
     degree = near.sum(1)  # [n]
     items = np.flatnonzero(degree)
     if not len(items):
-        raise DataError(
-            "no user has two different training items, so there is nothing to learn", "interactions"
-        )
+        what = "no user has two different training items, so there is nothing to learn"
+        raise DataError(what, "interactions")
     scale = np.where(degree > 0, degree, 1) ** -POPULARITY  # [n]
     tokens = encoder.tokenise(texts)
     optimizer = torch.optim.AdamW(encoder.model.parameters(), params.learning_rate, (0.9, 0.98))
@@ -109,9 +108,8 @@ def _step(
         wanted = torch.from_numpy(near[rows][:, rows].toarray() * scale[rows])  # [b, b]
         loss = contrast(torch.cat(vectors), wanted.to(vectors[0]), params.temperature)
         if not torch.isfinite(loss):
-            raise NumericalError(
-                f"the loss is {loss.item()}", encoder.files.place, "lower tune.learning_rate"
-            )
+            what = f"the loss is {loss.item()}"
+            raise NumericalError(what, encoder.files.place, "lower tune.learning_rate")
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(encoder.model.parameters(), 1.0)

@@ -23,12 +23,8 @@ def grown(data: Path, interactions: Path | None, items: Path | None, ingest: Ing
     nothing is held out. Known items keep their texts. A new item may be recommended if the table of items lists it, or
     if somebody has taken it; in the latter case it may lack a text.
 
-    Args:
-        data: what `Dataset.write` wrote.
-        interactions: further interactions (see `read_files`); None: none.
-        items: further items; None: none.
-        ingest: how the tables are written, which rows count (`where`, `min_rating`), and what happens to an item that
-            a user has already (`repeats`).
+    `ingest` says how the tables are written, which rows count (`where`, `min_rating`), and what happens to an item that
+    a user has already (`repeats`).
 
     Raises:
         DataError: a table is missing or malformed; a repeated interaction is refused; the timestamps are of another
@@ -50,18 +46,11 @@ def grown(data: Path, interactions: Path | None, items: Path | None, ingest: Ing
         listed = _fitting(found, listed, items)
     there = pl.concat([known["item_id"], listed["item_id"]])
     taken = events["item_id"].unique(maintain_order=True)
-    unlisted = listed.clear().vstack(
-        _fitting(pl.DataFrame({"item_id": taken.filter(~taken.is_in(there.to_list()))}), listed, data)
-    )
-    source = read_json(data / "manifest.json")
-    checksums = {name: md5 for name, md5 in source["source"].items() if name != "md5"}
-    raw = RawDataset(
-        source["dataset"],
-        source["source"]["md5"],
-        pl.concat([known.select(columns), listed, unlisted]),
-        pl.concat([past, events]),
-        checksums,
-    )
+    unlisted = _fitting(pl.DataFrame({"item_id": taken.filter(~taken.is_in(there.to_list()))}), listed, data)
+    every_item = pl.concat([known.select(columns), listed, unlisted])
+    manifest = read_json(data / "manifest.json")
+    md5, checksums = manifest["source"].pop("md5"), manifest["source"]
+    raw = RawDataset(manifest["dataset"], md5, every_item, pl.concat([past, events]), checksums)
     dataset = build(raw, ingest.candidates, repeats)
     shown = pl.concat([known.filter("candidate")["item_id"], listed["item_id"]]).to_list()
     split = dataset.split.with_columns(
@@ -80,31 +69,24 @@ def _past(data: Path, items: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
     order = ["user", "position"]
     if not taken.select(order).equals(rated.select(order)):
         raise DataError("ratings.parquet names other interactions", str(data), "run `dvc repro ingest`")
-    return pl.DataFrame(
-        {
-            "user_id": users["user_id"].gather(taken["user"]),
-            "item_id": items["item_id"].gather(taken["item"]),
-            "rating": rated["rating"].cast(pl.Float64),
-            "timestamp": rated["timestamp"],
-        }
-    )
+    return _named(pl.concat([taken, rated.drop(order)], how="horizontal"), items, users)
 
 
 def _read_events(path: Path, ingest: IngestParams) -> pl.DataFrame:
-    """Read interactions as user_id, item_id, rating and timestamp; those of a user are in their order."""
-    rows = {
-        "min_user_interactions": None,
-        "min_item_interactions": None,
-    }  # of the data, which nobody counts again
+    """Read interactions as `_past` does; those of a user are in their order."""
+    # The bounds are those of the data, which nobody counts again.
+    rows = {"min_user_interactions": None, "min_item_interactions": None}
     new = build(read_files(path, None, ingest.model_copy(update=rows)), repeats=ingest.repeats)
-    table = pl.concat(new.events)
-    return pl.DataFrame(
-        {
-            "user_id": new.users["user_id"].gather(table["user"]),
-            "item_id": new.items["item_id"].gather(table["item"]),
-            "rating": table["rating"].cast(pl.Float64),
-            "timestamp": table["timestamp"],
-        }
+    return _named(pl.concat(new.events), new.items, new.users)
+
+
+def _named(events: pl.DataFrame, items: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
+    """Return interactions of rows (user, item) as those of ids."""
+    return events.select(
+        user_id=users["user_id"].gather(events["user"]),
+        item_id=items["item_id"].gather(events["item"]),
+        rating=pl.col("rating").cast(pl.Float64),
+        timestamp="timestamp",
     )
 
 
@@ -118,9 +100,8 @@ def _alike(times: pl.Series, past: pl.Series, path: Path) -> pl.Series:
     if old is None or new == old:
         return times
     if new is None:
-        raise DataError(
-            f"such as {times[0]} are no times since 1970, but those of the data are", place, remedy
-        )
+        what = f"such as {times[0]} are no times since 1970, but those of the data are"
+        raise DataError(what, place, remedy)
     if new < old:
         return times * (old // new)
     if (times % (new // old) != 0).any():

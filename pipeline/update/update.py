@@ -48,9 +48,9 @@ def update(
 
     Args:
         artifacts: what the stages wrote; it is only read.
-        params: as in params.yaml; sections `ingest`, `encode` and `index` are used.
+        params: sections `ingest`, `encode` and `index` are used.
         interactions: a table, see `ingest.own_files.read_files`; None: none.
-        items: a table of items; None: none.
+        items: a table; None: none.
         out: None: `live` in `artifacts`.
 
     Returns:
@@ -116,9 +116,7 @@ def _write_store(base: Path, folder: Path, items: pl.DataFrame, encode: EncodePa
     """Write the store of all items; texts of new ones are encoded, the whitening stays. Return the number of texts."""
     old = EmbeddingStore.open(base / "item_embeddings")
     manifest, known = old.manifest, old.items.select("item_id", "text", old_row="row")
-    table = items.select("item_id", "title", "row").join(
-        known, on="item_id", how="left", maintain_order="left"
-    )
+    table = items.select("item_id").join(known, on="item_id", how="left", maintain_order="left")
     new = table["old_row"].is_null()
     texts, vectors = table["text"].to_list(), np.empty((len(table), manifest["dimension"]), np.float32)
     vectors[~new.to_numpy()] = old.vectors[table["old_row"].drop_nulls().to_numpy().astype(np.int64)]
@@ -146,10 +144,7 @@ def _write_store(base: Path, folder: Path, items: pl.DataFrame, encode: EncodePa
 
 
 def _summary(before: Inputs, after: Inputs, encoded: int) -> list[str]:
-    counts = [
-        (len(inputs.sequences.items), inputs.sequences.user_count, len(inputs.items))
-        for inputs in (before, after)
-    ]
+    counts = [(len(one.sequences.items), one.sequences.user_count, len(one.items)) for one in (before, after)]
     interactions, users, items = (f"{new - old:,}" for old, new in zip(*counts, strict=True))
     return [f"{interactions} interactions, {users} users and {items} items more; {encoded:,} texts encoded"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hierrec.core.errors import DataError
 from hierrec.core.files import sha256_file
-from hierrec.ingest import event_files, parquet_files
+from hierrec.ingest import own_files, parquet_files
 from hierrec.ingest.dataset import build
 from hierrec.ingest.own_files import read_files
 from ruamel.yaml import YAML
@@ -101,6 +101,6 @@ def test_a_table_in_blocks_is_refused_as_the_whole_is(
     whole = refusal(tmp_path, case)
     if whole is None:
         pytest.skip("refused before it is read, or by other checks")
-    monkeypatch.setattr(event_files, "_BLOCK", 48)  # bytes: two or three rows
+    monkeypatch.setattr(own_files, "_BLOCK", 48)  # bytes: two or three rows
     monkeypatch.setattr(parquet_files, "_ROWS", 1)
     assert refusal(tmp_path, case) == whole

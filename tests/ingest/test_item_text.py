@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from hierrec.core.errors import DataError
 from hierrec.ingest.dataset import build
-from hierrec.ingest.item_text import add_item_text, read_item_text
+from hierrec.ingest.item_files import add_item_text, read_item_text
 from hierrec.ingest.movielens import read_movielens
 from hierrec.ingest.own_files import read_files
 from hierrec.ingest.sample import sample_dataset

@@ -5,10 +5,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 from hierrec.core.errors import DataError
-from hierrec.ingest.clean_text import cleaned
 from hierrec.ingest.dataset import build
 from hierrec.ingest.own_files import read_files
 from hierrec.ingest.params import TableParams
+from hierrec.ingest.table_files import cleaned
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -14,7 +14,7 @@ import pytest
 from hierrec.core.errors import DataError
 from hierrec.data.tables import load_items
 from hierrec.encode.template import render
-from hierrec.ingest import event_files, parquet_files
+from hierrec.ingest import own_files, parquet_files
 from hierrec.ingest.dataset import build
 from hierrec.ingest.own_files import read_files
 from hierrec.ingest.params import TableParams
@@ -160,7 +160,7 @@ def test_times_of_any_kind_order_the_interactions(
     dataset = build(read_files(path, tmp_path / "items.parquet"))
     assert dataset.interactions["item"].to_list() == [0, 2, 1]
     assert dataset.ratings["timestamp"].is_sorted()
-    monkeypatch.setattr(event_files, "_BLOCK", 48)  # bytes: one row, or two
+    monkeypatch.setattr(own_files, "_BLOCK", 48)  # bytes: one row, or two
     monkeypatch.setattr(parquet_files, "_ROWS", 1)
     in_blocks = build(read_files(path, tmp_path / "items.parquet"))
     assert_frame_equal(in_blocks.ratings, dataset.ratings)

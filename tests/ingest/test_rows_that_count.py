@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from hierrec.core.errors import DataError, ParamsError
 from hierrec.data.where import parsed
-from hierrec.ingest import event_files, event_log
+from hierrec.ingest import event_log, own_files
 from hierrec.ingest.dataset import build
 from hierrec.ingest.event_log import EventLog
 from hierrec.ingest.own_files import read_files
@@ -56,7 +56,7 @@ def read(path: Path, items: Path | None = None, **params: Any) -> RawDataset:
 def test_a_condition_over_the_own_columns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, kept: list[int], block: int
 ) -> None:
-    monkeypatch.setattr(event_files, "_BLOCK", block)
+    monkeypatch.setattr(own_files, "_BLOCK", block)
     raw = read(shop(tmp_path), where=where)
     rows = [line.split(",") for line in SHOP.splitlines()[1:]]
     assert events(raw).select("user_id", "item_id").rows() == [(rows[row][4], rows[row][1]) for row in kept]

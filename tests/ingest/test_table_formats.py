@@ -12,13 +12,13 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from hierrec.core.errors import DataError, HierrecError
-from hierrec.ingest import event_files
+from hierrec.ingest import own_files
 from hierrec.ingest.dataset import build
+from hierrec.ingest.download import fetch_parts
 from hierrec.ingest.own_files import read_files
 from hierrec.ingest.params import TableParams
-from hierrec.ingest.parts import fetch_parts
 from hierrec.ingest.raw import RawDataset
-from hierrec.ingest.sources import md5_of
+from hierrec.ingest.sources import md5_file
 from hierrec.ingest.table_files import read_table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -112,7 +112,7 @@ def test_the_same_rows_in_every_format(
     suffix, write, params = FORMATS[case]
     for name, table in {"events": EVENTS, "items": ITEMS}.items():
         (tmp_path / f"{name}{suffix}{packed}").write_bytes(PACKED[packed](write(table)))
-    monkeypatch.setattr(event_files, "_BLOCK", block)
+    monkeypatch.setattr(own_files, "_BLOCK", block)
     raw = read_files(tmp_path / f"events{suffix}{packed}", tmp_path / f"items{suffix}{packed}", params)
     same(raw, tmp_path)
 
@@ -134,8 +134,8 @@ def test_parts_are_read_in_the_order_of_their_names(tmp_path: Path, pattern: str
     paths = fetch_parts(f"{parts}{pattern}", None, tmp_path / "cache", "interactions")
     write_tables(tmp_path)
     raw = read_files(paths, tmp_path / "items.csv")
-    assert raw.checksums["interactions"] == md5_of(sorted(parts.glob("part*")))
-    assert fetch_parts(f"{parts}{pattern}", md5_of(paths), tmp_path / "cache", "interactions") == paths
+    assert raw.checksums["interactions"] == md5_file(*sorted(parts.glob("part*")))
+    assert fetch_parts(f"{parts}{pattern}", md5_file(*paths), tmp_path / "cache", "interactions") == paths
     assert raw.notes[0].endswith("part-2.csv")
     assert "3 files from" in raw.notes[0]
     same(raw, tmp_path)

@@ -1,5 +1,5 @@
 import pytest
-from hierrec.ingest.movielens_items import reading_order, split_title
+from hierrec.ingest.movielens import reading_order, split_title
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -4,7 +4,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hierrec.report.charts import SIZE, Value, dot_plot, line_chart, nice_ticks, tick_labels
+from hierrec.report.charts import SIZE, Row, Value, dot_plot, line_chart, nice_ticks, tick_labels
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -38,36 +38,38 @@ def test_lines_stay_within_the_axes(points: list[tuple[int, float]]) -> None:
     xs, ys = zip(*points, strict=True)
     chart = line_chart("t", "x", [("a", "rag", xs, ys)])
     assert chart is not None
-    for point in chart.lines[0].points:
-        assert SIZE.left <= point.x <= SIZE.right
-        assert SIZE.top <= point.y <= SIZE.bottom
+    for x, y, _ in chart.lines[0][1]:
+        assert SIZE.left <= x <= SIZE.right
+        assert SIZE.top <= y <= SIZE.bottom
 
 
 def test_values_that_are_not_finite_are_left_out() -> None:
     chart = line_chart("t", "epoch", [("rag", "rag", [0, 1, 2], [math.nan, 5.0, 4.0])])
     assert chart is not None
-    assert [point.tip for point in chart.lines[0].points] == ["rag, epoch 1: 5.0000", "rag, epoch 2: 4.0000"]
+    assert [tip for _, _, tip in chart.lines[0][1]] == ["rag, epoch 1: 5.0000", "rag, epoch 2: 4.0000"]
     assert line_chart("t", "epoch", [("rag", "rag", [0], [math.nan]), ("b", "b", [], [])]) is None
 
 
 def test_a_logarithmic_axis_is_even_in_powers() -> None:
     chart = line_chart("t", "k", [("a", "rag", [1, 10, 100], [0.1, 0.2, 0.3])], x_values=(1, 10, 100))
     assert chart is not None
-    first, middle, last = (point.x for point in chart.lines[0].points)
+    first, middle, last = (x for x, _, _ in chart.lines[0][1])
     assert middle == pytest.approx((first + last) / 2, abs=0.1)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6), st.floats(0, 0.1))
 @example([0.0], 5e-324)
 def test_marks_and_intervals_stay_within_the_track(values: list[float], width: float) -> None:
-    rows = [("row", "", [Value("rag", "rag", v, v - width, v + width)], "") for v in values]
-    for row in dot_plot("t", rows).rows:
-        for mark in row.marks:
+    rows = [Row("row", "", [Value("rag", "rag", v, v - width, v + width)], "") for v in values]
+    plot = dot_plot("t", rows)
+    for row in plot.rows:
+        for mark in row.values:
             assert mark.low is not None
             assert mark.high is not None
-            assert 0 <= mark.low <= mark.place <= mark.high <= 100
+            low, place, high = map(plot.place, (mark.low, mark.value, mark.high))
+            assert 0 <= low <= place <= high <= 100
 
 
 def test_hovering_over_a_mark_says_the_value_and_its_interval() -> None:
-    plot = dot_plot("t", [("row", "", [Value("rag", "rag", 0.25, 0.2, 0.3), Value("p", "HSTU", 0.1)], "")])
-    assert [mark.tip for mark in plot.rows[0].marks] == ["rag: 0.2500 [0.2000, 0.3000]", "HSTU: 0.1000"]
+    plot = dot_plot("t", [Row("row", "", [Value("rag", "rag", 0.25, 0.2, 0.3), Value("p", "HSTU", 0.1)], "")])
+    assert [mark.tip for mark in plot.rows[0].values] == ["rag: 0.2500 [0.2000, 0.3000]", "HSTU: 0.1000"]

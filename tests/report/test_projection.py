@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hierrec.report.projection import SIDE, project
+from hierrec.report.items import SIDE, project
 
 
 def clusters() -> np.ndarray:

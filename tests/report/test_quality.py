@@ -68,8 +68,8 @@ def test_what_was_not_written_is_not_drawn() -> None:
 
 def test_each_variant_has_its_learning_curves() -> None:
     charts = training(full_results())
-    assert [chart.lines[0].kind for chart in charts] == ["hierarchical", "hierarchical", "rag", "rag"]
-    assert [len(chart.lines[0].points) for chart in charts] == [3, 2, 3, 2]
+    assert [chart.lines[0][0] for chart in charts] == ["hierarchical", "hierarchical", "rag", "rag"]
+    assert [len(chart.lines[0][1]) for chart in charts] == [3, 2, 3, 2]
 
 
 def test_a_change_of_nearly_nothing_is_a_difference() -> None:

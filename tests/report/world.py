@@ -15,9 +15,8 @@ from hierrec.params import load_params
 from hierrec.rag.datastore import Datastore, Lookup
 from hierrec.rag.fusion import Fusion, starts
 from hierrec.rag.similar_items import CoOccurringItems, SimilarItems
-from hierrec.report.facts import facts, flat
 from hierrec.report.items import Items, item_map, neighbours
-from hierrec.report.page import Content
+from hierrec.report.page import Content, facts, flat
 from hierrec.report.people import people
 from hierrec.report.quality import Results
 from hierrec.search.index import ItemIndex

@@ -13,7 +13,7 @@ from hierrec.core.errors import DataError, StoreError
 from hierrec.core.files import read_json, sha256_file, write_json
 from hierrec.reuse.diagnosis import diagnose, verify
 from hierrec.reuse.export import WRITERS, export
-from hierrec.store import id_index
+from hierrec.store import shards
 from hierrec.store.store import EmbeddingStore
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -79,11 +79,11 @@ def test_any_rows_are_those_of_the_matrix(
 
 
 def test_ids_of_one_hash_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(id_index.hashlib, "sha256", OneHash)
+    monkeypatch.setattr(shards.hashlib, "sha256", OneHash)
     folder = tmp_path / "index"
     folder.mkdir()
-    id_index.IdIndex.write(folder, id_index.id_hashes(IDS))
-    assert list(id_index.IdIndex.map(folder, {"count": 7}).find("anything")) == list(range(7))
+    shards.IdIndex.write(folder, shards.id_hashes(IDS))
+    assert list(shards.IdIndex.map(folder, {"count": 7}).find("anything")) == list(range(7))
 
 
 class OneHash:
