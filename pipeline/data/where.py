@@ -1,7 +1,7 @@
 """Conditions on the rows of a table: an SQL expression over its columns, evaluated a block at a time."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import polars as pl
@@ -79,8 +79,11 @@ class Where:
             try:
                 kept = self._computed(block)
             except pl.exceptions.PolarsError:
-                what = f"cannot be computed ({str(error).splitlines()[0]})"
-                remedy = "compare numbers with numbers, and text with 'text'"
+                what = f"cannot be computed ({str(error).splitlines()[0]}){_example(block, self._types)}"
+                remedy = (
+                    "compare numbers with numbers, and text with 'text'; a decimal comma is text:"
+                    " CAST(REPLACE(price, ',', '.') AS DOUBLE) > 2"
+                )
                 raise DataError(what, self._where, remedy) from None
         if kept.dtype != pl.Boolean:
             raise DataError(f"is of type {kept.dtype}, so no condition", self._where, _REMEDY)
@@ -89,6 +92,16 @@ class Where:
 
     def _computed(self, block: pl.DataFrame) -> pl.Series:
         return block.select(self._expression.alias("kept"))["kept"]
+
+
+def _example(block: pl.DataFrame, types: Mapping[str, type[pl.DataType]]) -> str:
+    """Return which column is text, and a value that is no number; nothing if no column is."""
+    for name, kind in types.items():
+        if kind == pl.String and block.schema.get(name) == pl.String:
+            texts = block[name].filter(block[name].cast(pl.Float64, strict=False).is_null()).drop_nulls()
+            if len(texts):
+                return f"; column {quote(name)} is text, such as {quote(texts[0])}"
+    return ""
 
 
 def _fitting(values: pl.Series, kind: type[pl.DataType]) -> type[pl.DataType]:

@@ -17,7 +17,8 @@ USUAL: dict[str, tuple[str, ...]] = {
     ),
     "timestamp": (
         *("timestamp", "ts", "time", "datetime", "date", "unixreviewtime", "invoicedate", "eventtime"),
-        *("eventtimestamp", "eventdate", "createdat", "orderdate", "purchasedate", "transactiondate", "tdat"),
+        *("eventtimestamp", "eventdate", "eventts", "playedat", "createdat", "orderdate", "purchasedate"),
+        *("transactiondate", "tdat"),
     ),
     "rating": ("rating", "ratings", "overall", "stars", "score"),
     "title": ("title", "itemtitle", "movietitle", "producttitle", "itemname", "productname"),
@@ -51,7 +52,7 @@ def find_columns(
         DataError: a needed role has no column, a role has several columns, a column has several roles, or a given name
             is missing.
     """
-    given, found = dict(given or {}), {}
+    given, found, absent = dict(given or {}), {}, []
     if isinstance(given.get("item"), str) and given["item"] not in names:
         del given["item"]  # it may be the column of the other table
     for role in (*needed, *optional):
@@ -59,8 +60,8 @@ def find_columns(
             if (name := given[role]) is not None:
                 found[role] = str(name)
                 if str(name) not in names:
-                    what = f"column {quote(str(name))}, which ingest.columns names,"
-                    raise _missing(what, names, place, needed)
+                    what = f"column {quote(str(name))}, which ingest.columns names, is"
+                    raise _missing(what, names, place, needed, [role])
             continue
         fitting = [name for name in names if plain(name) in USUAL[role]]
         if role in EXACT and role in fitting:
@@ -71,7 +72,11 @@ def find_columns(
         if fitting:
             found[role] = fitting[0]
         elif role in needed:
-            raise _missing(f"column {role}", names, place, needed)
+            absent.append(role)
+    if absent:
+        several = len(absent) > 1
+        what = f"column{'s' * several} {', '.join(absent)} {'are' if several else 'is'}"
+        raise _missing(what, names, place, needed, absent)
     for name in found.values():
         twice = [role for role in found if found[role] == name]
         if len(twice) > 1:
@@ -80,6 +85,9 @@ def find_columns(
     return found
 
 
-def _missing(what: str, names: Sequence[str], place: str, needed: Sequence[str]) -> DataError:
-    remedy = f"name columns {', '.join(needed)}, or say what yours are called: ingest.columns: {{{needed[0]}: NAME}}"
-    return DataError(f"{what} is missing; there are {', '.join(map(quote, names[:20]))}", place, remedy)
+def _missing(
+    what: str, names: Sequence[str], place: str, needed: Sequence[str], absent: Sequence[str]
+) -> DataError:
+    yours = ", ".join(f"{role}: NAME" for role in absent)
+    remedy = f"name columns {', '.join(needed)}, or say what yours are called: ingest.columns: {{{yours}}}"
+    return DataError(f"{what} missing; there are {', '.join(map(quote, names[:20]))}", place, remedy)

@@ -29,7 +29,8 @@ def look(dataset: Dataset) -> list[str]:
             f"{count:,} rows left out by ingest.{name.removeprefix('removed_')}"
             for name, count in dataset.removed.items()
         ),
-        f"density {counts['interactions'] / (users * items):.3%}: {users:,} users x {items:,} items with interactions",
+        f"density {counts['interactions'] / (users * items):.3%}: {users:,} users x {items:,} items with interactions"
+        f"{', repeats counted' * ('repeated' in dataset.split.columns)}",
         f"interactions of a user: {lengths.min():,} to {lengths.max():,}, median {lengths.median():,.0f}",
         _texts(dataset.items),
         *_targets(dataset, events["ties"], unit),

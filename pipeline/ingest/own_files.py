@@ -17,10 +17,11 @@ from .params import TableParams
 from .raw import ITEMS, RawDataset
 from .row_filters import filtered
 from .sources import Layout, file_source, md5_file
-from .table_files import as_ids, as_text, read_blocks
+from .table_files import IDS, as_ids, as_text, read_blocks
 from .timestamps import FinerFound, Timestamps
 
-_NEEDED = ("user", "item", "timestamp")
+_IDS = ("user", "item")
+_NEEDED = (*_IDS, "timestamp")
 _BLOCK = 2**22
 """Bytes of a text file in memory at a time. Other tables have larger blocks: their rows are longer and fewer."""
 
@@ -133,7 +134,7 @@ class _Events:
     """
 
     def __init__(self, listed: pl.Series, params: TableParams, where: Where | None, fine: bool) -> None:
-        self._given, self._where, self._times = params.given, where, Timestamps(fine)
+        self._given, self._where, self._times = params.given, where, Timestamps(fine, params.time_format)
         self._origin = Origin()
         self.log, self._checks = EventLog(listed, self._origin), Checks(self._origin)
         self.columns: dict[str, str] = {}
@@ -184,7 +185,13 @@ class _Events:
         # A block of JSON lines may lack a column.
         missing = pl.repeat(None, len(table), eager=True)
         values = {role: table.get_column(name, default=missing.alias(name)) for role, name in columns.items()}
-        users, items = (as_ids(values[role], place, self._checks) for role in ("user", "item"))
+        remedies = (
+            f"{IDS}, or leave such rows out: ingest.where: '\"{columns[role]}\" IS NOT NULL'" for role in _IDS
+        )
+        users, items = (
+            as_ids(values[role], place, self._checks, remedy)
+            for role, remedy in zip(_IDS, remedies, strict=True)
+        )
         timestamps = self._times.read(values["timestamp"], place, self._checks)
         ratings = _ratings(values["rating"], place, self._checks) if "rating" in values else None
         self.log.append(users, self.log.item_codes(items), timestamps, ratings, rows)

@@ -42,6 +42,9 @@ class TableParams(RowParams):
     """Of text files."""
     columns: dict[Role, Name | Positive | None] | None = None
     """Names of the columns that play a role, or their places where a table has no line of names."""
+    time_format: Name | None = None
+    """Of timestamps that are text, or whole numbers such as 20231231, in the notation of chrono; None: ISO 8601, or
+    numbers that count."""
     where: Name | None = None
     """SQL expression over the columns of the interactions; rows for which it is not true are left out."""
     item_rows: Literal["refuse", "first", "last", "longest"] = "refuse"

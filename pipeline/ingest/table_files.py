@@ -67,14 +67,19 @@ def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> I
         raise DataError("table has no rows", source.place, "use one that has")
 
 
-def as_ids(values: pl.Series, place: str, checks: Checks | None = None) -> pl.Series:
+IDS = "give every row an id: text, or a whole number"
+
+
+def as_ids(values: pl.Series, place: str, checks: Checks | None = None, missing: str = IDS) -> pl.Series:
     """Return a column of ids, or a block of it with its checks, as text; whole numbers have no decimal point.
+
+    `missing` is the remedy for a row without an id.
 
     Raises:
         DataError: an id is missing, has control characters, or is neither text nor a whole number.
     """
     refuse = (checks or Checks(Origin(place))).refuse
-    name, remedy = values.name, "give every row an id: text, or a whole number"
+    name, remedy = values.name, IDS
     if values.dtype.is_float():  # whole numbers in a column with a missing value
         bad = ~(values.is_finite() & (values == values.floor()) & (values.abs() < _EXACT))
         refuse(bad, lambda row: f"{values[row]} is not a whole number", remedy, name)
@@ -83,7 +88,7 @@ def as_ids(values: pl.Series, place: str, checks: Checks | None = None) -> pl.Se
         what = f"type is {values.dtype}, not text or a whole number"
         raise DataError(what, f"{place}, column {name}", remedy)
     ids = values.cast(pl.String)
-    refuse(ids.fill_null("").str.strip_chars() == "", lambda _: "an id is missing", remedy, name)
+    refuse(ids.fill_null("").str.strip_chars() == "", lambda _: "an id is missing", missing, name)
     control = ids.str.contains(r"[\x00-\x1f\x7f]")
     refuse(control, lambda row: f"{quote(ids[row])} has a control character", remedy, name)
     return ids

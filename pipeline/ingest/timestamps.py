@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import polars as pl
 
-from ..core.errors import DataError, quote
+from ..core.errors import DataError, ParamsError, quote
 from .checks import Checks
 from .table_files import as_text
 
@@ -15,7 +15,11 @@ _EXACT = 2**53
 _CERTAIN = 15
 """Two different numbers with at most so many characters are different in float64."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_REMEDY = "write numbers, dates, or ISO 8601 such as 2001-12-31T23:59:59, the same way in all rows"
+_REMEDY = (
+    "write numbers, dates, or ISO 8601 such as 2001-12-31T23:59:59, the same way in all rows, or say how dates are"
+    " written: ingest.time_format, such as '%d.%m.%Y %H:%M'"
+)
+_FORMAT = "params.yaml, key ingest.time_format"
 _FRACTION = re.compile(r"(?<=\d)[.,](\d+)")
 
 
@@ -30,10 +34,12 @@ class Timestamps:
     whole numbers. Dates and datetimes count in their own unit since 1970, in UTC if they have no zone. Dates in texts
     count in microseconds, or in nanoseconds if one needs them. A value that would be rounded is refused. If `fine`,
     numbers are read as float64, and dates in texts in nanoseconds.
+
+    With a format, such as "%d.%m.%Y %H:%M", texts and whole numbers are dates written so, to the microsecond.
     """
 
-    def __init__(self, fine: bool) -> None:
-        self._fine = fine
+    def __init__(self, fine: bool, form: str | None = None) -> None:
+        self._fine, self._form = fine, form
         self._dates: bool | None = None
         """Whether texts are dates, as the first text is."""
 
@@ -51,6 +57,8 @@ class Timestamps:
         checks.refuse(as_text(values).is_null(), lambda _: "a timestamp is missing", _REMEDY, name)
         if moments:
             return values.to_physical().cast(pl.Int64)
+        if self._form is not None:
+            return self._formatted(as_text(values), self._form, checks)
         if kind != pl.String:
             return self._numbers(values, checks)
         texts, first = values.str.strip_chars(), self._dates is None
@@ -76,6 +84,18 @@ class Timestamps:
 
         checks.refuse(bad, describe, _REMEDY, values.name)
         return numbers
+
+    def _formatted(self, texts: pl.Series, form: str, checks: Checks) -> pl.Series:
+        try:
+            moments = texts.str.strip_chars().str.to_datetime(form, time_unit="us", strict=False)
+        except pl.exceptions.PolarsError as error:
+            what = f"{quote(form)} is not a format of times ({str(error).splitlines()[0]})"
+            raise ParamsError(what, _FORMAT, "write one such as '%d.%m.%Y %H:%M'") from None
+        remedy = f"correct {_FORMAT}"
+        checks.refuse(
+            moments.is_null(), lambda row: f"{quote(texts[row])} is not {quote(form)}", remedy, texts.name
+        )
+        return moments.to_physical()
 
     def _moments(self, texts: pl.Series, checks: Checks, first: bool) -> pl.Series:
         times = [_nanoseconds(text) for text in texts]

@@ -78,7 +78,9 @@ BROKEN_TABLES = {
         ": columns can be separated by a comma or",
     ),
     "no header": table(
-        EVENTS, lambda content: content.split(b"\n", 1)[1], ": column user is missing; there are 'ann'"
+        EVENTS,
+        lambda content: content.split(b"\n", 1)[1],
+        ": columns user, item, timestamp are missing; there",
     ),
     "no timestamps": table(EVENTS, first(replace(b"timestamp", b"when")), ": column timestamp is missing"),
     "no ids of items": table(ITEMS, first(replace(b"item", b"name")), ": column item is missing"),

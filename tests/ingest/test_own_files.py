@@ -168,6 +168,33 @@ def test_times_of_any_kind_order_the_interactions(
 
 
 @pytest.mark.parametrize(
+    ("form", "times"),
+    [
+        ("%d.%m.%Y %H:%M", ["31.12.2023 14:05", "1.1.2024 00:00", "01.01.2024 00:00"]),
+        ("%m/%d/%y", ["12/31/23", "01/01/24", "01/01/24"]),
+        ("%Y%m%d", [20231231, 20240101, 20240101]),
+        ("%d.%m.%Y %H:%M %z", ["01.01.2024 01:30 +0200", "01.01.2024 00:00 +0000", "01.01.2024 02:00 +0200"]),
+    ],
+)
+def test_dates_in_a_form_of_ones_own(tmp_path: Path, form: str, times: list[Any]) -> None:
+    first, second, third = times
+    path = tmp_path / "events.csv"
+    pl.DataFrame({"user": 1, "item": [3, 1, 2], "timestamp": [second, first, third]}).write_csv(path)
+    dataset = build(read_files(path, None, TableParams(time_format=form)))
+    assert dataset.interactions["item"].to_list() == [0, 2, 1]
+    numbers = dataset.ratings["timestamp"].to_list()
+    assert numbers[0] < numbers[1] == numbers[2] == 1_704_067_200_000_000  # the first of January 2024
+
+
+@pytest.mark.parametrize("wrong", ["32.12.2023 14:05", "2023-12-31", "31.12.2023"])
+def test_a_date_in_another_form_is_refused(tmp_path: Path, wrong: str) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text(f"user,item,timestamp\n1,2,31.12.2023 14:05\n1,3,{wrong}\n")
+    with pytest.raises(DataError, match=r"row 2, column timestamp: .* is not '%d\.%m\.%Y %H:%M'"):
+        read_files(path, None, TableParams(time_format="%d.%m.%Y %H:%M"))
+
+
+@pytest.mark.parametrize(
     ("ids", "expected"),
     [
         (["007", "7", "7b"], ["007", "7", "7b"]),

@@ -68,9 +68,11 @@ def test_a_condition_over_the_own_columns(
     [
         ("quantity > 0", "column 'quantity' is missing; there are 'InvoiceNo'"),
         ("StockCode > 0", r"key ingest\.where: cannot be computed \(cannot compare string with numeric"),
+        ("StockCode > 0", r"; column 'StockCode' is text, such as 'cup'"),
         ("Quantity + 1", r"is of type Float64, so no condition"),
         ("Quantity > 100", "keeps none of the rows"),
         ("CustomerID IS NULL", "row 4, column CustomerID: an id is missing"),
+        ("CustomerID IS NULL", """leave such rows out: ingest.where: '"CustomerID" IS NOT NULL'"""),
     ],
 )
 def test_a_condition_that_cannot_be_is_refused(tmp_path: Path, where: str, message: str) -> None:
