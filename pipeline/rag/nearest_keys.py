@@ -1,5 +1,6 @@
 """Exact search of a datastore's keys. For few queries a scan of small codes leaves few keys to compare in full."""
 
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -12,11 +13,9 @@ BLOCK = 65_536  # keys that are converted to float32 at a time
 SAMPLE = 65_536  # keys that choose the axes and steps of the codes
 COLUMNS = 64  # numbers of a code, one byte each
 THINNED = 16  # the distance of the bounds that estimate a quantile
-PRODUCTS = 2**25  # products of queries and keys that are in memory at a time
+TOGETHER = 256  # queries of one matrix product
+PRODUCTS = 2**22  # their products that are in memory at a time
 ROUNDING = 2.0**-14  # more than the relative error of a float32 product of vectors of up to 512 dimensions
-
-Bounds = NDArray[np.float32] | torch.Tensor
-"""Upper bounds of all keys' products with a query: float32 [N], or bfloat16 [N]."""
 
 Nearest = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Keys in ascending order, and their inner products with a query."""
@@ -85,10 +84,14 @@ class Codes:
 class NearestKeys:
     """Finds the keys with the largest inner products, exactly, in a total order: larger products, then lower keys.
 
-    Products are float32 sums in one fixed order. First, all products are bounded from above: for few queries by
-    `Codes`, for many by one matrix product, which differs from the fixed order by rounding only. Any k keys have a k-th
-    largest product that is at most the k-th largest of all, so a key whose bound is lower is not among the k nearest.
-    All other keys are compared in full. However many these are, the result is that of comparing all keys.
+    Products are float32 sums in one fixed order. Few queries are searched one by one: `Codes` bound all products. Any
+    k keys have a k-th largest product that is at most the k-th largest of all, so a key whose bound is lower is not
+    among the k nearest. All other keys are compared in full. However many these are, the result is that of comparing
+    all keys.
+
+    Many queries are searched by one matrix product, which rounds otherwise. A sample of it estimates which product the
+    nearest keys exceed. If the k-th of the keys that exceed it does so by more than the rounding, no other key is among
+    the nearest. Else (many keys tie, or the estimate was too high) the query is searched by the codes.
 
     Args:
         keys: float16 [N, D], finite, of any norm.
@@ -125,35 +128,53 @@ class NearestKeys:
         if not k:
             return [(np.empty(0, np.int64), np.empty(0, np.float32))] * len(queries)
         if len(queries) < QUERIES:
-            return [_search(query, k, *self.codes.bounds(query), self.keys) for query in queries]
-        found = []
-        for block in np.array_split(queries, -(-len(queries) * len(self.keys) // PRODUCTS)):
-            errors = 2 * ROUNDING * self._longest * np.linalg.norm(block, axis=1)  # [b]
-            lines = zip(block, block @ self._whole.T, errors, strict=True)
-            found += [_search(query, k, bounds, error, self._whole) for query, bounds, error in lines]
-        return found
+            return [self._by_codes(query, k) for query in queries]
+        blocks = np.array_split(queries, -(-len(queries) // TOGETHER))
+        return [found for block in blocks for found in self._by_products(block, k)]
+
+    def _by_products(self, queries: NDArray[np.float32], k: int) -> Iterator[Nearest]:
+        """Yield the k nearest keys of each query; compares in full the keys whose product seems large enough."""
+        whole = self._whole
+        sample = queries @ whole[::THINNED].T  # [B, N / THINNED]
+        least = _estimate(sample, k)  # [B], probably a little less than the k-th largest product
+        near, step = [np.empty((2, 0), np.int64)], PRODUCTS // len(queries)
+        for start in range(0, len(whole), step):
+            seems = queries @ whole[start : start + step].T >= least[:, None]  # [B, s]
+            places = np.divmod(np.flatnonzero(seems), seems.shape[1])  # of queries and of keys
+            near.append(np.stack([places[0], start + places[1]]))
+        places, rows = np.concatenate(near, axis=1)  # [M] each
+        rows = rows[np.argsort(places.astype(np.int16), kind="stable")]  # by query, then ascending
+        errors = 2 * ROUNDING * self._longest * np.linalg.norm(queries, axis=1)  # [B]
+        ends = np.cumsum(np.bincount(places, minlength=len(queries)))[:-1]
+        for query, rows_of, bound in zip(queries, np.split(rows, ends), least + errors, strict=True):
+            products = _products(query, whole, rows_of)  # [m]
+            best = largest(products, k)
+            if len(best) == k and (products[best].min() > bound or len(rows_of) == len(whole)):
+                yield rows_of[best], products[best]
+            else:
+                yield self._by_codes(query, k)
+
+    def _by_codes(self, query: NDArray[np.float32], k: int) -> Nearest:
+        bounds, error = self.codes.bounds(query)  # [N]
+        rows = _at_least(bounds, _estimate(bounds[None, ::THINNED].float().numpy(), k)[0])  # [m]
+        if len(rows) < k:
+            rows = np.arange(len(bounds))
+        products = _products(query, self.keys, rows)  # [m]
+        least = np.partition(products, -k)[-k]
+        further = np.setdiff1d(_at_least(bounds, least - error), rows, assume_unique=True)
+        if len(further):
+            rows = np.append(rows, further)
+            products = np.append(products, _products(query, self.keys, further))
+            order = np.argsort(rows)
+            rows, products = rows[order], products[order]
+        best = largest(products, k)
+        return rows[best], products[best]
 
 
-def _search(
-    query: NDArray[np.float32], k: int, bounds: Bounds, error: float, keys: NDArray[np.floating]
-) -> Nearest:
-    """Return the k nearest keys. No product exceeds its bound by more than the error."""
-    thin = bounds[::THINNED]
-    thin = thin if isinstance(thin, np.ndarray) else thin.float().numpy()
-    place = min(len(thin), k // THINNED + k // (4 * THINNED) + THINNED)
-    rows = _at_least(bounds, np.partition(thin, -place)[-place])  # [m], probably a few more than k
-    if len(rows) < k:
-        rows = np.arange(len(bounds))
-    products = _products(query, keys, rows)  # [m]
-    least = np.partition(products, -k)[-k]
-    possible = _at_least(bounds, least - error)
-    if len(possible) > len(rows):
-        further = np.setdiff1d(possible, rows, assume_unique=True)
-        rows, products = np.append(rows, further), np.append(products, _products(query, keys, further))
-        order = np.argsort(rows)
-        rows, products = rows[order], products[order]
-    best = largest(products, k)
-    return rows[best], products[best]
+def _estimate(sample: NDArray[np.float32], k: int) -> NDArray[np.float32]:
+    """Return values [B] that a few more than k of all values probably reach; of these, a sample is [B, s]."""
+    place = min(sample.shape[1], k // THINNED + k // (4 * THINNED) + THINNED)
+    return np.partition(sample, -place)[:, -place]
 
 
 def largest(values: NDArray, k: int) -> NDArray[np.int64]:
@@ -181,10 +202,8 @@ def _squares(vectors: NDArray) -> NDArray[np.float32]:
     return np.einsum("nd,nd->n", vectors, vectors)
 
 
-def _at_least(bounds: Bounds, least: np.float32) -> NDArray[np.int64]:
-    """Return where bounds are at least a value once it is rounded as they are."""
-    if isinstance(bounds, np.ndarray):
-        return np.flatnonzero(bounds >= least)
+def _at_least(bounds: torch.Tensor, least: np.float32) -> NDArray[np.int64]:
+    """Return where bounds, bfloat16 [N], are at least a value once it is rounded as they are."""
     rounded = torch.tensor([least]).bfloat16()
     if rounded > 0:  # then the bits order as integers, which numpy compares much faster
         return np.flatnonzero(bounds.view(torch.int16).numpy() >= rounded.view(torch.int16).numpy())

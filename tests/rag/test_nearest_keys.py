@@ -105,15 +105,26 @@ def test_many_ties_go_to_the_lower_keys() -> None:
         assert rows.tolist() == list(range(10))
 
 
-@pytest.mark.parametrize("products", [1, 900, 2000])
-def test_the_size_of_a_block_changes_nothing(products: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("together", "products"), [(1, 1), (5, 900), (7, 2000)])
+def test_the_size_of_a_block_changes_nothing(
+    together: int, products: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keys = make(7, 300, 20, "duplicates")
     queries = np.random.default_rng(8).standard_normal((QUERIES + 1, 20)).astype(np.float32)
     whole = NearestKeys(keys).search(queries, 40)
+    monkeypatch.setattr(nearest_keys, "TOGETHER", together)
     monkeypatch.setattr(nearest_keys, "PRODUCTS", products)
     for (rows, found), (expected, exact) in zip(NearestKeys(keys).search(queries, 40), whole, strict=True):
         np.testing.assert_array_equal(rows, expected)
         np.testing.assert_array_equal(found, exact)
+
+
+def test_a_batch_rarely_needs_the_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = make(9, 20_000, 32, "normal")
+    nearest = NearestKeys(keys)
+    monkeypatch.setattr(NearestKeys, "_by_codes", lambda *_: pytest.fail("searched by the codes"))
+    for rows, _ in nearest.search(keys[:QUERIES].astype(np.float32), 1500):
+        assert len(rows) == 1500
 
 
 @given(values=st.lists(st.integers(-3, 3), max_size=30), k=st.integers(1, 35))
