@@ -13,7 +13,7 @@ from ..core.errors import CheckpointError, DataError
 from ..core.files import atomic_directory, map_npy
 from ..model.sources import NO_ITEM, Query, Retrieved
 from ..search.vectors import unit_vectors
-from .nearest_keys import BLOCK, Nearest, NearestKeys
+from .nearest_keys import BLOCK, Nearest, NearestKeys, largest
 from .prefix_search import HistoryOverlap
 
 REMEDY = "run `dvc repro train_rag`, or `dvc pull`"
@@ -88,7 +88,8 @@ class Datastore:
         for row, nearest in zip(rows, found, strict=True):
             entries, cosines = self._shortlist(queries[row], nearest, int(query.users[row]))
             scores = (1 - weight) * cosines + weight * self._overlap(query.histories[row], entries)  # [S]
-            best = np.argsort(-scores, kind="stable")[: self.lookup.neighbours]  # [K]
+            best = largest(scores, self.lookup.neighbours)
+            best = best[np.argsort(-scores[best], kind="stable")]  # [K]
             neighbours[row, : len(best)], similarities[row, : len(best)] = entries[best], scores[best]
         return self._around(neighbours, similarities)
 

@@ -1,19 +1,20 @@
 """Exact search of a datastore's keys. For few queries a scan of small codes leaves few keys to compare in full."""
 
+from collections.abc import Iterator
 from functools import cached_property
 
-import faiss
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..search.fast_faiss import QUERIES, matrix_products
+from ..search.fast_faiss import QUERIES
 
 BLOCK = 65_536  # keys that are converted to float32 at a time
 SAMPLE = 65_536  # keys that choose the axes and steps of the codes
 COLUMNS = 64  # numbers of a code, one byte each
 THINNED = 16  # the distance of the bounds that estimate a quantile
-MARGIN = 64  # keys that FAISS finds beyond those that are wanted, because its rounding may swap keys around the end
+TOGETHER = 256  # queries of one matrix product
+PRODUCTS = 2**22  # their products that are in memory at a time
 ROUNDING = 2.0**-14  # more than the relative error of a float32 product of vectors of up to 512 dimensions
 
 Nearest = tuple[NDArray[np.int64], NDArray[np.float32]]
@@ -88,9 +89,9 @@ class NearestKeys:
     among the k nearest. All other keys are compared in full. However many these are, the result is that of comparing
     all keys.
 
-    Many queries are searched by FAISS's matrix product, which rounds otherwise. A key that it leaves out has at most
-    the product of the last that it finds, but for rounding. Where the k-th nearest does not exceed that clearly (many
-    keys tie), the query is searched by the codes.
+    Many queries are searched by one matrix product, which rounds otherwise. A sample of it estimates which product the
+    nearest keys exceed. If the k-th of the keys that exceed it does so by more than the rounding, no other key is among
+    the nearest. Else (many keys tie, or the estimate was too high) the query is searched by the codes.
 
     Args:
         keys: float16 [N, D], finite, of any norm.
@@ -105,16 +106,16 @@ class NearestKeys:
         return Codes(self.keys)
 
     @cached_property
-    def _flat(self) -> faiss.IndexFlatIP:
-        index = faiss.IndexFlatIP(self.keys.shape[1])
-        for start in range(0, len(self.keys), BLOCK):
-            index.add(to_float32(self.keys[start : start + BLOCK]))  # pyright: ignore[reportCallIssue]
-        return index
+    def _whole(self) -> NDArray[np.float32]:
+        """The keys, float32 [N, D]."""
+        whole = np.empty(self.keys.shape, np.float32)
+        for start in range(0, len(whole), BLOCK):
+            whole[start : start + BLOCK] = to_float32(self.keys[start : start + BLOCK])
+        return whole
 
     @cached_property
     def _longest(self) -> float:
-        blocks = range(0, len(self.keys), BLOCK)
-        return max(float(_squares(to_float32(self.keys[at : at + BLOCK])).max()) for at in blocks) ** 0.5
+        return float(_squares(self._whole).max()) ** 0.5
 
     def search(self, queries: NDArray[np.float32], k: int) -> list[Nearest]:
         """Return the min(k, N) nearest keys of each query.
@@ -128,43 +129,72 @@ class NearestKeys:
             return [(np.empty(0, np.int64), np.empty(0, np.float32))] * len(queries)
         if len(queries) < QUERIES:
             return [self._by_codes(query, k) for query in queries]
-        with matrix_products(queries.shape[1]):
-            rounded, found = self._flat.search(queries, k + MARGIN)  # pyright: ignore[reportCallIssue]
-        return [self._checked(*line, k) for line in zip(queries, rounded, found, strict=True)]
+        blocks = np.array_split(queries, -(-len(queries) // TOGETHER))
+        return [found for block in blocks for found in self._by_products(block, k)]
 
-    def _checked(
-        self, query: NDArray[np.float32], rounded: NDArray[np.float32], found: NDArray[np.int64], k: int
-    ) -> Nearest:
-        """Return the k nearest of the keys that FAISS found (-1: none), if no other can be among them."""
-        rows = np.sort(found[found >= 0])
-        products = self._products(query, rows)  # [m]
-        error = 2 * ROUNDING * self._longest * float(np.linalg.norm(query))
-        if len(rows) < len(self.keys) and np.partition(products, -k)[-k] <= rounded[-1] + error:
-            return self._by_codes(query, k)
-        return _first(rows, products, k)
+    def _by_products(self, queries: NDArray[np.float32], k: int) -> Iterator[Nearest]:
+        """Yield the k nearest keys of each query; compares in full the keys whose product seems large enough."""
+        whole = self._whole
+        sample = queries @ whole[::THINNED].T  # [B, N / THINNED]
+        least = _estimate(sample, k)  # [B], probably a little less than the k-th largest product
+        near, step = [np.empty((2, 0), np.int64)], PRODUCTS // len(queries)
+        for start in range(0, len(whole), step):
+            seems = queries @ whole[start : start + step].T >= least[:, None]  # [B, s]
+            places = np.divmod(np.flatnonzero(seems), seems.shape[1])  # of queries and of keys
+            near.append(np.stack([places[0], start + places[1]]))
+        places, rows = np.concatenate(near, axis=1)  # [M] each
+        rows = rows[np.argsort(places.astype(np.int16), kind="stable")]  # by query, then ascending
+        errors = 2 * ROUNDING * self._longest * np.linalg.norm(queries, axis=1)  # [B]
+        ends = np.cumsum(np.bincount(places, minlength=len(queries)))[:-1]
+        for query, rows_of, bound in zip(queries, np.split(rows, ends), least + errors, strict=True):
+            products = _products(query, whole, rows_of)  # [m]
+            best = largest(products, k)
+            if len(best) == k and (products[best].min() > bound or len(rows_of) == len(whole)):
+                yield rows_of[best], products[best]
+            else:
+                yield self._by_codes(query, k)
 
     def _by_codes(self, query: NDArray[np.float32], k: int) -> Nearest:
         bounds, error = self.codes.bounds(query)  # [N]
-        thin = bounds[::THINNED].float().numpy()
-        place = min(len(thin), k // THINNED + k // (4 * THINNED) + THINNED)
-        rows = _at_least(bounds, np.partition(thin, -place)[-place])  # [m], probably a few more than k
+        rows = _at_least(bounds, _estimate(bounds[None, ::THINNED].float().numpy(), k)[0])  # [m]
         if len(rows) < k:
             rows = np.arange(len(bounds))
-        products = self._products(query, rows)  # [m]
+        products = _products(query, self.keys, rows)  # [m]
         least = np.partition(products, -k)[-k]
         further = np.setdiff1d(_at_least(bounds, least - error), rows, assume_unique=True)
-        rows, products = np.append(rows, further), np.append(products, self._products(query, further))
-        order = np.argsort(rows)
-        return _first(rows[order], products[order], k)
+        if len(further):
+            rows = np.append(rows, further)
+            products = np.append(products, _products(query, self.keys, further))
+            order = np.argsort(rows)
+            rows, products = rows[order], products[order]
+        best = largest(products, k)
+        return rows[best], products[best]
 
-    def _products(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the inner products of a query with the keys at these rows, [m], each summed in the same order."""
-        return np.einsum("md,d->m", to_float32(self.keys.take(rows, axis=0)), query)
+
+def _estimate(sample: NDArray[np.float32], k: int) -> NDArray[np.float32]:
+    """Return values [B] that a few more than k of all values probably reach; of these, a sample is [B, s]."""
+    place = min(sample.shape[1], k // THINNED + k // (4 * THINNED) + THINNED)
+    return np.partition(sample, -place)[:, -place]
 
 
-def to_float32(keys: NDArray[np.float16]) -> NDArray[np.float32]:
+def largest(values: NDArray, k: int) -> NDArray[np.int64]:
+    """Return the places of the k largest values, or of all, ascending; of equal values, the first ones."""
+    if k >= len(values):
+        return np.arange(len(values))
+    least = np.partition(values, -k)[-k]
+    chosen = values > least
+    chosen[np.flatnonzero(values == least)[: k - np.count_nonzero(chosen)]] = True
+    return np.flatnonzero(chosen)
+
+
+def to_float32(keys: NDArray) -> NDArray[np.float32]:
     """Return keys in float32; torch converts them five times as fast as numpy."""
-    return torch.from_numpy(np.array(keys)).float().numpy()
+    return torch.from_numpy(keys if keys.flags.writeable else np.array(keys)).float().numpy()
+
+
+def _products(query: NDArray[np.float32], keys: NDArray, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the inner products of a query with the keys at these rows, [m], each summed in the same order."""
+    return np.einsum("md,d->m", to_float32(keys.take(rows, axis=0)), query)
 
 
 def _squares(vectors: NDArray) -> NDArray[np.float32]:
@@ -172,13 +202,7 @@ def _squares(vectors: NDArray) -> NDArray[np.float32]:
     return np.einsum("nd,nd->n", vectors, vectors)
 
 
-def _first(rows: NDArray[np.int64], products: NDArray[np.float32], k: int) -> Nearest:
-    """Return the k keys with the largest products; `rows` ascend, so that a stable sort prefers the lower key."""
-    best = np.sort(np.argsort(-products, kind="stable")[:k])
-    return rows[best], products[best]
-
-
-def _at_least(bounds: torch.Tensor, least: float) -> NDArray[np.int64]:
+def _at_least(bounds: torch.Tensor, least: np.float32) -> NDArray[np.int64]:
     """Return where bounds, bfloat16 [N], are at least a value once it is rounded as they are."""
     rounded = torch.tensor([least]).bfloat16()
     if rounded > 0:  # then the bits order as integers, which numpy compares much faster

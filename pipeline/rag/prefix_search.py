@@ -25,7 +25,9 @@ class HistoryOverlap:
     """
 
     def __init__(self, next_items: NDArray[np.integer], users: NDArray[np.integer]) -> None:
-        self.next_items = next_items
+        before = np.pad(next_items, (WINDOW, 0))  # [W + N]
+        # Row e: the next items of the entries before entry e, latest first; those of another user weigh 0.
+        self._before = np.lib.stride_tricks.sliding_window_view(before, WINDOW)[:, ::-1]  # [N + 1, W]
         self._highest = int(next_items.max(initial=0))
         pairs = users.astype(np.int64) * (self._highest + 1) + next_items  # [N]
         pairs.sort()
@@ -44,10 +46,7 @@ class HistoryOverlap:
         bag = np.zeros(max(self._highest, latest.max(initial=0)) + 1, np.float32)  # [n]
         np.add.at(bag, latest, self._weights[WINDOW, : len(latest)])
         counted = self._counted[entries]  # [S]
-        backwards = (
-            entries[:, None] - 1 - np.arange(WINDOW)
-        )  # [S, W], earlier entries; another user's weigh 0
-        items = self.next_items.take(backwards, mode="clip")  # [S, W]
+        items = self._before[entries]  # [S, W]
         shared = bag.take(items)  # [S, W]
         weights = self._weights.take(counted, axis=0)  # [S, W]
         norms = self._norms[counted]  # [S]

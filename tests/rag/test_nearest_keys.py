@@ -1,10 +1,10 @@
 """The nearest keys are those of comparing all keys, to the last bit, whatever the keys."""
 
-import faiss
 import numpy as np
 import pytest
 import torch
-from hierrec.rag.nearest_keys import MARGIN, NearestKeys
+from hierrec.rag import nearest_keys
+from hierrec.rag.nearest_keys import NearestKeys, largest
 from hierrec.search.fast_faiss import QUERIES
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -79,9 +79,9 @@ def test_the_codes_leave_few_keys_to_compare(monkeypatch: pytest.MonkeyPatch) ->
     keys = generator.standard_normal((20_000, 128)) * 0.96 ** np.arange(128)
     keys = (keys / np.linalg.norm(keys, axis=1, keepdims=True)).astype(np.float16)
     nearest, compared = NearestKeys(keys), []
-    products = nearest._products
+    products = nearest_keys._products
     monkeypatch.setattr(
-        nearest, "_products", lambda query, rows: compared.append(len(rows)) or products(query, rows)
+        nearest_keys, "_products", lambda *args: compared.append(len(args[-1])) or products(*args)
     )
     nearest.search(keys[:1].astype(np.float32), 100)
     assert 100 <= sum(compared) < 1500
@@ -99,18 +99,40 @@ def test_keys_that_the_codes_describe_badly_are_still_found(k: int) -> None:
         np.testing.assert_array_equal(products, exact)
 
 
-def test_more_ties_than_the_margin_go_to_the_lower_keys() -> None:
-    keys = np.ones((5 * MARGIN, 8), np.float16)
+def test_many_ties_go_to_the_lower_keys() -> None:
+    keys = np.ones((320, 8), np.float16)
     for rows, _ in NearestKeys(keys).search(np.ones((QUERIES, 8), np.float32), 10):
         assert rows.tolist() == list(range(10))
+
+
+@pytest.mark.parametrize(("together", "products"), [(1, 1), (5, 900), (7, 2000)])
+def test_the_size_of_a_block_changes_nothing(
+    together: int, products: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = make(7, 300, 20, "duplicates")
+    queries = np.random.default_rng(8).standard_normal((QUERIES + 1, 20)).astype(np.float32)
+    whole = NearestKeys(keys).search(queries, 40)
+    monkeypatch.setattr(nearest_keys, "TOGETHER", together)
+    monkeypatch.setattr(nearest_keys, "PRODUCTS", products)
+    for (rows, found), (expected, exact) in zip(NearestKeys(keys).search(queries, 40), whole, strict=True):
+        np.testing.assert_array_equal(rows, expected)
+        np.testing.assert_array_equal(found, exact)
+
+
+def test_a_batch_rarely_needs_the_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = make(9, 20_000, 32, "normal")
+    nearest = NearestKeys(keys)
+    monkeypatch.setattr(NearestKeys, "_by_codes", lambda *_: pytest.fail("searched by the codes"))
+    for rows, _ in nearest.search(keys[:QUERIES].astype(np.float32), 1500):
+        assert len(rows) == 1500
+
+
+@given(values=st.lists(st.integers(-3, 3), max_size=30), k=st.integers(1, 35))
+def test_largest_is_the_beginning_of_a_stable_sort(values: list[int], k: int) -> None:
+    found = largest(np.array(values, np.float32), k)
+    assert found.tolist() == sorted(np.argsort(-np.array(values, np.float32), kind="stable")[:k].tolist())
 
 
 def test_no_keys_have_no_nearest() -> None:
     ((rows, products),) = NearestKeys(np.empty((0, 8), np.float16)).search(np.ones((1, 8), np.float32), 5)
     assert len(rows) == len(products) == 0
-
-
-def test_a_batch_leaves_the_setting_of_faiss_as_it_was() -> None:
-    before = faiss.cvar.distance_compute_blas_threshold
-    NearestKeys(np.ones((9, 8), np.float16)).search(np.ones((QUERIES, 8), np.float32), 2)
-    assert faiss.cvar.distance_compute_blas_threshold == before
