@@ -37,12 +37,13 @@ PUBLISHED = {
 
 
 def table(results: Mapping[str, Any]) -> str:
-    """Return a Markdown table: a row for each model, a column for each data set."""
+    """Return a Markdown table: a row for each model with a figure, a column for each data set."""
     names = [name for name in TITLES if name in results]
     head = " | ".join(["NDCG@10 / Recall@10", *(_title(name, results[name]) for name in names)])
     lines = [f"| {head} |", "| --- " * (len(names) + 1) + "|"]
     for title, keys in ROWS.items():
-        lines.append(_row(title, [_measured(results[name], keys) for name in names]))
+        cells = [_measured(results[name], keys) for name in names]
+        lines += [_row(title, cells)] if any(cells) else []
     for title, figures in PUBLISHED.items():
         lines.append(_row(title, [_pair(*figures[name]) if name in figures else "" for name in names]))
     return "\n".join(lines)
