@@ -15,7 +15,7 @@ import click
 import numpy as np
 import polars as pl
 import torch
-from hierrec.core.files import write_json
+from hierrec.core.files import read_details, write_json
 from hierrec.data.sequences import NO_TARGET, Sequences
 from hierrec.fusion.prefixes import remember
 from hierrec.model.ensemble import UserModel
@@ -89,7 +89,7 @@ def measure(run: Path, weeks: int, again: bool) -> dict[str, dict[str, dict[str,
     """
     artifacts, final = run / "artifacts", load_params(run / "params.yaml").final
     log = open_log(artifacts / "data", artifacts / "item_embeddings")
-    cut = pl.read_json(artifacts / "metrics" / "data.json")["cut"].struct.field("test_from").item()
+    cut = read_details(artifacts / "metrics" / "data.json")["cut"]["test_from"]
     index = ItemIndex.open(artifacts / "index", log.inputs.store_hash)
     model, fusion, params = load_parts(artifacts / "models" / "refit", log.inputs)
     week = 7 * 24 * 3600 * _unit(log.times)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from hierrec.core.files import cache_dir, write_json
+from hierrec.core.files import cache_dir, write_details
 from hierrec.core.stage import DATA, METRICS, TABLES, Summary, stage
 from hierrec.ingest.dataset import build, refuse_unlearnable
 from hierrec.ingest.download import fetch, fetch_parts
@@ -34,7 +34,7 @@ def main(ingest: IngestParams) -> Summary:
     dataset = build(raw, ingest.candidates, repeats, by_time)
     refuse_unlearnable(dataset)
     dataset.write(DATA)
-    write_json(METRICS / "data.json", {**dataset.counts, **dataset.more_counts})
+    write_details(METRICS / "data.json", {**dataset.counts, **dataset.more_counts})
     held_out = dataset.split["test"].count()
     return [
         *look(dataset),

@@ -28,7 +28,7 @@ def result(run: Path, data_set: DataSet) -> dict[str, Any]:
         **{name: _variant(read_details(metrics / f"{name}.json")) for name in VARIANTS},
         "refit": {name: values["test"] for name, values in refit.items()},
         "baselines": {name: values["test"] for name, values in baselines.items()},
-        "counts": read_json(metrics / "data.json"),
+        "counts": read_details(metrics / "data.json"),
         "order_of_ties": data_set.order_of_ties,
         "params": data_set.params,
         **{cost: costs and {stage: values[cost] for stage, values in costs.items()} for cost in COSTS},

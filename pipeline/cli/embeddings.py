@@ -110,10 +110,9 @@ def encode(
     from ..encode.params import EncodeParams
     from ..reuse.item_tables import read_catalogue
 
-    fields = len(template) > 1
-    widths = list(whitening_dimension) or [None] * len(template)
-    settings["template"] = list(template) if fields else template[0]
-    settings["whitening_dimension"] = widths if fields or len(widths) > 1 else widths[0]
+    lists = {"template": template, "whitening_dimension": whitening_dimension or (None,) * len(template)}
+    single = all(len(values) == 1 for values in lists.values())
+    settings |= {name: next(iter(values)) if single else list(values) for name, values in lists.items()}
     try:
         params = EncodeParams(**settings)
     except ValidationError as error:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import DataError
-from ..core.files import read_json
+from ..core.files import read_details
 
 REMEDY = (
     "run `dvc repro`, which builds all of them, or `dvc pull`; `make demo` leaves those of the sample in"
@@ -36,7 +36,7 @@ def read_counts(metrics: Path) -> tuple[dict[str, int], dict[str, float]]:
         DataError: the file is missing or damaged, or something in it is no count.
     """
     path = metrics / "data.json"
-    counts = read_json(path)
+    counts = read_details(path)
     cut = counts.pop("cut", {}) if isinstance(counts, dict) else None
     if not (isinstance(cut, dict) and _numbers(counts, int) and _numbers(cut, int | float)):
         raise DataError("holds no counts of the data", str(path), "run `dvc repro ingest`")

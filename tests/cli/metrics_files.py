@@ -12,6 +12,6 @@ SPLITS: dict[str, Any] = {
 
 
 def write_metrics(folder: Path, rag: Any = SPLITS) -> None:
-    write_json(folder / "metrics" / "data.json", {"users": 1200, "items": 30})
+    write_json(folder / "metrics" / "data.json", [{"users": 1200, "items": 30}])
     write_json(folder / "metrics" / "hierarchical.json", SPLITS)
     write_json(folder / "metrics" / "rag.json", rag)

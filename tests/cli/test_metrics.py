@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from hierrec.core.files import write_json
+from hierrec.core.files import read_details, write_json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -225,7 +225,7 @@ def test_no_content_of_the_files_is_an_unforeseen_error(
     write_metrics(tmp_path)
     write_json(tmp_path / "metrics" / "baselines.json", {"test": SPLITS})
     path = tmp_path / "metrics" / f"{name}.json"
-    damaged = json.loads(path.read_text("utf-8"))
+    damaged = read_details(path)
     for key in reversed(place):
         value = {key: value}
     if isinstance(value, dict):  # of a file that is whole but for one place

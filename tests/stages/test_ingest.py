@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hierrec.core.files import sha256_file
+from hierrec.core.files import read_details, sha256_file
 from hierrec.data.tables import load_items
 from hierrec.ingest.dataset import TABLES
 from hierrec.ingest.params import IngestParams
@@ -53,7 +53,7 @@ def test_an_archive_becomes_artifacts_and_a_summary(project: Path) -> None:
         "artifacts/data/manifest.json",
         "artifacts/metrics/data.json",
     }
-    counts = json.loads((project / "artifacts/metrics/data.json").read_text())
+    counts = read_details(project / "artifacts/metrics/data.json")
     assert counts == {"candidates": 4, "interactions": 10, "items": 5, "users": 4}
 
 
@@ -93,7 +93,7 @@ def test_a_condition_is_for_tables_of_ones_own() -> None:
 
 def test_rows_that_are_left_out_are_counted(project: Path) -> None:
     summary = ingest.main.function(ingest=params("absent.zip", dataset="sample", min_rating=4))
-    counts = json.loads((project / "artifacts/metrics/data.json").read_text())
+    counts = read_details(project / "artifacts/metrics/data.json")
     assert counts["interactions"] + counts["removed_min_rating"] == 20_124
     assert f"{counts['removed_min_rating']:,} rows left out by ingest.min_rating" in summary
 

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 from hierrec import Recommender
-from hierrec.core.files import read_details, read_json
+from hierrec.core.files import read_details
 
 from stages.workspace import SAMPLE, make_workspace
 from tests.reliability.sample_stages import AFTER_INGEST, run_stages
@@ -51,7 +51,7 @@ def test_all_stages_read_it(tmp_path: Path, split: str, targets: str) -> None:
     }
     make_workspace(tmp_path / "workspace", params)
     artifacts = run_stages(tmp_path / "workspace", tmp_path / "run", ALL)
-    counts = read_json(artifacts / "metrics" / "data.json")
+    counts = read_details(artifacts / "metrics" / "data.json")
     assert counts["users_with_repeats"] == USERS
     assert ("cut" in counts) == (split == "time")
     metrics = {name: read_details(artifacts / "metrics" / f"{name}.json") for name in ("baselines", "rag")}

@@ -116,4 +116,4 @@ def test_a_checksum_lets_dvc_see_changes(shop: Project) -> None:
     assert f"but its {table.stat().st_size:,} bytes have {md5_file(table)}" in output
     shop.set(ingest__interactions_md5=md5_file(table))
     assert shop.repro("--single-item", "ingest") == ["ingest"]
-    assert shop.read_json("artifacts/metrics/data.json")["interactions"] > ITEMS
+    assert shop.read_json("artifacts/metrics/data.json")[0]["interactions"] > ITEMS
