@@ -114,9 +114,9 @@ def test_members_start_from_their_own_seeds(
 @pytest.mark.parametrize(
     ("counts", "keys", "start"),
     [
-        ([31, 32, 32, 0, 0], "unit", "co_occurrence"),  # items without training do not count
-        ([32, 32, 32, 0, 0], "product", "zero"),
-        ([5, 5, 86, 0, 0], "product", "zero"),
+        ([63, 64, 64, 0, 0], "unit", "co_occurrence"),  # items without training do not count
+        ([64, 64, 64, 0, 0], "product", "zero"),
+        ([5, 5, 182, 0, 0], "product", "zero"),
         ([0, 0], "product", "zero"),
     ],
 )
