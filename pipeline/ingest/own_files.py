@@ -20,8 +20,7 @@ from .sources import Layout, file_source, md5_file
 from .table_files import IDS, as_ids, as_text, read_blocks
 from .timestamps import FinerFound, Timestamps
 
-_IDS = ("user", "item")
-_NEEDED = (*_IDS, "timestamp")
+_NEEDED = ("user", "item", "timestamp")
 _BLOCK = 2**22
 """Bytes of a text file in memory at a time. Other tables have larger blocks: their rows are longer and fewer."""
 
@@ -185,13 +184,12 @@ class _Events:
         # A block of JSON lines may lack a column.
         missing = pl.repeat(None, len(table), eager=True)
         values = {role: table.get_column(name, default=missing.alias(name)) for role, name in columns.items()}
-        remedies = (
-            f"{IDS}, or leave such rows out: ingest.where: '\"{columns[role]}\" IS NOT NULL'" for role in _IDS
-        )
-        users, items = (
-            as_ids(values[role], place, self._checks, remedy)
-            for role, remedy in zip(_IDS, remedies, strict=True)
-        )
+
+        def ids(role: str) -> pl.Series:
+            without = f"{IDS}, or leave such rows out: ingest.where: '\"{columns[role]}\" IS NOT NULL'"
+            return as_ids(values[role], place, self._checks, without)
+
+        users, items = ids("user"), ids("item")
         timestamps = self._times.read(values["timestamp"], place, self._checks)
         ratings = _ratings(values["rating"], place, self._checks) if "rating" in values else None
         self.log.append(users, self.log.item_codes(items), timestamps, ratings, rows)
