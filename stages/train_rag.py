@@ -1,6 +1,6 @@
 """train_rag: remember every training prefix, and learn to fuse what is retrieved into the recommendation.
 
-The fusion learns from the validation targets of one half of the users; the other half's pick the epoch.
+The fusion learns from the validation targets of one half of the users; the other half's pick the step.
 """
 
 import torch

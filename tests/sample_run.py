@@ -15,7 +15,7 @@ REST = (
     *("params", "tune", "train_refit", "train_final", "evaluate_baselines", "evaluate_hierarchical"),
     *("evaluate_rag", "evaluate_refit", "evaluate_compare", "evaluate_report"),
 )
-BRIEF = {**SAMPLE, "train.epochs": 2, "train.validate_every": 1, "fusion.epochs": 1, "fusion.steps": 1}
+BRIEF = {**SAMPLE, "train.epochs": 2, "train.validate_every": 1, "fusion.steps": 1}
 
 
 def run_sample(root: Path) -> Path:

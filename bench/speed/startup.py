@@ -28,7 +28,7 @@ COMMANDS = {
     PYTHON: (sys.executable, "-c", "pass"),
 }
 RATIOS = ((REPRO, STATUS), (HELP, PYTHON))
-SHORT = {"train.epochs": 2, "train.validate_every": 1, "fusion.epochs": 1, "fusion.steps": 1}
+SHORT = {"train.epochs": 2, "train.validate_every": 1, "fusion.steps": 1}
 """Params of the run that leaves nothing to do: how good the models are makes no difference."""
 
 

@@ -20,7 +20,6 @@ SMALL: dict[str, Any] = {
     "train.backbone.config.num_hidden_layers": 1,
     "train.epochs": 4,
     "train.validate_every": 1,
-    "fusion.epochs": 2,
     "fusion.steps": 1,
     "evaluate.resamples": 50,
 }

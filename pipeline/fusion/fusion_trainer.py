@@ -1,6 +1,6 @@
 """Training of the fusion on validation targets; the sequence model stays fixed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from ..ranking.evaluator import rank_in_batches
 from ..ranking.metrics import metrics_from_ranks
 
 RETRIEVAL_BATCH = 2048  # queries per search
+VALIDATE_EVERY = 15  # steps
 ValidateFusion = Callable[[Fusion], dict[str, float]]
 FusionCurve = list[dict[str, float]]
 
@@ -98,7 +99,7 @@ class FusionExamples:
 def learn(
     params: FusionParams, scorer: Scorer, learned_from: FusionExamples, held_out: FusionExamples
 ) -> tuple[Fusion, FusionCurve]:
-    """Train a new fusion; the metrics of the held-out examples pick the epoch. Returns and raises as `train_fusion`."""
+    """Train a new fusion; the metrics of the held-out examples pick the step. Returns and raises as `train_fusion`."""
 
     def validate(fusion: Fusion) -> dict[str, float]:
         def score(rows: NDArray[np.int64]) -> Tensor:
@@ -122,38 +123,44 @@ def train_fusion(
     seed: int,
     validate: ValidateFusion,
 ) -> FusionCurve:
-    """Maximise the likelihood of the targets under the mixture; leave the best epoch's weights in `fusion`.
+    """Maximise the likelihood of the targets under the mixture; leave the best validated weights in `fusion`.
 
     The model must not have been trained on the targets: it is overconfident on its training targets, so the fusion
     would give all weight to the model. The scorer is of the sequence model alone, in float32. The seed orders the
-    examples. `validate` returns metrics of a fusion on other users; NDCG@10 picks the epoch.
+    examples. `validate` returns metrics of a fusion on other users, every `VALIDATE_EVERY` steps; NDCG@10 picks the
+    weights.
 
     Returns:
-        One record per epoch; epoch 0, without a loss, is the untrained interpolation.
+        One record per validation; step 0, without a loss, is the untrained interpolation.
 
     Raises:
         NumericalError: the loss is not finite.
     """
     optimizer = torch.optim.AdamW(fusion.parameters(), lr=params.learning_rate, weight_decay=0.01)
-    generator = np.random.default_rng([seed, len(examples)])
-    batch_count = -(-len(examples) // params.batch_users)
-    curve = [{"epoch": 0, **validate(fusion.eval())}]
-    best = state_of(fusion)
-    epochs = max(params.epochs, -(-params.steps // batch_count))
-    for epoch in track(range(1, epochs + 1), desc="fusion", unit="epoch"):
-        fusion.train()
-        total = 0.0
-        for rows in np.array_split(generator.permutation(len(examples)), batch_count):
-            loss = _loss(examples.fuse(rows, scorer, fusion), examples.targets[rows])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.item() * len(rows)
-        curve.append({"epoch": epoch, "train_loss": total / len(examples), **validate(fusion.eval())})
+    batches = _batches(len(examples), params.batch_users, np.random.default_rng([seed, len(examples)]))
+    curve = [{"step": 0, **validate(fusion.eval())}]
+    best, losses = state_of(fusion), []
+    for step in track(range(1, params.steps + 1), desc="fusion", unit="step"):
+        rows = next(batches)
+        loss = _loss(examples.fuse(rows, scorer, fusion.train()), examples.targets[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+        if step % VALIDATE_EVERY and step < params.steps:
+            continue
+        curve.append({"step": step, "train_loss": sum(losses) / len(losses), **validate(fusion.eval())})
+        losses.clear()
         if curve[-1][CHOSEN_BY] > max(record[CHOSEN_BY] for record in curve[:-1]):
             best = state_of(fusion)
     fusion.load_state_dict(best)
     return curve
+
+
+def _batches(examples: int, batch_users: int, generator: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    """Yield batches of rows without end, each pass over the examples in another random order."""
+    while True:
+        yield from np.array_split(generator.permutation(examples), -(-examples // batch_users))
 
 
 def _loss(log_probability: Tensor, targets: NDArray[np.int64]) -> Tensor:

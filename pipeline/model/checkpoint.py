@@ -24,7 +24,7 @@ REMEDY = "run `dvc repro` to train again, or `dvc pull`"
 
 CHOSEN_BY = "ndcg@10"  # the validation metric that picks the best epoch
 CURVE = "curve.csv"  # the learning curve in a model's folder
-Curve = Sequence[Mapping[str, float]]  # per validation: epoch, train_loss and the validation metrics
+Curve = Sequence[Mapping[str, float]]  # per validation: epoch or step, train_loss and the validation metrics
 
 
 def new_model(params: TrainParams, frozen: NDArray[np.float32]) -> UserModel:
@@ -142,7 +142,9 @@ def state_of(model: nn.Module) -> dict[str, torch.Tensor]:
 
 def write_curve(path: Path, records: Curve) -> None:
     """Write a learning curve as CSV, rounded to 6 digits, one row per record."""
-    table = pl.DataFrame(records).with_columns(pl.col("epoch").cast(pl.Int32), pl.selectors.float().round(6))
+    table = pl.DataFrame(records).with_columns(
+        pl.col("^(epoch|step)$").cast(pl.Int32), pl.selectors.float().round(6)
+    )
     with atomic_path(path) as temporary:
         table.write_csv(temporary)
 

@@ -102,7 +102,7 @@ class Scorer:
             return Scored(query, scores)
         retrieved = [source.retrieve(query) for source in self.sources.values()]
         mixture = self.fusion.mix(scores, lengths(histories), retrieved)
-        return Scored(query, self.fusion.combine(scores, mixture), retrieved, mixture)
+        return Scored(query, mixture.scores, retrieved, mixture)
 
     def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:
         """Return only the scores of `score`, [B, n]."""

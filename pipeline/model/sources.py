@@ -68,10 +68,11 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Mixture:
-    """The parts of a fusion of the model with S sources; the model comes first."""
+    """A fusion of the model with S sources; the model comes first."""
 
+    scores: Tensor  # [B, n], log-probabilities; -inf where the model's score is -inf
     shares: Tensor  # [B, S + 1], weights of model and sources; rows sum to 1
-    distributions: Tensor  # [B, S + 1, n]
+    model: Tensor  # [B, n], log-probabilities of the model alone
     weights: list[Tensor]  # per source [B, K], of each retrieved item in the source's distribution
 
 
@@ -79,12 +80,8 @@ class Fuses(Protocol):
     """A fusion of the model with S sources."""
 
     def mix(self, model_scores: Tensor, lengths: Tensor, retrieved: Sequence[Retrieved]) -> Mixture:
-        """Return the parts of the mixture.
+        """Return the fused scores and their parts.
 
         `model_scores` [B, n] are -inf where an item may not be recommended; `lengths`, int64 [B], count each history.
         """
-        ...
-
-    def combine(self, model_scores: Tensor, mixture: Mixture) -> Tensor:
-        """Return log-probabilities [B, n]; -inf where the model's score is -inf."""
         ...

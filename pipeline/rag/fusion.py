@@ -70,50 +70,74 @@ class Fusion(nn.Module):
 
     def forward(self, model_scores: Tensor, lengths: Tensor, retrieved: Sequence[Retrieved]) -> Tensor:
         """Return log-probabilities [B, n]; arguments as for `Fuses.mix`."""
-        return self.combine(model_scores, self.mix(model_scores, lengths, retrieved))
-
-    def combine(self, model_scores: Tensor, mixture: Mixture) -> Tensor:
-        """Return log-probabilities [B, n]; see `Fuses.combine`."""
-        fused = torch.einsum("bs,bsn->bn", mixture.shares, mixture.distributions)  # [B, n]
-        experts = (mixture.distributions[:, 1:] + FLOOR).log()  # [B, S, n]
-        # The clamp keeps an allowed item ahead of an excluded one even where all its shares underflow.
-        logits = fused.clamp(min=1e-30).log() + torch.einsum("s,bsn->bn", self.power, experts)  # [B, n]
-        return logits.masked_fill(model_scores == -torch.inf, -torch.inf).log_softmax(-1)
+        return self.mix(model_scores, lengths, retrieved).scores
 
     def mix(self, model_scores: Tensor, lengths: Tensor, retrieved: Sequence[Retrieved]) -> Mixture:
-        """Return the parts of the mixture; see `Fuses.mix`."""
+        """Return the fused scores and their parts; see `Fuses.mix`.
+
+        What sources retrieve is a small part of the catalogue. So each source has a share of the P pairs of a user and
+        an item that some source retrieved; for all other items, only the model's probability is computed.
+        """
         allowed = model_scores > -torch.inf  # [B, n]
         # Divided before masking: an infinite score has no gradient.
         scores = model_scores.masked_fill(~allowed, 0) / self.log_temperature[0].exp()  # [B, n]
-        model = scores.masked_fill(~allowed, -torch.inf).softmax(-1)  # [B, n]
-        distributions, features, weights = [model], [], []
-        for source, found in enumerate(retrieved):
-            items = torch.from_numpy(found.items).long()  # [B, K]
-            similarities = torch.from_numpy(found.similarities).to(model.dtype)  # [B, K]
-            ages = torch.from_numpy(found.ages)  # [K]
-            weights.append(self._weights(source, items, similarities, ages, allowed))  # [B, K]
-            distribution = torch.zeros_like(model_scores).scatter_add(
-                1, items.clamp(min=0), weights[-1]
-            )  # [B, n]
-            distributions.append(distribution)
+        model = scores.masked_fill(~allowed, -torch.inf).log_softmax(-1)  # [B, n]
+        items = [torch.from_numpy(found.items).long() for found in retrieved]  # S times [B, K]
+        found, places = _pairs(items, allowed)  # [B, n], S times [B, K]
+        owners = found.nonzero()[:, 0]  # [P], users
+        probability = model[found].exp()  # [P]
+        features, weights, shares = [], [], []
+        for source, (rows, at) in enumerate(zip(retrieved, places, strict=True)):
+            similarities = torch.from_numpy(rows.similarities).to(model.dtype)  # [B, K]
+            ages = torch.from_numpy(rows.ages)  # [K]
+            weights.append(self._weights(source, at < len(owners), similarities, ages))  # [B, K]
+            pairs = model.new_zeros(len(owners) + 1)  # the last place is of rows that are not usable
+            shares.append(pairs.index_add(0, at.flatten(), weights[-1].flatten())[:-1])  # [P]
+            zeros = model.new_zeros(len(model))  # [B]
             similarity = (weights[-1] * similarities).sum(-1)  # [B]
-            agreement = (distribution * model).sum(-1)  # [B]
-            features += [similarity, distribution.amax(-1), agreement]
+            greatest = zeros.scatter_reduce(0, owners, shares[-1], "amax")  # [B]
+            agreement = zeros.index_add(0, owners, shares[-1] * probability)  # [B]
+            features += [similarity, greatest, agreement]
         features.append(torch.log1p(lengths.to(model.dtype)) / 5)
         found_any = [weight.sum(-1) > 0 for weight in weights]  # S times [B]
         usable = torch.stack([torch.ones_like(found_any[0]), *found_any], dim=-1)  # [B, S + 1]
         gates = self.gate(torch.stack(features, dim=-1))  # [B, 3 S + 1] -> [B, S + 1]
-        shares = gates.masked_fill(~usable, -torch.inf).softmax(-1)  # [B, S + 1]
-        return Mixture(shares, torch.stack(distributions, dim=1), weights)
+        trust = gates.masked_fill(~usable, -torch.inf).log_softmax(-1)  # [B, S + 1]
+        share = torch.stack(shares)  # [S, P]
+        mixed = trust[owners, 0].exp() * probability + (trust[owners, 1:].exp().T * share).sum(0)  # [P]
+        # The clamp keeps an allowed item ahead of an excluded one even where all its shares underflow.
+        experts = self.power @ (share / FLOOR).log1p()  # [P], relative to an item that no source retrieved
+        fused = (model + trust[:, :1]).masked_scatter(found, mixed.clamp(min=1e-30).log() + experts)  # [B, n]
+        return Mixture(fused.log_softmax(-1), trust.exp(), model, weights)
 
-    def _weights(
-        self, source: int, items: Tensor, similarities: Tensor, ages: Tensor, allowed: Tensor
-    ) -> Tensor:
-        """Return the weight of each retrieved item, [B, K]; rows sum to 1, or to 0 where no item is allowed."""
-        usable = (items >= 0) & allowed.gather(1, items.clamp(min=0))  # [B, K]
+    def _weights(self, source: int, usable: Tensor, similarities: Tensor, ages: Tensor) -> Tensor:
+        """Return the weight of each retrieved item, [B, K]; rows sum to 1, or to 0 where no item is usable."""
         weights = self.age_weights[source][self.sources[source].bins(ages)]  # [K]
         logits = similarities / self.log_temperature[source + 1].exp() + weights  # [B, K]
         logits = logits.masked_fill(~usable, -torch.inf)
         peak = logits.amax(-1, keepdim=True).clamp(min=-1e30)
         weights = torch.exp(logits - peak)  # [B, K]
         return weights / weights.sum(-1, keepdim=True).clamp(min=1e-30)
+
+
+def _pairs(items: Sequence[Tensor], allowed: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Number the pairs of a user and an allowed item that some source retrieved, in the order of `nonzero`.
+
+    Args:
+        items: per source int64 [B, K]; negative: none.
+        allowed: bool [B, n].
+
+    Returns:
+        The pairs, bool [B, n], of which P are true; and per source the number of each retrieved item's pair, int64
+        [B, K], which is P where the item is negative or not allowed.
+    """
+    retrieved = torch.zeros(
+        allowed.shape[0], allowed.shape[1] + 1, dtype=torch.bool
+    )  # the last column is of none
+    for rows in items:
+        retrieved.scatter_(1, rows.where(rows >= 0, allowed.shape[1]), True)
+    pairs = retrieved[:, :-1] & allowed  # [B, n]
+    count = int(pairs.sum())
+    numbers = torch.full_like(retrieved, count, dtype=torch.int64)  # [B, n + 1]
+    numbers[:, :-1][pairs] = torch.arange(count)
+    return pairs, [numbers.gather(1, rows.where(rows >= 0, allowed.shape[1])) for rows in items]

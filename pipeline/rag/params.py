@@ -29,9 +29,8 @@ class FusionParams(Section):
     """Items retrieved per item of the recent history, by each of the sources `items` and `co_occurring`."""
     recent_items: Positive
     """Latest items of the history that are looked up."""
-    epochs: Positive
-    steps: Positive = 1
-    """Of the training at least, so that data with few users gets more epochs. Older models have none."""
+    steps: Positive
+    """Of the training: the fusion has few weights, so more users need no more steps."""
     batch_users: Positive
     learning_rate: Annotated[float, Field(gt=0)]
 

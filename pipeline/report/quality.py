@@ -37,7 +37,7 @@ class Results:
     counts: Mapping[str, int]
     """Numbers of users, items, candidates and interactions."""
     curves: Mapping[str, pl.DataFrame]
-    """Each variant's learning curve: epoch, train_loss and validation metrics."""
+    """Each variant's learning curve: epoch or step, train_loss and validation metrics."""
     recall: Mapping[str, pl.DataFrame]
     """Each variant's table of k and the share of users whose target is among the first k."""
 
@@ -94,10 +94,10 @@ def by_slice(results: Results) -> list[DotPlot]:
 def training(results: Results) -> list[LineChart]:
     """Return the learning curves of both variants."""
     charts = []
-    for variant, part in {"hierarchical": "sequence model", "rag": "fusion"}.items():
+    for variant, part, x in (("hierarchical", "sequence model", "epoch"), ("rag", "fusion", "step")):
         for column, title in {"ndcg@10": "Validation NDCG@10", "train_loss": "Training loss"}.items():
-            lines = [_line(results.curves, variant, "epoch", column)]
-            charts.append(line_chart(f"{title}, {part}", "epoch", lines))
+            lines = [_line(results.curves, variant, x, column)]
+            charts.append(line_chart(f"{title}, {part}", x, lines))
     return [chart for chart in charts if chart]
 
 

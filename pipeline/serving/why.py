@@ -36,7 +36,7 @@ class Explainer:
         if (mixture := scored.mixture) is None:
             what = "the hierarchical variant retrieves nothing, so it cannot say why"
             raise ParamsError(what, remedy="take the rag variant")
-        shares, model = mixture.shares[place], mixture.distributions[place, 0]  # [S + 1], [n]
+        shares, model = mixture.shares[place], mixture.model[place].exp()  # [S + 1], [n]
         weights = [weight[place].numpy() for weight in mixture.weights]  # S times [K]
         trust = dict(zip([MODEL, *self._sources], shares.tolist(), strict=True))
         reasons = []

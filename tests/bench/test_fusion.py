@@ -57,10 +57,10 @@ def test_one_half_is_what_train_rag_measures_and_the_other_is_its_counterpart(
     sample_run: Path, tmp_path: Path, one_thread: None
 ) -> None:
     folder = tmp_path / "workspace"
-    changes = {"fusion.epochs": 4, "fusion.steps": 1, "fusion.learning_rate": 0.2}
+    changes = {"fusion.steps": 8, "fusion.learning_rate": 0.2}
     run_stages(sample_run, folder, ["train_rag"], changes)
     curve = pl.read_csv(folder / "artifacts" / "plots" / "rag.csv")
-    best = curve.sort("ndcg@10", "epoch", descending=[True, False]).row(0, named=True)
+    best = curve.sort("ndcg@10", "step", descending=[True, False]).row(0, named=True)
     params = load_params(folder / "params.yaml").fusion
     halves = Bench(folder / "artifacts", params.batch_users).halves(params)
     assert halves[0] == pytest.approx({name: best[name] for name in METRICS}, abs=1e-6)

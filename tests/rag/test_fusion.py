@@ -28,7 +28,7 @@ PARAMS = FusionParams(
     preceding=2,
     item_neighbours=1,
     recent_items=4,
-    epochs=30,
+    steps=210,
     batch_users=32,
     learning_rate=0.05,
 )
@@ -60,6 +60,51 @@ def test_probabilities_sum_to_one_over_what_is_allowed(seed: int, count: int, mi
     mixed = fusion(scores, lengths, [found, found]).exp()
     torch.testing.assert_close(mixed.sum(-1), torch.ones(3))
     assert not mixed[:, :4].any()
+
+
+def by_definition(
+    fusion: Fusion, scores: NDArray, length: int, retrieved: list[tuple[NDArray, NDArray, NDArray]]
+) -> NDArray:
+    """One user's probabilities [n] as the docstring defines them: every distribution over all items."""
+    weights = {name: value.detach().numpy() for name, value in fusion.state_dict().items()}
+    temperatures = np.exp(weights["log_temperature"])
+    allowed = np.isfinite(scores)
+    model = np.where(allowed, np.exp(scores / temperatures[0]), 0)
+    distributions, features, sharpening = [model / model.sum()], [], np.zeros(len(scores))
+    for source, (items, similarities, ages) in enumerate(retrieved):
+        usable = (items >= 0) & allowed[items]
+        by_age = weights[f"age_weights.{source}"][ages.astype(int) - fusion.sources[source].lowest]
+        share = np.exp(similarities / temperatures[source + 1] + by_age) * usable
+        share /= share.sum() or 1
+        distribution = np.bincount(items[usable], share[usable], len(scores))
+        features += [share @ similarities, distribution.max(), distribution @ distributions[0]]
+        sharpening += weights["power"][source] * np.log(distribution + FLOOR)
+        distributions.append(distribution)
+    gates = np.exp(weights["gate.weight"] @ [*features, np.log1p(length) / 5] + weights["gate.bias"])
+    gates *= [1, *(distribution.any() for distribution in distributions[1:])]
+    mixture = np.exp(np.log(gates @ distributions / gates.sum()) + sharpening)
+    return np.where(allowed, mixture, 0) / mixture[allowed].sum()
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero")
+@given(seed=st.integers(0, 999), count=st.integers(1, 12))
+def test_retrieved_and_other_items_have_the_probability_of_the_definition(seed: int, count: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    scores, lengths = draw(seed)
+    fusion = Fusion([START, START])
+    for parameter in fusion.parameters():
+        torch.nn.init.normal_(parameter, generator=generator)
+    found = []
+    for _ in fusion.sources:
+        items = torch.randint(-1, ITEMS, (3, count), generator=generator)
+        ages = torch.randint(-1, 3, (count,), generator=generator)
+        similarities = torch.rand(3, count, generator=generator)
+        found.append(retrieved(items.tolist(), similarities.tolist(), ages.tolist()))
+    mixed = fusion.double()(scores.double(), lengths, found).exp()
+    for user in range(3):
+        one = [(part.items[user], part.similarities[user], part.ages) for part in found]
+        expected = by_definition(fusion, scores[user].double().numpy(), int(lengths[user]), one)
+        np.testing.assert_allclose(mixed[user].detach(), expected, rtol=1e-9)
 
 
 def test_nothing_retrieved_leaves_the_model_alone() -> None:
@@ -172,7 +217,7 @@ def test_learns_to_trust_the_source_that_is_right(base: Scorer, examples: Fusion
     assert curve[-1]["train_loss"] < curve[1]["train_loss"]
 
 
-def test_the_weights_of_the_best_epoch_are_kept(base: Scorer, examples: FusionExamples) -> None:
+def test_the_best_validated_weights_are_kept(base: Scorer, examples: FusionExamples) -> None:
     fusion = Fusion([START, START])
     powers = []
 
@@ -180,13 +225,13 @@ def test_the_weights_of_the_best_epoch_are_kept(base: Scorer, examples: FusionEx
         powers.append(fused.power.detach().clone())
         return {"ndcg@10": (0.1, 0.3, 0.2)[len(powers) - 1]}
 
-    train_fusion(fusion, base, examples, PARAMS.model_copy(update={"epochs": 2}), 0, validate)
+    train_fusion(fusion, base, examples, PARAMS.model_copy(update={"steps": 30}), 0, validate)
     assert [torch.equal(fusion.power, power) for power in powers] == [False, True, False]
 
 
 def test_a_target_that_is_no_candidate_teaches_nothing(base: Scorer, examples: FusionExamples) -> None:
     scorer = Scorer(base.model, np.arange(ITEMS) != examples.targets[0], dtype=torch.float32)
     fusion = Fusion([START, START])
-    params = PARAMS.model_copy(update={"epochs": 1})
+    params = PARAMS.model_copy(update={"steps": 7})
     _, record = train_fusion(fusion, scorer, examples, params, 0, lambda _: {"ndcg@10": 0.5})
     assert 0 < record["train_loss"] < np.inf

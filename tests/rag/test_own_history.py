@@ -42,7 +42,9 @@ def test_an_item_that_was_taken_twice_has_two_shares() -> None:
     with torch.no_grad():
         fusion.age_weights[0].zero_()
         mixture = fusion.mix(torch.zeros(1, 9), torch.tensor([3]), [found])
-    assert mixture.distributions[0, 1, [4, 7]].tolist() == pytest.approx([2 / 3, 1 / 3])
+    assert mixture.weights[0][0, :3].tolist() == pytest.approx([1 / 3] * 3)
+    share = (mixture.scores[0].exp() - mixture.shares[0, 0] / 9) / mixture.shares[0, 1]
+    assert share[[4, 7]].tolist() == pytest.approx([2 / 3, 1 / 3], abs=1e-6)
 
 
 def test_data_without_repeats_has_no_such_source() -> None:

@@ -158,7 +158,7 @@ def full_results(counts: dict[str, int] = COUNTS) -> Results:
         },
         comparison=comparison,
         counts=counts,
-        curves=dict.fromkeys(variants, curve),
+        curves={"hierarchical": curve, "rag": curve.rename({"epoch": "step"})},
         recall=dict.fromkeys(variants, recall),
     )
 

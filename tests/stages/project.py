@@ -20,7 +20,6 @@ SMALL = {
     "ingest.expected": None,
     "train.epochs": 3,
     "train.validate_every": 1,
-    "fusion.epochs": 2,
     "fusion.steps": 40,
 }
 

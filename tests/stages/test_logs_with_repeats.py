@@ -45,8 +45,7 @@ def test_all_stages_read_it(tmp_path: Path, split: str, targets: str) -> None:
         "encode.template": "{title}",
         "encode.whitening_dimension": None,
         "train.epochs": 2,
-        "fusion.epochs": 2,
-        "fusion.steps": 1,
+        "fusion.steps": 4,
         "evaluate.resamples": 50,
     }
     make_workspace(tmp_path / "workspace", params)

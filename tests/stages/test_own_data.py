@@ -36,7 +36,6 @@ TINY: dict[str, Any] = {
     "fusion.neighbours": 10,
     "fusion.item_neighbours": 3,
     "fusion.recent_items": 3,
-    "fusion.epochs": 1,
     "fusion.steps": 1,
 }
 
