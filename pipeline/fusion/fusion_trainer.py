@@ -20,7 +20,7 @@ from ..ranking.evaluator import rank_in_batches
 from ..ranking.metrics import metrics_from_ranks
 
 RETRIEVAL_BATCH = 2048  # queries per search
-VALIDATE_EVERY = 15  # steps
+VALIDATE_EVERY = 30  # steps
 ValidateFusion = Callable[[Fusion], dict[str, float]]
 FusionCurve = list[dict[str, float]]
 
@@ -128,7 +128,7 @@ def train_fusion(
     The model must not have been trained on the targets: it is overconfident on its training targets, so the fusion
     would give all weight to the model. The scorer is of the sequence model alone, in float32. The seed orders the
     examples. `validate` returns metrics of a fusion on other users, every `VALIDATE_EVERY` steps; NDCG@10 picks the
-    weights.
+    weights. The learning rate falls to zero, which evens out the noise of the last steps.
 
     Returns:
         One record per validation; step 0, without a loss, is the untrained interpolation.
@@ -137,6 +137,7 @@ def train_fusion(
         NumericalError: the loss is not finite.
     """
     optimizer = torch.optim.AdamW(fusion.parameters(), lr=params.learning_rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0, params.steps)
     batches = _batches(len(examples), params.batch_users, np.random.default_rng([seed, len(examples)]))
     curve = [{"step": 0, **validate(fusion.eval())}]
     best, losses = state_of(fusion), []
@@ -146,6 +147,7 @@ def train_fusion(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        schedule.step()
         losses.append(loss.item())
         if step % VALIDATE_EVERY and step < params.steps:
             continue

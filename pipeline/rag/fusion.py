@@ -83,16 +83,16 @@ class Fusion(nn.Module):
         scores = model_scores.masked_fill(~allowed, 0) / self.log_temperature[0].exp()  # [B, n]
         model = scores.masked_fill(~allowed, -torch.inf).log_softmax(-1)  # [B, n]
         items = [torch.from_numpy(found.items).long() for found in retrieved]  # S times [B, K]
-        found, places = _pairs(items, allowed)  # [B, n], S times [B, K]
-        owners = found.nonzero()[:, 0]  # [P], users
-        probability = model[found].exp()  # [P]
+        pairs, places = _pairs(items, allowed)  # [P], S times [B, K]
+        owners = pairs // allowed.shape[1]  # [P], users
+        probability = model.take(pairs).exp()  # [P]
         features, weights, shares = [], [], []
         for source, (rows, at) in enumerate(zip(retrieved, places, strict=True)):
             similarities = torch.from_numpy(rows.similarities).to(model.dtype)  # [B, K]
             ages = torch.from_numpy(rows.ages)  # [K]
-            weights.append(self._weights(source, at < len(owners), similarities, ages))  # [B, K]
-            pairs = model.new_zeros(len(owners) + 1)  # the last place is of rows that are not usable
-            shares.append(pairs.index_add(0, at.flatten(), weights[-1].flatten())[:-1])  # [P]
+            weights.append(self._weights(source, at < len(pairs), similarities, ages))  # [B, K]
+            share = model.new_zeros(len(pairs) + 1)  # the last place is of rows that are not usable
+            shares.append(share.index_add(0, at.flatten(), weights[-1].flatten())[:-1])  # [P]
             zeros = model.new_zeros(len(model))  # [B]
             similarity = (weights[-1] * similarities).sum(-1)  # [B]
             greatest = zeros.scatter_reduce(0, owners, shares[-1], "amax")  # [B]
@@ -107,7 +107,8 @@ class Fusion(nn.Module):
         mixed = trust[owners, 0].exp() * probability + (trust[owners, 1:].exp().T * share).sum(0)  # [P]
         # The clamp keeps an allowed item ahead of an excluded one even where all its shares underflow.
         experts = self.power @ (share / FLOOR).log1p()  # [P], relative to an item that no source retrieved
-        fused = (model + trust[:, :1]).masked_scatter(found, mixed.clamp(min=1e-30).log() + experts)  # [B, n]
+        fused = (model + trust[:, :1]).flatten()  # [B n]
+        fused = fused.index_copy(0, pairs, mixed.clamp(min=1e-30).log() + experts).view_as(model)  # [B, n]
         return Mixture(fused.log_softmax(-1), trust.exp(), model, weights)
 
     def _weights(self, source: int, usable: Tensor, similarities: Tensor, ages: Tensor) -> Tensor:
@@ -121,23 +122,24 @@ class Fusion(nn.Module):
 
 
 def _pairs(items: Sequence[Tensor], allowed: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Number the pairs of a user and an allowed item that some source retrieved, in the order of `nonzero`.
+    """Number the pairs of a user and an allowed item that some source retrieved.
 
     Args:
         items: per source int64 [B, K]; negative: none.
         allowed: bool [B, n].
 
     Returns:
-        The pairs, bool [B, n], of which P are true; and per source the number of each retrieved item's pair, int64
-        [B, K], which is P where the item is negative or not allowed.
+        The place of each pair in a flat [B, n], int64 [P], ascending; and per source the number of each retrieved
+        item's pair, int64 [B, K], which is P where the item is negative or not allowed.
     """
-    retrieved = torch.zeros(
-        allowed.shape[0], allowed.shape[1] + 1, dtype=torch.bool
-    )  # the last column is of none
-    for rows in items:
-        retrieved.scatter_(1, rows.where(rows >= 0, allowed.shape[1]), True)
-    pairs = retrieved[:, :-1] & allowed  # [B, n]
-    count = int(pairs.sum())
-    numbers = torch.full_like(retrieved, count, dtype=torch.int64)  # [B, n + 1]
-    numbers[:, :-1][pairs] = torch.arange(count)
-    return pairs, [numbers.gather(1, rows.where(rows >= 0, allowed.shape[1])) for rows in items]
+    users, count = allowed.shape
+    start = count * torch.arange(users)[:, None]  # [B, 1]
+    # One place more, for items that are negative.
+    places = [(rows + start).where(rows >= 0, users * count) for rows in items]  # S times [B, K]
+    retrieved = torch.zeros(users * count + 1, dtype=torch.bool)
+    for place in places:
+        retrieved.index_fill_(0, place.flatten(), True)
+    pairs = (retrieved[:-1] & allowed.flatten()).nonzero().squeeze(1)  # [P]
+    numbers = torch.full((users * count + 1,), len(pairs))
+    numbers[pairs] = torch.arange(len(pairs))
+    return pairs, [numbers.take(place) for place in places]

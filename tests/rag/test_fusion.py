@@ -225,7 +225,7 @@ def test_the_best_validated_weights_are_kept(base: Scorer, examples: FusionExamp
         powers.append(fused.power.detach().clone())
         return {"ndcg@10": (0.1, 0.3, 0.2)[len(powers) - 1]}
 
-    train_fusion(fusion, base, examples, PARAMS.model_copy(update={"steps": 30}), 0, validate)
+    train_fusion(fusion, base, examples, PARAMS.model_copy(update={"steps": 60}), 0, validate)
     assert [torch.equal(fusion.power, power) for power in powers] == [False, True, False]
 
 
