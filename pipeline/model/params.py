@@ -55,6 +55,9 @@ class TrainParams(Section):
     negatives: Positive
     epochs: Positive
     batch_windows: Positive
+    """Windows of a batch at most."""
+    batch_positions: Positive | None = None
+    """Positions of a batch at most, with padding, so that long windows do not make few large steps."""
     learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
     warmup_steps: Annotated[int, Field(ge=0)]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from ..core.errors import DataError
 from ..data.sequences import NO_GAP, Sequences, pad_histories
 
-# Batches per pool: windows are shuffled, then sorted by length within a pool, so that a batch has little padding.
+# Windows are shuffled, then sorted by length within pools of so many full batches, so that a batch has little padding.
 POOL = 16
 
 FORGOTTEN = 0.1
@@ -47,10 +48,17 @@ def training_windows(sequences: Sequences, history: int, generator: np.random.Ge
     return windows
 
 
+class BatchSize(NamedTuple):
+    """Limits of a batch; one window is always a batch."""
+
+    windows: int
+    positions: int | None = None  # with padding; None: any number
+
+
 def training_batches(
     sequences: Sequences,
     history: int,
-    batch_windows: int,
+    size: BatchSize,
     generator: np.random.Generator,
     timed: bool = False,
 ) -> Iterator[Batch]:
@@ -61,23 +69,35 @@ def training_batches(
     """
     if timed and not len(sequences.gaps):
         raise DataError("there are no gaps to learn from", "times/gaps.parquet", "run `dvc repro ingest`")
+    groups = _groups(sequences, history, size, generator)
+    for group in generator.permutation(len(groups)):
+        yield _batch(sequences, groups[group], generator if timed else None)
+
+
+def batch_count(sequences: Sequences, history: int, size: BatchSize) -> int:
+    """Return the number of batches of an epoch; random phases change it by a few."""
+    return max(1, len(_groups(sequences, history, size, np.random.default_rng(0))))
+
+
+def _groups(
+    sequences: Sequences, history: int, size: BatchSize, generator: np.random.Generator
+) -> list[list[slice]]:
+    """Return the windows of each batch."""
     windows = training_windows(sequences, history, generator)
     order = generator.permutation(len(windows))
     groups = []
-    for start in range(0, len(order), POOL * batch_windows):
-        pool = order[start : start + POOL * batch_windows]
-        pool = pool[np.argsort([windows[index].stop - windows[index].start for index in pool], kind="stable")]
-        groups += [pool[first : first + batch_windows] for first in range(0, len(pool), batch_windows)]
-    for group in generator.permutation(len(groups)):
-        yield _batch(sequences, [windows[index] for index in groups[group]], generator if timed else None)
-
-
-def batch_count(sequences: Sequences, history: int, batch_windows: int) -> int:
-    """Return the expected number of batches per epoch; random phases change the number by a few."""
-    targets = np.maximum(sequences.train_length - 1, 0)  # [U]
-    # A user whose targets do not fit in one window is cut at (targets - 1) / history places, in the mean over phases.
-    windows = np.where(targets > history, 1 + (targets - 1) / history, targets > 0)  # [U]
-    return max(1, round(windows.sum() / batch_windows))
+    for start in range(0, len(order), POOL * size.windows):
+        pool = [windows[index] for index in order[start : start + POOL * size.windows]]
+        pool.sort(key=lambda window: window.stop - window.start)
+        group: list[slice] = []
+        for window in pool:
+            positions = (len(group) + 1) * (window.stop - window.start - 1)  # the longest comes last
+            if group and (len(group) == size.windows or positions > (size.positions or positions)):
+                groups.append(group)
+                group = []
+            group.append(window)
+        groups.append(group)
+    return groups
 
 
 def _batch(sequences: Sequences, places: list[slice], forgets: np.random.Generator | None) -> Batch:

@@ -21,7 +21,7 @@ from ..model.scorer import Scorer
 from ..model.sequence_model import SequenceModel
 from ..ranking.evaluator import rank_targets
 from ..ranking.metrics import metrics_from_ranks
-from .batches import batch_count, training_batches
+from .batches import BatchSize, batch_count, training_batches
 from .distributed import Processes
 from .objective import Objective
 from .resume import Progress, TrainingState
@@ -103,7 +103,8 @@ def fit(
     if progress.epoch and processes.first:
         print(f"train: resumes after epoch {progress.epoch} of {params.epochs}", file=sys.stderr)
     processes.meet()  # all have read the state before the first process can remove it
-    steps = params.epochs * len(members) * batch_count(sequences, params.history, params.batch_windows)
+    size = BatchSize(params.batch_windows, params.batch_positions)
+    steps = params.epochs * len(members) * batch_count(sequences, params.history, size)
     with (
         track(total=steps, desc="train", unit="batch", shown=processes.first) as bar,
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
@@ -167,7 +168,8 @@ class _Epochs:
         objective.train()
         total, examples = 0.0, 0
         timed = params.time == "gaps"
-        for batch in training_batches(self.sequences, params.history, params.batch_windows, generator, timed):
+        size = BatchSize(params.batch_windows, params.batch_positions)
+        for batch in training_batches(self.sequences, params.history, size, generator, timed):
             step += 1
             for group in self.optimizer.param_groups:
                 group["lr"] = params.learning_rate * min(1.0, step / max(1, params.warmup_steps))
