@@ -103,6 +103,7 @@ def train(items: int, dimension: int, residual_width: int, seed: int) -> dict[st
         "residual_width": residual_width,
         "residual_start": "zero",
         "keys": "product",
+        "batch_positions": None,  # steps of `batch_windows` long windows
         "epochs": 1,
         "validate_every": 1,
     }
