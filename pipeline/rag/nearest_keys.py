@@ -70,29 +70,15 @@ class Codes:
         The query is rounded to bfloat16. The error is a vector, and its length times the longest code is to be added to
         the bounds, which are themselves rounded to the nearest.
         """
-        whole, norm = self._of(query)
-        rounded = torch.from_numpy(whole).bfloat16()  # [COLUMNS]
-        error = float(np.linalg.norm((rounded.float().numpy() - whole) / self._steps))
-        bounds = torch.ops.aten._weight_int8pack_mm(rounded[None], self._codes, self._ones)[0]  # [N]
-        return bounds, self.longest * (error + ROUNDING * norm)
-
-    def closer_bounds(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return upper bounds of the products of a query [D] with the keys at these rows, [m]; nothing is to be added.
-
-        They cost more a key than `bounds`, and less than the product.
-        """
-        whole, norm = self._of(query)
-        codes = self._codes[torch.from_numpy(rows)].float()  # [m, COLUMNS]
-        return (codes @ torch.from_numpy(whole)).numpy() + np.float32(self.longest * ROUNDING * norm)
-
-    def _of(self, query: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
-        """Return (p, |p|, r) in the units of the codes, [COLUMNS], and the query's length."""
         p = query @ self._axes  # [W]
         norm, inside = float(np.linalg.norm(query)), float(np.linalg.norm(p))
         whole = np.zeros(COLUMNS, np.float32)
         whole[: len(p)] = p
         whole[-2:] = inside * (1 + ROUNDING), max(0, norm**2 - inside**2) ** 0.5 + ROUNDING * norm
-        return whole * self._steps, norm
+        rounded = torch.from_numpy(whole * self._steps).bfloat16()  # [COLUMNS]
+        error = float(np.linalg.norm(rounded.float().numpy() / self._steps - whole))
+        bounds = torch.ops.aten._weight_int8pack_mm(rounded[None], self._codes, self._ones)[0]  # [N]
+        return bounds, self.longest * (error + ROUNDING * norm)
 
 
 class NearestKeys:
@@ -176,8 +162,6 @@ class NearestKeys:
         products = _products(query, self.keys, rows)  # [m]
         least = np.partition(products, -k)[-k]
         further = np.setdiff1d(_at_least(bounds, least - error), rows, assume_unique=True)
-        if len(further) > k:
-            further = further[self.codes.closer_bounds(query, further) >= least]
         if len(further):
             rows = np.append(rows, further)
             products = np.append(products, _products(query, self.keys, further))
