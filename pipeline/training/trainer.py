@@ -110,7 +110,7 @@ def fit(
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
     ):
         bar.update(progress.epoch * steps // params.epochs)
-        epochs = _Epochs(sequences, probability, optimizer, processes, bar)
+        epochs = _Epochs(sequences, size, probability, optimizer, processes, bar)
         while progress.epoch < params.epochs and progress.stale < params.patience:
             losses = []
             for number, (member, average) in enumerate(zip(members, averaged.members, strict=True)):
@@ -151,6 +151,7 @@ class _Epochs:
     """The arguments that all epochs of all members share."""
 
     sequences: Sequences
+    size: BatchSize
     probability: Tensor  # float32 [n]
     optimizer: torch.optim.Optimizer
     processes: Processes
@@ -168,8 +169,7 @@ class _Epochs:
         objective.train()
         total, examples = 0.0, 0
         timed = params.time == "gaps"
-        size = BatchSize(params.batch_windows, params.batch_positions)
-        for batch in training_batches(self.sequences, params.history, size, generator, timed):
+        for batch in training_batches(self.sequences, params.history, self.size, generator, timed):
             step += 1
             for group in self.optimizer.param_groups:
                 group["lr"] = params.learning_rate * min(1.0, step / max(1, params.warmup_steps))
