@@ -122,8 +122,7 @@ class Bench:
         if "next_items" in params.sources:
             datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(params))
         sources = open_sources(params, datastore, self._index, self.inputs)
-        examples = FusionExamples.validation(self._base, self.inputs.sequences, sources)
-        first, second = examples.halves(self.train.seed)
+        first, second = FusionExamples.validation(self._base, self.inputs.sequences, sources, params.users)
         return self._learned(params, first, second), self._learned(params, second, first)
 
     def _learned(

@@ -173,16 +173,19 @@ class Sequences:
         return [self.items[start:end] for start, end in zip(starts, starts + counts, strict=True)]
 
 
-def halves(users: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def halves(
+    users: NDArray[np.int64], seed: int, most: int | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the places of two random halves of the users, each sorted; all places of a user are in one half.
 
     They divide the users who have a validation target. The fusion of variant rag learns from the first half; both
-    variants are validated on the second.
+    variants are validated on the second. `most` users of each half are drawn at random; None: all.
     """
     names, number = np.unique(users, return_inverse=True)
     order = np.random.default_rng([seed, len(names)]).permutation(len(names))
-    first = np.isin(number, order[: len(names) // 2])
-    return np.flatnonzero(first), np.flatnonzero(~first)
+    middle = len(names) // 2
+    first, second = (np.isin(number, half[:most]) for half in (order[:middle], order[middle:]))
+    return np.flatnonzero(first), np.flatnonzero(second)
 
 
 def gap_buckets(positions: NDArray[np.integer], times: NDArray, before: float = 0) -> NDArray[np.int8]:

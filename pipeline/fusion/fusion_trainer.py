@@ -52,40 +52,43 @@ class FusionExamples:
 
     @classmethod
     def validation(
-        cls, scorer: Scorer, sequences: Sequences, sources: Mapping[str, Source]
-    ) -> "FusionExamples":
-        """Return the validation targets with the histories before them.
+        cls, scorer: Scorer, sequences: Sequences, sources: Mapping[str, Source], most: int
+    ) -> tuple["FusionExamples", "FusionExamples"]:
+        """Return the validation targets of two halves of the users, with the histories before them.
+
+        The fusion learns from the first half; the second is held out. Of each half, `most` users are drawn at random
+        with the model's seed.
 
         Raises:
-            DataError: fewer than two users have one.
+            DataError: fewer than two users have a validation target.
         """
-        rows = np.flatnonzero(sequences.validation != NO_TARGET)
-        users = sequences.owners[rows]  # [N]
-        if len(np.unique(users)) < 2:
+        having = np.flatnonzero(sequences.validation != NO_TARGET)
+        owners = sequences.owners[having]
+        if len(np.unique(owners)) < 2:
             raise DataError(
                 "fewer than two users have a validation target, so the fusion has nothing to learn from",
                 "split.parquet",
                 "use data in which more users have 3 interactions or more, or, of a split by time, other cuts",
             )
         before = sequences.validation_histories()
-        histories = [before[row] for row in rows]
-        with torch.inference_mode():
-            parts = [
-                scorer.states(histories[start : start + 256], users[start : start + 256])
-                for start in range(0, len(rows), 256)
-            ]
-            states = torch.cat(parts).numpy()  # [N, D]
-        return cls.collect(Query(states, users, histories), sequences.validation[rows], sources)
+
+        def examples(rows: NDArray[np.int64]) -> "FusionExamples":
+            histories, users = [before[row] for row in rows], sequences.owners[rows]
+            with torch.inference_mode():
+                parts = [
+                    scorer.states(histories[start : start + 256], users[start : start + 256])
+                    for start in range(0, len(rows), 256)
+                ]
+                states = torch.cat(parts).numpy()  # [N, D]
+            return cls.collect(Query(states, users, histories), sequences.validation[rows], sources)
+
+        first, second = halves(owners, scorer.model.params.seed, most)
+        return examples(having[first]), examples(having[second])
 
     def take(self, rows: NDArray[np.int64]) -> "FusionExamples":
         """Return the examples at these rows."""
         retrieved = [found.take(rows) for found in self.retrieved]
         return FusionExamples(self.query.take(rows), self.targets[rows], retrieved)
-
-    def halves(self, seed: int) -> tuple["FusionExamples", "FusionExamples"]:
-        """Split the users at random into a half to learn from and a held-out half."""
-        learned_from, held_out = halves(self.query.users, seed)
-        return self.take(learned_from), self.take(held_out)
 
     def fuse(self, rows: NDArray[np.int64], scorer: Scorer, fusion: Fusion) -> Tensor:
         """Return the fused log-probabilities [B, n] of the examples at these rows, int64 [B]."""

@@ -114,8 +114,8 @@ def load_parts(folder: Path, inputs: Inputs) -> tuple[UserModel, Fusion, FusionP
     model = load_model(folder / "base", inputs.frozen, inputs.store_hash)
     config = read_config(folder, SCHEMA_VERSION, REMEDY)
     try:
-        fusion_params = {"steps": 1, **config["fusion"]}
-        fusion_params.pop("epochs", None)  # of older models, which had no steps
+        fusion_params = {"users": 1, "steps": 1, **config["fusion"]}
+        fusion_params.pop("epochs", None)  # of older models, which had neither users nor steps
         params = FusionParams.model_validate(fusion_params)
         fusion = Fusion(starts(params))
         fusion.load_state_dict(load_file(folder / "fusion.safetensors"))

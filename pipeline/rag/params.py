@@ -29,6 +29,8 @@ class FusionParams(Section):
     """Items retrieved per item of the recent history, by each of the sources `items` and `co_occurring`."""
     recent_items: Positive
     """Latest items of the history that are looked up."""
+    users: Positive
+    """Of each half of the users, whose validation targets train and validate the fusion."""
     steps: Positive
     """Of the training: the fusion has few weights, so more users need no more steps."""
     batch_users: Positive

@@ -11,20 +11,24 @@ from hierrec.model.checkpoint import new_model
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
 from hierrec.rag.datastore import Datastore, Lookup
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.model.world import ITEMS
 
+Halves = tuple[FusionExamples, FusionExamples]
+
 
 def remembered(
-    params: TrainParams, frozen: NDArray, sequences: Sequences
-) -> tuple[Datastore, FusionExamples]:
+    params: TrainParams, frozen: NDArray, sequences: Sequences, most: int = 100
+) -> tuple[Datastore, Halves]:
     model = new_model(params, frozen).eval()
     prefixes = prefix_states(model, sequences)
     lookup = Lookup(shortlist=8, overlap=0.3, neighbours=5, following=2, preceding=2)
     datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup)
     base = Scorer(model, np.ones(ITEMS, np.bool_), dtype=torch.float32)
-    return datastore, FusionExamples.validation(base, sequences, {"next_items": datastore})
+    return datastore, FusionExamples.validation(base, sequences, {"next_items": datastore}, most)
 
 
 def test_test_items_change_nothing_and_validation_items_the_targets_alone(
@@ -44,21 +48,35 @@ def test_test_items_change_nothing_and_validation_items_the_targets_alone(
     second, learned_again = remembered(train_params, frozen, changed)
     np.testing.assert_array_equal(first.keys, second.keys)
     np.testing.assert_array_equal(first.next_items, second.next_items)
-    np.testing.assert_array_equal((learned.targets + 7) % ITEMS, learned_again.targets)
-    np.testing.assert_array_equal(learned.query.states, learned_again.query.states)
-    np.testing.assert_array_equal(learned.retrieved[0].items, learned_again.retrieved[0].items)
+    for half, again in zip(learned, learned_again, strict=True):
+        np.testing.assert_array_equal((half.targets + 7) % ITEMS, again.targets)
+        np.testing.assert_array_equal(half.query.states, again.query.states)
+        np.testing.assert_array_equal(half.retrieved[0].items, again.retrieved[0].items)
 
 
-def test_halves_share_nobody_and_leave_nobody_out(
+def test_the_halves_are_of_the_users_with_a_target(
     train_params: TrainParams, frozen: NDArray, sequences: Sequences
 ) -> None:
-    _, examples = remembered(train_params, frozen, sequences)
-    parts = examples.halves(3)
-    assert abs(len(parts[0]) - len(parts[1])) <= 1
-    both = np.concatenate([half.query.states for half in parts])
-    assert sorted(map(tuple, both.tolist())) == sorted(map(tuple, examples.query.states.tolist()))
-    held_out = halves(np.arange(len(examples)), 3)[1]
-    np.testing.assert_array_equal(parts[1].targets, examples.targets[held_out])
-    again = examples.halves(3)
-    np.testing.assert_array_equal(parts[0].targets, again[0].targets)
-    assert examples.halves(4)[0].query.states.tolist() != parts[0].query.states.tolist()
+    having = np.flatnonzero(sequences.validation >= 0)
+    expected = [having[half] for half in halves(having, train_params.seed)]
+    _, parts = remembered(train_params, frozen, sequences)
+    _, fewer = remembered(train_params, frozen, sequences, most=2)
+    for part, drawn, users in zip(parts, fewer, expected, strict=True):
+        np.testing.assert_array_equal(part.query.users, users)
+        np.testing.assert_array_equal(part.targets, sequences.validation[users])
+        assert len(drawn) == 2 < len(part)
+        np.testing.assert_array_equal(drawn.targets, sequences.validation[drawn.query.users])
+        assert set(drawn.query.users) < set(users)
+
+
+@given(st.lists(st.integers(0, 30), min_size=2), st.integers(0, 5), st.integers(1, 40))
+def test_halves_share_nobody_and_leave_nobody_out(names: list[int], seed: int, most: int) -> None:
+    users = np.array(names)
+    first, second = (set(users[half]) for half in halves(users, seed))
+    assert not first & second
+    assert first | second == set(names)
+    assert abs(len(first) - len(second)) <= 1
+    for half, whole in zip(halves(users, seed, most), halves(users, seed), strict=True):
+        drawn = set(users[half])
+        assert len(drawn) == min(most, len(set(users[whole])))
+        np.testing.assert_array_equal(half, whole[np.isin(users[whole], list(drawn))])

@@ -61,6 +61,7 @@ FUSION = FusionParams(
     preceding=2,
     item_neighbours=2,
     recent_items=2,
+    users=10,
     steps=1,
     batch_users=1,
     learning_rate=1e-3,

@@ -28,6 +28,7 @@ PARAMS = FusionParams(
     preceding=2,
     item_neighbours=1,
     recent_items=4,
+    users=100,
     steps=210,
     batch_users=32,
     learning_rate=0.05,

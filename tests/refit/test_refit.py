@@ -41,6 +41,7 @@ FUSION = FusionParams(
     preceding=2,
     item_neighbours=1,
     recent_items=1,
+    users=10,
     steps=1,
     batch_users=8,
     learning_rate=1e-2,
