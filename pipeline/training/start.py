@@ -24,8 +24,9 @@ def untrained_model(params: TrainParams, frozen: NDArray[np.float32], sequences:
     """Build a model for this data: `auto` is decided (`TrainParams.for_data`), and the residuals have their start.
 
     Only training items are read. With `residual_start: co_occurrence`, the residuals of trained items have length 1 in
-    the mean, as the text vectors beside them do. Items without training keep zeros. Each member of an ensemble draws
-    from its own seed.
+    the mean, as the text vectors beside them do. With `zero`, those of trained items whose text vector another item has
+    too are random, with the same length: nothing else would tell these items apart. Items without training keep zeros.
+    Each member of an ensemble draws from its own seed.
 
     Args:
         params: section `train`.
@@ -38,16 +39,31 @@ def untrained_model(params: TrainParams, frozen: NDArray[np.float32], sequences:
     counts = sequences.training_counts(len(frozen))  # [n]
     params = params.for_data(counts)
     model = new_model(params, frozen)
-    if params.residual_start == "zero" or not params.residual_width:
+    near = params.residual_start == "co_occurrence"
+    started = counts > 0 if near else (counts > 0) & alike(frozen)  # [n]
+    if not params.residual_width or not started.any():
         return model
-    information = shared_information(sequences, len(counts))
+    information = shared_information(sequences, len(counts)) if near else None
     for number, member in enumerate(model.members):
-        vectors = item_vectors(information, params.residual_width, params.seed + number)  # [n, k]
-        vectors *= (counts / (counts + RARE))[:, None]
-        vectors /= np.linalg.norm(vectors[counts > 0], axis=1).mean() or 1
+        seed = params.seed + number
+        if information is not None:
+            vectors = item_vectors(information, params.residual_width, seed)  # [n, k]
+            vectors *= (counts / (counts + RARE))[:, None]
+        else:
+            shape = len(counts), params.residual_width
+            vectors = np.random.default_rng(seed).standard_normal(shape, np.float32)  # [n, R]
+            vectors[~started] = 0
+        vectors /= np.linalg.norm(vectors[started], axis=1).mean() or 1
         with torch.no_grad():
             member.items.residual[:, : vectors.shape[1]] = torch.from_numpy(vectors)
     return model
+
+
+def alike(vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return which of the vectors [n, F] occur more than once, bool [n]."""
+    rows = np.ascontiguousarray(vectors).view(f"V{vectors.shape[1] * vectors.itemsize}").ravel()  # [n]
+    _, group, sizes = np.unique(rows, return_inverse=True, return_counts=True)
+    return sizes[group] > 1
 
 
 def shared_information(sequences: Sequences, item_count: int) -> csr_array:

@@ -139,6 +139,25 @@ def test_a_model_for_sparse_data_has_decided_params(
     assert model.members[0].items.residual.any()
 
 
+def test_items_that_text_does_not_tell_apart_start_at_random(
+    train_params: TrainParams, frozen: NDArray, sequences: Sequences
+) -> None:
+    params = train_params.model_copy(update={"residual_start": "zero"})
+    trained = np.flatnonzero(sequences.training_counts(ITEMS))
+    same = [*trained[:2], *np.setdiff1d(np.arange(ITEMS), trained)[:1]]  # the last one is not trained
+    vectors = frozen.copy()
+    vectors[same] = vectors[same[0]]
+    start = untrained_model(params, vectors, sequences).members[0].items.residual.detach()
+    lengths = start.norm(dim=1)
+    assert lengths[same[:2]].mean() == pytest.approx(1)
+    assert not torch.equal(*start[same[:2]])
+    assert not lengths[np.setdiff1d(np.arange(ITEMS), same[:2])].any()
+    other = params.model_copy(update={"seed": params.seed + 1})
+    assert not torch.equal(untrained_model(other, vectors, sequences).members[0].items.residual, start)
+    none = params.model_copy(update={"residual_width": 0})
+    assert not untrained_model(none, vectors, sequences).members[0].items.residual.numel()
+
+
 def test_residuals_that_start_at_zero_are_those_of_a_new_model(
     train_params: TrainParams, frozen: NDArray, sequences: Sequences
 ) -> None:
