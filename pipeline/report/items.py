@@ -109,7 +109,7 @@ def neighbours(items: Items) -> list[Neighbours]:
         first.setdefault(items.main_genres[row], row)
     found = []
     for row in [*dict.fromkeys([*first.values()][:SEEDS] + items.by_popularity)][:SEEDS]:
-        similar = items.catalogue.similar_to(row, NEIGHBOURS)
+        similar = items.catalogue.similar(row, NEIGHBOURS)
         found.append(Neighbours(items.catalogue[row].title, ", ".join(items.genres[row]), similar))
     return found
 

@@ -1,15 +1,15 @@
 """A few users: their history, the recommendations of both variants, and the reasons."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..data.sequences import NO_TARGET, Sequences
 from ..model.scorer import Scored, Scorer
-from ..serving.answers import Match, Why
+from ..serving.answers import Evidence
 from ..serving.catalogue import Catalogue
-from ..serving.why import Explainer
+from ..serving.why import explain
 
 PLACES = (0.1, 0.4, 0.7, 0.95)
 """Quantiles of the history length at which users are chosen."""
@@ -50,11 +50,10 @@ def people(
     user_ids: Sequence[str],
     catalogue: Catalogue,
     scorers: Mapping[str, Scorer],
-    explainer: Explainer,
 ) -> list[Person]:
     """Return users chosen by the length of their history only, and so not by their results.
 
-    `user_ids` are by user row, `scorers` by variant; `explainer` explains variant rag.
+    `user_ids` are by user row, `scorers` by variant.
     """
     histories = sequences.test_histories()
     rows = np.flatnonzero(sequences.test != NO_TARGET)
@@ -68,12 +67,18 @@ def people(
         for name, scorer in scorers.items():
             scored = scorer.score([history], np.array([user]))
             order = _order(scored)
-            best = [catalogue[row].title for row in order[:RECOMMENDED]]
-            whys = explainer.explain(scored, 0, order[:RECOMMENDED]) if name == "rag" else [None] * len(best)
-            hits = [row == target for row in order[:RECOMMENDED]]
-            picks[name] = list(map(_pick, best, hits, whys))
             ranks[name] = order.index(target) + 1 if target in order else None
-            trust = next((why.trust for why in whys if why), trust)
+            picks[name] = [Pick(catalogue[item].title, item == target) for item in order[:RECOMMENDED]]
+            if name == "rag":
+                sources = list(scorer.sources)
+                whys = [
+                    explain(scored, 0, item, sources, catalogue, user_ids) for item in order[:RECOMMENDED]
+                ]
+                trust = whys[0].trust if whys else {}
+                picks[name] = [
+                    replace(pick, why="; ".join(map(_reason, why.evidence)), parts=why.parts)
+                    for pick, why in zip(picks[name], whys, strict=True)
+                ]
         recent = [catalogue[row].title for row in history[::-1][:RECENT].tolist()]
         title = catalogue[target].title
         found.append(Person(user_ids[user], len(history), recent, title, picks, ranks, trust))
@@ -87,22 +92,14 @@ def _order(scored: Scored) -> list[int]:
     return order[: int((scores > -np.inf).sum())]
 
 
-def _pick(name: str, hit: bool, why: Why | None) -> Pick:
-    if why is None:
-        return Pick(name, hit)
-    words = {"next_items": _next_items, "items": _items}
-    reasons = [words[one.source](one.matches) if one.source in words else one.because for one in why.evidence]
-    return Pick(name, hit, "; ".join(reasons), why.parts)
-
-
-def _next_items(matches: Sequence[Match]) -> str:
-    """Say how many other users chose the item, and the largest similarity of their histories to this one."""
+def _reason(evidence: Evidence) -> str:
+    """Say why a source recommends an item. The page names no other user, and of similar items the nearest."""
+    matches = evidence.matches
+    if evidence.source == "items":
+        return f"like {matches[0].name} ({matches[0].similarity:.2f})"
+    if evidence.source != "next_items":
+        return evidence.because
     others = len({match.id for match in matches})
     when = "about then" if any(match.age for match in matches) else "next"
     users = "1 similar user" if others == 1 else f"{others:,} similar users"
     return f"chosen {when} by {users} (up to {max(match.similarity for match in matches):.2f})"
-
-
-def _items(matches: Sequence[Match]) -> str:
-    """Say which item of the history is most similar."""
-    return f"like {matches[0].name} ({matches[0].similarity:.2f})"

@@ -72,13 +72,13 @@ class ItemFinder:
         parts = [[*_ALTERNATIVE.findall(title), _ALTERNATIVE.sub("", title)] for title in titles]
         self._readings.append((_bare, _table(_bare, parts)))
 
-    def find(self, text: str) -> int:
-        """Return the row of the item that a text names.
+    def find(self, name: str | int) -> int:
+        """Return the row of the item that an id or a text names.
 
         Raises:
             NotFoundError: there is none, or there are several; the candidates are the nearest.
         """
-        if text in self._rows:
+        if (text := str(name)) in self._rows:
             return self._rows[text]
         rows = self._by_title(text)
         if len(rows) == 1:
