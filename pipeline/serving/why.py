@@ -15,12 +15,7 @@ NEAREST = 2
 
 
 def explain(
-    scored: Scored,
-    place: int,
-    row: int,
-    sources: Sequence[str],
-    catalogue: Catalogue,
-    user_ids: Sequence[str],
+    scored: Scored, place: int, row: int, sources: list[str], catalogue: Catalogue, user_ids: Sequence[str]
 ) -> Why:
     """Return why the item in a row has its score, for the user at `place` of a batch of fused scores.
 
@@ -41,7 +36,8 @@ def explain(
         at = at[np.argsort(-weight[at], kind="stable")]
         if not len(at):
             continue
-        origins, users = found.origins[place, at].tolist(), source == "next_items"
+        origins: list[int] = found.origins[place, at].tolist()
+        users = source == "next_items"
         ids = [user_ids[origin] if users else catalogue[origin].item_id for origin in origins]
         names = [f"user {user_ids[origin]}" if users else catalogue[origin].title for origin in origins]
         similarities, ages = found.similarities[place, at].tolist(), found.ages[at].astype(int).tolist()
