@@ -1,6 +1,5 @@
 """Results of both variants: metrics with intervals, baselines, published results, slices, learning curves."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -96,16 +95,15 @@ def training(results: Results) -> list[LineChart]:
     charts = []
     for variant, part, x in (("hierarchical", "sequence model", "epoch"), ("rag", "fusion", "step")):
         for column, title in {"ndcg@10": "Validation NDCG@10", "train_loss": "Training loss"}.items():
-            lines = [_line(results.curves, variant, x, column)]
-            charts.append(line_chart(f"{title}, {part}", x, lines))
+            curve = {name: table for name, table in results.curves.items() if name == variant}
+            charts.append(line_chart(f"{title}, {part}", x, _points(curve, x, column)))
     return [chart for chart in charts if chart]
 
 
 def recall_chart(results: Results) -> LineChart | None:
     """Return the share of users whose target is among the first k, for each k."""
-    lines = [_line(results.recall, variant, "k", "recall") for variant in VARIANTS]
     title = "Recall@k: share of users whose next item is among the first k"
-    return line_chart(title, "k", lines, (1, 10, 100, 1000))
+    return line_chart(title, "k", _points(results.recall, "k", "recall"), (1, 10, 100, 1000))
 
 
 def _slice_row(label: str, base: Mapping[str, float], other: Mapping[str, float]) -> Row:
@@ -117,10 +115,5 @@ def _slice_row(label: str, base: Mapping[str, float], other: Mapping[str, float]
     return Row(label, f"{base['users']:,} users", values, change)
 
 
-def _line(
-    tables: Mapping[str, pl.DataFrame], variant: str, x: str, y: str
-) -> tuple[str, str, list[float], list[float]]:
-    if variant not in tables:
-        return variant, variant, [], []
-    table = tables[variant].select(pl.col(x), pl.col(y).cast(pl.Float64).fill_null(math.nan))
-    return variant, variant, table[x].to_list(), table[y].to_list()
+def _points(tables: Mapping[str, pl.DataFrame], x: str, y: str) -> dict[str, list[tuple[float, float]]]:
+    return {variant: table.select(x, y).drop_nulls().rows() for variant, table in tables.items()}
