@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from ..ranking.metrics import metrics_by_user, metrics_from_ranks
-from .bootstrap import intervals, resampled_means
+from .bootstrap import certainty
 from .params import EvaluateParams
 from .ranks import sliced, user_ranks
 
@@ -100,10 +99,8 @@ def slices_table(ranks: dict[str, pl.DataFrame]) -> pl.DataFrame:
 
 def metric_intervals(ranks: pl.DataFrame, params: EvaluateParams) -> dict[str, dict[str, float]]:
     """Return the 95% percentile bootstrap interval of each metric: `{metric: {"low": …, "high": …}}`."""
-    values = metrics_by_user(ranks["rank"])
-    stacked, users = np.stack(list(values.values()), 1), ranks["user"].to_numpy()  # [N, M], [N]
-    low, high = intervals(resampled_means(stacked, params.resamples, params.seed, users))
-    return {name: {"low": float(low[m]), "high": float(high[m])} for m, name in enumerate(values)}
+    found = certainty(metrics_by_user(ranks["rank"]), ranks["user"].to_numpy(), params)
+    return {name: {"low": values["low"], "high": values["high"]} for name, values in found.items()}
 
 
 def recall_curve(ranks: pl.DataFrame) -> pl.DataFrame:
