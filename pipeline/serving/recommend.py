@@ -155,10 +155,7 @@ class Recommender:
         """Recommend to many at once, in batches; as `recommend` for each.
 
         With a list `skipped`, items of a history that are not known, or are ambiguous, are left out of it, and an
-        error for each is appended to the list.
-
-        Raises:
-            NotFoundError, ParamsError, DataError: as for `recommend`.
+        error for each is appended to the list. Raises as `recommend` does.
         """
         require_some(k)
         choice = Choice(rules, self._catalogue)
@@ -179,10 +176,7 @@ class Recommender:
         """Return the answer of `recommend_many` as a table, a row for each recommended item.
 
         Columns: history (place in `histories`, from 0), user_id (null for a list of items), rank (from 1), item_id,
-        title, score, probability.
-
-        Raises:
-            NotFoundError, ParamsError, DataError: as for `recommend`.
+        title, score, probability. Raises as `recommend` does.
         """
         users = [history.user_id if isinstance(history, User) else None for history in histories]
         found = self.recommend_many(histories, k, False, skipped, **rules)
@@ -242,7 +236,7 @@ class Recommender:
         return self._catalogue[self._catalogue.finder.find(item)]
 
     def search_items(self, query: str, k: int = 10) -> list[Item]:
-        """Return up to k items whose titles contain the query, then those that are spelt like it."""
+        """Return what `ItemFinder.search` finds: titles that contain the query, then those that are spelt like it."""
         return [self._catalogue[row] for row in self._catalogue.finder.search(query, k)]
 
     def similar(self, item: str | int, k: int = 10) -> list[SimilarItem]:
