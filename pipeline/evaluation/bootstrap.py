@@ -58,7 +58,10 @@ def p_values(differences: NDArray[np.float64]) -> NDArray[np.float64]:
 def certainty(
     values: Mapping[str, NDArray[np.float64]], users: NDArray[np.int64], params: EvaluateParams
 ) -> dict[str, dict[str, float]]:
-    """Return `{name: {"low": …, "high": …, "p": …}}` of values [N] of each target, whose users are [N]."""
+    """Return the 95% interval of each mean, and the p of "it is 0": `{name: {"low": …, "high": …, "p": …}}`.
+
+    `values` are [N] of each name, `users` int64 [N] the users of the targets.
+    """
     stacked = np.stack(list(values.values()), 1)  # [N, M]
     means = resampled_means(stacked, params.resamples, params.seed, users)  # [R, M]
     low, high, p = *intervals(means), p_values(means)

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,8 +51,7 @@ class Items:
         return np.argsort(-self.counts, kind="stable").tolist()
 
 
-@dataclass(frozen=True)
-class MapGroup:
+class MapGroup(NamedTuple):
     """Items of one colour: their genre, the CSS class of the colour, and their dots as an SVG path."""
 
     name: str
@@ -69,8 +69,7 @@ class ItemMap:
     total: int
 
 
-@dataclass(frozen=True)
-class Neighbours:
+class Neighbours(NamedTuple):
     """An item and its nearest neighbours by cosine."""
 
     name: str

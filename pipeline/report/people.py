@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..data.sequences import NO_TARGET, Sequences
-from ..model.scorer import Scored, Scorer
+from ..model.scorer import Scorer
+from ..ranking.ranking import top_items
 from ..serving.answers import Evidence
 from ..serving.catalogue import Catalogue
 from ..serving.why import explain
@@ -66,7 +67,8 @@ def people(
         trust: Mapping[str, float] = {}
         for name, scorer in scorers.items():
             scored = scorer.score([history], np.array([user]))
-            order = _order(scored)
+            (top,) = top_items(scored.scores, scored.scores == -np.inf, len(catalogue))
+            order: list[int] = top[top >= 0].tolist()
             ranks[name] = order.index(target) + 1 if target in order else None
             picks[name] = [Pick(catalogue[item].title, item == target) for item in order[:RECOMMENDED]]
             if name == "rag":
@@ -83,13 +85,6 @@ def people(
         title = catalogue[target].title
         found.append(Person(user_ids[user], len(history), recent, title, picks, ranks, trust))
     return found
-
-
-def _order(scored: Scored) -> list[int]:
-    """Return the rows that may be recommended, best first."""
-    scores = scored.scores[0]  # [n]
-    order = scores.sort(descending=True, stable=True).indices.tolist()
-    return order[: int((scores > -np.inf).sum())]
 
 
 def _reason(evidence: Evidence) -> str:
