@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from ..store.store import EmbeddingStore
 from .charts import SIZE
 from .items import SIDE, ItemMap, Neighbours
 from .people import Person
-from .quality import Results, by_slice, measured, overview, recall_chart, table, training
+from .quality import Results
 
 SOURCES = {
     "model": "the sequence model",
@@ -58,17 +57,10 @@ def render(content: Content) -> str:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    results = content.results
     trust: Mapping[str, float] = next((one.trust for one in content.people if one.trust), {})
     return environment.get_template("page.html.j2").render(
         content=content,
-        results=results,
-        overview=overview(results),
-        slices=by_slice(results),
-        curves=training(results),
-        recall=recall_chart(results),
-        value=partial(measured, results),
-        table=partial(table, results),
+        results=content.results,
         variants=VARIANTS,
         metrics=NAMES,
         sources=SOURCES,

@@ -1,7 +1,7 @@
 """Whether the artifacts are there, and the counts of the data."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..core.errors import DataError
 from ..core.files import read_details
@@ -43,7 +43,7 @@ def read_counts(metrics: Path) -> tuple[dict[str, int], dict[str, float]]:
     return counts, cut
 
 
-def are_numbers(content: Any, most: float, kind: Any = int | float) -> bool:
+def are_numbers(content: Any, most: float, kind: Any = int | float) -> TypeGuard[dict[str, Any]]:
     """Whether content holds names that can be shown, with numbers of a kind from 0 to `most`."""
     return isinstance(content, dict) and all(
         name.isprintable() and isinstance(value, kind) and not isinstance(value, bool) and 0 <= value <= most
