@@ -51,7 +51,8 @@ class Items:
         return np.argsort(-self.counts, kind="stable").tolist()
 
 
-class MapGroup(NamedTuple):
+@dataclass(frozen=True)
+class MapGroup:
     """Items of one colour: their genre, the CSS class of the colour, and their dots as an SVG path."""
 
     name: str

@@ -1,14 +1,14 @@
 """A few users: their history, the recommendations of both variants, and the reasons."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..data.sequences import NO_TARGET, Sequences
 from ..model.scorer import Scorer
 from ..ranking.ranking import top_items
-from ..serving.answers import Evidence
+from ..serving.answers import Evidence, Why
 from ..serving.catalogue import Catalogue
 from ..serving.why import explain
 
@@ -20,12 +20,16 @@ RECOMMENDED = 10
 
 @dataclass(frozen=True)
 class Pick:
-    """A recommended item: its name, whether it is the target, and for variant rag the reasons and the shares."""
+    """A recommended item: its name, whether it is the target, and for variant rag why it is recommended."""
 
     name: str
     hit: bool
-    why: str = ""
-    parts: Mapping[str, float] | None = None
+    why: Why | None
+
+    @property
+    def reasons(self) -> str:
+        """The evidence in words."""
+        return "; ".join(map(_reason, self.why.evidence)) if self.why else ""
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,7 @@ class Person:
 
 
 def people(
-    sequences: Sequences,
-    user_ids: Sequence[str],
-    catalogue: Catalogue,
-    scorers: Mapping[str, Scorer],
+    sequences: Sequences, user_ids: Sequence[str], catalogue: Catalogue, scorers: Mapping[str, Scorer]
 ) -> list[Person]:
     """Return users chosen by the length of their history only, and so not by their results.
 
@@ -70,17 +71,13 @@ def people(
             (top,) = top_items(scored.scores, scored.scores == -np.inf, len(catalogue))
             order: list[int] = top[top >= 0].tolist()
             ranks[name] = order.index(target) + 1 if target in order else None
-            picks[name] = [Pick(catalogue[item].title, item == target) for item in order[:RECOMMENDED]]
-            if name == "rag":
-                sources = list(scorer.sources)
-                whys = [
-                    explain(scored, 0, item, sources, catalogue, user_ids) for item in order[:RECOMMENDED]
-                ]
-                trust = whys[0].trust if whys else {}
-                picks[name] = [
-                    replace(pick, why="; ".join(map(_reason, why.evidence)), parts=why.parts)
-                    for pick, why in zip(picks[name], whys, strict=True)
-                ]
+            picks[name] = []
+            for item in order[:RECOMMENDED]:
+                why = None
+                if name == "rag":
+                    why = explain(scored, 0, item, list(scorer.sources), catalogue, user_ids)
+                    trust = why.trust
+                picks[name].append(Pick(catalogue[item].title, item == target, why))
         recent = [catalogue[row].title for row in history[::-1][:RECENT].tolist()]
         title = catalogue[target].title
         found.append(Person(user_ids[user], len(history), recent, title, picks, ranks, trust))
