@@ -6,7 +6,7 @@ from hierrec.core.stage import DATA, METRICS, RANKS, TABLES, Summary, stage
 from hierrec.data.sequences import Sequences
 from hierrec.data.tables import candidates_of, interaction_groups, load_items, load_split, write_table
 from hierrec.evaluation.baselines import baselines
-from hierrec.evaluation.lists import TopLists
+from hierrec.evaluation.lists import TopLists, list_metrics
 from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.protocol import evaluate as evaluate_scorer
 from hierrec.evaluation.ranks import BASELINES_SCHEMA
@@ -25,7 +25,7 @@ def main(evaluate: EvaluateParams) -> Summary:
         table = evaluate_scorer(
             scorer, sequences, candidates, evaluate, evaluate.seed, known, perturb=False, lists=lists
         )
-        shown[name] = lists.metrics(sequences, table)
+        shown[name] = list_metrics(lists.items, sequences, table, candidates)
         tables.append(table.with_columns(baseline=pl.lit(name)).select(BASELINES_SCHEMA.names()))
     ranks = pl.concat(tables)
     metrics = {name: {**found, "lists": shown[name]} for name, found in summarise_baselines(ranks).items()}

@@ -1,7 +1,7 @@
 """evaluate_rag: metrics of the retrieval-augmented variant."""
 
 from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, RETRIEVAL, Summary, stage
-from hierrec.evaluation.lists import TopLists
+from hierrec.evaluation.lists import TopLists, list_metrics
 from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.protocol import evaluate as evaluate_scorer
 from hierrec.evaluation.results import write_results
@@ -20,7 +20,7 @@ def main(evaluate: EvaluateParams) -> Summary:
     ranks = evaluate_scorer(
         scorer, sequences, inputs.candidates, evaluate, seed, inputs.validation_candidates, lists=lists
     )
-    metrics = lists.metrics(sequences, ranks, inputs.frozen)
+    metrics = list_metrics(lists.items, sequences, ranks, inputs.candidates, inputs.frozen)
     return write_results("rag", ranks, int(inputs.candidates.sum()), evaluate, metrics)
 
 

@@ -18,7 +18,6 @@ from hierrec.report.page import Content, facts, flat, render
 from hierrec.report.people import people
 from hierrec.report.quality import VARIANTS, Results
 from hierrec.serving.catalogue import Catalogue
-from hierrec.serving.why import Explainer
 from hierrec.store.store import EmbeddingStore
 
 WRITTEN = ARTIFACTS / "report.html"
@@ -38,7 +37,6 @@ def main(evaluate: EvaluateParams) -> Summary:
     rag = load_rag(MODELS / "rag", inputs, catalogue.index, torch.float32)
     scorers = {"hierarchical": load_scorer(MODELS / "hierarchical", inputs, torch.float32), "rag": rag}
     model = scorers["hierarchical"].model
-    explainer = Explainer(list(rag.sources), catalogue, user_ids)
     settings = {
         "train": model.params.model_dump(mode="json"),
         "fusion": read_json(MODELS / "rag" / "config.json")["fusion"],
@@ -66,7 +64,7 @@ def main(evaluate: EvaluateParams) -> Summary:
             facts=facts(results.counts, store, catalogue.index, model, rag.sources, settings),
             settings=list(flat(settings)),
             map=item_map(items, store.vectors),
-            people=people(inputs.sequences, user_ids, catalogue, scorers, explainer),
+            people=people(inputs.sequences, user_ids, catalogue, scorers),
             neighbours=neighbours(items),
         )
     )

@@ -14,6 +14,7 @@ from ..report.previous import FILES, Previous, changes, values_of
 from .options import FilePath, artifacts_option, force_option, replacing
 from .show import show_table
 
+AGAIN = "test, fitted again"
 PREVIOUS = "Commit of the previous run.  [default: the last one whose metrics differ]"
 
 
@@ -49,25 +50,22 @@ def metrics(artifacts: Path, revision: str | None) -> None:
     if revision is not None:
         _show_change(folder, revision)
         return
-    models = [(variant, variant, read_details(folder / f"{variant}.json")) for variant in VARIANTS]
-    counted = _by_name(folder / "baselines.json", "evaluate_baselines")
-    baselines = [(name, "baselines", content) for name, content in counted.items()]
+    splits = {"validation": "validation", "test": "test"}
+    models = [
+        *((name, "baselines", one, splits) for name, one in _by_name(folder / "baselines.json").items()),
+        *((name, name, read_details(folder / f"{name}.json"), splits) for name in VARIANTS),
+        *((name, "refit", one, {"test": AGAIN}) for name, one in _by_name(folder / "refit.json").items()),
+    ]
     names: list[str] = []
     rows = []
-    for name, stage, content in [*baselines, *models]:
-        for split in ("validation", "test"):
+    for name, stage, content, labels in models:
+        for split, label in labels.items():
             values = values_of(content, split)
             names = names or list(values)
             if not values or list(values) != names:
-                what = f"the metrics of {name} are incomplete: {split}"
+                what = f"the metrics of {name} are incomplete: {label}"
                 raise DataError(what, remedy=f"run `dvc repro evaluate_{stage}`")
-            rows.append([name, split, *values.values()])
-    for name, content in _by_name(folder / "refit.json", "evaluate_refit").items():
-        values = values_of(content, "test")
-        if list(values) != names:
-            what = f"the metrics of {name}, fitted again, are incomplete"
-            raise DataError(what, remedy="run `dvc repro evaluate_refit`")
-        rows.append([name, "test, fitted again", *values.values()])
+            rows.append([name, label, *values.values()])
     counts, _ = read_counts(folder)
     show_table(["model", "split", *names], rows, text=("model", "split"))
     shown = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
@@ -165,11 +163,11 @@ def _changed_params(folder: Path, commit: str) -> list[str]:
     ]
 
 
-def _by_name(path: Path, stage: str) -> dict[str, Any]:
+def _by_name(path: Path) -> dict[str, Any]:
     """Return the metrics of several models by name; none where an earlier version has left no such file."""
     content = read_details(path) if path.exists() else {}
     if not isinstance(content, dict) or not all(map(str.isprintable, content)):
-        raise DataError("holds no metrics by model", str(path), f"run `dvc repro {stage}`")
+        raise DataError("holds no metrics by model", str(path), f"run `dvc repro evaluate_{path.stem}`")
     return content
 
 

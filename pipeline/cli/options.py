@@ -53,14 +53,12 @@ def is_store(folder: Path) -> bool:
     return isinstance(manifest, dict) and set(KEYS) <= set(manifest)
 
 
-def _is_ours(path: Path) -> bool:
-    """Whether a path is a regular file, or a folder that holds only a store or an export: it may be replaced."""
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder holds only a store or an export: it may be replaced."""
     from ..reuse.export import is_export
 
-    if not path.is_dir():
-        return path.is_file()
-    files = all(entry.is_file() and not entry.is_symlink() for entry in path.iterdir())
-    return files and (is_store(path) or is_export(path))
+    files = all(entry.is_file() and not entry.is_symlink() for entry in folder.iterdir())
+    return files and (is_store(folder) or is_export(folder))
 
 
 @contextmanager
@@ -77,7 +75,7 @@ def replacing(out: Path, is_folder: bool, force: bool, keep: Path) -> Iterator[N
         what = f"exists and is not a {'folder' if is_folder else 'regular file'}"
     elif out.exists() and not force:
         what, remedy = "exists already", "choose another place, or replace it: --force"
-    elif out.exists() and not _is_ours(out):
+    elif is_folder and out.exists() and not _is_ours(out):
         what = "holds files that hierrec did not write, so --force does not replace it"
     if what:
         raise DataError(what, str(out), remedy)

@@ -119,8 +119,8 @@ def similar(item: str, count: int, as_json: bool, artifacts: Path) -> None:
     from ..serving.catalogue import Catalogue
 
     catalogue = Catalogue.load(artifacts / "data", artifacts / "item_embeddings", artifacts / "index")
-    asked, found = catalogue[catalogue.row(item)], catalogue.similar(item, count)
-    index = catalogue.index
+    row = catalogue.finder.find(item)
+    asked, found, index = catalogue[row], catalogue.similar(row, count), catalogue.index
     if as_json:
         similar = [asdict(other) for other in found]
         answer = {"item": asdict(asked), "exact": index.exact, "similar": similar}

@@ -1,6 +1,5 @@
 """Tables for a terminal, and as plain aligned lines for a pipe."""
 
-import io
 from collections.abc import Collection, Sequence
 
 import click
@@ -17,8 +16,7 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], text: Co
     from rich.text import Text
 
     terminal = Console().is_terminal
-    # In a pipe no line is broken, however long it is.
-    console = Console() if terminal else Console(file=io.StringIO(), width=100_000, color_system=None)
+    console = Console(width=None if terminal else 100_000)  # in a pipe no line is broken, however long it is
     padding = (0, 1) if terminal else (0, 2, 0, 0)
     table = Table(box=box.ROUNDED if terminal else None, padding=padding, pad_edge=terminal)
     for name in header:
@@ -26,7 +24,6 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], text: Co
     for row in rows:
         # Text, because rich would read a title in brackets as markup.
         table.add_row(*(Text(f"{cell:.4f}" if isinstance(cell, float) else str(cell)) for cell in row))
-    console.print(table)
-    if isinstance(console.file, io.StringIO):
-        for line in console.file.getvalue().splitlines():
-            click.echo(line.rstrip())
+    with console.capture() as shown:
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in shown.get().splitlines()))

@@ -1,6 +1,6 @@
 """Baselines: recommenders that count instead of training. A model that does not beat them is not worth its training.
 
-Each counts the training items only, as the models learn from these only. Items of which a baseline knows nothing else
+Each reads the training items only, as the models learn from these only. Items of which a baseline knows nothing else
 rank by popularity, below the others.
 """
 
@@ -34,12 +34,7 @@ def baselines(sequences: Sequences, item_count: int) -> dict[str, Scorer]:
 
 
 class Popularity:
-    """Ranks the items by their number of training interactions, the same for everybody.
-
-    Args:
-        sequences: only the training items are read.
-        item_count: n.
-    """
+    """Ranks the items by their number of training interactions, the same for everybody; there are `item_count`, n."""
 
     def __init__(self, sequences: Sequences, item_count: int) -> None:
         self._counts = sequences.training_counts(item_count)  # [n]
@@ -48,20 +43,19 @@ class Popularity:
         self._scores = (levels - levels.max() - 1).astype(np.float32)  # [n]
 
     def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:
-        """Return the same scores for every history, float32 [B, n], all below 0."""
-        return torch.from_numpy(self._repeated(len(histories)))
+        """Return scores of the histories of the users, float32 [B, n]; where popularity alone decides, below 0."""
+        scores = np.tile(self._scores, (len(histories), 1))  # [B, n]
+        for row, history, user in zip(scores, histories, users, strict=True):
+            if len(history):
+                self._add(row, history, user)
+        return torch.from_numpy(scores)
 
-    def _repeated(self, count: int) -> NDArray[np.float32]:
-        return np.tile(self._scores, (count, 1))  # [B, n]
+    def _add(self, scores: NDArray[np.float32], history: NDArray[np.int64], user: np.int64) -> None:
+        """Write the scores above 0 of what else is known after a history, into those by popularity, [n]."""
 
 
 class Markov(Popularity):
-    """Ranks the items by how often they directly followed the last item of the history; ties by popularity.
-
-    Args:
-        sequences: only the training items are read.
-        item_count: n.
-    """
+    """Ranks the items by how often they directly followed the last item of the history; ties by popularity."""
 
     def __init__(self, sequences: Sequences, item_count: int) -> None:
         super().__init__(sequences, item_count)
@@ -75,14 +69,10 @@ class Markov(Popularity):
         both = counts * (popularity.max() + 1) + popularity[self._followers.indices]
         self._followers.data = np.unique(both, return_inverse=True)[1] + 1
 
-    def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:
-        """Return scores of the histories, float32 [B, n]."""
-        scores = self._repeated(len(histories))
-        rows = np.flatnonzero([len(history) for history in histories])  # [B']
-        last = np.array([histories[row][-1] for row in rows], np.int64)  # [B']
-        found = self._followers[last].tocoo()
-        scores[rows[found.coords[0]], found.coords[1]] = found.data
-        return torch.from_numpy(scores)
+    def _add(self, scores: NDArray[np.float32], history: NDArray[np.int64], user: np.int64) -> None:
+        last = history[-1]
+        followers = slice(*self._followers.indptr[last : last + 2])
+        scores[self._followers.indices[followers]] = self._followers.data[followers]
 
 
 class Neighbours(Popularity):
@@ -90,11 +80,8 @@ class Neighbours(Popularity):
 
     A user is similar who has the latest items of the history; later and rarer items weigh more. Of each neighbour, the
     items right after the last shared one count; nearer ones weigh more (Garg et al. 2019, doi
-    10.1145/3331184.3331322; their method ignores rarity, and counts items before the shared one too).
-
-    Args:
-        sequences: only the training items are read. A user is no neighbour of himself.
-        item_count: n.
+    10.1145/3331184.3331322; their method ignores rarity, and counts items before the shared one too). A user is no
+    neighbour of himself.
     """
 
     def __init__(self, sequences: Sequences, item_count: int) -> None:
@@ -107,16 +94,8 @@ class Neighbours(Popularity):
         self._rarity = np.log1p(sequences.user_count / np.maximum(self._counts, 1))  # [n]
         self._lengths = np.sqrt(np.maximum(sequences.train_length, 1))  # [U]
 
-    def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:
-        """Return scores of the histories of the users, float32 [B, n]."""
-        scores = self._repeated(len(histories))
-        for row, history, user in zip(scores, histories, users, strict=True):
-            found = self._following(history[-RECENT:], user)  # [n]
-            np.copyto(row, found, where=found > 0, casting="same_kind")
-        return torch.from_numpy(scores)
-
-    def _following(self, recent: NDArray[np.int64], user: np.int64) -> NDArray[np.float64]:
-        """Return the weight of what the neighbours took next, [n]."""
+    def _add(self, scores: NDArray[np.float32], history: NDArray[np.int64], user: np.int64) -> None:
+        recent = history[-RECENT:]  # [T]
         counts = self._counts[recent]  # [T], how many users have each
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)  # [P]
         places = self._places[np.repeat(self._starts[recent], counts) + within]  # [P]
@@ -133,23 +112,15 @@ class Neighbours(Popularity):
         after = shared[near, None] + steps  # [K, REACH]
         exists = after < self._ends[near, None]  # [K, REACH]
         shares = similarity[near, None] * np.exp(-steps / FALL)  # [K, REACH]
-        found = np.bincount(self._items[after[exists]], shares[exists], len(self._scores))  # [n]
-        return found.astype(np.float64)
+        found = np.bincount(self._items[after[exists]], shares[exists], len(scores))  # [n]
+        np.copyto(scores, found, where=found > 0, casting="same_kind")
 
 
 class LastTaken(Popularity):
     """Ranks the items of the history by how recently the user took them.
 
     It is of use only where users take items again, and items of the history are ranked.
-
-    Args:
-        sequences: only the training items are read.
-        item_count: n.
     """
 
-    def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:
-        """Return scores of the histories, float32 [B, n]."""
-        scores = self._repeated(len(histories))
-        for row, history in zip(scores, histories, strict=True):
-            row[history] = np.arange(1, len(history) + 1)  # of an item's places, the last one stays
-        return torch.from_numpy(scores)
+    def _add(self, scores: NDArray[np.float32], history: NDArray[np.int64], user: np.int64) -> None:
+        scores[history] = np.arange(1, len(history) + 1)  # of an item's places, the last one stays

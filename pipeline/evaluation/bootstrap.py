@@ -1,7 +1,11 @@
 """How certain a metric is, and whether two variants differ: the bootstrap over users."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
+
+from .params import EvaluateParams
 
 CONFIDENCE = 0.95
 
@@ -49,3 +53,19 @@ def p_values(differences: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     smaller = np.minimum((differences <= 0).sum(0), (differences >= 0).sum(0))  # [M]
     return np.minimum(1, 2 * (1 + smaller) / (1 + len(differences)))
+
+
+def certainty(
+    values: Mapping[str, NDArray[np.float64]], users: NDArray[np.int64], params: EvaluateParams
+) -> dict[str, dict[str, float]]:
+    """Return the 95% interval of each mean, and the p of "it is 0": `{name: {"low": …, "high": …, "p": …}}`.
+
+    `values` are [N] of each name, `users` int64 [N] the users of the targets.
+    """
+    stacked = np.stack(list(values.values()), 1)  # [N, M]
+    means = resampled_means(stacked, params.resamples, params.seed, users)  # [R, M]
+    low, high, p = *intervals(means), p_values(means)
+    return {
+        name: {"low": float(low[m]), "high": float(high[m]), "p": float(p[m])}
+        for m, name in enumerate(values)
+    }

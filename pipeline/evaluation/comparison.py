@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from ..core.errors import DataError
 from ..ranking.metrics import metrics_by_user
-from .bootstrap import intervals, p_values, resampled_means
+from .bootstrap import certainty
 from .params import EvaluateParams
 from .ranks import PERTURBED, sliced, user_ranks
 from .slices import GROUPS
@@ -39,38 +38,20 @@ def compare(ranks: dict[str, pl.DataFrame], params: EvaluateParams) -> dict[str,
         )
 
     def compared(first: pl.DataFrame, second: pl.DataFrame) -> dict[str, Any]:
-        return _compare_metrics(dict(zip(ranks, (first, second), strict=True)), params)
+        """Compare user and rank of the same targets."""
+        before, after = metrics_by_user(first["rank"]), metrics_by_user(second["rank"])
+        differences = {name: after[name] - before[name] for name in before}
+        result: dict[str, Any] = certainty(differences, first["user"].to_numpy(), params)
+        for name, values in result.items():
+            x, y = float(before[name].mean()), float(after[name].mean())
+            values |= {**dict(zip(ranks, (x, y), strict=True)), **({"relative": (y - x) / x} if x else {})}
+        return result
 
-    groups = sliced(base)
+    others = sliced(other)
     return {
         "test": compared(user_ranks(base), user_ranks(other)),
         "slices": {
-            name: {
-                group: compared(part, sliced(other)[name][group])
-                for group, part in parts.items()
-                if len(part)
-            }
-            for name, parts in groups.items()
+            name: {group: compared(part, others[name][group]) for group, part in parts.items() if len(part)}
+            for name, parts in sliced(base).items()
         },
     }
-
-
-def _compare_metrics(ranks: dict[str, pl.DataFrame], params: EvaluateParams) -> dict[str, Any]:
-    """Compare the metrics of two variants on the same targets; user and rank of each."""
-    base, other = (metrics_by_user(part["rank"]) for part in ranks.values())
-    users = next(iter(ranks.values()))["user"].to_numpy()
-    differences = np.stack([other[name] - base[name] for name in base], 1)  # [N, M]
-    means = resampled_means(differences, params.resamples, params.seed, users)  # [R, M]
-    low, high = intervals(means)
-    p = p_values(means)
-    result = {}
-    for m, metric in enumerate(base):
-        x, y = (float(values[metric].mean()) for values in (base, other))
-        result[metric] = {
-            **dict(zip(ranks, (x, y), strict=True)),
-            **({"relative": (y - x) / x} if x else {}),
-            "low": float(low[m]),
-            "high": float(high[m]),
-            "p": float(p[m]),
-        }
-    return result

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.sequences import NO_TARGET, Sequences
@@ -42,38 +42,21 @@ class TopLists:
         """The best items of all histories so far, int64 [R, LENGTH], best first; -1 if too few are ranked."""
         return np.concatenate([np.empty((0, LENGTH), np.int64), *self._lists])
 
-    def metrics(
-        self, sequences: Sequences, ranks: pl.DataFrame, vectors: NDArray[np.float32] | None = None
-    ) -> dict[str, Any]:
-        """Return the metrics of the lists of the test histories; see `list_metrics`.
-
-        Args:
-            sequences: the data and its split.
-            ranks: what `evaluate` returned, having been given these lists.
-            vectors: float32 [n, d], item vectors; None: without diversity.
-        """
-        targets = sequences.test[sequences.test != NO_TARGET]
-        counts = sequences.training_counts(len(self._candidates))
-        found = ranks["test"].drop_nulls()
-        return list_metrics(self.items, targets, found, counts, int(self._candidates.sum()), vectors)
-
 
 def list_metrics(
     top: NDArray[np.int64],
-    targets: NDArray[np.int64],
-    ranks: ArrayLike,
-    counts: NDArray[np.int64],
-    candidates: int,
+    sequences: Sequences,
+    ranks: pl.DataFrame,
+    candidates: NDArray[np.bool_],
     vectors: NDArray[np.float32] | None = None,
 ) -> dict[str, Any]:
     """Return the metrics of the lists of test users.
 
     Args:
         top: int64 [R, LENGTH], see `TopLists.items`.
-        targets: int64 [R], the items that were taken.
-        ranks: [R], the ranks of the targets; infinity is a target that was not ranked.
-        counts: int64 [n], training interactions of each item.
-        candidates: number of items that may be ranked.
+        sequences: the data and its split.
+        ranks: what `evaluate` returned; column `test` has the rank of each target, or infinity.
+        candidates: bool [n], items that may be ranked.
         vectors: float32 [n, d], item vectors; None: without diversity.
 
     Returns:
@@ -84,14 +67,15 @@ def list_metrics(
         `popularity@10`: mean training interactions of the `recommended` items, and of the items that were `taken`.
         `mrr`: mean of 1 / rank.
     """
-    shown = top[top >= 0]
+    shown, counts = top[top >= 0], sequences.training_counts(len(candidates))
     information = -np.log2((counts + 1) / (counts.sum() + len(counts)))  # [n]
-    popularity = {"recommended": float(counts[shown].mean()), "taken": float(counts[targets].mean())}
+    taken = sequences.test[sequences.test != NO_TARGET]
+    popularity = {"recommended": float(counts[shown].mean()), "taken": float(counts[taken].mean())}
     metrics = {
-        f"coverage@{LENGTH}": len(np.unique(shown)) / candidates,
+        f"coverage@{LENGTH}": len(np.unique(shown)) / int(candidates.sum()),
         f"novelty@{LENGTH}": float(information[shown].mean()),
         f"popularity@{LENGTH}": popularity,
-        "mrr": float((1 / np.asarray(ranks, np.float64)).mean()),
+        "mrr": float((1 / ranks["test"].drop_nulls().to_numpy()).mean()),
     }
     return metrics if vectors is None else {**metrics, f"diversity@{LENGTH}": _diversity(top, vectors)}
 

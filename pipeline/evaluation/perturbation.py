@@ -29,26 +29,15 @@ def perturbed_histories(
     Returns:
         `{"dropped": U histories, "replaced": U histories}`
     """
-    dropped, replaced = [], []
-    for user, (history, target) in enumerate(zip(histories, targets, strict=True)):
-        if target == NO_TARGET:
-            dropped.append(history)
-            replaced.append(history)
-            continue
+    dropped, replaced = histories.copy(), histories.copy()
+    for user in np.flatnonzero(targets != NO_TARGET).tolist():
+        history = histories[user]
         generator = np.random.default_rng([seed, user])
         count = min(round(share * len(history)), max(0, len(history) - 1))
         places = generator.permutation(len(history))[:count]
-        dropped.append(np.delete(history, places))
-        new = generator.permutation(_others(history, target, candidates))[:count]
-        noisy = history.copy()
-        noisy[places[: len(new)]] = new
-        replaced.append(noisy)
+        dropped[user], replaced[user] = np.delete(history, places), history.copy()
+        other = candidates.copy()
+        other[[*history, targets[user]]] = False
+        new = generator.permutation(np.flatnonzero(other))[:count]
+        replaced[user][places[: len(new)]] = new
     return {"dropped": dropped, "replaced": replaced}
-
-
-def _others(history: NDArray[np.int64], target: np.int64, candidates: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the candidates that are neither in the history nor the target."""
-    other = candidates.copy()
-    other[history] = False
-    other[target] = False
-    return np.flatnonzero(other)

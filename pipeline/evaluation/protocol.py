@@ -75,7 +75,9 @@ def evaluate(
         return pl.Series(values).fill_nan(None)
 
     having = np.flatnonzero(sequences.validation != NO_TARGET)
-    held_out = _of(having[halves(sequences.owners[having], train_seed)[1]], sequences.validation)
+    measured = having[halves(sequences.owners[having], train_seed)[1]]
+    held_out = np.full_like(sequences.validation, NO_TARGET)
+    held_out[measured] = sequences.validation[measured]
     columns = {
         "validation": ranks(scorer, held_out, sequences.validation_histories(), validation_candidates),
         "test": ranks(lists or scorer, test, before_test),
@@ -83,8 +85,7 @@ def evaluate(
     if perturb:
         users = np.unique(sequences.owners[test != NO_TARGET])
         users = np.random.default_rng(params.seed).permutation(users)[: params.perturbed_users]
-        drawn = np.isin(sequences.owners, users) & (test != NO_TARGET)
-        some = _of(np.flatnonzero(drawn), test)
+        some = np.where(np.isin(sequences.owners, users), test, NO_TARGET)
         perturbed = perturbed_histories(before_test, some, candidates, params.perturbed_share, params.seed)
         columns |= {name: ranks(scorer, some, read, seen=before_test) for name, read in perturbed.items()}
     rows = pl.Series("user", sequences.owners)
@@ -92,27 +93,18 @@ def evaluate(
     return pl.DataFrame({"user": rows, **empty, **columns, **_groups(sequences, len(candidates))}, SCHEMA)
 
 
-def _of(rows: NDArray[np.int64], targets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the targets at these rows, and `NO_TARGET` at the others, [R]."""
-    kept = np.full_like(targets, NO_TARGET)
-    kept[rows] = targets[rows]
-    return kept
-
-
-def _groups(sequences: Sequences, item_count: int) -> dict[str, pl.Series]:
+def _groups(sequences: Sequences, item_count: int) -> dict[str, list[str | None]]:
     """Return the group of each row of targets in each slice, by name; null without a test target."""
     rows = np.flatnonzero(sequences.test != NO_TARGET)  # [R']
     targets, before = sequences.test[rows], sequences.test_histories()
     histories = [before[row] for row in rows]
+    repeated = [target in history for target, history in zip(targets, histories, strict=True)]
     groups = {
         "history": history_groups(np.array([len(history) for history in histories])),
         "popularity": popularity_groups(sequences.training_counts(item_count))[targets],
-        "target": np.array(
-            [target in history for target, history in zip(targets, histories, strict=True)]
-        ).astype(int),
+        "target": np.array(repeated).astype(int),
     }
-    table = pl.DataFrame(
-        {"row": rows, **{name: np.array(GROUPS[name])[group] for name, group in groups.items()}}
-    )
-    every = pl.DataFrame({"row": np.arange(len(sequences.test))})
-    return every.join(table, on="row", how="left", maintain_order="left").drop("row").to_dict()
+    names = {name: np.full(len(before), None) for name in groups}
+    for name, group in groups.items():
+        names[name][rows] = np.array(GROUPS[name])[group]
+    return {name: column.tolist() for name, column in names.items()}

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from ..ranking.metrics import metrics_by_user, metrics_from_ranks
-from .bootstrap import intervals, resampled_means
+from .bootstrap import certainty
 from .params import EvaluateParams
 from .ranks import sliced, user_ranks
 
@@ -24,7 +23,8 @@ def summarise(ranks: pl.DataFrame, candidates: int, params: EvaluateParams) -> d
 
     Returns:
         `{"validation": {...}, "test": {...}, "intervals": {"test": {metric: {"low": …, "high": …}}}, "users": …,
-        "validation_users": …, "candidates": …, "slices": {...}}`, the slices as by `slice_metrics`.
+        "validation_users": …, "candidates": …, "slices": {...}}`, the slices as by `slice_metrics`, the intervals by
+        `bootstrap.certainty`.
     """
     return {
         **summarise_test(ranks, candidates, params),
@@ -36,9 +36,10 @@ def summarise(ranks: pl.DataFrame, candidates: int, params: EvaluateParams) -> d
 def summarise_test(ranks: pl.DataFrame, candidates: int, params: EvaluateParams) -> dict[str, Any]:
     """Return what `summarise` returns, without the validation: for a model that is fitted to its targets."""
     test = user_ranks(ranks)
+    ends = certainty(metrics_by_user(test["rank"]), test["user"].to_numpy(), params)
     return {
         "test": metrics_from_ranks(test["rank"]),
-        "intervals": {"test": metric_intervals(test, params)},
+        "intervals": {"test": {name: {"low": one["low"], "high": one["high"]} for name, one in ends.items()}},
         **_sizes(test),
         "candidates": candidates,
         "slices": slice_metrics(ranks),
@@ -96,14 +97,6 @@ def slices_table(ranks: dict[str, pl.DataFrame]) -> pl.DataFrame:
             if metrics["users"]
         ]
     )
-
-
-def metric_intervals(ranks: pl.DataFrame, params: EvaluateParams) -> dict[str, dict[str, float]]:
-    """Return the 95% percentile bootstrap interval of each metric: `{metric: {"low": …, "high": …}}`."""
-    values = metrics_by_user(ranks["rank"])
-    stacked, users = np.stack(list(values.values()), 1), ranks["user"].to_numpy()  # [N, M], [N]
-    low, high = intervals(resampled_means(stacked, params.resamples, params.seed, users))
-    return {name: {"low": float(low[m]), "high": float(high[m])} for m, name in enumerate(values)}
 
 
 def recall_curve(ranks: pl.DataFrame) -> pl.DataFrame:

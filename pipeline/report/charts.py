@@ -1,7 +1,7 @@
 """Charts as numbers, in pixels and percent. The templates draw them."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -65,30 +65,27 @@ class DotPlot:
 def line_chart(
     title: str,
     x_label: str,
-    series: Iterable[tuple[str, str, Sequence[float], Sequence[float]]],
+    points: Mapping[str, Sequence[tuple[float, float]]],
     x_values: Sequence[float] | None = None,
 ) -> LineChart | None:
     """Return a chart of the finite values; None if there are none.
 
-    `title` names the y axis. `series` are name, kind, x values and y values of each line. `x_values` are the x ticks of
-    a logarithmic axis; None: a linear axis, whose ticks are chosen.
+    `title` names the y axis. `points` are x and y values by the line's name, which is also its CSS class. `x_values`
+    are the x ticks of a logarithmic axis; None: a linear axis, whose ticks are chosen.
     """
-    finite = [
-        (name, kind, [(x, y) for x, y in zip(xs, ys, strict=True) if math.isfinite(y)])
-        for name, kind, xs, ys in series
-    ]
-    values = [value for _, _, values in finite for value in values]
-    if not values:
+    finite = {name: [(x, y) for x, y in values if math.isfinite(y)] for name, values in points.items()}
+    every = [value for values in finite.values() for value in values]
+    if not every:
         return None
-    xs, ys = zip(*values, strict=True)
+    xs, ys = zip(*every, strict=True)
     scale: Callable[[float], float] = float if x_values is None else math.log
     x_places = x_values or nice_ticks(min(xs), max(xs), 6)
     y_places = nice_ticks(min(ys), max(ys), 5)
     across = _map(scale(min(*x_places, *xs)), scale(max(*x_places, *xs)), SIZE.left, SIZE.right)
     up = _map(y_places[0], y_places[-1], SIZE.bottom, SIZE.top)
     lines = [
-        (kind, [(across(scale(x)), up(y), f"{name}, {x_label} {x:g}: {y:.4f}") for x, y in values])
-        for name, kind, values in finite
+        (name, [(across(scale(x)), up(y), f"{name}, {x_label} {x:g}: {y:.4f}") for x, y in values])
+        for name, values in finite.items()
         if values
     ]
     x_ticks = [(across(scale(x)), f"{x:g}") for x in x_places]

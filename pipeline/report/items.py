@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,8 +70,7 @@ class ItemMap:
     total: int
 
 
-@dataclass(frozen=True)
-class Neighbours:
+class Neighbours(NamedTuple):
     """An item and its nearest neighbours by cosine."""
 
     name: str
@@ -109,7 +109,7 @@ def neighbours(items: Items) -> list[Neighbours]:
         first.setdefault(items.main_genres[row], row)
     found = []
     for row in [*dict.fromkeys([*first.values()][:SEEDS] + items.by_popularity)][:SEEDS]:
-        similar = items.catalogue.similar_to(row, NEIGHBOURS)
+        similar = items.catalogue.similar(row, NEIGHBOURS)
         found.append(Neighbours(items.catalogue[row].title, ", ".join(items.genres[row]), similar))
     return found
 

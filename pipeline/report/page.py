@@ -1,8 +1,8 @@
 """The page: its content, facts about data and models among it, and how the templates turn it into HTML."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..store.store import EmbeddingStore
 from .charts import SIZE
 from .items import SIDE, ItemMap, Neighbours
 from .people import Person
-from .quality import Results, by_slice, measured, overview, recall_chart, table, training
+from .quality import Results
 
 SOURCES = {
     "model": "the sequence model",
@@ -57,17 +57,10 @@ def render(content: Content) -> str:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    results = content.results
     trust: Mapping[str, float] = next((one.trust for one in content.people if one.trust), {})
     return environment.get_template("page.html.j2").render(
         content=content,
-        results=results,
-        overview=overview(results),
-        slices=by_slice(results),
-        curves=training(results),
-        recall=recall_chart(results),
-        value=partial(measured, results),
-        table=partial(table, results),
+        results=content.results,
         variants=VARIANTS,
         metrics=NAMES,
         sources=SOURCES,
@@ -93,31 +86,35 @@ def facts(
     encoder, train, fusion = store.manifest, settings["train"], settings["fusion"]
     shape, members = model.members[0].backbone.config, len(model.members)
     backbone = f"{shape.model_type}, {shape.num_hidden_layers} layers of width {shape.hidden_size}"
-    data = {
-        "Users": f"{counts['users']:,}",
-        "Items": f"{counts['items']:,}, of which {counts['candidates']:,} are ranked",
-        "Interactions": f"{counts['interactions']:,}",
-        "Per user, on average": f"{counts['interactions'] / counts['users']:.0f}",
-    }
-    item_llm = {
-        "Encoder": str(encoder["model"]["id"]),
-        "Reads": encoder["template"],
-        "Vector": f"{encoder['dimension']} numbers, whitened to {encoder['whitened_dimension']}",
-        "Index": str(index),
-    }
-    recommendation_llm = {
-        "Backbone": f"{members} of {backbone}" if members > 1 else backbone,
-        "User": f"pooling: {train['pooling']['kind']}, latest {train['history']} items",
-        "Parameters": f"{_parameters(model):,}",
-        **_parts(model),
-    }
+    sizes = Counter({"": _parameters(model)})
+    for member in model.members:
+        sizes.update({name: _parameters(part) for name, part in member.named_children()})
+    parts = {f"… {name}" if name else "Parameters": f"{size:,}" for name, size in sizes.items() if size}
     retrieval = {"Sources": ", ".join(sources)}
     for source in sources.values():
         if isinstance(source, Datastore):
             retrieval["Remembered prefixes"] = f"{len(source):,}"
             retrieval["Retrieved per user"] = f"{fusion['neighbours']:,}"
-    parts = (data, item_llm, recommendation_llm, retrieval)
-    return dict(zip(("Data", "Item LLM", "Recommendation LLM", "Retrieval"), parts, strict=True))
+    return {
+        "Data": {
+            "Users": f"{counts['users']:,}",
+            "Items": f"{counts['items']:,}, of which {counts['candidates']:,} are ranked",
+            "Interactions": f"{counts['interactions']:,}",
+            "Per user, on average": f"{counts['interactions'] / counts['users']:.0f}",
+        },
+        "Item LLM": {
+            "Encoder": str(encoder["model"]["id"]),
+            "Reads": encoder["template"],
+            "Vector": f"{encoder['dimension']} numbers, whitened to {encoder['whitened_dimension']}",
+            "Index": str(index),
+        },
+        "Recommendation LLM": {
+            "Backbone": f"{members} of {backbone}" if members > 1 else backbone,
+            "User": f"pooling: {train['pooling']['kind']}, latest {train['history']} items",
+            **parts,
+        },
+        "Retrieval": retrieval,
+    }
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -127,15 +124,6 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
             yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", "–" if value is None else str(value)
-
-
-def _parts(model: UserModel) -> dict[str, str]:
-    """Return the number of parameters of each part, summed over the members."""
-    sizes: dict[str, int] = {}
-    for member in model.members:
-        for name, part in member.named_children():
-            sizes[name] = sizes.get(name, 0) + _parameters(part)
-    return {f"… {name}": f"{size:,}" for name, size in sizes.items() if size}
 
 
 def _parameters(module: nn.Module) -> int:

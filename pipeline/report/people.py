@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..data.sequences import NO_TARGET, Sequences
-from ..model.scorer import Scored, Scorer
-from ..serving.answers import Match, Why
+from ..model.scorer import Scorer
+from ..ranking.ranking import top_items
+from ..serving.answers import Evidence, Why
 from ..serving.catalogue import Catalogue
-from ..serving.why import Explainer
+from ..serving.why import explain
 
 PLACES = (0.1, 0.4, 0.7, 0.95)
 """Quantiles of the history length at which users are chosen."""
@@ -19,12 +20,16 @@ RECOMMENDED = 10
 
 @dataclass(frozen=True)
 class Pick:
-    """A recommended item: its name, whether it is the target, and for variant rag the reasons and the shares."""
+    """A recommended item: its name, whether it is the target, and for variant rag why it is recommended."""
 
     name: str
     hit: bool
-    why: str = ""
-    parts: Mapping[str, float] | None = None
+    why: Why | None
+
+    @property
+    def reasons(self) -> str:
+        """The evidence in words."""
+        return "; ".join(map(_reason, self.why.evidence)) if self.why else ""
 
 
 @dataclass(frozen=True)
@@ -46,15 +51,11 @@ class Person:
 
 
 def people(
-    sequences: Sequences,
-    user_ids: Sequence[str],
-    catalogue: Catalogue,
-    scorers: Mapping[str, Scorer],
-    explainer: Explainer,
+    sequences: Sequences, user_ids: Sequence[str], catalogue: Catalogue, scorers: Mapping[str, Scorer]
 ) -> list[Person]:
     """Return users chosen by the length of their history only, and so not by their results.
 
-    `user_ids` are by user row, `scorers` by variant; `explainer` explains variant rag.
+    `user_ids` are by user row, `scorers` by variant.
     """
     histories = sequences.test_histories()
     rows = np.flatnonzero(sequences.test != NO_TARGET)
@@ -67,42 +68,30 @@ def people(
         trust: Mapping[str, float] = {}
         for name, scorer in scorers.items():
             scored = scorer.score([history], np.array([user]))
-            order = _order(scored)
-            best = [catalogue[row].title for row in order[:RECOMMENDED]]
-            whys = explainer.explain(scored, 0, order[:RECOMMENDED]) if name == "rag" else [None] * len(best)
-            hits = [row == target for row in order[:RECOMMENDED]]
-            picks[name] = list(map(_pick, best, hits, whys))
+            (top,) = top_items(scored.scores, scored.scores == -np.inf, len(catalogue))
+            order: list[int] = top[top >= 0].tolist()
             ranks[name] = order.index(target) + 1 if target in order else None
-            trust = next((why.trust for why in whys if why), trust)
+            picks[name] = []
+            for item in order[:RECOMMENDED]:
+                why = None
+                if name == "rag":
+                    why = explain(scored, 0, item, list(scorer.sources), catalogue, user_ids)
+                    trust = why.trust
+                picks[name].append(Pick(catalogue[item].title, item == target, why))
         recent = [catalogue[row].title for row in history[::-1][:RECENT].tolist()]
         title = catalogue[target].title
         found.append(Person(user_ids[user], len(history), recent, title, picks, ranks, trust))
     return found
 
 
-def _order(scored: Scored) -> list[int]:
-    """Return the rows that may be recommended, best first."""
-    scores = scored.scores[0]  # [n]
-    order = scores.sort(descending=True, stable=True).indices.tolist()
-    return order[: int((scores > -np.inf).sum())]
-
-
-def _pick(name: str, hit: bool, why: Why | None) -> Pick:
-    if why is None:
-        return Pick(name, hit)
-    words = {"next_items": _next_items, "items": _items}
-    reasons = [words[one.source](one.matches) if one.source in words else one.because for one in why.evidence]
-    return Pick(name, hit, "; ".join(reasons), why.parts)
-
-
-def _next_items(matches: Sequence[Match]) -> str:
-    """Say how many other users chose the item, and the largest similarity of their histories to this one."""
+def _reason(evidence: Evidence) -> str:
+    """Say why a source recommends an item. The page names no other user, and of similar items the nearest."""
+    matches = evidence.matches
+    if evidence.source == "items":
+        return f"like {matches[0].name} ({matches[0].similarity:.2f})"
+    if evidence.source != "next_items":
+        return evidence.because
     others = len({match.id for match in matches})
     when = "about then" if any(match.age for match in matches) else "next"
     users = "1 similar user" if others == 1 else f"{others:,} similar users"
     return f"chosen {when} by {users} (up to {max(match.similarity for match in matches):.2f})"
-
-
-def _items(matches: Sequence[Match]) -> str:
-    """Say which item of the history is most similar."""
-    return f"like {matches[0].name} ({matches[0].similarity:.2f})"

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..core import VARIANTS
 from ..core.errors import DataError
+from ..serving.artifacts import are_numbers
 
 FILES = (*VARIANTS, "refit")
 """Files of metrics that are compared, in the order in which `changes` takes their contents."""
@@ -74,13 +75,7 @@ def with_previous(page: str, previous: Previous) -> str:
 def values_of(metrics: Any, split: str) -> dict[str, float]:
     """Return the metrics of a split, sorted by name; none if one of them is not a number from 0 to 1."""
     found = metrics.get(split) if isinstance(metrics, dict) else None
-    if not isinstance(found, dict):
-        return {}
-    for name, value in found.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (number and 0 <= value <= 1 and name.isprintable()):  # NaN fails too
-            return {}
-    return {name: float(value) for name, value in sorted(found.items())}
+    return {name: float(value) for name, value in sorted(found.items())} if are_numbers(found, 1) else {}
 
 
 def _models(hierarchical: Any, rag: Any, refit: Any) -> dict[str, dict[str, tuple[float, str]]]:

@@ -1,6 +1,5 @@
 """Results of both variants: metrics with intervals, baselines, published results, slices, learning curves."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,71 +40,64 @@ class Results:
     recall: Mapping[str, pl.DataFrame]
     """Each variant's table of k and the share of users whose target is among the first k."""
 
+    def measured(self, variant: str, metric: str) -> Value:
+        """Return a test metric, with its interval if there is one."""
+        metrics = self.metrics[variant]
+        interval = metrics.get("intervals", {}).get("test", {}).get(metric, {})
+        return Value(variant, variant, metrics["test"][metric], interval.get("low"), interval.get("high"))
 
-def measured(results: Results, variant: str, metric: str) -> Value:
-    """Return a test metric, with its interval if there is one."""
-    metrics = results.metrics[variant]
-    interval = metrics.get("intervals", {}).get("test", {}).get(metric, {})
-    return Value(variant, variant, metrics["test"][metric], interval.get("low"), interval.get("high"))
+    def table(self, split: str) -> list[tuple[str, Mapping[str, float]]]:
+        """Return name and metrics of each baseline, from the worst to the best by NDCG@10, and of each variant."""
+        baselines = [(name, metrics[split]) for name, metrics in self.baselines.items()]
+        variants = [(variant, self.metrics[variant][split]) for variant in VARIANTS]
+        return [*sorted(baselines, key=lambda row: row[1]["ndcg@10"]), *variants]
 
+    def overview(self) -> list[DotPlot]:
+        """Return NDCG@10 and Recall@10 of both variants; on MovieLens-1M also of published models."""
+        test = {variant: self.metrics[variant]["test"] for variant in VARIANTS}
+        beside = beside_published(test, self.counts)
+        plots = []
+        for metric in ("ndcg@10", "recall@10"):
+            rows = []
+            ordered = beside.sort(metric, "model", descending=[True, False])
+            for model, value in ordered["model", metric].iter_rows():
+                published = model in PUBLISHED
+                drawn = Value("published", model, value) if published else self.measured(model, metric)
+                rows.append(Row(model, "published" if published else "", [drawn], f"{value:.4f}"))
+            plots.append(dot_plot(NAMES[metric], rows))
+        return plots
 
-def table(results: Results, split: str) -> list[tuple[str, Mapping[str, float]]]:
-    """Return name and metrics of each baseline, from the worst to the best by NDCG@10, and of each variant."""
-    baselines = [(name, metrics[split]) for name, metrics in results.baselines.items()]
-    variants = [(variant, results.metrics[variant][split]) for variant in VARIANTS]
-    return [*sorted(baselines, key=lambda row: row[1]["ndcg@10"]), *variants]
+    def by_slice(self) -> list[DotPlot]:
+        """Return NDCG@10 of both variants by slice, and the change from the first variant to the second."""
+        plots = []
+        for name, (title, groups) in SLICES.items():
+            parts = [self.metrics[variant].get("slices", {}).get(name, {}) for variant in VARIANTS]
+            rows = [
+                _slice_row(label, *(part[group] for part in parts))
+                for group, label in groups.items()
+                if all("ndcg@10" in part.get(group, {}) for part in parts)
+            ]
+            if len(rows) < 2:  # one group is the whole
+                continue
+            if name == "perturbed":
+                whole = [{**metrics["test"], "users": metrics["users"]} for metrics in self.metrics.values()]
+                rows.insert(0, _slice_row("As it was", *whole))
+            plots.append(dot_plot(title, rows))
+        return plots
 
+    def training(self) -> list[LineChart]:
+        """Return the learning curves of both variants."""
+        charts = []
+        for variant, part, x in (("hierarchical", "sequence model", "epoch"), ("rag", "fusion", "step")):
+            for column, title in {"ndcg@10": "Validation NDCG@10", "train_loss": "Training loss"}.items():
+                curve = {name: table for name, table in self.curves.items() if name == variant}
+                charts.append(line_chart(f"{title}, {part}", x, _points(curve, x, column)))
+        return [chart for chart in charts if chart]
 
-def overview(results: Results) -> list[DotPlot]:
-    """Return NDCG@10 and Recall@10 of both variants; on MovieLens-1M also of published models."""
-    test = {variant: results.metrics[variant]["test"] for variant in VARIANTS}
-    beside = beside_published(test, results.counts)
-    plots = []
-    for metric in ("ndcg@10", "recall@10"):
-        rows = []
-        ordered = beside.sort(metric, "model", descending=[True, False])
-        for model, value in ordered["model", metric].iter_rows():
-            published = model in PUBLISHED
-            drawn = Value("published", model, value) if published else measured(results, model, metric)
-            rows.append(Row(model, "published" if published else "", [drawn], f"{value:.4f}"))
-        plots.append(dot_plot(NAMES[metric], rows))
-    return plots
-
-
-def by_slice(results: Results) -> list[DotPlot]:
-    """Return NDCG@10 of both variants by slice, and the change from the first variant to the second."""
-    plots = []
-    for name, (title, groups) in SLICES.items():
-        parts = [results.metrics[variant].get("slices", {}).get(name, {}) for variant in VARIANTS]
-        rows = [
-            _slice_row(label, *(part[group] for part in parts))
-            for group, label in groups.items()
-            if all("ndcg@10" in part.get(group, {}) for part in parts)
-        ]
-        if len(rows) < 2:  # one group is the whole
-            continue
-        if name == "perturbed":
-            whole = [{**metrics["test"], "users": metrics["users"]} for metrics in results.metrics.values()]
-            rows.insert(0, _slice_row("As it was", *whole))
-        plots.append(dot_plot(title, rows))
-    return plots
-
-
-def training(results: Results) -> list[LineChart]:
-    """Return the learning curves of both variants."""
-    charts = []
-    for variant, part, x in (("hierarchical", "sequence model", "epoch"), ("rag", "fusion", "step")):
-        for column, title in {"ndcg@10": "Validation NDCG@10", "train_loss": "Training loss"}.items():
-            lines = [_line(results.curves, variant, x, column)]
-            charts.append(line_chart(f"{title}, {part}", x, lines))
-    return [chart for chart in charts if chart]
-
-
-def recall_chart(results: Results) -> LineChart | None:
-    """Return the share of users whose target is among the first k, for each k."""
-    lines = [_line(results.recall, variant, "k", "recall") for variant in VARIANTS]
-    title = "Recall@k: share of users whose next item is among the first k"
-    return line_chart(title, "k", lines, (1, 10, 100, 1000))
+    def recall_chart(self) -> LineChart | None:
+        """Return the share of users whose target is among the first k, for each k."""
+        title = "Recall@k: share of users whose next item is among the first k"
+        return line_chart(title, "k", _points(self.recall, "k", "recall"), (1, 10, 100, 1000))
 
 
 def _slice_row(label: str, base: Mapping[str, float], other: Mapping[str, float]) -> Row:
@@ -117,10 +109,5 @@ def _slice_row(label: str, base: Mapping[str, float], other: Mapping[str, float]
     return Row(label, f"{base['users']:,} users", values, change)
 
 
-def _line(
-    tables: Mapping[str, pl.DataFrame], variant: str, x: str, y: str
-) -> tuple[str, str, list[float], list[float]]:
-    if variant not in tables:
-        return variant, variant, [], []
-    table = tables[variant].select(pl.col(x), pl.col(y).cast(pl.Float64).fill_null(math.nan))
-    return variant, variant, table[x].to_list(), table[y].to_list()
+def _points(tables: Mapping[str, pl.DataFrame], x: str, y: str) -> dict[str, list[tuple[float, float]]]:
+    return {variant: table.select(x, y).drop_nulls().rows() for variant, table in tables.items()}

@@ -20,12 +20,7 @@ TABLE = pl.Schema(
 
 @dataclass(frozen=True)
 class Item:
-    """An item by its id and title.
-
-    Attributes:
-        item_id: its id in the data.
-        title: with the year, where one is known.
-    """
+    """An item by its id in the data and its title, with the year where one is known."""
 
     item_id: str
     title: str

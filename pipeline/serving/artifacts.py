@@ -1,7 +1,7 @@
 """Whether the artifacts are there, and the counts of the data."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..core.errors import DataError
 from ..core.files import read_details
@@ -38,16 +38,16 @@ def read_counts(metrics: Path) -> tuple[dict[str, int], dict[str, float]]:
     path = metrics / "data.json"
     counts = read_details(path)
     cut = counts.pop("cut", {}) if isinstance(counts, dict) else None
-    if not (isinstance(cut, dict) and _numbers(counts, int) and _numbers(cut, int | float)):
+    if not (are_numbers(counts, 1e300, int) and are_numbers(cut, 1e300)):
         raise DataError("holds no counts of the data", str(path), "run `dvc repro ingest`")
     return counts, cut
 
 
-def _numbers(values: dict[str, Any], kind: Any) -> bool:
-    """Whether all names can be shown, and all values are finite numbers of a kind, from 0 on."""
-    return all(
-        name.isprintable() and isinstance(value, kind) and not isinstance(value, bool) and 0 <= value < 1e300
-        for name, value in values.items()
+def are_numbers(content: Any, most: float, kind: Any = int | float) -> TypeGuard[dict[str, Any]]:
+    """Whether content holds names that can be shown, with numbers of a kind from 0 to `most`."""
+    return isinstance(content, dict) and all(
+        name.isprintable() and isinstance(value, kind) and not isinstance(value, bool) and 0 <= value <= most
+        for name, value in content.items()
     )
 
 

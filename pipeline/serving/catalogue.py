@@ -85,17 +85,10 @@ class Catalogue:
         table = self._table.with_columns(pl.col(pl.List(pl.String)).list.join(", "))
         return Where(condition, [table], "where").keeps(table).to_numpy()
 
-    def row(self, item: str | int) -> int:
-        """Return the row of the item with this id or title.
-
-        Raises:
-            NotFoundError: there is none, or there are several.
-        """
-        return self._finder.find(str(item))
-
-    def search(self, query: str, k: int) -> list[int]:
-        """Return the rows of up to k items whose titles contain the query, then of those that are spelt like it."""
-        return self._finder.search(query, k)
+    @cached_property
+    def finder(self) -> ItemFinder:
+        """Finds rows by id or title. Its search tables of all titles are made when it is first used."""
+        return ItemFinder(*(self._table[name].to_list() for name in ("item_id", "title", "year")))
 
     def rows(
         self, items: Sequence[str | int], where: str, skipped: list[NotFoundError] | None = None
@@ -113,7 +106,7 @@ class Catalogue:
         rows, unknown = [], []
         for item in items:
             try:
-                rows.append(self.row(item))
+                rows.append(self.finder.find(item))
             except NotFoundError as error:
                 error.where = where
                 unknown.append(error)
@@ -123,18 +116,13 @@ class Catalogue:
             raise NotFoundError.of(unknown)
         return np.array(rows, np.int64)
 
-    def similar(self, item: str | int, k: int) -> list[SimilarItem]:
-        """Return the k items whose text vectors are most similar to an item's, best first.
+    def similar(self, row: int, k: int) -> list[SimilarItem]:
+        """Return the k items whose text vectors are most similar to that of the item in a row, best first.
 
         Raises:
-            NotFoundError: as for `row`.
             ParamsError: k is below 1.
         """
         require_some(k)
-        return self.similar_to(self.row(item), k)
-
-    def similar_to(self, row: int, k: int) -> list[SimilarItem]:
-        """Return what `similar` returns, of the item in a row: without the search tables of all titles."""
         similarities, rows = self.index.search(self._vectors[row : row + 1], k + 1)  # [1, k + 1] each
         found = [
             SimilarItem(self.item_ids[other], self[other].title, float(similarity))
@@ -142,8 +130,3 @@ class Catalogue:
             if other not in (row, -1)
         ]
         return found[:k]
-
-    @cached_property
-    def _finder(self) -> ItemFinder:
-        columns = (self._table[name].to_list() for name in ("item_id", "title", "year"))
-        return ItemFinder(*columns)

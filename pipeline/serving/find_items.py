@@ -66,19 +66,18 @@ class ItemFinder:
         ]
         self._plain = [_words(title) for title in titles]
         self._words = [_without_article(title) for title in titles]
-        self._readings: list[tuple[Callable[[str], str], dict[str, list[int]]]] = []
-        for reading in (str.strip, _squeezed, _bare):
-            self._readings.append((reading, _table(reading, [[title] for title in titles])))
+        whole = [[title] for title in titles]
         parts = [[*_ALTERNATIVE.findall(title), _ALTERNATIVE.sub("", title)] for title in titles]
-        self._readings.append((_bare, _table(_bare, parts)))
+        readings = (str.strip, whole), (_squeezed, whole), (_bare, whole), (_bare, parts)
+        self._readings = [(reading, _table(reading, texts)) for reading, texts in readings]
 
-    def find(self, text: str) -> int:
-        """Return the row of the item that a text names.
+    def find(self, name: str | int) -> int:
+        """Return the row of the item that an id or a text names.
 
         Raises:
             NotFoundError: there is none, or there are several; the candidates are the nearest.
         """
-        if text in self._rows:
+        if (text := str(name)) in self._rows:
             return self._rows[text]
         rows = self._by_title(text)
         if len(rows) == 1:

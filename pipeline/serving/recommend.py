@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ..core.errors import ParamsError
 from ..data.sequences import Sequences
@@ -22,12 +21,12 @@ from ..model.scorer import Scored, Scorer
 from ..model.sources import ANONYMOUS
 from ..rag.checkpoint import fitted_on_all, load_rag
 from ..rag.datastore import Datastore
-from .answers import TABLE, Answer, Item, Recommendation, SimilarItem, User, Why
+from .answers import TABLE, Answer, Item, Recommendation, SimilarItem, User
 from .artifacts import model_folder, require, require_model
 from .catalogue import Catalogue, require_some
 from .find_items import NotFoundError, nearest
 from .rules import Choice, Rules
-from .why import Explainer
+from .why import explain
 
 BATCH = 64
 """Histories scored at a time: bounds memory, and what is computed stays in the processor's cache."""
@@ -156,17 +155,14 @@ class Recommender:
         """Recommend to many at once, in batches; as `recommend` for each.
 
         With a list `skipped`, items of a history that are not known, or are ambiguous, are left out of it, and an
-        error for each is appended to the list.
-
-        Raises:
-            NotFoundError, ParamsError, DataError: as for `recommend`.
+        error for each is appended to the list. Raises as `recommend` does.
         """
         require_some(k)
-        choice = Choice.of(rules, self._catalogue)
+        choice = Choice(rules, self._catalogue)
         best: list[list[Recommendation]] = [[] for _ in histories]
         for places, scored in self._batches(histories, choice.exclude_seen, skipped):
             for row, place in enumerate(places):
-                rows = choice.best(scored.scores[row], scored.query.histories[row], k, self._catalogue)
+                rows = choice.best(scored.scores[row], scored.query.histories[row], k)
                 best[place] = self._answer(scored, row, rows, why)
         return best
 
@@ -180,10 +176,7 @@ class Recommender:
         """Return the answer of `recommend_many` as a table, a row for each recommended item.
 
         Columns: history (place in `histories`, from 0), user_id (null for a list of items), rank (from 1), item_id,
-        title, score, probability.
-
-        Raises:
-            NotFoundError, ParamsError, DataError: as for `recommend`.
+        title, score, probability. Raises as `recommend` does.
         """
         users = [history.user_id if isinstance(history, User) else None for history in histories]
         found = self.recommend_many(histories, k, False, skipped, **rules)
@@ -212,9 +205,8 @@ class Recommender:
         self, histories: Sequence[History], items: Sequence[str | int] | None = None
     ) -> NDArray[np.float32]:
         """Return the scores of many histories, float32 [B, n]; as `score` for each."""
-        rows = slice(None) if items is None else self._catalogue.rows(items, "items")
-        count = len(self.item_ids) if items is None else len(items)
-        scores = np.empty((len(histories), count), np.float32)
+        rows = np.arange(len(self.item_ids)) if items is None else self._catalogue.rows(items, "items")
+        scores = np.empty((len(histories), len(rows)), np.float32)
         for places, scored in self._batches(histories):
             scores[places] = scored.scores.numpy()[:, rows]
         return scores
@@ -241,11 +233,11 @@ class Recommender:
         Raises:
             NotFoundError: there is none, or there are several.
         """
-        return self._catalogue[self._catalogue.row(item)]
+        return self._catalogue[self._catalogue.finder.find(item)]
 
     def search_items(self, query: str, k: int = 10) -> list[Item]:
-        """Return up to k items whose titles contain the query, then those that are spelt like it."""
-        return [self._catalogue[row] for row in self._catalogue.search(query, k)]
+        """Return what `ItemFinder.search` finds: titles that contain the query, then those that are spelt like it."""
+        return [self._catalogue[row] for row in self._catalogue.finder.search(query, k)]
 
     def similar(self, item: str | int, k: int = 10) -> list[SimilarItem]:
         """Return the k items whose texts are most similar, best first.
@@ -254,7 +246,7 @@ class Recommender:
             NotFoundError: as for `item`.
             ParamsError: k is below 1.
         """
-        return self._catalogue.similar(item, k)
+        return self._catalogue.similar(self._catalogue.finder.find(item), k)
 
     def _batches(
         self,
@@ -284,16 +276,17 @@ class Recommender:
         offsets = self._sequences.offsets
         return self._sequences.items[offsets[user] : offsets[user + 1]]
 
-    def _answer(self, scored: Scored, place: int, best: Tensor, why: bool) -> list[Recommendation]:
-        scores, rows = scored.scores[place], best.tolist()  # [n]
-        reasons: Sequence[Why | None] = [None] * len(rows)
-        if why:
-            explainer = Explainer(list(self._scorer.sources), self._catalogue, self.user_ids)
-            reasons = explainer.explain(scored, place, rows)
-        probabilities = scores.softmax(-1)[best].tolist()  # log-probabilities stay what they are
+    def _answer(self, scored: Scored, place: int, rows: list[int], why: bool) -> list[Recommendation]:
+        scores = scored.scores[place]  # [n]
+        probabilities = scores.softmax(-1)  # [n], log-probabilities stay what they are
+        sources = list(self._scorer.sources)
         return [
-            Recommendation(self.item_ids[row], self._catalogue[row].title, score, probability, reason)
-            for row, score, probability, reason in zip(
-                rows, scores[best].tolist(), probabilities, reasons, strict=True
+            Recommendation(
+                self.item_ids[row],
+                self._catalogue[row].title,
+                float(scores[row]),
+                float(probabilities[row]),
+                explain(scored, place, row, sources, self._catalogue, self.user_ids) if why else None,
             )
+            for row in rows
         ]

@@ -1,7 +1,6 @@
 """Rules of a recommendation: which of the ranked items are shown, and how different they are from each other."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypedDict
 
 import numpy as np
@@ -37,26 +36,20 @@ class Rules(TypedDict, total=False):
     diversity: float
 
 
-@dataclass(frozen=True)
 class Choice:
-    """Rules over the rows of a catalogue."""
+    """Chooses among the n items of a catalogue by rules.
 
-    allowed: Tensor  # bool [n]
-    exclude_seen: bool | None
-    diversity: float
+    Raises:
+        NotFoundError: names the items of `exclude` or `candidates` that are not known, or ambiguous.
+        ParamsError: `where` is no SQL condition on single rows, or `diversity` is not from 0 to 1.
+        DataError: `where` names an unknown column or cannot be computed.
+    """
 
-    @classmethod
-    def of(cls, rules: Rules, catalogue: Catalogue) -> "Choice":
-        """Read rules.
-
-        Raises:
-            NotFoundError: names the items of `exclude` or `candidates` that are not known, or ambiguous.
-            ParamsError: `where` is no SQL condition on single rows, or `diversity` is not from 0 to 1.
-            DataError: `where` names an unknown column or cannot be computed.
-        """
-        diversity = rules.get("diversity", 0.0)
-        if not 0 <= diversity <= 1:
-            raise ParamsError(f"is {diversity}", "diversity", "choose a number from 0 to 1")
+    def __init__(self, rules: Rules, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self.exclude_seen, self._diversity = rules.get("exclude_seen"), rules.get("diversity", 0.0)
+        if not 0 <= self._diversity <= 1:
+            raise ParamsError(f"is {self._diversity}", "diversity", "choose a number from 0 to 1")
         allowed = np.ones(len(catalogue), np.bool_)
         if (candidates := rules.get("candidates")) is not None:
             allowed[:] = False
@@ -64,24 +57,20 @@ class Choice:
         if (condition := rules.get("where")) is not None:
             allowed &= catalogue.where(condition)
         allowed[catalogue.rows(rules.get("exclude", ()), "exclude")] = False
-        return cls(torch.from_numpy(allowed), rules.get("exclude_seen"), diversity)
+        self._excluded = torch.from_numpy(~allowed)  # bool [n]
 
-    def best(self, scores: Tensor, history: NDArray[np.int64], k: int, catalogue: Catalogue) -> Tensor:
-        """Return the rows of the at most k items to recommend, best first, int64 [m].
+    def best(self, scores: Tensor, history: NDArray[np.int64], k: int) -> list[int]:
+        """Return the rows of the at most k >= 1 items to recommend, best first.
 
-        Args:
-            scores: [n], of all items; -inf for items that may not be recommended.
-            history: item rows.
-            k: at least 1.
-            catalogue: of the n items.
+        `scores` [n] are of all items, -inf for those that may not be recommended; `history` holds item rows.
         """
-        scores = scores.masked_fill(~self.allowed, -torch.inf)  # [n]
+        scores = scores.masked_fill(self._excluded, -torch.inf)  # [n]
         if self.exclude_seen:
             scores[torch.from_numpy(history)] = -torch.inf
-        if self.diversity:
-            return torch.from_numpy(diverse(scores.numpy(), catalogue.unit_vectors, k, self.diversity))
+        if self._diversity:
+            return diverse(scores.numpy(), self._catalogue.unit_vectors, k, self._diversity).tolist()
         (top,) = top_items(scores[None], scores[None] == -torch.inf, k)
-        return torch.from_numpy(top[top >= 0])
+        return top[top >= 0].tolist()
 
 
 def diverse(

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..core.errors import ParamsError
 from ..model.scorer import Scored
@@ -15,67 +14,39 @@ NEAREST = 2
 """Matches of a source that its reason names."""
 
 
-class Explainer:
-    """Splits fused scores into the contributions of the model and the sources.
+def explain(
+    scored: Scored, place: int, row: int, sources: list[str], catalogue: Catalogue, user_ids: Sequence[str]
+) -> Why:
+    """Return why the item in a row has its score, for the user at `place` of a batch of fused scores.
 
-    Args:
-        sources: names of the fusion's sources, in order.
-        catalogue: names of the items.
-        user_ids: names of the users, by row.
+    `sources` are the names of the fusion's sources, in order; `user_ids` are by user row.
+
+    Raises:
+        ParamsError: the scores are not fused.
     """
-
-    def __init__(self, sources: Sequence[str], catalogue: Catalogue, user_ids: Sequence[str]) -> None:
-        self._sources, self._catalogue, self._user_ids = sources, catalogue, user_ids
-
-    def explain(self, scored: Scored, place: int, rows: Sequence[int]) -> list[Why]:
-        """Return why the items `rows` have their scores, for the user at `place` of a batch of fused scores.
-
-        Raises:
-            ParamsError: the scores are not fused.
-        """
-        if (mixture := scored.mixture) is None:
-            what = "the hierarchical variant retrieves nothing, so it cannot say why"
-            raise ParamsError(what, remedy="take the rag variant")
-        shares, model = mixture.shares[place], mixture.model[place].exp()  # [S + 1], [n]
-        weights = [weight[place].numpy() for weight in mixture.weights]  # S times [K]
-        trust = dict(zip([MODEL, *self._sources], shares.tolist(), strict=True))
-        reasons = []
-        for row in rows:
-            evidence = self._evidence(scored, place, row, weights)
-            parts = {one.source: trust[one.source] * one.share for one in evidence}
-            parts = {MODEL: trust[MODEL] * float(model[row])} | parts
-            whole = sum(parts.values())
-            parts = {name: parts.get(name, 0.0) / whole for name in trust}
-            reasons.append(Why(parts, trust, tuple(evidence)))
-        return reasons
-
-    def _evidence(
-        self, scored: Scored, place: int, row: int, weights: list[NDArray[np.floating]]
-    ) -> list[Evidence]:
-        evidence = []
-        for source, found, weight in zip(self._sources, scored.retrieved, weights, strict=True):
-            at = np.flatnonzero(found.items[place] == row)
-            at = at[np.argsort(-weight[at], kind="stable")]
-            matches = [
-                self._match(source, *values)
-                for values in zip(
-                    found.origins[place, at].tolist(),
-                    found.similarities[place, at].tolist(),
-                    found.ages[at].astype(int).tolist(),
-                    strict=True,
-                )
-            ]
-            if matches:
-                share = float(weight[at].sum())
-                evidence.append(Evidence(source, share, tuple(matches), _because(source, matches)))
-        return evidence
-
-    def _match(self, source: str, origin: int, similarity: float, age: int) -> Match:
-        if source != "next_items":
-            item = self._catalogue[origin]
-            return Match(item.item_id, item.title, similarity, age)
-        user_id = self._user_ids[origin]
-        return Match(user_id, f"user {user_id}", similarity, age)
+    if (mixture := scored.mixture) is None:
+        what = "the hierarchical variant retrieves nothing, so it cannot say why"
+        raise ParamsError(what, remedy="take the rag variant")
+    trust = dict(zip([MODEL, *sources], mixture.shares[place].tolist(), strict=True))
+    parts = {MODEL: trust[MODEL] * float(mixture.model[place, row].exp())}
+    evidence = []
+    for source, found, weights in zip(sources, scored.retrieved, mixture.weights, strict=True):
+        weight = weights[place].numpy()  # [K]
+        at = np.flatnonzero(found.items[place] == row)
+        at = at[np.argsort(-weight[at], kind="stable")]
+        if not len(at):
+            continue
+        origins: list[int] = found.origins[place, at].tolist()
+        users = source == "next_items"
+        ids = [user_ids[origin] if users else catalogue[origin].item_id for origin in origins]
+        names = [f"user {user_ids[origin]}" if users else catalogue[origin].title for origin in origins]
+        similarities, ages = found.similarities[place, at].tolist(), found.ages[at].astype(int).tolist()
+        matches = tuple(map(Match, ids, names, similarities, ages))
+        share = float(weight[at].sum())
+        parts[source] = trust[source] * share
+        evidence.append(Evidence(source, share, matches, _because(source, matches)))
+    whole = sum(parts.values())
+    return Why({name: parts.get(name, 0.0) / whole for name in trust}, trust, tuple(evidence))
 
 
 def _because(source: str, matches: Sequence[Match]) -> str:

@@ -39,15 +39,14 @@ def grown(data: Path, interactions: Path | None, items: Path | None, ingest: Ing
         events = events.with_columns(timestamp=_alike(events["timestamp"], past["timestamp"], interactions))
         if repeats == "refuse":
             _refuse_repeats(past, events, interactions)
-    columns = [name for name in known.columns if name not in ("row", *MARKS)]
-    listed = known.select(columns).clear()
-    if items is not None:
-        found = read_items([items], ingest)[0].filter(~pl.col("item_id").is_in(known["item_id"].to_list()))
-        listed = _fitting(found, listed, items)
-    there = pl.concat([known["item_id"], listed["item_id"]])
-    taken = events["item_id"].unique(maintain_order=True)
-    unlisted = _fitting(pl.DataFrame({"item_id": taken.filter(~taken.is_in(there.to_list()))}), listed, data)
-    every_item = pl.concat([known.select(columns), listed, unlisted])
+    described = known.drop("row", *MARKS, strict=False)
+    listed = described.clear() if items is None else _listed(items, described, ingest)
+    taken = events.select("item_id").unique(maintain_order=True)
+    unlisted = taken.filter(~pl.col("item_id").is_in([*described["item_id"], *listed["item_id"]]))
+    no_genres = pl.lit([], described.schema["genres"])
+    every_item = pl.concat([described, listed, unlisted], how="diagonal").with_columns(
+        pl.col("genres").fill_null(no_genres)
+    )
     manifest = read_json(data / "manifest.json")
     md5, checksums = manifest["source"].pop("md5"), manifest["source"]
     raw = RawDataset(manifest["dataset"], md5, every_item, pl.concat([past, events]), checksums)
@@ -118,15 +117,12 @@ def _refuse_repeats(past: pl.DataFrame, events: pl.DataFrame, path: Path) -> Non
         raise DataError(what, str(path), "leave these rows out: in these data a user has an item once")
 
 
-def _fitting(found: pl.DataFrame, like: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """Return items with the columns of others; a column that they lack is empty."""
-    for name, dtype in like.schema.items():
-        if name in found.columns and found.schema[name] != dtype:
-            kinds = f"of type {found.schema[name]}, but {dtype} in the data"
+def _listed(path: Path, known: pl.DataFrame, ingest: IngestParams) -> pl.DataFrame:
+    """Read the items that are not known yet, with the columns of the known ones that the table has."""
+    items = read_items([path], ingest)[0].join(known, on="item_id", how="anti", maintain_order="left")
+    items = items.select(name for name in known.columns if name in items.columns)
+    for name, dtype in items.schema.items():
+        if dtype != known.schema[name]:
+            kinds = f"of type {dtype}, but {known.schema[name]} in the data"
             raise DataError(f"column {quote(name)} is {kinds}", str(path), "write it the same way")
-    missing = [
-        pl.lit([] if name == "genres" else None, dtype).alias(name)
-        for name, dtype in like.schema.items()
-        if name not in found.columns
-    ]
-    return found.with_columns(missing).select(like.columns)
+    return items

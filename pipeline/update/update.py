@@ -24,7 +24,7 @@ from ..params import Params
 from ..rag.checkpoint import fitted_on_all
 from ..search.index import ItemIndex
 from ..search.index_kinds import choose_kind
-from ..serving.artifacts import require
+from ..serving.artifacts import model_folder, require
 from ..store.store import EmbeddingStore
 from ..store.whitening import WhitenedVectors
 from .memory import write_grown
@@ -32,8 +32,6 @@ from .tables import grown
 
 LIVE = "live"
 """Folder of the extended artifacts, among those of the stages."""
-MODELS = ("final", "rag")
-"""Models that are extended: the first that is there."""
 RECORD = "live.json"
 """File of an extended folder: from which model it was made."""
 
@@ -72,7 +70,7 @@ def update(
             what = "was not made from the model that the stages wrote last"
             remedy = "remove or rename it, and add again what the data of the stages lacks"
             raise DataError(what, str(out), remedy)
-        model = Path("models") / record["model"]
+        model = Path("models", record["model"])
         require(base / "data", base / "item_embeddings", base / "index", base / model)
         dataset = grown(base / "data", interactions, items, params.ingest)
         before = load_inputs(base / "data", base / "item_embeddings")
@@ -98,12 +96,10 @@ def update(
 
 
 def _record(artifacts: Path) -> dict[str, str]:
-    """Return the model that is extended, and its identity."""
-    there = [name for name in MODELS if (artifacts / "models" / name).is_dir()]
-    require(*([] if there else [artifacts / "models" / MODELS[-1]]))
-    checksums = artifacts / "models" / there[0] / CHECKSUMS
-    require(checksums)
-    return {"model": there[0], "made_of": sha256_file(checksums)}
+    """Return the name of the model that is extended, the one that recommends by default, and its identity."""
+    model = model_folder(artifacts)
+    require(model / CHECKSUMS)
+    return {"model": model.name, "made_of": sha256_file(model / CHECKSUMS)}
 
 
 def _rows(before: pl.Series, after: pl.Series) -> NDArray[np.int64]:
@@ -115,31 +111,28 @@ def _rows(before: pl.Series, after: pl.Series) -> NDArray[np.int64]:
 def _write_store(base: Path, folder: Path, items: pl.DataFrame, encode: EncodeParams) -> int:
     """Write the store of all items; texts of new ones are encoded, the whitening stays. Return the number of texts."""
     old = EmbeddingStore.open(base / "item_embeddings")
-    manifest, known = old.manifest, old.items.select("item_id", "text", old_row="row")
-    table = items.select("item_id").join(known, on="item_id", how="left", maintain_order="left")
-    new = table["old_row"].is_null()
-    texts, vectors = table["text"].to_list(), np.empty((len(table), manifest["dimension"]), np.float32)
-    vectors[~new.to_numpy()] = old.vectors[table["old_row"].drop_nulls().to_numpy().astype(np.int64)]
-    encoded = 0
-    if new.any():
+    manifest, known = old.manifest, old.items.select("item_id", "text")
+    new = items.join(known, on="item_id", how="anti", maintain_order="left")
+    vectors, texts, encoded = old.vectors[:], known["text"].to_list(), 0
+    if len(new):
         encoder = ItemEncoder.load(encode.model, encode.revision, manifest["max_length"], encode.device)
         if any(manifest[key] != value for key, value in encoder.description.items()):
             what = "is not the item LLM of the store, or its settings differ"
             raise ModelError(what, encoder.files.place, "set encode to the params of the artifacts")
-        fresh = items.filter(new)
-        template, names = manifest["template"], [f"item {name}" for name in fresh["item_id"]]
-        fields, rendered = render_fields(fresh, [template] if isinstance(template, str) else template)
+        template, names = manifest["template"], [f"item {name}" for name in new["item_id"]]
+        fields, rendered = render_fields(new, [template] if isinstance(template, str) else template)
         cache = RowCache(cache_dir("encode"), encoder.cache_key(encode.batch_tokens))
         parts = [encode_texts(encoder, field, encode.batch_tokens, cache, names) for field in fields]
-        vectors[new.to_numpy()] = np.concatenate([part for part, _ in parts], 1)
+        vectors = np.concatenate([vectors, np.concatenate([part for part, _ in parts], 1)])
         encoded = sum(count for _, count in parts)
-        for row, text in zip(new.arg_true(), rendered, strict=True):
-            texts[row] = text
+        texts += rendered
+    rows = _rows(items["item_id"], pl.concat([known["item_id"], new["item_id"]]))
     named = items.select("item_id", pl.col("title").fill_null(pl.col("item_id")))
     description = {key: manifest[key] for key in ("model", "pooling", "max_length", "dtype")}
     shard_rows = manifest["shards"][0] if "shards" in manifest else None
+    target, texts = folder / "item_embeddings", [texts[row] for row in rows]
     written = manifest["template"], description, shard_rows
-    write_store(folder / "item_embeddings", named, texts, vectors, old.whitening, *written)
+    write_store(target, named, texts, vectors[rows], old.whitening, *written)
     return encoded
 
 

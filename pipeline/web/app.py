@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Annotated, Any, Literal, cast
 
-from fastapi import FastAPI, Query, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -103,9 +103,7 @@ def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str]) -> F
         }
 
     @app.get("/items")
-    def items(
-        query: Annotated[str, Query(max_length=1000)], k: Annotated[int, Query(ge=1, le=100)] = 10
-    ) -> dict[str, Any]:
+    def items(query: Name, k: Annotated[int, Field(ge=1, le=100)] = 10) -> dict[str, Any]:
         """Return the items whose titles contain the query, and those that are spelt like it."""
         with lock:
             return {"items": [asdict(item) for item in recommenders[default].search_items(query, k)]}
@@ -118,9 +116,7 @@ def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str]) -> F
         return {"user": found.user_id, "history": [asdict(item) for item in found.history]}
 
     @app.get("/similar")
-    def similar(
-        item: Annotated[str, Query(max_length=1000)], k: Annotated[int, Query(ge=1, le=1000)] = 10
-    ) -> dict[str, Any]:
+    def similar(item: Name, k: Count = 10) -> dict[str, Any]:
         """Return the items whose texts are most similar to an item's, best first."""
         with lock:
             recommender = recommenders[default]

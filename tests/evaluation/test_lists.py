@@ -4,8 +4,10 @@ import math
 from itertools import combinations
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
+from hierrec.data.sequences import NO_TARGET, Sequences
 from hierrec.evaluation.lists import LENGTH, TopLists, list_metrics
 from hierrec.ranking.ranking import top_items
 from hypothesis import given
@@ -54,6 +56,19 @@ def test_the_lists_hold_candidates_that_are_not_in_the_history() -> None:
     assert any(set(top) & set(history) for top, history in zip(again.items, histories, strict=True))
 
 
+def taken(targets: NDArray[np.int64], counts: NDArray[np.int64]) -> Sequences:
+    """Return users with a target each, of whom the first alone has training items: each as often as it counts."""
+    length, nothing = int(counts.sum()), np.zeros(len(targets), np.int64)
+    return Sequences(
+        items=np.repeat(np.arange(ITEMS), counts),
+        offsets=np.array([0, *(nothing + length)]),
+        train_length=np.array([length, *nothing[1:]]),
+        test_length=np.array([length, *nothing[1:]]),
+        validation=np.full(len(targets), NO_TARGET),
+        test=targets,
+    )
+
+
 def naive(
     lists: list[list[int]],
     targets: list[int],
@@ -96,7 +111,9 @@ def test_the_metrics_are_those_of_plain_loops(seed: int) -> None:
     top = np.array([items + [-1] * (LENGTH - len(items)) for items in lists])
     targets, ranks = generator.integers(ITEMS, size=5), [*generator.integers(1, 50, 4) / 2 + 0.5, math.inf]
     counts, vectors = generator.integers(0, 9, ITEMS), generator.normal(size=(ITEMS, 6)).astype(np.float32)
-    found = list_metrics(top, targets, ranks, counts, 33, vectors)
+    found = list_metrics(
+        top, taken(targets, counts), pl.DataFrame({"test": ranks}), np.arange(ITEMS) < 33, vectors
+    )
     expected = naive(lists, targets.tolist(), ranks, counts.tolist(), 33, vectors)
     assert found.keys() == expected.keys()
     for name, value in expected.items():
@@ -107,14 +124,14 @@ def test_one_list_for_everybody_is_neither_new_nor_covers_much() -> None:
     counts = np.arange(ITEMS)[::-1].copy()
     same = np.tile(np.arange(LENGTH), (8, 1))
     rest = np.arange(8 * LENGTH).reshape(8, LENGTH) % ITEMS
-    targets = np.full(8, 3)
-    popular, varied = (list_metrics(top, targets, np.ones(8), counts, ITEMS) for top in (same, rest))
+    sequences, first = taken(np.full(8, 3), counts), pl.DataFrame({"test": np.ones(8)})
+    every = np.ones(ITEMS, np.bool_)
+    popular, varied = (list_metrics(top, sequences, first, every) for top in (same, rest))
     assert (popular["coverage@10"], varied["coverage@10"]) == (LENGTH / ITEMS, 1)
     assert popular["novelty@10"] < varied["novelty@10"]
     assert popular["popularity@10"]["recommended"] > varied["popularity@10"]["recommended"]
     assert popular["mrr"] == 1
     assert "diversity@10" not in popular
     equal = np.ones((ITEMS, 3), np.float32)
-    assert list_metrics(same, targets, np.ones(8), counts, ITEMS, equal)["diversity@10"] == pytest.approx(
-        0, abs=1e-6
-    )
+    found = list_metrics(same, sequences, first, every, equal)
+    assert found["diversity@10"] == pytest.approx(0, abs=1e-6)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hierrec.core.errors import DataError
 from hierrec.data.sequences import NO_TARGET, Sequences, halves
-from hierrec.evaluation.lists import LENGTH, TopLists
+from hierrec.evaluation.lists import LENGTH, TopLists, list_metrics
 from hierrec.evaluation.protocol import evaluate
 from hierrec.evaluation.ranks import SCHEMA
 from hierrec.evaluation.summary import summarise
@@ -232,6 +232,6 @@ def test_the_lists_are_those_of_the_test_histories() -> None:
         for history in histories
     ]
     assert sorted(lists.items.tolist()) == sorted(expected)
-    metrics = lists.metrics(WALKS, table)
+    metrics = list_metrics(lists.items, WALKS, table, ALL)
     assert metrics["mrr"] == 1
     assert metrics["coverage@10"] == len(set().union(*expected)) / ITEMS

@@ -35,8 +35,7 @@ def test_ticks_are_round_and_have_the_same_decimals() -> None:
 @given(st.lists(st.tuples(st.integers(0, 100), st.floats(0, 10)), min_size=1, max_size=20))
 @example([(0, 0.0), (0, 2.2250738585e-313)])
 def test_lines_stay_within_the_axes(points: list[tuple[int, float]]) -> None:
-    xs, ys = zip(*points, strict=True)
-    chart = line_chart("t", "x", [("a", "rag", xs, ys)])
+    chart = line_chart("t", "x", {"rag": points})
     assert chart is not None
     for x, y, _ in chart.lines[0][1]:
         assert SIZE.left <= x <= SIZE.right
@@ -44,14 +43,14 @@ def test_lines_stay_within_the_axes(points: list[tuple[int, float]]) -> None:
 
 
 def test_values_that_are_not_finite_are_left_out() -> None:
-    chart = line_chart("t", "epoch", [("rag", "rag", [0, 1, 2], [math.nan, 5.0, 4.0])])
+    chart = line_chart("t", "epoch", {"rag": [(0, math.nan), (1, 5.0), (2, 4.0)]})
     assert chart is not None
     assert [tip for _, _, tip in chart.lines[0][1]] == ["rag, epoch 1: 5.0000", "rag, epoch 2: 4.0000"]
-    assert line_chart("t", "epoch", [("rag", "rag", [0], [math.nan]), ("b", "b", [], [])]) is None
+    assert line_chart("t", "epoch", {"rag": [(0, math.nan)], "b": []}) is None
 
 
 def test_a_logarithmic_axis_is_even_in_powers() -> None:
-    chart = line_chart("t", "k", [("a", "rag", [1, 10, 100], [0.1, 0.2, 0.3])], x_values=(1, 10, 100))
+    chart = line_chart("t", "k", {"rag": [(1, 0.1), (10, 0.2), (100, 0.3)]}, x_values=(1, 10, 100))
     assert chart is not None
     first, middle, last = (x for x, _, _ in chart.lines[0][1])
     assert middle == pytest.approx((first + last) / 2, abs=0.1)

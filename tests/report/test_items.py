@@ -50,15 +50,15 @@ def test_a_large_catalogue_is_cut_to_the_most_popular(world: World) -> None:
 def test_neighbours_are_those_of_the_catalogue_and_cover_the_genres(world: World) -> None:
     found = neighbours(world.items)
     assert len(found) == SEEDS == len({item.name for item in found})
-    ids = {world.catalogue[row].title: world.catalogue[row].item_id for row in range(ITEMS)}
-    for item in found:
-        assert item.similar == world.catalogue.similar(ids[item.name], 6)
-    rows = [list(ids).index(item.name) for item in found]
+    titles = [world.catalogue[row].title for row in range(ITEMS)]
+    rows = [titles.index(item.name) for item in found]
+    for item, row in zip(found, rows, strict=True):
+        assert item.similar == world.catalogue.similar(row, 6)
     assert {world.items.main_genres[row] for row in rows} == set(world.items.main_genres)
 
 
 def test_neighbours_do_not_read_all_titles(world: World) -> None:
     catalogue = copy(world.catalogue)
-    catalogue.__dict__.pop("_finder", None)
+    catalogue.__dict__.pop("finder", None)
     neighbours(replace(world.items, catalogue=catalogue))
-    assert "_finder" not in catalogue.__dict__  # 40 s for a million titles
+    assert "finder" not in catalogue.__dict__  # 40 s for a million titles

@@ -45,11 +45,11 @@ def test_rag_says_where_the_probability_comes_from(world: World) -> None:
     reasons = []
     for person in world.people():
         assert sum(person.trust.values()) == pytest.approx(1)
-        assert not any(pick.parts or pick.why for pick in person.picks["hierarchical"])
+        assert not any(pick.why or pick.reasons for pick in person.picks["hierarchical"])
         for pick in person.picks["rag"]:
-            assert pick.parts is not None
-            assert sum(pick.parts.values()) == pytest.approx(1)
-            assert bool(pick.why) == (1 - pick.parts["model"] > 1e-12)
-            reasons.append(pick.why)
+            assert pick.why is not None
+            assert sum(pick.why.parts.values()) == pytest.approx(1)
+            assert bool(pick.reasons) == (1 - pick.why.parts["model"] > 1e-12)
+            reasons.append(pick.reasons)
     assert any("similar user" in reason for reason in reasons)
     assert any("like " in reason for reason in reasons)

@@ -21,7 +21,6 @@ from hierrec.report.people import people
 from hierrec.report.quality import Results
 from hierrec.search.index import ItemIndex
 from hierrec.serving.catalogue import Catalogue
-from hierrec.serving.why import Explainer
 from hierrec.store.store import EmbeddingStore
 from hierrec.store.whitening import Whitening
 
@@ -93,10 +92,9 @@ class World:
             "hierarchical": Scorer(self.model, self.candidates, dtype=torch.float32),
             "rag": Scorer(self.model, self.candidates, self.sources, mixture, torch.float32),
         }
-        self.explainer = Explainer(list(self.sources), self.catalogue, self.user_ids)
 
     def people(self) -> list[Any]:
-        return people(self.sequences, self.user_ids, self.catalogue, self.scorers, self.explainer)
+        return people(self.sequences, self.user_ids, self.catalogue, self.scorers)
 
     def content(self, results: Results) -> Content:
         settings = {"train": self.train.model_dump(), "fusion": self.fusion.model_dump()}

@@ -23,6 +23,7 @@ from hierrec.model.inputs import load_inputs
 from hierrec.params import Params, load_params
 from hierrec.rag.checkpoint import load_rag
 from hierrec.rag.datastore import Datastore
+from hierrec.refit.refit import OFF
 from hierrec.search.index import ItemIndex
 from hierrec.store.store import EmbeddingStore
 from hierrec.update.tables import grown
@@ -211,6 +212,17 @@ def test_malformed_rows_are_refused_and_nothing_is_written(
         update(artifacts, params, tmp_path / "new.csv", None, tmp_path / "out")
     assert "new.csv" in str(error.value)
     assert [path.name for path in tmp_path.iterdir()] == ["new.csv"]
+
+
+def test_where_nothing_was_fitted_again_the_measured_model_is_extended(
+    artifacts: Path, params: Params, tmp_path: Path
+) -> None:
+    shutil.copytree(artifacts, tmp_path / "artifacts")
+    (tmp_path / "artifacts" / "models" / "final").mkdir()
+    (tmp_path / "artifacts" / "models" / "final" / OFF).write_text("as train_final leaves it")
+    new = write(tmp_path / "new.csv", "user,item,timestamp", [("ann", "1", LATE)])
+    update(tmp_path / "artifacts", params, new, None, tmp_path / "out")
+    assert [folder.name for folder in (tmp_path / "out" / "models").iterdir()] == ["rag"]
 
 
 def test_times_come_in_the_unit_of_the_data(artifacts: Path, params: Params, tmp_path: Path) -> None:
