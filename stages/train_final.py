@@ -1,6 +1,8 @@
 """train_final: both variants, fitted again on all items, for use. Nothing is left to measure them on."""
 
-from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, RETRIEVAL, Summary, stage
+from functools import partial
+
+from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, Stage, Summary
 from hierrec.model.inputs import Inputs, load_inputs
 from hierrec.refit.params import FinalParams
 from hierrec.refit.refit import refit
@@ -12,7 +14,7 @@ FITTED = {
 }
 
 
-@stage("final", libraries=(*RETRIEVAL, "scipy", "scikit-learn"), processes=True)
+@partial(Stage, processes=True)
 def main(final: FinalParams) -> Summary:
     def whole() -> Inputs:
         return load_inputs(DATA, ITEM_EMBEDDINGS).whole()

@@ -3,7 +3,9 @@
 No test item is read: it is neither trained nor remembered.
 """
 
-from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, RETRIEVAL, Summary, stage
+from functools import partial
+
+from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, Stage, Summary
 from hierrec.model.inputs import Inputs, load_inputs
 from hierrec.refit.params import FinalParams
 from hierrec.refit.refit import refit
@@ -11,7 +13,7 @@ from hierrec.refit.refit import refit
 FITTED = {"items": "training and validation", "test_figures": "artifacts/metrics/refit.json"}
 
 
-@stage("final", libraries=(*RETRIEVAL, "scipy", "scikit-learn"), processes=True)
+@partial(Stage, processes=True)
 def main(final: FinalParams) -> Summary:
     def before_test() -> Inputs:
         return load_inputs(DATA, ITEM_EMBEDDINGS).before_test()

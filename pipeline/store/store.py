@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..core.errors import DataError, ParamsError
 from ..core.files import sha256_json
 from . import store_files as files
-from .shards import IdIndex, ShardedVectors, Shards
+from .shards import ShardedVectors, Shards
 from .store_files import WHITENING
 from .vectors import Vectors
 from .whitening import WhitenedVectors, Whitening
@@ -44,14 +44,14 @@ class EmbeddingStore:
         """
         folder = Path(path)
         manifest = files.read_manifest(folder)
+        shards = Shards(folder, manifest)
         if files.is_sharded(manifest):
-            shards = Shards(folder, manifest, IdIndex.open(folder, manifest))
+            _ = shards.index
             for shard in shards:
                 shard.map_vectors()
                 files.check_present(shard.items_path)
             vectors = ShardedVectors(shards, manifest["dimension"])
         else:
-            shards = Shards(folder, manifest)
             vectors = shards[0].vectors
             files.check_ids(folder, manifest, shards.ids)
         files.check_hash(folder, manifest, WHITENING)
