@@ -71,10 +71,9 @@ def _encode(
     encoder: ItemEncoder, texts: list[str], batch_tokens: int, names: list[str]
 ) -> tuple[NDArray[np.float32], int, int]:
     """Return what ``encode_texts`` returns, and `batch_tokens`; it is halved until the batches fit into memory."""
-    while True:
-        try:
-            return *encode_texts(encoder, texts, batch_tokens, names, cache_dir("encode")), batch_tokens
-        except OutOfMemoryError:
-            if batch_tokens == 1:
-                raise
-        batch_tokens //= 2
+    try:
+        return *encode_texts(encoder, texts, batch_tokens, names, cache_dir("encode")), batch_tokens
+    except OutOfMemoryError:
+        if batch_tokens == 1:
+            raise
+    return _encode(encoder, texts, batch_tokens // 2, names)
