@@ -7,6 +7,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -42,7 +43,6 @@ class Stage:
 
     function: Callable[..., Summary]
     processes: bool = False
-    """Whether torchrun may start the stage in several processes."""
 
     @property
     def sections(self) -> dict[str, Any]:
@@ -74,6 +74,10 @@ class Stage:
         check_libraries()
         keep_freed_memory()
         return self.function(**{name: getattr(params, name) for name in fields})
+
+
+SharedStage = partial(Stage, processes=True)
+"""A stage that torchrun may start in several processes."""
 
 
 def _show(summary: Summary) -> None:

@@ -115,8 +115,9 @@ def encode_texts(
         for batch, vectors in encoder.batches([texts[place] for place in new], batch_tokens):
             finite = np.isfinite(vectors).all(1)
             if not finite.all():
-                what, wrong = "the model gives a vector that is not finite", new[batch[finite.argmin()]]
-                raise NumericalError(what, names[wrong], "use another model, or weights that work in float32")
+                what, wrong = "the model gives a vector that is not finite", int(batch[finite.argmin()])
+                remedy = "use another model, or weights that work in float32"
+                raise NumericalError(what, names[new[wrong]], remedy)
             if rows is None:
                 rows = np.empty((len(keys), vectors.shape[1]), np.float32)
             rows[missing[batch]] = vectors

@@ -89,15 +89,8 @@ class IdIndex:
             np.save(folder / name, numbers, allow_pickle=False)
 
     @classmethod
-    def open(cls, folder: Path, manifest: dict[str, Any]) -> "IdIndex":
-        """Check the hashes of the index's files, then ``map`` them."""
-        for name in files.INDEX:
-            files.check_hash(folder, manifest, name)
-        return cls.map(folder, manifest)
-
-    @classmethod
     def map(cls, folder: Path, manifest: dict[str, Any]) -> "IdIndex":
-        """Map the index into memory; raise ``StoreError`` if a file is missing or not that of the manifest."""
+        """Map the index into memory; check types and shapes, but not the hashes."""
         found, count = [files.map_array(folder / name) for name in files.INDEX], manifest["count"]
         for name, numbers, dtype in zip(files.INDEX, found, ("<u8", "<i4"), strict=True):
             if numbers.dtype != np.dtype(dtype) or numbers.shape != (count,):
@@ -157,11 +150,6 @@ class Shards:
             yield self[number], asked, rows[asked] - self[number].first
 
     @property
-    def items(self) -> pl.DataFrame:
-        """All items, columns of ``SCHEMA``; the table is made at each use."""
-        return pl.concat([as_frame(shard.items) for shard in self])
-
-    @property
     def ids(self) -> pl.Series:
         """Item ids by row."""
         return pl.concat([pl.Series("item_id", shard.items["item_id"]) for shard in self])
@@ -174,21 +162,14 @@ class Shards:
             order.append(asked)
         return pl.concat(parts)[np.argsort(np.concatenate(order))]
 
-    def row(self, item_id: str) -> int | None:
-        """Return the row of an item; None: there is no such item."""
-        for row in self.index.find(item_id):
-            if not 0 <= row < self.rows:
-                raise StoreError(f"the index of ids names row {row}", str(self._folder), REMEDY)
-            shard, place = self.locate(row)
-            if shard.items["item_id"][place].as_py() == item_id:
-                return row
-        return None
-
     @cached_property
     def index(self) -> IdIndex:
-        """The index of the ids: in files, or that of a plain store, computed from all ids."""
-        sharded = files.is_sharded(self._manifest)
-        return IdIndex.open(self._folder, self._manifest) if sharded else IdIndex.of(self.ids)
+        """The index of the ids: in files, whose hashes are checked, or that of a plain store, computed from all ids."""
+        if not files.is_sharded(self._manifest):
+            return IdIndex.of(self.ids)
+        for name in files.INDEX:
+            files.check_hash(self._folder, self._manifest, name)
+        return IdIndex.map(self._folder, self._manifest)
 
 
 class ShardedVectors(Vectors):
