@@ -12,7 +12,6 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from ..core.errors import NumericalError, StoreError
-from ..core.files import atomic_path
 from .store_files import REMEDY, WHITENING, check_present, check_shape
 from .vectors import CHUNK, Vectors
 
@@ -72,9 +71,8 @@ class Whitening:
         return whitened
 
     def save(self, path: Path) -> None:
-        """Write `mean` and `projection` as safetensors, atomically."""
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(save_tensors({"mean": self.mean, "projection": self.projection}))
+        """Write `mean` and `projection` as safetensors."""
+        path.write_bytes(save_tensors({"mean": self.mean, "projection": self.projection}))
 
     @classmethod
     def of_store(cls, folder: Path, manifest: dict[str, Any]) -> "Whitening":
