@@ -1,12 +1,12 @@
 """encode: item metadata to text, text to vectors, vectors to the embedding store."""
 
-from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, TABLES, Summary, stage
+from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, Stage, Summary
 from hierrec.data.tables import load_items
 from hierrec.encode.encode_items import encode_items
 from hierrec.encode.params import EncodeParams
 
 
-@stage("encode", libraries=("torch", "transformers", "tokenizers", *TABLES, "safetensors"))
+@Stage
 def main(encode: EncodeParams) -> Summary:
     """Write `artifacts/item_embeddings/`."""
     return encode_items(load_items(DATA / "items.parquet"), encode.tuned(MODELS / "encoder"), ITEM_EMBEDDINGS)

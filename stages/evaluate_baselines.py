@@ -2,7 +2,7 @@
 
 import polars as pl
 from hierrec.core.files import atomic_path, write_details
-from hierrec.core.stage import DATA, METRICS, RANKS, TABLES, Summary, stage
+from hierrec.core.stage import DATA, METRICS, RANKS, Stage, Summary
 from hierrec.data.sequences import Sequences
 from hierrec.data.tables import candidates_of, interaction_groups, load_items, load_split, write_table
 from hierrec.evaluation.baselines import baselines
@@ -14,7 +14,7 @@ from hierrec.evaluation.summary import summarise_baselines
 
 
 # The seed draws the users whose validation targets are measured: the models' users, if `train.seed` is the same.
-@stage("evaluate", libraries=("torch", "scipy", *TABLES))
+@Stage
 def main(evaluate: EvaluateParams) -> Summary:
     candidates, known = candidates_of(load_items(DATA / "items.parquet"))
     interactions = interaction_groups(DATA / "interactions.parquet")

@@ -2,7 +2,7 @@
 
 from hierrec.core import VARIANTS
 from hierrec.core.files import write_details
-from hierrec.core.stage import DATA, METRICS, PLOTS, RANKS, TABLES, Summary, stage
+from hierrec.core.stage import DATA, METRICS, PLOTS, RANKS, Stage, Summary
 from hierrec.data.tables import counts_of, load_split
 from hierrec.evaluation.comparison import compare
 from hierrec.evaluation.params import EvaluateParams
@@ -13,7 +13,7 @@ from hierrec.evaluation.summary import slices_table
 from hierrec.ranking.metrics import metrics_from_ranks
 
 
-@stage("evaluate", libraries=TABLES)
+@Stage
 def main(evaluate: EvaluateParams) -> Summary:
     ranks = {variant: load_ranks(RANKS / f"{variant}.parquet") for variant in VARIANTS}
     comparison = compare(ranks, evaluate)

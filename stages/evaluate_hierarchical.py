@@ -1,6 +1,6 @@
 """evaluate_hierarchical: metrics of the hierarchical variant."""
 
-from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, NETWORKS, Summary, stage
+from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, Stage, Summary
 from hierrec.evaluation.lists import TopLists, list_metrics
 from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.protocol import evaluate as evaluate_scorer
@@ -9,7 +9,7 @@ from hierrec.model.inputs import load_inputs
 from hierrec.model.load import load_scorer
 
 
-@stage("evaluate", libraries=NETWORKS)
+@Stage
 def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     scorer = load_scorer(MODELS / "hierarchical", inputs)

@@ -1,6 +1,6 @@
 """evaluate_rag: metrics of the retrieval-augmented variant."""
 
-from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, RETRIEVAL, Summary, stage
+from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, Stage, Summary
 from hierrec.evaluation.lists import TopLists, list_metrics
 from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.protocol import evaluate as evaluate_scorer
@@ -10,7 +10,7 @@ from hierrec.rag.checkpoint import load_rag
 from hierrec.search.index import ItemIndex
 
 
-@stage("evaluate", libraries=RETRIEVAL)
+@Stage
 def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     index = ItemIndex.open(INDEX, inputs.store_hash)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 from hierrec.core.files import write_details, write_json
-from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, METRICS, MODELS, RETRIEVAL, Summary, stage
+from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, METRICS, MODELS, Stage, Summary
 from hierrec.data.sequences import NO_TARGET
 from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.protocol import evaluate as evaluate_scorer
@@ -15,7 +15,7 @@ from hierrec.rag.checkpoint import load_rag
 from hierrec.search.index import ItemIndex
 
 
-@stage("evaluate", libraries=RETRIEVAL)
+@Stage
 def main(evaluate: EvaluateParams) -> Summary:
     folder = MODELS / "refit"
     written, shown = METRICS / "refit.json", METRICS / "headlines" / "refit.json"

@@ -2,7 +2,7 @@
 
 import torch
 from hierrec.core.files import atomic_path, read_json
-from hierrec.core.stage import ARTIFACTS, DATA, INDEX, ITEM_EMBEDDINGS, MODELS, RANKS, TABLES, Summary, stage
+from hierrec.core.stage import ARTIFACTS, DATA, INDEX, ITEM_EMBEDDINGS, MODELS, RANKS, Stage, Summary
 from hierrec.data.sequences import NO_TARGET
 from hierrec.data.tables import load_users
 from hierrec.evaluation.comparison import compare
@@ -23,10 +23,7 @@ from hierrec.store.store import EmbeddingStore
 WRITTEN = ARTIFACTS / "report.html"
 
 
-@stage(
-    "evaluate",
-    libraries=("torch", "transformers", "faiss-cpu", "scikit-learn", *TABLES, "safetensors", "jinja2"),
-)
+@Stage
 def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     store = EmbeddingStore.open(ITEM_EMBEDDINGS)

@@ -1,6 +1,6 @@
 """index: FAISS over the whitened item vectors."""
 
-from hierrec.core.stage import INDEX, ITEM_EMBEDDINGS, TABLES, Summary, stage
+from hierrec.core.stage import INDEX, ITEM_EMBEDDINGS, Stage, Summary
 from hierrec.index.build import build_index
 from hierrec.index.params import IndexParams
 from hierrec.search.index_kinds import choose_kind
@@ -8,7 +8,7 @@ from hierrec.store.store import EmbeddingStore
 from hierrec.store.whitening import WhitenedVectors
 
 
-@stage("index", libraries=("faiss-cpu", *TABLES, "safetensors"))
+@Stage
 def main(index: IndexParams) -> Summary:
     """Write `artifacts/index/`."""
     store = EmbeddingStore.open(ITEM_EMBEDDINGS)

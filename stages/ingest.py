@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hierrec.core.files import cache_dir, write_details
-from hierrec.core.stage import DATA, METRICS, TABLES, Summary, stage
+from hierrec.core.stage import DATA, METRICS, Stage, Summary
 from hierrec.ingest.dataset import build, refuse_unlearnable
 from hierrec.ingest.download import fetch, fetch_parts
 from hierrec.ingest.event_log import EventLog
@@ -19,7 +19,7 @@ from hierrec.ingest.sample import sample_dataset
 from hierrec.ingest.time_split import TimeSplit
 
 
-@stage("ingest", libraries=TABLES)
+@Stage
 def main(ingest: IngestParams) -> Summary:
     raw = _read(ingest)
     lines = []

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from hierrec.core.files import atomic_path
-from hierrec.core.stage import ARTIFACTS, Summary, stage
+from hierrec.core.stage import ARTIFACTS, Stage, Summary
 from hierrec.params import load_params
 
 WRITTEN = ARTIFACTS / "params.txt"
 
 
-@stage(libraries=("numpy",))
+@Stage
 def main() -> Summary:
     """Write a file that is always the same: no later stage runs for it."""
     load_params(Path("params.yaml"))

@@ -1,7 +1,7 @@
 """train_final: both variants, fitted again on all items, for use. Nothing is left to measure them on."""
 
-from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, RETRIEVAL, Summary, stage
-from hierrec.model.inputs import Inputs, load_inputs
+from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, SharedStage, Summary
+from hierrec.model.inputs import load_inputs
 from hierrec.refit.params import FinalParams
 from hierrec.refit.refit import refit
 
@@ -12,13 +12,10 @@ FITTED = {
 }
 
 
-@stage("final", libraries=(*RETRIEVAL, "scipy", "scikit-learn"), processes=True)
+@SharedStage
 def main(final: FinalParams) -> Summary:
-    def whole() -> Inputs:
-        return load_inputs(DATA, ITEM_EMBEDDINGS).whole()
-
-    chosen = MODELS / "rag", MODELS / "hierarchical"
-    return refit(final, whole, *chosen, MODELS / "final", "stages.train_final", FITTED)
+    places = MODELS / "rag", MODELS / "hierarchical", MODELS / "final", "stages.train_final"
+    return refit(final, lambda: load_inputs(DATA, ITEM_EMBEDDINGS).whole(), *places, FITTED)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """train_hierarchical: the sequence model with its head, early-stopped on the validation targets."""
 
-from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, NETWORKS, PLOTS, Summary, stage
+from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, PLOTS, SharedStage, Summary
 from hierrec.model.checkpoint import CHOSEN_BY, save_model
 from hierrec.model.ensemble import UserModel
 from hierrec.model.inputs import Inputs, load_inputs
@@ -13,7 +13,7 @@ from hierrec.training.start import untrained_model
 LEARNING_CURVE = PLOTS / "hierarchical.csv"
 
 
-@stage("train", libraries=(*NETWORKS, "scipy", "scikit-learn"), processes=True)
+@SharedStage
 def main(train: TrainParams) -> Summary:
     check_device(train.device, train.processes)
 

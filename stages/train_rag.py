@@ -4,7 +4,7 @@ The fusion learns from the validation targets of one half of the users; the othe
 """
 
 import torch
-from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, PLOTS, RETRIEVAL, Summary, stage
+from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, PLOTS, Stage, Summary
 from hierrec.fusion.fusion_trainer import FusionExamples, learn
 from hierrec.fusion.prefixes import remember
 from hierrec.model.checkpoint import CHOSEN_BY, load_model, write_curve
@@ -15,7 +15,7 @@ from hierrec.rag.params import FusionParams
 from hierrec.search.index import ItemIndex
 
 
-@stage("fusion", libraries=RETRIEVAL)
+@Stage
 def main(fusion: FusionParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     fusion = fusion.for_data(inputs.sequences.repeated)

@@ -3,21 +3,18 @@
 No test item is read: it is neither trained nor remembered.
 """
 
-from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, RETRIEVAL, Summary, stage
-from hierrec.model.inputs import Inputs, load_inputs
+from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, SharedStage, Summary
+from hierrec.model.inputs import load_inputs
 from hierrec.refit.params import FinalParams
 from hierrec.refit.refit import refit
 
 FITTED = {"items": "training and validation", "test_figures": "artifacts/metrics/refit.json"}
 
 
-@stage("final", libraries=(*RETRIEVAL, "scipy", "scikit-learn"), processes=True)
+@SharedStage
 def main(final: FinalParams) -> Summary:
-    def before_test() -> Inputs:
-        return load_inputs(DATA, ITEM_EMBEDDINGS).before_test()
-
-    chosen = MODELS / "rag", MODELS / "hierarchical"
-    return refit(final, before_test, *chosen, MODELS / "refit", "stages.train_refit", FITTED)
+    places = MODELS / "rag", MODELS / "hierarchical", MODELS / "refit", "stages.train_refit"
+    return refit(final, lambda: load_inputs(DATA, ITEM_EMBEDDINGS).before_test(), *places, FITTED)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """tune: the item LLM learns from training sequences, before its vectors are frozen."""
 
 from hierrec.core.files import atomic_directory, write_json
-from hierrec.core.stage import DATA, MODELS, TABLES, Summary, stage
+from hierrec.core.stage import DATA, MODELS, Stage, Summary
 from hierrec.data.sequences import Sequences
 from hierrec.data.tables import interaction_groups, load_items, load_split
 from hierrec.encode.encoder import ItemEncoder
@@ -10,7 +10,7 @@ from hierrec.encode.template import render_fields
 from hierrec.tune.params import TuneParams
 
 
-@stage("tune", "encode", libraries=("torch", "transformers", "tokenizers", "scipy", *TABLES))
+@Stage
 def main(tune: TuneParams, encode: EncodeParams) -> Summary:
     """Write `artifacts/models/encoder/`; without epochs it holds no model, and `encode` takes its own."""
     out = MODELS / "encoder"

@@ -88,43 +88,33 @@ def system_reason(error: OSError) -> str:
 def reported_errors(debug: bool, memory_remedy: str) -> Iterator[None]:
     """Report every error of a stage or command as one message and exit with status 1; `debug` shows the traceback."""
     try:
-        with unforeseen_errors(), memory_needed("memory ran out", remedy=memory_remedy):
+        with memory_needed("memory ran out", remedy=memory_remedy):
             yield
-    except HierrecError as error:
-        if debug:
+    except BaseException as error:
+        # A panic of polars is no Exception; what ends a process on purpose is none either.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        print(f"error: {error}", file=sys.stderr)
+        typed = error if isinstance(error, HierrecError) else _typed(error)
+        if debug and typed is error:
+            raise
+        if debug:
+            raise typed from error
+        print(f"error: {typed}", file=sys.stderr)
         sys.exit(1)
 
 
-@contextmanager
-def unforeseen_errors() -> Iterator[None]:
-    """Turn every error in the block into a typed error; typed errors pass unchanged.
-
-    Raises:
-        MachineError: the system refused to read or write.
-        UnforeseenError: any other error; it names the type and the first line of the message.
-    """
-    try:
-        yield
-    except HierrecError:
-        raise
-    except OSError as error:
+def _typed(error: BaseException) -> HierrecError:
+    """Return ``MachineError`` if the system refused to read or write, else ``UnforeseenError``."""
+    if isinstance(error, OSError):
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         if full and not error.filename:  # standard output: `atomic_path` names its files
             discard_output()
         where = str(error.filename or ("output" if full else "input or output"))
         what = f"cannot be {'written' if full else 'read or written'} ({system_reason(error)})"
-        remedy = "check that the place exists, has space and may be read and written"
-        raise MachineError(what, where, remedy) from error
-    except BaseException as error:
-        # A panic of polars is no Exception; what ends a process on purpose is none either.
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        text = str(error).strip().partition("\n")[0]
-        what = f"unforeseen error, {type(error).__name__}" + (f": {text[:200]}" if text else "")
-        remedy = "report it with this message, the command and its output with --debug"
-        raise UnforeseenError(what, None, remedy) from error
+        return MachineError(what, where, "check that the place exists, has space and may be read and written")
+    text = str(error).strip().partition("\n")[0]
+    what = f"unforeseen error, {type(error).__name__}" + (f": {text[:200]}" if text else "")
+    return UnforeseenError(what, None, "report it with this message, the command and its output with --debug")
 
 
 @contextmanager

@@ -81,42 +81,27 @@ def _exchange(one: Path, other: Path) -> bool:
 
 @contextmanager
 def _temporary(path: Path, folder: bool) -> Iterator[Path]:
-    """Make an empty file or folder beside ``path`` and lock it; remove it at the end if it is still there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path.parent)
-    while True:
-        temporary, handle = path.with_name(f".{path.name}.{secrets.token_hex(8)}{LEFTOVER}"), None
-        try:  # from here on, so that a signal while it is made leaves nothing
-            handle = _make_locked(temporary, folder)
-            if handle is not None:
-                yield temporary
-                return
-        finally:
-            _remove(temporary)
-            if handle is not None:
-                os.close(handle)
-
-
-def _make_locked(temporary: Path, folder: bool) -> int | None:
-    """Make a file or folder, lock it and return its handle; None if another writer took it for a leftover before that.
+    """Make an empty file or folder beside ``path`` and lock it; remove it at the end if it is still there.
 
     The system releases the lock when the handle is closed or the process is killed.
     """
-    try:
-        if folder:
-            temporary.mkdir()
-        handle = os.open(temporary, os.O_RDONLY if folder else os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-    except FileNotFoundError:
-        if temporary.parent.is_dir():
-            return None
-        raise
-    with suppress(OSError):  # the file system has no locks; then nothing is removed as a leftover either
-        fcntl.flock(handle, fcntl.LOCK_EX)
-    with suppress(FileNotFoundError):
-        if os.path.samestat(temporary.stat(), os.fstat(handle)):
-            return handle
-    os.close(handle)
-    return None
+    with ExitStack() as stack:
+        while True:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _remove_leftovers(path.parent)
+            temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{LEFTOVER}")
+            stack.callback(_remove, temporary)  # before it is made, so that a signal leaves nothing
+            with suppress(FileNotFoundError):  # another writer took it for a leftover before it was locked
+                if folder:
+                    temporary.mkdir()
+                flags = os.O_RDONLY if folder else os.O_RDWR | os.O_CREAT | os.O_EXCL
+                handle = os.open(temporary, flags, 0o666)
+                stack.callback(os.close, handle)
+                with suppress(OSError):  # a file system without locks, where no leftover is removed either
+                    fcntl.flock(handle, fcntl.LOCK_EX)
+                if os.path.samestat(temporary.stat(), os.fstat(handle)):
+                    break
+        yield temporary
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -26,40 +27,27 @@ MODELS = ARTIFACTS / "models"
 METRICS = ARTIFACTS / "metrics"
 PLOTS = ARTIFACTS / "plots"
 RANKS = ARTIFACTS / "ranks"
-TABLES = ("numpy", "polars", "pyarrow")
-NETWORKS = ("torch", "transformers", *TABLES, "safetensors")
-RETRIEVAL = ("torch", "transformers", "faiss-cpu", *TABLES, "safetensors")
-"""Libraries whose version changes the output of a stage that writes tables, computes with a model, or searches too."""
 LIBRARIES = "pyproject.toml, key tool.hierrec.libraries"
 MEMORY = "end other programs, lower the stage's batch_… in params.yaml, or use a machine with more memory"
 
 Summary = list[str]
 
 
-def stage(
-    *sections: str, libraries: tuple[str, ...] = (), processes: bool = False
-) -> Callable[[Callable[..., Summary]], "Stage"]:
-    """Turn a function into a stage.
-
-    The function takes one keyword argument per section, annotated with the section's model. It returns the lines of
-    its summary; a process that prints none returns none.
-
-    Args:
-        sections: sections of params.yaml that the stage reads.
-        libraries: libraries whose version changes the stage's output.
-        processes: torchrun may start the stage in several processes.
-    """
-    return lambda function: Stage(function, sections, libraries, processes)
-
-
 @dataclass(frozen=True)
 class Stage:
-    """A stage as a command. Exit status 0 and a summary, or 1 and one message (with `--debug` a traceback)."""
+    """A stage as a command. Exit status 0 and a summary, or 1 and one message (with `--debug` a traceback).
+
+    The function's parameters are sections of params.yaml, each annotated with the section's model. It returns the
+    lines of its summary; a process that prints none returns none.
+    """
 
     function: Callable[..., Summary]
-    sections: tuple[str, ...]
-    libraries: tuple[str, ...]
     processes: bool = False
+
+    @property
+    def sections(self) -> dict[str, Any]:
+        """The sections of params.yaml that the stage reads, with their models."""
+        return {name: kind for name, kind in get_type_hints(self.function).items() if name != "return"}
 
     def __call__(self) -> None:
         """Run the stage in the current folder and exit."""
@@ -78,15 +66,18 @@ class Stage:
             sys.exit(128 + signal.SIGINT)
 
     def _run(self) -> Summary:
-        models = get_type_hints(self.function)
-        fields: dict[str, Any] = {section: (models[section], ...) for section in self.sections}
+        fields: dict[str, Any] = {name: (kind, ...) for name, kind in self.sections.items()}
         params = read_params(Path("params.yaml"), create_model("Params", __base__=Sections, **fields))
         if not self.processes and int(os.environ.get("WORLD_SIZE", 1)) > 1:
             remedy = "run it without torchrun; train_hierarchical, train_refit and train_final can use it"
             raise ParamsError("this stage runs in one process", "torchrun", remedy)
-        check_libraries(self.libraries)
+        check_libraries()
         keep_freed_memory()
-        return self.function(**{section: getattr(params, section) for section in self.sections})
+        return self.function(**{name: getattr(params, name) for name in fields})
+
+
+SharedStage = partial(Stage, processes=True)
+"""A stage that torchrun may start in several processes."""
 
 
 def _show(summary: Summary) -> None:
@@ -98,29 +89,20 @@ def _show(summary: Summary) -> None:
         discard_output()
 
 
-def check_libraries(libraries: tuple[str, ...]) -> None:
+def check_libraries() -> None:
     """Raise ``ParamsError`` if a library's version is not the one in pyproject.toml, which dvc.lock records."""
-    declared = _declared_libraries() if libraries else {}
-    for library in libraries:
-        if library not in declared:
-            raise ParamsError(f"{library} is not declared", LIBRARIES, "declare its version")
+    try:
+        project = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))
+        declared = project["tool"]["hierrec"]["libraries"].items()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        what = f"cannot be read ({type(error).__name__}: {error})"
+        raise ParamsError(what, LIBRARIES, "restore it from git") from None
+    for library, wanted in declared:
         try:
             installed = version(library).partition("+")[0]
         except PackageNotFoundError:
             installed = "not installed"
-        if installed != declared[library]:
-            raise ParamsError(
-                f"{library} {declared[library]} is declared, but the installed version is {installed}",
-                LIBRARIES,
-                "use the locked environment (`make env`), or change the declared version on purpose",
-            )
-
-
-def _declared_libraries() -> dict[str, str]:
-    try:
-        declared = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["tool"]["hierrec"]["libraries"]
-        return {name: str(version) for name, version in declared.items()}
-    except (OSError, ValueError) as error:
-        raise ParamsError(f"cannot be read: {error}", "pyproject.toml", "restore it from git") from None
-    except (KeyError, TypeError, AttributeError):
-        raise ParamsError("no libraries are declared", LIBRARIES, "restore it from git") from None
+        if installed != wanted:
+            what = f"{library} {wanted} is declared, but the installed version is {installed}"
+            remedy = "use the locked environment (`make env`), or change the declared version on purpose"
+            raise ParamsError(what, LIBRARIES, remedy)

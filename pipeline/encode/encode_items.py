@@ -11,7 +11,7 @@ from ..core.files import cache_dir
 from ..store.whitening import Whitening
 from .encoder import ItemEncoder
 from .params import EncodeParams
-from .row_cache import Batches, RowCache, encode_texts
+from .row_cache import encode_texts
 from .store_writer import write_store
 from .template import render_fields
 
@@ -27,21 +27,20 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
     Raises:
         ParamsError: the template names no column, the cache cannot be written, ray is not installed, or there is no
             GPU.
-        DataError, ModelError, NumericalError: see ``ItemEncoder``.
+        DataError, ModelError, NumericalError: see ``encode_texts`` and ``ItemEncoder``.
         OutOfMemoryError: one text alone does not fit into memory.
         MachineError: the store or the cache cannot be written, or the cluster of Ray fails.
     """
     fields, texts = render_fields(items, encode.templates)
     encoder = ItemEncoder.load(encode.model, encode.revision, encode.max_length, encode.device)
-    batches: Batches = encoder.batches
     if encode.engine == "ray":
-        from .ray_engine import RayEngine
+        from .ray_engine import RayEncoder
 
-        batches = RayEngine(encoder, encode.model, encode.workers).batches
+        encoder = RayEncoder(encoder, encode.model, encode.workers)
     names = [f"item {item_id}" for item_id in items["item_id"]]
     parts, encoded, used = [], 0, encode.batch_tokens
     for field in fields:
-        part, new, used = _encode(encoder, field, used, names, batches)
+        part, new, used = _encode(encoder, field, used, names)
         parts.append(part)
         encoded += new
     maps = [Whitening.fit(part, dimension) for part, dimension in zip(parts, encode.dimensions, strict=True)]
@@ -69,14 +68,12 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
 
 
 def _encode(
-    encoder: ItemEncoder, texts: list[str], batch_tokens: int, names: list[str], batches: Batches
+    encoder: ItemEncoder, texts: list[str], batch_tokens: int, names: list[str]
 ) -> tuple[NDArray[np.float32], int, int]:
     """Return what ``encode_texts`` returns, and `batch_tokens`; it is halved until the batches fit into memory."""
-    while True:
-        cache = RowCache(cache_dir("encode"), encoder.cache_key(batch_tokens))
-        try:
-            return *encode_texts(encoder, texts, batch_tokens, cache, names, batches), batch_tokens
-        except OutOfMemoryError:
-            if batch_tokens == 1:
-                raise
-        batch_tokens //= 2
+    try:
+        return *encode_texts(encoder, texts, batch_tokens, names, cache_dir("encode")), batch_tokens
+    except OutOfMemoryError:
+        if batch_tokens == 1:
+            raise
+    return _encode(encoder, texts, batch_tokens // 2, names)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import DataError, ModelError, NumericalError, memory_needed
+from ..core.errors import ModelError, memory_needed
 from ..core.files import sha256_json
 from ..core.gpu import require_gpu
 from ..core.progress import track
@@ -73,20 +73,12 @@ class ItemEncoder:
         libraries = [version(library) for library in ("torch", "transformers", "tokenizers")]
         return sha256_json([self.fingerprint, ARITHMETIC, batch_tokens, self.device, machine(), *libraries])
 
-    def encode(
-        self, texts: Sequence[str], batch_tokens: int, names: Sequence[str] | None = None
-    ) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], batch_tokens: int) -> NDArray[np.float32]:
         """Return one vector per text, float32 [n, d]; n is at least 1. Arguments and errors: see ``batches``."""
-        rows: NDArray[np.float32] | None = None
-        for places, vectors in self.batches(texts, batch_tokens, names):
-            if rows is None:
-                rows = np.empty((len(texts), vectors.shape[1]), np.float32)
-            rows[places] = vectors
-        if rows is None:
-            raise DataError("there are no texts to encode", "texts")
-        return rows
+        places, vectors = zip(*self.batches(texts, batch_tokens), strict=True)
+        return np.concatenate(vectors)[np.argsort(np.concatenate(places))]
 
-    def batches(self, texts: Sequence[str], batch_tokens: int, names: Sequence[str] | None = None) -> Encoded:
+    def batches(self, texts: Sequence[str], batch_tokens: int) -> Encoded:
         """Encode texts in batches, longest first.
 
         On one machine, a text's vector does not depend on the other texts, to the last bit: the text's length alone
@@ -94,20 +86,17 @@ class ItemEncoder:
         equals a computed one. A text without tokens is encoded as the tokenizer's end mark, or another mark.
 
         Args:
-            texts: any texts.
+            texts: any texts of valid Unicode.
             batch_tokens: most tokens of a batch, with padding; a longer text is a batch of its own. It changes speed,
                 memory and the rounding of vectors.
-            names: the texts' names in messages; None: their numbers.
 
         Raises:
-            DataError: a text is not valid Unicode.
             ModelError: the model cannot be loaded, or is not a text encoder.
-            NumericalError: a vector is not finite.
             OutOfMemoryError: a batch does not fit into memory.
         """
         with track(total=len(texts), desc="encode", unit="text") as progress:
             for start in range(0, len(texts), BLOCK):
-                tokens = self.tokenise(texts[start : start + BLOCK], start, names)
+                tokens = self.tokenise(texts[start : start + BLOCK])
                 lengths = np.array([len(ids) for ids in tokens])
                 from torch import inference_mode
 
@@ -116,20 +105,11 @@ class ItemEncoder:
                     remedy = "lower max_length, use a smaller model, or a machine with more memory"
                     with memory_needed(what, self.files.place, remedy), inference_mode():
                         vectors = self.way.means([tokens[place] for place in batch], shape).cpu().numpy()
-                    places = batch + start
-                    finite = np.isfinite(vectors).all(1)
-                    if not finite.all():
-                        what, name = "the model gives a vector that is not finite", places[~finite][0]
-                        remedy = "use another model, or weights that work in float32"
-                        raise NumericalError(what, name_of(int(name), names), remedy)
-                    yield places, vectors
-                    progress.update(len(places))
+                    yield batch + start, vectors
+                    progress.update(len(batch))
 
-    def tokenise(
-        self, texts: Sequence[str], start: int = 0, names: Sequence[str] | None = None
-    ) -> list[list[int]]:
-        """Return at least one token id per text; `start` is the number of the first. Errors: see ``batches``."""
-        check_texts(texts, start, names)
+    def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return at least one token id per text. Errors: see ``batches``."""
         ids_only = {"return_attention_mask": False, "return_token_type_ids": False}
         cut = {"truncation": True, "max_length": self.max_length}
         tokens: list[list[int]] = self._tokenizer(list(texts), **cut, **ids_only)["input_ids"]
@@ -226,17 +206,3 @@ def _without_bars() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
-
-
-def check_texts(texts: Sequence[str], start: int, names: Sequence[str] | None) -> None:
-    """Raise ``DataError`` for the first text that is not valid Unicode; `start` is the number of the first text."""
-    for place, text in enumerate(texts, start):
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise DataError(f"not a valid text: {error}", name_of(place, names), "correct the text") from None
-
-
-def name_of(place: int, names: Sequence[str] | None) -> str:
-    """Return a text's name in messages."""
-    return f"text {place}" if names is None else names[place]

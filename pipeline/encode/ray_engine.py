@@ -8,7 +8,6 @@ import socket
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from ..core import errors
 from ..core.errors import HierrecError, MachineError, ModelError, ParamsError
 from ..core.progress import track
-from .encoder import Encoded, ItemEncoder, check_texts, name_of
+from .encoder import Encoded, ItemEncoder
 
 BLOCK = 2048
 """Texts that a worker encodes at a time. If it dies, they are encoded again."""
@@ -36,18 +35,19 @@ RETRIES = 3
 CLUSTER = "check the cluster with `ray status`; RAY_ADDRESS names it, and without RAY_ADDRESS a local one is started"
 
 
-class RayEngine:
-    """Encodes as ``ItemEncoder.batches`` does, on the workers of Ray.
+class RayEncoder(ItemEncoder):
+    """An encoder whose batches are computed by the workers of Ray.
 
     On machines of one kind with the same number of threads, the vectors are equal to the last bit: a text's vector does
     not depend on the other texts of its block. Each worker loads the model by its name. By default there is a worker
     for each processor of the cluster, or for each GPU if the encoder uses one.
     """
 
-    def __init__(self, encoder: ItemEncoder, model: str, workers: int | None) -> None:
-        self._encoder, self._model, self._workers = encoder, model, workers
+    def __init__(self, encoder: ItemEncoder, name: str, workers: int | None) -> None:
+        super().__init__(encoder.files, encoder.max_length, encoder.device)
+        self._name, self._workers = name, workers
 
-    def batches(self, texts: Sequence[str], batch_tokens: int, names: Sequence[str] | None = None) -> Encoded:
+    def batches(self, texts: Sequence[str], batch_tokens: int) -> Encoded:
         """Yield batches in any order. Arguments and errors: see ``ItemEncoder.batches``, and:
 
         Raises:
@@ -56,12 +56,10 @@ class RayEngine:
         """
         if not texts:
             return
-        check_texts(texts, 0, names)
         import torch
 
-        encoder, gpus = self._encoder, int(self._encoder.device == "cuda")
-        loaded = self._model, encoder.files.revision, encoder.max_length, encoder.device, encoder.fingerprint
-        settings = WorkerSettings(*loaded, batch_tokens, torch.get_num_threads())
+        gpus, threads = int(self.device == "cuda"), torch.get_num_threads()
+        loaded = self._name, self.files.revision, self.max_length, self.device
         with _cluster(self._workers) as ray, track(total=len(texts), desc="encode", unit="text") as progress:
             there = int(ray.cluster_resources().get("GPU" if gpus else "CPU", 0))
             if gpus and not there:  # Ray would wait for one
@@ -69,9 +67,9 @@ class RayEngine:
                 raise ParamsError("the cluster of Ray has no GPU", "device", remedy)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # deprecations within Ray
-                answers = ray.data.from_arrow(_blocks(texts, names)).map_batches(
+                answers = ray.data.from_arrow(_blocks(texts)).map_batches(
                     EncodeWorker,
-                    fn_constructor_args=(settings,),
+                    fn_constructor_args=(loaded, self.fingerprint, batch_tokens, threads),
                     batch_size=None,
                     batch_format="pyarrow",
                     compute=ray.data.ActorPoolStrategy(size=self._workers or max(1, there)),
@@ -90,27 +88,24 @@ _BYTES = dict.fromkeys(("places", "vectors"), pa.large_binary())
 _ANSWER = pa.schema({**_BYTES, "width": pa.int64(), "error": pa.string()})
 
 
-@dataclass(frozen=True)
-class WorkerSettings:
-    """Arguments of ``ItemEncoder.load`` and ``batches``, the encoder's fingerprint, and torch's number of threads."""
-
-    model: str
-    revision: str | None
-    max_length: int
-    device: str
-    fingerprint: str
-    batch_tokens: int
-    threads: int
-
-
 class EncodeWorker:
-    """An actor of Ray Data; it loads its encoder once."""
+    """An actor of Ray Data; it loads its encoder once.
 
-    def __init__(self, settings: WorkerSettings) -> None:
-        self._settings = settings
+    Args:
+        loaded: arguments of ``ItemEncoder.load``.
+        fingerprint: the encoder's.
+        batch_tokens: see ``ItemEncoder.batches``.
+        threads: torch's number of threads.
+    """
+
+    def __init__(
+        self, loaded: tuple[str, str | None, int, str], fingerprint: str, batch_tokens: int, threads: int
+    ) -> None:
+        self._loaded, self._fingerprint = loaded, fingerprint
+        self._batch_tokens, self._threads = batch_tokens, threads
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        """Encode a block of texts (columns place, text, name).
+        """Encode a block of texts (columns place, text).
 
         A typed error is returned: if it was raised, Ray would try the block again and hide the error's type.
 
@@ -120,23 +115,19 @@ class EncodeWorker:
         row: tuple[bytes, bytes, int, str | None]
         places = block["place"].to_numpy().tobytes()
         try:
-            found = self._encode(block["text"].to_pylist(), block["name"].to_pylist())
+            found = self._encoder.encode(block["text"].to_pylist(), self._batch_tokens)
             row = places, found.tobytes(), found.shape[1], None
         except HierrecError as error:
-            row = places, b"", 0, pack_error(error)
+            row = places, b"", 0, json.dumps([type(error).__name__, error.what, error.where, error.remedy])
         return pa.table([[value] for value in row], _ANSWER)
-
-    def _encode(self, texts: list[str], names: list[str]) -> NDArray[np.float32]:
-        return self._encoder.encode(texts, self._settings.batch_tokens, names)
 
     @cached_property
     def _encoder(self) -> ItemEncoder:
         import torch
 
-        settings = self._settings
-        torch.set_num_threads(settings.threads)
-        encoder = ItemEncoder.load(settings.model, settings.revision, settings.max_length, settings.device)
-        if encoder.fingerprint != settings.fingerprint:
+        torch.set_num_threads(self._threads)
+        encoder = ItemEncoder.load(*self._loaded)
+        if encoder.fingerprint != self._fingerprint:
             what = "a worker of Ray has another model under that name"
             raise ModelError(what, encoder.files.place, "install the same release and the same model there")
         return encoder
@@ -145,31 +136,18 @@ class EncodeWorker:
 def unpack(row: dict[str, Any]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return the places int64 [b] and vectors float32 [b, d] of a worker's answer, or raise its error."""
     if row["error"] is not None:
-        raise unpack_error(row["error"])
+        kind, *words = json.loads(row["error"])
+        raise getattr(errors, kind)(*words)
     vectors = np.frombuffer(row["vectors"], np.float32).reshape(-1, row["width"])
     return np.frombuffer(row["places"], np.int64), vectors
 
 
-def pack_error(error: HierrecError) -> str:
-    """Return an error as JSON, which ``unpack_error`` reads."""
-    return json.dumps([type(error).__name__, error.what, error.where, error.remedy])
-
-
-def unpack_error(text: str) -> HierrecError:
-    """Return the error that ``pack_error`` packed."""
-    kind, *words = json.loads(text)
-    return getattr(errors, kind)(*words)
-
-
-def _blocks(texts: Sequence[str], names: Sequence[str] | None) -> list[pa.Table]:
-    """Return the texts in blocks (place, text, name), longest first, so that a block has few different lengths."""
+def _blocks(texts: Sequence[str]) -> list[pa.Table]:
+    """Return the texts in blocks (place, text), longest first, so that a block has few different lengths."""
     order = np.argsort([-len(text) for text in texts], kind="stable")
-    schema = pa.schema({"place": pa.int64(), "text": pa.large_string(), "name": pa.large_string()})
+    schema = pa.schema({"place": pa.int64(), "text": pa.large_string()})
     parts = (order[start : start + BLOCK].tolist() for start in range(0, len(order), BLOCK))
-    return [
-        pa.table([part, [texts[place] for place in part], [name_of(place, names) for place in part]], schema)
-        for part in parts
-    ]
+    return [pa.table([part, [texts[place] for place in part]], schema) for part in parts]
 
 
 @contextmanager

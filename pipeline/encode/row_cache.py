@@ -3,22 +3,19 @@
 import hashlib
 import io
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import DataError
+from ..core.errors import DataError, NumericalError
 from ..core.files import atomic_path, map_npy, sha256_file
 from ..store.store_files import text_hash
-from .encoder import Encoded, ItemEncoder
+from .encoder import ItemEncoder
 
 SAVE_SECONDS = 10.0
 """Seconds of work that may be lost if the process is killed."""
-
-Batches = Callable[[Sequence[str], int, Sequence[str] | None], Encoded]
-"""``ItemEncoder.batches``, or a function that gives the same vectors."""
 
 Keys = NDArray[np.bytes_]
 """Hashes of texts in hexadecimal, S64."""
@@ -82,30 +79,29 @@ def _read(path: Path) -> np.memmap | None:
 
 
 def encode_texts(
-    encoder: ItemEncoder,
-    texts: Sequence[str],
-    batch_tokens: int,
-    cache: RowCache,
-    names: Sequence[str] | None = None,
-    batches: Batches | None = None,
+    encoder: ItemEncoder, texts: Sequence[str], batch_tokens: int, names: Sequence[str], caches: Path
 ) -> tuple[NDArray[np.float32], int]:
-    """Encode the texts, at least one, that the encoder's cache lacks, equal texts once.
+    """Encode texts, at least one, by ``ItemEncoder.batches``: equal texts once, and none that is in the cache.
 
-    New vectors are written to the cache every few seconds, so that an interrupted run continues. `batches` encodes the
-    missing texts in place of ``ItemEncoder.batches``, where other arguments and errors are described.
+    New vectors are written to the cache every few seconds, so that an interrupted run continues. `names` are the texts'
+    names in messages, `caches` is the folder of the caches of all encoders.
 
     Returns:
         Vectors float32 [n, d], and the number of encoded texts.
+
+    Raises:
+        DataError: there are no texts.
+        NumericalError: a vector is not finite.
+        ModelError, OutOfMemoryError: see ``ItemEncoder.batches``.
     """
     if not texts:
         raise DataError("there are no texts to encode", "texts")
+    cache = RowCache(caches, encoder.cache_key(batch_tokens))
     hashes = np.array([text_hash(text) for text in texts], "S64")
     keys, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
     found, rows = cache.get(keys)
     missing = np.flatnonzero(~found)
-    originals: list[int] = first[missing].tolist()
-    new_texts = [texts[place] for place in originals]
-    new_names = None if names is None else [names[place] for place in originals]
+    new: list[int] = first[missing].tolist()
     pending: list[NDArray[np.int64]] = []
     saved = time.monotonic()
 
@@ -116,7 +112,12 @@ def encode_texts(
             pending.clear()
 
     try:
-        for batch, vectors in (batches or encoder.batches)(new_texts, batch_tokens, new_names):
+        for batch, vectors in encoder.batches([texts[place] for place in new], batch_tokens):
+            finite = np.isfinite(vectors).all(1)
+            if not finite.all():
+                what, wrong = "the model gives a vector that is not finite", int(batch[finite.argmin()])
+                remedy = "use another model, or weights that work in float32"
+                raise NumericalError(what, names[new[wrong]], remedy)
             if rows is None:
                 rows = np.empty((len(keys), vectors.shape[1]), np.float32)
             rows[missing[batch]] = vectors

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.files import atomic_directory, sha256_file, sha256_json, write_json
 from ..store import store_files as files
-from ..store.shards import ARROW, IdIndex, id_hashes
+from ..store.shards import ARROW, IdIndex
 from ..store.store_files import EXPORT, ITEMS, MANIFEST, VECTORS, WHITENING
 from ..store.vectors import Vectors
 from ..store.whitening import Whitening
@@ -71,7 +71,7 @@ def _write_shards(
     folder: Path, items: pl.DataFrame, texts: Sequence[str], vectors: Vectors, shard_rows: int
 ) -> list[int]:
     """Write the shards and the index of their ids; return the rows of each shard."""
-    hashes, counts = [], []
+    counts = []
     for number, first in enumerate(range(0, len(items), shard_rows)):
         rows, (vectors_name, items_name) = slice(first, first + shard_rows), files.shard_files(number)
         _save(folder / vectors_name, vectors[rows])
@@ -79,9 +79,8 @@ def _write_shards(
         arrow = table.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(ARROW).combine_chunks()
         with pa.OSFile(str(folder / items_name), "wb") as file, pa.ipc.new_file(file, ARROW) as stream:
             stream.write_table(arrow)
-        hashes.append(id_hashes(table["item_id"]))
         counts.append(len(table))
-    IdIndex.write(folder, np.concatenate(hashes))
+    IdIndex.of(items["item_id"]).write(folder)
     return counts
 
 

@@ -5,7 +5,7 @@ not those of the manifest raises ``StoreError``.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -46,9 +46,9 @@ class Shard:
         return vectors
 
     def read_items(self) -> pa.Table:
-        """Read the items, columns of ``ARROW``, or map an Arrow file; check rows and columns, but not the hash."""
+        """Read the items, columns of ``ARROW``; check rows and columns, but not the hash."""
         path = self.items_path
-        items = _map_arrow(path) if path.suffix == ".arrow" else files.read_parquet(path, SCHEMA).cast(ARROW)
+        items = files.read_table(path, SCHEMA).cast(ARROW)
         files.check_shape(path, (len(items),), (self.count,))
         ordered = items["row"].to_numpy() == np.arange(self.first, self.first + len(items))
         files.check_rows(ordered, 0, path, "column row is not the row's number")
@@ -76,23 +76,21 @@ class IdIndex:
     def __init__(self, hashes: NDArray[np.uint64], rows: NDArray[np.int32]) -> None:
         self.hashes, self.rows = hashes, rows
 
-    @staticmethod
-    def write(folder: Path, hashes: NDArray[np.uint64]) -> None:
-        """Write the index of ids with these hashes, uint64 [n], in order of rows."""
-        order = np.argsort(hashes, kind="stable")
-        np.save(folder / files.HASHES, hashes[order].astype("<u8"), allow_pickle=False)
-        np.save(folder / files.ROWS, order.astype("<i4"), allow_pickle=False)
-
     @classmethod
-    def open(cls, folder: Path, manifest: dict[str, Any]) -> "IdIndex":
-        """Check the hashes of the index's files, then ``map`` them."""
-        for name in files.INDEX:
-            files.check_hash(folder, manifest, name)
-        return cls.map(folder, manifest)
+    def of(cls, ids: Iterable[str]) -> "IdIndex":
+        """Return the index of these ids, in order of rows."""
+        hashes = id_hashes(ids)
+        order = np.argsort(hashes, kind="stable")
+        return cls(hashes[order].astype("<u8"), order.astype("<i4"))
+
+    def write(self, folder: Path) -> None:
+        """Write the two files of the index."""
+        for name, numbers in zip(files.INDEX, (self.hashes, self.rows), strict=True):
+            np.save(folder / name, numbers, allow_pickle=False)
 
     @classmethod
     def map(cls, folder: Path, manifest: dict[str, Any]) -> "IdIndex":
-        """Map the index into memory; raise ``StoreError`` if a file is missing or not that of the manifest."""
+        """Map the index into memory; check types and shapes, but not the hashes."""
         found, count = [files.map_array(folder / name) for name in files.INDEX], manifest["count"]
         for name, numbers, dtype in zip(files.INDEX, found, ("<u8", "<i4"), strict=True):
             if numbers.dtype != np.dtype(dtype) or numbers.shape != (count,):
@@ -108,11 +106,9 @@ class IdIndex:
 
     def check(self, folder: Path, ids: pl.Series) -> None:
         """Raise ``StoreError`` if this is not the index of these ids, by row; name the first wrong place."""
-        hashes = id_hashes(ids)
-        order = np.argsort(hashes, kind="stable")
-        pairs = (self.hashes, hashes[order]), (self.rows, order)
-        for name, (found, right) in zip(files.INDEX, pairs, strict=True):
-            files.check_rows(found == right, 0, folder / name, "not the index of the item ids")
+        right, what = IdIndex.of(ids), "not the index of the item ids"
+        files.check_rows(self.hashes == right.hashes, 0, folder / files.HASHES, what)
+        files.check_rows(self.rows == right.rows, 0, folder / files.ROWS, what)
 
 
 def id_hashes(ids: Iterable[str]) -> NDArray[np.uint64]:
@@ -124,15 +120,16 @@ def id_hashes(ids: Iterable[str]) -> NDArray[np.uint64]:
 class Shards:
     """All shards of a store, in order of rows, as one table of items; only the shards of the asked rows are read.
 
-    A plain store has one shard. Without an index of the ids, the first lookup reads all ids into memory.
+    A plain store has one shard.
     """
 
-    def __init__(self, folder: Path, manifest: dict[str, Any], index: IdIndex | None = None) -> None:
+    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
         counts = manifest["shards"] if files.is_sharded(manifest) else [manifest["count"]]
         starts = list(accumulate(counts[:-1], initial=0))
         parts = zip(files.shard_names(manifest), starts, counts, strict=True)
         self._shards = [Shard(folder, manifest, *part) for part in parts]
-        self._starts, self._index, self.rows = np.array(starts), index, manifest["count"]
+        self._folder, self._manifest, self._starts = folder, manifest, np.array(starts)
+        self.rows: int = manifest["count"]
 
     def __getitem__(self, number: int) -> Shard:
         return self._shards[number]
@@ -153,11 +150,6 @@ class Shards:
             yield self[number], asked, rows[asked] - self[number].first
 
     @property
-    def items(self) -> pl.DataFrame:
-        """All items, columns of ``SCHEMA``; the table is made at each use."""
-        return pl.concat([as_frame(shard.items) for shard in self])
-
-    @property
     def ids(self) -> pl.Series:
         """Item ids by row."""
         return pl.concat([pl.Series("item_id", shard.items["item_id"]) for shard in self])
@@ -170,23 +162,14 @@ class Shards:
             order.append(asked)
         return pl.concat(parts)[np.argsort(np.concatenate(order))]
 
-    def row(self, item_id: str) -> int | None:
-        """Return the row of an item; None: there is no such item."""
-        for row in self._candidates(item_id):
-            if not 0 <= row < self.rows:
-                raise StoreError(f"the index of ids names row {row}", str(self[0].path.parent), REMEDY)
-            shard, place = self.locate(row)
-            if shard.items["item_id"][place].as_py() == item_id:
-                return row
-        return None
-
     @cached_property
-    def _candidates(self) -> Callable[[str], Iterable[int]]:
-        """Function from an id to the rows that may have the id."""
-        if self._index is not None:
-            return self._index.find
-        rows = {item_id: row for row, item_id in enumerate(self.ids)}
-        return lambda item_id: [rows[item_id]] if item_id in rows else []
+    def index(self) -> IdIndex:
+        """The index of the ids: in files, whose hashes are checked, or that of a plain store, computed from all ids."""
+        if not files.is_sharded(self._manifest):
+            return IdIndex.of(self.ids)
+        for name in files.INDEX:
+            files.check_hash(self._folder, self._manifest, name)
+        return IdIndex.map(self._folder, self._manifest)
 
 
 class ShardedVectors(Vectors):
@@ -203,12 +186,9 @@ class ShardedVectors(Vectors):
         return self._shape
 
     def __getitem__(self, rows: int | np.integer | slice | Sequence[int] | NDArray) -> NDArray[np.float32]:
-        """Return one row [d], or several [m, d]. One row, or a slice within one shard, is not copied."""
+        """Return one row [d], which is not copied, or a copy of several [m, d]."""
         if isinstance(rows, slice):
-            start, stop, step = rows.indices(len(self))
-            if step == 1:
-                return self._between(start, stop)
-            rows = np.arange(start, stop, step)
+            rows = np.arange(*rows.indices(len(self)))
         chosen = np.atleast_1d(rows)
         chosen = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen.astype(np.int64)
         chosen = np.where(chosen < 0, chosen + len(self), chosen)
@@ -222,31 +202,7 @@ class ShardedVectors(Vectors):
             found[asked] = shard.vectors[places]
         return found
 
-    def _between(self, start: int, stop: int) -> NDArray[np.float32]:
-        shards = (
-            shard for shard in self._shards if max(start, shard.first) < min(stop, shard.first + shard.count)
-        )
-        pieces = [shard.vectors[max(0, start - shard.first) : stop - shard.first] for shard in shards]
-        nothing = np.empty((0, self.shape[1]), np.float32)
-        return pieces[0] if len(pieces) == 1 else np.concatenate([nothing, *pieces])
-
 
 def as_frame(items: pa.Table) -> pl.DataFrame:
     """Return items as a table of ``SCHEMA``."""
     return pl.DataFrame({name: pl.Series(items[name]) for name in ARROW.names}, SCHEMA)
-
-
-def _map_arrow(path: Path) -> pa.Table:
-    """Map an Arrow file of items into memory; it must hold one batch of ``ARROW``."""
-    try:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
-        for batch in batches:
-            batch.validate(full=True)
-        names = reader.schema.names  # raises for a name that is not UTF-8
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise StoreError(f"not an Arrow file: {error}", str(path), REMEDY) from None
-    if reader.schema != ARROW or len(batches) != 1:
-        what = f"{len(batches)} batches of {names}, not one of {ARROW.names}"
-        raise StoreError(what, str(path), REMEDY)
-    return pa.Table.from_batches(batches)

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ..core.errors import DataError, ParamsError
+from ..core.errors import DataError, ParamsError, StoreError
 from ..core.files import sha256_json
 from . import store_files as files
-from .shards import IdIndex, ShardedVectors, Shards
+from .shards import ShardedVectors, Shards, as_frame
 from .store_files import WHITENING
 from .vectors import Vectors
 from .whitening import WhitenedVectors, Whitening
@@ -44,14 +44,14 @@ class EmbeddingStore:
         """
         folder = Path(path)
         manifest = files.read_manifest(folder)
+        shards = Shards(folder, manifest)
         if files.is_sharded(manifest):
-            shards = Shards(folder, manifest, IdIndex.open(folder, manifest))
+            _ = shards.index
             for shard in shards:
                 shard.map_vectors()
                 files.check_present(shard.items_path)
             vectors = ShardedVectors(shards, manifest["dimension"])
         else:
-            shards = Shards(folder, manifest)
             vectors = shards[0].vectors
             files.check_ids(folder, manifest, shards.ids)
         files.check_hash(folder, manifest, WHITENING)
@@ -73,7 +73,7 @@ class EmbeddingStore:
     @property
     def items(self) -> pl.DataFrame:
         """Row, item_id, title, text and text_hash of all n items; the table is made at each use."""
-        return self.shards.items
+        return pl.concat([as_frame(shard.items) for shard in self.shards])
 
     @property
     def item_ids(self) -> list[str]:
@@ -82,10 +82,13 @@ class EmbeddingStore:
 
     def row(self, item_id: str) -> int:
         """Return the row of an item; raise ``DataError`` if there is no such item."""
-        row = self.shards.row(item_id)
-        if row is None:
-            raise DataError(f"no item {item_id!r}", str(self.folder), "use an id of the store's items")
-        return row
+        for row in self.shards.index.find(item_id):
+            if not 0 <= row < len(self.vectors):
+                raise StoreError(f"the index of ids names row {row}", str(self.folder), files.REMEDY)
+            shard, place = self.shards.locate(row)
+            if shard.items["item_id"][place].as_py() == item_id:
+                return row
+        raise DataError(f"no item {item_id!r}", str(self.folder), "use an id of the store's items")
 
     def vector(self, item_id: str) -> NDArray[np.float32]:
         """Return the vector of an item, float32 [d], read-only; raises as ``row`` does."""

@@ -55,7 +55,7 @@ SCHEMA = pl.Schema(
 
 def text_hash(text: str) -> str:
     """Return the hex SHA-256 of a text in UTF-8."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def item_table(items: pl.DataFrame, texts: Sequence[str], first: int = 0) -> pl.DataFrame:
@@ -181,21 +181,23 @@ def check_export(folder: Path, ids: pl.Series, vectors: NDArray[np.float32]) -> 
     """Refuse an `embeddings.parquet` that does not hold these ids and vectors."""
     path = folder / EXPORT
     embedding = pl.Array(pl.Float32, vectors.shape[1])
-    export = pl.DataFrame(read_parquet(path, pl.Schema({"item_id": pl.String, "embedding": embedding})))
+    export = pl.DataFrame(read_table(path, pl.Schema({"item_id": pl.String, "embedding": embedding})))
     check_shape(path, (len(export),), (len(ids),))
     check_rows((export["item_id"] == ids).to_numpy(), 0, path, f"item_id is not that of {ITEMS}")
     same = (export["embedding"].to_numpy() == vectors).all(1)
     check_rows(same, 0, path, f"embedding is not that of {VECTORS}")
 
 
-def read_parquet(path: Path, schema: pl.Schema) -> pa.Table:
-    """Read a Parquet table; raises ``StoreError`` if it is damaged or has other columns."""
+def read_table(path: Path, schema: pl.Schema) -> pa.Table:
+    """Read a Parquet table, or map an Arrow file; raises ``StoreError`` if it is damaged or has other columns."""
     try:
-        table = pq.read_table(path)  # by pyarrow, because polars panics on some damaged files
+        # By pyarrow, because polars panics on some damaged files.
+        is_arrow = path.suffix == ".arrow"
+        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all() if is_arrow else pq.read_table(path)
         table.validate(full=True)
         columns = pl.DataFrame({name: pl.Series(table[name][:0]) for name in table.column_names}).schema
-    except (pa.ArrowException, OSError, ValueError, pl.exceptions.PolarsError) as error:
-        raise StoreError(f"not a Parquet table: {error}", str(path), REMEDY) from None
+    except (pa.ArrowException, OSError, ValueError, KeyError, pl.exceptions.PolarsError) as error:
+        raise StoreError(f"not a table: {error}", str(path), REMEDY) from None
     if columns != schema:
         raise StoreError(f"columns are {dict(columns)}, not {dict(schema)}", str(path), REMEDY)
     return table

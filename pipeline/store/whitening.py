@@ -12,7 +12,6 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from ..core.errors import NumericalError, StoreError
-from ..core.files import atomic_path
 from .store_files import REMEDY, WHITENING, check_present, check_shape
 from .vectors import CHUNK, Vectors
 
@@ -72,33 +71,24 @@ class Whitening:
         return whitened
 
     def save(self, path: Path) -> None:
-        """Write `mean` and `projection` as safetensors, atomically."""
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(save_tensors({"mean": self.mean, "projection": self.projection}))
+        """Write `mean` and `projection` as safetensors."""
+        path.write_bytes(save_tensors({"mean": self.mean, "projection": self.projection}))
 
     @classmethod
-    def load(cls, path: Path) -> "Whitening":
-        """Read a whitening; raise ``StoreError`` if the file is missing or damaged, or a number is not finite."""
+    def of_store(cls, folder: Path, manifest: dict[str, Any]) -> "Whitening":
+        """Read a store's whitening; raise ``StoreError`` if it is missing, damaged, not finite, or of another shape."""
+        path, shape = folder / WHITENING, (manifest["dimension"], manifest["whitened_dimension"])
         check_present(path)
         try:
             tensors = load_tensors(path.read_bytes())
             mean, projection = tensors["mean"], tensors["projection"]
         except (SafetensorError, KeyError) as error:
             raise StoreError(f"not a whitening map: {error}", str(path), REMEDY) from None
-        if mean.ndim != 1 or projection.shape[:-1] != mean.shape:
-            shapes = f"mean {mean.shape} and projection {projection.shape}"
-            raise StoreError(f"{shapes} do not fit together", str(path), REMEDY)
+        check_shape(path, projection.shape, shape)
+        check_shape(path, mean.shape, shape[:1])
         if not (np.isfinite(mean).all() and np.isfinite(projection).all()):
             raise StoreError("a number of the whitening map is not finite", str(path), REMEDY)
         return cls(mean, projection)
-
-    @classmethod
-    def of_store(cls, folder: Path, manifest: dict[str, Any]) -> "Whitening":
-        """Read the whitening of a store; raise ``StoreError`` as ``load`` does, and if the shape is another."""
-        whitening = cls.load(folder / WHITENING)
-        shape = (manifest["dimension"], manifest["whitened_dimension"])
-        check_shape(folder / WHITENING, whitening.projection.shape, shape)
-        return whitening
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ..core.files import CHECKSUMS, atomic_directory, cache_dir, read_json, sha2
 from ..data.tables import load_users
 from ..encode.encoder import ItemEncoder
 from ..encode.params import EncodeParams
-from ..encode.row_cache import RowCache, encode_texts
+from ..encode.row_cache import encode_texts
 from ..encode.store_writer import write_store
 from ..encode.template import render_fields
 from ..index.build import build_index
@@ -121,8 +121,8 @@ def _write_store(base: Path, folder: Path, items: pl.DataFrame, encode: EncodePa
             raise ModelError(what, encoder.files.place, "set encode to the params of the artifacts")
         template, names = manifest["template"], [f"item {name}" for name in new["item_id"]]
         fields, rendered = render_fields(new, [template] if isinstance(template, str) else template)
-        cache = RowCache(cache_dir("encode"), encoder.cache_key(encode.batch_tokens))
-        parts = [encode_texts(encoder, field, encode.batch_tokens, cache, names) for field in fields]
+        caches = cache_dir("encode")
+        parts = [encode_texts(encoder, field, encode.batch_tokens, names, caches) for field in fields]
         vectors = np.concatenate([vectors, np.concatenate([part for part, _ in parts], 1)])
         encoded = sum(count for _, count in parts)
         texts += rendered

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hierrec.core.errors import DataError, ModelError, NumericalError
+from hierrec.core.errors import ModelError
 from hierrec.encode.encoder import ItemEncoder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -137,28 +137,6 @@ def test_half_precision_weights_compute_in_float32(copy: Path) -> None:
     assert vectors.dtype == np.float32
     assert not np.array_equal(vectors, vectors.astype(np.float16))
     assert encoder.model.dtype == torch.float32
-
-
-def test_lone_surrogates_are_a_typed_error(encoder: ItemEncoder) -> None:
-    with pytest.raises(DataError, match="item 7: not a valid text"):
-        encoder.encode(["Heat", "\ud800"], 100, ["item 3", "item 7"])
-
-
-def test_nothing_to_encode(encoder: ItemEncoder) -> None:
-    with pytest.raises(DataError, match="no texts"):
-        encoder.encode([], 100)
-
-
-def test_a_vector_that_is_not_finite_names_its_item(copy: Path) -> None:
-    encoder = ItemEncoder.load(str(copy), None, 32)
-    ids = {text: encoder._tokenizer(text)["input_ids"] for text in ("Heat", "Alien", "M")}
-    token = (set(ids["M"]) - {*ids["Heat"], *ids["Alien"]}).pop()
-    weights = load_file(copy / "model.safetensors")
-    weights["shared.weight"][token] = torch.inf
-    save_file(weights, copy / "model.safetensors", {"format": "pt"})
-    texts = ["Heat", "Alien", "M"]
-    with pytest.raises(NumericalError, match="item 2"):
-        ItemEncoder.load(str(copy), None, 32).encode(texts, 100, [f"item {row}" for row in range(3)])
 
 
 def test_fingerprint_covers_weights_tokenizer_config_and_settings(copy: Path) -> None:

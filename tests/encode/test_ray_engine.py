@@ -4,7 +4,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,9 @@ from hierrec.core import errors
 from hierrec.core.errors import DataError, ModelError, NumericalError, OutOfMemoryError, ParamsError
 from hierrec.encode import ray_engine
 from hierrec.encode.encode_items import encode_items
-from hierrec.encode.encoder import ItemEncoder
+from hierrec.encode.encoder import Encoded, ItemEncoder
 from hierrec.encode.params import EncodeParams
-from hierrec.encode.ray_engine import EncodeWorker, WorkerSettings, pack_error, unpack, unpack_error
-from numpy.typing import NDArray
+from hierrec.encode.ray_engine import EncodeWorker, unpack
 
 from tests.encode.tiny_models import TEXTS, ModelFolder, save_model
 
@@ -58,7 +57,7 @@ def test_a_killed_worker_changes_nothing(cluster: None, small_blocks: None) -> N
     texts = MANY * 5  # 200 blocks: most are still to be encoded when the first is there
     expected = encoder.encode(texts, 200)
     vectors, victim, places = np.empty_like(expected), None, []
-    for batch, found in ray_engine.RayEngine(encoder, "t5-nano", 2).batches(texts, 200):
+    for batch, found in ray_engine.RayEncoder(encoder, "t5-nano", 2).batches(texts, 200):
         if victim is None:
             victim = workers()[0]
             victim.kill()
@@ -106,10 +105,8 @@ def test_errors_of_a_worker_arrive_as_they_are(
 ) -> None:
     folder = tmp_path / "model"
     save_model("t5", folder)
-    engine = ray_engine.RayEngine(ItemEncoder.load(str(folder), None, 32), str(folder), 1)
-    with pytest.raises(DataError, match="item b: not a valid text"):
-        list(engine.batches(["a", "\ud800"], 64, ["item a", "item b"]))
-    _ = engine._encoder.fingerprint
+    engine = ray_engine.RayEncoder(ItemEncoder.load(str(folder), None, 32), str(folder), 1)
+    _ = engine.fingerprint
     weights = folder / "model.safetensors"
     weights.write_bytes(model_folder("t5-full").joinpath("model.safetensors").read_bytes())
     with pytest.raises(ModelError, match="a worker of Ray has another model"):
@@ -120,17 +117,18 @@ def test_a_cluster_without_gpus_is_not_waited_for(cluster: None) -> None:
     ray = pytest.importorskip("ray")
     if ray.cluster_resources().get("GPU"):
         pytest.skip("needs a machine without a GPU")
-    engine = ray_engine.RayEngine(ItemEncoder.load("t5-nano", None, 32, "cuda"), "t5-nano", 1)
+    engine = ray_engine.RayEncoder(ItemEncoder.load("t5-nano", None, 32, "cuda"), "t5-nano", 1)
     with pytest.raises(ParamsError, match="has no GPU"):
         list(engine.batches(["a"], 64))
 
 
-class Fails(EncodeWorker):
-    """A worker whose encoder fails."""
+class Fails(ItemEncoder):
+    """An encoder that fails."""
 
-    error: errors.HierrecError
+    def __init__(self, error: errors.HierrecError) -> None:
+        self.error = error
 
-    def _encode(self, texts: list[str], names: list[str]) -> NDArray[np.float32]:
+    def batches(self, texts: Sequence[str], batch_tokens: int) -> Encoded:
         raise self.error
 
 
@@ -143,13 +141,12 @@ class Fails(EncodeWorker):
     ],
 )
 def test_an_error_is_an_answer(error: errors.HierrecError) -> None:
-    worker = Fails(WorkerSettings("m", None, 8, "cpu", "", 64, 1))
-    worker.error = error
-    answer = worker(pa.table({"place": [0], "text": ["a"], "name": ["item a"]}))
+    worker = EncodeWorker(("m", None, 8, "cpu"), "", 64, 1)
+    worker._encoder = Fails(error)
+    answer = worker(pa.table({"place": [0], "text": ["a"]}))
     with pytest.raises(type(error)) as raised:
         unpack(answer.to_pylist()[0])
     assert str(raised.value) == str(error)
-    assert str(unpack_error(pack_error(error))) == str(error)
 
 
 def test_a_worker_encodes_a_block_into_its_places(model_folder: ModelFolder) -> None:
@@ -157,9 +154,9 @@ def test_a_worker_encodes_a_block_into_its_places(model_folder: ModelFolder) -> 
     encoder = ItemEncoder.load(folder, None, 32)
     import torch
 
-    settings = WorkerSettings(folder, None, 32, "cpu", encoder.fingerprint, 200, torch.get_num_threads())
-    block = pa.table({"place": [7, 3], "text": MANY[:2], "name": ["a", "b"]})
-    places, vectors = unpack(EncodeWorker(settings)(block).to_pylist()[0])
+    worker = EncodeWorker((folder, None, 32, "cpu"), encoder.fingerprint, 200, torch.get_num_threads())
+    block = pa.table({"place": [7, 3], "text": MANY[:2]})
+    places, vectors = unpack(worker(block).to_pylist()[0])
     assert places.tolist() == [7, 3]
     assert np.array_equal(vectors, encoder.encode(MANY[:2], 200))
 
@@ -169,7 +166,7 @@ def test_where_ray_is_missing_the_remedy_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     folder = str(model_folder("t5"))
-    engine = ray_engine.RayEngine(ItemEncoder.load(folder, None, 32), folder, 1)
+    engine = ray_engine.RayEncoder(ItemEncoder.load(folder, None, 32), folder, 1)
     with pytest.raises(ParamsError, match=r"pip install 'hierrec\[ray\]'"):
         list(engine.batches(["a"], 64))
 

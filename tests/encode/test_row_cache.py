@@ -19,6 +19,7 @@ from hierrec.store.store_files import text_hash
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 
 from tests.encode.tiny_models import TEXTS, ModelFolder
 
@@ -32,7 +33,7 @@ def folder(model_folder: ModelFolder) -> str:
 
 def encode(folder: str, cache: Path, texts: Sequence[str]) -> tuple[NDArray[np.float32], int]:
     encoder = ItemEncoder.load(folder, None, 32)
-    return encode_texts(encoder, texts, 200, RowCache(cache, encoder.cache_key(200)))
+    return encode_texts(encoder, texts, 200, texts, cache)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
@@ -93,7 +94,7 @@ def test_another_model_or_setting_shares_no_row(
     encode(folder, tmp_path, TEXTS)
     assert encode(str(model_folder("t5-full")), tmp_path, TEXTS)[1] == len(TEXTS)
     encoder = ItemEncoder.load(folder, None, 31)
-    assert encode_texts(encoder, TEXTS, 200, RowCache(tmp_path, encoder.cache_key(200)))[1] == len(TEXTS)
+    assert encode_texts(encoder, TEXTS, 200, TEXTS, tmp_path)[1] == len(TEXTS)
 
 
 def test_nothing_to_encode_runs_no_model(folder: str, tmp_path: Path) -> None:
@@ -104,11 +105,11 @@ import sys, time
 from pathlib import Path
 import numpy as np
 from hierrec.encode.encoder import ItemEncoder
-from hierrec.encode.row_cache import RowCache, encode_texts
+from hierrec.encode.row_cache import encode_texts
 start = time.perf_counter()
 encoder = ItemEncoder.load({folder!r}, None, 32)
-cache = RowCache(Path({str(tmp_path / "cache")!r}), encoder.cache_key(200))
-vectors, encoded = encode_texts(encoder, {MANY!r}, 200, cache)
+texts = {MANY!r}
+vectors, encoded = encode_texts(encoder, texts, 200, texts, Path({str(tmp_path / "cache")!r}))
 assert time.perf_counter() - start < 1
 assert encoded == 0
 assert np.array_equal(vectors, np.load({str(tmp_path / "expected.npy")!r}))
@@ -195,8 +196,7 @@ def test_a_cache_that_another_number_of_threads_filled_changes_no_bit(folder: st
     def run(threads: int, cache: str) -> tuple[bytes, int]:
         torch.set_num_threads(threads)
         encoder = ItemEncoder.load("t5-nano", None, 32)
-        rows = RowCache(tmp_path / cache, encoder.cache_key(4096))
-        vectors, encoded = encode_texts(encoder, texts, 4096, rows)
+        vectors, encoded = encode_texts(encoder, texts, 4096, texts, tmp_path / cache)
         return vectors.tobytes(), encoded
 
     before = torch.get_num_threads()
@@ -221,10 +221,9 @@ class StopsAfter(ItemEncoder):
 
 def test_work_done_before_a_failure_is_kept(folder: str, tmp_path: Path) -> None:
     encoder = ItemEncoder.load(folder, None, 32)
-    cache = RowCache(tmp_path, encoder.cache_key(200))
     with pytest.raises(NumericalError, match="stopped"):
-        encode_texts(StopsAfter(encoder.files, 32), MANY, 200, cache)
-    encoded = encode_texts(encoder, MANY, 200, cache)[1]
+        encode_texts(StopsAfter(encoder.files, 32), MANY, 200, MANY, tmp_path)
+    encoded = encode_texts(encoder, MANY, 200, MANY, tmp_path)[1]
     assert 0 < encoded < len(MANY)
 
 
@@ -237,8 +236,8 @@ from hierrec.encode import row_cache
 from hierrec.encode.encoder import ItemEncoder
 row_cache.SAVE_SECONDS = 0.0
 encoder = ItemEncoder.load({folder!r}, None, 32)
-cache = row_cache.RowCache(Path({str(tmp_path)!r}), encoder.cache_key(100))
-row_cache.encode_texts(encoder, [f"Film {{number}}." for number in range(20_000)], 100, cache)
+texts = [f"Film {{number}}." for number in range(20_000)]
+row_cache.encode_texts(encoder, texts, 100, texts, Path({str(tmp_path)!r}))
 """
     process = subprocess.Popen([sys.executable, "-c", script])
     deadline = time.monotonic() + 300
@@ -250,6 +249,20 @@ row_cache.encode_texts(encoder, [f"Film {{number}}." for number in range(20_000)
     cache = RowCache(tmp_path, ItemEncoder.load(folder, None, 32).cache_key(100))
     found, _ = cache.get(np.array([text_hash(text) for text in texts], "S64"))
     assert 0 < found.sum() == saved < len(texts)
+
+
+def test_a_vector_that_is_not_finite_names_its_item(copy: Path, tmp_path: Path) -> None:
+    encoder = ItemEncoder.load(str(copy), None, 32)
+    ids = {text: encoder._tokenizer(text)["input_ids"] for text in ("Heat", "Alien", "M")}
+    token = (set(ids["M"]) - {*ids["Heat"], *ids["Alien"]}).pop()
+    weights = load_file(copy / "model.safetensors")
+    weights["shared.weight"][token] = torch.inf
+    save_file(weights, copy / "model.safetensors", {"format": "pt"})
+    texts = ["Heat", "Alien", "M"]
+    with pytest.raises(NumericalError, match="item 2"):
+        encode_texts(
+            ItemEncoder.load(str(copy), None, 32), texts, 100, ["item 0", "item 1", "item 2"], tmp_path
+        )
 
 
 def test_no_texts(folder: str, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from hierrec.core.errors import OutOfMemoryError
 from hierrec.core.files import cache_dir
 from hierrec.encode import encode_items, row_cache
 from hierrec.encode.encoder import ItemEncoder
-from hierrec.encode.row_cache import RowCache, encode_texts
+from hierrec.encode.row_cache import encode_texts
 from hierrec.model.checkpoint import new_model
 from hierrec.model.ensemble import UserModel
 from hierrec.training.resume import TrainingState
@@ -58,7 +58,7 @@ def memory(mebibytes: int, max_length: int, texts: list[str]) -> dict[str, Any]:
     resource.setrlimit(resource.RLIMIT_AS, (used + mebibytes * MEBIBYTE, limits[1]))
     try:
         vectors, _, found = encode_items._encode(
-            encoder, texts, BATCH, [f"item {row}" for row in range(len(texts))], encoder.batches
+            encoder, texts, BATCH, [f"item {row}" for row in range(len(texts))]
         )
     except OutOfMemoryError as error:
         return {"error": str(error)}
@@ -82,7 +82,7 @@ def encode(log: Path, kill_at: int | None) -> int:
     if kill_at is not None:
         sys.addaudithook(forked.Bomb(kill_at, signal.SIGKILL))
     texts = [f"Film {number}" for number in range(120)]
-    return encode_texts(encoder, texts, 32, RowCache(cache_dir("encode"), encoder.cache_key(32)))[1]
+    return encode_texts(encoder, texts, 32, texts, cache_dir("encode"))[1]
 
 
 def train(folder: Path, log: Path, kill_in: int | None) -> str:

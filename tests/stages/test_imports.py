@@ -1,14 +1,12 @@
 """A stage that starts has imported none of the heavy libraries that it does not compute with."""
 
-import importlib
 import json
 import subprocess
 import sys
 
 import pytest
-from hierrec.core.stage import Stage
 
-from tests.stages.test_dvc_yaml import MODULES, ROOT, STAGES
+from tests.stages.test_dvc_yaml import MODULES, ROOT, STAGES, declared_libraries
 
 HEAVY = set(MODULES) - {"jinja2", "scipy"}  # which torch and transformers import too
 
@@ -33,15 +31,10 @@ print(json.dumps(found | {{stage: imported(stage) for stage in after}}))
 """Imports each stage in a fork; those that may import transformers after it, so that they wait for it once."""
 
 
-def declared(name: str) -> set[str]:
-    stage: Stage = importlib.import_module(f"stages.{name}").main
-    return set(stage.libraries)
-
-
 @pytest.fixture(scope="module")
 def heavy_imports() -> dict[str, set[str]]:
     """The heavy libraries that each stage imports."""
-    before = [name for name in STAGES if not declared(name) >= {"torch", "transformers"}]
+    before = [name for name in STAGES if not set(declared_libraries(name)) >= {"torch", "transformers"}]
     before += [name for name in WITHOUT_TORCH if name not in before]
     after = [name for name in STAGES if name not in before]
     command = [sys.executable, "-c", PROGRAM, " ".join(before), " ".join(after)]
@@ -55,7 +48,7 @@ def heavy_imports() -> dict[str, set[str]]:
 def test_a_stage_imports_no_library_that_it_does_not_declare(
     heavy_imports: dict[str, set[str]], name: str
 ) -> None:
-    assert heavy_imports[name] <= declared(name)
+    assert heavy_imports[name] <= set(declared_libraries(name))
 
 
 WITHOUT_TORCH = ("ingest", "tune", "encode", "index", "evaluate_compare")

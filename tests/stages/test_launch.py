@@ -12,7 +12,7 @@ import pytest
 import torch
 from hierrec.core.errors import ParamsError
 from hierrec.core.files import read_json
-from hierrec.core.stage import stage
+from hierrec.core.stage import Stage
 from hierrec.training.distributed import AGAIN
 
 from stages.workspace import environment, set_params
@@ -128,4 +128,4 @@ def test_a_stage_of_one_process_refuses_torchrun(workspace: Path, monkeypatch: p
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr(sys, "argv", ["stage", "--debug"])
     with pytest.raises(ParamsError, match="runs in one process"):
-        stage()(lambda: [])()
+        Stage(lambda: [])()

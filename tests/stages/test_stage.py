@@ -15,7 +15,7 @@ import torch
 from hierrec.core.errors import DataError, ParamsError, UnforeseenError
 from hierrec.core.files import cache_dir
 from hierrec.core.signals import INTERRUPTED
-from hierrec.core.stage import Summary, check_libraries, stage
+from hierrec.core.stage import Stage, Summary, check_libraries
 from hierrec.ingest.params import IngestParams
 
 from tests.stages.imports import ROOT
@@ -54,7 +54,7 @@ def test_the_stages_run_the_code_beside_them(tmp_path: Path) -> None:
 
 
 def test_a_stage_gets_its_sections_and_prints_its_summary(capsys: pytest.CaptureFixture[str]) -> None:
-    @stage("ingest")
+    @Stage
     def main(ingest: IngestParams) -> Summary:
         return [f"dataset {ingest.dataset}", "done"]
 
@@ -63,7 +63,7 @@ def test_a_stage_gets_its_sections_and_prints_its_summary(capsys: pytest.Capture
 
 
 def test_a_typed_error_becomes_one_message(capsys: pytest.CaptureFixture[str]) -> None:
-    @stage("ingest")
+    @Stage
     def main(ingest: IngestParams) -> Summary:
         raise DataError("a value is missing", "a table", "add it")
 
@@ -83,7 +83,7 @@ def test_a_typed_error_becomes_one_message(capsys: pytest.CaptureFixture[str]) -
 def test_memory_that_runs_out_becomes_one_message(
     error: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    @stage("ingest")
+    @Stage
     def main(ingest: IngestParams) -> Summary:
         raise error
 
@@ -91,7 +91,7 @@ def test_memory_that_runs_out_becomes_one_message(
 
 
 def test_a_panic_of_polars_becomes_one_message(capsys: pytest.CaptureFixture[str]) -> None:
-    @stage("ingest")
+    @Stage
     def main(ingest: IngestParams) -> Summary:
         raise pl.exceptions.PanicException("capacity overflow")
 
@@ -101,7 +101,7 @@ def test_a_panic_of_polars_becomes_one_message(capsys: pytest.CaptureFixture[str
 def test_an_unforeseen_error_becomes_one_message(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    @stage("ingest")
+    @Stage
     def main(ingest: IngestParams) -> Summary:
         raise RuntimeError("a defect of ours\nand its details")
 
@@ -114,7 +114,7 @@ def test_an_unforeseen_error_becomes_one_message(
 
 
 def test_a_file_that_the_system_refuses_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    @stage("ingest")
+    @Stage
     def main(ingest: IngestParams) -> Summary:
         Path("no-such-file").read_text()
         return []
@@ -123,7 +123,7 @@ def test_a_file_that_the_system_refuses_is_named(capsys: pytest.CaptureFixture[s
 
 
 def test_an_interrupt_becomes_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    @stage("ingest")
+    @Stage
     def main(ingest: IngestParams) -> Summary:
         raise KeyboardInterrupt
 
@@ -133,14 +133,10 @@ def test_an_interrupt_becomes_one_line(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr() == ("", f"{INTERRUPTED}\n")
 
 
-@pytest.mark.parametrize("libraries", [(), ("torch",)])
 def test_outside_the_root_the_message_says_so(
-    project: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    libraries: tuple[str, ...],
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    @stage(libraries=libraries)
+    @Stage
     def main() -> Summary:
         raise AssertionError
 
@@ -152,7 +148,7 @@ def test_outside_the_root_the_message_says_so(
 def test_the_environment_has_the_declared_libraries() -> None:
     declared = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["tool"]["hierrec"]["libraries"]
     assert len(declared) >= 10
-    check_libraries(tuple(declared))
+    check_libraries()
 
 
 @pytest.mark.parametrize(
@@ -160,11 +156,10 @@ def test_the_environment_has_the_declared_libraries() -> None:
     [
         (None, "cannot be read"),
         ("[tool", "cannot be read"),
-        ("[tool.other]", "no libraries"),
-        ("tool = 1", "no libraries"),
-        ("[tool.hierrec]\nlibraries = 3", "no libraries"),
-        ('[tool.hierrec]\nlibraries = "torch"', "no libraries"),
-        ('[tool.hierrec.libraries]\nfaiss-cpu = "1"', "torch is not declared"),
+        ("[tool.other]", "cannot be read"),
+        ("tool = 1", "cannot be read"),
+        ("[tool.hierrec]\nlibraries = 3", "cannot be read"),
+        ('[tool.hierrec]\nlibraries = "torch"', "cannot be read"),
         (
             '[tool.hierrec.libraries]\ntorch = "0.1"',
             r"torch 0\.1 is declared, but the installed version is 2",
@@ -178,13 +173,13 @@ def test_libraries_that_are_not_as_declared_are_refused(
     if text is not None:
         (project / "pyproject.toml").write_text(text)
     with pytest.raises(ParamsError, match=problem):
-        check_libraries(("torch",))
+        check_libraries()
 
 
 def test_a_library_that_is_not_installed_is_named(project: Path) -> None:
     (project / "pyproject.toml").write_text('[tool.hierrec.libraries]\nno-such-library = "1"')
     with pytest.raises(ParamsError, match="not installed"):
-        check_libraries(("no-such-library",))
+        check_libraries()
 
 
 def test_the_cache_is_where_the_environment_says(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +221,7 @@ print(asked, faults())
 
 def ends(body: str, redirection: str) -> subprocess.CompletedProcess[str]:
     """Run a stage of its own, in a shell that tells its exit status."""
-    code = f"import stages\nfrom hierrec.core.stage import stage\n@stage()\ndef main():\n    {body}\nmain()"
+    code = f"import stages\nfrom hierrec.core.stage import Stage\n@Stage\ndef main():\n    {body}\nmain()"
     command = ["bash", "-c", f'"$0" -c "$1" {redirection}', sys.executable, code]
     paths = os.pathsep.join([str(ROOT), str(ROOT / ".package")])
     return subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True)
@@ -238,8 +233,8 @@ import gc, sys
 sys.argv = ["-m"]
 import stages
 print(gc.isenabled())
-from hierrec.core.stage import stage
-stage()(lambda: [str(gc.isenabled())])()
+from hierrec.core.stage import Stage
+Stage(lambda: [str(gc.isenabled())])()
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True"]

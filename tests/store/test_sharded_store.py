@@ -82,7 +82,7 @@ def test_ids_of_one_hash_are_told_apart(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(shards.hashlib, "sha256", OneHash)
     folder = tmp_path / "index"
     folder.mkdir()
-    shards.IdIndex.write(folder, shards.id_hashes(IDS))
+    shards.IdIndex.of(IDS).write(folder)
     assert list(shards.IdIndex.map(folder, {"count": 7}).find("anything")) == list(range(7))
 
 
@@ -186,12 +186,12 @@ def change_items(**columns: Any) -> Any:
         ("embeddings-00001.npy", change_vector, "embeddings-00001.npy, row 1: the vector is not finite"),
         ("embeddings-00001.npy", lambda path: np.save(path, VECTORS[:2]), r"shape \(2, 4\), but .* \(3, 4\)"),
         ("embeddings-00001.npy", lambda path: np.save(path, VECTORS[:3, :3]), r"shape \(3, 3\), but"),
-        ("items-00001.arrow", lambda path: path.write_bytes(b"x" * 200), "not an Arrow file"),
+        ("items-00001.arrow", lambda path: path.write_bytes(b"x" * 200), "not a table"),
         ("items-00001.arrow", change_items(row=pl.lit(3, pl.Int32)), "items-00001.arrow, row 1: column row"),
         ("items-00001.arrow", change_items(item_id=pl.lit("1")), "row 3: the item id is there twice"),
         ("items-00001.arrow", change_items(item_id=pl.col("item_id").reverse()), "item ids are not those"),
         ("items-00001.arrow", change_items(text=pl.lit("x")), "items-00001.arrow, row 0: text_hash is not"),
-        ("items-00001.arrow", change_items(more=pl.lit(1)), "not one of"),
+        ("items-00001.arrow", change_items(more=pl.lit(1)), "columns are"),
         ("id_rows.npy", lambda path: np.save(path, np.load(path)[::-1]), "not the index of the item ids"),
         ("id_hashes.npy", lambda path: np.save(path, np.load(path)[:4]), "says 7 items"),
     ],

@@ -223,7 +223,7 @@ def replace_vector(row: int, value: float) -> Any:
         ("embeddings.npy", lambda path: path.write_bytes(b"x" * 200), "not a numpy array"),
         ("embeddings.npy", replace_vector(3, np.nan), "row 3: the vector is not finite"),
         ("embeddings.npy", replace_vector(2, 1), "embeddings.parquet, row 2"),
-        ("items.parquet", lambda path: path.write_bytes(b"x" * 200), "not a Parquet table"),
+        ("items.parquet", lambda path: path.write_bytes(b"x" * 200), "not a table"),
         ("items.parquet", replace_items(row=pl.col("row").reverse()), "row 0: column row is not"),
         ("items.parquet", replace_items(item_id=pl.lit("1")), "row 1: the item id is there twice"),
         ("items.parquet", replace_items(item_id=pl.col("item_id").reverse()), "item ids are not those"),

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+MANIFEST = {"dimension": 6, "whitened_dimension": 4}
+
 
 def correlated(count: int, width: int, seed: int = 0) -> NDArray[np.float32]:
     rng = np.random.default_rng(seed)
@@ -91,7 +93,8 @@ def test_round_trip(tmp_path: Path) -> None:
     vectors, path = correlated(30, 6), tmp_path / "whitening.safetensors"
     whitening = Whitening.fit(vectors, 4)
     whitening.save(path)
-    assert np.array_equal(Whitening.load(path).apply(vectors), whitening.apply(vectors))
+    loaded = Whitening.of_store(tmp_path, MANIFEST)
+    assert np.array_equal(loaded.apply(vectors), whitening.apply(vectors))
     first = path.read_bytes()
     whitening.save(path)
     assert path.read_bytes() == first
@@ -100,16 +103,16 @@ def test_round_trip(tmp_path: Path) -> None:
 def test_damaged_files(tmp_path: Path) -> None:
     path = tmp_path / "whitening.safetensors"
     with pytest.raises(StoreError, match="missing"):
-        Whitening.load(path)
+        Whitening.of_store(tmp_path, MANIFEST)
     whitening = Whitening.fit(correlated(30, 6), 4)
     whitening.save(path)
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(StoreError, match="not a whitening map"):
-        Whitening.load(path)
+        Whitening.of_store(tmp_path, MANIFEST)
     Whitening(whitening.mean[:5], whitening.projection).save(path)
-    with pytest.raises(StoreError, match="do not fit"):
-        Whitening.load(path)
+    with pytest.raises(StoreError, match=r"shape \(5,\), but manifest.json says \(6,\)"):
+        Whitening.of_store(tmp_path, MANIFEST)
     for scale in ((np.nan, 1), (1, np.inf)):
         Whitening(whitening.mean * scale[0], whitening.projection * scale[1]).save(path)
         with pytest.raises(StoreError, match="not finite"):
-            Whitening.load(path)
+            Whitening.of_store(tmp_path, MANIFEST)
