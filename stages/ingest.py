@@ -7,7 +7,6 @@ from hierrec.core.files import cache_dir, write_details
 from hierrec.core.stage import DATA, METRICS, TABLES, Summary, stage
 from hierrec.ingest.dataset import build, refuse_unlearnable
 from hierrec.ingest.download import fetch, fetch_parts
-from hierrec.ingest.event_log import EventLog
 from hierrec.ingest.item_files import add_item_text
 from hierrec.ingest.look import look
 from hierrec.ingest.movielens import read_movielens
@@ -45,15 +44,13 @@ def main(ingest: IngestParams) -> Summary:
     ]
 
 
-def _read(ingest: IngestParams) -> RawDataset[EventLog]:
+def _read(ingest: IngestParams) -> RawDataset:
     """Read the data set, and leave out the rows that do not count."""
     if ingest.dataset == "files":
         items = None if ingest.items is None else _files(ingest, "items")
         return read_files(_files(ingest, "interactions"), items, ingest)
     if ingest.dataset == "sample":
-        sample = sample_dataset()
-        log = EventLog.of(sample.interactions, sample.items["item_id"])
-        raw = RawDataset(sample.name, None, sample.items, log)
+        raw = sample_dataset()
     else:
         raw = read_movielens(fetch(ingest.archive, ingest.md5, cache_dir("downloads")), ingest.expected)
     log, removed = filtered(raw.interactions, ingest)

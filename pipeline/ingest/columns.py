@@ -55,7 +55,7 @@ def find_columns(
     given, found, absent = dict(given or {}), {}, []
     if isinstance(given.get("item"), str) and given["item"] not in names:
         del given["item"]  # it may be the column of the other table
-    for role in (*needed, *optional):
+    for role in dict.fromkeys((*needed, *optional)):
         if role in given:
             if (name := given[role]) is not None:
                 found[role] = str(name)

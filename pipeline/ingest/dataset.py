@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..core.errors import DataError
-from ..core.files import atomic_path, read_json, sha256_file, write_json
+from ..core.files import atomic_path, check_file, read_json, sha256_file, write_json
 from ..data.sequences import gap_buckets
 from ..data.tables import (
     MARKS,
@@ -24,7 +24,6 @@ from ..data.tables import (
     row_groups,
     write_table,
 )
-from .event_log import EventLog
 from .event_order import OrderedEvents, Repeats
 from .raw import RawDataset
 from .time_split import TimeSplit, split_by_time
@@ -104,9 +103,7 @@ class Dataset:
         if not isinstance(written, dict) or not set(TABLES[:5]) <= set(written):
             raise DataError("is not a manifest of tables", str(path), REMEDY)
         for name in set(TABLES) & set(written):  # an earlier version has written no times
-            if not (folder / name).is_file() or sha256_file(folder / name) != written[name]:
-                what = "is missing, or is not the file that its manifest names"
-                raise DataError(what, str(folder / name), REMEDY)
+            check_file(folder / name, written[name], path.name)
         events = pl.concat(row_groups(folder / "ratings.parquet")).select("rating", "timestamp")
         events = pl.concat([load_interactions(folder / "interactions.parquet"), events], how="horizontal")
         items, users = load_items(folder / "items.parquet"), load_users(folder / "users.parquet")
@@ -149,7 +146,7 @@ class Dataset:
 
 
 def build(
-    raw: RawDataset[pl.DataFrame | EventLog],
+    raw: RawDataset,
     candidates: Literal["interacted", "all"] = "interacted",
     repeats: Repeats = "refuse",
     time_split: TimeSplit | None = None,
@@ -176,8 +173,6 @@ def build(
         twice = ids.filter(ids.is_duplicated())[0]
         raise DataError(f"item {twice!r} is listed twice", raw.name, "give every item an id of its own")
     log = raw.interactions
-    if isinstance(log, pl.DataFrame):
-        log = EventLog.of(log, ids)
     if len(log.item_seen) > len(ids):
         unlisted = log.item_ids(np.array([len(ids)]))[0]
         raise DataError(f"an interaction names item {unlisted!r}, which is not listed", raw.name, "list it")

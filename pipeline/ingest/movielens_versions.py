@@ -2,11 +2,12 @@
 
 from collections.abc import Set
 from dataclasses import dataclass
-from typing import Literal
 
 import polars as pl
 
-from .checks import Checks, Unit, quote
+from ..core.errors import quote
+from .checks import Checks, Unit
+from .sources import Plain
 
 REMEDY = "correct the file, or fetch the archive again"
 
@@ -59,7 +60,7 @@ class File:
     name: str
     fields: tuple[Field, ...]
     separator: str | None = "::"
-    encoding: Literal["latin-1", "utf-8"] = "utf-8"
+    encoding: Plain = "utf-8"
 
     @property
     def unit(self) -> Unit:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
 
 import polars as pl
 
@@ -12,12 +11,9 @@ ITEMS = pl.Schema({"item_id": pl.String, "title": pl.String, "year": pl.Int32, "
 _IDS = {"user_id": pl.String, "item_id": pl.String}
 INTERACTIONS = pl.Schema({**_IDS, "rating": pl.Int8, "timestamp": pl.Int64})
 
-Interactions = TypeVar("Interactions", bound=pl.DataFrame | EventLog, covariant=True)
-"""A table of interactions, or a log, which may be larger than memory."""
-
 
 @dataclass(frozen=True)
-class RawDataset(Generic[Interactions]):
+class RawDataset:
     """A data set in the order of its source, before rows are numbered."""
 
     name: str
@@ -27,7 +23,7 @@ class RawDataset(Generic[Interactions]):
     items: pl.DataFrame
     """One row per listed item, with the columns of `ITEMS`; title in reading order, unknown year null. Further columns
     are text or lists of text, null if unknown."""
-    interactions: Interactions
+    interactions: EventLog
     """One row per interaction, in file order. A timestamp is int64 seconds since 1970 (UTC); from `files`, a number of
     any unit."""
     checksums: Mapping[str, str] = field(default_factory=dict)

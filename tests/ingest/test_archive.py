@@ -6,7 +6,8 @@ from typing import NamedTuple
 import pytest
 from hierrec.core.errors import DataError
 from hierrec.ingest import archive as archives
-from hierrec.ingest.archive import Archive, decode, readable
+from hierrec.ingest.archive import open_archive
+from hierrec.ingest.line_files import decoded
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,11 +24,11 @@ class Member(NamedTuple):
 
 
 def read_members(path: Path, names: tuple[str, ...]) -> dict[str, Member]:
-    with readable(path):
+    with open_archive(path) as archive:
         found = {}
-        for name, source in zip(names, Archive(path).sources(names), strict=True):
+        for name, source in zip(names, archive.sources(names), strict=True):
             with source.open() as file:
-                found[name] = Member(source.place, decode(source.place, file.read()))
+                found[name] = Member(source.place, decoded(source.place, file.read(), "latin-1"))
         return found
 
 

@@ -13,12 +13,15 @@ from hierrec.core.files import sha256_file
 from hierrec.data.sequences import gap_buckets
 from hierrec.data.tables import load_gaps, load_interactions, load_items, load_split, load_users
 from hierrec.ingest.dataset import Dataset, build
+from hierrec.ingest.event_log import EventLog
 from hierrec.ingest.movielens import read_movielens
 from hierrec.ingest.raw import INTERACTIONS, ITEMS, RawDataset
 from hierrec.ingest.sample import sample_dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
+
+from tests.ingest.own_tables import events
 
 Rating = tuple[str, str, int, int]
 TABLES = ["items", "users", "interactions", "split", "ratings", "times/gaps", "times/none"]
@@ -28,7 +31,8 @@ def raw_dataset(ratings: list[Rating], listed: list[str] | None = None) -> RawDa
     """Interactions of user id, item id, rating and timestamp; items are those named, unless listed."""
     ids = sorted({item for _, item, _, _ in ratings}) if listed is None else listed
     items = pl.DataFrame([(item, f"Film {item}", 1999, ["Drama"]) for item in ids], ITEMS, orient="row")
-    return RawDataset("test", None, items, pl.DataFrame(ratings, INTERACTIONS, orient="row"))
+    log = EventLog.of(pl.DataFrame(ratings, INTERACTIONS, orient="row"), items["item_id"])
+    return RawDataset("test", None, items, log)
 
 
 @st.composite
@@ -291,10 +295,9 @@ def test_movielens_1m_against_a_plain_reading(ml1m_archive: Path, tmp_path: Path
 
 def test_renamed_users_in_the_same_order_change_no_table_but_their_names() -> None:
     raw = sample_dataset(users=40)
-    renamed = raw.interactions.with_columns(
-        pl.format("user {}", pl.col("user_id").str.zfill(6)).alias("user_id")
-    )
-    first, second = build(raw), build(dataclasses.replace(raw, interactions=renamed))
+    renamed = events(raw).with_columns(pl.format("user {}", pl.col("user_id").str.zfill(6)).alias("user_id"))
+    log = EventLog.of(renamed, raw.items["item_id"])
+    first, second = build(raw), build(dataclasses.replace(raw, interactions=log))
     for name in ("items", "interactions", "ratings", "split"):
         assert getattr(first, name).equals(getattr(second, name))
     assert not first.users.equals(second.users)
