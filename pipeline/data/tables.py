@@ -3,7 +3,7 @@
 The readers check columns, types, order and ranges. They raise DataError if the file is missing, damaged or wrong.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -42,44 +42,31 @@ _REPEATED = pl.Schema({"repeated": pl.Boolean})
 
 def write_table(table: pl.DataFrame, path: Path) -> None:
     """Write a table with a checksum per page; equal tables give equal bytes."""
-    with TableWriter(path) as writer:
-        writer.write(table)
+    write_parts([table], path)
 
 
-class TableWriter:
-    """Writes a table in one or more parts. The bytes do not depend on how it is cut into parts."""
+def write_parts(parts: Iterable[pl.DataFrame], path: Path) -> None:
+    """Write a table that comes in one or more parts. The bytes do not depend on how it is cut into parts."""
+    with pa.OSFile(str(path), "wb") as file:  # the Parquet writer leaves it open if the disk is full
+        writer = None
+        for rows in _regrouped(parts):
+            arrow = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
+            if writer is None:
+                writer = pq.ParquetWriter(file, arrow.schema, compression="zstd", write_page_checksum=True)
+            writer.write_table(arrow, row_group_size=_ROW_GROUP)
+        if writer is not None:
+            writer.close()
 
-    def __init__(self, path: Path) -> None:
-        self._file = pa.OSFile(str(path), "wb")
-        self._writer: pq.ParquetWriter | None = None
-        self._rest: pl.DataFrame | None = None
 
-    def __enter__(self) -> "TableWriter":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None and self._rest is not None:
-                self._write_group(self._rest)
-            if kind is None and self._writer is not None:
-                self._writer.close()
-        finally:
-            self._file.close()  # the Parquet writer leaves it open if the disk is full
-
-    def write(self, part: pl.DataFrame) -> None:
-        """Write all complete row groups, and keep the rest for the next part."""
-        rows = part if self._rest is None else pl.concat([self._rest, part])
+def _regrouped(parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Yield the rows in complete row groups, then the rest."""
+    rest = pl.DataFrame()
+    for part in parts:
+        rows = pl.concat([rest, part]) if rest.width else part
         whole = max(0, len(rows) - 1) // _ROW_GROUP * _ROW_GROUP
-        for start in range(0, whole, _ROW_GROUP):
-            self._write_group(rows[start : start + _ROW_GROUP])
-        self._rest = rows[whole:]
-
-    def _write_group(self, rows: pl.DataFrame) -> None:
-        arrow = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
-        if self._writer is None:
-            written = {"compression": "zstd", "write_page_checksum": True}
-            self._writer = pq.ParquetWriter(self._file, arrow.schema, **written)
-        self._writer.write_table(arrow, row_group_size=_ROW_GROUP)
+        yield from rows[:whole].iter_slices(_ROW_GROUP)
+        rest = rows[whole:]
+    yield rest
 
 
 def load_items(path: Path) -> pl.DataFrame:

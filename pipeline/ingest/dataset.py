@@ -1,6 +1,6 @@
 """From a raw data set to the tables that later stages read: row numbers, total order, leave-one-out split."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,14 +15,13 @@ from ..core.files import atomic_path, check_file, read_json, sha256_file, write_
 from ..data.sequences import gap_buckets
 from ..data.tables import (
     MARKS,
-    TableWriter,
     counts_of,
     load_interactions,
     load_items,
     load_split,
     load_users,
     row_groups,
-    write_table,
+    write_parts,
 )
 from .event_order import OrderedEvents, Repeats
 from .raw import RawDataset
@@ -115,26 +114,20 @@ class Dataset:
 
         All files are complete before the first takes its place, and the manifest takes it last.
         """
+        tables: tuple[Iterable[pl.DataFrame], ...] = (
+            [self.items],
+            [self.users],
+            (table.select(_INTERACTIONS) for table in self.events),
+            [self.split],
+            (table.select(_RATINGS) for table in self.events),
+            _gaps(self.events),
+            [pl.DataFrame(schema={"gap": pl.Int8})],
+        )
         with ExitStack() as stack:  # unwinds from the last to the first
             manifest = stack.enter_context(atomic_path(folder / "manifest.json"))
             written = {name: stack.enter_context(atomic_path(folder / name)) for name in TABLES}
-            write_table(self.items, written["items.parquet"])
-            write_table(self.users, written["users.parquet"])
-            with (
-                TableWriter(written["interactions.parquet"]) as interactions,
-                TableWriter(written["ratings.parquet"]) as ratings,
-                TableWriter(written["times/gaps.parquet"]) as gaps,
-            ):
-                before = 0
-                for table in self.events:
-                    times = table["timestamp"].to_numpy()
-                    buckets = gap_buckets(table["position"].to_numpy(), times, before)
-                    gaps.write(pl.DataFrame({"gap": buckets}))
-                    before = times[-1]
-                    interactions.write(table.select(_INTERACTIONS))
-                    ratings.write(table.select(_RATINGS))
-            write_table(self.split, written["split.parquet"])
-            write_table(pl.DataFrame(schema={"gap": pl.Int8}), written["times/none.parquet"])
+            for parts, path in zip(tables, written.values(), strict=True):
+                write_parts(parts, path)
             content = {
                 "schema_version": SCHEMA_VERSION,
                 "dataset": self.name,
@@ -143,6 +136,14 @@ class Dataset:
                 "sha256": {name: sha256_file(path) for name, path in written.items()},
             }
             write_json(manifest, content)
+
+
+def _gaps(events: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    before = 0
+    for table in events:
+        times = table["timestamp"].to_numpy()
+        yield pl.DataFrame({"gap": gap_buckets(table["position"].to_numpy(), times, before)})
+        before = times[-1]
 
 
 def build(

@@ -1,6 +1,5 @@
 """Reader of a table of items (ids, title, year, genres, and any other texts), and of further text per item."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from ..core.errors import DataError, quote
 from ..data.tables import MARKS
 from .checks import Checks, refuse_duplicates
 from .columns import EXACT, find_columns
-from .json_files import Pairs
+from .json_files import pairs_of
 from .params import TableParams
 from .raw import RawDataset
 from .sources import Layout, check_names, md5_file
@@ -168,13 +167,12 @@ def _read_json(path: Path, encoding: str) -> tuple[pl.Series, pl.Series]:
     """Return ids and texts; a blank text is null."""
     place = str(path)
     try:
-        pairs = json.loads(path.read_bytes().decode(encoding).removeprefix("\ufeff"), object_pairs_hook=Pairs)
+        content = path.read_bytes().decode(encoding).removeprefix("\ufeff")
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror or error})", place, "mend that") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"not JSON ({error})", place, _JSON_REMEDY) from None
-    if not isinstance(pairs, Pairs):
-        raise DataError("is JSON, but not an object", place, _JSON_REMEDY)
+    except UnicodeError as error:
+        raise DataError(f"is not JSON ({error})", place, _JSON_REMEDY) from None
+    pairs = pairs_of(content, place, _JSON_REMEDY)
     for key, text in pairs:
         where = f"{place}, key {quote(key)}"
         if not (text is None or isinstance(text, str)):
