@@ -7,12 +7,12 @@ from hierrec.core.files import cache_dir, write_details
 from hierrec.core.stage import DATA, METRICS, TABLES, Summary, stage
 from hierrec.ingest.dataset import build, refuse_unlearnable
 from hierrec.ingest.download import fetch, fetch_parts
+from hierrec.ingest.event_log import RawDataset
 from hierrec.ingest.item_files import add_item_text
 from hierrec.ingest.look import look
 from hierrec.ingest.movielens import read_movielens
 from hierrec.ingest.own_files import read_files
 from hierrec.ingest.params import IngestParams
-from hierrec.ingest.raw import RawDataset
 from hierrec.ingest.row_filters import filtered
 from hierrec.ingest.sample import sample_dataset
 from hierrec.ingest.time_split import TimeSplit

@@ -23,8 +23,8 @@ from ..data.tables import (
     row_groups,
     write_parts,
 )
+from .event_log import RawDataset
 from .event_order import OrderedEvents, Repeats
-from .raw import RawDataset
 from .time_split import TimeSplit, split_by_time
 
 SCHEMA_VERSION = 1

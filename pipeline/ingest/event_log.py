@@ -1,8 +1,9 @@
-"""Interactions as numbers in a file, in the order of their source; memory holds the ids, but no rows."""
+"""What a reader returns: items, and interactions as numbers in a file; memory holds the ids, but no rows."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,10 @@ from numpy.typing import NDArray
 from ..core.errors import MachineError
 from ..core.files import cache_dir
 from .checks import Checks
+
+ITEMS = pl.Schema({"item_id": pl.String, "title": pl.String, "year": pl.Int32, "genres": pl.List(pl.String)})
+_IDS = {"user_id": pl.String, "item_id": pl.String}
+INTERACTIONS = pl.Schema({**_IDS, "rating": pl.Int8, "timestamp": pl.Int64})
 
 BLOCK = 2**20
 """Rows in memory at a time."""
@@ -81,7 +86,7 @@ class EventLog:
 
     @classmethod
     def of(cls, interactions: pl.DataFrame, listed: pl.Series) -> "EventLog":
-        """Return the log of a table with the columns of `raw.INTERACTIONS`."""
+        """Return the log of a table with the columns of `INTERACTIONS`."""
         log = cls(listed)
         for block in interactions.iter_slices(BLOCK):
             log.append(block["user_id"], block["item_id"], block["timestamp"], block["rating"])
@@ -158,3 +163,25 @@ class _Ids:
 
     def ids(self, numbers: NDArray[np.integer]) -> pl.Series:
         return pl.Series(numbers, dtype=pl.UInt32).cat.to(self._empty.dtype).cast(pl.String)
+
+
+@dataclass(frozen=True)
+class RawDataset:
+    """A data set in the order of its source, before rows are numbered."""
+
+    name: str
+    """`movielens`, `files` or `sample`."""
+    md5: str | None
+    """Checksum of the archive; None: there is no archive."""
+    items: pl.DataFrame
+    """One row per listed item, with the columns of `ITEMS`; title in reading order, unknown year null. Further columns
+    are text or lists of text, null if unknown."""
+    interactions: EventLog
+    """One row per interaction, in file order. A timestamp is int64 seconds since 1970 (UTC); from `files`, a number of
+    any unit."""
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    """MD5 of other files, by the param that names them."""
+    notes: tuple[str, ...] = ()
+    """Lines for the summary, e.g. which column was taken for which role."""
+    removed: Mapping[str, int] = field(default_factory=dict)
+    """Number of removed rows, by the param that removed them."""

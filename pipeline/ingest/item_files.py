@@ -10,9 +10,9 @@ from ..core.errors import DataError, quote
 from ..data.tables import MARKS
 from .checks import Checks, refuse_duplicates
 from .columns import EXACT, find_columns
+from .event_log import RawDataset
 from .json_files import pairs_of
 from .params import TableParams
-from .raw import RawDataset
 from .sources import Layout, check_names, md5_file
 from .table_files import as_ids, as_text, cleaned, read_table
 

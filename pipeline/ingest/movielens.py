@@ -1,7 +1,7 @@
 """Reader of the MovieLens archives, 100K to 32M. Every value is checked; ratings are read in blocks."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +10,9 @@ import polars as pl
 from ..core.errors import DataError, quote
 from .archive import open_archive
 from .checks import Checks, refuse_duplicates
-from .event_log import EventLog
-from .movielens_versions import GENRES_100K, REMEDY, File, Version, version_of
+from .event_log import ITEMS, EventLog, RawDataset
+from .movielens_versions import GENRES_100K, REMEDY, File, version_of
 from .params import Counts
-from .raw import ITEMS, RawDataset
 from .sources import Layout, Source, md5_file
 from .table_files import read_blocks, unescaped
 
@@ -53,11 +52,10 @@ def read_movielens(archive: Path, expected: Counts | None = None) -> RawDataset:
     """
     with open_archive(archive) as opened:
         version = version_of(opened.names)
-        sources = opened.sources([file.name for file in version.files])
-        movies, checks = _read_whole(sources[0], version.movies)
-        users = _read_whole(sources[1], version.users)[0].to_series() if version.users else None
-        log = _read_ratings(sources[-1], version, movies.to_series(), users)
-        items = _items(movies, checks)
+        sources = opened.sources([file.name for file in version])
+        lists = [_read_whole(*pair) for pair in zip(sources[:-1], version[:-1], strict=True)]
+        items = _items(lists[0], Checks(sources[0].place, version[0].unit))
+        log = _read_ratings(sources[-1], version, [table.to_series() for table in lists])
     if expected is not None:
         _compare(expected, log, archive)
     return RawDataset("movielens", md5_file(archive), items, log)
@@ -81,27 +79,29 @@ def _typed(block: pl.DataFrame, file: File, checks: Checks) -> pl.DataFrame:
     return pl.DataFrame([field.typed(block[field.name], checks) for field in file.fields])
 
 
-def _read_whole(source: Source, file: File) -> tuple[pl.DataFrame, Checks]:
-    """Read a file into memory, whose first column is an id, each once; return its typed columns and its checks."""
+def _read_whole(source: Source, file: File) -> pl.DataFrame:
+    """Read a file into memory. Its first column is an id, each once."""
     checks = Checks(source.place, file.unit)
     table = _typed(pl.concat(_blocks(source, file), rechunk=True), file, checks)
     refuse_duplicates(table.to_series(), checks, f"keep one of the {file.unit}s")
-    return table, checks
+    return table
 
 
-def _read_ratings(source: Source, version: Version, movies: pl.Series, users: pl.Series | None) -> EventLog:
-    """Read ratings into a log, a block at a time; `OrderedEvents` checks that a user rates a movie once."""
-    file = version.ratings
+def _read_ratings(source: Source, version: Sequence[File], listed: Sequence[pl.Series]) -> EventLog:
+    """Read ratings into a log, a block at a time; `OrderedEvents` checks that a user rates a movie once.
+
+    `listed` are the ids of the movies and, if the version lists them, of the users.
+    """
+    *lists, file = version
     user, movie, rating, time = (field.name for field in file.fields)
     checks = Checks(source.place, file.unit)
     checks.user, checks.item = user, movie
-    log, before = EventLog(movies.cast(pl.String), checks), 0
+    log, before = EventLog(listed[0].cast(pl.String), checks), 0
     for block in _blocks(source, file):
         with checks.block(np.arange(before, before + len(block))):
             table = _typed(block, file, checks)
-            if users is not None:
-                _refuse_unlisted(table[user], users, "users.dat", checks)
-            _refuse_unlisted(table[movie], movies, version.movies.name, checks)
+            for name, ids, of in zip((movie, user), listed, lists, strict=False):
+                _refuse_unlisted(table[name], ids, of.name, checks)
             log.append(table[user].cast(pl.String), table[movie].cast(pl.String), table[time], table[rating])
         before += len(block)
     checks.finish()

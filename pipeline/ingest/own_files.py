@@ -11,10 +11,9 @@ from ..core.errors import DataError, quote
 from ..data.where import Where
 from .checks import Checks
 from .columns import find_columns
-from .event_log import EventLog
+from .event_log import ITEMS, EventLog, RawDataset
 from .item_files import read_items
 from .params import TableParams
-from .raw import ITEMS, RawDataset
 from .row_filters import filtered
 from .sources import Layout, file_source, md5_file
 from .table_files import IDS, as_ids, as_text, read_blocks

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from .event_log import EventLog
-from .raw import INTERACTIONS, ITEMS, RawDataset
+from .event_log import INTERACTIONS, ITEMS, EventLog, RawDataset
 
 _START = 956_700_000
 """Seconds since 1970 at which the first user starts."""

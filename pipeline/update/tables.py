@@ -9,11 +9,10 @@ from ..core.errors import DataError, quote
 from ..core.files import read_json
 from ..data.tables import MARKS, load_interactions, load_items, load_users, row_groups
 from ..ingest.dataset import Dataset, build
-from ..ingest.event_log import EventLog
+from ..ingest.event_log import EventLog, RawDataset
 from ..ingest.item_files import read_items
 from ..ingest.own_files import read_files
 from ..ingest.params import IngestParams
-from ..ingest.raw import RawDataset
 from ..ingest.time_split import unit_of
 
 

@@ -13,9 +13,8 @@ from hierrec.core.files import sha256_file
 from hierrec.data.sequences import gap_buckets
 from hierrec.data.tables import load_gaps, load_interactions, load_items, load_split, load_users
 from hierrec.ingest.dataset import Dataset, build
-from hierrec.ingest.event_log import EventLog
+from hierrec.ingest.event_log import INTERACTIONS, ITEMS, EventLog, RawDataset
 from hierrec.ingest.movielens import read_movielens
-from hierrec.ingest.raw import INTERACTIONS, ITEMS, RawDataset
 from hierrec.ingest.sample import sample_dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st

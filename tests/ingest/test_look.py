@@ -7,10 +7,9 @@ import polars as pl
 import pytest
 from hierrec.ingest import event_order
 from hierrec.ingest.dataset import build
-from hierrec.ingest.event_log import EventLog
+from hierrec.ingest.event_log import INTERACTIONS, ITEMS, EventLog, RawDataset
 from hierrec.ingest.look import look
 from hierrec.ingest.own_files import read_files
-from hierrec.ingest.raw import INTERACTIONS, ITEMS, RawDataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -16,9 +16,9 @@ from hierrec.data.tables import load_items
 from hierrec.encode.template import render
 from hierrec.ingest import own_files, parquet_files
 from hierrec.ingest.dataset import build
+from hierrec.ingest.event_log import RawDataset
 from hierrec.ingest.own_files import read_files
 from hierrec.ingest.params import TableParams
-from hierrec.ingest.raw import RawDataset
 from hierrec.ingest.sample import sample_dataset
 from hierrec.ingest.sources import md5_file
 from hypothesis import HealthCheck, example, given, settings

@@ -10,10 +10,9 @@ from hierrec.core.errors import DataError, ParamsError
 from hierrec.data.where import parsed
 from hierrec.ingest import event_log, own_files
 from hierrec.ingest.dataset import build
-from hierrec.ingest.event_log import EventLog
+from hierrec.ingest.event_log import INTERACTIONS, EventLog, RawDataset
 from hierrec.ingest.own_files import read_files
 from hierrec.ingest.params import RowParams, TableParams
-from hierrec.ingest.raw import INTERACTIONS, RawDataset
 from hierrec.ingest.row_filters import filtered
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -9,9 +9,8 @@ import pytest
 from hierrec.core.errors import DataError, ParamsError
 from hierrec.data.sequences import NO_TARGET, Sequences
 from hierrec.ingest.dataset import Dataset, build, refuse_unlearnable
-from hierrec.ingest.event_log import EventLog
+from hierrec.ingest.event_log import EventLog, RawDataset
 from hierrec.ingest.look import look
-from hierrec.ingest.raw import RawDataset
 from hierrec.ingest.time_split import TimeSplit
 from hypothesis import given
 from hypothesis import strategies as st

@@ -14,8 +14,7 @@ from hierrec.data.tables import load_interactions, load_split, write_table
 from hierrec.evaluation.protocol import evaluate
 from hierrec.fusion.prefixes import prefix_states
 from hierrec.ingest.dataset import Dataset, build
-from hierrec.ingest.event_log import EventLog
-from hierrec.ingest.raw import INTERACTIONS, ITEMS, RawDataset
+from hierrec.ingest.event_log import INTERACTIONS, ITEMS, EventLog, RawDataset
 from hierrec.model.checkpoint import new_model, save_model
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
