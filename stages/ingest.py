@@ -21,11 +21,9 @@ from hierrec.ingest.time_split import TimeSplit
 @stage("ingest", libraries=TABLES)
 def main(ingest: IngestParams) -> Summary:
     raw = _read(ingest)
-    lines = []
     if ingest.item_text is not None:
         path = fetch(ingest.item_text, ingest.item_text_md5, cache_dir("downloads"), key="item_text")
-        raw, matched, unknown = add_item_text(raw, path, ingest.clean_text, ingest.encoding)
-        lines = [f"further text for {matched:,} items; {unknown:,} ids of {ingest.item_text} name no item"]
+        raw = add_item_text(raw, path, ingest.clean_text, ingest.encoding)
     by_time = None
     if ingest.split == "time":
         by_time = TimeSplit(ingest.validation_from, ingest.test_from, ingest.targets == "all")
@@ -38,7 +36,6 @@ def main(ingest: IngestParams) -> Summary:
     return [
         *look(dataset),
         *raw.notes,
-        *lines,
         f"{held_out:,} users with a {'' if dataset.cut else 'validation and a '}test target; tables in {DATA}/",
         *_unpinned(ingest, raw),
     ]

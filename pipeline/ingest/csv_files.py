@@ -133,9 +133,8 @@ def _csv_error(place: str, message: str, lines: int) -> DataError:
     """Return Arrow's message with the number of the row in the table; Arrow counts from the first line on."""
     if "Could not skip" in message or "Empty CSV" in message:
         return DataError("table has no rows", place, "use one that has")
-    number = re.search(r"Row #(\d+): ", message)
-    where = place if number is None else f"{place}, row {int(number[1]) - lines}"
-    what = message[number.end() :] if number is not None else message
-    if "invalid UTF8" in message:
-        what = "is not UTF-8"
+    what, where = message, place
+    if number := re.search(r"Row #(\d+): ", message):
+        what, where = message[number.end() :], f"{place}, row {int(number[1]) - lines}"
+    what = "is not UTF-8" if "invalid UTF8" in message else what
     return DataError(what if len(what) <= 120 else what[:117] + "...", where, _REMEDY)

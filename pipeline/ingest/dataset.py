@@ -159,25 +159,15 @@ def build(
     Users are those with an interaction; items are all that are listed.
 
     Args:
-        raw: the data set.
+        raw: the data set: at least one interaction, of listed items; its reader has checked that.
         candidates: items that may be ranked: those with an interaction (by time: before the test), or all.
         repeats: see `OrderedEvents`.
         time_split: the cuts of a split by time.
 
     Raises:
-        DataError: there is no interaction, an id is listed twice, or an interaction names an item not listed.
+        DataError: repeats are refused, and a user has an item twice.
     """
-    if not len(raw.interactions):
-        raise DataError("no interactions", raw.name, "use a data set with at least one interaction")
-    ids = raw.items["item_id"]
-    if ids.is_duplicated().any():
-        twice = ids.filter(ids.is_duplicated())[0]
-        raise DataError(f"item {twice!r} is listed twice", raw.name, "give every item an id of its own")
-    log = raw.interactions
-    if len(log.item_seen) > len(ids):
-        unlisted = log.item_ids(np.array([len(ids)]))[0]
-        raise DataError(f"an interaction names item {unlisted!r}, which is not listed", raw.name, "list it")
-
+    log, ids = raw.interactions, raw.items["item_id"]
     rows, users = numbered(ids), numbered(log.user_ids())
     events = OrderedEvents(log, users, rows, repeats)
     every_item, cut = candidates == "all", {}

@@ -132,15 +132,11 @@ def read_item_text(path: Path, encoding: str = "utf-8") -> pl.DataFrame:
     return found.drop_nulls()
 
 
-def add_item_text(
-    raw: RawDataset, path: Path, clean: bool = True, encoding: str = "utf-8"
-) -> tuple[RawDataset, int, int]:
+def add_item_text(raw: RawDataset, path: Path, clean: bool = True, encoding: str = "utf-8") -> RawDataset:
     """Join the texts of a file to the items of a data set, as column `extra_text`; null where there is none.
 
-    `clean`: entities and stray white space in the texts are cleaned.
-
-    Returns:
-        The data set, the number of its items that have got a text, and of ids in the file that it does not list.
+    `clean`: entities and stray white space in the texts are cleaned. A note of the data set says how many items have
+    got a text, and how many ids in the file it does not list.
 
     Raises:
         DataError: the file cannot be read (see `read_item_text`), names none of the items, or the items have such a
@@ -160,7 +156,9 @@ def add_item_text(
         remedy = "key the texts by the ids of the items, or set ingest.item_text to null"
         raise DataError(what, str(path), remedy)
     checksums = {**raw.checksums, "item_text": md5_file(path)}
-    return replace(raw, items=items, checksums=checksums), matched, len(texts) - matched
+    unknown = len(texts) - matched
+    note = f"further text for {matched:,} items; {unknown:,} ids of {path} name no item"
+    return replace(raw, items=items, checksums=checksums, notes=(*raw.notes, note))
 
 
 def _read_json(path: Path, encoding: str) -> tuple[pl.Series, pl.Series]:

@@ -93,17 +93,8 @@ def _read_events(
 ) -> tuple[EventLog, dict[str, str], dict[str, int]]:
     """Read and check interactions; `OrderedEvents` checks repeats.
 
-    Args:
-        paths: the files of the table, whose rows follow each other. The columns of user, item, timestamp and rating
-            are read; a table may lack the rating, unless `params.min_rating` is set.
-        listed: the ids of the listed items, each once. Other items are numbered after them.
-        params: how the files are written.
-
     Returns:
         The interactions, the name of each role's column in the first file, and the number of rows that `where` removes.
-
-    Raises:
-        DataError: a file or a value is malformed; the message names file, row and column.
     """
     where = None
     if params.where is not None:

@@ -8,7 +8,6 @@ import hierrec.ingest.event_log as event_log
 import hierrec.ingest.event_order as event_order
 import polars as pl
 import pytest
-from hierrec.core.errors import DataError
 from hierrec.core.files import sha256_file
 from hierrec.data.sequences import gap_buckets
 from hierrec.data.tables import load_gaps, load_interactions, load_items, load_split, load_users
@@ -131,15 +130,6 @@ def test_candidates() -> None:
     assert build(raw, "interacted").items["candidate"].to_list() == [False, True, False, True]
     assert build(raw, "all").items["candidate"].to_list() == [True] * 4
     assert build(raw).counts == {"candidates": 2, "interactions": 2, "items": 4, "users": 1}
-
-
-def test_a_raw_data_set_that_contradicts_itself_is_refused() -> None:
-    with pytest.raises(DataError, match="no interactions"):
-        build(raw_dataset([], listed=["1"]))
-    with pytest.raises(DataError, match="item '1' is listed twice"):
-        build(raw_dataset([("1", "1", 3, 7)], listed=["1", "1"]))
-    with pytest.raises(DataError, match="item '2', which is not listed"):
-        build(raw_dataset([("1", "2", 3, 7)], listed=["1"]))
 
 
 def hashes(folder: Path) -> dict[str, str]:
