@@ -30,7 +30,8 @@ class Archive:
 
     def __init__(self, path: Path, opened: zipfile.ZipFile) -> None:
         self._path, self._opened = path, opened
-        listed = [member for member in opened.infolist() if not member.is_dir()]
+        # Not is_dir(), which fails on an empty name.
+        listed = [member for member in opened.infolist() if not member.filename.endswith("/")]
         self._members = [(self._inside(member.filename), member) for member in listed]
         self.names = {inside.name for inside, _ in self._members}
         """Base names of all files."""

@@ -27,13 +27,11 @@ _IN_MEMORY = 2**26
 class RowFile:
     """Rows of numbers in a temporary file without a name. The system removes the file with the process.
 
-    Timestamps have numpy's type `i8` or `f8`. If `rated`, a row has a rating, float64; NaN stands for none.
+    A row has a user, an item, its line, a timestamp (`i8` or `f8`), and maybe a rating (`f8`; NaN stands for none).
     """
 
-    def __init__(self, timestamp: str, rated: bool = False) -> None:
-        fields = [("user", "u4"), ("item", "u4"), ("line", "i8"), ("timestamp", timestamp)]
-        self.rated = rated
-        self.dtype = np.dtype([*fields, ("rating", "f8")] if rated else fields)
+    def __init__(self, dtype: np.dtype) -> None:
+        self.dtype, self.rated = dtype, "rating" in (dtype.names or ())
         self._folder = cache_dir("ingest")
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(self._folder))  # noqa: SIM115 - lives as long as self
 
@@ -119,7 +117,9 @@ class EventLog:
             lines: the rows' numbers in `checks`; None: they follow the rows before.
         """
         times = timestamps.to_numpy()
-        self._rows = self._rows or RowFile(times.dtype.str[1:], ratings is not None)
+        fields = [("user", "u4"), ("item", "u4"), ("line", "i8"), ("timestamp", times.dtype)]
+        fields += [] if ratings is None else [("rating", "f8")]
+        self._rows = self._rows or RowFile(np.dtype(fields))
         rows = np.empty(len(users), self._rows.dtype)
         rows["user"], rows["item"] = self._users.numbers(users), self._items.numbers(items)
         rows["line"] = np.arange(self._count, self._count + len(rows)) if lines is None else lines

@@ -52,7 +52,7 @@ class OrderedEvents:
         last = np.append(np.flatnonzero(np.diff(bucket)), len(counts) - 1)  # [buckets], its last user
         self._starts = np.append(0, ends[last[:-1]])  # [buckets]
         self._lengths = np.diff(self._starts, append=ends[-1])  # [buckets], rows that count
-        self._rows = RowFile(log.rows.dtype["timestamp"].str[1:], log.rows.rated)
+        self._rows = RowFile(log.rows.dtype)
         self._ratings = pl.Int8 if log.whole_ratings else pl.Float64
         self._deal_out(log, users, np.searchsorted(last, np.arange(len(counts))))
         self._sort(log, users)

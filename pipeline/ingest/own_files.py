@@ -120,15 +120,12 @@ def _read_rows(
         checks.add(str(path), count)
         columns: dict[str, str] = {}
         for table in _blocks(path, paths, params):
-            columns = columns or find_columns(
-                table.columns, str(path), params.needed, ("rating",), params.given
-            )
+            names = table.columns
+            columns = columns or find_columns(names, str(path), params.needed, ("rating",), params.given)
             first = first or columns
             if columns.keys() != first.keys():
                 what = "some files of the table have a rating column, and others have none"
-                remedy = (
-                    "write all files with the same columns, or leave it out: ingest.columns: {rating: null}"
-                )
+                remedy = "write all files alike, or leave the rating out: ingest.columns: {rating: null}"
                 raise DataError(what, str(path), remedy)
             rows = np.arange(count, count + len(table))
             count += len(table)

@@ -118,6 +118,14 @@ def test_a_web_page_is_called_a_web_page(tmp_path: Path) -> None:
         read_members(page, NAMES)
 
 
+def test_a_member_without_a_name_is_not_that_of_a_file(archive: Path) -> None:
+    content = bytearray(archive.read_bytes())
+    content[content.rfind(b"PK\x01\x02") + 28] = 0  # the length of its name
+    archive.write_bytes(content)
+    with pytest.raises(DataError, match=r"no file is named ratings\.dat|is not a readable zip archive"):
+        read_members(archive, NAMES)
+
+
 def test_an_encrypted_member_is_refused(archive: Path) -> None:
     content = bytearray(archive.read_bytes())
     for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
