@@ -120,9 +120,9 @@ def test_a_web_page_is_called_a_web_page(tmp_path: Path) -> None:
 
 def test_a_member_without_a_name_is_not_that_of_a_file(archive: Path) -> None:
     content = bytearray(archive.read_bytes())
-    content[content.rfind(b"PK\x01\x02") + 28] = 0  # the length of its name
+    content[content.rfind(b"PK\x01\x02") + 46] = 0  # its name ends before the first letter
     archive.write_bytes(content)
-    with pytest.raises(DataError, match=r"no file is named ratings\.dat|is not a readable zip archive"):
+    with pytest.raises(DataError, match=r"no file is named ratings\.dat"):
         read_members(archive, NAMES)
 
 
