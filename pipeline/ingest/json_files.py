@@ -19,7 +19,7 @@ class _Pairs(list[tuple[str, object]]):
 def pairs_of(text: bytes | str, where: str, remedy: str) -> list[tuple[str, object]]:
     """Return the keys and values of a JSON object; raise ``DataError``, at `where`, if it is none."""
     try:
-        pairs = json.loads(text, object_pairs_hook=_Pairs, strict=False)
+        pairs = json.loads(text, object_pairs_hook=_Pairs)
     except UnicodeDecodeError:
         raise DataError("is not UTF-8", where, f"{remedy}; or say its encoding (ingest.encoding)") from None
     except (ValueError, RecursionError) as error:

@@ -69,9 +69,8 @@ def _blocks(source: Source, file: File) -> Iterator[pl.DataFrame]:
         layout = Layout(file.separator, names, _BLOCK, plain=file.encoding)
     for block in read_blocks(source, layout):
         if missing := [name for name in names if name not in block.columns]:
-            raise DataError(
-                f"column {missing[0]} is missing", source.place, f"name the columns {','.join(names)}"
-            )
+            remedy = f"name the columns {','.join(names)}"
+            raise DataError(f"column {missing[0]} is missing", source.place, remedy)
         yield block.select(pl.col(names).fill_null(""))
 
 
