@@ -7,13 +7,12 @@ from hierrec.core.files import cache_dir, write_details
 from hierrec.core.stage import DATA, METRICS, Stage, Summary
 from hierrec.ingest.dataset import build, refuse_unlearnable
 from hierrec.ingest.download import fetch, fetch_parts
-from hierrec.ingest.event_log import EventLog
+from hierrec.ingest.event_log import RawDataset
 from hierrec.ingest.item_files import add_item_text
 from hierrec.ingest.look import look
 from hierrec.ingest.movielens import read_movielens
 from hierrec.ingest.own_files import read_files
 from hierrec.ingest.params import IngestParams
-from hierrec.ingest.raw import RawDataset
 from hierrec.ingest.row_filters import filtered
 from hierrec.ingest.sample import sample_dataset
 from hierrec.ingest.time_split import TimeSplit
@@ -22,11 +21,9 @@ from hierrec.ingest.time_split import TimeSplit
 @Stage
 def main(ingest: IngestParams) -> Summary:
     raw = _read(ingest)
-    lines = []
     if ingest.item_text is not None:
         path = fetch(ingest.item_text, ingest.item_text_md5, cache_dir("downloads"), key="item_text")
-        raw, matched, unknown = add_item_text(raw, path, ingest.clean_text, ingest.encoding)
-        lines = [f"further text for {matched:,} items; {unknown:,} ids of {ingest.item_text} name no item"]
+        raw = add_item_text(raw, path, ingest.clean_text, ingest.encoding)
     by_time = None
     if ingest.split == "time":
         by_time = TimeSplit(ingest.validation_from, ingest.test_from, ingest.targets == "all")
@@ -39,21 +36,18 @@ def main(ingest: IngestParams) -> Summary:
     return [
         *look(dataset),
         *raw.notes,
-        *lines,
         f"{held_out:,} users with a {'' if dataset.cut else 'validation and a '}test target; tables in {DATA}/",
         *_unpinned(ingest, raw),
     ]
 
 
-def _read(ingest: IngestParams) -> RawDataset[EventLog]:
+def _read(ingest: IngestParams) -> RawDataset:
     """Read the data set, and leave out the rows that do not count."""
     if ingest.dataset == "files":
         items = None if ingest.items is None else _files(ingest, "items")
         return read_files(_files(ingest, "interactions"), items, ingest)
     if ingest.dataset == "sample":
-        sample = sample_dataset()
-        log = EventLog.of(sample.interactions, sample.items["item_id"])
-        raw = RawDataset(sample.name, None, sample.items, log)
+        raw = sample_dataset()
     else:
         raw = read_movielens(fetch(ingest.archive, ingest.md5, cache_dir("downloads")), ingest.expected)
     log, removed = filtered(raw.interactions, ingest)

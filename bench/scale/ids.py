@@ -19,8 +19,7 @@ def main(count: int) -> None:
     for start in range(0, count, PART):
         rows = min(PART, count - start)
         ids = pl.select(pl.format("u{}", pl.int_range(start, start + rows))).to_series()
-        nothing = pl.repeat(0, rows, dtype=pl.UInt32, eager=True)
-        log.append(ids, nothing, nothing.cast(pl.Int64))
+        log.append(ids, pl.repeat("i0", rows, eager=True), pl.repeat(0, rows, dtype=pl.Int64, eager=True))
     table = pl.DataFrame({"user": numbered(log.user_ids()), "user_id": log.user_ids()}).sort("user")
     assert len(table) == count
     peak = resident_peak_mb()

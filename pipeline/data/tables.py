@@ -3,7 +3,7 @@
 The readers check columns, types, order and ranges. They raise DataError if the file is missing, damaged or wrong.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -42,49 +42,36 @@ _REPEATED = pl.Schema({"repeated": pl.Boolean})
 
 def write_table(table: pl.DataFrame, path: Path) -> None:
     """Write a table with a checksum per page; equal tables give equal bytes."""
-    with TableWriter(path) as writer:
-        writer.write(table)
+    write_parts([table], path)
 
 
-class TableWriter:
-    """Writes a table in one or more parts. The bytes do not depend on how it is cut into parts."""
+def write_parts(parts: Iterable[pl.DataFrame], path: Path) -> None:
+    """Write a table that comes in one or more parts. The bytes do not depend on how it is cut into parts."""
+    with pa.OSFile(str(path), "wb") as file:  # the Parquet writer leaves it open if the disk is full
+        writer = None
+        for rows in _regrouped(parts):
+            arrow = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
+            if writer is None:
+                writer = pq.ParquetWriter(file, arrow.schema, compression="zstd", write_page_checksum=True)
+            writer.write_table(arrow, row_group_size=_ROW_GROUP)
+        if writer is not None:
+            writer.close()
 
-    def __init__(self, path: Path) -> None:
-        self._file = pa.OSFile(str(path), "wb")
-        self._writer: pq.ParquetWriter | None = None
-        self._rest: pl.DataFrame | None = None
 
-    def __enter__(self) -> "TableWriter":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None and self._rest is not None:
-                self._write_group(self._rest)
-            if kind is None and self._writer is not None:
-                self._writer.close()
-        finally:
-            self._file.close()  # the Parquet writer leaves it open if the disk is full
-
-    def write(self, part: pl.DataFrame) -> None:
-        """Write all complete row groups, and keep the rest for the next part."""
-        rows = part if self._rest is None else pl.concat([self._rest, part])
+def _regrouped(parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Yield the rows in complete row groups, then the rest."""
+    rest = pl.DataFrame()
+    for part in parts:
+        rows = pl.concat([rest, part]) if rest.width else part
         whole = max(0, len(rows) - 1) // _ROW_GROUP * _ROW_GROUP
-        for start in range(0, whole, _ROW_GROUP):
-            self._write_group(rows[start : start + _ROW_GROUP])
-        self._rest = rows[whole:]
-
-    def _write_group(self, rows: pl.DataFrame) -> None:
-        arrow = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
-        if self._writer is None:
-            written = {"compression": "zstd", "write_page_checksum": True}
-            self._writer = pq.ParquetWriter(self._file, arrow.schema, **written)
-        self._writer.write_table(arrow, row_group_size=_ROW_GROUP)
+        yield from rows[:whole].iter_slices(_ROW_GROUP)
+        rest = rows[whole:]
+    yield rest
 
 
 def load_items(path: Path) -> pl.DataFrame:
     """Read `items.parquet`. Row i is item i. Further columns are allowed and kept."""
-    items = _read(path, _ITEMS, nullable={"title", "year"}, more=True)
+    items = pl.concat(_groups(path, _ITEMS, nullable={"title", "year"}, more=True), rechunk=True)
     _check(path, "row", _numbered(items["row"]), "rows are not numbered from 0")
     _check(path, "item_id", items["item_id"].n_unique() == len(items), "an id occurs twice")
     _check(path, "candidate", items["candidate"].any(), "no item may be ranked")
@@ -99,7 +86,7 @@ def candidates_of(items: pl.DataFrame) -> tuple[NDArray[np.bool_], NDArray[np.bo
 
 def load_users(path: Path) -> pl.DataFrame:
     """Read `users.parquet`. Row i is user i."""
-    users = _read(path, _USERS)
+    users = pl.concat(_groups(path, _USERS), rechunk=True)
     _check(path, "user", _numbered(users["user"]), "users are not numbered from 0")
     _check(path, "user_id", users["user_id"].n_unique() == len(users), "an id occurs twice")
     return users
@@ -131,7 +118,7 @@ def interaction_groups(path: Path) -> Iterator[pl.DataFrame]:
 
 def load_gaps(path: Path) -> NDArray[np.int8]:
     """Read `times/gaps.parquet`: the bucket of the gap before each interaction, int8 [N]."""
-    gaps = _read(path, pl.Schema({"gap": pl.Int8}))["gap"].to_numpy()
+    gaps = pl.concat(_groups(path, pl.Schema({"gap": pl.Int8})), rechunk=True)["gap"].to_numpy()
     _check(path, "gap", ((gaps >= 0) & (gaps < GAPS)).all(), "a gap is not a known bucket")
     return gaps
 
@@ -147,7 +134,7 @@ def load_split(path: Path) -> pl.DataFrame:
     names = {name for table in row_groups(path) for name in table.columns}
     more = [columns for columns in (_BY_TIME, _SEVERAL, _REPEATED) if names & set(columns)]
     schema = pl.Schema({name: dtype for columns in (_SPLIT, *more) for name, dtype in columns.items()})
-    split = _read(path, schema, nullable={"validation", "test"})
+    split = pl.concat(_groups(path, schema, nullable={"validation", "test"}), rechunk=True)
     validation, test, by_time = split["validation"], split["test"], _BY_TIME in more
     _check(path, "user", _numbered(split["user"]), "users are not numbered from 0")
     _check(path, "train_length", by_time or (split["train_length"] >= 1).all(), "no training item")
@@ -164,10 +151,6 @@ def counts_of(split: pl.DataFrame) -> dict[str, int]:
         return {"interactions": int(split["length"].sum()), "users": len(split)}
     targets = split["validation"].count() + split["test"].count()
     return {"interactions": int(split["train_length"].sum()) + targets, "users": len(split)}
-
-
-def _read(path: Path, columns: pl.Schema, nullable: Collection[str] = (), more: bool = False) -> pl.DataFrame:
-    return pl.concat(_groups(path, columns, nullable, more), rechunk=True)
 
 
 def _groups(

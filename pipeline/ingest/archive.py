@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from ..core.errors import DataError
 from .sources import Source, is_html
@@ -24,21 +23,15 @@ _BROKEN = (
     *(EOFError, OSError, ValueError, OverflowError),
     RuntimeError,  # encrypted, or (NotImplementedError) an unknown compression
 )
-_BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
-_CONTROL = {
-    "latin-1": re.compile(rb"[\x00-\x08\x0b-\x1f\x7f-\x9f]"),
-    "utf-8": re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]"),
-}
-_NAMES = {"latin-1": "ISO-8859-1 (Latin-1)", "utf-8": "UTF-8"}
 
 
 class Archive:
-    """The members of a zip archive, none of which may point outside it (``DataError``). Use it within `readable`."""
+    """The members of an open zip archive; raises ``DataError`` if one of them points outside it."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        with zipfile.ZipFile(path) as opened:
-            listed = [member for member in opened.infolist() if not member.is_dir()]
+    def __init__(self, path: Path, opened: zipfile.ZipFile) -> None:
+        self._path, self._opened = path, opened
+        # Not is_dir(), which fails on an empty name.
+        listed = [member for member in opened.infolist() if not member.filename.endswith("/")]
         self._members = [(self._inside(member.filename), member) for member in listed]
         self.names = {inside.name for inside, _ in self._members}
         """Base names of all files."""
@@ -67,11 +60,7 @@ class Archive:
             what = f"unpacks to {member.file_size:,} bytes; at most {largest:,} are read"
             raise DataError(what, place, "use an archive of MovieLens's size")
         suffix = PurePosixPath(member.filename).suffix
-        return Source(place, suffix, partial(self._open, member.filename), packed=True)
-
-    def _open(self, name: str) -> IO[bytes]:
-        with zipfile.ZipFile(self._path) as opened:  # the member keeps the file open
-            return opened.open(name)
+        return Source(place, suffix, partial(self._opened.open, member.filename), packed=True)
 
     def _inside(self, name: str) -> PurePosixPath:
         path = PurePosixPath(name.replace("\\", "/"))
@@ -82,45 +71,15 @@ class Archive:
 
 
 @contextmanager
-def readable(archive: Path) -> Iterator[None]:
-    """Turn the errors of `zipfile` into ``DataError``: the archive is missing, damaged, or no zip archive."""
+def open_archive(path: Path) -> Iterator[Archive]:
+    """Open a zip archive; raise ``DataError`` if it is missing, damaged, or none."""
     try:
-        yield
+        with zipfile.ZipFile(path) as opened:
+            yield Archive(path, opened)
     except FileNotFoundError:
-        raise DataError("no such file", str(archive), "correct the path of the archive") from None
+        raise DataError("no such file", str(path), "correct the path of the archive") from None
     except _BROKEN as error:
         what = f"is not a readable zip archive ({str(error) or type(error).__name__})"
-        if archive.is_file() and is_html(partial(archive.open, "rb")):
+        if path.is_file() and is_html(partial(path.open, "rb")):
             what = "is a web page, not a zip archive"
-        raise DataError(what, str(archive), "fetch the archive again, and compare its checksum") from None
-
-
-def decode(place: str, data: bytes, encoding: str = "latin-1", before: int = 0) -> str:
-    """Decode text and refuse another encoding, which would garble titles silently.
-
-    `data` are whole lines of the file `place`, after `before` lines. `encoding` is latin-1 or utf-8. In the text, lines
-    end in a line feed.
-
-    Raises:
-        DataError: the text is in another encoding, or has control characters.
-    """
-
-    def error(what: str, position: int) -> DataError:
-        line = before + data.count(b"\n", 0, position) + 1
-        remedy = f"convert the file to {_NAMES[encoding]}, for example with iconv"
-        return DataError(what, f"{place}, line {line}", remedy)
-
-    if data.startswith(_BYTE_ORDER_MARKS):
-        raise error("starts with a Unicode byte order mark", 0)
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as problem:
-        if encoding == "utf-8":
-            raise error("is not UTF-8", problem.start) from None
-    else:
-        if encoding == "latin-1" and (beyond := re.search(rb"[^\x00-\x7f]", data)):
-            raise error("is encoded in UTF-8", beyond.start())
-    data = data.replace(b"\r\n", b"\n")
-    if control := _CONTROL[encoding].search(data):
-        raise error(f"has the control character 0x{control[0].hex()}", control.start())
-    return data.decode(encoding)
+        raise DataError(what, str(path), "fetch the archive again, and compare its checksum") from None

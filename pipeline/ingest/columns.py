@@ -55,39 +55,35 @@ def find_columns(
     given, found, absent = dict(given or {}), {}, []
     if isinstance(given.get("item"), str) and given["item"] not in names:
         del given["item"]  # it may be the column of the other table
-    for role in (*needed, *optional):
-        if role in given:
-            if (name := given[role]) is not None:
-                found[role] = str(name)
-                if str(name) not in names:
-                    what = f"column {quote(str(name))}, which ingest.columns names, is"
-                    raise _missing(what, names, place, needed, [role])
-            continue
+
+    def missing(what: str, roles: Sequence[str]) -> DataError:
+        yours = ", ".join(f"{role}: NAME" for role in roles)
+        remedy = (
+            f"name columns {', '.join(needed)}, or say what yours are called: ingest.columns: {{{yours}}}"
+        )
+        return DataError(f"{what} missing; there are {', '.join(map(quote, names[:20]))}", place, remedy)
+
+    for role in dict.fromkeys((*needed, *optional)):
         fitting = [name for name in names if plain(name) in USUAL[role]]
-        if role in EXACT and role in fitting:
+        if role in given:
+            fitting = [] if given[role] is None else [str(given[role])]
+        elif role in EXACT and role in fitting:
             fitting = [role]
         if len(fitting) > 1:
             what = f"has {len(fitting)} columns that can be the {role}: {' and '.join(fitting)}"
             raise DataError(what, place, f"say which: ingest.columns: {{{role}: {fitting[0]}}}")
-        if fitting:
+        if not fitting:
+            if role in needed:
+                absent.append(role)
+        elif fitting[0] not in names:
+            raise missing(f"column {quote(fitting[0])}, which ingest.columns names, is", [role])
+        elif fitting[0] in found.values():
+            other = next(other for other, name in found.items() if name == fitting[0])
+            what = f"column {quote(fitting[0])} is to be both {other} and {role}"
+            raise DataError(what, place, "name another column in ingest.columns")
+        else:
             found[role] = fitting[0]
-        elif role in needed:
-            absent.append(role)
     if absent:
         several = len(absent) > 1
-        what = f"column{'s' * several} {', '.join(absent)} {'are' if several else 'is'}"
-        raise _missing(what, names, place, needed, absent)
-    for name in found.values():
-        twice = [role for role in found if found[role] == name]
-        if len(twice) > 1:
-            what = f"column {quote(name)} is to be both {' and '.join(twice)}"
-            raise DataError(what, place, "name another column in ingest.columns")
+        raise missing(f"column{'s' * several} {', '.join(absent)} {'are' if several else 'is'}", absent)
     return found
-
-
-def _missing(
-    what: str, names: Sequence[str], place: str, needed: Sequence[str], absent: Sequence[str]
-) -> DataError:
-    yours = ", ".join(f"{role}: NAME" for role in absent)
-    remedy = f"name columns {', '.join(needed)}, or say what yours are called: ingest.columns: {{{yours}}}"
-    return DataError(f"{what} missing; there are {', '.join(map(quote, names[:20]))}", place, remedy)

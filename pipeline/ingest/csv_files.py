@@ -10,8 +10,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pc
 
-from ..core.errors import DataError, quote
-from .checks import Checks, Origin
+from ..core.errors import DataError
+from . import line_files
 from .sources import Layout, Source, check_names
 
 SEPARATORS = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar", "::": "two colons"}
@@ -30,10 +30,10 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
             its own; or a quote is not closed.
     """
     separator = _separator(source, layout)
-    if len(separator) > 1:
-        yield from _line_blocks(source, separator, layout)
+    if layout.plain or len(separator) > 1:
+        yield from line_files.blocks(source, separator, layout)
         return
-    names, lines = _header(source, separator, layout.header)
+    names, lines = _header(source, separator, layout.names is None)
     check_names(source.place, names)
     expected, read = _count_rows(source, separator, layout.one_line) - (lines > 0), 0
     reading = pc.ReadOptions(use_threads=False, column_names=names, skip_rows=lines, block_size=layout.size)
@@ -51,49 +51,19 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
         raise DataError(f"has {expected:,} rows, of which {read:,} could be read", source.place, _REMEDY)
 
 
-def _line_blocks(source: Source, separator: str, layout: Layout) -> Iterator[pl.DataFrame]:
-    """Read a table whose separator is several characters; it has no quotes."""
-    names: list[str] = []
-    before = 0
-    for block in source.line_blocks(layout.size):
-        try:
-            text = block.decode("utf-8-sig" if before == 0 else "utf-8")
-        except UnicodeDecodeError as error:
-            line = before + block.count(b"\n", 0, error.start) + 1
-            raise DataError("is not UTF-8", f"{source.place}, line {line}", "set ingest.encoding") from None
-        lines = pl.Series(text.removesuffix("\n").split("\n")).str.strip_chars_end("\r")
-        before += len(lines)
-        if not names:
-            first = lines[0].split(separator)
-            names = first if layout.header else _numbers(first)
-            check_names(source.place, names)
-            lines = lines[1:] if layout.header else lines
-        checks = Checks(Origin(source.place, unit="line"))
-        fields = split_lines(lines.filter(lines != ""), separator, names, checks)
-        yield fields.select(pl.when(pl.all() != "").then(pl.all()))
-
-
-def split_lines(lines: pl.Series, separator: str, names: list[str], checks: Checks) -> pl.DataFrame:
-    """Split lines into columns of text; raise ``DataError`` if a line has too few or too many."""
-    found = lines.str.count_matches(separator, literal=True) + 1
-
-    def describe(row: int) -> str:
-        return f"{found[row]} instead of {len(names)} columns: {quote(lines[row])}"
-
-    checks.refuse(found != len(names), describe, f"a line is {separator.join(names)}")
-    return lines.str.splitn(separator, len(names)).struct.rename_fields(names).struct.unnest()
-
-
 def _separator(source: Source, layout: Layout) -> str:
     """Return the given separator if the first line has it, else the only one that may separate the columns."""
+    given = layout.separator
+    if layout.plain and given:
+        return given
     if source.suffix in (".tsv", ".inter", ".item"):
         return "\t"
     with source.open() as file:
         text = file.read(_SAMPLE).decode("utf-8-sig", "replace")
     whole = text if len(text) < _SAMPLE else text[: text.rfind("\n") + 1]
     lines = [line for line in whole.splitlines() if line][:_LINES]
-    if not lines or (layout.separator is not None and layout.separator in lines[0]):
-        return layout.separator or ","
+    if not lines or (given is not None and given in lines[0]):
+        return given or ","
     found = [separator for separator in SEPARATORS if _widths(lines[:1], separator)[0] > 1]
     if len(found) > 1:
         found = [separator for separator in found if len(set(_widths(lines, separator))) == 1] or found
@@ -126,11 +96,7 @@ def _header(source: Source, separator: str, header: bool) -> tuple[list[str], in
             raise DataError(what, f"{source.place}, line 1", _REMEDY) from None
     if not names:
         raise DataError("file is empty", source.place, "check the path, or write the file again")
-    return (names, reader.line_num) if header else (_numbers(names), 0)
-
-
-def _numbers(row: list[str]) -> list[str]:
-    return [str(number) for number, _ in enumerate(row, 1)]
+    return (names, reader.line_num) if header else (line_files.numbers(names), 0)
 
 
 def _count_rows(source: Source, separator: str, one_line: bool) -> int:
@@ -167,9 +133,8 @@ def _csv_error(place: str, message: str, lines: int) -> DataError:
     """Return Arrow's message with the number of the row in the table; Arrow counts from the first line on."""
     if "Could not skip" in message or "Empty CSV" in message:
         return DataError("table has no rows", place, "use one that has")
-    number = re.search(r"Row #(\d+): ", message)
-    where = place if number is None else f"{place}, row {int(number[1]) - lines}"
-    what = message[number.end() :] if number is not None else message
-    if "invalid UTF8" in message:
-        what = "is not UTF-8"
+    what, where = message, place
+    if number := re.search(r"Row #(\d+): ", message):
+        what, where = message[number.end() :], f"{place}, row {int(number[1]) - lines}"
+    what = "is not UTF-8" if "invalid UTF8" in message else what
     return DataError(what if len(what) <= 120 else what[:117] + "...", where, _REMEDY)

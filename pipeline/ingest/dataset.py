@@ -1,6 +1,6 @@
 """From a raw data set to the tables that later stages read: row numbers, total order, leave-one-out split."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,22 +11,20 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..core.errors import DataError
-from ..core.files import atomic_path, read_json, sha256_file, write_json
+from ..core.files import atomic_path, check_file, read_json, sha256_file, write_json
 from ..data.sequences import gap_buckets
 from ..data.tables import (
     MARKS,
-    TableWriter,
     counts_of,
     load_interactions,
     load_items,
     load_split,
     load_users,
     row_groups,
-    write_table,
+    write_parts,
 )
-from .event_log import EventLog
+from .event_log import RawDataset
 from .event_order import OrderedEvents, Repeats
-from .raw import RawDataset
 from .time_split import TimeSplit, split_by_time
 
 SCHEMA_VERSION = 1
@@ -104,9 +102,7 @@ class Dataset:
         if not isinstance(written, dict) or not set(TABLES[:5]) <= set(written):
             raise DataError("is not a manifest of tables", str(path), REMEDY)
         for name in set(TABLES) & set(written):  # an earlier version has written no times
-            if not (folder / name).is_file() or sha256_file(folder / name) != written[name]:
-                what = "is missing, or is not the file that its manifest names"
-                raise DataError(what, str(folder / name), REMEDY)
+            check_file(folder / name, written[name], path.name)
         events = pl.concat(row_groups(folder / "ratings.parquet")).select("rating", "timestamp")
         events = pl.concat([load_interactions(folder / "interactions.parquet"), events], how="horizontal")
         items, users = load_items(folder / "items.parquet"), load_users(folder / "users.parquet")
@@ -118,26 +114,20 @@ class Dataset:
 
         All files are complete before the first takes its place, and the manifest takes it last.
         """
+        tables: tuple[Iterable[pl.DataFrame], ...] = (
+            [self.items],
+            [self.users],
+            (table.select(_INTERACTIONS) for table in self.events),
+            [self.split],
+            (table.select(_RATINGS) for table in self.events),
+            _gaps(self.events),
+            [pl.DataFrame(schema={"gap": pl.Int8})],
+        )
         with ExitStack() as stack:  # unwinds from the last to the first
             manifest = stack.enter_context(atomic_path(folder / "manifest.json"))
             written = {name: stack.enter_context(atomic_path(folder / name)) for name in TABLES}
-            write_table(self.items, written["items.parquet"])
-            write_table(self.users, written["users.parquet"])
-            with (
-                TableWriter(written["interactions.parquet"]) as interactions,
-                TableWriter(written["ratings.parquet"]) as ratings,
-                TableWriter(written["times/gaps.parquet"]) as gaps,
-            ):
-                before = 0
-                for table in self.events:
-                    times = table["timestamp"].to_numpy()
-                    buckets = gap_buckets(table["position"].to_numpy(), times, before)
-                    gaps.write(pl.DataFrame({"gap": buckets}))
-                    before = times[-1]
-                    interactions.write(table.select(_INTERACTIONS))
-                    ratings.write(table.select(_RATINGS))
-            write_table(self.split, written["split.parquet"])
-            write_table(pl.DataFrame(schema={"gap": pl.Int8}), written["times/none.parquet"])
+            for parts, path in zip(tables, written.values(), strict=True):
+                write_parts(parts, path)
             content = {
                 "schema_version": SCHEMA_VERSION,
                 "dataset": self.name,
@@ -148,8 +138,16 @@ class Dataset:
             write_json(manifest, content)
 
 
+def _gaps(events: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    before = 0
+    for table in events:
+        times = table["timestamp"].to_numpy()
+        yield pl.DataFrame({"gap": gap_buckets(table["position"].to_numpy(), times, before)})
+        before = times[-1]
+
+
 def build(
-    raw: RawDataset[pl.DataFrame | EventLog],
+    raw: RawDataset,
     candidates: Literal["interacted", "all"] = "interacted",
     repeats: Repeats = "refuse",
     time_split: TimeSplit | None = None,
@@ -161,27 +159,15 @@ def build(
     Users are those with an interaction; items are all that are listed.
 
     Args:
-        raw: the data set.
+        raw: the data set: at least one interaction, of listed items; its reader has checked that.
         candidates: items that may be ranked: those with an interaction (by time: before the test), or all.
         repeats: see `OrderedEvents`.
         time_split: the cuts of a split by time.
 
     Raises:
-        DataError: there is no interaction, an id is listed twice, or an interaction names an item not listed.
+        DataError: repeats are refused, and a user has an item twice.
     """
-    if not len(raw.interactions):
-        raise DataError("no interactions", raw.name, "use a data set with at least one interaction")
-    ids = raw.items["item_id"]
-    if ids.is_duplicated().any():
-        twice = ids.filter(ids.is_duplicated())[0]
-        raise DataError(f"item {twice!r} is listed twice", raw.name, "give every item an id of its own")
-    log = raw.interactions
-    if isinstance(log, pl.DataFrame):
-        log = EventLog.of(log, ids)
-    if len(log.item_seen) > len(ids):
-        unlisted = log.item_ids(np.array([len(ids)]))[0]
-        raise DataError(f"an interaction names item {unlisted!r}, which is not listed", raw.name, "list it")
-
+    log, ids = raw.interactions, raw.items["item_id"]
     rows, users = numbered(ids), numbered(log.user_ids())
     events = OrderedEvents(log, users, rows, repeats)
     every_item, cut = candidates == "all", {}

@@ -1,8 +1,9 @@
-"""Interactions as numbers in a file, in the order of their source; memory holds the ids, but no rows."""
+"""What a reader returns: items, and interactions as numbers in a file; memory holds the ids, but no rows."""
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
@@ -10,7 +11,11 @@ from numpy.typing import NDArray
 
 from ..core.errors import MachineError
 from ..core.files import cache_dir
-from .checks import Origin
+from .checks import Checks
+
+ITEMS = pl.Schema({"item_id": pl.String, "title": pl.String, "year": pl.Int32, "genres": pl.List(pl.String)})
+_IDS = {"user_id": pl.String, "item_id": pl.String}
+INTERACTIONS = pl.Schema({**_IDS, "rating": pl.Int8, "timestamp": pl.Int64})
 
 BLOCK = 2**20
 """Rows in memory at a time."""
@@ -22,13 +27,11 @@ _IN_MEMORY = 2**26
 class RowFile:
     """Rows of numbers in a temporary file without a name. The system removes the file with the process.
 
-    Timestamps have numpy's type `i8` or `f8`. If `rated`, a row has a rating, float64; NaN stands for none.
+    A row has a user, an item, its line, a timestamp (`i8` or `f8`), and maybe a rating (`f8`; NaN stands for none).
     """
 
-    def __init__(self, timestamp: str, rated: bool = False) -> None:
-        fields = [("user", "u4"), ("item", "u4"), ("line", "i8"), ("timestamp", timestamp)]
-        self.rated = rated
-        self.dtype = np.dtype([*fields, ("rating", "f8")] if rated else fields)
+    def __init__(self, dtype: np.dtype) -> None:
+        self.dtype, self.rated = dtype, "rating" in (dtype.names or ())
         self._folder = cache_dir("ingest")
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(self._folder))  # noqa: SIM115 - lives as long as self
 
@@ -61,18 +64,19 @@ class EventLog:
 
     Args:
         listed: ids of the listed items, text, each once: item i is the i-th.
-        origin: the files of the rows, for messages; None: messages name no row.
+        checks: those of the rows, which know their files; None: the rows are those of a table in memory.
 
     Attributes:
+        listed, checks: the arguments.
         user_counts: int64 [users], interactions of each user.
         item_seen: bool [items], whether an interaction names the item.
         whole_ratings: whether all ratings are whole numbers of at most two digits.
     """
 
-    def __init__(self, listed: pl.Series, origin: Origin | None = None) -> None:
-        self.origin, self.listed = origin, listed
+    def __init__(self, listed: pl.Series, checks: Checks | None = None) -> None:
+        self.listed, self.checks = listed, checks or Checks("the interactions")
         self._users, self._items = _Ids(), _Ids()
-        self.item_codes(listed)
+        self._items.numbers(listed)
         self._rows: RowFile | None = None
         self._count = 0
         self.user_counts, self.item_seen = np.zeros(0, np.int64), np.zeros(len(listed), np.bool_)
@@ -80,11 +84,10 @@ class EventLog:
 
     @classmethod
     def of(cls, interactions: pl.DataFrame, listed: pl.Series) -> "EventLog":
-        """Return the log of a table with the columns of `raw.INTERACTIONS`."""
+        """Return the log of a table with the columns of `INTERACTIONS`."""
         log = cls(listed)
         for block in interactions.iter_slices(BLOCK):
-            codes = log.item_codes(block["item_id"])
-            log.append(block["user_id"], codes, block["timestamp"], block["rating"])
+            log.append(block["user_id"], block["item_id"], block["timestamp"], block["rating"])
         return log
 
     def __len__(self) -> int:
@@ -95,10 +98,6 @@ class EventLog:
         """The rows; there is at least one."""
         assert self._rows is not None
         return self._rows
-
-    def item_codes(self, ids: pl.Series) -> pl.Series:
-        """Return the numbers of items, uint32; new items get the next ones."""
-        return self._items.numbers(ids)
 
     def append(
         self,
@@ -112,27 +111,24 @@ class EventLog:
 
         Args:
             users: ids, text.
-            items: numbers, see `item_codes`.
+            items: ids, text.
             timestamps: int64 or float64, the same type in all blocks.
             ratings: numbers, null for a missing one; None: no block has ratings.
-            lines: the rows' numbers in `origin`; None: they follow the rows before.
+            lines: the rows' numbers in `checks`; None: they follow the rows before.
         """
         times = timestamps.to_numpy()
-        self._rows = self._rows or RowFile(times.dtype.str[1:], ratings is not None)
+        fields = [("user", "u4"), ("item", "u4"), ("line", "i8"), ("timestamp", times.dtype)]
+        fields += [] if ratings is None else [("rating", "f8")]
+        self._rows = self._rows or RowFile(np.dtype(fields))
         rows = np.empty(len(users), self._rows.dtype)
-        rows["user"], rows["item"] = self._users.numbers(users).to_numpy(), items.to_numpy()
+        rows["user"], rows["item"] = self._users.numbers(users), self._items.numbers(items)
         rows["line"] = np.arange(self._count, self._count + len(rows)) if lines is None else lines
         rows["timestamp"] = times
         if ratings is not None:
-            rows["rating"] = ratings.cast(pl.Float64).fill_null(np.nan).to_numpy()
-        self._append(rows)
-
-    def _append(self, rows: NDArray[np.void]) -> None:
-        if self.rows.rated:
-            numbers = rows["rating"]
+            rows["rating"] = numbers = ratings.cast(pl.Float64).fill_null(np.nan).to_numpy()
             whole = np.isnan(numbers) | ((numbers == np.rint(numbers)) & (np.abs(numbers) < 100))
             self.whole_ratings &= bool(whole.all())
-        self.rows.write(self._count, rows)
+        self._rows.write(self._count, rows)
         self._count += len(rows)
         counts = np.bincount(rows["user"], minlength=len(self.user_counts))
         counts[: len(self.user_counts)] += self.user_counts
@@ -140,24 +136,6 @@ class EventLog:
         further = max(0, int(rows["item"].max(initial=0)) + 1 - len(self.item_seen))
         self.item_seen = np.append(self.item_seen, np.zeros(further, np.bool_))
         self.item_seen[rows["item"]] = True
-
-    def part(
-        self, users: NDArray[np.bool_], items: NDArray[np.bool_], rows: Iterable[NDArray[np.void]]
-    ) -> "EventLog":
-        """Return the log of some of the rows, in blocks. Users and items are numbered again, in the same order.
-
-        `users`, bool [users], and `items`, bool [items], are those of the rows; listed items stay in any case.
-        """
-        part = EventLog(self.listed, self.origin)
-        items = items | (np.arange(len(items)) < len(self.listed))
-        part._users.numbers(self.user_ids(np.flatnonzero(users)))
-        part.item_codes(self.item_ids(np.flatnonzero(items)))
-        part._rows = RowFile(self.rows.dtype["timestamp"].str[1:], self.rows.rated)
-        new_user, new_item = np.cumsum(users) - 1, np.cumsum(items) - 1
-        for block in rows:
-            block["user"], block["item"] = new_user[block["user"]], new_item[block["item"]]
-            part._append(block)
-        return part
 
     def blocks(self) -> Iterator[NDArray[np.void]]:
         """Yield all rows in their order, some at a time."""
@@ -180,8 +158,30 @@ class _Ids:
         # Polars forgets the ids of a category when no column of its type is left.
         self._empty = pl.Series([], dtype=pl.Categorical(pl.Categories.random()))
 
-    def numbers(self, ids: pl.Series) -> pl.Series:
-        return ids.cast(self._empty.dtype).to_physical()
+    def numbers(self, ids: pl.Series) -> NDArray[np.uint32]:
+        return ids.cast(self._empty.dtype).to_physical().to_numpy()
 
     def ids(self, numbers: NDArray[np.integer]) -> pl.Series:
         return pl.Series(numbers, dtype=pl.UInt32).cat.to(self._empty.dtype).cast(pl.String)
+
+
+@dataclass(frozen=True)
+class RawDataset:
+    """A data set in the order of its source, before rows are numbered."""
+
+    name: str
+    """`movielens`, `files` or `sample`."""
+    md5: str | None
+    """Checksum of the archive; None: there is no archive."""
+    items: pl.DataFrame
+    """One row per listed item, with the columns of `ITEMS`; title in reading order, unknown year null. Further columns
+    are text or lists of text, null if unknown."""
+    interactions: EventLog
+    """One row per interaction, in file order. A timestamp is int64 seconds since 1970 (UTC); from `files`, a number of
+    any unit."""
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    """MD5 of other files, by the param that names them."""
+    notes: tuple[str, ...] = ()
+    """Lines for the summary, e.g. which column was taken for which role."""
+    removed: Mapping[str, int] = field(default_factory=dict)
+    """Number of removed rows, by the param that removed them."""

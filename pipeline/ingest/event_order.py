@@ -11,7 +11,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..core.errors import quote
-from .checks import Checks, Origin
 from .event_log import EventLog, RowFile
 
 Repeats = Literal["keep", "first", "last", "refuse"]
@@ -38,7 +37,7 @@ class OrderedEvents:
         repeated: bool [users], whether a user has an item twice.
 
     Raises:
-        DataError: repeats are refused, the log has an origin, and a user has an item twice.
+        DataError: repeats are refused, and a user has an item twice.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class OrderedEvents:
         last = np.append(np.flatnonzero(np.diff(bucket)), len(counts) - 1)  # [buckets], its last user
         self._starts = np.append(0, ends[last[:-1]])  # [buckets]
         self._lengths = np.diff(self._starts, append=ends[-1])  # [buckets], rows that count
-        self._rows = RowFile(log.rows.dtype["timestamp"].str[1:], log.rows.rated)
+        self._rows = RowFile(log.rows.dtype)
         self._ratings = pl.Int8 if log.whole_ratings else pl.Float64
         self._deal_out(log, users, np.searchsorted(last, np.arange(len(counts))))
         self._sort(log, users)
@@ -88,17 +87,16 @@ class OrderedEvents:
                 free[part] += len(piece)
 
     def _sort(self, log: EventLog, users: NDArray[np.int32]) -> None:
-        checks = Checks(log.origin or Origin())
         for bucket, rows in enumerate(self._buckets()):
-            if log.origin is not None and self._repeats == "refuse":
-                with checks.block(rows["line"]):
-                    _refuse_repeats(rows, log, users, checks)
+            if self._repeats == "refuse":
+                with log.checks.block(rows["line"]):
+                    _refuse_repeats(rows, log, users)
             ordered = rows[np.lexsort((rows["timestamp"], rows["user"]))]  # stable
             kept = self._counting(ordered)
             self._rows.write(int(self._starts[bucket]), kept)
             self._lengths[bucket] = len(kept)
             self.removed += len(rows) - len(kept)
-        checks.finish()
+        log.checks.finish()
 
     def _counting(self, rows: NDArray[np.void]) -> NDArray[np.void]:
         """Return the ordered rows that count."""
@@ -122,17 +120,17 @@ def _pairs(rows: NDArray[np.void]) -> NDArray[np.uint64]:
     return rows["user"].astype(np.uint64) << np.uint64(32) | rows["item"]
 
 
-def _refuse_repeats(rows: NDArray[np.void], log: EventLog, users: NDArray[np.int32], checks: Checks) -> None:
+def _refuse_repeats(rows: NDArray[np.void], log: EventLog, users: NDArray[np.int32]) -> None:
     """Refuse rows, in the order of their files, whose user and item are those of an earlier row."""
-    pairs, origin = _pairs(rows), checks.origin
+    pairs, checks = _pairs(rows), log.checks
 
     def describe(row: int) -> str:
         user = log.user_ids(np.flatnonzero(users == rows["user"][row]))[0]
         item = log.item_ids(rows["item"][[row]])[0]
-        place, earlier = origin.find(int(rows["line"][np.argmax(pairs == pairs[row])]))
-        elsewhere = f" of {place}" if place != origin.find(int(rows["line"][row]))[0] else ""
-        named = f"{origin.user} {quote(user)}, {origin.item} {quote(item)}"
-        return f"{named} is there already, on {origin.unit} {earlier + 1}{elsewhere}"
+        place, earlier = checks.find(int(rows["line"][np.argmax(pairs == pairs[row])]))
+        elsewhere = f" of {place}" if place != checks.find(int(rows["line"][row]))[0] else ""
+        named = f"{checks.user} {quote(user)}, {checks.item} {quote(item)}"
+        return f"{named} is there already, on {checks.unit} {earlier + 1}{elsewhere}"
 
-    remedy = f"keep one {origin.unit} of each {origin.user} and {origin.item}, e.g. the first (ingest.repeats: first)"
+    remedy = f"keep one {checks.unit} of each {checks.user} and {checks.item}, e.g. the first (ingest.repeats: first)"
     checks.refuse(~pl.Series(pairs).is_first_distinct(), describe, remedy)

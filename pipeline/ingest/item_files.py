@@ -1,19 +1,18 @@
 """Reader of a table of items (ids, title, year, genres, and any other texts), and of further text per item."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
-from ..core.errors import DataError
+from ..core.errors import DataError, quote
 from ..data.tables import MARKS
-from .checks import Checks, Origin, quote, refuse_duplicates
+from .checks import Checks, refuse_duplicates
 from .columns import EXACT, find_columns
-from .json_files import Pairs
+from .event_log import RawDataset
+from .json_files import pairs_of
 from .params import TableParams
-from .raw import Interactions, RawDataset
 from .sources import Layout, check_names, md5_file
 from .table_files import as_ids, as_text, cleaned, read_table
 
@@ -35,6 +34,7 @@ def read_items(paths: Sequence[Path], params: TableParams) -> tuple[pl.DataFrame
         DataError: a file or a value is malformed; the message names file, row and column.
     """
     place = str(paths[0])
+    checks = Checks(place)
     tables = [read_table(path, Layout(params.separator), params.encoding) for path in paths]
     table = pl.concat(tables, how="diagonal_relaxed", rechunk=True)
     found = find_columns(table.columns, place, ("item",), EXACT, {} if params.by_place else params.given)
@@ -46,13 +46,13 @@ def read_items(paths: Sequence[Path], params: TableParams) -> tuple[pl.DataFrame
         if name in _RESERVED:
             raise DataError(f"the name of column {column.name} is taken", place, "give it another name")
     values = dict(columns)
-    ids = as_ids(values.pop("item"), place)
+    ids = as_ids(values.pop("item"), checks)
     if params.item_rows == "refuse":
         remedy = "keep one of the rows, or set ingest.item_rows to first, last or longest"
-        refuse_duplicates(ids, place, remedy)
+        refuse_duplicates(ids, checks, remedy)
     missing = pl.Series("", [None] * len(table), pl.String)
     title = _one_line(as_text(values.pop("title", missing)))
-    year, genres = _years(values.pop("year", missing), place), _genres(values.pop("genres", missing))
+    year, genres = _years(values.pop("year", missing), checks), _genres(values.pop("genres", missing))
     texts = {name: as_text(column) for name, column in values.items()}
     named = {"title": title, "year": year, "genres": genres, **texts}
     if params.clean_text:
@@ -82,14 +82,14 @@ def _one_line(texts: pl.Series) -> pl.Series:
     return as_text(texts.str.replace_all(r"\s+", " ").str.strip_chars())
 
 
-def _years(values: pl.Series, place: str) -> pl.Series:
+def _years(values: pl.Series, checks: Checks) -> pl.Series:
     texts = as_text(values)
     if isinstance(texts.dtype, pl.List):
-        where = f"{place}, column {values.name}"
+        where = f"{checks.place}, column {values.name}"
         raise DataError(f"type is {values.dtype}", where, "write one year, or nothing")
     years = texts.str.strip_chars().cast(pl.Float64, strict=False)
     whole = (years == years.floor()) & years.is_between(-_LAST_YEAR, _LAST_YEAR)
-    Checks(Origin(place)).refuse(
+    checks.refuse(
         ~whole.fill_null(False) & texts.is_not_null(),
         lambda row: f"{quote(texts[row])} is not a year",
         f"write a whole number up to {_LAST_YEAR}, or nothing",
@@ -115,7 +115,7 @@ def read_item_text(path: Path, encoding: str = "utf-8") -> pl.DataFrame:
     Raises:
         DataError: the file is of another kind or damaged, an id is missing or there twice, or a text is none.
     """
-    place, remedy = str(path), "join the texts of an item into one"
+    place, checks, remedy = str(path), Checks(str(path)), "join the texts of an item into one"
     if path.suffix.lower() == ".json":
         ids, texts = _read_json(path, encoding)
     else:
@@ -127,20 +127,16 @@ def read_item_text(path: Path, encoding: str = "utf-8") -> pl.DataFrame:
         if texts.dtype != pl.String:
             what = f"type is {table['text'].dtype}"
             raise DataError(what, f"{place}, column text", "write one text per item")
-    found = pl.DataFrame({"item_id": as_ids(ids, place), EXTRA_TEXT: texts})
-    refuse_duplicates(found["item_id"], place, remedy)
+    found = pl.DataFrame({"item_id": as_ids(ids, checks), EXTRA_TEXT: texts})
+    refuse_duplicates(found["item_id"], checks, remedy)
     return found.drop_nulls()
 
 
-def add_item_text(
-    raw: RawDataset[Interactions], path: Path, clean: bool = True, encoding: str = "utf-8"
-) -> tuple[RawDataset[Interactions], int, int]:
+def add_item_text(raw: RawDataset, path: Path, clean: bool = True, encoding: str = "utf-8") -> RawDataset:
     """Join the texts of a file to the items of a data set, as column `extra_text`; null where there is none.
 
-    `clean`: entities and stray white space in the texts are cleaned.
-
-    Returns:
-        The data set, the number of its items that have got a text, and of ids in the file that it does not list.
+    `clean`: entities and stray white space in the texts are cleaned. A note of the data set says how many items have
+    got a text, and how many ids in the file it does not list.
 
     Raises:
         DataError: the file cannot be read (see `read_item_text`), names none of the items, or the items have such a
@@ -160,20 +156,21 @@ def add_item_text(
         remedy = "key the texts by the ids of the items, or set ingest.item_text to null"
         raise DataError(what, str(path), remedy)
     checksums = {**raw.checksums, "item_text": md5_file(path)}
-    return replace(raw, items=items, checksums=checksums), matched, len(texts) - matched
+    unknown = len(texts) - matched
+    note = f"further text for {matched:,} items; {unknown:,} ids of {path} name no item"
+    return replace(raw, items=items, checksums=checksums, notes=(*raw.notes, note))
 
 
 def _read_json(path: Path, encoding: str) -> tuple[pl.Series, pl.Series]:
     """Return ids and texts; a blank text is null."""
     place = str(path)
     try:
-        pairs = json.loads(path.read_bytes().decode(encoding).removeprefix("\ufeff"), object_pairs_hook=Pairs)
+        content = path.read_bytes().decode(encoding).removeprefix("\ufeff")
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror or error})", place, "mend that") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"not JSON ({error})", place, _JSON_REMEDY) from None
-    if not isinstance(pairs, Pairs):
-        raise DataError("is JSON, but not an object", place, _JSON_REMEDY)
+    except UnicodeError as error:
+        raise DataError(f"is not JSON ({error})", place, _JSON_REMEDY) from None
+    pairs = pairs_of(content, place, _JSON_REMEDY)
     for key, text in pairs:
         where = f"{place}, key {quote(key)}"
         if not (text is None or isinstance(text, str)):

@@ -2,8 +2,7 @@
 
 import ast
 import json
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -13,16 +12,21 @@ from .sources import Layout, Source, check_names
 _REMEDY = 'write one JSON object a line, such as {"user": "ann", "item": 7, "timestamp": 978300760}'
 
 
-class Pairs(list[tuple[str, object]]):
+class _Pairs(list[tuple[str, object]]):
     """A JSON object as its pairs, so that no key that is there twice goes unnoticed."""
 
-    def refuse_repeated(self, where: str) -> None:
-        """Raise ``DataError`` for a key that is there twice: readers keep the one value or the other."""
-        seen: set[str] = set()
-        for key, _ in self:
-            if key in seen:
-                raise DataError(f"key {quote(key)} is there twice", where, "write one value of each key")
-            seen.add(key)
+
+def pairs_of(text: bytes | str, where: str, remedy: str) -> list[tuple[str, object]]:
+    """Return the keys and values of a JSON object; raise ``DataError``, at `where`, if it is none."""
+    try:
+        pairs = json.loads(text, object_pairs_hook=_Pairs)
+    except UnicodeDecodeError:
+        raise DataError("is not UTF-8", where, f"{remedy}; or say its encoding (ingest.encoding)") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"is not JSON ({error})", where, remedy) from None
+    if not isinstance(pairs, _Pairs):
+        raise DataError("is JSON, but not an object", where, remedy)
+    return pairs
 
 
 def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
@@ -41,8 +45,6 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
             numbered = [(number, _from_python(source.place, number, line)) for number, line in numbered]
         text = b"\n".join(line for _, line in numbered)
         start = f"line {before + 1} on"
-        if b"\\ud" in text.lower():  # polars would replace half of a surrogate pair by a zero byte
-            _check(source.place, numbered)
         try:
             table = pl.read_ndjson(text, infer_schema_length=None) if numbered else pl.DataFrame()
         except pl.exceptions.PolarsError as error:
@@ -54,8 +56,9 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
             what = f"has {len(numbered):,} lines from {start}, of which {len(table):,} could be read"
             raise DataError(what, source.place, _REMEDY)
         keys = [(json.dumps(column.name, ensure_ascii=False).encode(), column.count()) for column in table]
-        if any(text.count(key) > count for key, count in keys):
-            _refuse_repeated(source.place, numbered)  # or a key is null, or in a record or a text too
+        # A key may be there twice, or null, or in a record. Polars makes a zero byte of half of a surrogate pair.
+        if any(text.count(key) > count for key, count in keys) or b"\\ud" in text.lower():
+            _check(source.place, numbered)
         check_names(source.place, table.columns)
         before += block.count(b"\n")
         yield _flat(table)
@@ -77,33 +80,25 @@ def _from_python(place: str, number: int, line: bytes) -> bytes:
         tree = ast.parse(line.decode().strip(), mode="eval").body
         if isinstance(tree, ast.Dict):
             keys = [key.value for key in tree.keys if isinstance(key, ast.Constant)]
-            Pairs((str(key), None) for key in keys).refuse_repeated(f"{place}, line {number}")
+            _refuse_repeated(keys, f"{place}, line {number}")
         return json.dumps(ast.literal_eval(tree)).encode()
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         raise DataError("is neither JSON nor a Python dict", f"{place}, line {number}", _REMEDY) from None
 
 
-def _refuse_repeated(place: str, numbered: list[tuple[int, bytes]]) -> None:
-    for number, line in numbered:
-        with suppress(ValueError, RecursionError):  # a line that only polars can read
-            pairs = json.loads(line, object_pairs_hook=Pairs)
-            if isinstance(pairs, Pairs):
-                pairs.refuse_repeated(f"{place}, line {number}")
+def _refuse_repeated(keys: Sequence[object], where: str) -> None:
+    """Refuse a key that is there twice: readers keep the one value or the other."""
+    if twice := [key for place, key in enumerate(keys) if key in keys[:place]]:
+        raise DataError(f"key {quote(twice[0])} is there twice", where, "write one value of each key")
 
 
 def _check(place: str, numbered: list[tuple[int, bytes]]) -> None:
-    """Raise ``DataError`` for the first line that is no object, or holds half of a surrogate pair."""
+    """Raise ``DataError`` for the first line that is no object, has a key twice, or holds half of a surrogate pair."""
     for number, line in numbered:
-        what, remedy = "is JSON, but not an object", _REMEDY
+        where = f"{place}, line {number}"
+        pairs = pairs_of(line, where, _REMEDY)
         try:
-            value = json.loads(line)
-            json.dumps(value, ensure_ascii=False).encode()
-            if isinstance(value, dict):
-                continue
-        except UnicodeDecodeError:
-            what, remedy = "is not UTF-8", f"{_REMEDY}; or say its encoding (ingest.encoding)"
+            json.dumps(pairs, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            what = "has half of a surrogate pair"
-        except (ValueError, RecursionError) as error:
-            what = f"is not JSON ({error})"
-        raise DataError(what, f"{place}, line {number}", remedy)
+            raise DataError("has half of a surrogate pair", where, _REMEDY) from None
+        _refuse_repeated([key for key, _ in pairs], where)

@@ -1,22 +1,20 @@
 """Reader of the MovieLens archives, 100K to 32M. Every value is checked; ratings are read in blocks."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from ..core.errors import DataError
-from . import csv_files
-from .archive import Archive, decode, readable
-from .checks import Checks, Origin, quote, refuse_duplicates
-from .event_log import EventLog
-from .movielens_versions import GENRES_100K, REMEDY, File, Version, version_of
+from ..core.errors import DataError, quote
+from .archive import open_archive
+from .checks import Checks, refuse_duplicates
+from .event_log import ITEMS, EventLog, RawDataset
+from .movielens_versions import GENRES_100K, REMEDY, File, version_of
 from .params import Counts
-from .raw import ITEMS, RawDataset
 from .sources import Layout, Source, md5_file
-from .table_files import unescaped
+from .table_files import read_blocks, unescaped
 
 _BLOCK = 2**22
 """Bytes of a file in memory at a time."""
@@ -36,7 +34,7 @@ _YEAR = re.compile(r"(?P<title>.*?)\s*\((?P<year>\d{4})\)\s*", re.DOTALL)
 _ALTERNATIVE = re.compile(r"\(([^()]*)\)")
 
 
-def read_movielens(archive: Path, expected: Counts | None = None) -> RawDataset[EventLog]:
+def read_movielens(archive: Path, expected: Counts | None = None) -> RawDataset:
     """Read and check an archive of MovieLens; the names of its files tell the version.
 
     1M has ``movies.dat``, ``users.dat`` and ``ratings.dat``; 10M the same without users; 20M, 25M, 32M and latest have
@@ -52,95 +50,72 @@ def read_movielens(archive: Path, expected: Counts | None = None) -> RawDataset[
     Raises:
         DataError: the archive is damaged, or a value is malformed; the message names file, line and column.
     """
-    with readable(archive):
-        opened = Archive(archive)
+    with open_archive(archive) as opened:
         version = version_of(opened.names)
-        sources = opened.sources([file.name for file in version.files])
-        movies = _read_whole(sources[0], version.movies)
-        users = _read_whole(sources[1], version.users).to_series() if version.users else None
-        listed = _items(movies, Checks(Origin(sources[0].place, unit=version.movies.unit)))
-        log = _read_ratings(sources[-1], version, listed["item_id"], users)
+        sources = opened.sources([file.name for file in version])
+        lists = [_read_whole(*pair) for pair in zip(sources[:-1], version[:-1], strict=True)]
+        items = _items(lists[0], Checks(sources[0].place, version[0].unit))
+        log = _read_ratings(sources[-1], version, [table.to_series() for table in lists])
     if expected is not None:
         _compare(expected, log, archive)
-    return RawDataset("movielens", md5_file(archive), listed, log)
+    return RawDataset("movielens", md5_file(archive), items, log)
+
+
+def _blocks(source: Source, file: File) -> Iterator[pl.DataFrame]:
+    """Read the text columns of a file."""
+    layout = Layout(",", size=_BLOCK, one_line=True)
+    names = tuple(field.name for field in file.fields)
+    if file.separator:
+        layout = Layout(file.separator, names, _BLOCK, plain=file.encoding)
+    for block in read_blocks(source, layout):
+        if missing := [name for name in names if name not in block.columns]:
+            remedy = f"name the columns {','.join(names)}"
+            raise DataError(f"column {missing[0]} is missing", source.place, remedy)
+        yield block.select(pl.col(names).fill_null(""))
+
+
+def _typed(block: pl.DataFrame, file: File, checks: Checks) -> pl.DataFrame:
+    return pl.DataFrame([field.typed(block[field.name], checks) for field in file.fields])
 
 
 def _read_whole(source: Source, file: File) -> pl.DataFrame:
     """Read a file into memory. Its first column is an id, each once."""
-    whole = pl.concat(_blocks(source, file), rechunk=True)
-    table = _typed(whole, file, Checks(Origin(source.place, unit=file.unit)))
-    refuse_duplicates(table.to_series(), source.place, f"keep one of the {file.unit}s", file.unit)
+    checks = Checks(source.place, file.unit)
+    table = _typed(pl.concat(_blocks(source, file), rechunk=True), file, checks)
+    refuse_duplicates(table.to_series(), checks, f"keep one of the {file.unit}s")
     return table
 
 
-def _blocks(source: Source, file: File) -> Iterator[pl.DataFrame]:
-    """Return the blocks of a file: a column of lines, or the text columns of a CSV file."""
-    return _lines(source, file) if file.separator else _csv_blocks(source, file)
+def _read_ratings(source: Source, version: Sequence[File], listed: Sequence[pl.Series]) -> EventLog:
+    """Read ratings into a log, a block at a time; `OrderedEvents` checks that a user rates a movie once.
 
-
-def _lines(source: Source, file: File) -> Iterator[pl.DataFrame]:
-    before = 0
-    for block in source.line_blocks(_BLOCK):
-        text = decode(source.place, block, file.encoding, before)
-        if text.strip():
-            lines = pl.Series("line", [text.removesuffix("\n")]).str.split("\n").explode().to_frame()
-            before += len(lines)
-            yield lines
-    if not before:
-        names = str(file.separator).join(field.name for field in file.fields)
-        raise DataError("file is empty", source.place, f"a line is {names}")
-
-
-def _csv_blocks(source: Source, file: File) -> Iterator[pl.DataFrame]:
-    names, empty = [field.name for field in file.fields], True
-    for table in csv_files.blocks(source, Layout(",", size=_BLOCK, one_line=True)):
-        if missing := [name for name in names if name not in table.columns]:
-            remedy = f"name the columns {','.join(names)}"
-            raise DataError(f"column {missing[0]} is missing", source.place, remedy)
-        empty = False
-        yield table
-    if empty:
-        raise DataError("table has no rows", source.place, REMEDY)
-
-
-def _typed(block: pl.DataFrame, file: File, checks: Checks) -> pl.DataFrame:
-    """Return a block as typed columns."""
-    if file.separator:
-        names = [field.name for field in file.fields]
-        block = csv_files.split_lines(block["line"], file.separator, names, checks)
-    return pl.DataFrame([field.typed(block[field.name].fill_null(""), checks) for field in file.fields])
-
-
-def _read_ratings(source: Source, version: Version, listed: pl.Series, users: pl.Series | None) -> EventLog:
-    """Read ratings into a log, a block at a time; `OrderedEvents` checks that a user rates a movie once."""
-    file = version.ratings
+    `listed` are the ids of the movies and, if the version lists them, of the users.
+    """
+    *lists, file = version
     user, movie, rating, time = (field.name for field in file.fields)
-    origin = Origin(source.place, user, movie, file.unit)
-    log, checks, before = EventLog(listed, origin), Checks(origin), 0
+    checks = Checks(source.place, file.unit)
+    checks.user, checks.item = user, movie
+    log, before = EventLog(listed[0].cast(pl.String), checks), 0
     for block in _blocks(source, file):
         with checks.block(np.arange(before, before + len(block))):
             table = _typed(block, file, checks)
-            if users is not None:
-                _refuse_unlisted(table[user], ~table[user].is_in(users.implode()), "users.dat", checks)
-            codes = log.item_codes(table[movie].cast(pl.String))
-            _refuse_unlisted(table[movie], codes >= len(listed), version.movies.name, checks)
-            log.append(table[user].cast(pl.String), codes, table[time], table[rating])
+            for name, ids, of in zip((movie, user), listed, lists, strict=False):
+                _refuse_unlisted(table[name], ids, of.name, checks)
+            log.append(table[user].cast(pl.String), table[movie].cast(pl.String), table[time], table[rating])
         before += len(block)
     checks.finish()
     return log
 
 
-def _refuse_unlisted(ids: pl.Series, bad: pl.Series, file: str, checks: Checks) -> None:
+def _refuse_unlisted(ids: pl.Series, listed: pl.Series, file: str, checks: Checks) -> None:
+    bad = ~ids.is_in(listed.implode())
     checks.refuse(bad, lambda row: f"{ids[row]} is not listed in {file}", REMEDY, ids.name)
 
 
 def _compare(expected: Counts, log: EventLog, archive: Path) -> None:
-    found = {
-        "interactions": len(log),
-        "users": len(log.user_counts),
-        "rated_items": int(log.item_seen.sum()),
-        "items": len(log.item_seen),
-    }
+    rated = int(log.item_seen.sum())
+    found = {"interactions": len(log), "users": len(log.user_counts), "rated_items": rated}
+    found["items"] = len(log.item_seen)
     pairs = [(name, found[name], wanted) for name, wanted in expected]
     wrong = [f"{count:,} {name} instead of {wanted:,}" for name, count, wanted in pairs if count != wanted]
     if wrong:

@@ -2,11 +2,12 @@
 
 from collections.abc import Set
 from dataclasses import dataclass
-from typing import Literal
 
 import polars as pl
 
-from .checks import Checks, Unit, quote
+from ..core.errors import quote
+from .checks import Checks, Unit
+from .sources import Plain
 
 REMEDY = "correct the file, or fetch the archive again"
 
@@ -59,7 +60,7 @@ class File:
     name: str
     fields: tuple[Field, ...]
     separator: str | None = "::"
-    encoding: Literal["latin-1", "utf-8"] = "utf-8"
+    encoding: Plain = "utf-8"
 
     @property
     def unit(self) -> Unit:
@@ -67,29 +68,13 @@ class File:
         return "line" if self.separator else "row"
 
 
-@dataclass(frozen=True)
-class Version:
-    """An archive of the family."""
+def version_of(names: Set[str]) -> tuple[File, ...]:
+    """Return the version that lacks the smallest share of its files, given the names of an archive's files.
 
-    movies: File
-    """Id, title, genres; in 100K other columns follow the title."""
-    ratings: File
-    """User, movie, rating, time."""
-    users: File | None = None
-    """The users of the ratings; None: there is no list of users."""
-
-    @property
-    def files(self) -> list[File]:
-        """All files that are read."""
-        return [self.movies, *([self.users] if self.users else []), self.ratings]
-
-
-def version_of(names: Set[str]) -> Version:
-    """Return the version that lacks the smallest share of its files, given the names of an archive's files."""
-    return min(
-        _VERSIONS,
-        key=lambda version: sum(file.name not in names for file in version.files) / len(version.files),
-    )
+    The first of its files are the movies: id, title, genres; in 100K other columns follow the title. The last are the
+    ratings: user, movie, rating, time. A file between lists the users.
+    """
+    return min(_VERSIONS, key=lambda files: sum(file.name not in names for file in files) / len(files))
 
 
 def _ratings(name: str, columns: str, step: float, separator: str | None = "::") -> File:
@@ -111,17 +96,17 @@ _ITEMS_100K = (
 )
 _COLUMNS = "UserID,MovieID,Rating,Timestamp"
 _VERSIONS = (
-    Version(  # 1M
+    (  # 1M
         File("movies.dat", _MOVIES, encoding="latin-1"),
-        _ratings("ratings.dat", _COLUMNS, 1),
         File("users.dat", _USERS, encoding="latin-1"),
+        _ratings("ratings.dat", _COLUMNS, 1),
     ),
-    Version(File("movies.dat", _MOVIES), _ratings("ratings.dat", _COLUMNS, 0.5)),  # 10M
-    Version(  # 20M and later
+    (File("movies.dat", _MOVIES), _ratings("ratings.dat", _COLUMNS, 0.5)),  # 10M
+    (  # 20M and later
         File("movies.csv", (_id("movieId"), Field("title"), Field("genres")), None),
         _ratings("ratings.csv", "userId,movieId,rating,timestamp", 0.5, None),
     ),
-    Version(  # 100K
+    (  # 100K
         File("u.item", _ITEMS_100K, "|", "latin-1"),
         _ratings("u.data", "user id,item id,rating,timestamp", 1, "\t"),
     ),

@@ -9,18 +9,16 @@ import polars as pl
 
 from ..core.errors import DataError, quote
 from ..data.where import Where
-from .checks import Checks, Origin
+from .checks import Checks
 from .columns import find_columns
-from .event_log import EventLog
+from .event_log import ITEMS, EventLog, RawDataset
 from .item_files import read_items
 from .params import TableParams
-from .raw import ITEMS, RawDataset
 from .row_filters import filtered
 from .sources import Layout, file_source, md5_file
 from .table_files import IDS, as_ids, as_text, read_blocks
 from .timestamps import FinerFound, Timestamps
 
-_NEEDED = ("user", "item", "timestamp")
 _BLOCK = 2**22
 """Bytes of a text file in memory at a time. Other tables have larger blocks: their rows are longer and fewer."""
 
@@ -28,9 +26,7 @@ Paths = Path | Sequence[Path]
 """The file of a table, or several whose rows follow each other."""
 
 
-def read_files(
-    interactions: Paths, items: Paths | None, params: TableParams | None = None
-) -> RawDataset[EventLog]:
+def read_files(interactions: Paths, items: Paths | None, params: TableParams | None = None) -> RawDataset:
     """Read and check the tables of a data set (see `read_blocks`).
 
     Interactions have columns of user, item and timestamp, and maybe of the rating (see `find_columns`); only
@@ -48,23 +44,22 @@ def read_files(
     params = params or TableParams()
     paths, listing = ([table] if isinstance(table, Path) else table or [] for table in (interactions, items))
     listed, columns = read_items(listing, params) if listing else (pl.DataFrame(schema=ITEMS), {})
-    events = _read_events(paths, listed["item_id"], params)
+    log, roles, removed = _read_events(paths, listed["item_id"], params)
     named = params.given.get("item")
-    if isinstance(named, str) and named not in (events.columns["item"], columns.get("item")):
+    if isinstance(named, str) and named not in (roles["item"], columns.get("item")):
         what = f"no table has a column {quote(named)}, which ingest.columns names"
         raise DataError(what, ", ".join(map(str, [paths[0], *listing[:1]])), "correct it")
-    notes = [f"interactions: {_described(events.columns, paths)}"]
+    notes = [f"interactions: {_described(roles, paths)}"]
     if listing:
         notes.append(f"items: {_described(columns, listing)}; texts: {', '.join(listed.columns[1:])}")
-    log, removed = filtered(events.log, params)
-    if events.removed is not None:
-        removed = {"removed_where": events.removed, **removed}
+    log, more = filtered(log, params)
+    removed |= more
     unlisted = log.item_ids(np.arange(len(listed), len(log.item_seen)))
     if len(unlisted):
         if listing and not log.item_seen[: len(listed)].any():
             what = (
                 f"lists none of the {len(unlisted):,} items of the interactions: {quote(listed['item_id'][0])} is an id"
-                f" here, {quote(unlisted[0])} there (column {events.columns['item']})"
+                f" here, {quote(unlisted[0])} there (column {roles['item']})"
             )
             remedy = "write the ids in both tables the same way, or set ingest.items to null"
             raise DataError(what, str(listing[0]), remedy)
@@ -93,114 +88,89 @@ def _described(columns: Mapping[str, str], paths: Sequence[Path]) -> str:
     return f"{', '.join(f'{role} = {name}' for role, name in columns.items())}, of {files}"
 
 
-def _read_events(paths: Sequence[Path], listed: pl.Series, params: TableParams) -> "_Events":
+def _read_events(
+    paths: Sequence[Path], listed: pl.Series, params: TableParams
+) -> tuple[EventLog, dict[str, str], dict[str, int]]:
     """Read and check interactions; `OrderedEvents` checks repeats.
 
-    Args:
-        paths: the files of the table, whose rows follow each other. The columns of user, item, timestamp and rating
-            are read; a table may lack the rating.
-        listed: the ids of the listed items, each once. Other items are numbered after them.
-        params: how the files are written.
-
-    Raises:
-        DataError: a file or a value is malformed; the message names file, row and column.
+    Returns:
+        The interactions, the name of each role's column in the first file, and the number of rows that `where` removes.
     """
-    layout = Layout(params.separator, not params.by_place, _BLOCK, one_line=True)
-
-    def blocks(path: Path) -> Iterator[pl.DataFrame]:
-        return read_blocks(file_source(path, params.encoding), layout, may_be_empty=len(paths) > 1)
-
     where = None
     if params.where is not None:
-        every = (block for path in paths for block in blocks(path))
+        every = (block for path in paths for block in _blocks(path, paths, params))
         where = Where(params.where, every, "params.yaml, key ingest.where")
     for fine in (False, True):
         with suppress(FinerFound):
-            events = _Events(listed, params, where, fine)
-            for path in paths:
-                events.read(str(path), blocks(path))
-            events.finish(str(paths[0]))
-            return events
+            return _read_rows(paths, listed, params, where, Timestamps(fine, params.time_format))
     raise AssertionError("timestamps are not finer than finest")
 
 
-class _Events:
-    """The interactions of all files.
+def _blocks(path: Path, paths: Sequence[Path], params: TableParams) -> Iterator[pl.DataFrame]:
+    layout = Layout(params.separator, () if params.by_place else None, _BLOCK, one_line=True)
+    return read_blocks(file_source(path, params.encoding), layout, may_be_empty=len(paths) > 1)
 
-    Attributes:
-        log: the interactions.
-        columns: the name of each role's column in the first file.
-    """
 
-    def __init__(self, listed: pl.Series, params: TableParams, where: Where | None, fine: bool) -> None:
-        self._given, self._where, self._times = params.given, where, Timestamps(fine, params.time_format)
-        self._origin = Origin()
-        self.log, self._checks = EventLog(listed, self._origin), Checks(self._origin)
-        self.columns: dict[str, str] = {}
-        self._count = 0
-        """Rows so far, with those that do not count."""
-
-    def read(self, place: str, blocks: Iterator[pl.DataFrame]) -> None:
-        """Append the rows of a file."""
-        self._origin.add(place, self._count)
+def _read_rows(
+    paths: Sequence[Path], listed: pl.Series, params: TableParams, where: Where | None, times: Timestamps
+) -> tuple[EventLog, dict[str, str], dict[str, int]]:
+    checks = Checks()
+    log, first, count = EventLog(listed, checks), {}, 0
+    for path in paths:
+        checks.add(str(path), count)
         columns: dict[str, str] = {}
-        for table in blocks:
-            columns = columns or self._find_columns(table.columns, place)
-            rows = np.arange(self._count, self._count + len(table))
-            self._count += len(table)
-            if self._where is not None:
-                kept = self._where.keeps(table)
+        for table in _blocks(path, paths, params):
+            names = table.columns
+            columns = columns or find_columns(names, str(path), params.needed, ("rating",), params.given)
+            first = first or columns
+            if columns.keys() != first.keys():
+                what = "some files of the table have a rating column, and others have none"
+                remedy = "write all files alike, or leave the rating out: ingest.columns: {rating: null}"
+                raise DataError(what, str(path), remedy)
+            rows = np.arange(count, count + len(table))
+            count += len(table)
+            if where is not None:
+                kept = where.keeps(table)
                 table, rows = table.filter(kept), rows[kept.to_numpy()]
             if len(table):
-                with self._checks.block(rows):
-                    self._append(table, columns, place, rows)
-
-    def finish(self, place: str) -> None:
-        """Raise ``DataError`` for the first bad row, or if there is no row."""
-        self._checks.finish()
-        if not self._count:
-            raise DataError("the tables have no rows", place, "add rows")
-        if not len(self.log):
-            raise DataError("ingest.where keeps none of the rows", place, "correct it")
-
-    @property
-    def removed(self) -> int | None:
-        """The number of rows that `ingest.where` left out; None: it is not set."""
-        return None if self._where is None else self._count - len(self.log)
-
-    def _find_columns(self, names: list[str], place: str) -> dict[str, str]:
-        """Return the columns of a file; raise ``DataError`` if some files have a rating and others have none."""
-        columns = find_columns(names, place, _NEEDED, ("rating",), self._given)
-        if not self.columns:
-            self.columns = columns
-            self._origin.user, self._origin.item = columns["user"], columns["item"]
-        if self.columns.keys() != columns.keys():
-            what = "some files of the table have a rating column, and others have none"
-            remedy = "write all files with the same columns, or leave the rating out: ingest.columns: {rating: null}"
-            raise DataError(what, place, remedy)
-        return columns
-
-    def _append(self, table: pl.DataFrame, columns: dict[str, str], place: str, rows: np.ndarray) -> None:
-        # A block of JSON lines may lack a column.
-        missing = pl.repeat(None, len(table), eager=True)
-        values = {role: table.get_column(name, default=missing.alias(name)) for role, name in columns.items()}
-
-        def ids(role: str) -> pl.Series:
-            without = f"{IDS}, or leave such rows out: ingest.where: '\"{columns[role]}\" IS NOT NULL'"
-            return as_ids(values[role], place, self._checks, without)
-
-        users, items = ids("user"), ids("item")
-        timestamps = self._times.read(values["timestamp"], place, self._checks)
-        ratings = _ratings(values["rating"], place, self._checks) if "rating" in values else None
-        self.log.append(users, self.log.item_codes(items), timestamps, ratings, rows)
+                with checks.block(rows):
+                    log.append(*_typed(table, columns, times, params, checks), lines=rows)
+    checks.finish()
+    if not count:
+        raise DataError("the tables have no rows", str(paths[0]), "add rows")
+    if not len(log):
+        raise DataError("ingest.where keeps none of the rows", str(paths[0]), "correct it")
+    checks.user, checks.item = first["user"], first["item"]
+    return log, first, {} if where is None else {"removed_where": count - len(log)}
 
 
-def _ratings(values: pl.Series, place: str, checks: Checks) -> pl.Series:
-    """Return ratings as numbers; a missing one is null."""
+def _typed(
+    table: pl.DataFrame, columns: dict[str, str], times: Timestamps, params: TableParams, checks: Checks
+) -> list[pl.Series]:
+    """Return users, items, timestamps and, if there is such a column, ratings of a block."""
+    # A block of JSON lines may lack a column.
+    missing = pl.repeat(None, len(table), eager=True)
+    values = {role: table.get_column(name, default=missing.alias(name)) for role, name in columns.items()}
+    typed = []
+    for role in ("user", "item"):
+        without = f"{IDS}, or leave such rows out: ingest.where: '\"{columns[role]}\" IS NOT NULL'"
+        typed.append(as_ids(values[role], checks, without))
+    typed.append(times.read(values["timestamp"], checks))
+    if "rating" in columns:
+        typed.append(_ratings(values["rating"], params.min_rating is not None, checks))
+    return typed
+
+
+def _ratings(values: pl.Series, needed: bool, checks: Checks) -> pl.Series:
+    """Return ratings as numbers; a missing one is null, and is refused if it is `needed`."""
     texts, remedy = as_text(values), "write numbers, or leave the column out: ingest.columns: {rating: null}"
     if not (values.dtype.is_numeric() or values.dtype in (pl.String, pl.Null)):
-        raise DataError(f"type is {values.dtype}", f"{place}, column {values.name}", remedy)
+        raise DataError(f"type is {values.dtype}", f"{checks.place}, column {values.name}", remedy)
     numbers = (values if values.dtype.is_numeric() else texts).cast(pl.Float64, strict=False).fill_nan(None)
     bad = (numbers.is_null() & texts.is_not_null()) | numbers.is_infinite().fill_null(False)
     checks.refuse(bad, lambda row: f"{quote(values[row])} is not a rating", remedy, values.name)
+    if needed:
+        what = "a rating is missing, which ingest.min_rating needs"
+        remedy = "leave the row out (ingest.where: rating IS NOT NULL), or set ingest.min_rating to null"
+        checks.refuse(numbers.is_null(), lambda _: what, remedy, values.name)
     return numbers

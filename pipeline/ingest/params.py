@@ -65,12 +65,18 @@ class TableParams(RowParams):
         given = self.given
         if len({type(value) for value in given.values() if value is not None}) > 1:
             raise ValueError("columns: name all of them, or give the places of all of them")
-        if self.by_place and not {"user", "item", "timestamp"} <= given.keys():
-            raise ValueError("columns: user, item and timestamp need a place each")
-        for role in ("user", "item", "timestamp"):
+        for role in self.needed:
             if role in given and given[role] is None:
                 raise ValueError(f"columns: {role} cannot be left out")
+            if self.by_place and role not in given:
+                raise ValueError(f"columns: {role} needs a place too")
         return self
+
+    @property
+    def needed(self) -> tuple[Role, ...]:
+        """Roles that the table of interactions must have."""
+        rating: tuple[Role, ...] = () if self.min_rating is None else ("rating",)
+        return ("user", "item", "timestamp", *rating)
 
     @property
     def given(self) -> dict[str, str | int | None]:

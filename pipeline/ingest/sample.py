@@ -9,15 +9,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from .raw import INTERACTIONS, ITEMS, RawDataset
+from .event_log import INTERACTIONS, ITEMS, EventLog, RawDataset
 
 _START = 956_700_000
 """Seconds since 1970 at which the first user starts."""
 
 
-def sample_dataset(
-    seed: int = 1, users: int = 600, shortest: int = 8, longest: int = 60
-) -> RawDataset[pl.DataFrame]:
+def sample_dataset(seed: int = 1, users: int = 600, shortest: int = 8, longest: int = 60) -> RawDataset:
     """Return the films of `sample_films.csv` and `users` generated users.
 
     All draws are among integers, so that a seed gives the same data set on every platform. A user has `shortest` to
@@ -39,8 +37,11 @@ def sample_dataset(
             "timestamp": _START + np.cumsum(gaps),
         }
     )
-    items = films.select(pl.int_range(1, pl.len() + 1).alias("item_id"), "title", "year", "genres")
-    return RawDataset("sample", None, items.cast(ITEMS), interactions.cast(INTERACTIONS))
+    items = films.select(pl.int_range(1, pl.len() + 1).alias("item_id"), "title", "year", "genres").cast(
+        ITEMS
+    )
+    log = EventLog.of(interactions.cast(INTERACTIONS), items["item_id"])
+    return RawDataset("sample", None, items, log)
 
 
 def _films() -> pl.DataFrame:

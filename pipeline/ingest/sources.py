@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import pyarrow as pa
 
@@ -16,6 +16,8 @@ from ..core.errors import DataError, quote
 COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
 BLOCK = 2**26
 """Bytes of a text file that are parsed at a time. Arrow reads up to 32 such blocks ahead."""
+
+Plain = Literal["latin-1", "utf-8"]
 
 _UTF8 = "utf-8"
 _HTML = re.compile(rb"\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
@@ -27,12 +29,14 @@ class Layout:
 
     separator: str | None = None
     """Of the columns; None: the reader finds it out."""
-    header: bool = True
-    """Whether the first line holds the column names; else the columns are named 1, 2, …."""
+    names: tuple[str, ...] | None = None
+    """Of the columns of a plain file; none: they are named 1, 2, …; None: the first line holds the names."""
     size: int = BLOCK
     """Bytes that are parsed at a time; no row may be longer."""
     one_line: bool = False
     """Whether a row takes one line; else a quoted text may hold line ends."""
+    plain: Plain | None = None
+    """The encoding of lines that have no quotes, no control characters, and are not blank; None: other text."""
 
 
 @dataclass(frozen=True)

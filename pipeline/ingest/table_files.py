@@ -9,7 +9,7 @@ import polars as pl
 
 from ..core.errors import DataError, quote
 from . import csv_files, json_files, parquet_files
-from .checks import Checks, Origin
+from .checks import Checks
 from .sources import COMPRESSED, Layout, Source, file_source, is_html
 
 Reader = Callable[[Source, Layout], Iterator[pl.DataFrame]]
@@ -70,49 +70,32 @@ def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> I
 IDS = "give every row an id: text, or a whole number"
 
 
-def as_ids(values: pl.Series, place: str, checks: Checks | None = None, missing: str = IDS) -> pl.Series:
-    """Return a column of ids, or a block of it with its checks, as text; whole numbers have no decimal point.
+def as_ids(values: pl.Series, checks: Checks, missing: str = IDS) -> pl.Series:
+    """Return a column of ids, or a block of it, as text; whole numbers have no decimal point.
 
     `missing` is the remedy for a row without an id.
 
     Raises:
         DataError: an id is missing, has control characters, or is neither text nor a whole number.
     """
-    refuse = (checks or Checks(Origin(place))).refuse
     name, remedy = values.name, IDS
     if values.dtype.is_float():  # whole numbers in a column with a missing value
         bad = ~(values.is_finite() & (values == values.floor()) & (values.abs() < _EXACT))
-        refuse(bad, lambda row: f"{values[row]} is not a whole number", remedy, name)
+        checks.refuse(bad, lambda row: f"{values[row]} is not a whole number", remedy, name)
         values = values.cast(pl.Int64)
     elif not (values.dtype.is_integer() or values.dtype in (pl.String, pl.Null)):
         what = f"type is {values.dtype}, not text or a whole number"
-        raise DataError(what, f"{place}, column {name}", remedy)
+        raise DataError(what, f"{checks.place}, column {name}", remedy)
     ids = values.cast(pl.String)
-    refuse(ids.fill_null("").str.strip_chars() == "", lambda _: "an id is missing", missing, name)
+    checks.refuse(ids.fill_null("").str.strip_chars() == "", lambda _: "an id is missing", missing, name)
     control = ids.str.contains(r"[\x00-\x1f\x7f]")
-    refuse(control, lambda row: f"{quote(ids[row])} has a control character", remedy, name)
+    checks.refuse(control, lambda row: f"{quote(ids[row])} has a control character", remedy, name)
     return ids
 
 
 def as_text(values: pl.Series) -> pl.Series:
     """Return a column as text, or as lists of text. A blank value or NaN becomes null, or is left out of its list."""
-    if isinstance(values.dtype, pl.List):
-        texts = values.list.eval(_text(pl.element(), values.dtype.inner).drop_nulls())
-        return texts.cast(pl.List(pl.String))
-    return values.to_frame().select(_text(pl.col(values.name), values.dtype)).to_series()
-
-
-def _text(values: pl.Expr, dtype: object) -> pl.Expr:
-    if dtype in (pl.Float32, pl.Float64):
-        values = values.fill_nan(None)
-    texts = values.cast(pl.String)
-    # Python's str.strip() removes the separators below the space too, which Unicode does not call white.
-    return pl.when(texts.str.contains(r"[^\s\x1c-\x1f]")).then(texts)
-
-
-def unescaped(text: str) -> str:
-    """Return a text with characters instead of HTML entities (`&` instead of `&amp;`)."""
-    return re.sub(_ENTITY, lambda entity: html.unescape(entity[0]), text)
+    return _mapped(values, _text)
 
 
 def cleaned(values: pl.Series) -> pl.Series:
@@ -120,22 +103,31 @@ def cleaned(values: pl.Series) -> pl.Series:
 
     A blank text becomes null, or is left out of its list.
     """
-    if isinstance(values.dtype, pl.List):
-        if values.dtype.inner != pl.String:
-            return values
-        if values.list.join(" ").str.contains(_ENTITY).any():
-            rows = [row and [unescaped(text) for text in row if text is not None] for row in values.to_list()]
-            values = pl.Series(values.name, rows, values.dtype)
-        return values.list.eval(_one_space(pl.element()).drop_nulls())
-    if values.dtype != pl.String:
-        return values
-    escaped = values.str.contains(_ENTITY).fill_null(False)
+    return _mapped(values, _clean) if values.dtype in (pl.String, pl.List(pl.String)) else values
+
+
+def unescaped(text: str) -> str:
+    """Return a text with characters instead of HTML entities (`&` instead of `&amp;`)."""
+    return re.sub(_ENTITY, lambda entity: html.unescape(entity[0]), text)
+
+
+def _mapped(values: pl.Series, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    """Return changed values, or lists of them without nulls."""
+    if not isinstance(values.dtype, pl.List):
+        return change(values)
+    return values.list.eval(pl.element().map_batches(change, pl.String).drop_nulls())
+
+
+def _text(values: pl.Series) -> pl.Series:
+    texts = (values.fill_nan(None) if values.dtype.is_float() else values).cast(pl.String)
+    # Python's str.strip() removes the separators below the space too, which Unicode does not call white.
+    return texts.set(~texts.str.contains(r"[^\s\x1c-\x1f]"), None)
+
+
+def _clean(texts: pl.Series) -> pl.Series:
+    escaped = texts.str.contains(_ENTITY).fill_null(False)
     if escaped.any():
-        values = values.scatter(escaped.arg_true(), [unescaped(text) for text in values.filter(escaped)])
-    return values.to_frame().select(_one_space(pl.col(values.name))).to_series()
-
-
-def _one_space(texts: pl.Expr) -> pl.Expr:
+        texts = texts.scatter(escaped.arg_true(), [unescaped(text) for text in texts.filter(escaped)])
     # Python's str.split() splits at the separators below the space too, which Unicode does not call white.
     single = texts.str.replace_all(r"[\s\x1c-\x1f]+", " ").str.strip_chars(" ")
-    return pl.when(single != "").then(single)
+    return single.set(single == "", None)

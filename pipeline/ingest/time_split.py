@@ -50,14 +50,15 @@ def split_by_time(
         span = f"{times.min():,} to {times.max():,}"
         what = f"the cuts {first:,} and {second:,} do not lie one after the other within {span}"
         raise ParamsError(what, "params.yaml, key ingest.validation_from", "choose earlier or later cuts")
-    known, early = np.full(item_count, every_item), np.full(item_count, every_item)
-    taken, before = np.zeros((2, item_count), np.bool_)  # at any time, before the test
-    for table in events:
-        item, time = table["item"].to_numpy(), table["timestamp"].to_numpy()
-        taken[item] = True
-        before[item[time < second]] = True
-        early[item[time < first]] = True
-    known |= before
+    earliest = pl.concat(table.group_by("item").agg(pl.col("timestamp").min()) for table in events)
+    earliest = earliest.group_by("item").agg(pl.col("timestamp").min())
+
+    def known_before(cut: float) -> NDArray[np.bool_]:
+        items = np.full(item_count, every_item)  # [n]
+        items[earliest.filter(pl.col("timestamp") < cut)["item"].to_numpy()] = True
+        return items
+
+    known, early = known_before(second), known_before(first)
     split = pl.concat(_parts(table, first, second, early, known) for table in events)
     targets = {name: int(split[f"{name}_positions"].list.len().sum()) for name in ("validation", "test")}
     if not params.every_target:
@@ -69,7 +70,7 @@ def split_by_time(
         "test_from": float(second),
         **{f"{name}_targets": count for name, count in targets.items()},
         "new_users": int((after["test_length"] == 0).sum()),
-        "new_items": int((taken & ~before).sum()),
+        "new_items": int((earliest["timestamp"] >= second).sum()),
     }
     return split, [known, early], counts
 

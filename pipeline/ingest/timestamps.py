@@ -43,8 +43,8 @@ class Timestamps:
         self._dates: bool | None = None
         """Whether texts are dates, as the first text is."""
 
-    def read(self, values: pl.Series, place: str, checks: Checks) -> pl.Series:
-        """Return the next block, of the file `place`, as numbers.
+    def read(self, values: pl.Series, checks: Checks) -> pl.Series:
+        """Return the next block as numbers.
 
         Raises:
             DataError: the column is of another type.
@@ -53,7 +53,7 @@ class Timestamps:
         kind, name = values.dtype, values.name
         moments = kind in (pl.Date, pl.Datetime)
         if not (kind.is_integer() or kind.is_float() or moments or kind in (pl.String, pl.Null)):
-            raise DataError(f"type is {kind}", f"{place}, column {name}", _REMEDY)
+            raise DataError(f"type is {kind}", f"{checks.place}, column {name}", _REMEDY)
         checks.refuse(as_text(values).is_null(), lambda _: "a timestamp is missing", _REMEDY, name)
         if moments:
             return values.to_physical().cast(pl.Int64)

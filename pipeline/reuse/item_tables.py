@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from ..core.errors import DataError, quote
-from ..ingest.checks import refuse_duplicates
+from ..ingest.checks import Checks, refuse_duplicates
 from ..ingest.table_files import as_ids, as_text, read_table
 
 
@@ -26,8 +26,9 @@ def read_catalogue(path: Path, id_column: str) -> pl.DataFrame:
     if id_column != "item_id" and "item_id" in table.columns:
         what = f"the ids are in column {quote(id_column)}, but there is a column item_id too"
         raise DataError(what, place, "use it (--id-column item_id), or rename it")
-    ids = as_ids(table[id_column], place)
-    refuse_duplicates(ids, place, "keep one of the rows")
+    checks = Checks(place)
+    ids = as_ids(table[id_column], checks)
+    refuse_duplicates(ids, checks, "keep one of the rows")
     columns = [_whole_numbers(column) for column in table.drop(id_column)]
     items = pl.DataFrame([ids.alias("item_id"), *columns])
     if "title" not in items.columns:

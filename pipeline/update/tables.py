@@ -9,10 +9,10 @@ from ..core.errors import DataError, quote
 from ..core.files import read_json
 from ..data.tables import MARKS, load_interactions, load_items, load_users, row_groups
 from ..ingest.dataset import Dataset, build
+from ..ingest.event_log import EventLog, RawDataset
 from ..ingest.item_files import read_items
 from ..ingest.own_files import read_files
 from ..ingest.params import IngestParams
-from ..ingest.raw import RawDataset
 from ..ingest.time_split import unit_of
 
 
@@ -49,7 +49,8 @@ def grown(data: Path, interactions: Path | None, items: Path | None, ingest: Ing
     )
     manifest = read_json(data / "manifest.json")
     md5, checksums = manifest["source"].pop("md5"), manifest["source"]
-    raw = RawDataset(manifest["dataset"], md5, every_item, pl.concat([past, events]), checksums)
+    log = EventLog.of(pl.concat([past, events]), every_item["item_id"])
+    raw = RawDataset(manifest["dataset"], md5, every_item, log, checksums)
     dataset = build(raw, ingest.candidates, repeats)
     shown = pl.concat([known.filter("candidate")["item_id"], listed["item_id"]]).to_list()
     split = dataset.split.with_columns(

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
-from hierrec.ingest.raw import RawDataset
 
 FILES: dict[str, bytes] = {
     "movies.dat": (
@@ -34,18 +33,16 @@ def write_archive(path: Path, files: Mapping[str, bytes] = FILES, folder: str = 
     return path
 
 
-def write_raw(path: Path, raw: RawDataset) -> Path:
+def write_raw(path: Path, items: pl.DataFrame, interactions: pl.DataFrame) -> Path:
     """Write a raw data set, whose ids must be whole numbers, as an archive in MovieLens-1M's layout."""
     year = pl.format(" ({})", "year").fill_null("")
-    movies = raw.items.select(
+    movies = items.select(
         pl.concat_str("item_id", pl.lit("::"), "title", year, pl.lit("::"), pl.col("genres").list.join("|"))
     )
-    users = raw.interactions.select(
+    users = interactions.select(
         pl.format("{}::M::25::4::10001", pl.col("user_id").unique(maintain_order=True))
     )
-    ratings = raw.interactions.select(
-        pl.format("{}::{}::{}::{}", "user_id", "item_id", "rating", "timestamp")
-    )
+    ratings = interactions.select(pl.format("{}::{}::{}::{}", "user_id", "item_id", "rating", "timestamp"))
     tables = {"movies.dat": movies, "users.dat": users, "ratings.dat": ratings}
     files = {
         name: "".join(f"{line}\n" for line in table.to_series()).encode("latin-1")

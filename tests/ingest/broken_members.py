@@ -35,9 +35,9 @@ MEMBERS: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
         lambda content: b"UserID::MovieID::Rating::Timestamp\n" + content,
         "line 1, column UserID: 'UserID' is not a whole number",
     ),
-    "empty movies": ("movies.dat", lambda _: b"", "movies.dat: file is empty"),
-    "empty users": ("users.dat", lambda _: b"\n", "users.dat: file is empty"),
-    "empty ratings": ("ratings.dat", lambda _: b" \n ", "ratings.dat: file is empty"),
+    "empty movies": ("movies.dat", lambda _: b"", "movies.dat: table has no rows"),
+    "empty users": ("users.dat", lambda _: b"\n", "users.dat, line 1: 1 instead of 5 columns: ''"),
+    "empty ratings": ("ratings.dat", lambda _: b" \n ", "ratings.dat, line 1: 1 instead of 4 columns: ' '"),
     "text as a rating": (
         "ratings.dat",
         replace(b"::2::978301968", b"::two::978301968"),

@@ -18,14 +18,14 @@ def text(content: bytes, message: str, name: str = "further.json") -> Broken:
 
 
 FURTHER_TEXTS = {
-    "text: empty": text(b"", ": not JSON"),
-    "text: truncated": text(b'{"cup": "A', ": not JSON"),
-    "text: web page": text(PAGE, ": not JSON"),
-    "text: Latin-1": text('{"cup": "é"}'.encode("latin-1"), ": not JSON .*codec"),
+    "text: empty": text(b"", ": is not JSON"),
+    "text: truncated": text(b'{"cup": "A', ": is not JSON"),
+    "text: web page": text(PAGE, ": is not JSON"),
+    "text: Latin-1": text('{"cup": "é"}'.encode("latin-1"), ": is not JSON .*codec"),
     "text: a list": text(b'["cup"]', ": is JSON, but not an object"),
     "text: numbers": text(b'{"cup": 5}', ", key 'cup': is not a text"),
     "text: nested": text(b'{"cup": {"text": "A"}}', ", key 'cup': is not a text"),
-    "text: too deep": text(b"[" * 100_000, ": not JSON"),
+    "text: too deep": text(b"[" * 100_000, ": is not JSON"),
     "text: half a surrogate pair": text(rb'{"cup": "\ud83d"}', ", key 'cup': has half of a surrogate pair"),
     "text: key twice": text(b'{"cup": "A", "cup": "B"}', ", row 2: item_id 'cup' is there already, on row 1"),
     "text: key empty": text(b'{"": "A"}', ", row 1, column item_id: an id is missing"),

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from hierrec.ingest.event_log import EventLog
-from hierrec.ingest.raw import RawDataset
+from hierrec.ingest.event_log import EventLog, RawDataset
 
 TABLES: dict[str, bytes] = {
     "interactions.csv": (

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import pytest
 from hierrec.core.errors import DataError
 from hierrec.ingest import archive as archives
-from hierrec.ingest.archive import Archive, decode, readable
+from hierrec.ingest.archive import open_archive
+from hierrec.ingest.line_files import decoded
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,11 +24,11 @@ class Member(NamedTuple):
 
 
 def read_members(path: Path, names: tuple[str, ...]) -> dict[str, Member]:
-    with readable(path):
+    with open_archive(path) as archive:
         found = {}
-        for name, source in zip(names, Archive(path).sources(names), strict=True):
+        for name, source in zip(names, archive.sources(names), strict=True):
             with source.open() as file:
-                found[name] = Member(source.place, decode(source.place, file.read()))
+                found[name] = Member(source.place, decoded(source.place, file.read(), "latin-1"))
         return found
 
 
@@ -115,6 +116,14 @@ def test_a_web_page_is_called_a_web_page(tmp_path: Path) -> None:
     page.write_bytes(b"\n<!DOCTYPE html><html><body>Log in</body></html>")
     with pytest.raises(DataError, match="is a web page, not a zip archive"):
         read_members(page, NAMES)
+
+
+def test_a_member_without_a_name_is_not_that_of_a_file(archive: Path) -> None:
+    content = bytearray(archive.read_bytes())
+    content[content.rfind(b"PK\x01\x02") + 46] = 0  # its name ends before the first letter
+    archive.write_bytes(content)
+    with pytest.raises(DataError, match=r"no file is named ratings\.dat"):
+        read_members(archive, NAMES)
 
 
 def test_an_encrypted_member_is_refused(archive: Path) -> None:

@@ -40,8 +40,8 @@ def test_items_get_their_text_and_the_others_keep_what_they_have(
 ) -> None:
     raw = read_movielens(archive)
     path = write_texts(tmp_path / name)
-    more, matched, unknown = add_item_text(raw, path)
-    assert (matched, unknown) == (2, 1)
+    more = add_item_text(raw, path)
+    assert more.notes == (f"further text for 2 items; 1 ids of {path} name no item",)
     assert more.items["extra_text"].to_list() == ["A first plot.", None, None, None, "Étude."]
     assert_frame_equal(more.items.drop("extra_text"), raw.items)
     assert more.checksums == {"item_text": md5_file(path)}
@@ -52,8 +52,8 @@ def test_items_get_their_text_and_the_others_keep_what_they_have(
 
 def test_whole_numbers_are_keys_as_well(tmp_path: Path) -> None:
     pl.DataFrame({"item": [1, 2], "text": ["A", "B"]}).write_parquet(tmp_path / "texts.parquet")
-    _, matched, unknown = add_item_text(sample_dataset(users=3), tmp_path / "texts.parquet")
-    assert (matched, unknown) == (2, 0)
+    more = add_item_text(sample_dataset(users=3), tmp_path / "texts.parquet")
+    assert more.notes[0].startswith("further text for 2 items; 0 ids of")
 
 
 def test_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
 def test_items_that_have_such_a_column_are_refused(tmp_path: Path) -> None:
     write_tables(tmp_path)
     raw = read_files(tmp_path / "interactions.csv", tmp_path / "items.csv")
-    more, *_ = add_item_text(raw, tmp_path / "texts.json")
+    more = add_item_text(raw, tmp_path / "texts.json")
     assert more.items["extra_text"].to_list() == ["Made of copper.", None, None, None, None]
     assert set(more.checksums) == {"interactions", "items", "item_text"}
     with pytest.raises(DataError, match="have a column extra_text already"):

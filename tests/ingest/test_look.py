@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 from hierrec.ingest import event_order
 from hierrec.ingest.dataset import build
+from hierrec.ingest.event_log import INTERACTIONS, ITEMS, EventLog, RawDataset
 from hierrec.ingest.look import look
 from hierrec.ingest.own_files import read_files
-from hierrec.ingest.raw import INTERACTIONS, ITEMS, RawDataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +22,8 @@ def looked(rows: Rows, items: pl.DataFrame | None = None) -> list[str]:
     table = pl.DataFrame(rows, INTERACTIONS, orient="row")
     ids = table["item_id"].unique(maintain_order=True)
     listed = pl.DataFrame({"item_id": ids, "title": "A", "year": 1999, "genres": [[]] * len(ids)}, ITEMS)
-    return look(build(RawDataset("test", None, listed if items is None else items, table)))
+    listed = listed if items is None else items
+    return look(build(RawDataset("test", None, listed, EventLog.of(table, listed["item_id"]))))
 
 
 def test_the_tables_by_hand(tmp_path: Path) -> None:

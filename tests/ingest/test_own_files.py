@@ -16,9 +16,9 @@ from hierrec.data.tables import load_items
 from hierrec.encode.template import render
 from hierrec.ingest import own_files, parquet_files
 from hierrec.ingest.dataset import build
+from hierrec.ingest.event_log import RawDataset
 from hierrec.ingest.own_files import read_files
 from hierrec.ingest.params import TableParams
-from hierrec.ingest.raw import RawDataset
 from hierrec.ingest.sample import sample_dataset
 from hierrec.ingest.sources import md5_file
 from hypothesis import HealthCheck, example, given, settings
@@ -244,7 +244,7 @@ def test_any_column_of_texts_is_a_placeholder(tmp_path: Path) -> None:
 def test_the_sample_written_as_tables_is_the_sample(tmp_path: Path, suffix: str) -> None:
     sample = sample_dataset(users=30)
     tables = {
-        "interactions": sample.interactions.select("user_id", "item_id", "timestamp"),
+        "interactions": events(sample).select("user_id", "item_id", "timestamp"),
         "items": sample.items.with_columns(pl.col("genres").list.join("|")),
     }
     paths = {name: tmp_path / f"{name}{suffix}" for name in tables}

@@ -10,13 +10,13 @@ from hierrec.core.errors import DataError, ParamsError
 from hierrec.data.where import parsed
 from hierrec.ingest import event_log, own_files
 from hierrec.ingest.dataset import build
-from hierrec.ingest.event_log import EventLog
+from hierrec.ingest.event_log import INTERACTIONS, EventLog, RawDataset
 from hierrec.ingest.own_files import read_files
 from hierrec.ingest.params import RowParams, TableParams
-from hierrec.ingest.raw import INTERACTIONS, RawDataset
 from hierrec.ingest.row_filters import filtered
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from tests.ingest.own_tables import events
 
@@ -148,10 +148,14 @@ def test_low_ratings_are_left_out(tmp_path: Path) -> None:
     assert events(raw).rows() == [("ann", "cup", 4, 1), ("ann", "jug", 5, 3)]
     assert raw.removed == {"removed_min_rating": 2}
     assert raw.items["item_id"].to_list() == ["cup", "jug"]
-    with pytest.raises(DataError, match=r"row 2: a rating is missing"):
+    with pytest.raises(DataError, match=r"row 2, column stars: a rating is missing"):
         read(shop(tmp_path, text.replace("3.5", "")), min_rating=4)
-    with pytest.raises(DataError, match=r"there is no column of ratings"):
+    with pytest.raises(
+        DataError, match=r"(?s)column rating is missing; there are .*ingest\.columns: {rating: NAME}"
+    ):
         read(shop(tmp_path, text.replace("stars", "x")), min_rating=4)
+    with pytest.raises(ValidationError, match="rating cannot be left out"):
+        TableParams(min_rating=4, columns={"rating": None})
 
 
 def test_nothing_is_counted_where_nothing_is_set(tmp_path: Path) -> None:

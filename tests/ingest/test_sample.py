@@ -9,6 +9,8 @@ from hierrec.ingest.dataset import Dataset, build
 from hierrec.ingest.sample import sample_dataset
 from polars.testing import assert_frame_equal
 
+from tests.ingest.own_tables import events
+
 GENRES = [
     "Action",
     "Adventure",
@@ -59,13 +61,14 @@ def test_films(dataset: Dataset) -> None:
 
 
 def test_one_seed_gives_one_data_set_in_any_process() -> None:
-    table = sample_dataset(users=30).interactions
+    table = events(sample_dataset(users=30))
     digest = hashlib.sha256(table.write_csv().encode()).hexdigest()
-    code = "from hierrec.ingest.sample import *; print(sample_dataset(users=30).interactions.write_csv(), end='')"
+    imports = "from hierrec.ingest.sample import *; from tests.ingest.own_tables import events"
+    code = f"{imports}; print(events(sample_dataset(users=30)).write_csv(), end='')"
     outside = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
     assert hashlib.sha256(outside).hexdigest() == digest == DIGEST
-    assert_frame_equal(sample_dataset(users=30).interactions, table)
-    assert not sample_dataset(seed=2, users=30).interactions.equals(table)
+    assert_frame_equal(events(sample_dataset(users=30)), table)
+    assert not events(sample_dataset(seed=2, users=30)).equals(table)
 
 
 def recall_at_10(dataset: Dataset, scores_of_next: np.ndarray) -> float:

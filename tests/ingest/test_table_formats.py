@@ -15,9 +15,9 @@ from hierrec.core.errors import DataError, HierrecError
 from hierrec.ingest import own_files
 from hierrec.ingest.dataset import build
 from hierrec.ingest.download import fetch_parts
+from hierrec.ingest.event_log import RawDataset
 from hierrec.ingest.own_files import read_files
 from hierrec.ingest.params import TableParams
-from hierrec.ingest.raw import RawDataset
 from hierrec.ingest.sources import md5_file
 from hierrec.ingest.table_files import read_table
 from hypothesis import HealthCheck, given, settings

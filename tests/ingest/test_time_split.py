@@ -9,8 +9,8 @@ import pytest
 from hierrec.core.errors import DataError, ParamsError
 from hierrec.data.sequences import NO_TARGET, Sequences
 from hierrec.ingest.dataset import Dataset, build, refuse_unlearnable
+from hierrec.ingest.event_log import EventLog, RawDataset
 from hierrec.ingest.look import look
-from hierrec.ingest.raw import RawDataset
 from hierrec.ingest.time_split import TimeSplit
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +31,7 @@ def data(rows: Sequence[tuple[str, int, float]], cuts: TimeSplit, candidates: st
     table = pl.DataFrame({"item_id": [str(item) for item in range(ITEMS)]}).with_columns(
         title=pl.lit("x"), year=pl.lit(None, pl.Int32), genres=pl.lit([], pl.List(pl.String))
     )
-    raw = RawDataset("toy", None, table, interactions)
+    raw = RawDataset("toy", None, table, EventLog.of(interactions, table["item_id"]))
     return build(raw, candidates, "keep", cuts)  # type: ignore[arg-type]
 
 

@@ -14,7 +14,7 @@ from hierrec.data.tables import load_interactions, load_split, write_table
 from hierrec.evaluation.protocol import evaluate
 from hierrec.fusion.prefixes import prefix_states
 from hierrec.ingest.dataset import Dataset, build
-from hierrec.ingest.raw import INTERACTIONS, ITEMS, RawDataset
+from hierrec.ingest.event_log import INTERACTIONS, ITEMS, EventLog, RawDataset
 from hierrec.model.checkpoint import new_model, save_model
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
@@ -49,7 +49,8 @@ def dataset(rows: list[Row]) -> Dataset:
     items = pl.DataFrame(
         [(str(item), f"Film {item}", 1999, ["Drama"]) for item in range(1, 13)], ITEMS, orient="row"
     )
-    return build(RawDataset("test", None, items, pl.DataFrame(rows, INTERACTIONS, orient="row")))
+    log = EventLog.of(pl.DataFrame(rows, INTERACTIONS, orient="row"), items["item_id"])
+    return build(RawDataset("test", None, items, log))
 
 
 def same(first: Dataset, second: Dataset) -> bool:

@@ -151,7 +151,7 @@ def test_rows_that_do_not_fit_beside_memory_are_a_typed_error(
 ) -> None:
     monkeypatch.setenv("HIERREC_CACHE", str(little_room))
     monkeypatch.setattr(event_log, "_IN_MEMORY", ROOM // 2)
-    rows = RowFile("i8")
+    rows = RowFile(np.dtype([("user", "u4"), ("item", "u4"), ("line", "i8"), ("timestamp", "i8")]))
     some = np.zeros(FITS, rows.dtype)
     rows.write(0, some)
     assert np.array_equal(rows.read(0, FITS), some)

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from stages.workspace import SAMPLE, commit, make_workspace, set_params, track
 from tests.ingest.archives import write_raw
+from tests.ingest.own_tables import events
 from tests.shared_imports import sharing
 
 SMALL = {
@@ -84,7 +85,5 @@ def archive_params(archive: Path) -> dict[str, Any]:
 def write_small_archive(path: Path, later: int = 0) -> Path:
     """Write an archive of 120 users; `later` shifts all timestamps by seconds, which changes no order."""
     raw = sample_dataset(seed=5, users=120, longest=30)
-    shifted = raw.interactions.with_columns(
-        pl.col("timestamp") + later, rating=pl.lit(4 if later else 5, pl.Int8)
-    )
-    return write_raw(path, type(raw)(raw.name, raw.md5, raw.items, shifted))
+    shifted = events(raw).with_columns(pl.col("timestamp") + later, rating=pl.lit(4 if later else 5, pl.Int8))
+    return write_raw(path, raw.items, shifted)
