@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 
 from ..core.errors import DataError, quote
 from . import csv_files, json_files, parquet_files
@@ -112,10 +113,14 @@ def unescaped(text: str) -> str:
 
 
 def _mapped(values: pl.Series, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
-    """Return changed values, or lists of them without nulls."""
+    """Return changed values, or lists of them without nulls. `change` gets the values of all lists at once."""
     if not isinstance(values.dtype, pl.List):
         return change(values)
-    return values.list.eval(pl.element().map_batches(change, pl.String).drop_nulls())
+    ends = values.list.len().fill_null(0).cum_sum()
+    offsets = pl.concat([pl.Series([0], dtype=ends.dtype), ends]).cast(pl.Int64).to_arrow()
+    flat = change(values.explode(empty_as_null=False, keep_nulls=False)).to_arrow()
+    lists = pa.LargeListArray.from_arrays(offsets, flat, mask=values.is_null().to_arrow())
+    return pl.Series(values.name, lists).list.drop_nulls()
 
 
 def _text(values: pl.Series) -> pl.Series:
