@@ -146,7 +146,8 @@ def main(split: Path, settings: dict[str, Any], out: Path) -> None:
         loader = TrainDataLoader(config, examples, None, shuffle=True)
         model = WatchedSASRec(config, loader.dataset).to(config["device"])
         model.watch(settings["seconds"], settings["interval"], settings["clock"])
-        with contextlib.suppress(TimeIsOver):
+        # In a folder of its own: the trainer writes log_tensorboard/ where it runs.
+        with contextlib.suppress(TimeIsOver), contextlib.chdir(temporary):
             Trainer(config, model).fit(loader, saved=False, show_progress=False)
     users = pd.read_csv(split / "users.csv")["user"]
     by_user = dict(tuple(table.groupby("user")["item"]))
