@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from hierrec.core.files import read_json, write_json
 from hierrec.model.params import TrainParams
+from hierrec.model.scorer import Scorer as ModelReader
 from hierrec.ranking.evaluator import Scorer, rank_targets
 from hierrec.training.trainer import BATCH_USERS
 from numpy.typing import NDArray
 
-from bench.ablation.cold_scorers import ModelScorer, TfIdfScorer, chance, residuals, user_states
+from bench.ablation.cold_scorers import ModelScorer, TfIdfScorer, chance, residuals
 from bench.ablation.cold_split import ColdSplit, choose_cold, split_cold
 from bench.ablation.settings import HERE, RESULTS, WORK, ColdSettings, command, load_settings
 from bench.ablation.training import Data, frozen_vectors, load_data, train, train_params
@@ -57,9 +58,9 @@ def measure(
     (model,) = train(split.training, data.candidates & ~cold, frozen, alone).members
     residual = {"model": None, **residuals(model, cold, settings.neighbours)}
     tf_idf = chosen_tf_idf(texts, split, settings.recent)
-    recalls = {}
+    recalls, reader = {}, ModelReader(model, data.candidates)
     for name, histories in split.histories.items():
-        states = user_states(model, histories)
+        states = reader.states_in_batches(histories)  # [U, D]
         scorers: dict[str, Scorer] = {
             key: ModelScorer(states, model, value) for key, value in residual.items()
         }

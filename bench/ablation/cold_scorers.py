@@ -5,9 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from hierrec.model.scorer import Scorer
 from hierrec.model.sequence_model import SequenceModel
-from hierrec.training.trainer import BATCH_USERS
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -34,17 +32,6 @@ class ModelScorer:
     def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:
         """Score the whole catalogue, [B, n]."""
         return self.states[torch.from_numpy(users)] @ self.keys.T + self.biases
-
-
-def user_states(model: SequenceModel, histories: list[NDArray[np.int64]]) -> Tensor:
-    """Return the users after their histories, float64 [U, D]."""
-    reader = Scorer(model, np.ones(len(model.items), np.bool_))
-    with torch.inference_mode():
-        batches = [
-            reader.states(histories[start : start + BATCH_USERS])
-            for start in range(0, len(histories), BATCH_USERS)
-        ]
-    return torch.cat(batches)
 
 
 def residuals(model: SequenceModel, cold: NDArray[np.bool_], neighbours: int) -> dict[str, Tensor]:

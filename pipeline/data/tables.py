@@ -71,7 +71,7 @@ def _regrouped(parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
 
 def load_items(path: Path) -> pl.DataFrame:
     """Read `items.parquet`. Row i is item i. Further columns are allowed and kept."""
-    items = pl.concat(_groups(path, _ITEMS, nullable={"title", "year"}, more=True), rechunk=True)
+    items = _read(path, _ITEMS, nullable={"title", "year"}, more=True)
     _check(path, "row", _numbered(items["row"]), "rows are not numbered from 0")
     _check(path, "item_id", items["item_id"].n_unique() == len(items), "an id occurs twice")
     _check(path, "candidate", items["candidate"].any(), "no item may be ranked")
@@ -86,7 +86,7 @@ def candidates_of(items: pl.DataFrame) -> tuple[NDArray[np.bool_], NDArray[np.bo
 
 def load_users(path: Path) -> pl.DataFrame:
     """Read `users.parquet`. Row i is user i."""
-    users = pl.concat(_groups(path, _USERS), rechunk=True)
+    users = _read(path, _USERS)
     _check(path, "user", _numbered(users["user"]), "users are not numbered from 0")
     _check(path, "user_id", users["user_id"].n_unique() == len(users), "an id occurs twice")
     return users
@@ -118,7 +118,7 @@ def interaction_groups(path: Path) -> Iterator[pl.DataFrame]:
 
 def load_gaps(path: Path) -> NDArray[np.int8]:
     """Read `times/gaps.parquet`: the bucket of the gap before each interaction, int8 [N]."""
-    gaps = pl.concat(_groups(path, pl.Schema({"gap": pl.Int8})), rechunk=True)["gap"].to_numpy()
+    gaps = _read(path, pl.Schema({"gap": pl.Int8}))["gap"].to_numpy()
     _check(path, "gap", ((gaps >= 0) & (gaps < GAPS)).all(), "a gap is not a known bucket")
     return gaps
 
@@ -134,7 +134,7 @@ def load_split(path: Path) -> pl.DataFrame:
     names = {name for table in row_groups(path) for name in table.columns}
     more = [columns for columns in (_BY_TIME, _SEVERAL, _REPEATED) if names & set(columns)]
     schema = pl.Schema({name: dtype for columns in (_SPLIT, *more) for name, dtype in columns.items()})
-    split = pl.concat(_groups(path, schema, nullable={"validation", "test"}), rechunk=True)
+    split = _read(path, schema, nullable={"validation", "test"})
     validation, test, by_time = split["validation"], split["test"], _BY_TIME in more
     _check(path, "user", _numbered(split["user"]), "users are not numbered from 0")
     _check(path, "train_length", by_time or (split["train_length"] >= 1).all(), "no training item")
@@ -151,6 +151,11 @@ def counts_of(split: pl.DataFrame) -> dict[str, int]:
         return {"interactions": int(split["length"].sum()), "users": len(split)}
     targets = split["validation"].count() + split["test"].count()
     return {"interactions": int(split["train_length"].sum()) + targets, "users": len(split)}
+
+
+def _read(path: Path, columns: pl.Schema, nullable: Collection[str] = (), more: bool = False) -> pl.DataFrame:
+    """Read and check a whole table; arguments as for `_groups`."""
+    return pl.concat(_groups(path, columns, nullable, more), rechunk=True)
 
 
 def _groups(

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from ..ranking.metrics import metrics_by_user, metrics_from_ranks
-from .bootstrap import certainty
+from .bootstrap import intervals, resampled_means
 from .params import EvaluateParams
 from .ranks import sliced, user_ranks
 
@@ -24,7 +25,7 @@ def summarise(ranks: pl.DataFrame, candidates: int, params: EvaluateParams) -> d
     Returns:
         `{"validation": {...}, "test": {...}, "intervals": {"test": {metric: {"low": …, "high": …}}}, "users": …,
         "validation_users": …, "candidates": …, "slices": {...}}`, the slices as by `slice_metrics`, the intervals by
-        `bootstrap.certainty`.
+        `bootstrap.intervals`.
     """
     return {
         **summarise_test(ranks, candidates, params),
@@ -36,10 +37,14 @@ def summarise(ranks: pl.DataFrame, candidates: int, params: EvaluateParams) -> d
 def summarise_test(ranks: pl.DataFrame, candidates: int, params: EvaluateParams) -> dict[str, Any]:
     """Return what `summarise` returns, without the validation: for a model that is fitted to its targets."""
     test = user_ranks(ranks)
-    ends = certainty(metrics_by_user(test["rank"]), test["user"].to_numpy(), params)
+    values = metrics_by_user(test["rank"])
+    means = resampled_means(
+        np.stack(list(values.values()), 1), params.resamples, params.seed, test["user"].to_numpy()
+    )  # [R, M]
+    ends = zip(values, *intervals(means), strict=True)
     return {
         "test": metrics_from_ranks(test["rank"]),
-        "intervals": {"test": {name: {"low": one["low"], "high": one["high"]} for name, one in ends.items()}},
+        "intervals": {"test": {name: {"low": float(low), "high": float(high)} for name, low, high in ends}},
         **_sizes(test),
         "candidates": candidates,
         "slices": slice_metrics(ranks),

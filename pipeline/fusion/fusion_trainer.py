@@ -74,12 +74,7 @@ class FusionExamples:
 
         def examples(rows: NDArray[np.int64]) -> "FusionExamples":
             histories, users = [before[row] for row in rows], sequences.owners[rows]
-            with torch.inference_mode():
-                parts = [
-                    scorer.states(histories[start : start + 256], users[start : start + 256])
-                    for start in range(0, len(rows), 256)
-                ]
-                states = torch.cat(parts).numpy()  # [N, D]
+            states = scorer.states_in_batches(histories, users).numpy()  # [N, D]
             return cls.collect(Query(states, users, histories), sequences.validation[rows], sources)
 
         first, second = halves(owners, scorer.model.params.seed, most)

@@ -82,6 +82,16 @@ class Scorer:
             gaps = torch.from_numpy(pad_histories(stored, limit)[0])  # [B, T]
         return self.model.states(torch.from_numpy(rows), torch.from_numpy(lengths), self._item_inputs, gaps)
 
+    @torch.inference_mode()
+    def states_in_batches(
+        self, histories: list[NDArray[np.int64]], users: NDArray[np.int64] | None = None, size: int = 256
+    ) -> Tensor:
+        """Return the user states [N, D] of many histories, `size` at a time; arguments as for `states`."""
+        parts = [slice(start, start + size) for start in range(0, len(histories), size)]
+        return torch.cat(
+            [self.states(histories[part], None if users is None else users[part]) for part in parts]
+        )
+
     def model_scores(self, states: Tensor, histories: Sequence[NDArray[np.int64]]) -> Tensor:
         """Return the model's logits [B, n] for states [B, D]; -inf where an item may not be recommended."""
         scores = states @ self._keys.T + self._biases  # [B, n]

@@ -2,7 +2,6 @@
 
 import warnings
 from functools import cached_property
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import IndexMismatchError, NumericalError
 from ..core.files import atomic_directory
-from ..store.vectors import Vectors
+from ..store.vectors import Vectors, groups_of_equal
 from .fast_faiss import matrix_products
 from .index_files import REMEDY, read_index, write_index
 from .index_kinds import EXACT, Setting
@@ -109,7 +108,9 @@ class ItemIndex:
         with matrix_products(self.index.d):
             if not self.exact:
                 return self._search_approximately(unit, k)
-            _, first, same = np.unique(_digests(unit), return_index=True, return_inverse=True)  # [q], [b]
+            _, first, same = np.unique(
+                groups_of_equal(unit), return_index=True, return_inverse=True
+            )  # [q], [b]
             similarities, rows = self._search_exactly(unit[first], k)  # equal queries are searched once
             return similarities[same], rows[same]
 
@@ -171,7 +172,7 @@ class ItemIndex:
     @cached_property
     def _places(self) -> NDArray[np.int64]:
         """The place of each vector among its equals, in order of rows: int64 [n], 0 for the first."""
-        _, group = np.unique(_digests(self._stored()), return_inverse=True)  # [n]
+        group = groups_of_equal(self._stored())  # [n]
         order = np.argsort(group, kind="stable")
         grouped, places = group[order], np.empty(len(group), np.int64)
         places[order] = np.arange(len(group)) - np.searchsorted(grouped, grouped)
@@ -207,11 +208,6 @@ class ItemIndex:
         if not opened.exact:
             warnings.warn(f"{folder}: {opened}", ApproximateSearchWarning, stacklevel=2)
         return opened
-
-
-def _digests(vectors: NDArray[np.float32]) -> NDArray[np.void]:
-    """Return 16 bytes [n] for each of the vectors [n, d]; equal only for equal vectors, byte by byte."""
-    return np.array([blake2b(vector, digest_size=16).digest() for vector in vectors], "V16")
 
 
 def _in_order(similarities: NDArray[np.float32], rows: NDArray[np.int64]) -> Found:

@@ -11,6 +11,7 @@ from ..data.sequences import Sequences
 from ..model.checkpoint import new_model
 from ..model.ensemble import UserModel
 from ..model.params import TrainParams
+from ..store.vectors import groups_of_equal
 
 WINDOW = 10
 """Distance in a history up to which two items occur together."""
@@ -40,7 +41,8 @@ def untrained_model(params: TrainParams, frozen: NDArray[np.float32], sequences:
     params = params.for_data(counts)
     model = new_model(params, frozen)
     near = params.residual_start == "co_occurrence"
-    started = counts > 0 if near else (counts > 0) & alike(frozen)  # [n]
+    group = groups_of_equal(frozen)  # [n]
+    started = (counts > 0) & (near | (np.bincount(group)[group] > 1))  # [n]
     if not params.residual_width or not started.any():
         return model
     information = shared_information(sequences, len(counts)) if near else None
@@ -57,13 +59,6 @@ def untrained_model(params: TrainParams, frozen: NDArray[np.float32], sequences:
         with torch.no_grad():
             member.items.residual[:, : vectors.shape[1]] = torch.from_numpy(vectors)
     return model
-
-
-def alike(vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return which of the vectors [n, F] occur more than once, bool [n]."""
-    rows = np.ascontiguousarray(vectors).view(f"V{vectors.shape[1] * vectors.itemsize}").ravel()  # [n]
-    _, group, sizes = np.unique(rows, return_inverse=True, return_counts=True)
-    return sizes[group] > 1
 
 
 def shared_information(sequences: Sequences, item_count: int) -> csr_array:

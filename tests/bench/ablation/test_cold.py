@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hierrec.model.scorer import Scorer
 
 from bench.ablation.cold import measure
-from bench.ablation.cold_scorers import ModelScorer, TfIdfScorer, chance, residuals, user_states
+from bench.ablation.cold_scorers import ModelScorer, TfIdfScorer, chance, residuals
 from bench.ablation.cold_split import choose_cold, split_cold
 from bench.ablation.plan import row_of
 from bench.ablation.settings import Settings
@@ -59,7 +60,7 @@ def test_the_model_ranks_a_cold_item_by_its_text_alone(
     assert not residual[is_cold].any()
     assert residual[warm].any(1).float().mean() > 0.5
     histories = split.histories["test"]
-    states = user_states(model, histories)
+    states = Scorer(model, data.candidates).states_in_batches(histories)  # [U, D]
     other = residuals(model, cold, neighbours=3)
     users = np.arange(len(histories))
     plain = ModelScorer(states, model).score_histories(histories, users)
