@@ -14,9 +14,9 @@ tower, keys = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in
 
 rows = np.array([ids.index(item) for item in history], np.int64)
 latest = rows[-config["history"] :]
-items, lengths = latest[None], np.array([len(latest)])  # int64 [B, T], padded on the right, and [B]
-(states,) = tower.run(None, {"items": items, "lengths": lengths})  # float32 [B, D]
-scores = np.array(keys.run(None, {"states": states})[0])  # float32 [B, n]; -inf: never recommended
+given = {"items": latest[None], "lengths": np.array([len(latest)])}  # int64 [B, T], padded on the right; [B]
+(states,) = tower.run(None, given)  # float32 [B, D]
+scores = np.array(keys.run(None, {"states": states, **given})[0])  # float32 [B, n]; -inf: never recommended
 if not config["repeated"]:
     scores[0, rows] = -np.inf
 for row in np.argsort(-scores[0], kind="stable")[:10]:

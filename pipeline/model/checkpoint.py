@@ -27,8 +27,8 @@ CURVE = "curve.csv"  # the learning curve in a model's folder
 Curve = Sequence[Mapping[str, float]]  # per validation: epoch or step, train_loss and the validation metrics
 
 
-def new_model(params: TrainParams, frozen: NDArray[np.float32]) -> UserModel:
-    """Build an untrained model over whitened item vectors, float32 [n, F].
+def new_model(params: TrainParams, frozen: NDArray[np.float32], repeated: bool = False) -> UserModel:
+    """Build an untrained model over whitened item vectors, float32 [n, F]; `repeated`: users may take items again.
 
     Member m of an ensemble draws its weights from `params.seed + m`.
 
@@ -39,7 +39,8 @@ def new_model(params: TrainParams, frozen: NDArray[np.float32]) -> UserModel:
     with torch.random.fork_rng(devices=[]):
         for number in range(params.members):
             torch.manual_seed(params.seed + number)
-            members.append(_assemble(params, frozen, build_backbone(params.backbone, params.history)))
+            backbone = build_backbone(params.backbone, params.history)
+            members.append(_assemble(params, frozen, backbone, repeated))
     return together(members)
 
 
@@ -85,8 +86,9 @@ def load_model(folder: Path, frozen: NDArray[np.float32], store_hash: str) -> Us
         with memory, torch.random.fork_rng(devices=[]):
             params = TrainParams.model_validate(config["train"])
             backbones = [_backbone_of(config["backbone"]) for _ in range(params.members)]
-            model = together([_assemble(params, frozen, backbone) for backbone in backbones])
             weights = load_file(folder / "model.safetensors")
+            repeated = any("repeats." in name for name in weights)
+            model = together([_assemble(params, frozen, backbone, repeated) for backbone in backbones])
             for name, ones in model.state_dict().items():
                 if name.endswith("key_scale"):  # which older models do not have
                     weights.setdefault(name, ones)
@@ -189,6 +191,8 @@ def _backbone_of(config: dict[str, Any]) -> PreTrainedModel:
     return backbone
 
 
-def _assemble(params: TrainParams, frozen: NDArray[np.float32], backbone: PreTrainedModel) -> SequenceModel:
+def _assemble(
+    params: TrainParams, frozen: NDArray[np.float32], backbone: PreTrainedModel, repeated: bool
+) -> SequenceModel:
     items = ItemTable(torch.from_numpy(np.array(frozen)), params.residual_width, params.residual_dropout)
-    return SequenceModel(params, items, backbone)
+    return SequenceModel(params, items, backbone, repeated)

@@ -43,6 +43,14 @@ class Ensemble(nn.Module):
         keys, biases = zip(*(member.item_keys(rows) for member in self.members), strict=True)
         return torch.cat(keys, -1) / len(keys), torch.stack(biases).mean(0)
 
+    def repeat_gains(self, states: Tensor, rows: Tensor, lengths: Tensor) -> Tensor:
+        """Return the mean of the members' gains; see `SequenceModel.repeat_gains`."""
+        parts = states.split([member.width for member in self.members], -1)  # M of [B, D]
+        gains = [
+            member.repeat_gains(part, rows, lengths) for member, part in zip(self.members, parts, strict=True)
+        ]
+        return torch.stack(gains).mean(0)
+
     def item_inputs(self) -> Tensor:
         """Return the members' backbone inputs side by side, [n, M * D]; for evaluation mode."""
         return torch.cat([member.item_inputs() for member in self.members], -1)

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from ..data.sequences import GAPS, NO_GAP
 from .params import TrainParams
 from .phi3 import reads_one_position, state_at
+from .repeats import Repeats
 
 Kind = Literal["mean", "last", "window", "recency"]
 
@@ -102,10 +103,13 @@ class Pooling(nn.Module):
 class SequenceModel(nn.Module):
     """Item table → recommendation LLM → pooling → single-layer head (Lite-LLM4Rec, arXiv 2402.09543).
 
-    The item table has n items of F + R dimensions; the backbone is a causal decoder with hidden size D.
+    The item table has n items of F + R dimensions; the backbone is a causal decoder with hidden size D. If users may
+    take items again (`repeated`), the items of the history have a learned gain.
     """
 
-    def __init__(self, params: TrainParams, items: ItemTable, backbone: PreTrainedModel) -> None:
+    def __init__(
+        self, params: TrainParams, items: ItemTable, backbone: PreTrainedModel, repeated: bool = False
+    ) -> None:
         super().__init__()
         width = backbone.config.hidden_size
         self.params = params
@@ -127,6 +131,7 @@ class SequenceModel(nn.Module):
         )
         self.key_length: nn.Parameter | None  # logarithm of the length that all keys have
         self.register_parameter("key_length", scale)
+        self.repeats = Repeats(params.history, width) if repeated else None
         self.key_scale: Tensor
         self.register_buffer(
             "key_scale", torch.ones(len(items))
@@ -176,6 +181,15 @@ class SequenceModel(nn.Module):
             keys = F.normalize(keys, dim=-1, eps=SHORTEST) * self.key_length.exp()
         scale = self.key_scale if rows is None else self.key_scale[rows]  # [n]
         return keys * scale[:, None], items @ self.head.bias  # [n, D], [n]
+
+    def repeat_gains(self, states: Tensor, rows: Tensor, lengths: Tensor) -> Tensor:
+        """Return what the items of histories gain, [B, n]; of a model without repeats, a single zero.
+
+        States [B, D]; rows and lengths as for `states`.
+        """
+        if self.repeats is None:
+            return states.new_zeros(())
+        return self.repeats(states, rows, lengths, len(self.items))
 
     def item_inputs(self) -> Tensor:
         """Return the backbone's input for each item, [n, D]; for evaluation mode."""

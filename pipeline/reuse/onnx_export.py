@@ -37,19 +37,20 @@ class _Tower(nn.Module):
 
 
 class _Keys(nn.Module):
-    """User states [B, D] -> scores [B, n]; -inf for items that may not be recommended."""
+    """User states [B, D] and the items and lengths of `_Tower` -> scores [B, n]; -inf: never recommended."""
 
     keys: Tensor
     biases: Tensor
 
     def __init__(self, model: UserModel, candidates: Tensor) -> None:
         super().__init__()
+        self.model = model
         keys, biases = model.item_keys()  # [n, D], [n]
         self.register_buffer("keys", keys.detach())
         self.register_buffer("biases", biases.detach().masked_fill(~candidates, -torch.inf))
 
-    def forward(self, states: Tensor) -> Tensor:
-        return states @ self.keys.T + self.biases
+    def forward(self, states: Tensor, items: Tensor, lengths: Tensor) -> Tensor:
+        return states @ self.keys.T + self.biases + self.model.repeat_gains(states, items, lengths)
 
 
 def export_onnx(artifacts: Path, out: Path) -> None:
@@ -79,16 +80,24 @@ def export_onnx(artifacts: Path, out: Path) -> None:
     items = torch.from_numpy(np.random.default_rng(0).integers(0, len(inputs.items), (3, min(7, history))))
     lengths = torch.tensor([items.shape[1], 1, 0])
     with atomic_directory(out) as temporary, torch.no_grad():
-        states = {"items": {0: DYNAMIC, 1: DYNAMIC}, "lengths": {0: DYNAMIC}}
-        _write(tower, (items, lengths), states, "states", temporary / TOWER)
-        _write(keys, (tower(items, lengths),), {"states": {0: DYNAMIC}}, "scores", temporary / KEYS)
+        history_shape = {"items": {0: DYNAMIC, 1: DYNAMIC}, "lengths": {0: DYNAMIC}}
+        _write(tower, (items, lengths), history_shape, "states", temporary / TOWER)
+        states = tower(items, lengths)  # [3, D]
+        _write(
+            keys,
+            (states, items, lengths),
+            {"states": {0: DYNAMIC}, **history_shape},
+            "scores",
+            temporary / KEYS,
+        )
         write_json(temporary / IDS, inputs.items["item_id"].to_list())
         write_json(temporary / CONFIG, {"history": history, "repeated": repeated})
         run = [onnxruntime.InferenceSession(temporary / name).run for name in (TOWER, KEYS)]
         for batch, count in ((items, lengths), (items[:1, :1], lengths[1:2]), (items[:2, :2], lengths[1:])):
-            (found,) = run[0](None, {"items": batch.numpy(), "lengths": count.numpy()})
-            (found,) = run[1](None, {"states": found})
-            expected = keys(tower(batch, count)).numpy()
+            given = {"items": batch.numpy(), "lengths": count.numpy()}
+            (found,) = run[0](None, given)
+            (found,) = run[1](None, {"states": found, **given})
+            expected = keys(tower(batch, count), batch, count).numpy()
             largest = np.abs(expected, where=np.isfinite(expected), out=np.zeros_like(expected)).max()
             if not np.allclose(np.asarray(found), expected, rtol=0, atol=TOLERANCE * max(1, largest)):
                 what = "onnxruntime computes other scores than torch"

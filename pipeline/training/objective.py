@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from ..model.sequence_model import SequenceModel
 from .batches import Batch
+from .repeat_loss import repeat_softmax_loss, sampled_repeat_softmax_loss
 
 
 class Objective(nn.Module):
@@ -29,13 +30,13 @@ class Objective(nn.Module):
         rows = torch.from_numpy(batch.rows).to(device)  # [B, T]
         gaps = None if batch.gaps is None else torch.from_numpy(batch.gaps).to(device)  # [B, T]
         with torch.autocast(device.type, torch.bfloat16, enabled=params.precision == "bfloat16"):
-            states = self.model(rows, gaps)[mask.to(device)]  # [M, D]
-        states = states.float()
+            states = self.model(rows, gaps)  # [B, T, D]
+        if self.model.repeats is not None:
+            return self._with_repeats(states.float(), rows, batch, sampler)
+        states = states[mask.to(device)].float()  # [M, D]
         if params.loss == "softmax":
             return softmax_loss(states, targets.to(device), *self.model.item_keys())
-        negatives = torch.multinomial(
-            self.probability, params.negatives, replacement=True, generator=sampler
-        )  # [S]
+        negatives = self._negatives(sampler)  # [S]
         # Only keys of targets and negatives are computed: a step costs the same for any number of items.
         items, inverse = torch.cat([targets, negatives]).unique(return_inverse=True)  # [k], [M + S]
         log_probability = self.probability[items].log().to(device)  # [k]
@@ -43,6 +44,32 @@ class Objective(nn.Module):
         keys, biases = self.model.item_keys(items)  # [k, D], [k]
         targets, negatives = inverse[: len(targets)], inverse[len(targets) :]
         return sampled_softmax_loss(states, targets, keys, biases, negatives, log_probability)
+
+    def _with_repeats(self, states: Tensor, rows: Tensor, batch: Batch, sampler: torch.Generator) -> Tensor:
+        """As `forward`, of a model with repeats: states [B, T, D], rows [B, T]."""
+        model, repeats = self.model, self.model.repeats
+        assert repeats is not None
+        targets, mask = (
+            torch.from_numpy(array).to(rows.device) for array in (batch.targets, batch.mask)
+        )  # [B, T]
+        if model.params.loss == "softmax":
+            return repeat_softmax_loss(states, rows, targets, *model.item_keys(), repeats)[mask].mean()
+        negatives = self._negatives(sampler).to(rows.device)  # [S]
+        parts = [part.flatten() for part in (rows, targets, negatives)]
+        items, inverse = torch.cat(parts).unique(return_inverse=True)  # [k], [2 B T + S]
+        rows, targets = inverse[: -len(negatives)].view(2, *rows.shape)  # [B, T] each
+        log_probability = self.probability[items.cpu()].log().to(rows.device)  # [k]
+        keys, biases = model.item_keys(items)  # [k, D], [k]
+        loss = sampled_repeat_softmax_loss(
+            states, rows, targets, keys, biases, repeats, inverse[-len(negatives) :], log_probability
+        )
+        return loss[mask].mean()
+
+    def _negatives(self, sampler: torch.Generator) -> Tensor:
+        """Draw negatives, int64 [S]."""
+        return torch.multinomial(
+            self.probability, self.model.params.negatives, replacement=True, generator=sampler
+        )
 
 
 def softmax_loss(states: Tensor, targets: Tensor, keys: Tensor, biases: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ def untrained_model(params: TrainParams, frozen: NDArray[np.float32], sequences:
     """
     counts = sequences.training_counts(len(frozen))  # [n]
     params = params.for_data(counts)
-    model = new_model(params, frozen)
+    model = new_model(params, frozen, sequences.repeated)
     near = params.residual_start == "co_occurrence"
     group = groups_of_equal(frozen)  # [n]
     started = (counts > 0) & (near | (np.bincount(group)[group] > 1))  # [n]

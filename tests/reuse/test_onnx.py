@@ -43,8 +43,9 @@ def test_scores_are_those_of_the_recommender(exported: Path, artifacts: Path, le
     for row, history in zip(items, latest, strict=True):
         row[: len(history)] = history
     tower, keys = (onnxruntime.InferenceSession(exported / name) for name in MODEL[:2])
-    (states,) = tower.run(None, {"items": items, "lengths": np.array([*map(len, latest)])})
-    (scores,) = keys.run(None, {"states": states})
+    given = {"items": items, "lengths": np.array([*map(len, latest)])}
+    (states,) = tower.run(None, given)
+    (scores,) = keys.run(None, {"states": states, **given})
     for row, history in zip(scores, histories, strict=True):
         row[history] = -np.inf
     assert np.isfinite(scores).any()

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from hierrec import Recommender
 from hierrec.core.files import read_details
+from hierrec.reuse.onnx_export import export_onnx
 
 from stages.workspace import SAMPLE, make_workspace
 from tests.reliability.sample_stages import AFTER_INGEST, run_stages
@@ -71,3 +72,6 @@ def test_all_stages_read_it(tmp_path: Path, split: str, targets: str) -> None:
     assert recommended >= {
         item.item_id for item in user.history
     }  # items of the history are recommended again
+    if split == "leave_one_out":  # compares onnxruntime's scores with torch's
+        pytest.importorskip("onnxscript", reason="needs hierrec[onnx]")
+        export_onnx(artifacts, tmp_path / "onnx")

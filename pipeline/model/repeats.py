@@ -1,0 +1,48 @@
+"""Repeats: the gain in score of an item that the history already has, in data in which users take items again."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Repeats(nn.Module):
+    """Learns how likely users are to take an item again.
+
+    An item that the history has at the ages a gains log Σ exp(log_weight[a]), and a term linear in the user state; the
+    latest item has age 0. So each place adds to the gain, as in the repeat mode of RepeatNet (Ren et al. 2019, arXiv
+    1812.02646). Ages from 1 on share a weight with those up to twice as high. All weights start at zero: at first, an
+    item that the history has once gains nothing.
+
+    Args:
+        history: number of items that the model reads.
+        width: of a user state, D.
+    """
+
+    bins: Tensor
+
+    def __init__(self, history: int, width: int) -> None:
+        super().__init__()
+        bins = torch.log2(torch.arange(1, history + 1).double()).long()
+        self.register_buffer("bins", bins, persistent=False)  # [history], of each age
+        self.log_weight = nn.Parameter(torch.zeros(int(bins[-1]) + 1))
+        self.tendency = nn.Parameter(torch.zeros(width))
+
+    def weights(self, ages: Tensor) -> Tensor:
+        """Return the weights of ages below `history`, int64 of any shape; 0 for negative ages."""
+        return self.log_weight[self.bins[ages.clamp(min=0)]].exp() * (ages >= 0)
+
+    def gains(self, states: Tensor, weight: Tensor) -> Tensor:
+        """Return the gains of items [..., n] for states [..., D]; `weight` [..., n] sums over the places of each.
+
+        An item without a place gains nothing.
+        """
+        gains = weight.clamp(min=1e-30).log() + (states @ self.tendency)[..., None]  # [..., n]
+        return gains * (weight > 0)
+
+    def forward(self, states: Tensor, rows: Tensor, lengths: Tensor, items: int) -> Tensor:
+        """Return the gains of all items, [B, items], after histories.
+
+        States are [B, D]; rows int64 [B, T] are padded on the right to histories of `lengths`, int64 [B].
+        """
+        ages = lengths[:, None] - 1 - torch.arange(rows.shape[1], device=rows.device)  # [B, T]
+        weight = states.new_zeros(len(rows), items).scatter_add(1, rows, self.weights(ages))  # [B, items]
+        return self.gains(states, weight)

@@ -1,0 +1,73 @@
+"""The training objective of a model with repeats: items of the history are candidates with a gain of their own.
+
+Windows are [B, T]. At place t, the history is the window up to t; rows, targets and negatives index the keys.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..model.repeats import Repeats
+
+
+def repeat_softmax_loss(
+    states: Tensor, rows: Tensor, targets: Tensor, keys: Tensor, biases: Tensor, repeats: Repeats
+) -> Tensor:
+    """Return the cross-entropy over n items at each place, [B, T].
+
+    Args:
+        states: float [B, T, D].
+        rows: int64 [B, T], the windows.
+        targets: int64 [B, T], the next item at each place.
+        keys: float [n, D].
+        biases: float [n].
+        repeats: of the model.
+    """
+    there = F.one_hot(rows, len(keys)).to(states.dtype)  # [B, T, n]
+    weight = repeats.weights(_ages(rows)) @ there  # [T, T] @ [B, T, n] -> [B, T, n]
+    logits = states @ keys.T + biases + repeats.gains(states, weight)  # [B, T, n]
+    return F.cross_entropy(logits.transpose(1, 2), targets, reduction="none")
+
+
+def sampled_repeat_softmax_loss(
+    states: Tensor,
+    rows: Tensor,
+    targets: Tensor,
+    keys: Tensor,
+    biases: Tensor,
+    repeats: Repeats,
+    negatives: Tensor,
+    log_probability: Tensor,
+) -> Tensor:
+    """Return an estimate of `repeat_softmax_loss`; negatives and log_probability as for `sampled_softmax_loss`.
+
+    The items of the history are counted exactly. Sampled negatives stand for all other items.
+    """
+    ages = _ages(rows)  # [T, T]
+    weights, past = repeats.weights(ages), ages >= 0  # [T, T]
+    same = (rows[:, :, None] == rows[:, None, :]).to(states.dtype)  # [B, T, T]
+    is_target = rows[:, None, :] == targets[:, :, None]  # [B, T, T], place s has the target of place t
+    window_keys = F.embedding(rows, keys)  # [B, T, D]
+    # An item at several places is one candidate, so each place has its share of it.
+    places = (past.to(states.dtype) @ same).clamp(min=1)  # [B, T, T]
+    own = states @ window_keys.transpose(1, 2) + biases[rows][:, None]  # [B, T, T]
+    own = own + repeats.gains(states, weights @ same) - places.log()  # [B, T, T]
+    own = own.masked_fill(~past | is_target, -torch.inf)
+    correction = log_probability[negatives] + math.log(len(negatives))  # [S]
+    sampled = states @ F.embedding(negatives, keys).T + (biases[negatives] - correction)  # [B, T, S]
+    seen = (rows[:, :, None] == negatives).cumsum(1) > 0  # [B, T, S]
+    sampled = sampled.masked_fill(seen | (targets[:, :, None] == negatives), -torch.inf)
+    positive = (states * F.embedding(targets, keys)).sum(-1) + biases[targets]  # [B, T]
+    positive = positive[..., None] + repeats.gains(
+        states, (weights * is_target).sum(-1, keepdim=True)
+    )  # [B, T, 1]
+    total = torch.cat([positive, own, sampled], dim=-1).logsumexp(-1)  # [B, T]
+    return total - positive.squeeze(-1)
+
+
+def _ages(rows: Tensor) -> Tensor:
+    """Return the age of place s (column) at place t (row), int64 [T, T]; negative for later places."""
+    place = torch.arange(rows.shape[1], device=rows.device)
+    return place[:, None] - place
