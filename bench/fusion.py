@@ -129,7 +129,8 @@ class Bench:
         self, params: FusionParams, learned_from: FusionExamples, held_out: FusionExamples
     ) -> Metrics:
         """Learn on one half; return the other's metrics in its best epoch."""
-        _, curve = learn(params, self._base, learned_from, held_out)
+        counts = self.inputs.sequences.training_counts(len(self.inputs.frozen))
+        _, curve = learn(params, self._base, counts, learned_from, held_out)
         best = max(curve, key=lambda record: record[CHOSEN_BY])
         return {key: value for key, value in best.items() if "@" in key}
 

@@ -35,7 +35,8 @@ class Followers:
 
 # %% Fuse it with the trained model, a third of the model's weight; `stages/train_rag.py` would learn the weights.
 model = load_scorer(artifacts / "models" / "hierarchical", inputs)
-fusion = Fusion([Start(lowest=0, highest=0, share=0.33, temperature=0.1)])
+counts = inputs.sequences.training_counts(len(inputs.frozen))  # [n]
+fusion = Fusion([Start(lowest=0, highest=0, share=0.33, temperature=0.1)], counts)
 sources = {"followers": Followers()}
 fused = Scorer(model.model, inputs.candidates, sources, fusion, sequences=inputs.sequences)
 settings = load_params(Path("params.yaml")).evaluate

@@ -25,7 +25,8 @@ def main(fusion: FusionParams) -> Summary:
     sources = open_sources(fusion, datastore, index, inputs)
     scorer = Scorer(model, inputs.validation_candidates, dtype=torch.float32, sequences=inputs.sequences)
     learned_from, held_out = FusionExamples.validation(scorer, inputs.sequences, sources, fusion.users)
-    learned, curve = learn(fusion, scorer, learned_from, held_out)
+    counts = inputs.sequences.training_counts(len(inputs.frozen))  # [n]
+    learned, curve = learn(fusion, scorer, counts, learned_from, held_out)
     save_rag(MODELS / "rag", model, learned, fusion, datastore, inputs.store_hash, curve)
     write_curve(PLOTS / "rag.csv", curve)
     best = max(record[CHOSEN_BY] for record in curve)

@@ -31,7 +31,7 @@ def write_sample(folder: Path) -> None:
     prefixes = prefix_states(model, inputs.sequences)
     datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(params.fusion))
     settings = params.fusion.for_data(inputs.sequences.repeated)
-    fusion = Fusion(starts(settings))
+    fusion = Fusion(starts(settings), inputs.sequences.training_counts(len(inputs.frozen)))
     rag = folder / "models" / "rag"
     save_rag(rag, model, fusion, settings, datastore, inputs.store_hash)
 

@@ -20,7 +20,7 @@ from ..ranking.evaluator import rank_in_batches
 from ..ranking.metrics import metrics_from_ranks
 
 RETRIEVAL_BATCH = 2048  # queries per search
-VALIDATE_EVERY = 30  # steps
+VALIDATE_EVERY = 60  # steps
 ValidateFusion = Callable[[Fusion], dict[str, float]]
 FusionCurve = list[dict[str, float]]
 
@@ -95,9 +95,16 @@ class FusionExamples:
 
 
 def learn(
-    params: FusionParams, scorer: Scorer, learned_from: FusionExamples, held_out: FusionExamples
+    params: FusionParams,
+    scorer: Scorer,
+    counts: NDArray[np.int64],
+    learned_from: FusionExamples,
+    held_out: FusionExamples,
 ) -> tuple[Fusion, FusionCurve]:
-    """Train a new fusion; the metrics of the held-out examples pick the step. Returns and raises as `train_fusion`."""
+    """Train a new fusion; the metrics of the held-out examples pick the step.
+
+    Counts, int64 [n], are the training interactions of each item. Returns and raises as `train_fusion`.
+    """
 
     def validate(fusion: Fusion) -> dict[str, float]:
         def score(rows: NDArray[np.int64]) -> Tensor:
@@ -109,8 +116,9 @@ def learn(
         )
         return metrics_from_ranks(ranks)
 
-    fusion = Fusion(starts(params))
-    return fusion, train_fusion(fusion, scorer, learned_from, params, scorer.model.params.seed, validate)
+    seed = scorer.model.params.seed
+    fusion = Fusion(starts(params), counts, seed)
+    return fusion, train_fusion(fusion, scorer, learned_from, params, seed, validate)
 
 
 def train_fusion(

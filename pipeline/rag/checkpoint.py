@@ -117,8 +117,14 @@ def load_parts(folder: Path, inputs: Inputs) -> tuple[UserModel, Fusion, FusionP
         fusion_params = {"users": 1, "steps": 1, **config["fusion"]}
         fusion_params.pop("epochs", None)  # of older models, which had neither users nor steps
         params = FusionParams.model_validate(fusion_params)
-        fusion = Fusion(starts(params))
-        fusion.load_state_dict(load_file(folder / "fusion.safetensors"))
+        fusion = Fusion(starts(params), inputs.sequences.training_counts(len(inputs.frozen)))
+        weights = load_file(folder / "fusion.safetensors")
+        for name, start in fusion.state_dict().items():
+            if name.startswith(
+                ("hidden.", "correction.")
+            ):  # which older models do not have: it corrects nothing
+                weights.setdefault(name, start)
+        fusion.load_state_dict(weights)
     except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"cannot be read: {str(error)[:500]}", str(folder), REMEDY) from None
     check_finite(fusion, str(folder))

@@ -1,10 +1,13 @@
-"""Fusion of the model with retrieval: a learned mixture of the model's distribution and the sources'."""
+"""Fusion of the model with retrieval: a learned mixture of their distributions, corrected for each retrieved item."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..model.sources import Mixture, Retrieved
 from .own_history import LATEST
@@ -12,6 +15,9 @@ from .params import FusionParams
 
 # Added to a source's probabilities before they multiply, so that items it did not find stay possible.
 FLOOR = 1e-3
+
+HIDDEN = 16
+"""Width of the network that corrects the score of a retrieved item."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +53,24 @@ def starts(params: FusionParams) -> list[Start]:
 
 
 class Fusion(nn.Module):
-    """A learned mixture of distributions over the items, sharpened by a product of experts (implements `Fuses`).
+    """A learned mixture of distributions over the items, then a product of experts (implements `Fuses`).
 
     Source s gives p_s(i), the share of item i in softmax(similarity / temperature_s + weight_s[age]) over its retrieved
     items (kNN-LM, arXiv 1911.00172). A gate weighs model and sources; it is linear in three confidence features per
     source and the history's length (adaptive interpolation, He et al. 2021, arXiv 2109.04212). The mixture is
     multiplied by (p_s(i) + FLOOR) ** power_s, a product of experts (Hinton 2002): an item on which model and sources
-    agree gains more than the mixture alone gives it.
+    agree gains more than the mixture alone gives it. Last, a small network reads what is known of each retrieved item
+    (`_evidence`) and corrects its log-probability; at first, the correction is zero.
+
+    Args:
+        sources: initial values, one for each source.
+        counts: int64 [n], training interactions of each item.
+        seed: of the network's initial weights.
     """
 
-    def __init__(self, sources: Sequence[Start]) -> None:
+    popularity: Tensor
+
+    def __init__(self, sources: Sequence[Start], counts: NDArray[np.int64], seed: int = 0) -> None:
         super().__init__()
         temperatures = [1.0, *(source.temperature for source in sources)]  # the model's first
         self.log_temperature = nn.Parameter(torch.log(torch.tensor(temperatures)))  # [S + 1]
@@ -67,6 +81,14 @@ class Fusion(nn.Module):
         nn.init.zeros_(self.gate.weight)
         with torch.no_grad():
             self.gate.bias.copy_(torch.log(torch.tensor([1.0, *(source.share for source in sources)])))
+        # Not in the checkpoint: it follows from the data, which may grow.
+        self.register_buffer("popularity", _standardised(torch.from_numpy(counts)), persistent=False)  # [n]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.hidden = nn.Linear(2 * len(sources) + 2, HIDDEN)
+        self.correction = nn.Linear(HIDDEN, 1)
+        for parameter in self.correction.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, model_scores: Tensor, lengths: Tensor, retrieved: Sequence[Retrieved]) -> Tensor:
         """Return log-probabilities [B, n]; arguments as for `Fuses.mix`."""
@@ -105,11 +127,29 @@ class Fusion(nn.Module):
         trust = gates.masked_fill(~usable, -torch.inf).log_softmax(-1)  # [B, S + 1]
         share = torch.stack(shares)  # [S, P]
         mixed = trust[owners, 0].exp() * probability + (trust[owners, 1:].exp().T * share).sum(0)  # [P]
+        logs = (share / FLOOR).log1p()  # [S, P]
+        evidence = self._evidence(model.take(pairs), self.popularity[pairs % allowed.shape[1]], logs, places)
+        # Relative to an item that no source retrieved.
+        experts = self.power @ logs + self._correction(evidence)  # [P]
         # The clamp keeps an allowed item ahead of an excluded one even where all its shares underflow.
-        experts = self.power @ (share / FLOOR).log1p()  # [P], relative to an item that no source retrieved
         fused = (model + trust[:, :1]).flatten()  # [B n]
         fused = fused.index_copy(0, pairs, mixed.clamp(min=1e-30).log() + experts).view_as(model)  # [B, n]
         return Mixture(fused.log_softmax(-1), trust.exp(), model, weights)
+
+    def _evidence(self, model: Tensor, popularity: Tensor, logs: Tensor, places: Sequence[Tensor]) -> Tensor:
+        """Return the network's input for each pair, [2 S + 2, P], in units of about 1.
+
+        The input is the model's log-probability [P], the logarithm of the item's training interactions [P], and for
+        each source the logarithm of the item's share [S, P] and of its number of places among the retrieved items.
+        """
+        pairs = len(model)
+        counts = [torch.bincount(at.flatten(), minlength=pairs + 1)[:-1] for at in places]  # S times [P]
+        numbers = torch.stack(counts).to(model.dtype).log1p()  # [S, P]
+        return torch.cat([(model + 8)[None] / 3, popularity[None].to(model.dtype), logs / 2, numbers / 2])
+
+    def _correction(self, evidence: Tensor) -> Tensor:
+        hidden = F.gelu(self.hidden.weight @ evidence + self.hidden.bias[:, None])  # [HIDDEN, P]
+        return (self.correction.weight @ hidden).squeeze(0) + self.correction.bias  # [P]
 
     def _weights(self, source: int, usable: Tensor, similarities: Tensor, ages: Tensor) -> Tensor:
         """Return the weight of each retrieved item, [B, K]; rows sum to 1, or to 0 where no item is usable."""
@@ -119,6 +159,12 @@ class Fusion(nn.Module):
         peak = logits.amax(-1, keepdim=True).clamp(min=-1e30)
         weights = torch.exp(logits - peak)  # [B, K]
         return weights / weights.sum(-1, keepdim=True).clamp(min=1e-30)
+
+
+def _standardised(counts: Tensor) -> Tensor:
+    """Return the logarithms of counts, int64 [n], with mean 0 and variance 1, float32 [n]."""
+    logs = counts.double().log1p()  # [n]
+    return ((logs - logs.mean()) / logs.std(correction=0).clamp(min=1e-3)).float()
 
 
 def _pairs(items: Sequence[Tensor], allowed: Tensor) -> tuple[Tensor, list[Tensor]]:

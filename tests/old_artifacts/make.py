@@ -82,7 +82,7 @@ def make(folder: Path) -> None:
     prefixes, width = 3 * ITEMS, model.width
     states, nexts = generator.standard_normal((prefixes, width)), generator.integers(ITEMS, size=prefixes)
     datastore = Datastore.of(states, nexts, np.repeat(np.arange(ITEMS), 3), lookup(FUSION))
-    fusion = Fusion(starts(FUSION))
+    fusion = Fusion(starts(FUSION), np.ones(ITEMS, np.int64))
     save_rag(folder / "rag", model, fusion, FUSION, datastore, store.hash)
     readings = {name: read(folder) for name, read in READINGS.items()}
     (folder / "readings.json").write_text(json.dumps(readings, indent=1) + "\n")

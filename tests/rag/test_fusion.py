@@ -13,12 +13,16 @@ from hierrec.rag.params import FusionParams
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.special import ndtr
+from sklearn.preprocessing import scale
 
 from tests.model.world import ITEMS
 
 WIDTH = 16
 START = Start(lowest=-1, highest=2, share=0.5, temperature=0.05)
 ALL = np.ones(ITEMS, np.bool_)
+COUNTS = np.arange(ITEMS) ** 2
+POPULARITY = scale(np.log1p(COUNTS)).astype(np.float32)
 PARAMS = FusionParams(
     sources=("next_items", "items"),
     shortlist=1,
@@ -56,8 +60,9 @@ def test_probabilities_sum_to_one_over_what_is_allowed(seed: int, count: int, mi
         items[0] = -1
     ages = torch.randint(-1, 3, (count,), generator=generator)
     found = retrieved(items.tolist(), torch.rand(3, count, generator=generator).tolist(), ages.tolist())
-    fusion = Fusion([START, START])
-    torch.nn.init.normal_(fusion.power, generator=generator)
+    fusion = Fusion([START, START], COUNTS)
+    for parameter in (fusion.power, *fusion.correction.parameters()):
+        torch.nn.init.normal_(parameter, generator=generator)
     mixed = fusion(scores, lengths, [found, found]).exp()
     torch.testing.assert_close(mixed.sum(-1), torch.ones(3))
     assert not mixed[:, :4].any()
@@ -72,6 +77,7 @@ def by_definition(
     allowed = np.isfinite(scores)
     model = np.where(allowed, np.exp(scores / temperatures[0]), 0)
     distributions, features, sharpening = [model / model.sum()], [], np.zeros(len(scores))
+    shares, numbers = [], []
     for source, (items, similarities, ages) in enumerate(retrieved):
         usable = (items >= 0) & allowed[items]
         by_age = weights[f"age_weights.{source}"][ages.astype(int) - fusion.sources[source].lowest]
@@ -81,9 +87,19 @@ def by_definition(
         features += [share @ similarities, distribution.max(), distribution @ distributions[0]]
         sharpening += weights["power"][source] * np.log(distribution + FLOOR)
         distributions.append(distribution)
+        shares.append(np.log(1 + distribution / FLOOR) / 2)
+        numbers.append(np.log1p(np.bincount(items[usable], minlength=len(scores))) / 2)
     gates = np.exp(weights["gate.weight"] @ [*features, np.log1p(length) / 5] + weights["gate.bias"])
     gates *= [1, *(distribution.any() for distribution in distributions[1:])]
-    mixture = np.exp(np.log(gates @ distributions / gates.sum()) + sharpening)
+    log_model = np.log(np.where(allowed, distributions[0], 1))
+    evidence = [(log_model + 8) / 3, POPULARITY, *shares, *numbers]
+    inputs = weights["hidden.weight"] @ np.array(evidence) + weights["hidden.bias"][:, None]  # [H, n]
+    hidden = inputs * ndtr(inputs)  # GELU
+    retrieved_any = np.sum(numbers, 0) > 0
+    correction = np.where(
+        retrieved_any, (weights["correction.weight"] @ hidden)[0] + weights["correction.bias"], 0
+    )
+    mixture = np.exp(np.log(gates @ distributions / gates.sum()) + sharpening + correction)
     return np.where(allowed, mixture, 0) / mixture[allowed].sum()
 
 
@@ -92,7 +108,7 @@ def by_definition(
 def test_retrieved_and_other_items_have_the_probability_of_the_definition(seed: int, count: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     scores, lengths = draw(seed)
-    fusion = Fusion([START, START])
+    fusion = Fusion([START, START], COUNTS)
     for parameter in fusion.parameters():
         torch.nn.init.normal_(parameter, generator=generator)
     found = []
@@ -111,14 +127,14 @@ def test_retrieved_and_other_items_have_the_probability_of_the_definition(seed: 
 def test_nothing_retrieved_leaves_the_model_alone() -> None:
     scores, lengths = draw(0)
     found = retrieved([[-1] * 5] * 3, [[0.0] * 5] * 3, [0.0] * 5)
-    mixed = Fusion([START])(scores, lengths, [found])
+    mixed = Fusion([START], COUNTS)(scores, lengths, [found])
     torch.testing.assert_close(mixed, scores.log_softmax(-1))
 
 
 def test_interpolation_by_hand() -> None:
     scores = torch.zeros(1, ITEMS)
     found = retrieved([[7, 7, 8]], [[0.9, 0.9, 0.9]], [0.0] * 3)
-    fusion = Fusion([Start(0, 0, share=3 / 7, temperature=0.05)])
+    fusion = Fusion([Start(0, 0, share=3 / 7, temperature=0.05)], COUNTS)
     mixed = fusion(scores, torch.tensor([1]), [found])
     expected = torch.full((ITEMS,), 0.7 / ITEMS)
     expected[7] += 0.3 * 2 / 3
@@ -137,7 +153,7 @@ def test_interpolation_by_hand() -> None:
 def test_weights_fall_with_the_distance_and_what_came_before_counts_less() -> None:
     scores = torch.zeros(1, ITEMS)
     found = retrieved([[5, 6, 7, 8]], [[1.0] * 4], [-1, 0, 1, 2])
-    fusion = Fusion([START])
+    fusion = Fusion([START], COUNTS)
     mixture = fusion.mix(scores, torch.tensor([3]), [found])
     before, now, next_, later = mixture.weights[0][0].tolist()
     assert now > next_ > later > before > 0
@@ -147,7 +163,7 @@ def test_the_gate_reads_how_sure_a_source_is_and_how_long_the_history() -> None:
     scores = torch.zeros(1, ITEMS)
     similarities = torch.tensor([[0.9, 0.8, 0.7, 0.6]])
     found = retrieved([[7, 7, 8, 9]], similarities.tolist(), [0.0] * 4)
-    fusion = Fusion([Start(0, 0, share=1.0, temperature=1.0)])
+    fusion = Fusion([Start(0, 0, share=1.0, temperature=1.0)], COUNTS)
     weights = similarities[0].softmax(-1)
     share = torch.stack([weights[0] + weights[1], weights[2], weights[3]])
     length = float(np.log1p(20) / 5)
@@ -199,7 +215,7 @@ def examples(monkeypatch: pytest.MonkeyPatch) -> FusionExamples:
 
 def test_learns_to_trust_the_source_that_is_right(base: Scorer, examples: FusionExamples) -> None:
     targets = examples.targets
-    fusion = Fusion([START, START])
+    fusion = Fusion([START, START], COUNTS)
 
     def validate(fused: Fusion) -> dict[str, float]:
         with torch.no_grad():
@@ -219,20 +235,20 @@ def test_learns_to_trust_the_source_that_is_right(base: Scorer, examples: Fusion
 
 
 def test_the_best_validated_weights_are_kept(base: Scorer, examples: FusionExamples) -> None:
-    fusion = Fusion([START, START])
+    fusion = Fusion([START, START], COUNTS)
     powers = []
 
     def validate(fused: Fusion) -> dict[str, float]:
         powers.append(fused.power.detach().clone())
         return {"ndcg@10": (0.1, 0.3, 0.2)[len(powers) - 1]}
 
-    train_fusion(fusion, base, examples, PARAMS.model_copy(update={"steps": 60}), 0, validate)
+    train_fusion(fusion, base, examples, PARAMS.model_copy(update={"steps": 120}), 0, validate)
     assert [torch.equal(fusion.power, power) for power in powers] == [False, True, False]
 
 
 def test_a_target_that_is_no_candidate_teaches_nothing(base: Scorer, examples: FusionExamples) -> None:
     scorer = Scorer(base.model, np.arange(ITEMS) != examples.targets[0], dtype=torch.float32)
-    fusion = Fusion([START, START])
+    fusion = Fusion([START, START], COUNTS)
     params = PARAMS.model_copy(update={"steps": 7})
     _, record = train_fusion(fusion, scorer, examples, params, 0, lambda _: {"ndcg@10": 0.5})
     assert 0 < record["train_loss"] < np.inf

@@ -37,7 +37,7 @@ def test_older_items_share_a_weight_with_those_up_to_twice_as_old() -> None:
 
 
 def test_an_item_that_was_taken_twice_has_two_shares() -> None:
-    fusion = Fusion(starts(PARAMS.model_copy(update={"sources": ("history",)})))
+    fusion = Fusion(starts(PARAMS.model_copy(update={"sources": ("history",)})), np.ones(9, np.int64))
     found = OwnHistory().retrieve(query([4, 7, 4]))
     with torch.no_grad():
         fusion.age_weights[0].zero_()

@@ -33,7 +33,7 @@ def test_evaluation_and_recommendation_name_the_users_and_read_the_whole_length(
     train_params: TrainParams, frozen: NDArray
 ) -> None:
     model = new_model(train_params, frozen).eval()
-    fusion = Fusion([Start(0, 0, share=0.5, temperature=0.05)])
+    fusion = Fusion([Start(0, 0, share=0.5, temperature=0.05)], np.arange(ITEMS))
     with torch.no_grad():
         fusion.gate.weight[1, -1] = 1.0  # trusts the source more, the longer the history
     base, source = Scorer(model, ALL, dtype=torch.float32), Listening()
@@ -55,7 +55,10 @@ def test_evaluation_and_recommendation_name_the_users_and_read_the_whole_length(
 def test_a_scorer_in_float64_leaves_fusion_and_model_as_they_are(
     train_params: TrainParams, frozen: NDArray
 ) -> None:
-    model, fusion = new_model(train_params, frozen), Fusion([Start(0, 0, share=0.5, temperature=0.05)])
+    model, fusion = (
+        new_model(train_params, frozen),
+        Fusion([Start(0, 0, share=0.5, temperature=0.05)], np.arange(ITEMS)),
+    )
     Scorer(model, ALL, {"next_items": Listening()}, fusion)
     parameters = [*model.parameters(), *fusion.parameters()]
     assert {parameter.dtype for parameter in parameters} == {torch.float32}

@@ -147,7 +147,7 @@ def make_chosen(
     """Write a model as if validation had chosen it, a new one by default; return its inputs."""
     everything = np.ones(ITEMS, np.bool_)
     inputs = Inputs(pl.DataFrame({"row": range(ITEMS)}), sequences, everything, everything, frozen, "hash")
-    fusion = Fusion(starts(FUSION))
+    fusion = Fusion(starts(FUSION), sequences.training_counts(ITEMS))
     save_rag(folder, model or new_model(params, frozen), fusion, FUSION, None, "hash")
     return inputs
 

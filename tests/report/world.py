@@ -87,7 +87,7 @@ class World:
             "items": SimilarItems(self.catalogue.index, frozen, 5, self.fusion.recent_items),
             "co_occurring": CoOccurringItems(self.sequences, ITEMS, 5, self.fusion.recent_items),
         }
-        mixture = Fusion(starts(self.fusion)).eval()
+        mixture = Fusion(starts(self.fusion), self.sequences.training_counts(ITEMS)).eval()
         self.scorers = {
             "hierarchical": Scorer(self.model, self.candidates, dtype=torch.float32),
             "rag": Scorer(self.model, self.candidates, self.sources, mixture, torch.float32),
