@@ -4,7 +4,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
 from ..data.sequences import Sequences
@@ -92,6 +91,8 @@ def item_vectors(information: csr_array, width: int, seed: int) -> NDArray[np.fl
 
     One thread computes them, so that the number of threads changes no bit.
     """
+    from sklearn.utils.extmath import randomized_svd  # a second of imports, which only sparse data needs
+
     width = min(width, len(information.indptr) - 1)  # n
     with threadpool_limits(limits=1):
         vectors, values, _ = randomized_svd(information, width, random_state=seed)  # [n, k], [k]
