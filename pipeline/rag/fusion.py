@@ -18,6 +18,8 @@ FLOOR = 1e-3
 
 HIDDEN = 16
 """Width of the network that corrects the score of a retrieved item."""
+PART = 2**16
+"""Pairs that the network reads at a time: arrays of one size take less memory than whole batches, which all differ."""
 
 
 @dataclass(frozen=True)
@@ -148,8 +150,12 @@ class Fusion(nn.Module):
         return torch.cat([(model + 8)[None] / 3, popularity[None].to(model.dtype), logs / 2, numbers / 2])
 
     def _correction(self, evidence: Tensor) -> Tensor:
-        hidden = F.gelu(self.hidden.weight @ evidence + self.hidden.bias[:, None])  # [HIDDEN, P]
-        return (self.correction.weight @ hidden).squeeze(0) + self.correction.bias  # [P]
+        """Return the correction of each pair, [P], from its evidence [2 S + 2, P]."""
+        corrections = []
+        for part in evidence.split(PART, dim=1):  # [2 S + 2, at most PART]
+            hidden = F.gelu(self.hidden.weight @ part + self.hidden.bias[:, None])  # [HIDDEN, at most PART]
+            corrections.append((self.correction.weight @ hidden).squeeze(0) + self.correction.bias)
+        return torch.cat(corrections)
 
     def _weights(self, source: int, usable: Tensor, similarities: Tensor, ages: Tensor) -> Tensor:
         """Return the weight of each retrieved item, [B, K]; rows sum to 1, or to 0 where no item is usable."""
