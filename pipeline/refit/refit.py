@@ -62,6 +62,10 @@ def refit(
         inputs = read()
         model, _, _ = load_parts(source, inputs)
         changed = model.params.model_copy(update=_changes(final, model.params, curve))
+        if own := changed.backbone.learning_rate:
+            own *= changed.learning_rate / model.params.learning_rate
+            backbone = changed.backbone.model_copy(update={"learning_rate": own})
+            changed = changed.model_copy(update={"backbone": backbone})
         if final.new_for(model.params):
             return untrained_model(changed, inputs.frozen, inputs.sequences), inputs
         for member in model.members:
