@@ -3,7 +3,7 @@
     python -m bench.llm.item_llm encode --artifacts RUN/artifacts --model smollm2 --out STORES
     python -m bench.llm.item_llm train --artifacts RUN/artifacts --stores STORES
 
-`encode` writes a store for each pooling and template. `train` trains the default model on every fourth user, over each
+`encode` writes a store for each pooling and template. `train` trains the default model on every eighth user, over each
 of these stores and over the run's own, with text alone and beside a residual. The validation targets of these users
 are ranked. Both write to results.json in this folder.
 """
@@ -89,7 +89,7 @@ def encode(artifacts: Path, model: Path, out: Path, only: int | None) -> None:
 def train_(artifacts: Path, stores: Path, epochs: int) -> None:
     """Train over every store and print validation NDCG@10."""
     for store in [artifacts / "item_embeddings", *sorted(stores.iterdir())]:
-        inputs = some_users(load_inputs(artifacts / "data", store), 4)
+        inputs = some_users(load_inputs(artifacts / "data", store), 8)
         for name, width in RESIDUALS.items():
             changes: dict[str, Any] = {"residual_width": width, "epochs": epochs, "validate_every": epochs}
             key = "t5-nano" if store.parent == artifacts else f"smollm2, {store.name}"

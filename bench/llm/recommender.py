@@ -1,9 +1,9 @@
 """Recommendation LLMs compared: the default, the decoder's shape from scratch, and the pre-trained decoder.
 
-    python -m bench.llm.recommender --artifacts RUN/artifacts --model smollm2 --epochs 2
+    python -m bench.llm.recommender --artifacts RUN/artifacts --model smollm2 --name ml-1m
 
-All read the latest 50 training items of the same users, and rank their validation targets. The default also trains for
-as many CPU seconds as the dearest of the others. The results go to results.json in this folder.
+Each trains on the latest training items of the same users, for as many CPU seconds, and ranks their validation targets
+after every epoch. The results go to results.json in this folder, with each validation (epoch, NDCG@10, CPU seconds).
 """
 
 from pathlib import Path
@@ -14,9 +14,8 @@ from hierrec.model.inputs import load_inputs
 
 from .record import folder, record, some_users, train
 
-HISTORY = 50
 RATE = 1e-4
-"""Of weights that are trained in full."""
+"""Of pre-trained weights that are trained in full, and of their shape from scratch."""
 SHAPE = {
     "model_type": "llama",
     "hidden_size": 576,
@@ -32,13 +31,18 @@ SHAPE = {
 @click.command()
 @click.option("--artifacts", type=folder, required=True)
 @click.option("--model", type=folder, required=True)
-@click.option("--epochs", type=int, required=True)
-@click.option("--step", type=int, default=20, help="Every STEP-th user is kept.")
-@click.option("--name", default="ml-1m", help="Of the data set.")
-@click.option("--only", multiple=True, help="Variants that are run.")
-def main(artifacts: Path, model: Path, epochs: int, step: int, name: str, only: tuple[str, ...]) -> None:
+@click.option("--name", required=True, help="Of the data set.")
+@click.option(
+    "--seconds", type=float, default=200, help="CPU time of each; the epoch in which it ends is finished."
+)
+@click.option("--step", type=int, default=20, help="Every STEP-th user.")
+@click.option("--history", type=int, default=30, help="Latest items of a user.")
+@click.option("--only", multiple=True, help="Variants; all by default.")
+def main(
+    artifacts: Path, model: Path, name: str, seconds: float, step: int, history: int, only: tuple[str, ...]
+) -> None:
     """Train and compare."""
-    inputs = some_users(load_inputs(artifacts / "data", artifacts / "item_embeddings"), step, HISTORY)
+    inputs = some_users(load_inputs(artifacts / "data", artifacts / "item_embeddings"), step, history)
     pretrained = {"pretrained": str(model), "revision": None, "config": {}}
     variants: dict[str, dict[str, Any]] = {
         "default": {},
@@ -47,15 +51,18 @@ def main(artifacts: Path, model: Path, epochs: int, step: int, name: str, only: 
         "full": {"backbone": {**pretrained, "learning_rate": RATE}},
         "from scratch": {"backbone": {"pretrained": None, "revision": None, "config": SHAPE}},
     }
-    common = {"history": HISTORY, "validate_every": 1, "warmup_steps": 10}
-    dearest = 0
+    common = {
+        "history": history,
+        "batch_positions": 8 * history,
+        "warmup_steps": 10,
+        "epochs": 1000,
+        "validate_every": 1,
+        "patience": 20,
+    }
     for variant in only or variants:
-        result = train(inputs, {**common, **variants[variant], "epochs": epochs})
-        dearest = max(dearest, result["cpu_seconds"])
-        record(f"recommender, {name}", variant, {"users": inputs.sequences.user_count, **result})
-    if not only:
-        same_time = train(inputs, {**common, "epochs": 1000, "patience": 1000}, dearest)
-        record(f"recommender, {name}", "default, same time", same_time)
+        result = train(inputs, {**common, **variants[variant]}, seconds)
+        said = {"users": inputs.sequences.user_count, "history": history, **result}
+        record(f"recommender, {name}", variant, said)
 
 
 if __name__ == "__main__":

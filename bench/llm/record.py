@@ -70,8 +70,10 @@ def train(inputs: Inputs, changes: dict[str, Any], seconds: float | None = None)
     )
     return {
         "ndcg@10": round(progress.best_metric, 4),
+        "recall@10": round(max(row["recall@10"] for row in progress.curve), 4),
         "epochs": progress.epoch,
         "cpu_seconds": round(time.process_time() - start),
+        "curve": [[row["epoch"], round(row["ndcg@10"], 4), row.get("cpu_seconds")] for row in progress.curve],
     }
 
 
