@@ -103,6 +103,13 @@ class TrainParams(Section):
             update={key: to for key, to in decided.items() if getattr(self, key) == "auto"}
         )
 
+    def with_rate(self, learning_rate: float) -> "TrainParams":
+        """Return the params with this learning rate; that of what is pre-trained changes by the same factor."""
+        own = self.backbone.learning_rate
+        scaled = None if own is None else own * learning_rate / self.learning_rate
+        backbone = self.backbone.model_copy(update={"learning_rate": scaled})
+        return self.model_copy(update={"learning_rate": learning_rate, "backbone": backbone})
+
     @field_validator("precision", mode="before")
     @classmethod
     def _no_float16(cls, value: object) -> object:

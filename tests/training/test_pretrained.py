@@ -10,6 +10,7 @@ from hierrec.data.sequences import Sequences
 from hierrec.model.checkpoint import load_model, new_model, save_model
 from hierrec.model.ensemble import UserModel
 from hierrec.model.params import BackboneParams, TrainParams
+from hierrec.refit.params import FinalParams
 from hierrec.training.pretrained import LowRank, groups, merge, prepare
 from hierrec.training.resume import TrainingState
 from hierrec.training.trainer import fit
@@ -141,6 +142,23 @@ def test_what_is_pretrained_has_its_own_learning_rate(
     assert own.keys() == {train_params.learning_rate, 1e-4}
     assert {*map(id, own[1e-4])} == {*map(id, model.members[0].backbone.parameters())}
     assert sum(map(len, own.values())) == len(list(model.parameters()))
+
+
+def test_a_further_training_scales_both_learning_rates(train_params: TrainParams, tmp_path: Path) -> None:
+    for own, scaled in ((1e-4, 2e-5), (None, None)):
+        params = pretrained(train_params, tmp_path, learning_rate=own)
+        slower = params.with_rate(params.learning_rate / 5)
+        assert slower.learning_rate == train_params.learning_rate / 5
+        assert slower.backbone.learning_rate == (scaled and pytest.approx(scaled))
+
+
+def test_weights_of_a_pretrained_backbone_are_trained_further_and_not_anew(
+    train_params: TrainParams, tmp_path: Path
+) -> None:
+    final = FinalParams(fit=True, start="auto", epochs=1, rate=0.3)
+    sparse = train_params.model_copy(update={"residual_start": "co_occurrence"})
+    assert final.new_for(sparse)
+    assert not final.new_for(pretrained(sparse, tmp_path))  # whose folder its config does not know
 
 
 def test_a_small_learning_rate_changes_little_of_what_is_pretrained(
