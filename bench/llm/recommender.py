@@ -33,10 +33,10 @@ SHAPE = {
 @click.option("--model", type=folder, required=True)
 @click.option("--name", required=True, help="Of the data set.")
 @click.option(
-    "--seconds", type=float, default=200, help="CPU time of each; the epoch in which it ends is finished."
+    "--seconds", type=float, default=80, help="CPU time of each; the epoch in which it ends is finished."
 )
-@click.option("--step", type=int, default=20, help="Every STEP-th user.")
-@click.option("--history", type=int, default=30, help="Latest items of a user.")
+@click.option("--step", type=int, default=30, help="Every STEP-th user.")
+@click.option("--history", type=int, default=20, help="Latest items of a user.")
 @click.option("--only", multiple=True, help="Variants; all by default.")
 def main(
     artifacts: Path, model: Path, name: str, seconds: float, step: int, history: int, only: tuple[str, ...]
