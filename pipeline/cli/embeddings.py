@@ -86,6 +86,9 @@ def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> No
 @click.option("--revision", help="Commit of a hub model.")
 @click.option("--template", multiple=True, default=["{title}"], help=TEMPLATE)
 @click.option("--id-column", default="item_id", help="Column of the items' ids.")
+@click.option(
+    "--pooling", type=click.Choice(["mean", "last"]), default="mean", help="Of the states of a text."
+)
 @click.option("--max-length", type=click.IntRange(2), default=128, help="Tokens read of a text.")
 @click.option("--batch-tokens", type=click.IntRange(1), default=1024, help="Tokens per batch.")
 @click.option("--whitening-dimension", type=click.IntRange(1), multiple=True, help=WHITENING)

@@ -1,4 +1,4 @@
-"""The item LLM: one vector per text, the mean of a pre-trained encoder's last hidden states."""
+"""The item LLM: one vector per text, pooled from a pre-trained model's last hidden states."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -17,12 +17,12 @@ from ..core.gpu import require_gpu
 from ..core.progress import track
 from .machine import machine
 from .model_files import CONFIG, OTHERWISE, ModelFiles
+from .params import Pooling
 
 if TYPE_CHECKING:
     from .padded import PaddedBatches
     from .t5 import T5Batches
 
-POOLING = "mean"
 DTYPE = "float32"
 BLOCK = 65_536
 """Texts tokenised at a time."""
@@ -37,24 +37,36 @@ Encoded = Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]
 class ItemEncoder:
     """A frozen text encoder of transformers, which reads at most `max_length` tokens of a text.
 
+    A text's vector is the mean of its tokens' states, or with `pooling` `last` the state of its last token.
+
     The model is loaded for the first text. A run that finds all vectors in the cache imports neither torch nor
     transformers.
     """
 
-    def __init__(self, files: ModelFiles, max_length: int, device: str = "cpu") -> None:
+    def __init__(
+        self, files: ModelFiles, max_length: int, device: str = "cpu", pooling: Pooling = "mean"
+    ) -> None:
         self.files, self.max_length, self.device = files, max_length, device
+        self.pooling: Pooling = pooling
 
     @classmethod
-    def load(cls, model: str, revision: str | None, max_length: int, device: str = "cpu") -> "ItemEncoder":
+    def load(
+        cls,
+        model: str,
+        revision: str | None,
+        max_length: int,
+        device: str = "cpu",
+        pooling: Pooling = "mean",
+    ) -> "ItemEncoder":
         """Find a model by bundled name, hub id or path; see ``ModelFiles.find``."""
-        return cls(ModelFiles.find(model, revision), max_length, device)
+        return cls(ModelFiles.find(model, revision), max_length, device, pooling)
 
     @cached_property
     def description(self) -> dict[str, Any]:
         """The model and the settings that decide a text's vector, for the manifest; without paths."""
         return {
             "model": {"id": self.files.name, "revision": self.files.revision, **self.files.hashes},
-            "pooling": POOLING,
+            "pooling": self.pooling,
             "max_length": self.max_length,
             "dtype": DTYPE,
         }
@@ -104,7 +116,7 @@ class ItemEncoder:
                     what = f"memory ran out in a batch of {len(batch)} texts, {shape[0]} x {shape[1]} tokens"
                     remedy = "lower max_length, use a smaller model, or a machine with more memory"
                     with memory_needed(what, self.files.place, remedy), inference_mode():
-                        vectors = self.way.means([tokens[place] for place in batch], shape).cpu().numpy()
+                        vectors = self.way.vectors([tokens[place] for place in batch], shape).cpu().numpy()
                     yield batch + start, vectors
                     progress.update(len(batch))
 
@@ -154,10 +166,10 @@ class ItemEncoder:
         from .padded import PaddedBatches
         from .t5 import T5Batches
 
-        if (t5 := T5Batches.of(self.model)) is not None:
+        if (t5 := T5Batches.of(self.model, self.pooling)) is not None:
             return t5
         padding = getattr(self._tokenizer, "pad_token_id", None) or 0
-        return PaddedBatches(self.model, padding, self.max_length, self.files.place)
+        return PaddedBatches(self.model, self.pooling, padding, self.max_length, self.files.place)
 
     @cached_property
     def model(self) -> Any:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..core.errors import ModelError
 from .model_files import OTHERWISE
+from .params import Pooling
 
 LENGTH_STEP = 4
 """Texts are padded to a multiple of this many tokens."""
@@ -21,8 +22,9 @@ class PaddedBatches:
     The model is in evaluation mode. The padding token changes no vector. `place` is the model's name in messages.
     """
 
-    def __init__(self, model: Any, padding: int, max_length: int, place: str) -> None:
-        self._model, self._padding, self._max_length, self._place = model, padding, max_length, place
+    def __init__(self, model: Any, pooling: Pooling, padding: int, max_length: int, place: str) -> None:
+        self._model, self._pooling, self._place = model, pooling, place
+        self._padding, self._max_length = padding, max_length
 
     def plan(
         self, lengths: NDArray[np.int64], batch_tokens: int
@@ -35,13 +37,15 @@ class PaddedBatches:
             for start in range(0, len(places), rows):
                 yield places[start : start + rows], (rows, length)
 
-    def means(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> Tensor:
-        """Return what ``T5Batches.means`` does, [b, D]; raise ``ModelError`` if the model is not a text encoder."""
+    def vectors(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> Tensor:
+        """Return what ``T5Batches.vectors`` does, [b, D]; raise ``ModelError`` if the model is not a text encoder."""
         ids, mask = (tensor.to(self._model.device) for tensor in self._pad(texts, shape))  # [rows, t] each
         try:
             hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state  # [rows, t, D]
         except (TypeError, ValueError, AttributeError) as error:
             raise ModelError(f"not a text encoder: {error}", self._place, OTHERWISE) from error
+        if self._pooling == "last":
+            return hidden[torch.arange(len(texts)), [len(text) - 1 for text in texts]]
         weights = mask.unsqueeze(-1).to(hidden.dtype)  # [rows, t, 1]
         # `where`, not a product: a NaN at the padding would reach the vector.
         hidden = torch.where(weights > 0, hidden, 0)

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from ..core.params import Positive, Section
 from .model_files import CONFIG
 
+Pooling = Literal["mean", "last"]
 Template = Annotated[str, Field(min_length=1)]
 
 
@@ -19,6 +20,8 @@ class EncodeParams(Section):
     revision: str | None
     template: Template | Annotated[list[Template], Field(min_length=1)]
     """Of an item's text; of several, each is a field with a vector of its own, and these are joined."""
+    pooling: Pooling = "mean"
+    """Of the states of a text's tokens: their mean, or the last, which alone has read the whole text in a decoder."""
     max_length: Annotated[int, Field(ge=2)]
     """Most tokens of a text; the rest is cut."""
     batch_tokens: Positive

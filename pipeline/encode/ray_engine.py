@@ -19,6 +19,7 @@ from ..core import errors
 from ..core.errors import HierrecError, MachineError, ModelError, ParamsError
 from ..core.progress import track
 from .encoder import Encoded, ItemEncoder
+from .params import Pooling
 
 BLOCK = 2048
 """Texts that a worker encodes at a time. If it dies, they are encoded again."""
@@ -44,7 +45,7 @@ class RayEncoder(ItemEncoder):
     """
 
     def __init__(self, encoder: ItemEncoder, name: str, workers: int | None) -> None:
-        super().__init__(encoder.files, encoder.max_length, encoder.device)
+        super().__init__(encoder.files, encoder.max_length, encoder.device, encoder.pooling)
         self._name, self._workers = name, workers
 
     def batches(self, texts: Sequence[str], batch_tokens: int) -> Encoded:
@@ -59,7 +60,7 @@ class RayEncoder(ItemEncoder):
         import torch
 
         gpus, threads = int(self.device == "cuda"), torch.get_num_threads()
-        loaded = self._name, self.files.revision, self.max_length, self.device
+        loaded = self._name, self.files.revision, self.max_length, self.device, self.pooling
         with _cluster(self._workers) as ray, track(total=len(texts), desc="encode", unit="text") as progress:
             there = int(ray.cluster_resources().get("GPU" if gpus else "CPU", 0))
             if gpus and not there:  # Ray would wait for one
@@ -99,7 +100,11 @@ class EncodeWorker:
     """
 
     def __init__(
-        self, loaded: tuple[str, str | None, int, str], fingerprint: str, batch_tokens: int, threads: int
+        self,
+        loaded: tuple[str, str | None, int, str, Pooling],
+        fingerprint: str,
+        batch_tokens: int,
+        threads: int,
     ) -> None:
         self._loaded, self._fingerprint = loaded, fingerprint
         self._batch_tokens, self._threads = batch_tokens, threads

@@ -12,6 +12,8 @@ from torch.nn import functional as F
 from transformers import T5EncoderModel
 from transformers.models.t5.modeling_t5 import T5Block, T5LayerSelfAttention, T5Stack
 
+from .params import Pooling
+
 KEY_STEP = 16
 """Attention keys are padded to a multiple of this number: softmax of rows shorter than a vector register is slow."""
 
@@ -25,15 +27,16 @@ class T5Batches:
     Linear layers and norms compute all slots at once; attention computes the texts of one length.
     """
 
-    def __init__(self, stack: T5Stack) -> None:
+    def __init__(self, stack: T5Stack, pooling: Pooling = "mean") -> None:
         self._stack, self._blocks = stack, cast(Sequence[T5Block], stack.block)
+        self._pooling = pooling
 
     @classmethod
-    def of(cls, model: nn.Module) -> "T5Batches | None":
+    def of(cls, model: nn.Module, pooling: Pooling = "mean") -> "T5Batches | None":
         """Return the batches of a model; None if it is not T5's encoder."""
         stack = model.encoder if isinstance(model, T5EncoderModel) else model
         known = isinstance(stack, T5Stack) and not stack.is_decoder and len(stack.block) > 0
-        return cls(cast(T5Stack, stack)) if known else None
+        return cls(cast(T5Stack, stack), pooling) if known else None
 
     def plan(
         self, lengths: NDArray[np.int64], batch_tokens: int
@@ -51,8 +54,8 @@ class T5Batches:
             yield order[start:stop], (1, slots)
             start = stop
 
-    def means(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> Tensor:
-        """Return the mean of each text's last hidden states, [b, D]; rounding aside, they are the model's own.
+    def vectors(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> Tensor:
+        """Return the mean of each text's last hidden states, or the last one, [b, D]; rounding aside, the model's own.
 
         `texts` are token ids, at least one per text; texts of one length stand side by side. `shape` is the batch's.
         """
@@ -64,8 +67,10 @@ class T5Batches:
             states = _attend(_attention(block), states, groups)  # [S, D]
             states = block.layer[-1](states)  # [S, D]
         states = self._stack.final_layer_norm(states)  # [S, D]
-        means = [states[place].unflatten(0, (-1, bias.shape[2])).mean(1) for place, bias in groups]
-        return torch.cat(means)
+        texts_of = [
+            states[place].unflatten(0, (-1, bias.shape[2])) for place, bias in groups
+        ]  # [b', L, D] each
+        return torch.cat([part[:, -1] if self._pooling == "last" else part.mean(1) for part in texts_of])
 
     def _groups(self, lengths: Sequence[int]) -> Iterator[Group]:
         first = _attention(self._blocks[0]).SelfAttention

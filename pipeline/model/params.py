@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ..core.params import Positive, Section, Seed, Share
 
@@ -21,6 +21,18 @@ class BackboneParams(Section):
     revision: str | None
     config: dict[str, Any]
     """`model_type` and keys of its config; ignored where `pretrained` is set."""
+    tuning: Literal["full", "lora", "frozen"] = "full"
+    """Which weights of a pre-trained decoder are trained: all, low-rank additions to its linear layers, or none."""
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """Of what is trained in a pre-trained decoder; null: that of the rest."""
+
+    @model_validator(mode="after")
+    def _of_what_is_pretrained(self) -> "BackboneParams":
+        if self.pretrained is None and (self.tuning != "full" or self.learning_rate is not None):
+            raise ValueError(
+                "tuning and learning_rate are those of a pre-trained backbone; name one in pretrained"
+            )
+        return self
 
 
 class PoolingParams(Section):
@@ -90,6 +102,13 @@ class TrainParams(Section):
         return self.model_copy(
             update={key: to for key, to in decided.items() if getattr(self, key) == "auto"}
         )
+
+    def with_rate(self, learning_rate: float) -> "TrainParams":
+        """Return the params with this learning rate; that of what is pre-trained changes by the same factor."""
+        own = self.backbone.learning_rate
+        scaled = None if own is None else own * learning_rate / self.learning_rate
+        backbone = self.backbone.model_copy(update={"learning_rate": scaled})
+        return self.model_copy(update={"learning_rate": learning_rate, "backbone": backbone})
 
     @field_validator("precision", mode="before")
     @classmethod

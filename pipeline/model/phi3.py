@@ -24,6 +24,8 @@ def reads_one_position(backbone: nn.Module) -> TypeGuard[Phi3Model]:
         and config.num_key_value_heads == config.num_attention_heads
         and rotary.get("rope_type") == "default"
         and rotary.get("partial_rotary_factor") == 1.0
+        # Not so while LoRA trains it: `state_at` reads weights.
+        and all(type(block.self_attn.qkv_proj) is nn.Linear for block in _blocks(backbone))
     )
 
 
@@ -38,13 +40,17 @@ def state_at(model: Phi3Model, inputs: Tensor, positions: Tensor) -> Tensor:
     position = torch.arange(inputs.shape[1], device=inputs.device)
     cos, sin = (part[0] for part in model.rotary_emb(inputs, position[None]))  # [T, D / H]
     states = inputs
-    *blocks, last = cast(Iterable[Phi3DecoderLayer], model.layers)
+    *blocks, last = _blocks(model)
     for block in blocks:
         states = _block(block, states, (cos, sin), states, (cos, sin), None)  # [B, T, D]
     mask = position <= positions[:, None, None, None]  # [B, 1, 1, T]
     rotation = cos[positions, None, None], sin[positions, None, None]  # [B, 1, 1, D / H]
     state = _block(last, states, (cos, sin), states[batch, positions, None], rotation, mask)  # [B, 1, D]
     return _norm(model.norm, state[:, 0])
+
+
+def _blocks(model: Phi3Model) -> Iterable[Phi3DecoderLayer]:
+    return cast(Iterable[Phi3DecoderLayer], model.layers)
 
 
 def _block(

@@ -21,5 +21,11 @@ class FinalParams(Section):
     """Its learning rate, as a share of `train.learning_rate`."""
 
     def new_for(self, chosen: TrainParams) -> bool:
-        """Return whether new weights are trained; auto: where residuals start at co-occurrence, as on sparse data."""
-        return chosen.residual_start == "co_occurrence" if self.start == "auto" else self.start == "new"
+        """Return whether new weights are trained.
+
+        Auto: where residuals start at co-occurrence, as on sparse data, unless the backbone is pre-trained: a model's
+        config does not know its folder.
+        """
+        if self.start != "auto":
+            return self.start == "new"
+        return chosen.residual_start == "co_occurrence" and not chosen.backbone.pretrained

@@ -61,7 +61,8 @@ def refit(
     def load() -> tuple[UserModel, Inputs]:
         inputs = read()
         model, _, _ = load_parts(source, inputs)
-        changed = model.params.model_copy(update=_changes(final, model.params, curve))
+        changes = _changes(final, model.params, curve)
+        changed = model.params.with_rate(changes["learning_rate"]).model_copy(update=changes)
         if final.new_for(model.params):
             return untrained_model(changed, inputs.frozen, inputs.sequences), inputs
         for member in model.members:

@@ -24,6 +24,7 @@ from ..ranking.metrics import metrics_from_ranks
 from .batches import BatchSize, batch_count, training_batches
 from .distributed import Processes
 from .objective import Objective
+from .pretrained import cost, groups, merge, prepare
 from .resume import Progress, TrainingState
 from .shrinkage import shrink
 
@@ -62,6 +63,9 @@ def fit(
     A running average of the weights is validated and kept (Polyak & Juditsky 1992). It replaces a learning-rate decay,
     which would need a known end.
 
+    A pre-trained backbone is trained as `params.backbone.tuning` says. What LoRA has learned is merged into its weights
+    at the end, so the model has the same weights by name as before.
+
     Epoch e draws all its random numbers from (seed, e), so a training resumed after any epoch ends with the same
     weights as an uninterrupted one. Members of an ensemble are trained separately, each from its own seed, and
     validated together.
@@ -78,6 +82,7 @@ def fit(
 
     Raises:
         DataError: no user has two training items.
+        ModelError: see `prepare`.
         NumericalError: the loss is not finite.
     """
     params, members = model.params, model.members
@@ -87,17 +92,23 @@ def fit(
         raise DataError(what, "interactions.parquet")
     # Items without training are never negatives: only their text should rank them.
     probability = (counts > 0).float() / (counts > 0).sum()  # [n]
+    prepare(model)
+    if params.backbone.pretrained and processes.first:
+        print(f"train: {cost(model)}", file=sys.stderr)
     device = torch.device(params.device)
     model.to(device)
     optimizer = torch.optim.AdamW(
-        [parameter for parameter in model.parameters() if parameter.requires_grad],
-        lr=params.learning_rate,
+        groups(model),
         weight_decay=params.weight_decay,
         betas=(0.9, 0.98),
         fused=True,
     )
-    frozen = members[0].items.frozen  # shared with the copy: it may be larger than all weights
-    averaged = copy.deepcopy(model, {id(frozen): frozen})
+    # Shared with the copy: they may be larger than all trained weights.
+    frozen = [
+        members[0].items.frozen,
+        *(weight for weight in model.parameters() if not weight.requires_grad),
+    ]
+    averaged = copy.deepcopy(model, {id(tensor): tensor for tensor in frozen})
     progress = state.restore(model, averaged, optimizer)
     progress.steps = progress.steps or [0] * len(members)
     if progress.epoch and processes.first:
@@ -143,6 +154,7 @@ def fit(
             progress.best_metric, progress.shrunk = metric, True
         else:
             model.load_state_dict(progress.best)
+    merge(model)
     return progress
 
 
@@ -172,7 +184,7 @@ class _Epochs:
         for batch in training_batches(self.sequences, params.history, self.size, generator, timed):
             step += 1
             for group in self.optimizer.param_groups:
-                group["lr"] = params.learning_rate * min(1.0, step / max(1, params.warmup_steps))
+                group["lr"] = group["initial_lr"] * min(1.0, step / max(1, params.warmup_steps))
             part, weight = processes.share(batch)
             loss = objective(part, sampler) * weight
             if not torch.isfinite(loss):
@@ -198,7 +210,8 @@ def _update(average: SequenceModel, model: SequenceModel, decay: float, step: in
     """
     share = 1.0 if step == 1 else max(1 - decay, 9 / (step + 9))
     for mean, weight in zip(average.parameters(), model.parameters(), strict=True):
-        mean.lerp_(weight, share)
+        if weight.requires_grad:
+            mean.lerp_(weight, share)
 
 
 def _record(model: UserModel, metrics: dict[str, float], progress: Progress, loss: float) -> None:

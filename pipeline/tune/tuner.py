@@ -102,7 +102,7 @@ def _step(
         lengths = np.array([len(tokens[item]) for item in batch])
         parts = list(encoder.way.plan(lengths, batch_tokens))
         vectors = [
-            encoder.way.means([tokens[batch[place]] for place in part], shape) for part, shape in parts
+            encoder.way.vectors([tokens[batch[place]] for place in part], shape) for part, shape in parts
         ]
         rows = batch[np.concatenate([part for part, _ in parts])]  # [b]
         wanted = torch.from_numpy(near[rows][:, rows].toarray() * scale[rows])  # [b, b]

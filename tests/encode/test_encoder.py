@@ -1,16 +1,18 @@
-"""The encoder: the mean that it says it takes, whatever the batch, for any text and many kinds of model."""
+"""The encoder: the pooling that it says it takes, whatever the batch, for any text and many kinds of model."""
 
 import json
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 from hierrec.core.errors import ModelError
 from hierrec.encode.encoder import ItemEncoder
+from hierrec.encode.params import Pooling
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
@@ -27,16 +29,18 @@ def encoder(model_folder: ModelFolder) -> ItemEncoder:
     return ItemEncoder.load(str(model_folder("t5")), None, 32)
 
 
+@pytest.mark.parametrize("pooling", get_args(Pooling))
 @pytest.mark.parametrize("kind", KINDS)
-def test_is_the_mean_of_what_transformers_gives(kind: str, model_folder: ModelFolder) -> None:
-    encoder = ItemEncoder.load(str(model_folder(kind)), None, 16)
+def test_pools_what_transformers_gives(kind: str, pooling: Pooling, model_folder: ModelFolder) -> None:
+    encoder = ItemEncoder.load(str(model_folder(kind)), None, 16, pooling=pooling)
     texts = [TEXTS[0][:end] for end in range(1, len(TEXTS[0]))]  # of every length
     vectors = encoder.encode(texts, 64)
     for text, vector in zip(texts, vectors, strict=True):
         tokens = encoder._tokenizer(text, truncation=True, max_length=16, return_tensors="pt")
         with torch.no_grad():
             hidden = encoder.model(input_ids=tokens["input_ids"]).last_hidden_state[0]  # alone, not padded
-        np.testing.assert_allclose(vector, hidden.mean(0).numpy(), atol=1e-5)
+        pooled = hidden.mean(0) if pooling == "mean" else hidden[-1]
+        np.testing.assert_allclose(vector, pooled.numpy(), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -83,13 +87,13 @@ def test_texts_in_blocks_have_the_vectors_of_the_whole(
 
 def watch_shapes(encoder: ItemEncoder, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     shapes: list[tuple[int, int]] = []
-    means = encoder.way.means
+    vectors = encoder.way.vectors
 
     def watch(tokens: list[list[int]], shape: tuple[int, int]) -> Tensor:
         shapes.append(shape)
-        return means(tokens, shape)
+        return vectors(tokens, shape)
 
-    monkeypatch.setattr(encoder.way, "means", watch)
+    monkeypatch.setattr(encoder.way, "vectors", watch)
     return shapes
 
 
@@ -140,10 +144,10 @@ def test_half_precision_weights_compute_in_float32(copy: Path) -> None:
 
 
 def test_fingerprint_covers_weights_tokenizer_config_and_settings(copy: Path) -> None:
-    def fingerprint(max_length: int = 32) -> str:
-        return ItemEncoder.load(str(copy), None, max_length).fingerprint
+    def fingerprint(max_length: int = 32, pooling: Pooling = "mean") -> str:
+        return ItemEncoder.load(str(copy), None, max_length, pooling=pooling).fingerprint
 
-    seen = [fingerprint(), fingerprint(33)]
+    seen = [fingerprint(), fingerprint(33), fingerprint(pooling="last")]
     weights = load_file(copy / "model.safetensors")
     weights["shared.weight"][5, 5] += 1
     save_file(weights, copy / "model.safetensors", {"format": "pt"})

@@ -34,18 +34,20 @@ class Silent(States):
 
 
 def test_what_stands_at_the_padding_reaches_no_vector() -> None:
-    vectors = PaddedBatches(States(), 0, LONGEST, "here").means([[1, 2, 6], [5], [4, 4]], (5, 4))
-    np.testing.assert_array_equal(vectors, np.array([[3], [5], [4]], np.float32))
+    for pooling, expected in (("mean", [[3], [5], [4]]), ("last", [[6], [5], [4]])):
+        batches = PaddedBatches(States(), pooling, 0, LONGEST, "here")
+        vectors = batches.vectors([[1, 2, 6], [5], [4, 4]], (5, 4))
+        np.testing.assert_array_equal(vectors, np.array(expected, np.float32))
 
 
 def test_a_model_without_states_is_named() -> None:
     with pytest.raises(ModelError, match="here: not a text encoder"):
-        PaddedBatches(Silent(), 0, LONGEST, "here").means([[1]], (1, 4))
+        PaddedBatches(Silent(), "mean", 0, LONGEST, "here").vectors([[1]], (1, 4))
 
 
 @given(lengths=st.lists(st.integers(1, LONGEST), max_size=60), budget=st.integers(1, 200))
 def test_each_text_once_in_batches_of_its_length_alone(lengths: list[int], budget: int) -> None:
-    plan = list(PaddedBatches(States(), 0, LONGEST, "here").plan(np.array(lengths, np.int64), budget))
+    plan = list(PaddedBatches(States(), "mean", 0, LONGEST, "here").plan(np.array(lengths, np.int64), budget))
     assert sorted(place for places, _ in plan for place in places) == list(range(len(lengths)))
     assert [length for _, (_, length) in plan] == sorted((length for _, (_, length) in plan), reverse=True)
     for places, (rows, length) in plan:

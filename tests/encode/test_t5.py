@@ -66,7 +66,7 @@ def t5(model: nn.Module) -> T5Batches:
 
 
 def without_padding(model: nn.Module, texts: list[list[int]], slots: int) -> Tensor:
-    return t5(model).means(texts, (1, slots)).detach()
+    return t5(model).vectors(texts, (1, slots)).detach()
 
 
 @settings(deadline=None, max_examples=30)

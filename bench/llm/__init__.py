@@ -1,0 +1,1 @@
+"""A genuine pre-trained decoder as item LLM and as recommendation LLM."""

@@ -1,0 +1,100 @@
+"""Item LLMs compared: the items of a run, encoded by a decoder with both poolings, with and without a prompt.
+
+    python -m bench.llm.item_llm encode --artifacts RUN/artifacts --model smollm2 --out STORES
+    python -m bench.llm.item_llm train --artifacts RUN/artifacts --stores STORES
+
+`encode` writes a store for each pooling and template. `train` trains the default model on every eighth user, over each
+of these stores and over the run's own, with text alone and beside a residual. The validation targets of these users
+are ranked. Both write to results.json in this folder.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from hierrec.data.tables import load_items
+from hierrec.encode.encoder import ItemEncoder
+from hierrec.encode.padded import PaddedBatches
+from hierrec.encode.store_writer import write_store
+from hierrec.encode.template import render_fields
+from hierrec.model.inputs import load_inputs
+from hierrec.store.whitening import Whitening
+from torch import Tensor
+
+from .record import folder, record, some_users, train
+
+TEMPLATES = {
+    "no prompt": "{title} ({year}). Genres: {genres}.",
+    "prompt": 'The film "{title}" ({year}), of the genres {genres}, in one word: "',
+}
+POOLINGS = ("mean", "last")
+DIMENSION = 128
+RESIDUALS = {"text alone": 0, "beside a residual": 128}
+
+
+class BothPoolings(PaddedBatches):
+    """Mean and last state of a text side by side, of one pass."""
+
+    def vectors(self, texts: list[list[int]], shape: tuple[int, int]) -> Tensor:
+        """Return [b, 2 D]."""
+        ids, mask = self._pad(texts, shape)
+        states = self._model(input_ids=ids, attention_mask=mask)
+        self._model, model = lambda **_: states, self._model
+        self._model.device = model.device
+        parts = []
+        for self._pooling in POOLINGS:
+            parts.append(super().vectors(texts, shape))
+        self._model = model
+        return torch.cat(parts, 1)
+
+
+@click.group()
+def main() -> None:
+    """Compare item LLMs."""
+
+
+@main.command()
+@click.option("--artifacts", type=folder, required=True)
+@click.option("--model", type=folder, required=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True)
+@click.option("--only", type=int, help="So many items, to measure the time.")
+def encode(artifacts: Path, model: Path, out: Path, only: int | None) -> None:
+    """Write a store for each pooling and template to OUT."""
+    items = load_items(artifacts / "data" / "items.parquet")[:only]
+    encoder = ItemEncoder.load(str(model), None, 128)
+    encoder.__dict__["way"] = BothPoolings(encoder.model, "mean", 0, 128, str(model))
+    for name, template in TEMPLATES.items():
+        fields, texts = render_fields(items, [template])
+        start = time.process_time()
+        both = encoder.encode(fields[0], 1024)  # [n, 2 D]
+        seconds = time.process_time() - start
+        record("encoding", name, {"items": len(items), "cpu_seconds": round(seconds)})
+        for pooling, vectors in zip(POOLINGS, np.split(both, 2, 1), strict=True):
+            whitening = Whitening.joined([Whitening.fit(vectors, min(DIMENSION, len(items) - 1))])
+            description = {**encoder.description, "pooling": pooling}
+            rows = items.select("item_id", "title")
+            where = out / f"{pooling}, {name}"
+            write_store(
+                where, rows, texts, np.ascontiguousarray(vectors), whitening, template, description, None
+            )
+
+
+@main.command("train")
+@click.option("--artifacts", type=folder, required=True)
+@click.option("--stores", type=folder, required=True)
+@click.option("--epochs", type=int, default=2)
+def train_(artifacts: Path, stores: Path, epochs: int) -> None:
+    """Train over every store and print validation NDCG@10."""
+    for store in [artifacts / "item_embeddings", *sorted(stores.iterdir())]:
+        inputs = some_users(load_inputs(artifacts / "data", store), 8)
+        for name, width in RESIDUALS.items():
+            changes: dict[str, Any] = {"residual_width": width, "epochs": epochs, "validate_every": epochs}
+            key = "t5-nano" if store.parent == artifacts else f"smollm2, {store.name}"
+            record("item_llm", f"{key}, {name}", train(inputs, changes))
+
+
+if __name__ == "__main__":
+    main()
