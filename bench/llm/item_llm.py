@@ -9,20 +9,18 @@ are ranked. Both write to results.json in this folder.
 """
 
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
-import torch
 from hierrec.data.tables import load_items
 from hierrec.encode.encoder import ItemEncoder
-from hierrec.encode.padded import PaddedBatches
+from hierrec.encode.params import Pooling
 from hierrec.encode.store_writer import write_store
 from hierrec.encode.template import render_fields
 from hierrec.model.inputs import load_inputs
 from hierrec.store.whitening import Whitening
-from torch import Tensor
 
 from .record import folder, record, some_users, train
 
@@ -30,25 +28,9 @@ TEMPLATES = {
     "no prompt": "{title} ({year}). Genres: {genres}.",
     "prompt": 'The film "{title}" ({year}), of the genres {genres}, in one word: "',
 }
-POOLINGS = ("mean", "last")
+POOLINGS: tuple[Pooling, ...] = ("mean", "last")
 DIMENSION = 128
 RESIDUALS = {"text alone": 0, "beside a residual": 128}
-
-
-class BothPoolings(PaddedBatches):
-    """Mean and last state of a text side by side, of one pass."""
-
-    def vectors(self, texts: list[list[int]], shape: tuple[int, int]) -> Tensor:
-        """Return [b, 2 D]."""
-        ids, mask = self._pad(texts, shape)
-        states = self._model(input_ids=ids, attention_mask=mask)
-        self._model, model = lambda **_: states, self._model
-        self._model.device = model.device
-        parts = []
-        for self._pooling in POOLINGS:
-            parts.append(super().vectors(texts, shape))
-        self._model = model
-        return torch.cat(parts, 1)
 
 
 @click.group()
@@ -64,22 +46,18 @@ def main() -> None:
 def encode(artifacts: Path, model: Path, out: Path, only: int | None) -> None:
     """Write a store for each pooling and template to OUT."""
     items = load_items(artifacts / "data" / "items.parquet")[:only]
-    encoder = ItemEncoder.load(str(model), None, 128)
-    encoder.__dict__["way"] = BothPoolings(encoder.model, "mean", 0, 128, str(model))
-    for name, template in TEMPLATES.items():
+    for (name, template), pooling in product(TEMPLATES.items(), POOLINGS):
+        encoder = ItemEncoder.load(str(model), None, 128, pooling=pooling)
         fields, texts = render_fields(items, [template])
         start = time.process_time()
-        both = encoder.encode(fields[0], 1024)  # [n, 2 D]
+        vectors = encoder.encode(fields[0], 1024)  # [n, D]
         seconds = time.process_time() - start
-        record("encoding", name, {"items": len(items), "cpu_seconds": round(seconds)})
-        for pooling, vectors in zip(POOLINGS, np.split(both, 2, 1), strict=True):
-            whitening = Whitening.joined([Whitening.fit(vectors, min(DIMENSION, len(items) - 1))])
-            description = {**encoder.description, "pooling": pooling}
-            rows = items.select("item_id", "title")
-            where = out / f"{pooling}, {name}"
-            write_store(
-                where, rows, texts, np.ascontiguousarray(vectors), whitening, template, description, None
-            )
+        record("encoding", f"{pooling}, {name}", {"items": len(items), "cpu_seconds": round(seconds)})
+        whitening = Whitening.joined([Whitening.fit(vectors, min(DIMENSION, len(items) - 1))])
+        rows = items.select("item_id", "title")
+        write_store(
+            out / f"{pooling}, {name}", rows, texts, vectors, whitening, template, encoder.description, None
+        )
 
 
 @main.command("train")

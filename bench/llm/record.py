@@ -27,7 +27,7 @@ class Watched(TrainingState):
     def __init__(self, seconds: float | None = None) -> None:
         self.start, self.seconds, self.curve = time.process_time(), seconds, None
 
-    def restore(self, *_: Any) -> Progress:
+    def restore(self, model: Any, average: Any, optimizer: Any) -> Progress:
         return Progress()
 
     def save(self, model: Any, average: Any, optimizer: Any, progress: Progress) -> None:

