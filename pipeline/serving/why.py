@@ -1,4 +1,4 @@
-"""Why the `rag` variant recommends an item: the parts of the fusion's mixture."""
+"""Why the `rag` variant recommends an item: the parts of the fusion's mixture, before its correction."""
 
 from collections.abc import Sequence
 

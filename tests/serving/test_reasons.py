@@ -20,13 +20,15 @@ def rag(artifacts: Path) -> Recommender:
 
 
 def test_reasons_account_for_the_probability(rag: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The probability is the mixture of the parts, sharpened by what the sources found, up to a constant."""
+    """Without the correction, the probability is the mixture, sharpened by the sources' shares, up to a constant."""
     sources = ("next_items", "items", "co_occurring")
     power = np.array([0.3, 0.1, 0.2], np.float32)
     fusion = rag._scorer.fusion
     assert isinstance(fusion, Fusion)
     # Whatever the sample's training found best: nothing to sharpen by would hide an error.
     monkeypatch.setattr(fusion.power, "data", torch.from_numpy(power))
+    for parameter in fusion.correction.parameters():
+        monkeypatch.setattr(parameter, "data", torch.zeros_like(parameter))
     constants = []
     found = rag.recommend(HISTORY, k=50, why=True)
     assert {one.source for item in found if item.why for one in item.why.evidence} == {*sources}

@@ -145,7 +145,9 @@ def test_diversity_makes_a_list_less_alike_and_changes_no_score(recommender: Rec
     lists = [recommender.recommend(HISTORY, 10, diversity=weight) for weight in (0, 0.5, 1)]
     assert lists[0] == recommender.recommend(HISTORY, 10)
     assert {found[0].item_id for found in lists} == {lists[0][0].item_id}
-    assert likeness(lists[0]) > likeness(lists[1]) > likeness(lists[2])
+    plain, half, full = map(likeness, lists)
+    assert plain > full
+    assert plain + 1e-6 > half > full - 1e-6  # the same items in another order differ by rounding
     assert all(item == by_id[item.item_id] for found in lists for item in found)
     drama = recommender.recommend(HISTORY, 10, diversity=0.5, where="genres LIKE '%Drama%'")
     allowed = {item.item_id for item in recommender.recommend(HISTORY, ALL, where="genres LIKE '%Drama%'")}
