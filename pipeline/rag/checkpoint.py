@@ -120,9 +120,8 @@ def load_parts(folder: Path, inputs: Inputs) -> tuple[UserModel, Fusion, FusionP
         fusion = Fusion(starts(params), inputs.sequences.training_counts(len(inputs.frozen)))
         weights = load_file(folder / "fusion.safetensors")
         for name, start in fusion.state_dict().items():
-            if name.startswith(
-                ("hidden.", "correction.")
-            ):  # which older models do not have: it corrects nothing
+            # Older models have no network; a new one corrects nothing.
+            if name.startswith(("hidden.", "correction.")):
                 weights.setdefault(name, start)
         fusion.load_state_dict(weights)
     except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:

@@ -108,9 +108,8 @@ class ItemIndex:
         with matrix_products(self.index.d):
             if not self.exact:
                 return self._search_approximately(unit, k)
-            _, first, same = np.unique(
-                groups_of_equal(unit), return_index=True, return_inverse=True
-            )  # [q], [b]
+            same = groups_of_equal(unit)  # [b]
+            _, first = np.unique(same, return_index=True)  # [q]
             similarities, rows = self._search_exactly(unit[first], k)  # equal queries are searched once
             return similarities[same], rows[same]
 

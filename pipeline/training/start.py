@@ -40,8 +40,10 @@ def untrained_model(params: TrainParams, frozen: NDArray[np.float32], sequences:
     params = params.for_data(counts)
     model = new_model(params, frozen, sequences.repeated)
     near = params.residual_start == "co_occurrence"
-    group = groups_of_equal(frozen)  # [n]
-    started = (counts > 0) & (near | (np.bincount(group)[group] > 1))  # [n]
+    started = counts > 0  # [n]
+    if not near:
+        group = groups_of_equal(frozen)  # [n]
+        started &= np.bincount(group)[group] > 1
     if not params.residual_width or not started.any():
         return model
     information = shared_information(sequences, len(counts)) if near else None
