@@ -38,6 +38,7 @@ _SPLIT = pl.Schema({"user": pl.Int32, "train_length": pl.Int32, "validation": pl
 _BY_TIME = pl.Schema({"test_length": pl.Int32, "length": pl.Int32})
 _SEVERAL = pl.Schema(dict.fromkeys(("validation_positions", "test_positions"), pl.List(pl.Int32)))
 _REPEATED = pl.Schema({"repeated": pl.Boolean})
+_SESSIONS = pl.Schema({"session_starts": pl.List(pl.Int32)})
 
 
 def write_table(table: pl.DataFrame, path: Path) -> None:
@@ -129,10 +130,11 @@ def load_split(path: Path) -> pl.DataFrame:
     Leave-one-out: each user has a training item, and both targets or none. By time: the table has two more columns, the
     number of items before the cut of the test and the number of all; any of the parts may be empty. With several
     targets of a user, two more have the positions of all; `validation` and `test` are the first of them. Data in which
-    a user has an item twice: a column `repeated` says which users have.
+    a user has an item twice: a column `repeated` says which users have. Data whose targets start sessions: a column
+    has the positions of all items that start one.
     """
     names = {name for table in row_groups(path) for name in table.columns}
-    more = [columns for columns in (_BY_TIME, _SEVERAL, _REPEATED) if names & set(columns)]
+    more = [columns for columns in (_BY_TIME, _SEVERAL, _SESSIONS, _REPEATED) if names & set(columns)]
     schema = pl.Schema({name: dtype for columns in (_SPLIT, *more) for name, dtype in columns.items()})
     split = _read(path, schema, nullable={"validation", "test"})
     validation, test, by_time = split["validation"], split["test"], _BY_TIME in more

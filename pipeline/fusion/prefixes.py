@@ -115,7 +115,8 @@ def _read(model: UserModel, rows: NDArray[np.int64], gaps: NDArray[np.int64] | N
     parts = []
     for member in model.members:
         inputs = member.norm(member.input(member.items.vectors(read.flatten())))  # [B * T, D]
-        parts.append(member.read(member.with_gaps(inputs.view(*read.shape, -1), timed)))  # [B, T, D]
+        states = member.read(member.with_gaps(inputs.view(*read.shape, -1), timed))  # [B, T, D]
+        parts.append(member.coming_back(states))
     return torch.cat(parts, -1).numpy()
 
 

@@ -9,6 +9,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..core.errors import ParamsError
+from ..data.sequences import gap_buckets
+from .sessions import session_gap
 
 UNITS = (1, 10**3, 10**6, 10**9)
 """Units of timestamps in a second: s, ms, µs, ns."""
@@ -37,9 +39,10 @@ def split_by_time(
 
     Returns:
         One row per user: user, train_length, test_length and length, validation and test (null: no target); with every
-        target, validation_positions and test_positions too, in the user's items. Then the items that are known before
-        the test, and before the validation, bool [n] each. Then counts: the cuts, targets, and users and items that
-        nobody knew before the test.
+        target, validation_positions and test_positions too, in the user's items. If the targets start sessions
+        (`session_gap`), session_starts are the positions of all items that start one. Then the items that are known
+        before the test, and before the validation, bool [n] each. Then counts: the cuts, targets, sessions, and users
+        and items that nobody knew before the test.
 
     Raises:
         ParamsError: a cut is not a point in time of the data, or the two are in the wrong order.
@@ -63,12 +66,21 @@ def split_by_time(
     targets = {name: int(split[f"{name}_positions"].list.len().sum()) for name in ("validation", "test")}
     if not params.every_target:
         split = split.drop("validation_positions", "test_positions")
+        split = split.with_columns(pl.col("validation_gaps").list.head(1))
         targets = {name: split[name].count() for name in targets}
+    gaps = (split[f"{name}_gaps"].explode().drop_nulls().to_numpy() for name in ("training", "validation"))
+    shortest = session_gap(*gaps)
+    split, sessions = split.drop("training_gaps", "validation_gaps"), {}
+    if shortest is not None:
+        starts = pl.concat(_session_starts(table, shortest) for table in events)
+        sessions = {"sessions": len(split) + int(starts.list.len().sum())}
+        split = split.with_columns(session_starts=starts)
     after = split.filter(pl.col("length") > pl.col("test_length"))
     counts = {
         "validation_from": float(first),
         "test_from": float(second),
         **{f"{name}_targets": count for name, count in targets.items()},
+        **sessions,
         "new_users": int((after["test_length"] == 0).sum()),
         "new_items": int((earliest["timestamp"] >= second).sum()),
     }
@@ -79,7 +91,7 @@ def _parts(
     table: pl.DataFrame, first: float, second: float, early: NDArray[np.bool_], known: NDArray[np.bool_]
 ) -> pl.DataFrame:
     items, time = table["item"].to_numpy(), pl.col("timestamp")
-    table = table.with_columns(early=pl.Series(early[items]), known=pl.Series(known[items]))
+    table = table.with_columns(early=pl.Series(early[items]), known=pl.Series(known[items]), gap=_gaps(table))
     in_validation = (time >= first) & (time < second) & pl.col("early") & (time.min() < first)
     in_test = (time >= second) & pl.col("known") & (time.min() < second)
     parts = (("validation", in_validation), ("test", in_test))
@@ -89,7 +101,20 @@ def _parts(
         length=pl.len().cast(pl.Int32),
         **{name: pl.col("item").filter(part).first() for name, part in parts},
         **{f"{name}_positions": pl.col("position").filter(part) for name, part in parts},
+        training_gaps=pl.col("gap").filter((time < first) & (pl.col("position") > 0)),
+        validation_gaps=pl.col("gap").filter(in_validation),
     )
+
+
+def _gaps(table: pl.DataFrame) -> pl.Series:
+    """Return the bucket of the gap before each interaction of whole users, int8 [N]."""
+    return pl.Series(gap_buckets(table["position"].to_numpy(), table["timestamp"].to_numpy()))
+
+
+def _session_starts(table: pl.DataFrame, shortest: int) -> pl.Series:
+    """Return the positions of each user's items with a gap of bucket `shortest` or a longer one."""
+    starts = table.with_columns(gap=_gaps(table)).group_by("user", maintain_order=True)
+    return starts.agg(pl.col("position").filter(pl.col("gap") >= shortest))["position"]
 
 
 def _point(cut: float | str, times: NDArray, key: str) -> float:

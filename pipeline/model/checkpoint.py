@@ -27,10 +27,13 @@ CURVE = "curve.csv"  # the learning curve in a model's folder
 Curve = Sequence[Mapping[str, float]]  # per validation: epoch or step, train_loss and the validation metrics
 
 
-def new_model(params: TrainParams, frozen: NDArray[np.float32], repeated: bool = False) -> UserModel:
-    """Build an untrained model over whitened item vectors, float32 [n, F]; `repeated`: users may take items again.
+def new_model(
+    params: TrainParams, frozen: NDArray[np.float32], repeated: bool = False, sessions: bool = False
+) -> UserModel:
+    """Build an untrained model over whitened item vectors, float32 [n, F].
 
-    Member m of an ensemble draws its weights from `params.seed + m`.
+    Users may take items again if `repeated`; with `sessions`, the data says where they start. Member m of an ensemble
+    draws its weights from `params.seed + m`.
 
     Raises:
         ParamsError, ModelError: as `build_backbone`.
@@ -40,7 +43,7 @@ def new_model(params: TrainParams, frozen: NDArray[np.float32], repeated: bool =
         for number in range(params.members):
             torch.manual_seed(params.seed + number)
             backbone = build_backbone(params.backbone, params.history)
-            members.append(_assemble(params, frozen, backbone, repeated))
+            members.append(_assemble(params, frozen, backbone, repeated, sessions))
     return together(members)
 
 
@@ -87,8 +90,8 @@ def load_model(folder: Path, frozen: NDArray[np.float32], store_hash: str) -> Us
             params = TrainParams.model_validate(config["train"])
             backbones = [_backbone_of(config["backbone"]) for _ in range(params.members)]
             weights = load_file(folder / "model.safetensors")
-            repeated = any("repeats." in name for name in weights)
-            model = together([_assemble(params, frozen, backbone, repeated) for backbone in backbones])
+            kinds = [any(part in name for name in weights) for part in ("repeats.", "comeback.")]
+            model = together([_assemble(params, frozen, backbone, *kinds) for backbone in backbones])
             for name, ones in model.state_dict().items():
                 if name.endswith("key_scale"):  # which older models do not have
                     weights.setdefault(name, ones)
@@ -192,7 +195,11 @@ def _backbone_of(config: dict[str, Any]) -> PreTrainedModel:
 
 
 def _assemble(
-    params: TrainParams, frozen: NDArray[np.float32], backbone: PreTrainedModel, repeated: bool
+    params: TrainParams,
+    frozen: NDArray[np.float32],
+    backbone: PreTrainedModel,
+    repeated: bool,
+    sessions: bool,
 ) -> SequenceModel:
     items = ItemTable(torch.from_numpy(np.array(frozen)), params.residual_width, params.residual_dropout)
-    return SequenceModel(params, items, backbone, repeated)
+    return SequenceModel(params, items, backbone, repeated, sessions)

@@ -12,23 +12,43 @@ class Repeats(nn.Module):
     1812.02646). Ages from 1 on share a weight with those up to twice as high. All weights start at zero: at first, an
     item that the history has once gains nothing.
 
+    In data with sessions, the gains are those of a next item that starts one. A next item within a session has weights
+    of its own, which only the training reads.
+
     Args:
         history: number of items that the model reads.
         width: of a user state, D.
+        sessions: whether the data has sessions.
     """
 
     bins: Tensor
 
-    def __init__(self, history: int, width: int) -> None:
+    def __init__(self, history: int, width: int, sessions: bool = False) -> None:
         super().__init__()
         bins = torch.log2(torch.arange(1, history + 1).double()).long()
         self.register_buffer("bins", bins, persistent=False)  # [history], of each age
         self.log_weight = nn.Parameter(torch.zeros(int(bins[-1]) + 1))
+        within = nn.Parameter(torch.zeros_like(self.log_weight)) if sessions else None
+        self.within: nn.Parameter | None
+        self.register_parameter("within", within)
         self.tendency = nn.Parameter(torch.zeros(width))
 
     def weights(self, ages: Tensor) -> Tensor:
         """Return the weights of ages below `history`, int64 of any shape; 0 for negative ages."""
-        return self.log_weight[self.bins[ages.clamp(min=0)]].exp() * (ages >= 0)
+        return self._weights(self.log_weight, ages)
+
+    def training_weights(self, ages: Tensor, starts: Tensor | None) -> Tensor:
+        """Return the weights of ages, int64 [T, T], at each place of windows: [B, T, T], or [T, T] without sessions.
+
+        Starts, bool [B, T], say whether the next item starts a session.
+        """
+        weights = self.weights(ages)  # [T, T]
+        if self.within is None or starts is None:
+            return weights
+        return torch.where(starts[..., None], weights, self._weights(self.within, ages))
+
+    def _weights(self, log_weight: Tensor, ages: Tensor) -> Tensor:
+        return log_weight[self.bins[ages.clamp(min=0)]].exp() * (ages >= 0)
 
     def gains(self, states: Tensor, weight: Tensor) -> Tensor:
         """Return the gains of items [..., n] for states [..., D]; `weight` [..., n] sums over the places of each.

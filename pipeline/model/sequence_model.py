@@ -104,11 +104,17 @@ class SequenceModel(nn.Module):
     """Item table → recommendation LLM → pooling → single-layer head (Lite-LLM4Rec, arXiv 2402.09543).
 
     The item table has n items of F + R dimensions; the backbone is a causal decoder with hidden size D. If users may
-    take items again (`repeated`), the items of the history have a learned gain.
+    take items again (`repeated`), the items of the history have a learned gain. If the data has `sessions`, the model
+    ranks items that start one: a linear layer turns the state within a session into the state of a user who comes back.
     """
 
     def __init__(
-        self, params: TrainParams, items: ItemTable, backbone: PreTrainedModel, repeated: bool = False
+        self,
+        params: TrainParams,
+        items: ItemTable,
+        backbone: PreTrainedModel,
+        repeated: bool = False,
+        sessions: bool = False,
     ) -> None:
         super().__init__()
         width = backbone.config.hidden_size
@@ -131,7 +137,10 @@ class SequenceModel(nn.Module):
         )
         self.key_length: nn.Parameter | None  # logarithm of the length that all keys have
         self.register_parameter("key_length", scale)
-        self.repeats = Repeats(params.history, width) if repeated else None
+        self.repeats = Repeats(params.history, width, sessions) if repeated else None
+        self.comeback = nn.Linear(width, width) if sessions else None
+        for parameter in self.comeback.parameters() if self.comeback else ():
+            nn.init.zeros_(parameter)
         self.key_scale: Tensor
         self.register_buffer(
             "key_scale", torch.ones(len(items))
@@ -167,6 +176,10 @@ class SequenceModel(nn.Module):
     def read(self, inputs: Tensor) -> Tensor:
         """Return the user state after each position: inputs [B, T, D] -> [B, T, D]."""
         return self.pooling(self.backbone(inputs_embeds=inputs).last_hidden_state)
+
+    def coming_back(self, states: Tensor) -> Tensor:
+        """Return the states [..., D] for a next item that starts a session; without sessions, the same states."""
+        return states if self.comeback is None else states + self.comeback(states)
 
     def item_keys(self, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return keys [n, D] and biases [n] of the items `rows`, int64 [n]; None: of all items.
@@ -211,4 +224,4 @@ class SequenceModel(nn.Module):
             states = state_at(self.backbone, inputs, latest)  # [B, D]
         else:
             states = self.read(inputs)[torch.arange(len(rows), device=rows.device), latest]  # [B, D]
-        return states * (lengths > 0).unsqueeze(-1)
+        return self.coming_back(states) * (lengths > 0).unsqueeze(-1)

@@ -31,8 +31,11 @@ class Objective(nn.Module):
         gaps = None if batch.gaps is None else torch.from_numpy(batch.gaps).to(device)  # [B, T]
         with torch.autocast(device.type, torch.bfloat16, enabled=params.precision == "bfloat16"):
             states = self.model(rows, gaps)  # [B, T, D]
+        starts = None if batch.starts is None else torch.from_numpy(batch.starts).to(device)  # [B, T]
+        if starts is not None:
+            states = torch.where(starts[..., None], self.model.coming_back(states), states)  # [B, T, D]
         if self.model.repeats is not None:
-            return self._with_repeats(states.float(), rows, batch, sampler)
+            return self._with_repeats(states.float(), rows, starts, batch, sampler)
         states = states[mask.to(device)].float()  # [M, D]
         if params.loss == "softmax":
             return softmax_loss(states, targets.to(device), *self.model.item_keys())
@@ -45,15 +48,19 @@ class Objective(nn.Module):
         targets, negatives = inverse[: len(targets)], inverse[len(targets) :]
         return sampled_softmax_loss(states, targets, keys, biases, negatives, log_probability)
 
-    def _with_repeats(self, states: Tensor, rows: Tensor, batch: Batch, sampler: torch.Generator) -> Tensor:
-        """As `forward`, of a model with repeats: states [B, T, D], rows [B, T]."""
+    def _with_repeats(
+        self, states: Tensor, rows: Tensor, starts: Tensor | None, batch: Batch, sampler: torch.Generator
+    ) -> Tensor:
+        """As `forward`, of a model with repeats: states [B, T, D], rows and starts [B, T]."""
         model, repeats = self.model, self.model.repeats
         assert repeats is not None
         targets, mask = (
             torch.from_numpy(array).to(rows.device) for array in (batch.targets, batch.mask)
         )  # [B, T]
         if model.params.loss == "softmax":
-            return repeat_softmax_loss(states, rows, targets, *model.item_keys(), repeats)[mask].mean()
+            return repeat_softmax_loss(states, rows, targets, *model.item_keys(), repeats, starts)[
+                mask
+            ].mean()
         negatives = self._negatives(sampler).to(rows.device)  # [S]
         parts = [part.flatten() for part in (rows, targets, negatives)]
         items, inverse = torch.cat(parts).unique(return_inverse=True)  # [k], [2 B T + S]
@@ -61,7 +68,7 @@ class Objective(nn.Module):
         log_probability = self.probability[items.cpu()].log().to(rows.device)  # [k]
         keys, biases = model.item_keys(items)  # [k, D], [k]
         loss = sampled_repeat_softmax_loss(
-            states, rows, targets, keys, biases, repeats, inverse[-len(negatives) :], log_probability
+            states, rows, targets, keys, biases, repeats, inverse[-len(negatives) :], log_probability, starts
         )
         return loss[mask].mean()
 

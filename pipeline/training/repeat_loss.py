@@ -13,7 +13,13 @@ from ..model.repeats import Repeats
 
 
 def repeat_softmax_loss(
-    states: Tensor, rows: Tensor, targets: Tensor, keys: Tensor, biases: Tensor, repeats: Repeats
+    states: Tensor,
+    rows: Tensor,
+    targets: Tensor,
+    keys: Tensor,
+    biases: Tensor,
+    repeats: Repeats,
+    starts: Tensor | None = None,
 ) -> Tensor:
     """Return the cross-entropy over n items at each place, [B, T].
 
@@ -24,9 +30,10 @@ def repeat_softmax_loss(
         keys: float [n, D].
         biases: float [n].
         repeats: of the model.
+        starts: bool [B, T], whether each target starts a session; None: the data has no sessions.
     """
     there = F.one_hot(rows, len(keys)).to(states.dtype)  # [B, T, n]
-    weight = repeats.weights(_ages(rows)) @ there  # [T, T] @ [B, T, n] -> [B, T, n]
+    weight = repeats.training_weights(_ages(rows), starts) @ there  # [T, T] @ [B, T, n] -> [B, T, n]
     logits = states @ keys.T + biases + repeats.gains(states, weight)  # [B, T, n]
     return F.cross_entropy(logits.transpose(1, 2), targets, reduction="none")
 
@@ -40,13 +47,14 @@ def sampled_repeat_softmax_loss(
     repeats: Repeats,
     negatives: Tensor,
     log_probability: Tensor,
+    starts: Tensor | None = None,
 ) -> Tensor:
     """Return an estimate of `repeat_softmax_loss`; negatives and log_probability as for `sampled_softmax_loss`.
 
     The items of the history are counted exactly. Sampled negatives stand for all other items.
     """
     ages = _ages(rows)  # [T, T]
-    weights, past = repeats.weights(ages), ages >= 0  # [T, T]
+    weights, past = repeats.training_weights(ages, starts), ages >= 0  # [T, T] or [B, T, T], and [T, T]
     same = (rows[:, :, None] == rows[:, None, :]).to(states.dtype)  # [B, T, T]
     is_target = rows[:, None, :] == targets[:, :, None]  # [B, T, T], place s has the target of place t
     window_keys = F.embedding(rows, keys)  # [B, T, D]

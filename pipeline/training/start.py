@@ -38,7 +38,7 @@ def untrained_model(params: TrainParams, frozen: NDArray[np.float32], sequences:
     """
     counts = sequences.training_counts(len(frozen))  # [n]
     params = params.for_data(counts)
-    model = new_model(params, frozen, sequences.repeated)
+    model = new_model(params, frozen, sequences.repeated, len(sequences.starts) > 0)
     near = params.residual_start == "co_occurrence"
     started = counts > 0  # [n]
     if not near:

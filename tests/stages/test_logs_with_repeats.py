@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from hierrec import Recommender
 from hierrec.core.files import read_details
 from hierrec.reuse.onnx_export import export_onnx
+from safetensors.torch import load_file
 
 from stages.workspace import SAMPLE, make_workspace
 from tests.reliability.sample_stages import AFTER_INGEST, run_stages
@@ -17,7 +19,10 @@ ITEMS, USERS, DAYS = 30, 60, 40
 
 
 def shop(folder: Path) -> Path:
-    """Write a log: each user walks around a ring of items and takes the one before last again, every third day."""
+    """Write a log: each user walks around a ring of items and takes the one before last again.
+
+    A visit has three items. The next one is three days later.
+    """
     generator = np.random.default_rng(0)
     rows = []
     for user in range(USERS):
@@ -25,7 +30,7 @@ def shop(folder: Path) -> Path:
         taken = [item]
         for step in range(12 + user % 3):
             taken.append(taken[-2] if step % 3 == 2 else (taken[-1] + 1) % ITEMS)
-        rows += [(f"u{user}", f"i{item}", first + day) for day, item in enumerate(taken)]
+        rows += [(f"u{user}", f"i{item}", first + step // 3 * 3) for step, item in enumerate(taken)]
     path = folder / "log.csv"
     pl.DataFrame(rows, ("CustomerID", "StockCode", "ts"), orient="row").write_csv(path)
     return path
@@ -72,6 +77,10 @@ def test_all_stages_read_it(tmp_path: Path, split: str, targets: str) -> None:
     assert recommended >= {
         item.item_id for item in user.history
     }  # items of the history are recommended again
-    if split == "leave_one_out":  # compares onnxruntime's scores with torch's
+    sessions = split == "time" and targets == "first"
+    assert ("session_starts" in pl.read_parquet_schema(artifacts / "data" / "split.parquet")) == sessions
+    weights = load_file(artifacts / "models" / "hierarchical" / "model.safetensors")
+    assert bool(weights.get("comeback.weight", torch.zeros(1)).any()) == sessions
+    if time == "none":  # compares onnxruntime's scores with torch's
         pytest.importorskip("onnxscript", reason="needs hierrec[onnx]")
         export_onnx(artifacts, tmp_path / "onnx")

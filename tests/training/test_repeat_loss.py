@@ -24,8 +24,8 @@ def draw(seed: int) -> tuple[torch.Tensor, ...]:
     )
 
 
-def some_repeats(seed: int, history: int = PLACES) -> Repeats:
-    repeats, generator = Repeats(history, WIDTH), torch.Generator().manual_seed(seed)
+def some_repeats(seed: int, history: int = PLACES, sessions: bool = False) -> Repeats:
+    repeats, generator = Repeats(history, WIDTH, sessions), torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in repeats.parameters():
             parameter.normal_(generator=generator)
@@ -61,6 +61,26 @@ def test_every_item_drawn_once_gives_the_exact_loss(seed: int) -> None:
         states, rows, targets, keys, biases, repeats, torch.arange(ITEMS), log_probability
     )
     torch.testing.assert_close(sampled, repeat_softmax_loss(states, rows, targets, keys, biases, repeats))
+
+
+@given(seed=st.integers(0, 999))
+def test_each_place_has_the_weights_of_its_kind_of_target(seed: int) -> None:
+    states, rows, targets, keys, biases = draw(seed)
+    both = some_repeats(seed, sessions=True)
+    within = Repeats(PLACES, WIDTH)
+    within.load_state_dict({"log_weight": both.within, "tendency": both.tendency})
+    starts = torch.rand(2, PLACES, generator=torch.Generator().manual_seed(seed)) < 0.5
+    log_probability = torch.full((ITEMS,), 1 / ITEMS).log()
+
+    def losses(repeats: Repeats, starts: torch.Tensor | None) -> list[torch.Tensor]:
+        given = states, rows, targets, keys, biases, repeats
+        sampled = sampled_repeat_softmax_loss(*given, torch.arange(ITEMS), log_probability, starts)
+        return [sampled, repeat_softmax_loss(*given, starts)]
+
+    for found, start, other in zip(
+        losses(both, starts), losses(both, None), losses(within, None), strict=True
+    ):
+        torch.testing.assert_close(found, torch.where(starts, start, other))
 
 
 @given(seed=st.integers(0, 999))
