@@ -1,14 +1,16 @@
 """The training objective: next-item loss over all items, by exact softmax or softmax with sampled negatives."""
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..model.repeats import Repeats
 from ..model.sequence_model import SequenceModel
 from .batches import Batch
-from .repeat_loss import repeat_softmax_loss, sampled_repeat_softmax_loss
+from .repeat_loss import Windows, repeat_softmax_loss, sampled_repeat_softmax_loss
 
 
 class Objective(nn.Module):
@@ -33,9 +35,11 @@ class Objective(nn.Module):
             states = self.model(rows, gaps)  # [B, T, D]
         starts = None if batch.starts is None else torch.from_numpy(batch.starts).to(device)  # [B, T]
         if starts is not None:
+            states = states.float()
             states = torch.where(starts[..., None], self.model.coming_back(states), states)  # [B, T, D]
         if self.model.repeats is not None:
-            return self._with_repeats(states.float(), rows, starts, batch, sampler)
+            windows = Windows(states.float(), rows, torch.from_numpy(batch.targets).to(device), starts)
+            return self._with_repeats(windows, self.model.repeats, sampler)[mask.to(device)].mean()
         states = states[mask.to(device)].float()  # [M, D]
         if params.loss == "softmax":
             return softmax_loss(states, targets.to(device), *self.model.item_keys())
@@ -48,29 +52,19 @@ class Objective(nn.Module):
         targets, negatives = inverse[: len(targets)], inverse[len(targets) :]
         return sampled_softmax_loss(states, targets, keys, biases, negatives, log_probability)
 
-    def _with_repeats(
-        self, states: Tensor, rows: Tensor, starts: Tensor | None, batch: Batch, sampler: torch.Generator
-    ) -> Tensor:
-        """As `forward`, of a model with repeats: states [B, T, D], rows and starts [B, T]."""
-        model, repeats = self.model, self.model.repeats
-        assert repeats is not None
-        targets, mask = (
-            torch.from_numpy(array).to(rows.device) for array in (batch.targets, batch.mask)
-        )  # [B, T]
-        if model.params.loss == "softmax":
-            return repeat_softmax_loss(states, rows, targets, *model.item_keys(), repeats, starts)[
-                mask
-            ].mean()
+    def _with_repeats(self, windows: Windows, repeats: Repeats, sampler: torch.Generator) -> Tensor:
+        """Return the loss of a model with repeats at each place, [B, T]."""
+        rows = windows.rows
+        if self.model.params.loss == "softmax":
+            return repeat_softmax_loss(windows, *self.model.item_keys(), repeats)
         negatives = self._negatives(sampler).to(rows.device)  # [S]
-        parts = [part.flatten() for part in (rows, targets, negatives)]
+        parts = [part.flatten() for part in (rows, windows.targets, negatives)]
         items, inverse = torch.cat(parts).unique(return_inverse=True)  # [k], [2 B T + S]
         rows, targets = inverse[: -len(negatives)].view(2, *rows.shape)  # [B, T] each
         log_probability = self.probability[items.cpu()].log().to(rows.device)  # [k]
-        keys, biases = model.item_keys(items)  # [k, D], [k]
-        loss = sampled_repeat_softmax_loss(
-            states, rows, targets, keys, biases, repeats, inverse[-len(negatives) :], log_probability, starts
-        )
-        return loss[mask].mean()
+        keys, biases = self.model.item_keys(items)  # [k, D], [k]
+        windows, negatives = replace(windows, rows=rows, targets=targets), inverse[-len(negatives) :]
+        return sampled_repeat_softmax_loss(windows, keys, biases, repeats, negatives, log_probability)
 
     def _negatives(self, sampler: torch.Generator) -> Tensor:
         """Draw negatives, int64 [S]."""

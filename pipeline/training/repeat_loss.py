@@ -4,6 +4,7 @@ Windows are [B, T]. At place t, the history is the window up to t; rows, targets
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,49 +13,45 @@ from torch.nn import functional as F
 from ..model.repeats import Repeats
 
 
-def repeat_softmax_loss(
-    states: Tensor,
-    rows: Tensor,
-    targets: Tensor,
-    keys: Tensor,
-    biases: Tensor,
-    repeats: Repeats,
-    starts: Tensor | None = None,
-) -> Tensor:
-    """Return the cross-entropy over n items at each place, [B, T].
+@dataclass(frozen=True)
+class Windows:
+    """A batch of windows, their states and targets."""
 
-    Args:
-        states: float [B, T, D].
-        rows: int64 [B, T], the windows.
-        targets: int64 [B, T], the next item at each place.
-        keys: float [n, D].
-        biases: float [n].
-        repeats: of the model.
-        starts: bool [B, T], whether each target starts a session; None: the data has no sessions.
-    """
+    states: Tensor  # float [B, T, D]
+    rows: Tensor  # int64 [B, T], the items
+    targets: Tensor  # int64 [B, T], the next item at each place
+    starts: Tensor | None = (
+        None  # bool [B, T], whether each target starts a session; None: the data has no sessions
+    )
+
+
+def repeat_softmax_loss(windows: Windows, keys: Tensor, biases: Tensor, repeats: Repeats) -> Tensor:
+    """Return the cross-entropy over n items at each place, [B, T]: keys float [n, D], biases float [n]."""
+    states, rows = windows.states, windows.rows
     there = F.one_hot(rows, len(keys)).to(states.dtype)  # [B, T, n]
-    weight = repeats.training_weights(_ages(rows), starts) @ there  # [T, T] @ [B, T, n] -> [B, T, n]
+    weight = repeats.training_weights(_ages(rows), windows.starts) @ there  # [T, T] @ [B, T, n] -> [B, T, n]
     logits = states @ keys.T + biases + repeats.gains(states, weight)  # [B, T, n]
-    return F.cross_entropy(logits.transpose(1, 2), targets, reduction="none")
+    return F.cross_entropy(logits.transpose(1, 2), windows.targets, reduction="none")
 
 
 def sampled_repeat_softmax_loss(
-    states: Tensor,
-    rows: Tensor,
-    targets: Tensor,
+    windows: Windows,
     keys: Tensor,
     biases: Tensor,
     repeats: Repeats,
     negatives: Tensor,
     log_probability: Tensor,
-    starts: Tensor | None = None,
 ) -> Tensor:
     """Return an estimate of `repeat_softmax_loss`; negatives and log_probability as for `sampled_softmax_loss`.
 
     The items of the history are counted exactly. Sampled negatives stand for all other items.
     """
+    states, rows, targets = windows.states, windows.rows, windows.targets
     ages = _ages(rows)  # [T, T]
-    weights, past = repeats.training_weights(ages, starts), ages >= 0  # [T, T] or [B, T, T], and [T, T]
+    weights, past = (
+        repeats.training_weights(ages, windows.starts),
+        ages >= 0,
+    )  # [T, T] or [B, T, T], and [T, T]
     same = (rows[:, :, None] == rows[:, None, :]).to(states.dtype)  # [B, T, T]
     is_target = rows[:, None, :] == targets[:, :, None]  # [B, T, T], place s has the target of place t
     window_keys = F.embedding(rows, keys)  # [B, T, D]

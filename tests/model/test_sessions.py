@@ -70,6 +70,17 @@ def test_ranks_what_starts_a_session(
     assert quality[1] < 0.8
 
 
+def test_learns_in_bfloat16(
+    train_params: TrainParams, frozen: NDArray, sessions: Sequences, tmp_path: Path
+) -> None:
+    params = train_params.model_copy(update={"precision": "bfloat16", "epochs": 1})
+    model = new_model(params, frozen, True, True)
+    fit(model, sessions, None, TrainingState(tmp_path, "key"))
+    (layer,) = (member.comeback for member in model.members if member.comeback)
+    assert layer.weight.dtype == torch.float32
+    assert layer.weight.any()
+
+
 @pytest.mark.parametrize(("members", "repeated"), [(1, False), (2, True)])
 @torch.no_grad()
 def test_a_saved_model_gives_the_same_scores(

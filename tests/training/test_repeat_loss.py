@@ -4,7 +4,7 @@ import math
 
 import torch
 from hierrec.model.repeats import Repeats
-from hierrec.training.repeat_loss import repeat_softmax_loss, sampled_repeat_softmax_loss
+from hierrec.training.repeat_loss import Windows, repeat_softmax_loss, sampled_repeat_softmax_loss
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,7 +36,7 @@ def some_repeats(seed: int, history: int = PLACES, sessions: bool = False) -> Re
 def test_the_exact_loss_is_that_of_the_definition(seed: int) -> None:
     states, rows, targets, keys, biases = draw(seed)
     repeats = some_repeats(seed)
-    losses = repeat_softmax_loss(states, rows, targets, keys, biases, repeats)
+    losses = repeat_softmax_loss(Windows(states, rows, targets), keys, biases, repeats)
     weights = repeats.log_weight.exp().tolist()
     scores = (states @ keys.T + biases).tolist()  # [2, PLACES, ITEMS]
     tendency = (states @ repeats.tendency).tolist()  # [2, PLACES]
@@ -57,10 +57,9 @@ def test_every_item_drawn_once_gives_the_exact_loss(seed: int) -> None:
     states, rows, targets, keys, biases = draw(seed)
     repeats = some_repeats(seed)
     log_probability = torch.full((ITEMS,), 1 / ITEMS).log()
-    sampled = sampled_repeat_softmax_loss(
-        states, rows, targets, keys, biases, repeats, torch.arange(ITEMS), log_probability
-    )
-    torch.testing.assert_close(sampled, repeat_softmax_loss(states, rows, targets, keys, biases, repeats))
+    given = Windows(states, rows, targets), keys, biases, repeats
+    sampled = sampled_repeat_softmax_loss(*given, torch.arange(ITEMS), log_probability)
+    torch.testing.assert_close(sampled, repeat_softmax_loss(*given))
 
 
 @given(seed=st.integers(0, 999))
@@ -73,9 +72,11 @@ def test_each_place_has_the_weights_of_its_kind_of_target(seed: int) -> None:
     log_probability = torch.full((ITEMS,), 1 / ITEMS).log()
 
     def losses(repeats: Repeats, starts: torch.Tensor | None) -> list[torch.Tensor]:
-        given = states, rows, targets, keys, biases, repeats
-        sampled = sampled_repeat_softmax_loss(*given, torch.arange(ITEMS), log_probability, starts)
-        return [sampled, repeat_softmax_loss(*given, starts)]
+        given = Windows(states, rows, targets, starts), keys, biases, repeats
+        return [
+            sampled_repeat_softmax_loss(*given, torch.arange(ITEMS), log_probability),
+            repeat_softmax_loss(*given),
+        ]
 
     for found, start, other in zip(
         losses(both, starts), losses(both, None), losses(within, None), strict=True
