@@ -17,7 +17,7 @@ gaps = st.lists(st.integers(1, GAPS - 1), min_size=1, max_size=40)
 @given(gaps, gaps)
 def test_the_distance_is_that_of_kolmogorov_and_smirnov(training: list[int], targets: list[int]) -> None:
     found = session_gap(np.array(training, np.int8), np.array(targets, np.int8))
-    distance: float = ks_2samp(training, targets, alternative="greater").statistic  # pyright: ignore
+    distance: float = ks_2samp(training, targets, alternative="greater").statistic  # pyright: ignore[reportAttributeAccessIssue]
     if abs(distance - DISTANCE) > 1e-9:  # else rounding decides
         assert (found is not None) == (distance > DISTANCE)
     if found is not None:
