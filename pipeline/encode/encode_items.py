@@ -52,11 +52,14 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
     items = items.select("item_id", title.fill_null(pl.col("item_id")).alias("title"))
     written = encode.template, encoder.description, encode.shard_rows
     write_store(folder, items, texts, vectors, whitening, *written)
-    asked = {place: dimension for place, dimension in enumerate(encode.dimensions) if dimension is not None}
-    kept = [maps[place].projection.shape[1] for place in asked]
+    asked, kept = [], []
+    for dimension, of in zip(encode.dimensions, maps, strict=True):
+        if dimension is not None:
+            asked.append(min(dimension, of.projection.shape[0]))
+            kept.append(of.projection.shape[1])
     how = f"whitened to {' + '.join(map(str, kept))}" if kept else "centred only"
-    if kept != [*asked.values()]:
-        how += f": {len(items):,} items do not have {' + '.join(map(str, asked.values()))} directions"
+    if kept != asked:
+        how += f", not {' + '.join(map(str, asked))}, which are too many for {len(items):,} items"
     summary = [
         f"encode: {len(items):,} items by {encode.model}; {encoded:,} texts encoded, the rest from the cache",
         f"vectors of width {vectors.shape[1]}, {how}",

@@ -19,12 +19,12 @@ def correlated(count: int, width: int, seed: int = 0) -> NDArray[np.float32]:
     return vectors.astype(np.float32)
 
 
-@given(st.integers(4, 40), st.integers(1, 12), st.integers(0, 100), st.data())
+@given(st.integers(4, 90), st.integers(1, 12), st.integers(0, 100), st.data())
 def test_whitened_vectors_have_unit_covariance(
     count: int, width: int, seed: int, data: st.DataObject
 ) -> None:
     vectors = correlated(count, width, seed)
-    dimension = data.draw(st.integers(1, min(count - 1, width)))
+    dimension = data.draw(st.integers(1, min(max(8, count // 5), count - 1, width)))
     spread = np.linalg.svd(vectors - vectors.mean(0), compute_uv=False)
     assume(spread[dimension - 1] > 1e-4 * spread[0])  # else a direction is taken for rounding noise
     whitened = Whitening.fit(vectors, dimension).apply(vectors)
@@ -32,6 +32,15 @@ def test_whitened_vectors_have_unit_covariance(
     assert whitened.shape == (count, dimension)
     np.testing.assert_allclose(whitened.mean(0), 0, atol=1e-3)
     np.testing.assert_allclose(np.cov(whitened, rowvar=False), np.eye(dimension).squeeze(), atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("count", "dimensions"),
+    [(2, 1), (9, 8), (44, 8), (45, 9), (300, 60), (1259, 251), (1260, 252), (5000, 252)],
+)
+def test_there_are_five_items_for_each_dimension_beyond_eight(count: int, dimensions: int) -> None:
+    vectors = np.random.default_rng(0).normal(size=(count, 256)).astype(np.float32)
+    assert Whitening.fit(vectors, 252).projection.shape == (256, dimensions)
 
 
 def test_vectors_in_chunks_are_whitened_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
