@@ -29,7 +29,7 @@ TEMPLATES = {
     "prompt": 'The film "{title}" ({year}), of the genres {genres}, in one word: "',
 }
 POOLINGS: tuple[Pooling, ...] = ("mean", "last")
-DIMENSION = 128
+DIMENSION = 252
 RESIDUALS = {"text alone": 0, "beside a residual": 128}
 
 

@@ -36,7 +36,7 @@ class Sequences:
     gaps: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
     """int8 [N], bucket of the time between each item and the user's item before it; empty where not read."""
     starts: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
-    """bool [N], whether each item starts a session; empty where targets follow as training items do."""
+    """bool [N], whether each item but a user's first starts a session; empty without sessions."""
     several: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), np.int64))
     """int64 [R, 3], of a split with several targets of a user: each row's user, and his number of items before its
     validation and its test target. Then `validation` and `test` have these R rows. Empty: row `u` belongs to user
@@ -75,7 +75,7 @@ class Sequences:
             _check(paired, "test", "is there, but the other target is missing")
         sequences._check_split()
         if "session_starts" in split.columns:
-            sequences = sequences._with_sessions(split["session_starts"])
+            sequences = sequences._with_sessions(split)
         return sequences._with_several(split) if "test_positions" in split.columns else sequences
 
     def _with_several(self, split: pl.DataFrame) -> "Sequences":
@@ -95,10 +95,10 @@ class Sequences:
         several = np.stack([user, *(position.clip(min=0) for position in positions)], 1)  # [R, 3]
         return replace(self, validation=targets[0], test=targets[1], several=several)
 
-    def _with_sessions(self, starts: pl.Series) -> "Sequences":
+    def _with_sessions(self, split: pl.DataFrame) -> "Sequences":
         """Return the sequences with the items that start a session, at positions in the items of each user."""
-        counts, positions = starts.list.len().to_numpy(), starts.explode().drop_nulls().to_numpy()  # [U], [S]
-        owners = np.repeat(np.arange(self.user_count), counts)  # [S]
+        starts = split.select("user", "session_starts").explode("session_starts").drop_nulls()
+        owners, positions = starts.to_numpy().T  # [S] each
         inside = (positions >= 0) & (positions < np.diff(self.offsets)[owners])  # [S]
         _check(inside, "session_starts", "is not a position of the user's items", owners)
         flags = np.zeros(len(self.items), np.bool_)

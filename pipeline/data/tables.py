@@ -130,8 +130,8 @@ def load_split(path: Path) -> pl.DataFrame:
     Leave-one-out: each user has a training item, and both targets or none. By time: the table has two more columns, the
     number of items before the cut of the test and the number of all; any of the parts may be empty. With several
     targets of a user, two more have the positions of all; `validation` and `test` are the first of them. Data in which
-    a user has an item twice: a column `repeated` says which users have. Data whose targets start sessions: a column
-    has the positions of all items that start one.
+    a user has an item twice: a column `repeated` says which users have. Data with sessions: `session_starts` has
+    the positions of the items that start one, but each user's first.
     """
     names = {name for table in row_groups(path) for name in table.columns}
     more = [columns for columns in (_BY_TIME, _SEVERAL, _SESSIONS, _REPEATED) if names & set(columns)]

@@ -1,4 +1,4 @@
-"""Sessions of a split by time: where a user comes back after a gap as long as those before the targets."""
+"""Sessions of a split by time: a user comes back after a gap as long as those before the targets."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,10 +6,12 @@ from numpy.typing import NDArray
 from ..data.sequences import GAPS
 
 DISTANCE = 0.5
-"""Least distance (Kolmogorov-Smirnov) of the gaps before targets from those before training items."""
+"""Least distance (one-sided Kolmogorov-Smirnov) of the gaps before targets from those before training items."""
 
 
-def session_gap(training: NDArray[np.int8], targets: NDArray[np.int8]) -> int | None:
+def session_gap(
+    training: NDArray[np.int8], weights: NDArray[np.float64], targets: NDArray[np.int8]
+) -> int | None:
     """Return the shortest gap that starts a session, as a bucket of `gap_buckets`.
 
     It is the gap that tells targets from training items best: the share of targets with at least this gap exceeds the
@@ -18,13 +20,20 @@ def session_gap(training: NDArray[np.int8], targets: NDArray[np.int8]) -> int | 
 
     Args:
         training: int8 [N], the bucket of the gap before each training item.
-        targets: int8 [M], the same of the validation targets.
+        weights: float64 [N], of these. Each user has one target, so all users should have the same weight.
+        targets: int8 [M], the bucket of the gap before each validation target.
 
     Returns:
-        None if the two shares differ by less than `DISTANCE` at every gap: then targets follow as training items do.
+        None if the shares differ by less than `DISTANCE` at every gap, or if fewer training items than targets have
+        such a gap: too few to learn from.
     """
-    shares = [np.bincount(gaps, minlength=GAPS) / max(1, len(gaps)) for gaps in (targets, training)]
+    counts = (
+        np.bincount(targets, minlength=GAPS),
+        np.bincount(training, weights, minlength=GAPS),
+    )  # [GAPS] each
+    shares = [count / max(count.sum(), np.finfo(np.float64).tiny) for count in counts]
     at_least = [share[::-1].cumsum()[::-1] for share in shares]  # [GAPS] each
     difference = at_least[0] - at_least[1]  # [GAPS]
     bucket = int(difference.argmax())
-    return bucket if difference[bucket] >= DISTANCE else None
+    learned = len(targets) > 0 and (training >= bucket).sum() >= len(targets)
+    return bucket if learned and difference[bucket] >= DISTANCE else None

@@ -40,9 +40,9 @@ def split_by_time(
     Returns:
         One row per user: user, train_length, test_length and length, validation and test (null: no target); with every
         target, validation_positions and test_positions too, in the user's items. If the targets start sessions
-        (`session_gap`), session_starts are the positions of all items that start one. Then the items that are known
-        before the test, and before the validation, bool [n] each. Then counts: the cuts, targets, sessions, and users
-        and items that nobody knew before the test.
+        (`session_gap`), session_starts are the positions of the items that start one, but each user's first. Then the
+        items that are known before the test, and before the validation, bool [n] each. Then counts: the cuts, targets,
+        sessions, and users and items that nobody knew before the test.
 
     Raises:
         ParamsError: a cut is not a point in time of the data, or the two are in the wrong order.
@@ -68,8 +68,11 @@ def split_by_time(
         split = split.drop("validation_positions", "test_positions")
         split = split.with_columns(pl.col("validation_gaps").list.head(1))
         targets = {name: split[name].count() for name in targets}
-    gaps = (split[f"{name}_gaps"].explode().drop_nulls().to_numpy() for name in ("training", "validation"))
-    shortest = session_gap(*gaps)
+    training, validation = (split[f"{name}_gaps"] for name in ("training", "validation"))
+    lengths = training.list.len().to_numpy()  # [U]
+    weights = 1 / np.repeat(lengths, lengths)  # [N], equal for all users
+    flat = (gaps.explode().drop_nulls().to_numpy() for gaps in (training, validation))
+    shortest = session_gap(next(flat), weights, next(flat))
     split, sessions = split.drop("training_gaps", "validation_gaps"), {}
     if shortest is not None:
         starts = pl.concat(_session_starts(table, shortest) for table in events)

@@ -32,8 +32,8 @@ def new_model(
 ) -> UserModel:
     """Build an untrained model over whitened item vectors, float32 [n, F].
 
-    Users may take items again if `repeated`; with `sessions`, the data says where they start. Member m of an ensemble
-    draws its weights from `params.seed + m`.
+    Users may take items again if `repeated`. The data marks the items that start a session if `sessions`. Member m of
+    an ensemble draws its weights from `params.seed + m`.
 
     Raises:
         ParamsError, ModelError: as `build_backbone`.

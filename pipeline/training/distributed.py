@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
@@ -68,9 +68,9 @@ class Processes:
         """
         idle = self.rank >= len(batch.rows)
         windows = slice(1) if idle else slice(self.rank, None, self.count)
-        arrays = {field.name: getattr(batch, field.name) for field in fields(batch)}
-        kept = {name: array[windows] for name, array in arrays.items() if array is not None}
-        part = replace(batch, **kept)
+        part = replace(
+            batch, **{name: array[windows] for name, array in vars(batch).items() if array is not None}
+        )
         weight = 0.0 if idle else self.count * float(part.mask.sum() / batch.mask.sum())
         return part, weight
 

@@ -33,14 +33,14 @@ class Objective(nn.Module):
         gaps = None if batch.gaps is None else torch.from_numpy(batch.gaps).to(device)  # [B, T]
         with torch.autocast(device.type, torch.bfloat16, enabled=params.precision == "bfloat16"):
             states = self.model(rows, gaps)  # [B, T, D]
+        states = states.float()
         starts = None if batch.starts is None else torch.from_numpy(batch.starts).to(device)  # [B, T]
         if starts is not None:
-            states = states.float()
             states = torch.where(starts[..., None], self.model.coming_back(states), states)  # [B, T, D]
         if self.model.repeats is not None:
-            windows = Windows(states.float(), rows, torch.from_numpy(batch.targets).to(device), starts)
+            windows = Windows(states, rows, torch.from_numpy(batch.targets).to(device), starts)
             return self._with_repeats(windows, self.model.repeats, sampler)[mask.to(device)].mean()
-        states = states[mask.to(device)].float()  # [M, D]
+        states = states[mask.to(device)]  # [M, D]
         if params.loss == "softmax":
             return softmax_loss(states, targets.to(device), *self.model.item_keys())
         negatives = self._negatives(sampler)  # [S]

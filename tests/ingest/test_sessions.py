@@ -2,10 +2,12 @@
 
 import numpy as np
 import polars as pl
+import pytest
+from hierrec.core.errors import DataError
 from hierrec.data.sequences import GAPS, Sequences
 from hierrec.ingest.sessions import DISTANCE, session_gap
 from hierrec.ingest.time_split import TimeSplit
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
@@ -16,16 +18,39 @@ gaps = st.lists(st.integers(1, GAPS - 1), min_size=1, max_size=40)
 
 @given(gaps, gaps)
 def test_the_distance_is_that_of_kolmogorov_and_smirnov(training: list[int], targets: list[int]) -> None:
-    found = session_gap(np.array(training, np.int8), np.array(targets, np.int8))
-    distance: float = ks_2samp(training, targets, alternative="greater").statistic  # pyright: ignore[reportAttributeAccessIssue]
-    if abs(distance - DISTANCE) > 1e-9:  # else rounding decides
-        assert (found is not None) == (distance > DISTANCE)
-    if found is not None:
-        assert np.mean(np.array(targets) >= found) - np.mean(np.array(training) >= found) >= distance - 1e-9
+    followed, before = np.array(training, np.int8), np.array(targets, np.int8)
+    excess = [np.mean(before >= gap) - np.mean(followed >= gap) for gap in range(GAPS)]
+    statistic: float = ks_2samp(training, targets, alternative="greater").statistic  # pyright: ignore[reportAttributeAccessIssue]
+    assert max(excess) == pytest.approx(statistic)
+    assume(abs(max(excess) - DISTANCE) > 1e-9)  # else rounding decides
+    found = session_gap(followed, np.ones(len(followed)), before)
+    if found is None:
+        best = np.flatnonzero(np.isclose(excess, max(excess)))
+        assert max(excess) < DISTANCE or (followed >= best[-1]).sum() < len(before)
+    else:
+        assert excess[found] == pytest.approx(max(excess))
+        assert (followed >= found).sum() >= len(before)
 
 
 def test_without_targets_there_are_no_sessions() -> None:
-    assert session_gap(np.ones(3, np.int8), np.empty(0, np.int8)) is None
+    assert session_gap(np.ones(3, np.int8), np.ones(3), np.empty(0, np.int8)) is None
+
+
+def test_the_model_needs_as_many_starts_as_there_are_targets() -> None:
+    targets, ties = np.full(3, 9, np.int8), [1] * 20
+    for starts in (2, 3):
+        training = np.array(ties + [9] * starts, np.int8)
+        assert (session_gap(training, np.ones(len(training)), targets) is None) == (starts < 3)
+
+
+def test_users_with_many_items_are_no_sessions() -> None:
+    """Each user comes evenly, but some much more often: short gaps are before most items, but not of most users."""
+    generator = np.random.default_rng(0)
+    rows = []
+    for user, rate in enumerate(generator.lognormal(-4, 1.5, 300)):
+        times = generator.exponential(1 / rate, int(rate * 3000) + 1).cumsum()
+        rows += [(f"u{user}", int(generator.integers(8)), int(1e6 * time)) for time in times if time < 1000]
+    assert "sessions" not in data(rows, TimeSplit(800_000_000, 900_000_000)).cut
 
 
 # Visits of two items each; the cuts lie between visits.
@@ -48,10 +73,17 @@ def test_data_whose_targets_follow_as_training_items_do_has_no_sessions() -> Non
     assert "sessions" not in data(evenly, TimeSplit(45, 65)).cut
 
 
-def test_other_items_than_targets_decide_nothing() -> None:
-    later = [row for row in VISITS if row[2] < 150] + [
-        (user, 0, 151 + day) for user in "abc" for day in (0, 9)
-    ]
-    columns = pl.col("session_starts").list.head(2)
-    splits = [data(rows, TimeSplit(100, 150)).split.select(columns) for rows in (VISITS, later)]
-    assert splits[0].equals(splits[1])
+def test_the_gaps_before_test_targets_decide_nothing() -> None:
+    rows = [(user, item, 10 * item + 1) for user in "abc" for item in range(6)]
+    rows += [(user, item, 1000 * item) for user in "abc" for item in (6, 7)]
+    dataset = data(rows, TimeSplit(45, 65), "all")
+    assert dataset.cut["test_targets"] == 3
+    assert "sessions" not in dataset.cut
+
+
+@pytest.mark.parametrize("positions", [[[7]], [[-1]]])
+def test_a_start_outside_the_items_is_refused(positions: list[list[int]]) -> None:
+    dataset = data(VISITS, TimeSplit(100, 150))
+    broken = dataset.split.with_columns(session_starts=pl.Series(positions * 3, dtype=pl.List(pl.Int32)))
+    with pytest.raises(DataError, match="session_starts, user 0"):
+        Sequences.from_tables([dataset.interactions], broken)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hierrec.data.sequences import Sequences
 from hierrec.fusion.prefixes import prefix_states
-from hierrec.model.checkpoint import load_model, new_model, save_model
+from hierrec.model.checkpoint import load_model, new_model, save_model, state_of
 from hierrec.model.ensemble import UserModel
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
@@ -68,6 +68,22 @@ def test_ranks_what_starts_a_session(
         quality.append(fit(model, data, validator(data, ALL), state).best_metric)
     assert quality[0] > 0.9
     assert quality[1] < 0.8
+
+
+def test_the_marks_of_held_out_items_change_nothing(
+    train_params: TrainParams, frozen: NDArray, sessions: Sequences, tmp_path: Path
+) -> None:
+    flags = sessions.starts.copy()
+    for start, length, stop in zip(
+        sessions.offsets, sessions.train_length, sessions.offsets[1:], strict=False
+    ):
+        flags[start + length : stop] ^= True
+    states = []
+    for name, data in (("a", sessions), ("b", replace(sessions, starts=flags))):
+        model = new_model(train_params.model_copy(update={"epochs": 2}), frozen, True, True)
+        fit(model, data, validator(data, ALL), TrainingState(tmp_path / name, "key"))
+        states.append(state_of(model))
+    assert all(torch.equal(states[1][name], value) for name, value in states[0].items())
 
 
 def test_learns_in_bfloat16(

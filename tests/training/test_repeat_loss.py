@@ -57,9 +57,9 @@ def test_every_item_drawn_once_gives_the_exact_loss(seed: int) -> None:
     states, rows, targets, keys, biases = draw(seed)
     repeats = some_repeats(seed)
     log_probability = torch.full((ITEMS,), 1 / ITEMS).log()
-    given = Windows(states, rows, targets), keys, biases, repeats
-    sampled = sampled_repeat_softmax_loss(*given, torch.arange(ITEMS), log_probability)
-    torch.testing.assert_close(sampled, repeat_softmax_loss(*given))
+    arguments = Windows(states, rows, targets), keys, biases, repeats
+    sampled = sampled_repeat_softmax_loss(*arguments, torch.arange(ITEMS), log_probability)
+    torch.testing.assert_close(sampled, repeat_softmax_loss(*arguments))
 
 
 @given(seed=st.integers(0, 999))
@@ -72,10 +72,10 @@ def test_each_place_has_the_weights_of_its_kind_of_target(seed: int) -> None:
     log_probability = torch.full((ITEMS,), 1 / ITEMS).log()
 
     def losses(repeats: Repeats, starts: torch.Tensor | None) -> list[torch.Tensor]:
-        given = Windows(states, rows, targets, starts), keys, biases, repeats
+        arguments = Windows(states, rows, targets, starts), keys, biases, repeats
         return [
-            sampled_repeat_softmax_loss(*given, torch.arange(ITEMS), log_probability),
-            repeat_softmax_loss(*given),
+            sampled_repeat_softmax_loss(*arguments, torch.arange(ITEMS), log_probability),
+            repeat_softmax_loss(*arguments),
         ]
 
     for found, start, other in zip(
