@@ -227,7 +227,6 @@ def test_work_done_before_a_failure_is_kept(folder: str, tmp_path: Path) -> None
     assert 0 < encoded < len(MANY)
 
 
-@pytest.mark.usefixtures("shared_imports")
 def test_work_done_before_a_kill_is_kept(folder: str, tmp_path: Path) -> None:
     texts = [f"Film {number}." for number in range(20_000)]
     script = f"""

@@ -68,7 +68,6 @@ everybody.recommend_everybody(recommender, Path(sys.argv[2]), [artifacts], 7)
 """
 
 
-@pytest.mark.usefixtures("shared_imports")
 def test_a_killed_run_goes_on(
     recommender: Recommender, artifacts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
