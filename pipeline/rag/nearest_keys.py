@@ -15,6 +15,7 @@ COLUMNS = 64  # numbers of a code, one byte each
 THINNED = 16  # the distance of the bounds that estimate a quantile
 TOGETHER = 256  # queries of one matrix product
 PRODUCTS = 2**22  # their products that are in memory at a time
+COMPARED = 2048  # keys that are compared in full at a time, which stay in the processor's cache
 ROUNDING = 2.0**-14  # more than the relative error of a float32 product of vectors of up to 512 dimensions
 
 Nearest = tuple[NDArray[np.int64], NDArray[np.float32]]
@@ -194,7 +195,11 @@ def to_float32(keys: NDArray) -> NDArray[np.float32]:
 
 def _products(query: NDArray[np.float32], keys: NDArray, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return the inner products of a query with the keys at these rows, [m], each summed in the same order."""
-    return np.einsum("md,d->m", to_float32(keys.take(rows, axis=0)), query)
+    products = np.empty(len(rows), np.float32)
+    for start in range(0, len(rows), COMPARED):
+        part = slice(start, start + COMPARED)
+        np.einsum("md,d->m", to_float32(keys.take(rows[part], axis=0)), query, out=products[part])
+    return products
 
 
 def _squares(vectors: NDArray) -> NDArray[np.float32]:
