@@ -20,6 +20,7 @@ from hierrec.encode.params import Pooling
 from hierrec.encode.store_writer import write_store
 from hierrec.encode.template import render_fields
 from hierrec.model.inputs import load_inputs
+from hierrec.params import load_params
 from hierrec.store.whitening import Whitening
 
 from .record import folder, record, some_users, train
@@ -29,7 +30,6 @@ TEMPLATES = {
     "prompt": 'The film "{title}" ({year}), of the genres {genres}, in one word: "',
 }
 POOLINGS: tuple[Pooling, ...] = ("mean", "last")
-DIMENSION = 252
 RESIDUALS = {"text alone": 0, "beside a residual": 128}
 
 
@@ -46,6 +46,7 @@ def main() -> None:
 def encode(artifacts: Path, model: Path, out: Path, only: int | None) -> None:
     """Write a store for each pooling and template to OUT."""
     items = load_items(artifacts / "data" / "items.parquet")[:only]
+    (dimension,) = load_params(Path("params.yaml")).encode.dimensions
     for (name, template), pooling in product(TEMPLATES.items(), POOLINGS):
         encoder = ItemEncoder.load(str(model), None, 128, pooling=pooling)
         fields, texts = render_fields(items, [template])
@@ -53,7 +54,7 @@ def encode(artifacts: Path, model: Path, out: Path, only: int | None) -> None:
         vectors = encoder.encode(fields[0], 1024)  # [n, D]
         seconds = time.process_time() - start
         record("encoding", f"{pooling}, {name}", {"items": len(items), "cpu_seconds": round(seconds)})
-        whitening = Whitening.joined([Whitening.fit(vectors, min(DIMENSION, len(items) - 1))])
+        whitening = Whitening.joined([Whitening.fit(vectors, dimension)])
         rows = items.select("item_id", "title")
         write_store(
             out / f"{pooling}, {name}", rows, texts, vectors, whitening, template, encoder.description, None

@@ -1,6 +1,6 @@
 """Interactions as one flat array of items, cut by the split. This is the recommender's input."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -220,9 +220,9 @@ def gap_buckets(positions: NDArray[np.integer], times: NDArray, before: float = 
 
 
 def pad_histories(
-    histories: list[NDArray[np.int64]], limit: int
+    histories: Sequence[NDArray[np.integer | np.bool_]], limit: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Keep the latest `limit` items of each history and pad on the right.
+    """Keep the latest `limit` values of each history and pad on the right.
 
     Padding is row 0. Its value never matters: a causal model reads nothing after the end of a history.
 

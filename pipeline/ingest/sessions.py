@@ -10,7 +10,7 @@ DISTANCE = 0.5
 
 
 def session_gap(
-    training: NDArray[np.int8], weights: NDArray[np.float64], targets: NDArray[np.int8]
+    training: NDArray[np.int8], targets: NDArray[np.int8], weights: NDArray[np.float64]
 ) -> int | None:
     """Return the shortest gap that starts a session, as a bucket of `gap_buckets`.
 
@@ -20,8 +20,8 @@ def session_gap(
 
     Args:
         training: int8 [N], the bucket of the gap before each training item.
-        weights: float64 [N], of these. Each user has one target, so all users should have the same weight.
         targets: int8 [M], the bucket of the gap before each validation target.
+        weights: float64 [N], of the training items. Each user has one target, so all users should weigh the same.
 
     Returns:
         None if the shares differ by less than `DISTANCE` at every gap, or if fewer training items than targets have

@@ -65,19 +65,21 @@ def split_by_time(
     split = pl.concat(_parts(table, first, second, early, known) for table in events)
     targets = {name: int(split[f"{name}_positions"].list.len().sum()) for name in ("validation", "test")}
     if not params.every_target:
-        split = split.drop("validation_positions", "test_positions")
-        split = split.with_columns(pl.col("validation_gaps").list.head(1))
+        first_only = pl.col("validation_positions").list.head(1)
+        split = split.with_columns(first_only).drop("test_positions")
         targets = {name: split[name].count() for name in targets}
-    training, validation = (split[f"{name}_gaps"] for name in ("training", "validation"))
+    training = split.select(pl.col("gaps").list.slice(1, pl.col("train_length").sub(1).clip(0)))["gaps"]
+    validation = split.select(pl.col("gaps").list.gather(pl.col("validation_positions")))["gaps"]
     lengths = training.list.len().to_numpy()  # [U]
     weights = 1 / np.repeat(lengths, lengths)  # [N], equal for all users
     flat = (gaps.explode().drop_nulls().to_numpy() for gaps in (training, validation))
-    shortest = session_gap(next(flat), weights, next(flat))
-    split, sessions = split.drop("training_gaps", "validation_gaps"), {}
+    shortest = session_gap(next(flat), next(flat), weights)
+    sessions = {}
     if shortest is not None:
-        starts = pl.concat(_session_starts(table, shortest) for table in events)
-        sessions = {"sessions": len(split) + int(starts.list.len().sum())}
+        starts = pl.col("gaps").list.eval(pl.arg_where(pl.element() >= shortest)).cast(pl.List(pl.Int32))
         split = split.with_columns(session_starts=starts)
+        sessions = {"sessions": len(split) + int(split["session_starts"].list.len().sum())}
+    split = split.drop("gaps", *([] if params.every_target else ["validation_positions"]))
     after = split.filter(pl.col("length") > pl.col("test_length"))
     counts = {
         "validation_from": float(first),
@@ -94,7 +96,10 @@ def _parts(
     table: pl.DataFrame, first: float, second: float, early: NDArray[np.bool_], known: NDArray[np.bool_]
 ) -> pl.DataFrame:
     items, time = table["item"].to_numpy(), pl.col("timestamp")
-    table = table.with_columns(early=pl.Series(early[items]), known=pl.Series(known[items]), gap=_gaps(table))
+    gap = gap_buckets(table["position"].to_numpy(), table["timestamp"].to_numpy())  # [N], int8
+    table = table.with_columns(
+        early=pl.Series(early[items]), known=pl.Series(known[items]), gap=pl.Series(gap)
+    )
     in_validation = (time >= first) & (time < second) & pl.col("early") & (time.min() < first)
     in_test = (time >= second) & pl.col("known") & (time.min() < second)
     parts = (("validation", in_validation), ("test", in_test))
@@ -104,20 +109,8 @@ def _parts(
         length=pl.len().cast(pl.Int32),
         **{name: pl.col("item").filter(part).first() for name, part in parts},
         **{f"{name}_positions": pl.col("position").filter(part) for name, part in parts},
-        training_gaps=pl.col("gap").filter((time < first) & (pl.col("position") > 0)),
-        validation_gaps=pl.col("gap").filter(in_validation),
+        gaps=pl.col("gap"),
     )
-
-
-def _gaps(table: pl.DataFrame) -> pl.Series:
-    """Return the bucket of the gap before each interaction of whole users, int8 [N]."""
-    return pl.Series(gap_buckets(table["position"].to_numpy(), table["timestamp"].to_numpy()))
-
-
-def _session_starts(table: pl.DataFrame, shortest: int) -> pl.Series:
-    """Return the positions of each user's items with a gap of bucket `shortest` or a longer one."""
-    starts = table.with_columns(gap=_gaps(table)).group_by("user", maintain_order=True)
-    return starts.agg(pl.col("position").filter(pl.col("gap") >= shortest))["position"]
 
 
 def _point(cut: float | str, times: NDArray, key: str) -> float:

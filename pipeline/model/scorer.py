@@ -96,7 +96,7 @@ class Scorer:
         """Return the model's logits [B, n] for states [B, D]; -inf where an item may not be recommended."""
         scores = states @ self._keys.T + self._biases  # [B, n]
         if self.repeated:
-            rows, counts = pad_histories(list(histories), self.model.params.history)
+            rows, counts = pad_histories(histories, self.model.params.history)
             gains = self.model.repeat_gains(states, torch.from_numpy(rows), torch.from_numpy(counts))
             scores = scores + gains  # [B, n]
         excluded = excluded_items(histories, self.candidates, self.repeated)  # [B, n]

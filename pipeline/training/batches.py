@@ -26,9 +26,7 @@ class Batch:
     targets: NDArray[np.int64]  # [B, T], the next item at each position
     mask: NDArray[np.bool_]  # [B, T], whether there is a target
     gaps: NDArray[np.int64] | None = None  # [B, T], of the items that the model reads, if it reads them
-    starts: NDArray[np.bool_] | None = (
-        None  # [B, T], whether each target starts a session, if the data has them
-    )
+    starts: NDArray[np.bool_] | None = None  # [B, T], whether each target starts a session, if there are any
 
 
 def training_windows(sequences: Sequences, history: int, generator: np.random.Generator) -> list[slice]:
@@ -110,12 +108,10 @@ def _batch(sequences: Sequences, places: list[slice], forgets: np.random.Generat
     targets, _ = pad_histories([window[1:] for window in windows], limit=rows.shape[1])
     gaps = None
     if forgets is not None:
-        gaps, _ = pad_histories(
-            [sequences.gaps[place][:-1].astype(np.int64) for place in places], limit=rows.shape[1]
-        )
+        gaps, _ = pad_histories([sequences.gaps[place][:-1] for place in places], limit=rows.shape[1])
         gaps[forgets.random(len(gaps)) < FORGOTTEN] = NO_GAP
     starts = None
     if len(sequences.starts):
-        flags = [sequences.starts[place][1:].astype(np.int64) for place in places]
-        starts = pad_histories(flags, limit=rows.shape[1])[0].astype(np.bool_)
+        padded, _ = pad_histories([sequences.starts[place][1:] for place in places], limit=rows.shape[1])
+        starts = padded.astype(np.bool_)
     return Batch(rows, targets, np.arange(rows.shape[1]) < lengths[:, None], gaps, starts)

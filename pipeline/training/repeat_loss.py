@@ -20,9 +20,7 @@ class Windows:
     states: Tensor  # float [B, T, D]
     rows: Tensor  # int64 [B, T], the items
     targets: Tensor  # int64 [B, T], the next item at each place
-    starts: Tensor | None = (
-        None  # bool [B, T], whether each target starts a session; None: the data has no sessions
-    )
+    starts: Tensor | None = None  # bool [B, T], whether each target starts a session; None: no sessions
 
 
 def repeat_softmax_loss(windows: Windows, keys: Tensor, biases: Tensor, repeats: Repeats) -> Tensor:
@@ -48,10 +46,8 @@ def sampled_repeat_softmax_loss(
     """
     states, rows, targets = windows.states, windows.rows, windows.targets
     ages = _ages(rows)  # [T, T]
-    weights, past = (
-        repeats.training_weights(ages, windows.starts),
-        ages >= 0,
-    )  # [T, T] or [B, T, T], and [T, T]
+    weights = repeats.training_weights(ages, windows.starts)  # [T, T], or [B, T, T] with sessions
+    past = ages >= 0  # [T, T]
     same = (rows[:, :, None] == rows[:, None, :]).to(states.dtype)  # [B, T, T]
     is_target = rows[:, None, :] == targets[:, :, None]  # [B, T, T], place s has the target of place t
     window_keys = F.embedding(rows, keys)  # [B, T, D]

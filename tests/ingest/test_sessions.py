@@ -23,7 +23,7 @@ def test_the_distance_is_that_of_kolmogorov_and_smirnov(training: list[int], tar
     statistic: float = ks_2samp(training, targets, alternative="greater").statistic  # pyright: ignore[reportAttributeAccessIssue]
     assert max(excess) == pytest.approx(statistic)
     assume(abs(max(excess) - DISTANCE) > 1e-9)  # else rounding decides
-    found = session_gap(followed, np.ones(len(followed)), before)
+    found = session_gap(followed, before, np.ones(len(followed)))
     if found is None:
         best = np.flatnonzero(np.isclose(excess, max(excess)))
         assert max(excess) < DISTANCE or (followed >= best[-1]).sum() < len(before)
@@ -33,14 +33,14 @@ def test_the_distance_is_that_of_kolmogorov_and_smirnov(training: list[int], tar
 
 
 def test_without_targets_there_are_no_sessions() -> None:
-    assert session_gap(np.ones(3, np.int8), np.ones(3), np.empty(0, np.int8)) is None
+    assert session_gap(np.ones(3, np.int8), np.empty(0, np.int8), np.ones(3)) is None
 
 
 def test_the_model_needs_as_many_starts_as_there_are_targets() -> None:
     targets, ties = np.full(3, 9, np.int8), [1] * 20
     for starts in (2, 3):
         training = np.array(ties + [9] * starts, np.int8)
-        assert (session_gap(training, np.ones(len(training)), targets) is None) == (starts < 3)
+        assert (session_gap(training, targets, np.ones(len(training))) is None) == (starts < 3)
 
 
 def test_users_with_many_items_are_no_sessions() -> None:
