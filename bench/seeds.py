@@ -1,8 +1,9 @@
 """`python -m bench.seeds RUN…`: what chance does to a result: runs that differ in their seed, side by side.
 
-A run is the folder `artifacts` of a `dvc repro`, e.g. of a clone with `train.seed: 2`. Test metrics of both variants
-and what retrieval gains, of each run, with mean and standard deviation (of the sample); in bench/results/NAME.json.
-What stands there of other seeds is kept, so that runs may be added one by one.
+A run is the folder `artifacts` of a `dvc repro`, e.g. of a clone with `train.seed: 2`. The result has, for each run,
+the test metrics of both variants, as chosen and fitted again, and what retrieval gains, with mean and standard
+deviation (of the sample). It is bench/results/NAME.json. What stands there of other seeds is kept, so that runs may be
+added one by one.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from bench.over_seeds import over_seeds
 from bench.peers.command import RESULTS
 
 GAIN = "rag over hierarchical"
+AGAIN = ", fitted again"
 
 
 def collect(runs: Sequence[Path], path: Path) -> dict[str, Any]:
@@ -28,8 +30,9 @@ def collect(runs: Sequence[Path], path: Path) -> dict[str, Any]:
         path: of the result: of its runs those with other seeds are kept.
 
     Returns:
-        `train`, `fusion`: the params of both trainings, but for the seed; `runs`: by seed, the test metrics of each
-        variant, the relative gain and the largest p of it; `over_seeds`: mean and standard deviation of each.
+        `train`, `fusion`: the params of both trainings, but for the seed; `runs`: by seed, the test metrics of
+        each variant, as chosen and fitted again, the relative gain and the largest p of it; `over_seeds`: mean and
+        standard deviation of each.
 
     Raises:
         DataError: a folder is not that of a run.
@@ -58,6 +61,8 @@ def collect(runs: Sequence[Path], path: Path) -> dict[str, Any]:
 
 def _figures(metrics: Path) -> dict[str, dict[str, float]]:
     test = {variant: read_details(metrics / f"{variant}.json")["test"] for variant in VARIANTS}
+    again = read_details(metrics / "refit.json") if (metrics / "refit.json").is_file() else {}
+    test |= {f"{variant}{AGAIN}": again[variant]["test"] for variant in VARIANTS if variant in again}
     compared = read_details(metrics / "comparison.json")["test"]
     gain = {metric: of["relative"] for metric, of in compared.items() if "relative" in of}
     return {**test, GAIN: gain | {"p at most": max(of["p"] for of in compared.values())}}

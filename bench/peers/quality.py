@@ -41,8 +41,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 """Those of the eSASRec benchmark (blondered/transformer_benchmark): of Beauty, and for Retail those of MovieLens-1M,
 whose histories are as long, but 32 users a batch: 128 would be 34 steps an epoch. Patience is 50 epochs there."""
-LAYERS: dict[str, dict[str, Any]] = {"sasrec": {}, "esasrec": {"layers": "ligr"}}
-"""What a peer changes of these settings: eSASRec is SASRec with sampled softmax and LiGR blocks (arXiv 2508.06450)."""
+LAYERS: dict[str, dict[str, Any]] = {"sasrec": {}, "esasrec": {"layers": "ligr", "width": 256}}
+"""What a peer changes of these settings: eSASRec is SASRec with sampled softmax and LiGR blocks (arXiv 2508.06450), of
+the width in its benchmark."""
 BATCH_USERS = 256
 
 

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from hierrec.core.files import read_json, write_json
 
-from bench.seeds import GAIN, collect, main
+from bench.seeds import AGAIN, GAIN, collect, main
 
 
 def make_run(
@@ -20,6 +20,8 @@ def make_run(
     for variant, value in zip(("hierarchical", "rag"), ndcg, strict=True):
         write_json(folder / "metrics" / f"{variant}.json", {"test": {"ndcg@10": value}})
     gain = {"relative": ndcg[1] / ndcg[0] - 1, "p": seed / 1000}
+    again = {"hierarchical": {"test": {"ndcg@10": 2 * ndcg[0]}}, "rag": {"test": {"ndcg@10": 2 * ndcg[1]}}}
+    write_json(folder / "metrics" / "refit.json", again)
     write_json(folder / "metrics" / "comparison.json", {"test": {"ndcg@10": gain}})
     return folder
 
@@ -29,6 +31,7 @@ def test_mean_and_deviation_are_over_the_runs(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / str(seed), seed, ndcg) for seed, ndcg in enumerate(figures, start=1)]
     result = collect(runs, tmp_path / "seeds.json")
     assert result["over_seeds"]["hierarchical"]["ndcg@10"] == {"mean": 0.2, "sd": 0.1}
+    assert result["over_seeds"][f"hierarchical{AGAIN}"]["ndcg@10"] == {"mean": 0.4, "sd": 0.2}
     assert result["over_seeds"][GAIN]["ndcg@10"] == {"mean": 0.15, "sd": 0.05}
     assert result["runs"]["2"][GAIN]["p at most"] == 0.002
 
