@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -72,7 +72,9 @@ class Late(TrainingState):
         return super().restore(model, average, optimizer)
 
 
-def train(folder: Path, params: dict[str, Any], kill_after: int | None, finished: bool) -> dict[str, Any]:
+def train(
+    folder: Path, params: dict[str, Any], kill_after: int | None, finished: bool, sessions: bool = False
+) -> dict[str, Any]:
     """Train as one of the processes; return what it ends with.
 
     Args:
@@ -80,10 +82,14 @@ def train(folder: Path, params: dict[str, Any], kill_after: int | None, finished
         params: that are not those of `PARAMS`.
         kill_after: batches after which the last process is killed; None: it is not.
         finished: nothing is left to do; the first process removes the state, which the last one reads late.
+        sessions: users take items again, and every third item starts a session.
     """
     chosen = PARAMS.model_copy(update=params)
     vectors = np.random.default_rng(0).standard_normal((ITEMS, 8)).astype(np.float32)
-    model = new_model(chosen, vectors)
+    model, sequences = new_model(chosen, vectors, sessions, sessions), make_sequences(USERS)
+    if sessions:
+        starts = np.arange(len(sequences.items)) % 3 == 0
+        sequences = replace(sequences, repeated=True, starts=starts)
     validations = 0
 
     def validate(averaged: UserModel) -> dict[str, float]:
@@ -98,7 +104,7 @@ def train(folder: Path, params: dict[str, Any], kill_after: int | None, finished
             if last and kill_after is not None:
                 processes = Doomed(processes.rank, processes.count, kill_after)
             state = (Late if last and finished else TrainingState)(folder, "key")
-            progress = fit(model, make_sequences(USERS), validate, state, processes)
+            progress = fit(model, sequences, validate, state, processes)
             if finished and processes.first:
                 state.remove()
     except HierrecError as error:
@@ -152,10 +158,15 @@ def main(folder: Path) -> None:
     """Run all trainings."""
 
     def run(
-        name: str, processes: int, kill_after: int | None = None, finished: bool = False, **params: Any
+        name: str,
+        processes: int,
+        kill_after: int | None = None,
+        finished: bool = False,
+        sessions: bool = False,
+        **params: Any,
     ) -> list[Any]:
         params["processes"] = processes
-        return in_forks(processes, lambda: train(folder / name, params, kill_after, finished))
+        return in_forks(processes, lambda: train(folder / name, params, kill_after, finished, sessions))
 
     results = {
         "1": run("1", 1),
@@ -163,6 +174,8 @@ def main(folder: Path) -> None:
         "3": run("3", 3),
         "1, two members": run("1-members", 1, loss="softmax", members=2),
         "2, two members": run("2-members", 2, loss="softmax", members=2),
+        "1, sessions": run("1-sessions", 1, sessions=True),
+        "2, sessions": run("2-sessions", 2, sessions=True),
         "1, bfloat16": run("1-bfloat16", 1, precision="bfloat16"),
         "2, bfloat16": run("2-bfloat16", 2, precision="bfloat16"),
         "3, dropout": run("3-dropout", 3, **DROPPING),

@@ -34,7 +34,7 @@ def far_weights(one: dict[str, Any], other: dict[str, Any]) -> float:
 
 @pytest.mark.parametrize(
     ("one", "several"),
-    [("1", "2"), ("1", "3"), ("1, two members", "2, two members")],
+    [("1", "2"), ("1", "3"), ("1, two members", "2, two members"), ("1, sessions", "2, sessions")],
     ids="processes {}".format,
 )
 def test_several_processes_train_what_one_trains(
