@@ -4,9 +4,15 @@ Data flows one way, room by room; the map is in CONTRIBUTING.md.
 """
 
 import importlib
+import os
 from typing import Any
 
 __version__ = "0.1.0"
+
+# OpenMP reads this when torch is imported. A waiting thread spins this often before it sleeps. The default is 300,000,
+# which on a busy machine takes most of the time of the cores (docs/decisions.md#waiting-threads-sleep-soon).
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 # Imported on first use: whoever wants one part of the package waits for no other. Types are in __init__.pyi.
 _LAZY = {"Recommender": "serving.recommend"}

@@ -53,6 +53,23 @@ def test_no_generic_name_reaches_site_packages(installed: Path) -> None:
     assert names <= {"hierrec", "bin"}
 
 
+@pytest.mark.parametrize(
+    ("environment", "spins"), [("", "1000"), ("GOMP_SPINCOUNT=7", "7"), ("OMP_WAIT_POLICY=ACTIVE", None)]
+)
+def test_waiting_threads_sleep_soon_unless_the_user_says_otherwise(
+    installed: Path, environment: str, spins: str | None
+) -> None:
+    name, _, value = environment.partition("=")
+    code = (
+        "import os\n"
+        "for name in ('GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'): os.environ.pop(name, None)\n"
+        f"os.environ |= {{{name!r}: {value!r}}} if {name!r} else {{}}\n"
+        "import hierrec\n"
+        "print(os.environ.get('GOMP_SPINCOUNT'))"
+    )
+    assert python(installed, code) == str(spins)
+
+
 def test_the_bundled_encoder_works_from_another_folder(installed: Path) -> None:
     code = (
         "import hierrec\n"
