@@ -1,8 +1,12 @@
-"""A table of your own before any training, what it is like and what counting reaches: own_data.py EVENTS.csv."""
+"""Describe a table of interactions and measure the baselines on it: own_data.py EVENTS.csv [user=Listener …].
+
+The names after the table say what its columns are called. Other params are those of params.yaml.
+"""
 
 import sys
 from pathlib import Path
 
+from hierrec.core.errors import HierrecError
 from hierrec.data.sequences import Sequences
 from hierrec.data.tables import candidates_of
 from hierrec.evaluation.baselines import baselines
@@ -13,10 +17,17 @@ from hierrec.ingest.own_files import read_files
 from hierrec.params import load_params
 from hierrec.ranking.metrics import metrics_from_ranks
 
+if not sys.argv[1:] or sys.argv[1].startswith("-"):
+    sys.exit(__doc__)
+
 # %% Read it as the stage `ingest` does: usual names of columns, every format, one error that names the line.
-params = load_params(Path("params.yaml"))
-raw = read_files([Path(sys.argv[1])], None, params.ingest)
-dataset = build(raw, params.ingest.candidates, params.ingest.repeats)
+try:
+    params = load_params(Path("params.yaml"))
+    named = {"columns": dict(pair.split("=", 1) for pair in sys.argv[2:])} if sys.argv[2:] else {}
+    ingest = params.ingest.model_copy(update=named)
+    dataset = build(read_files([Path(sys.argv[1])], None, ingest), ingest.candidates, ingest.repeats)
+except HierrecError as error:
+    sys.exit(f"error: {error}")
 print(*look(dataset), sep="\n")
 
 # %% Rank each user's last item by models that count: below the best of them, a trained model is of no use.

@@ -12,6 +12,8 @@ ids = json.loads((folder / "ids.json").read_text("utf-8"))
 config = json.loads((folder / "config.json").read_text("utf-8"))
 tower, keys = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("user_tower", "item_keys"))
 
+if unknown := [item for item in history if item not in ids]:
+    sys.exit(f"no item has the id {unknown[0]!r}")
 rows = np.array([ids.index(item) for item in history], np.int64)
 latest = rows[-config["history"] :]
 given = {"items": latest[None], "lengths": np.array([len(latest)])}  # int64 [B, T], padded on the right; [B]

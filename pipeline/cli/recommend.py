@@ -101,6 +101,9 @@ def recommend(
         for place, item in enumerate(found, start=1)
     ]
     show_table(header, rows, text)
+    if len(found) < count:
+        left_out = "the rules, the history and ingest.candidates leave the others out"
+        click.echo(f"{len(found)} of {count} items: {left_out}", err=True)
 
 
 def _reasons(why: "Why") -> list[str]:

@@ -59,7 +59,7 @@ class Sequences:
             lengths = counts
             parts.append(part["item"].to_numpy())
         if len(lengths) != len(users) or not np.array_equal(users, np.arange(len(users))):
-            raise DataError("interactions and split have different users", remedy="run `dvc repro ingest`")
+            raise DataError("interactions and split have different users", remedy="run `dvc repro`")
         by_time = "test_length" in split.columns
         if not by_time:  # leave-one-out: the validation target alone lies between the cuts
             held_out = pl.col("validation").is_not_null()
@@ -120,7 +120,7 @@ class Sequences:
     def with_gaps(self, gaps: NDArray[np.int8]) -> "Sequences":
         """Return the sequences with the gaps of all items; raise ``DataError`` if there is not one for each item."""
         if len(gaps) != len(self.items):
-            raise DataError("the numbers of gaps and interactions differ", remedy="run `dvc repro ingest`")
+            raise DataError("the numbers of gaps and interactions differ", remedy="run `dvc repro`")
         return replace(self, gaps=gaps)
 
     def gaps_of(self, history: NDArray[np.int64], user: int | np.integer) -> NDArray[np.int64]:
@@ -243,4 +243,4 @@ def _check(
     if not holds.all():
         user = int(np.argmin(holds))
         user = user if users is None else int(users[user])
-        raise DataError(problem, f"split, column {column}, user {user}", "run `dvc repro ingest`")
+        raise DataError(problem, f"split, column {column}, user {user}", "run `dvc repro`")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..core.errors import DataError
 from .sequences import GAPS
 
-_REMEDY = "run `dvc repro ingest`, or `dvc pull`"
+_REMEDY = "run `dvc repro`, or `dvc pull`"
 
 _ROW_GROUP = 2**20
 

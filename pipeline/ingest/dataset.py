@@ -33,7 +33,7 @@ _INTERACTIONS = ("user", "item", "position")
 _NAMES = ("items", "users", "interactions", "split", "ratings", "times/gaps", "times/none")
 TABLES = tuple(f"{name}.parquet" for name in _NAMES)
 """All tables. A model depends on the one of `times` that `train.time` names; `none` is empty."""
-REMEDY = "run `dvc repro ingest`, or `dvc pull`"
+REMEDY = "run `dvc repro`, or `dvc pull`"
 _RATINGS = ("user", "position", "rating", "timestamp")
 
 HELD_OUT = 2

@@ -63,7 +63,7 @@ def _interactions(data: Path, item_count: int) -> Iterator[pl.DataFrame]:
     for part in interaction_groups(data / "interactions.parquet"):
         if part["item"].max() >= item_count:  # type: ignore[operator]
             what = "an interaction names an item that is not listed"
-            raise DataError(what, str(data), "run `dvc repro ingest`")
+            raise DataError(what, str(data), "run `dvc repro`")
         yield part
 
 
@@ -75,5 +75,5 @@ def open_store(folder: Path, items: pl.DataFrame) -> EmbeddingStore:
     """
     store = EmbeddingStore.open(folder)
     if store.item_ids != items["item_id"].to_list():
-        raise StoreError("holds other items than the data", str(folder), "run `dvc repro encode`")
+        raise StoreError("holds other items than the data", str(folder), "run `dvc repro`")
     return store

@@ -65,7 +65,7 @@ class Scorer:
         self._timed = sequences if model.params.time == "gaps" else None
         if model.params.time == "gaps" and (sequences is None or not len(sequences.gaps)):
             what = "the model reads the time between items, and the data has none"
-            raise DataError(what, "times/gaps.parquet", "run `dvc repro ingest`, or `dvc pull`")
+            raise DataError(what, "times/gaps.parquet", "run `dvc repro`, or `dvc pull`")
         self.sources = dict(sources or {})
         module: Any = copy.deepcopy(fusion)
         self.fusion: Fuses | None = None if fusion is None else module.to(dtype).eval()

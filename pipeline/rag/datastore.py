@@ -16,7 +16,7 @@ from ..search.vectors import unit_vectors
 from .nearest_keys import BLOCK, Nearest, NearestKeys, largest
 from .prefix_search import HistoryOverlap
 
-REMEDY = "run `dvc repro train_rag`, or `dvc pull`"
+REMEDY = "run `dvc repro`, or `dvc pull`"
 
 TYPES = (np.float16, np.int32, np.int32)  # of keys, next items and users
 

@@ -71,7 +71,10 @@ class SimilarItems(NearItems):
         similarities = np.where(found == NO_ITEM, 0, similarities)  # an approximate index may find fewer
         own = found == rows[:, None]
         own[~own.any(1), -1] = True  # an equal vector may displace the item itself: drop the last instead
-        return found[~own].reshape(len(rows), -1), similarities[~own].reshape(len(rows), -1)
+        found = found[~own].reshape(len(rows), -1)  # [m, k]
+        similarities = similarities[~own].reshape(len(rows), -1)  # [m, k]
+        # Items without text have a vector of zeros; a similarity of zero or less is no reason to recommend.
+        return np.where(similarities > 0, found, NO_ITEM), similarities
 
 
 class CoOccurringItems(NearItems):

@@ -21,7 +21,7 @@ MANIFEST = "manifest.json"
 FILES = {"flat": [INDEX], "ivf": [INDEX], "hnsw": [INDEX], "ivf_pq": [INDEX, LISTS, VECTORS]}
 """Files of each kind. An `ivf_pq` index has its inverted lists and vectors in files of their own."""
 
-REMEDY = "run `dvc repro index`"
+REMEDY = "run `dvc repro`"
 
 MAPPED_FROM = 4096
 """Bytes from which a file is mapped. Shorter files are read: FAISS's mapping reads beyond the end of a cut one."""

@@ -39,7 +39,7 @@ def read_counts(metrics: Path) -> tuple[dict[str, int], dict[str, float]]:
     counts = read_details(path)
     cut = counts.pop("cut", {}) if isinstance(counts, dict) else None
     if not (are_numbers(counts, 1e300, int) and are_numbers(cut, 1e300)):
-        raise DataError("holds no counts of the data", str(path), "run `dvc repro ingest`")
+        raise DataError("holds no counts of the data", str(path), "run `dvc repro`")
     return counts, cut
 
 

@@ -42,10 +42,8 @@ KEYS = (
 """Keys of every manifest, beside `schema_version`."""
 MODEL_KEYS = ("id", "revision", "config_sha256", "tokenizer_sha256", "weights_sha256")
 
-REMEDY = "run `dvc repro encode`, or fetch the store again (`dvc pull`, `dvc update`)"
-REBUILD = (
-    "make it again (`dvc repro encode` where it comes from), or use the release of hierrec that wrote it"
-)
+REMEDY = "run `dvc repro`, or fetch the store again (`dvc pull`, `dvc update`)"
+REBUILD = "make it again (`dvc repro` where it comes from), or use the release of hierrec that wrote it"
 
 SCHEMA = pl.Schema(
     {"row": pl.Int32, "item_id": pl.String, "title": pl.String, "text": pl.String, "text_hash": pl.String}

@@ -18,7 +18,7 @@ from .vectors import CHUNK, Vectors
 ITEMS_OF_DIMENSION = 5
 """Items for each whitened dimension. With fewer, whitened vectors come near to being orthogonal and lose similarity."""
 FEW = 8
-"""Dimensions that any number of items may have."""
+"""Dimensions that fewer than 40 items may have, but at most one for two items."""
 RELATIVE_FLOOR = 1e-9
 """Share of the largest variance below which a direction is rounding noise of float32 vectors."""
 
@@ -38,8 +38,8 @@ class Whitening:
 
         Args:
             vectors: float32 [n, d].
-            dimension: most principal directions, each scaled to variance 1. There are at most a fifth of the items (but
-                8), and at most min(n - 1, d); then w is lower. None: centring only, w = d.
+            dimension: most principal directions, each scaled to variance 1. There are at most n / 5 (of fewer than 40
+                items: 8, but at most n / 2), and at most d; then w is lower. None: centring only, w = d.
 
         Raises:
             NumericalError: a vector is not finite.
@@ -51,8 +51,8 @@ class Whitening:
         if dimension is None:
             projection = np.eye(width)
         else:
-            enough = max(FEW, count // ITEMS_OF_DIMENSION)
-            there = max(1, min(dimension, enough, count - 1, width))
+            enough = max(min(FEW, count // 2), count // ITEMS_OF_DIMENSION)
+            there = max(1, min(dimension, enough, width))
             projection = _principal_directions(_covariance(vectors, mean), there)
         return cls(mean.astype(np.float32), projection.astype(np.float32))
 

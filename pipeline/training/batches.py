@@ -69,7 +69,7 @@ def training_batches(
         DataError: the sequences have no gaps.
     """
     if timed and not len(sequences.gaps):
-        raise DataError("there are no gaps to learn from", "times/gaps.parquet", "run `dvc repro ingest`")
+        raise DataError("there are no gaps to learn from", "times/gaps.parquet", "run `dvc repro`")
     groups = _groups(sequences, history, size, generator)
     for group in generator.permutation(len(groups)):
         yield _batch(sequences, groups[group], generator if timed else None)

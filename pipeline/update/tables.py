@@ -68,7 +68,7 @@ def _past(data: Path, items: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
     rated = pl.concat(row_groups(data / "ratings.parquet"))
     order = ["user", "position"]
     if not taken.select(order).equals(rated.select(order)):
-        raise DataError("ratings.parquet names other interactions", str(data), "run `dvc repro ingest`")
+        raise DataError("ratings.parquet names other interactions", str(data), "run `dvc repro`")
     return _named(pl.concat([taken, rated.drop(order)], how="horizontal"), items, users)
 
 

@@ -39,6 +39,15 @@ def test_an_approximate_index_that_finds_fewer_leaves_no_infinity(tmp_path: Path
     assert np.isfinite(found.similarities).all()
 
 
+def test_an_item_without_text_is_near_none_and_no_item_is_near_that_is_unlike_it() -> None:
+    vectors = np.array([[1, 0], [0.9, 0.1], [-1, 0], [0, 0], [0, 0]], np.float32)
+    source = SimilarItems(ItemIndex.build(vectors), vectors, neighbours=4, recent=1)
+    query = Query(np.zeros((2, 1), np.float32), np.arange(2), [np.array([0]), np.array([3])])
+    found = source.retrieve(query).items
+    assert found[0].tolist() == [1, NO_ITEM, NO_ITEM, NO_ITEM]
+    assert (found[1] == NO_ITEM).all()
+
+
 class CountingIndex(ItemIndex):
     """An index that remembers how many queries it has answered."""
 

@@ -37,8 +37,8 @@ class Versioned(NamedTuple):
 
 
 VERSIONED = [
-    Versioned("store/manifest.json", 1, 2, "vectors", StoreError, "dvc repro encode"),
-    Versioned("index/manifest.json", 2, 2, "nearest", IndexMismatchError, "dvc repro index"),
+    Versioned("store/manifest.json", 1, 2, "vectors", StoreError, "dvc repro"),
+    Versioned("index/manifest.json", 2, 2, "nearest", IndexMismatchError, "dvc repro"),
     Versioned("hierarchical/config.json", 1, 2, "hierarchical", CheckpointError, "dvc repro"),
     Versioned("rag/base/config.json", 1, 2, "rag", CheckpointError, "dvc repro"),
     Versioned("rag/config.json", 2, 3, "rag", CheckpointError, "dvc repro"),

@@ -24,7 +24,7 @@ def test_whitened_vectors_have_unit_covariance(
     count: int, width: int, seed: int, data: st.DataObject
 ) -> None:
     vectors = correlated(count, width, seed)
-    dimension = data.draw(st.integers(1, min(max(8, count // 5), count - 1, width)))
+    dimension = data.draw(st.integers(1, max(1, min(max(min(8, count // 2), count // 5), width))))
     spread = np.linalg.svd(vectors - vectors.mean(0), compute_uv=False)
     assume(spread[dimension - 1] > 1e-4 * spread[0])  # else a direction is taken for rounding noise
     whitened = Whitening.fit(vectors, dimension).apply(vectors)
@@ -36,7 +36,7 @@ def test_whitened_vectors_have_unit_covariance(
 
 @pytest.mark.parametrize(
     ("count", "dimensions"),
-    [(2, 1), (9, 8), (44, 8), (45, 9), (300, 60), (1259, 251), (1260, 252), (5000, 252)],
+    [(2, 1), (9, 4), (16, 8), (44, 8), (45, 9), (300, 60), (1259, 251), (1260, 252), (5000, 252)],
 )
 def test_there_are_five_items_for_each_dimension_beyond_eight(count: int, dimensions: int) -> None:
     vectors = np.random.default_rng(0).normal(size=(count, 256)).astype(np.float32)
@@ -82,7 +82,7 @@ def test_directions_without_variance_become_zero() -> None:
     assert not Whitening.fit(constant, 4).apply(constant).any()
 
 
-@pytest.mark.parametrize(("count", "dimension", "there"), [(10, 7, 6), (5, 5, 4), (2, 9, 1), (1, 3, 1)])
+@pytest.mark.parametrize(("count", "dimension", "there"), [(10, 7, 5), (5, 5, 2), (2, 9, 1), (1, 3, 1)])
 def test_there_are_at_most_as_many_directions_as_the_vectors_have(
     count: int, dimension: int, there: int
 ) -> None:
