@@ -47,6 +47,7 @@ def metrics(artifacts: Path, revision: str | None) -> None:
 
     folder = artifacts / "metrics"
     require(*(folder / f"{name}.json" for name in (*VARIANTS, "data")))
+    _warn_of_outdated(artifacts)
     if revision is not None:
         _show_change(folder, revision)
         return
@@ -89,10 +90,29 @@ def report(revision: str | None, out: Path, force: bool, artifacts: Path) -> Non
 
     page = artifacts / "report.html"
     require(page)
+    _warn_of_outdated(artifacts)
     previous = _previous_run(artifacts / "metrics", revision)
     with replacing(out, False, force, keep=page), atomic_path(out) as temporary:
         temporary.write_text(with_previous(page.read_text("utf-8"), previous), "utf-8")
     click.echo(f"{out}: this run beside {previous.name}")
+
+
+def _warn_of_outdated(artifacts: Path) -> None:
+    """Warn of metrics that, by dvc.lock, were computed from other artifacts than an earlier stage has written since."""
+    from ruamel.yaml import YAML, YAMLError
+
+    try:
+        stages = YAML(typ="safe").load(artifacts.resolve().parent / "dvc.lock")["stages"]
+        made = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+        read = {(name, dep["path"], dep["md5"]) for name in stages for dep in stages[name].get("deps", [])}
+    except (OSError, YAMLError, KeyError, TypeError, AttributeError):
+        return  # no run of DVC
+    changed = {
+        path for name, path, md5 in read if name.startswith("evaluate_") and made.get(path, md5) != md5
+    }
+    if changed:
+        paths = ", ".join(sorted(changed))
+        click.echo(f"warning: metrics are of other artifacts than {paths}: run `dvc repro`", err=True)
 
 
 def _show_change(folder: Path, revision: str) -> None:

@@ -59,6 +59,27 @@ def test_what_was_fitted_again_stands_below_and_may_be_switched_off(run: Run, tm
     assert "fitted again" not in run("metrics", "--artifacts", str(tmp_path)).output
 
 
+@pytest.mark.parametrize("lock", ["", "stages: 3", "a: [", "stages: {evaluate_rag: {deps: [{path: 1}]}}"])
+def test_without_a_lock_that_can_be_read_nothing_is_outdated(run: Run, tmp_path: Path, lock: str) -> None:
+    write_metrics(tmp_path / "artifacts")
+    (tmp_path / "dvc.lock").write_text(lock)
+    result = run("metrics", "--artifacts", str(tmp_path / "artifacts"))
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_metrics_of_other_data_give_a_warning(run: Run, tmp_path: Path) -> None:
+    write_metrics(tmp_path / "artifacts")
+    data = "artifacts/data/split.parquet"
+    stages = {name: {"deps": [{"path": data, "md5": "old"}]} for name in ("evaluate_rag", "train_rag")}
+    stages["ingest"] = {"outs": [{"path": data, "md5": "old"}]}
+    for md5 in ("old", "new"):
+        stages["ingest"]["outs"][0]["md5"] = md5
+        write_json(tmp_path / "dvc.lock", {"stages": stages})  # JSON is YAML
+        result = run("metrics", "--artifacts", str(tmp_path / "artifacts"))
+        assert result.exit_code == 0
+        assert (data in result.stderr) == (md5 == "new")
+
+
 @pytest.mark.parametrize(
     "baselines", [[], 3, {"a\nb": SPLITS}, {"markov": {}}, {"markov": {**SPLITS, "test": 1}}]
 )
