@@ -12,7 +12,9 @@ from .dataset import HELD_OUT, Dataset
 from .time_split import UNITS, unit_of
 
 _SOME = 20
-"""Users from which on it is odd that one has a tenth of the rows."""
+"""Users from which on it is odd that one has a tenth of the rows, or that few have a target."""
+_FEW_TARGETS = 100
+"""Users with a test target below which the standard error of Recall@10 may reach 0.05."""
 
 
 def look(dataset: Dataset) -> list[str]:
@@ -104,6 +106,9 @@ def _warnings(dataset: Dataset, midnight: bool, lengths: pl.Series) -> Iterator[
             yield f"warning: ids of {name}s look like fractions, {such}"
     if midnight:
         yield "warning: all times are midnight: within a day, interactions keep the order of the rows"
+    targets = dataset.split["test"].count()
+    if len(user_ids) >= _SOME and targets < _FEW_TARGETS:
+        yield f"warning: {targets} users have a test target: metrics of so few depend on chance"
     user = int(lengths.to_numpy().argmax())
     share = lengths[user] / lengths.sum()
     if len(user_ids) >= _SOME and share >= 0.1:

@@ -83,5 +83,12 @@ def test_a_user_with_a_tenth_of_the_rows() -> None:
     rng = np.random.default_rng(1)
     many = [("0", str(item), 3, 1) for item in range(12)]
     others = [(str(user), str(item), 3, 1) for user in range(1, 25) for item in rng.permutation(50)[:4]]
-    assert looked(many + others)[7:] == ["warning: user 0 alone has 11% of the interactions"]
-    assert looked(many[:8] + others)[7:] == []
+    few = "warning: 25 users have a test target: metrics of so few depend on chance"
+    assert looked(many + others)[7:] == [few, "warning: user 0 alone has 11% of the interactions"]
+    assert looked(many[:8] + others)[7:] == [few]
+
+
+@pytest.mark.parametrize(("users", "warned"), [(19, False), (20, True), (99, True), (100, False)])
+def test_few_users_with_a_target(users: int, warned: bool) -> None:
+    lines = looked([(str(user), str(item), 3, item) for user in range(users) for item in range(3)])
+    assert any(f"{users} users have a test target" in line for line in lines) == warned
