@@ -144,7 +144,12 @@ def _previous_run(folder: Path, revision: str | None) -> Previous:
         remedy = "name a commit of a run: `git log -- artifacts`"
         raise DataError(f"{revision} has no metrics", str(folder), remedy)
     name = _git(folder, "log", "-1", "--format=%h of %cs", commit) or commit
-    return Previous(name, found, _changed_params(folder, commit))
+    params = _changed_params(folder, commit)
+    if any(line.startswith("ingest.") for line in params):
+        click.echo(
+            f"warning: section ingest of params.yaml differs from {name}: other data, other targets", err=True
+        )
+    return Previous(name, found, params)
 
 
 def _last_that_differs(folder: Path) -> str:

@@ -129,6 +129,17 @@ def test_diff_shows_the_change_since_a_commit_with_intervals_and_the_changed_par
     assert "compared with" in origin
 
 
+def test_a_comparison_with_other_data_gives_a_warning(
+    run: Run, tmp_path: Path, committed: Callable[..., None]
+) -> None:
+    committed(SPLITS, epochs=2)
+    for params, warned in (("train: {epochs: 3}", False), ("ingest: {dataset: files}", True)):
+        (tmp_path / "params.yaml").write_text(params)
+        result = run("metrics", "--artifacts", str(tmp_path), "--diff", "HEAD")
+        assert result.exit_code == 0
+        assert ("section ingest" in result.stderr) == warned
+
+
 def test_what_cannot_be_compared_gives_one_message(
     run: Run, tmp_path: Path, committed: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
