@@ -35,7 +35,7 @@ demo: env
 pictures: env
 	$(BIN)/python -m bench.pictures
 
-# One process more than there are cores (tests/conftest.py), one thread each, as most of the time is spent in starting stages.
+# A process for each core (and no more threads than that), as most of the time is spent in starting stages.
 test: env
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 

@@ -27,11 +27,6 @@ LONG = (
 """Files that take half a minute and more, the longest first."""
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Return one process more than there are cores: many tests wait for a process, a server or a clock."""
-    return len(os.sched_getaffinity(0)) + 1
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Prepare for several processes: long tests come first, so that no process ends with them alone.
