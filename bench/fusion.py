@@ -130,7 +130,7 @@ class Bench:
     ) -> Metrics:
         """Learn on one half; return the other's metrics in its best epoch."""
         counts = self.inputs.sequences.training_counts(len(self.inputs.frozen))
-        _, curve = learn(params, self._base, counts, learned_from, held_out)
+        curve = learn(params, self._base, counts, learned_from, held_out).curve
         best = max(curve, key=lambda record: record[CHOSEN_BY])
         return {key: value for key, value in best.items() if "@" in key}
 

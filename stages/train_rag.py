@@ -26,14 +26,14 @@ def main(fusion: FusionParams) -> Summary:
     scorer = Scorer(model, inputs.validation_candidates, dtype=torch.float32, sequences=inputs.sequences)
     learned_from, held_out = FusionExamples.validation(scorer, inputs.sequences, sources, fusion.users)
     counts = inputs.sequences.training_counts(len(inputs.frozen))  # [n]
-    learned, curve = learn(fusion, scorer, counts, learned_from, held_out)
-    save_rag(MODELS / "rag", model, learned, fusion, datastore, inputs.store_hash, curve)
-    write_curve(PLOTS / "rag.csv", curve)
-    best = max(record[CHOSEN_BY] for record in curve)
+    learned = learn(fusion, scorer, counts, learned_from, held_out)
+    save_rag(MODELS / "rag", model, learned.fusion, fusion, datastore, inputs.store_hash, learned.curve)
+    write_curve(PLOTS / "rag.csv", learned.curve)
+    unused = ", so the model alone ranks: retrieval is not used" if learned.alone > learned.best else ""
     return [
         f"rag: {len(datastore or ()):,} training prefixes; fusion learned from {len(learned_from):,} users",
-        f"{CHOSEN_BY} on the validation targets of {len(held_out):,} others: {best:.4f}; "
-        f"plain interpolation: {curve[0][CHOSEN_BY]:.4f}",
+        f"{CHOSEN_BY} on the validation targets of {len(held_out):,} others: {learned.best:.4f}; "
+        f"plain interpolation: {learned.curve[0][CHOSEN_BY]:.4f}; the model alone: {learned.alone:.4f}{unused}",
         f"model in {MODELS / 'rag'}/, learning curve in {PLOTS / 'rag.csv'}",
     ]
 

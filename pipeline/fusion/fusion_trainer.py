@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -85,13 +86,29 @@ class FusionExamples:
         retrieved = [found.take(rows) for found in self.retrieved]
         return FusionExamples(self.query.take(rows), self.targets[rows], retrieved)
 
+    @torch.no_grad()
+    def model_scores(self, rows: NDArray[np.int64], scorer: Scorer) -> Tensor:
+        """Return the model's logits [B, n] of the examples at these rows, int64 [B]."""
+        query = self.query.take(rows)
+        return scorer.model_scores(torch.from_numpy(query.states), query.histories)
+
     def fuse(self, rows: NDArray[np.int64], scorer: Scorer, fusion: Fusion) -> Tensor:
         """Return the fused log-probabilities [B, n] of the examples at these rows, int64 [B]."""
         batch = self.take(rows)
-        histories = batch.query.histories
-        with torch.no_grad():
-            scores = scorer.model_scores(torch.from_numpy(batch.query.states), histories)  # [B, n]
-        return fusion(scores, lengths(histories), batch.retrieved)
+        return fusion(self.model_scores(rows, scorer), lengths(batch.query.histories), batch.retrieved)
+
+
+class Learned(NamedTuple):
+    """A trained fusion, its learning curve, and NDCG@10 of the sequence model alone on the held-out examples."""
+
+    fusion: Fusion
+    curve: FusionCurve
+    alone: float
+
+    @property
+    def best(self) -> float:
+        """The best NDCG@10 of the curve."""
+        return max(record[CHOSEN_BY] for record in self.curve)
 
 
 def learn(
@@ -100,16 +117,14 @@ def learn(
     counts: NDArray[np.int64],
     learned_from: FusionExamples,
     held_out: FusionExamples,
-) -> tuple[Fusion, FusionCurve]:
+) -> Learned:
     """Train a new fusion; the metrics of the held-out examples pick the step.
 
-    Counts, int64 [n], are the training interactions of each item. Returns and raises as `train_fusion`.
+    If the sequence model alone ranks these better, the fusion ranks as the model does. Counts, int64 [n], are the
+    training interactions of each item. Raises as `train_fusion`.
     """
 
-    def validate(fusion: Fusion) -> dict[str, float]:
-        def score(rows: NDArray[np.int64]) -> Tensor:
-            return held_out.fuse(rows, scorer, fusion)  # [B, n]
-
+    def validate(score: Callable[[NDArray[np.int64]], Tensor]) -> dict[str, float]:
         histories, targets = held_out.query.histories, held_out.targets
         ranks = rank_in_batches(
             score, histories, targets, scorer.candidates, params.batch_users, scorer.repeated
@@ -118,7 +133,19 @@ def learn(
 
     seed = scorer.model.params.seed
     fusion = Fusion(starts(params), counts, seed)
-    return fusion, train_fusion(fusion, scorer, learned_from, params, seed, validate)
+    curve = train_fusion(
+        fusion,
+        scorer,
+        learned_from,
+        params,
+        seed,
+        lambda fusion: validate(lambda rows: held_out.fuse(rows, scorer, fusion)),
+    )
+    alone = validate(lambda rows: held_out.model_scores(rows, scorer))[CHOSEN_BY]
+    learned = Learned(fusion, curve, alone)
+    if alone > learned.best:
+        fusion.trust_the_model()
+    return learned
 
 
 def train_fusion(

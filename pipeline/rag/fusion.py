@@ -16,6 +16,8 @@ from .params import FusionParams
 # Added to a source's probabilities before they multiply, so that items it did not find stay possible.
 FLOOR = 1e-3
 
+NO_TRUST = -1e4
+"""Bias of the gate that gives a source no weight."""
 HIDDEN = 16
 """Width of the network that corrects the score of a retrieved item."""
 PART = 2**16
@@ -91,6 +93,14 @@ class Fusion(nn.Module):
         self.correction = nn.Linear(HIDDEN, 1)
         for parameter in self.correction.parameters():
             nn.init.zeros_(parameter)
+
+    @torch.no_grad()
+    def trust_the_model(self) -> None:
+        """Rank as the sequence model does: the gate gives it all weight, and nothing corrects its probabilities."""
+        for parameter in (self.gate.weight, self.power, *self.correction.parameters()):
+            parameter.zero_()
+        self.gate.bias[1:] = NO_TRUST
+        self.gate.bias[0] = 0
 
     def forward(self, model_scores: Tensor, lengths: Tensor, retrieved: Sequence[Retrieved]) -> Tensor:
         """Return log-probabilities [B, n]; arguments as for `Fuses.mix`."""

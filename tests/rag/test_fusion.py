@@ -1,9 +1,11 @@
 """The fusion is a distribution over what may be recommended, and learns whom to trust."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from hierrec.fusion.fusion_trainer import FusionExamples, train_fusion
+from hierrec.fusion.fusion_trainer import FusionExamples, learn, train_fusion
 from hierrec.model.checkpoint import new_model
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
@@ -244,6 +246,24 @@ def test_the_best_validated_weights_are_kept(base: Scorer, examples: FusionExamp
 
     train_fusion(fusion, base, examples, PARAMS.model_copy(update={"steps": 120}), 0, validate)
     assert [torch.equal(fusion.power, power) for power in powers] == [False, True, False]
+
+
+def test_where_retrieval_does_not_gain_the_model_alone_ranks(base: Scorer, examples: FusionExamples) -> None:
+    rows = np.arange(200)
+    scores = examples.model_scores(rows, base)  # [200, n]
+    easy = replace(examples, targets=scores.argmax(-1).numpy())  # the model is right, and both sources lie
+    counts = COUNTS.copy()
+    gained, lost = (learn(PARAMS, base, counts, examples, held_out) for held_out in (examples, easy))
+    assert gained.alone < gained.best
+    assert lost.alone == 1 > lost.best
+    with torch.no_grad():
+        fused = [examples.fuse(rows, base, learned.fusion) for learned in (gained, lost)]
+        mixture = lost.fusion.mix(scores, torch.full((200,), 2), examples.retrieved)
+    assert torch.equal(mixture.shares, torch.tensor([1.0, 0, 0]).expand(200, 3))
+    allowed = scores > -torch.inf
+    expected = (scores / lost.fusion.log_temperature[0].exp()).log_softmax(-1)
+    torch.testing.assert_close(fused[1][allowed], expected[allowed], atol=1e-5, rtol=1e-5)
+    assert (fused[0].argmax(-1).numpy() == examples.targets).mean() > 0.9
 
 
 def test_a_target_that_is_no_candidate_teaches_nothing(base: Scorer, examples: FusionExamples) -> None:
