@@ -29,7 +29,7 @@ def main(fusion: FusionParams) -> Summary:
     learned = learn(fusion, scorer, counts, learned_from, held_out)
     save_rag(MODELS / "rag", model, learned.fusion, fusion, datastore, inputs.store_hash, learned.curve)
     write_curve(PLOTS / "rag.csv", learned.curve)
-    unused = ", so the model alone ranks: retrieval is not used" if learned.alone > learned.best else ""
+    unused = ", so the model alone ranks: retrieval is not used" * (not learned.gains)
     return [
         f"rag: {len(datastore or ()):,} training prefixes; fusion learned from {len(learned_from):,} users",
         f"{CHOSEN_BY} on the validation targets of {len(held_out):,} others: {learned.best:.4f}; "

@@ -86,16 +86,16 @@ class FusionExamples:
         retrieved = [found.take(rows) for found in self.retrieved]
         return FusionExamples(self.query.take(rows), self.targets[rows], retrieved)
 
-    @torch.no_grad()
-    def model_scores(self, rows: NDArray[np.int64], scorer: Scorer) -> Tensor:
-        """Return the model's logits [B, n] of the examples at these rows, int64 [B]."""
-        query = self.query.take(rows)
-        return scorer.model_scores(torch.from_numpy(query.states), query.histories)
-
     def fuse(self, rows: NDArray[np.int64], scorer: Scorer, fusion: Fusion) -> Tensor:
         """Return the fused log-probabilities [B, n] of the examples at these rows, int64 [B]."""
         batch = self.take(rows)
-        return fusion(self.model_scores(rows, scorer), lengths(batch.query.histories), batch.retrieved)
+        return fusion(model_scores(batch.query, scorer), lengths(batch.query.histories), batch.retrieved)
+
+
+@torch.no_grad()
+def model_scores(query: Query, scorer: Scorer) -> Tensor:
+    """Return the sequence model's logits for the users of a query, [B, n]."""
+    return scorer.model_scores(torch.from_numpy(query.states), query.histories)
 
 
 class Learned(NamedTuple):
@@ -109,6 +109,11 @@ class Learned(NamedTuple):
     def best(self) -> float:
         """The best NDCG@10 of the curve."""
         return max(record[CHOSEN_BY] for record in self.curve)
+
+    @property
+    def gains(self) -> bool:
+        """Whether the fusion ranks at least as well as the model alone; if not, it gives the model all weight."""
+        return self.best >= self.alone
 
 
 def learn(
@@ -141,9 +146,9 @@ def learn(
         seed,
         lambda fusion: validate(lambda rows: held_out.fuse(rows, scorer, fusion)),
     )
-    alone = validate(lambda rows: held_out.model_scores(rows, scorer))[CHOSEN_BY]
+    alone = validate(lambda rows: model_scores(held_out.query.take(rows), scorer))[CHOSEN_BY]
     learned = Learned(fusion, curve, alone)
-    if alone > learned.best:
+    if not learned.gains:
         fusion.trust_the_model()
     return learned
 

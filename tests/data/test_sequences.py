@@ -94,7 +94,7 @@ def test_a_split_that_does_not_fit_is_refused(column: str, values: list[int | No
 def test_other_users_are_refused() -> None:
     interactions, split = tables([[0, 1, 2], [3]])
     for fewer, users in ((interactions, split[:1]), (interactions[:3], split)):
-        with pytest.raises(DataError, match="dvc repro"):
+        with pytest.raises(DataError, match="`dvc repro`"):
             sequences_of(fewer, users)
 
 

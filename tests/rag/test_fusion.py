@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hierrec.fusion.fusion_trainer import FusionExamples, learn, train_fusion
+from hierrec.fusion.fusion_trainer import FusionExamples, learn, model_scores, train_fusion
 from hierrec.model.checkpoint import new_model
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
@@ -250,10 +250,9 @@ def test_the_best_validated_weights_are_kept(base: Scorer, examples: FusionExamp
 
 def test_where_retrieval_does_not_gain_the_model_alone_ranks(base: Scorer, examples: FusionExamples) -> None:
     rows = np.arange(200)
-    scores = examples.model_scores(rows, base)  # [200, n]
+    scores = model_scores(examples.query, base)  # [200, n]
     easy = replace(examples, targets=scores.argmax(-1).numpy())  # the model is right, and both sources lie
-    counts = COUNTS.copy()
-    gained, lost = (learn(PARAMS, base, counts, examples, held_out) for held_out in (examples, easy))
+    gained, lost = (learn(PARAMS, base, COUNTS, examples, held_out) for held_out in (examples, easy))
     assert gained.alone < gained.best
     assert lost.alone == 1 > lost.best
     with torch.no_grad():

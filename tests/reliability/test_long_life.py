@@ -66,7 +66,7 @@ def assert_refused(folder: Path, artifact: Versioned, version: int) -> None:
     assert f"schema version {version}" in caught.value.what
     known = caught.value.what.replace(f"schema version {version}", "", 1)
     assert {int(number) for number in re.findall(r"\d+", known)} == {artifact.oldest, artifact.newest}
-    assert f"`{artifact.command}" in str(caught.value.remedy)
+    assert f"`{artifact.command}`" in str(caught.value.remedy)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_another_version_is_refused_with_the_way_to_rebuild(folder: Path) -> Non
     write_json(path, {**read_json(path), "schema_version": 7})
     (problem,) = diagnose(folder)
     assert problem.what == "schema version 7; this program reads versions 1 and 2"
-    assert "dvc repro" in str(problem.remedy)
+    assert "`dvc repro`" in str(problem.remedy)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -117,7 +117,7 @@ def test_queries_of_another_width() -> None:
 
 def test_another_store_is_refused(tmp_path: Path) -> None:
     ItemIndex.build(normal(10, 4)).write(tmp_path / "index", "old")
-    with pytest.raises(IndexMismatchError, match=r"store old, not new(.|\n)*dvc repro"):
+    with pytest.raises(IndexMismatchError, match=r"store old, not new(.|\n)*`dvc repro`"):
         ItemIndex.open(tmp_path / "index", "new")
 
 

@@ -140,7 +140,7 @@ BROKEN: dict[str, Case] = {
         "train_hierarchical", "not listed", EVENTS, table((pl.col("item") + 10_000).alias("item"))
     ),
     "tables: split of other users": Case(
-        "train_hierarchical", r"dvc repro", SPLIT, rows(lambda split: split[:-1])
+        "train_hierarchical", r"`dvc repro`", SPLIT, rows(lambda split: split[:-1])
     ),
     "tables: one changed byte": Case(
         "train_hierarchical", r"split\.parquet.*not a readable Parquet|column", SPLIT, flip

@@ -155,7 +155,7 @@ def use(folder: Path) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_one_flipped_bit_is_found(folder: Path, name: str) -> None:
     spoil(folder / name)
-    with pytest.raises(StoreError, match=rf"{name}: content has another hash(.|\n)*dvc repro"):
+    with pytest.raises(StoreError, match=rf"{name}: content has another hash(.|\n)*`dvc repro`"):
         use(folder)
     assert any(f"{name}: content has another hash" in str(problem) for problem in diagnose(folder))
     (folder / name).unlink()

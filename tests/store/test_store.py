@@ -176,7 +176,7 @@ def test_one_flipped_bit_is_found(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(content)
-    with pytest.raises(StoreError, match=rf"{name}: content has another hash(.|\n)*dvc repro"):
+    with pytest.raises(StoreError, match=rf"{name}: content has another hash(.|\n)*`dvc repro`"):
         verify(folder)
     (folder / name).unlink()
     with pytest.raises(StoreError, match=f"{name}: file is missing"):
@@ -253,7 +253,7 @@ def test_inconsistency_is_found(
     [
         (
             {"schema_version": 3},
-            r"schema version 3; this program reads versions 1 and 2(.|\n)*dvc repro",
+            r"schema version 3; this program reads versions 1 and 2(.|\n)*`dvc repro`",
         ),
         ({"count": None}, "shape"),
         ({"ids_sha256": ""}, "item ids are not those"),
