@@ -132,3 +132,5 @@ def similar(item: str, count: int, as_json: bool, artifacts: Path) -> None:
     click.echo(f"similar to {asked.title}{'' if index.exact else f' ({index})'}:")
     rows = [(place, other.title, other.similarity) for place, other in enumerate(found, start=1)]
     show_table(("", "title", "similarity"), rows, text=("title",))
+    if len(found) < count:
+        click.echo(f"{len(found)} of {count} items: no other text has a similarity above 0", err=True)

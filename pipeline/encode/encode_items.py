@@ -40,14 +40,16 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
 
         encoder = RayEncoder(encoder, encode.model, encode.workers)
     names = [f"item {item_id}" for item_id in items["item_id"]]
-    parts, encoded, used = [], 0, encode.batch_tokens
-    for field in fields:
+    parts, maps, encoded, used = [], [], 0, encode.batch_tokens
+    for field, dimension in zip(fields, encode.dimensions, strict=True):
         part, new, used = _encode(encoder, field, used, names)
+        described = [bool(text) for text in field]
+        maps.append(Whitening.fit(part[described] if any(described) else part, dimension))
         parts.append(part)
         encoded += new
-    maps = [Whitening.fit(part, dimension) for part, dimension in zip(parts, encode.dimensions, strict=True)]
     whitening = Whitening.joined(maps)
     vectors = np.concatenate(parts, 1)
+    whitening.fill_missing(vectors, fields)
     title = pl.col("title") if "title" in items.columns else pl.lit(None, pl.String)
     items = items.select("item_id", title.fill_null(pl.col("item_id")).alias("title"))
     written = encode.template, encoder.description, encode.shard_rows

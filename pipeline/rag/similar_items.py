@@ -73,7 +73,7 @@ class SimilarItems(NearItems):
         own[~own.any(1), -1] = True  # an equal vector may displace the item itself: drop the last instead
         found = found[~own].reshape(len(rows), -1)  # [m, k]
         similarities = similarities[~own].reshape(len(rows), -1)  # [m, k]
-        # Items without text have a vector of zeros; a similarity of zero or less is no reason to recommend.
+        # An item without text has a vector of zeros; a similarity of zero or less is no reason to recommend.
         return np.where(similarities > 0, found, NO_ITEM), similarities
 
 

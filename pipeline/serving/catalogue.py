@@ -119,6 +119,8 @@ class Catalogue:
     def similar(self, row: int, k: int) -> list[SimilarItem]:
         """Return the k items whose text vectors are most similar to that of the item in a row, best first.
 
+        Only items with a similarity above 0 are returned, so none for an item without text.
+
         Raises:
             ParamsError: k is below 1.
         """
@@ -127,6 +129,6 @@ class Catalogue:
         found = [
             SimilarItem(self.item_ids[other], self[other].title, float(similarity))
             for similarity, other in zip(similarities[0], rows[0], strict=True)
-            if other not in (row, -1)
+            if other not in (row, -1) and similarity > 0
         ]
         return found[:k]

@@ -75,6 +75,18 @@ class Whitening:
             whitened[rows] = (vectors[rows] - mean) @ projection
         return whitened
 
+    def fill_missing(self, vectors: NDArray[np.float32], fields: Sequence[Sequence[str]]) -> None:
+        """Give items without text the mean vector: whitened, it is zero, which is similar to no item.
+
+        Args:
+            vectors: float32 [n, d], those of all fields side by side; changed in place.
+            fields: of each field, n texts; empty where an item has none.
+        """
+        width = len(self.mean) // len(fields)
+        for number, texts in enumerate(fields):
+            columns = slice(number * width, (number + 1) * width)
+            vectors[[not text for text in texts], columns] = self.mean[columns]
+
     def save(self, path: Path) -> None:
         """Write `mean` and `projection` as safetensors."""
         path.write_bytes(save_tensors({"mean": self.mean, "projection": self.projection}))

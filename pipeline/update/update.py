@@ -125,7 +125,9 @@ def _write_store(base: Path, folder: Path, items: pl.DataFrame, encode: EncodePa
         fields, rendered = render_fields(new, [template] if isinstance(template, str) else template)
         caches = cache_dir("encode")
         parts = [encode_texts(encoder, field, encode.batch_tokens, names, caches) for field in fields]
-        vectors = np.concatenate([vectors, np.concatenate([part for part, _ in parts], 1)])
+        added = np.concatenate([part for part, _ in parts], 1)
+        old.whitening.fill_missing(added, fields)
+        vectors = np.concatenate([vectors, added])
         encoded = sum(count for _, count in parts)
         texts += rendered
     rows = _rows(items["item_id"], pl.concat([known["item_id"], new["item_id"]]))

@@ -91,5 +91,23 @@ def test_fields_are_whitened_apart_and_stand_side_by_side(params: EncodeParams, 
     assert both.manifest["template"] == ["{name}.", "{kind}"]
     for read in (EmbeddingStore.whitened, lambda store: store.vectors[:]):
         np.testing.assert_array_equal(read(both), np.concatenate([read(part) for part in apart], 1))
+    assert (both.whitened()[3, 2:] == 0).all()
     alone = store("alone", ["{name}."], [2])
     assert alone.hash == apart[0].hash
+
+
+@pytest.mark.parametrize("dimension", [None, 2])
+def test_an_item_without_text_is_similar_to_none_and_moves_no_other(
+    params: EncodeParams, tmp_path: Path, dimension: int | None
+) -> None:
+    def store(items: pl.DataFrame) -> EmbeddingStore:
+        encode_items(items, params.model_copy(update={"whitening_dimension": dimension}), tmp_path / "store")
+        verify(tmp_path / "store")
+        return EmbeddingStore.open(tmp_path / "store")
+
+    blank = ITEMS.head(2).with_columns(item_id=pl.Series(["y", "z"]), name=pl.lit(None, pl.String))
+    mixed, described = store(pl.concat([ITEMS, blank])), store(ITEMS)
+    assert (mixed.vectors[4:] == mixed.whitening.mean).all()
+    assert (mixed.whitened()[4:] == 0).all()
+    np.testing.assert_array_equal(mixed.whitened()[:4], described.whitened())
+    assert (store(blank).whitened() == 0).all()

@@ -163,7 +163,7 @@ def test_similar_items_are_the_nearest_vectors(artifacts: Path, recommender: Rec
     found = recommender.similar("Heat (1995)", k=5)
     assert [item.item_id for item in found] == [store.item_ids[other] for other in np.argsort(-cosines)[:5]]
     assert [item.similarity for item in found] == pytest.approx(np.sort(cosines)[::-1][:5], abs=1e-5)
-    assert len(recommender.similar("heat", k=1000)) == 277
+    assert len(recommender.similar("heat", k=1000)) == (cosines > 0).sum() < 277
 
 
 def test_similar_items_are_the_neighbours_of_the_store(recommender: Recommender, artifacts: Path) -> None:

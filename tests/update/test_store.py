@@ -22,7 +22,7 @@ ITEMS = pl.DataFrame(
         "row": [0, 1, 2],
         "item_id": ["a", "b", "c"],
         "title": ["Heat", "M", "Alien"],
-        "kind": ["Drama", None, "Crime"],
+        "kind": ["Drama", "War", "Crime"],
     }
 )
 TUNING = TuneParams(seed=1, epochs=2, learning_rate=1e-2, temperature=0.1, window=2, batch_items=4)

@@ -138,7 +138,7 @@ async function recommend() {
 function similar(item) {
   return attempt(async () => {
     const answer = await ask(`similar?${new URLSearchParams({ item: item.item_id, k: 10 })}`);
-    $("similar-of").textContent = answer.item.title;
+    $("similar-of").textContent = answer.item.title + (answer.similar.length ? "" : ": no similar text");
     const rows = answer.similar.map((other) => {
       const row = element("li", other.title);
       row.append(element("span", other.similarity.toFixed(3), "number"));
