@@ -1,29 +1,50 @@
-"""How the evaluation of a variant is written and summed up."""
+"""A variant is ranked, and its results are written and summed up."""
 
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ..core.files import atomic_path, write_details, write_json
 from ..core.stage import METRICS, PLOTS, RANKS, Summary
+from ..data.sequences import Sequences
 from ..data.tables import write_table
+from ..ranking.evaluator import Scorer
+from .lists import TopLists, list_metrics
 from .params import EvaluateParams
+from .protocol import evaluate
 from .summary import headlines, recall_curve, summarise
 
 
-def write_results(
-    variant: str, ranks: pl.DataFrame, candidates: int, evaluate: EvaluateParams, lists: dict[str, Any]
+def measure(
+    variant: str,
+    scorer: Scorer,
+    sequences: Sequences,
+    params: EvaluateParams,
+    train_seed: int,
+    candidates: NDArray[np.bool_],
+    validation_candidates: NDArray[np.bool_] | None = None,
+    vectors: NDArray[np.float32] | None = None,
 ) -> Summary:
-    """Write ranks, metrics with those of `lists`, and the recall curve of a variant; return the stage's summary."""
-    metrics = {**summarise(ranks, candidates, evaluate), "lists": lists}
+    """Rank all targets; write ranks, metrics and the recall curve of a variant; return the stage's summary.
+
+    Args: see `evaluate`; `vectors`: float32 [n, d], item vectors, for the diversity of lists.
+
+    Raises:
+        DataError, NumericalError: see `evaluate`.
+    """
+    lists = TopLists(scorer, candidates, sequences.repeated)
+    ranks = evaluate(scorer, sequences, candidates, params, train_seed, validation_candidates, lists=lists)
+    shown, count = list_metrics(lists.items, sequences, ranks, candidates, vectors), int(candidates.sum())
+    metrics = {**summarise(ranks, count, params), "lists": shown}
     with atomic_path(RANKS / f"{variant}.parquet") as temporary:
         write_table(ranks, temporary)
     write_details(METRICS / f"{variant}.json", metrics)
     write_json(METRICS / "headlines" / f"{variant}.json", {variant: headlines(metrics)})
     write_csv(PLOTS / f"{variant}_recall.csv", recall_curve(ranks))
     return [
-        f"{variant}: {metrics['users']:,} users, {candidates:,} candidates each",
+        f"{variant}: {metrics['users']:,} users, {count:,} candidates each",
         "test " + ", ".join(f"{name} {value:.4f}" for name, value in metrics["test"].items()),
         f"metrics in {METRICS / f'{variant}.json'}, ranks in {RANKS / f'{variant}.parquet'}",
     ]
