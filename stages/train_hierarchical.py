@@ -29,7 +29,7 @@ def _write(model: UserModel, inputs: Inputs, progress: Progress) -> Summary:
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return [
         f"hierarchical: {parameters:,} parameters, {progress.epoch} epochs",
-        f"best validation {CHOSEN_BY}, all users: {progress.best_metric:.4f}{', rare items shrunk' * progress.shrunk}",
+        f"best validation {CHOSEN_BY}: {progress.best_metric:.4f}{', rare items shrunk' * progress.shrunk}",
         f"model in {MODELS / 'hierarchical'}/, learning curve in {LEARNING_CURVE}",
     ]
 

@@ -155,6 +155,16 @@ class Sequences:
         lengths, nothing = np.diff(self.offsets), np.full_like(self.test, NO_TARGET)
         return replace(self, train_length=lengths, test_length=lengths, validation=nothing, test=nothing)
 
+    def with_targets_of(self, most: int | None, seed: int) -> "Sequences":
+        """Return the same users with the targets of at most `most` of them, drawn by the seed; None: of all."""
+        there = (self.validation != NO_TARGET) | (self.test != NO_TARGET)  # [R]
+        having = np.unique(self.owners[there])
+        if most is None or len(having) <= most:
+            return self
+        drawn = np.isin(self.owners, np.random.default_rng(seed).permutation(having)[:most])  # [R]
+        targets = {name: np.where(drawn, getattr(self, name), NO_TARGET) for name in ("validation", "test")}
+        return replace(self, **targets)
+
     def training_items(self, user: int | np.integer) -> NDArray[np.int64]:
         """Return the training items of a user, int64 [train_length], oldest first."""
         start = self.offsets[user]

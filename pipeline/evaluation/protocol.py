@@ -24,7 +24,7 @@ def evaluate(
     perturb: bool = True,
     lists: TopLists | None = None,
 ) -> pl.DataFrame:
-    """Rank the whole catalogue for every target, once per history.
+    """Rank the whole catalogue for every target, once per history; of more than `params.users` users, for theirs.
 
     Validation ranks the targets of the users from whom no fusion learns. So both variants are measured on the same
     users, and no fusion on targets that it learned from. The test targets of a sample of the users are ranked after
@@ -50,6 +50,9 @@ def evaluate(
         DataError: no user has a target, or a history holds the target.
         NumericalError: a score is NaN.
     """
+    having = np.flatnonzero(sequences.validation != NO_TARGET)
+    measured = having[halves(sequences.owners[having], train_seed)[1]]
+    sequences = sequences.with_targets_of(params.users, params.seed)
     test, before_test = sequences.test, sequences.test_histories()
     if not (test != NO_TARGET).any():
         raise DataError("no user has a target, so there is nothing to evaluate", "split", "check the data")
@@ -74,8 +77,6 @@ def evaluate(
         )
         return pl.Series(values).fill_nan(None)
 
-    having = np.flatnonzero(sequences.validation != NO_TARGET)
-    measured = having[halves(sequences.owners[having], train_seed)[1]]
     held_out = np.full_like(sequences.validation, NO_TARGET)
     held_out[measured] = sequences.validation[measured]
     columns = {

@@ -30,10 +30,19 @@ class Prefixes:
 
 
 def remember(model: UserModel, sequences: Sequences, params: FusionParams) -> Datastore | None:
-    """Return the datastore of every training prefix; None where `params` names no source `next_items`."""
+    """Return the datastore of every training prefix; None where `params` names no source `next_items`.
+
+    Of more than `params.prefixes`, those of users drawn by the model's seed are in it.
+    """
     if "next_items" not in params.sources:
         return None
-    prefixes = prefix_states(model, sequences)
+    counts = (sequences.train_length - 1).clip(min=0)  # [U]
+    order = np.random.default_rng(model.params.seed).permutation(len(counts))
+    before = np.cumsum(counts[order]) - counts[order]  # [U], prefixes of the users drawn earlier
+    kept = np.zeros_like(counts)
+    left_out = order[before >= (params.prefixes or np.inf)]
+    kept[left_out] = counts[left_out]
+    prefixes = prefix_states(model, sequences, kept)
     return Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(params))
 
 

@@ -66,6 +66,8 @@ class TrainParams(Section):
     loss: Literal["sampled_softmax", "softmax"]
     negatives: Positive
     epochs: Positive
+    epoch_batches: Positive | None = None
+    """Batches of an epoch at most, drawn at random, so that large data is validated as often as small data."""
     batch_windows: Positive
     """Windows of a batch at most."""
     batch_positions: Positive | None = None
@@ -78,6 +80,8 @@ class TrainParams(Section):
     """Decay per step of the running average of the weights, which is validated and kept; 0: the latest weights."""
     validate_every: Positive
     """Epochs between two validations."""
+    validation_users: Positive | None = None
+    """Users whose validation targets are ranked, at most, drawn at random."""
     patience: Positive
     """Training stops after this many validations without a better NDCG@10."""
     shrinkage: Annotated[float, Field(ge=0)] = 0.0

@@ -15,6 +15,8 @@ class FusionParams(Section):
         tuple[Literal["next_items", "items", "co_occurring", "history"], ...],
         Field(min_length=1, strict=False),
     ]
+    prefixes: Positive | None = None
+    """Training prefixes in the datastore: users are drawn at random until theirs are as many; null: of all users."""
     shortlist: Positive
     """Datastore entries with the nearest keys, which are ranked again by states and histories."""
     overlap: Annotated[float, Field(ge=0, le=1)]

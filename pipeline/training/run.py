@@ -47,7 +47,8 @@ def run_training(module: str, load: Load, write: Write, curve: Path | None, *cod
         launch(module, params.processes)
         return []  # the first of them has printed its summary
     candidates = inputs.validation_candidates
-    validate = validator(inputs.sequences, candidates) if curve else None
+    validated = inputs.sequences.with_targets_of(params.validation_users, params.seed)
+    validate = validator(validated, candidates) if curve else None
     key = training_key(model, inputs.sequences, candidates, code_hashes(*code))
     # Moments of rarely seen items decay into denormal numbers, which make a CPU many times slower.
     torch.set_flush_denormal(True)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import torch
@@ -115,7 +116,8 @@ def fit(
         print(f"train: resumes after epoch {progress.epoch} of {params.epochs}", file=sys.stderr)
     processes.meet()  # all have read the state before the first process can remove it
     size = BatchSize(params.batch_windows, params.batch_positions)
-    steps = params.epochs * len(members) * batch_count(sequences, params.history, size)
+    batches = batch_count(sequences, params.history, size)
+    steps = params.epochs * len(members) * min(batches, params.epoch_batches or batches)
     with (
         track(total=steps, desc="train", unit="batch", shown=processes.first) as bar,
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
@@ -181,7 +183,8 @@ class _Epochs:
         objective.train()
         total, examples = 0.0, 0
         timed = params.time == "gaps"
-        for batch in training_batches(self.sequences, params.history, self.size, generator, timed):
+        batches = training_batches(self.sequences, params.history, self.size, generator, timed)
+        for batch in islice(batches, params.epoch_batches):
             step += 1
             for group in self.optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * min(1.0, step / max(1, params.warmup_steps))

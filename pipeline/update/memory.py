@@ -28,7 +28,8 @@ def write_grown(
 ) -> int:
     """Write the rag model in `base` for grown data; its weights stay.
 
-    The datastore gets every prefix of `after`. The states of prefixes that have not changed are kept.
+    The datastore gets every prefix of `after`, but none of users whose prefixes it left out before. The states of
+    prefixes that have not changed are kept.
 
     Args:
         base: what `save_rag` wrote.
@@ -53,7 +54,10 @@ def write_grown(
     if isinstance(datastore, Datastore):
         same = np.zeros(after.sequences.user_count, np.int64)  # [U]
         same[users] = common_items(before.sequences, after.sequences, items, users)
-        grown, computed = _remember(model, datastore, after.sequences, same, users)
+        left_out = np.zeros(after.sequences.user_count, np.bool_)  # [U]
+        remembered = np.isin(np.arange(len(users)), datastore.users)  # [U before]
+        left_out[users[~remembered & (before.sequences.train_length > 1)]] = True
+        grown, computed = _remember(model, datastore, after.sequences, same, users, left_out)
         grown.write(folder / "datastore")
     for path in base.iterdir():
         if path.is_file() and path.name != CHECKSUMS:
@@ -87,7 +91,12 @@ def _move_items(model: UserModel, frozen: NDArray[np.float32], items: Rows) -> N
 
 
 def _remember(
-    model: UserModel, known: Datastore, sequences: Sequences, same: NDArray[np.int64], users: Rows
+    model: UserModel,
+    known: Datastore,
+    sequences: Sequences,
+    same: NDArray[np.int64],
+    users: Rows,
+    left_out: NDArray[np.bool_],
 ) -> tuple[Datastore, int]:
     """Return the datastore of all prefixes, and how many of their states were computed.
 
@@ -97,13 +106,15 @@ def _remember(
         sequences: the histories, of which every item is a training item.
         same: int64 [U], first items of each user that have not changed.
         users: int64 [U before], the new row of each user.
+        left_out: bool [U], users who are not remembered.
     """
     counts = np.bincount(known.users, minlength=len(users))  # [U before]
     starts, before = np.zeros((2, sequences.user_count), np.int64)  # [U] each
     starts[users], before[users] = np.cumsum(counts) - counts, counts
-    after = np.diff(sequences.offsets) - 1  # [U]
+    every = np.diff(sequences.offsets) - 1  # [U]
+    after = np.where(left_out, 0, every)  # [U]
     kept = unchanged_prefixes(before, after, same, model.params.history)  # [U]
-    fresh = prefix_states(model, sequences, kept)
+    fresh = prefix_states(model, sequences, np.where(left_out, every, kept))
     owner = np.repeat(np.arange(sequences.user_count), after)  # [N]
     position = earlier_entries(owner)  # [N]
     old = position < kept[owner]  # [N]

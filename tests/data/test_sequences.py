@@ -8,6 +8,8 @@ from hierrec.data.sequences import NO_TARGET, Sequences, pad_histories
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.model.world import make_sequences
+
 Users = list[list[int]]
 ITEMS = 9
 some_users = st.lists(st.lists(st.integers(0, ITEMS - 1), min_size=1, max_size=8), min_size=1, max_size=6)
@@ -108,3 +110,24 @@ def test_padding_keeps_the_latest_items(histories: Users, limit: int) -> None:
     for row, length, history in zip(rows, lengths, histories, strict=True):
         assert row[:length].tolist() == history[-limit:]
         assert not row[length:].any()
+
+
+@given(st.integers(0, 99), st.integers(1, 12))
+def test_targets_of_a_part_of_the_users_are_drawn_by_the_seed(seed: int, most: int) -> None:
+    sequences = make_sequences([np.arange(length) for length in (1, 2, 3, 9, 4, 5, 3, 12, 2, 7)])
+    having = sequences.validation != NO_TARGET
+    drawn = sequences.with_targets_of(most, seed)
+    kept = drawn.validation != NO_TARGET
+    assert kept.sum() == min(most, having.sum())
+    assert (having | ~kept).all()
+    for name in ("validation", "test"):
+        np.testing.assert_array_equal(
+            getattr(drawn, name), np.where(kept, getattr(sequences, name), NO_TARGET)
+        )
+    np.testing.assert_array_equal(sequences.with_targets_of(most, seed).test, drawn.test)
+    assert sequences.with_targets_of(None, seed) is sequences
+
+
+def test_other_seeds_draw_other_users() -> None:
+    sequences = make_sequences([np.arange(5)] * 20)
+    assert len({tuple(sequences.with_targets_of(7, seed).test) for seed in range(5)}) == 5

@@ -60,6 +60,24 @@ def test_one_row_per_user_and_nulls_where_there_is_no_target() -> None:
     assert not table.head(12).drop("validation").null_count().sum_horizontal()[0]
 
 
+def test_of_many_users_a_part_is_ranked_and_never_one_from_whom_a_fusion_learns() -> None:
+    whole = evaluate(Successor(), WALKS, ALL, PARAMS, SEED)
+    some = PARAMS.model_copy(update={"users": 5, "perturbed_users": 3})
+    table = evaluate(Successor(), WALKS, ALL, some, SEED)
+    assert table["test"].count() == 5
+    drawn = table["test"].is_not_null()
+    for name in ("test", "popularity", "target"):
+        assert table.filter(drawn)[name].to_list() == whole.filter(drawn)[name].to_list()
+        assert not table.filter(~drawn)[name].count()
+    measured = table["validation"].is_not_null()
+    assert set(measured.arg_true()) == set(halves(np.arange(12), SEED)[1]) & set(drawn.arg_true())
+    assert table["dropped"].count() == 3
+    assert summarise(table, ITEMS, some)["users"] == 5
+    assert evaluate(Successor(), WALKS, ALL, PARAMS.model_copy(update={"users": 12}), SEED).equals(whole)
+    other = evaluate(Successor(), WALKS, ALL, some.model_copy(update={"seed": 2}), SEED)
+    assert other["test"].is_not_null().to_list() != drawn.to_list()
+
+
 def test_validation_is_of_the_users_from_whom_no_fusion_learns() -> None:
     learned_from, held_out = halves(np.arange(12), SEED)
     for scorer in (Successor(), Constant(torch.zeros(13, ITEMS))):

@@ -1,16 +1,23 @@
 """The state after every training prefix is the one that the model gives for that prefix."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
-from hierrec.fusion.prefixes import prefix_states, unchanged_prefixes
+from hierrec.data.sequences import Sequences
+from hierrec.fusion.prefixes import prefix_states, remember, unchanged_prefixes
 from hierrec.model.checkpoint import new_model
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
+from hierrec.params import load_params
+from hierrec.rag.datastore import Datastore
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.model.world import ITEMS, make_sequences
+
+PARAMS = load_params(Path(__file__).parents[2] / "params.yaml").fusion
 
 
 def test_every_prefix_once_with_its_state(train_params: TrainParams, frozen: NDArray) -> None:
@@ -34,6 +41,27 @@ def test_every_prefix_once_with_its_state(train_params: TrainParams, frozen: NDA
         ]
         state = torch.from_numpy(prefixes.states[index])
         assert any(torch.allclose(state, context, atol=1e-4) for context in contexts)
+
+
+def test_of_many_prefixes_those_of_whole_users_are_remembered(
+    train_params: TrainParams, frozen: NDArray, sequences: Sequences
+) -> None:
+    def entries(most: int | None, seed: int = 3) -> Datastore:
+        model = new_model(train_params.model_copy(update={"seed": seed}), frozen).eval()
+        datastore = remember(model, sequences, PARAMS.model_copy(update={"prefixes": most}))
+        assert datastore is not None
+        return datastore
+
+    counts = (sequences.train_length - 1).clip(min=0)
+    whole = entries(None)
+    assert len(whole) == counts.sum()
+    assert entries(len(whole)).keys.tobytes() == whole.keys.tobytes()
+    part = entries(100)
+    assert 100 <= len(part) < 100 + counts.max()
+    of = np.isin(whole.users, part.users)
+    assert part.keys.tobytes() == whole.keys[of].tobytes()
+    assert part.next_items.tolist() == whole.next_items[of].tolist()
+    assert set(entries(100, seed=4).users) != set(part.users)
 
 
 def grown(histories: list[list[int]], extra: dict[int, list[int]]) -> list[NDArray]:

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from hierrec import Recommender
 from hierrec.cli import main
 from hierrec.core.errors import DataError, ModelError, ParamsError
-from hierrec.core.files import sha256_file
+from hierrec.core.files import CHECKSUMS, seal, sha256_file
 from hierrec.data.tables import load_interactions, load_items, load_users
 from hierrec.encode.encoder import ItemEncoder
 from hierrec.encode.template import render
@@ -22,7 +22,7 @@ from hierrec.fusion.prefixes import prefix_states
 from hierrec.model.inputs import load_inputs
 from hierrec.params import Params, load_params
 from hierrec.rag.checkpoint import load_rag
-from hierrec.rag.datastore import Datastore
+from hierrec.rag.datastore import Datastore, Lookup
 from hierrec.refit.refit import OFF
 from hierrec.search.index import ItemIndex
 from hierrec.store.store import EmbeddingStore
@@ -33,6 +33,7 @@ ROOT = Path(__file__).parents[2]
 Row = tuple[str, str, int]
 
 LATE = 2_000_000_000
+LOOKUP = Lookup(shortlist=8, overlap=0.3, neighbours=5, following=2, preceding=2)
 
 
 def run(*arguments: str) -> Result:
@@ -194,6 +195,31 @@ def test_the_command_goes_on_from_what_it_wrote(
     again = run(*arguments, str(tmp_path / "ben.csv"))
     assert again.exit_code == 1
     assert "ben.csv: user 'ben' has item '1' in the data already" in again.stderr
+
+
+def test_users_whose_prefixes_were_left_out_stay_so_and_new_users_are_remembered(
+    artifacts: Path, params: Params, steps: list[tuple], tmp_path: Path
+) -> None:
+    base = shutil.copytree(artifacts, tmp_path / "artifacts", symlinks=True)
+    folder = base / "models" / "rag"
+    datastore = Datastore.open(folder / "datastore", LOOKUP)
+    kept = datastore.users % 3 == 1
+    shutil.rmtree(folder / "datastore")
+    Datastore(datastore.keys[kept], datastore.next_items[kept], datastore.users[kept], LOOKUP).write(
+        folder / "datastore"
+    )
+    (folder / CHECKSUMS).unlink()
+    seal(folder)
+    update(base, params, *tables(tmp_path, "new", *steps[0]), tmp_path / "out")
+    inputs = load_inputs(tmp_path / "out" / "data", tmp_path / "out" / "item_embeddings")
+    names = load_users(tmp_path / "out" / "data" / "users.parquet")["user_id"]
+    before = load_users(base / "data" / "users.parquet")["user_id"].to_list()
+    grown_store = Datastore.open(tmp_path / "out" / "models" / "rag" / "datastore", LOOKUP)
+    expected = {before[user] for user in set(datastore.users[kept])} | {"newcomer"}
+    assert {names[int(user)] for user in set(grown_store.users)} == expected
+    lengths = np.diff(inputs.sequences.offsets)
+    counts = np.bincount(grown_store.users, minlength=len(names))
+    assert all(counts[user] == lengths[user] - 1 for user in set(grown_store.users))
 
 
 @pytest.mark.parametrize(
