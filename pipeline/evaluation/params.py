@@ -8,7 +8,7 @@ class EvaluateParams(Section):
 
     batch_users: Positive
     seed: Seed
-    """Of the perturbed histories, the bootstrap, and the users whose validation targets the baselines rank."""
+    """Seed of the perturbed histories, the bootstrap, and the users whose validation targets the baselines rank."""
     perturbed_share: Share
     """Share of a history's items that are dropped or replaced to see how robust a variant is."""
     perturbed_users: Positive

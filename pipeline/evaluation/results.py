@@ -15,7 +15,7 @@ from .summary import headlines, recall_curve, summarise
 def write_results(
     variant: str, ranks: pl.DataFrame, candidates: int, evaluate: EvaluateParams, lists: dict[str, Any]
 ) -> Summary:
-    """Write ranks, metrics with those of `lists`, and the recall curve of a variant; return the stage's summary."""
+    """Write ranks, metrics (including `lists`) and the recall curve of a variant; return the stage's summary."""
     metrics = {**summarise(ranks, candidates, evaluate), "lists": lists}
     with atomic_path(RANKS / f"{variant}.parquet") as temporary:
         write_table(ranks, temporary)
