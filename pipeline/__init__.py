@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
-# Imported on first use: whoever wants one part of the package waits for no other. Types are in __init__.pyi.
+# Imported on first use, so that the import of one part does not wait for others. Types are in __init__.pyi.
 _LAZY = {"Recommender": "serving.recommend"}
 
 

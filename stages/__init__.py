@@ -10,10 +10,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / ".package"))
 
 from hierrec.core.signals import leave
 
-# Python calls itself `-m` as long as it looks for the module that it was asked to run. Libraries are imported next,
-# which takes seconds. `Stage` takes both settings back.
+# sys.argv[0] is "-m" while Python looks for the module to run. Libraries are imported next, which takes seconds.
+# `Stage` reverts both settings.
 if sys.argv[0] == "-m":
-    gc.disable()  # what they make stays: to look for garbage in it takes a seventh of the time
-    # Ctrl-C: there is nothing to save yet, and an exception would come out of the midst of them.
+    gc.disable()  # libraries' objects stay: a search for garbage among them takes a seventh of the time
+    # Ctrl-C: there is nothing to save yet, and an exception would leave from the middle of an import.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, leave)

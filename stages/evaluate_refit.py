@@ -26,7 +26,7 @@ def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     rag = load_rag(folder, inputs.before_test(), ItemIndex.open(INDEX, inputs.store_hash))
     scorers = {"hierarchical": load_scorer(folder / "base", inputs), "rag": rag}
-    # The models are fitted to the validation targets, so these measure nothing. Groups of items are those of training.
+    # Validation would measure nothing: the models are fitted to its targets. Popularity groups count training items.
     nothing = np.full_like(inputs.sequences.validation, NO_TARGET)
     sequences, candidates = replace(inputs.sequences, validation=nothing), inputs.candidates
     metrics, lines = {}, []

@@ -1,4 +1,4 @@
-"""evaluate_report: one page for people about what was run and what came out."""
+"""evaluate_report: one page for people about a run and its results."""
 
 import torch
 from hierrec.core.files import atomic_path, read_json

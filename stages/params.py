@@ -11,7 +11,7 @@ WRITTEN = ARTIFACTS / "params.txt"
 
 @Stage
 def main() -> Summary:
-    """Write a file that is always the same: no later stage runs for it."""
+    """Write a file that is always the same, so that no later stage runs because of it."""
     load_params(Path("params.yaml"))
     with atomic_path(WRITTEN) as temporary:
         temporary.write_text("params.yaml is valid\n", "utf-8")

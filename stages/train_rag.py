@@ -1,6 +1,6 @@
-"""train_rag: remember every training prefix, and learn to fuse what is retrieved into the recommendation.
+"""train_rag: remember every training prefix, and learn to fuse retrieved items with the model's scores.
 
-The fusion learns from the validation targets of one half of the users; the other half's pick the step.
+The fusion learns from the validation targets of one half of the users; the targets of the other half pick the step.
 """
 
 import torch

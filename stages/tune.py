@@ -18,7 +18,7 @@ def main(tune: TuneParams, encode: EncodeParams) -> Summary:
         write_json(folder / "tune.json", tune.model_dump())
         if not tune.epochs:
             return ["tune: tune.epochs is 0, the item LLM stays as it is"]
-        from hierrec.tune.tuner import tune as tune_encoder  # and with it torch
+        from hierrec.tune.tuner import tune as tune_encoder  # imports torch
 
         interactions = interaction_groups(DATA / "interactions.parquet")
         sequences = Sequences.from_tables(interactions, load_split(DATA / "split.parquet"))

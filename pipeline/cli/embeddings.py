@@ -10,7 +10,7 @@ from .options import FilePath, force_option, is_store, replacing
 
 FORMATS = ("parquet", "npy", "datasets", "word2vec", "projector")
 OUT = "File or folder to write, whole or not at all."
-TEMPLATE = "Text of an item, from its {columns}. Repeat it for fields, which have a vector each."
+TEMPLATE = "Template of an item's text, with {columns}. If repeated, each template gets its own vector."
 WHITENING = "Dimensions kept by PCA whitening, once for each template. By default vectors are centred only."
 SHARD = "Items per shard. By default all items are in one file."
 
@@ -87,7 +87,7 @@ def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> No
 @click.option("--template", multiple=True, default=["{title}"], help=TEMPLATE)
 @click.option("--id-column", default="item_id", help="Column of the items' ids.")
 @click.option(
-    "--pooling", type=click.Choice(["mean", "last"]), default="mean", help="Of the states of a text."
+    "--pooling", type=click.Choice(["mean", "last"]), default="mean", help="Pooling of token states."
 )
 @click.option("--max-length", type=click.IntRange(2), default=128, help="Tokens read of a text.")
 @click.option("--batch-tokens", type=click.IntRange(1), default=1024, help="Tokens per batch.")

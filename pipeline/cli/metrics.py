@@ -98,7 +98,7 @@ def report(revision: str | None, out: Path, force: bool, artifacts: Path) -> Non
 
 
 def _warn_of_outdated(artifacts: Path) -> None:
-    """Warn of metrics that, by dvc.lock, were computed from other artifacts than an earlier stage has written since."""
+    """Warn if, by dvc.lock, an earlier stage has written other artifacts since the metrics were computed."""
     from ruamel.yaml import YAML, YAMLError
 
     try:
@@ -112,7 +112,7 @@ def _warn_of_outdated(artifacts: Path) -> None:
     }
     if changed:
         paths = ", ".join(sorted(changed))
-        click.echo(f"warning: metrics are of other artifacts than {paths}: run `dvc repro`", err=True)
+        click.echo(f"warning: metrics were computed before {paths} changed: run `dvc repro`", err=True)
 
 
 def _show_change(folder: Path, revision: str) -> None:
@@ -153,7 +153,7 @@ def _previous_run(folder: Path, revision: str | None) -> Previous:
 
 
 def _last_that_differs(folder: Path) -> str:
-    """Return the last commit whose metrics are not those in the folder."""
+    """Return the last commit whose metrics differ from the metrics in the folder."""
     files = [f"{name}.json" for name in FILES]
     commits = (_git(folder, "log", "-2", "--format=%H", "--", *files) or "").split()
     if not _git(folder, "status", "--porcelain", "--", *files):
@@ -189,7 +189,7 @@ def _changed_params(folder: Path, commit: str) -> list[str]:
 
 
 def _by_name(path: Path) -> dict[str, Any]:
-    """Return the metrics of several models by name; none where an earlier version has left no such file."""
+    """Return the metrics of several models by name; empty if an earlier version has written no such file."""
     content = read_details(path) if path.exists() else {}
     if not isinstance(content, dict) or not all(map(str.isprintable, content)):
         raise DataError("holds no metrics by model", str(path), f"run `dvc repro evaluate_{path.stem}`")

@@ -118,7 +118,7 @@ def _reasons(why: "Why") -> list[str]:
 @json_option
 @artifacts_option
 def similar(item: str, count: int, as_json: bool, artifacts: Path) -> None:
-    """Show the items whose texts are most similar to that of ITEM, an id or a title."""
+    """Show the items whose texts are most similar to the text of ITEM, an id or a title."""
     from ..serving.catalogue import Catalogue
 
     catalogue = Catalogue.load(artifacts / "data", artifacts / "item_embeddings", artifacts / "index")

@@ -91,7 +91,7 @@ def reported_errors(debug: bool, memory_remedy: str) -> Iterator[None]:
         with memory_needed("memory ran out", remedy=memory_remedy):
             yield
     except BaseException as error:
-        # A panic of polars is no Exception; what ends a process on purpose is none either.
+        # Polars' panic is not an Exception, but is reported. SystemExit and KeyboardInterrupt are raised again.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         typed = error if isinstance(error, HierrecError) else _typed(error)
@@ -107,7 +107,7 @@ def _typed(error: BaseException) -> HierrecError:
     """Return ``MachineError`` if the system refused to read or write, else ``UnforeseenError``."""
     if isinstance(error, OSError):
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        if full and not error.filename:  # standard output: `atomic_path` names its files
+        if full and not error.filename:  # standard output, which has no file name
             discard_output()
         where = str(error.filename or ("output" if full else "input or output"))
         what = f"cannot be {'written' if full else 'read or written'} ({system_reason(error)})"

@@ -48,8 +48,8 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``. It replaces ``path`` if the block succeeds, else it is removed.
 
     Linux exchanges the two folders in one step, so ``path`` is always the old folder or the new one. Elsewhere the old
-    folder is renamed first: for a moment there is none. If ``path`` is a link, its target is replaced. The last of
-    several writers wins. Leftovers and modes are as for `atomic_path`.
+    folder is renamed first, so for a moment ``path`` does not exist. If ``path`` is a link, its target is replaced. The
+    last of several writers wins. Leftovers and modes are as for `atomic_path`.
 
     Raises:
         MachineError: the disk is full, or the folder cannot be written.
@@ -125,7 +125,7 @@ def _remove(path: Path) -> None:
 
 @contextmanager
 def _machine_errors(path: Path) -> Iterator[None]:
-    """Turn the system's errors while ``path`` is written into typed errors, whichever library writes."""
+    """Turn system errors in the block, from any library, into a ``MachineError`` that names ``path``."""
     try:
         yield
     except HierrecError:
@@ -155,23 +155,23 @@ def read_json(path: Path) -> Any:
     except (FileNotFoundError, NotADirectoryError):
         raise DataError("file is missing", str(path), _REMEDY) from None
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", str(path), "mend that") from None
+        raise DataError(f"cannot be read ({error.strerror})", str(path), "make it readable") from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"not JSON ({error})", str(path), "remove it and run `dvc repro`") from None
 
 
 def write_details(path: Path, metrics: Any) -> None:
-    """Write metrics that DVC's commands do not show: a list of one object, because DVC shows nothing of a list."""
+    """Write metrics that DVC's commands should not show, as a list of one object: DVC does not show lists."""
     write_json(path, [metrics])
 
 
 def read_details(path: Path) -> Any:
-    """Read what `write_details` wrote, or an earlier version, which wrote no list; raises as `read_json` does."""
+    """Read metrics that `write_details` of this or an earlier version wrote; raises as `read_json` does."""
     return details_of(read_json(path))
 
 
 def details_of(content: Any) -> Any:
-    """Return the metrics in the content of a file that `write_details`, or an earlier version, wrote."""
+    """Return the metrics in the content of a file of `write_details`; earlier versions wrote no list around them."""
     return content[0] if isinstance(content, list) and len(content) == 1 else content
 
 
@@ -223,7 +223,7 @@ def seal(folder: Path) -> None:
 
 
 def check_seal(folder: Path) -> None:
-    """Raise ``DataError`` if a file in a folder is not that of `checksums.json`, or if that is damaged."""
+    """Raise ``DataError`` if a file differs from its checksum in `checksums.json`, or if this record is damaged."""
     recorded = read_json(folder / CHECKSUMS)
     if not isinstance(recorded, dict):
         raise DataError("holds no checksums", str(folder / CHECKSUMS), _REMEDY)

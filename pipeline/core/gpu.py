@@ -1,4 +1,4 @@
-"""The GPU. Apart from the other modules, because it imports torch."""
+"""The GPU. A module of its own, because it imports torch."""
 
 from .errors import ParamsError
 

@@ -10,7 +10,7 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD
 
 @contextmanager
 def no_garbage() -> Iterator[None]:
-    """Keep the garbage collector off what the block makes, for good: imports make a million objects that stay."""
+    """Exclude the block's objects from garbage collection for good: imports make a million objects that stay."""
     gc.disable()
     try:
         yield
@@ -22,8 +22,8 @@ def no_garbage() -> Iterator[None]:
 def keep_freed_memory() -> None:
     """Keep freed memory for the next arrays. Without glibc this does nothing.
 
-    By default glibc returns large arrays to the system, which clears the pages of the next ones: a sixth of the time
-    of an evaluation.
+    By default glibc returns large arrays to the system. The system clears the pages of the next arrays, which takes a
+    sixth of the time of an evaluation.
     """
     if hasattr(library := ctypes.CDLL(None), "mallopt"):
         library.mallopt(MMAP_THRESHOLD, 2**30)

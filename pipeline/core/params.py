@@ -18,7 +18,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 """A seed that both torch and numpy accept. Member i of an ensemble uses seed + i."""
 Md5 = Annotated[str, Field(pattern=r"^([0-9a-f]{32})?$")]
-"""An MD5 checksum. It is empty if a shell could not compute it; `ingest` refuses that if the file exists."""
+"""An MD5 checksum, empty if a shell could not compute it. `ingest` refuses an empty one if the file exists."""
 
 LARGEST, DEEPEST = 2**18, 50
 """Limits of params.yaml: number of characters, and depth of nested values."""
@@ -60,7 +60,7 @@ def read_params(path: Path, model: type[P]) -> P:
     except FileNotFoundError:
         raise ParamsError("file is missing", str(path), "run from the root of the project") from None
     except OSError as error:
-        raise ParamsError(f"cannot be read ({error.strerror})", str(path), "mend that") from None
+        raise ParamsError(f"cannot be read ({error.strerror})", str(path), "make it readable") from None
     # ValueError: not UTF-8, or a number of 5,000 digits
     except (YAMLError, ValueError, RecursionError) as error:
         raise ParamsError(f"not YAML: {error}", str(path), "correct the syntax there") from None
@@ -84,7 +84,7 @@ def _check_size(path: Path, text: str) -> None:
 
 
 def _describe(path: Path, document: Any, problem: ErrorDetails, model: type[BaseModel]) -> str:
-    """Return file, line, key and message of a problem. The line is that of the innermost key that exists."""
+    """Return file, line, key and message of a problem. The line has the innermost key that exists."""
     node, line, keys = document, None, []
     for key in problem["loc"]:
         has_keys = isinstance(node, dict) if isinstance(key, str) else isinstance(node, list)

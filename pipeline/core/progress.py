@@ -14,8 +14,8 @@ LINE = "{desc}: {n_fmt} of {total_fmt} {unit}, {elapsed} gone, {remaining} left{
 def track(iterable: Iterable[Any] | None = None, *, shown: bool = True, **settings: Any) -> tqdm:
     """Return tqdm's bar over an iterable, or to be updated by hand; `settings` are tqdm's.
 
-    Where standard error is no terminal, a line with an estimate is written every minute in place of the bar. Where
-    `shown` is false, as in the other ones of several processes, nothing is written.
+    Where standard error is no terminal, a line with an estimate is written every minute in place of the bar. If `shown`
+    is false, nothing is written: of several processes, only the first shows progress.
     """
     if not shown or sys.stderr.isatty():
         return tqdm(iterable, disable=not shown, **settings)

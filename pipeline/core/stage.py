@@ -38,7 +38,7 @@ class Stage:
     """A stage as a command. Exit status 0 and a summary, or 1 and one message (with `--debug` a traceback).
 
     The function's parameters are sections of params.yaml, each annotated with the section's model. It returns the
-    lines of its summary; a process that prints none returns none.
+    lines of its summary; a process that prints no summary returns an empty list.
     """
 
     function: Callable[..., Summary]

@@ -31,16 +31,15 @@ class Sequences:
     test: NDArray[np.int64]
     """int64 [R], test target, or `NO_TARGET`."""
     repeated: bool = False
-    """Users may have an item twice, so an item of the history may be recommended again. The split says so; it is not
-    counted here, where a leak of a target into a history would count."""
+    """Users may have an item twice, so an item of the history may be recommended again. The split says so. Repeats are
+    not counted here: a target that leaked into a history would count as one."""
     gaps: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
     """int8 [N], bucket of the time between each item and the user's item before it; empty where not read."""
     starts: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
-    """bool [N], whether each item but a user's first starts a session; empty without sessions."""
+    """bool [N], whether an item starts a session; false for a user's first item. Empty without sessions."""
     several: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), np.int64))
-    """int64 [R, 3], of a split with several targets of a user: each row's user, and his number of items before its
-    validation and its test target. Then `validation` and `test` have these R rows. Empty: row `u` belongs to user
-    `u`."""
+    """int64 [R, 3], where a user may have several targets: the user of row r, and the number of the user's items before
+    the row's validation target and before its test target. Empty: row `u` belongs to user `u`."""
 
     @classmethod
     def from_tables(cls, interactions: Iterable[pl.DataFrame], split: pl.DataFrame) -> "Sequences":
@@ -96,7 +95,7 @@ class Sequences:
         return replace(self, validation=targets[0], test=targets[1], several=several)
 
     def _with_sessions(self, split: pl.DataFrame) -> "Sequences":
-        """Return the sequences with the items that start a session, at positions in the items of each user."""
+        """Return the sequences with `starts`; the split has the positions of these items within each user's items."""
         starts = split.select("user", "session_starts").explode("session_starts").drop_nulls()
         owners, positions = starts.to_numpy().T  # [S] each
         inside = (positions >= 0) & (positions < np.diff(self.offsets)[owners])  # [S]
@@ -126,8 +125,8 @@ class Sequences:
     def gaps_of(self, history: NDArray[np.int64], user: int | np.integer) -> NDArray[np.int64]:
         """Return the bucket of the gap before each item of a history, int64 [T].
 
-        They are known if the history is the beginning of the user's items, so none is that of a target or behind it.
-        All are `NO_GAP` for another history, or for a user who is not among the users (-1).
+        Gaps are known if the history is the beginning of the user's items: then no gap belongs to a target or a later
+        item. All are `NO_GAP` for another history, and for an unknown user (-1).
         """
         start = self.offsets[user]
         part = slice(start, start + len(history))
@@ -185,11 +184,11 @@ class Sequences:
         return [self.training_items(user) for user in range(self.user_count)]
 
     def validation_histories(self) -> list[NDArray[np.int64]]:
-        """Return the history before each validation target, R: the training items; of several, up to the target."""
+        """Return R histories: the training items of a user, or, with several targets, all items before the target."""
         return self._first(self.several[:, 1] if len(self.several) else self.train_length)
 
     def test_histories(self) -> list[NDArray[np.int64]]:
-        """Return the history before each test target, R: all items before the cut; of several, up to the target."""
+        """Return R histories: the items before the cut of the test, or, with several targets, before the target."""
         return self._first(self.several[:, 2] if len(self.several) else self.test_length)
 
     def _first(self, counts: NDArray[np.int64]) -> list[NDArray[np.int64]]:
@@ -200,10 +199,10 @@ class Sequences:
 def halves(
     users: NDArray[np.int64], seed: int, most: int | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the places of two random halves of the users, each sorted; all places of a user are in one half.
+    """Divide users at random into halves; return the sorted places in `users` of each half.
 
-    They divide the users who have a validation target. The fusion of variant rag learns from the first half; both
-    variants are validated on the second. `most` users of each half are drawn at random; None: all.
+    All places of a user are in one half. The fusion of variant rag learns from the validation targets of the first
+    half; both variants are validated on the second. `most` users of each half are drawn at random; None: all.
     """
     names, number = np.unique(users, return_inverse=True)
     order = np.random.default_rng([seed, len(names)]).permutation(len(names))

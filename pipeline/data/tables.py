@@ -30,7 +30,7 @@ _ITEMS = pl.Schema(
     }
 )
 MARKS = ("candidate", "validation_candidate")
-"""Columns of the items that may be ranked, and, of a split by time, of those that were known before the validation."""
+"""Columns that mark the items that may be ranked for the test and, in a split by time, for the validation."""
 
 _USERS = pl.Schema({"user": pl.Int32, "user_id": pl.String})
 _INTERACTIONS = pl.Schema({"user": pl.Int32, "item": pl.Int32, "position": pl.Int32})
@@ -127,11 +127,11 @@ def load_gaps(path: Path) -> NDArray[np.int8]:
 def load_split(path: Path) -> pl.DataFrame:
     """Read `split.parquet`. Row i is user i.
 
-    Leave-one-out: each user has a training item, and both targets or none. By time: the table has two more columns, the
-    number of items before the cut of the test and the number of all; any of the parts may be empty. With several
-    targets of a user, two more have the positions of all; `validation` and `test` are the first of them. Data in which
-    a user has an item twice: a column `repeated` says which users have. Data with sessions: `session_starts` has
-    the positions of the items that start one, but each user's first.
+    Leave-one-out: each user has a training item, and both targets or none. By time: two more columns have the number of
+    items before the cut of the test and the number of all items; any of the parts may be empty. Several targets of a
+    user: two more columns have the positions of all targets; `validation` and `test` have the first target. Repeats:
+    `repeated` says which users have an item twice. Sessions: `session_starts` has the positions of the items that start
+    a session, without each user's first item.
     """
     names = {name for table in row_groups(path) for name in table.columns}
     more = [columns for columns in (_BY_TIME, _SEVERAL, _SESSIONS, _REPEATED) if names & set(columns)]

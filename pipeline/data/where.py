@@ -17,7 +17,7 @@ _SEVERAL_ROWS = {
 
 
 def parsed(text: str, where: str) -> pl.Expr:
-    """Return the expression; raise ``ParamsError``, at `where`, if it is none or looks at more than one row."""
+    """Return the parsed expression; raise ``ParamsError``, at `where`, if it is malformed or needs several rows."""
     try:
         expression = pl.sql_expr(text)
         tree = json.loads(expression.meta.serialize(format="json"))
@@ -48,7 +48,7 @@ class Where:
     In a CSV file all columns are text, so a column whose values are all numbers is compared as numbers. If the
     expression does not allow that (`item_id = '7'`), all columns of text are compared as text.
 
-    `blocks` are all those of the table, `where` is the expression's place in messages.
+    `blocks` are all blocks of the table, `where` is the expression's place in messages.
 
     Raises:
         ParamsError: it is no condition on single rows.
@@ -67,7 +67,7 @@ class Where:
             self._types = {name: _fitting(block[name], kind) for name, kind in self._types.items()}
 
     def keeps(self, block: pl.DataFrame) -> pl.Series:
-        """Return whether each row counts; where that is unknown (null), it does not.
+        """Return whether each row meets the condition, bool; a row with an unknown result (null) does not.
 
         Raises ``DataError`` if the expression cannot be computed, or is no condition.
         """
@@ -95,7 +95,7 @@ class Where:
 
 
 def _example(block: pl.DataFrame, types: Mapping[str, type[pl.DataType]]) -> str:
-    """Return which column is text, and a value that is no number; nothing if no column is."""
+    """Return the name of a text column and one of its values that is no number, or an empty text."""
     for name, kind in types.items():
         if kind == pl.String and block.schema.get(name) == pl.String:
             texts = block[name].filter(block[name].cast(pl.Float64, strict=False).is_null()).drop_nulls()
@@ -105,7 +105,7 @@ def _example(block: pl.DataFrame, types: Mapping[str, type[pl.DataType]]) -> str
 
 
 def _fitting(values: pl.Series, kind: type[pl.DataType]) -> type[pl.DataType]:
-    """Return the narrowest type, no narrower than `kind`, of whole numbers, numbers and text that holds all values."""
+    """Return the narrowest type (integer, float, text) that holds all values and is no narrower than `kind`."""
     if values.dtype != pl.String:
         return kind
     kinds, missing = (pl.Int64, pl.Float64, pl.String), values.null_count()

@@ -77,7 +77,7 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
 def _encode(
     encoder: ItemEncoder, texts: list[str], batch_tokens: int, names: list[str]
 ) -> tuple[NDArray[np.float32], int, int]:
-    """Return what ``encode_texts`` returns, and `batch_tokens`; it is halved until the batches fit into memory."""
+    """Return the result of ``encode_texts``, and `batch_tokens` after halving it until the batches fit into memory."""
     try:
         return *encode_texts(encoder, texts, batch_tokens, names, cache_dir("encode")), batch_tokens
     except OutOfMemoryError:

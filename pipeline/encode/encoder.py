@@ -139,7 +139,7 @@ class ItemEncoder:
             self._whole.save_pretrained(folder)
         for path in self.files.tokenizer:
             shutil.copy(path, folder)
-        for path in folder.glob("*.safetensors"):  # which are written for their owner alone
+        for path in folder.glob("*.safetensors"):  # their mode allows only the owner to read them
             shutil.copymode(folder / CONFIG, path)
 
     def _mark(self) -> int:

@@ -28,7 +28,7 @@ class ModelFiles:
     """A model in a local folder: config, tokenizer and safetensors weights."""
 
     name: str
-    """The name in manifests: of the bundled model, on the hub, or of the folder."""
+    """The name in manifests: the bundled model's name, the hub id, or the folder's name."""
     revision: str | None
     """Commit of a hub model, else None."""
     folder: Path

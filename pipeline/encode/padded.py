@@ -38,7 +38,7 @@ class PaddedBatches:
                 yield places[start : start + rows], (rows, length)
 
     def vectors(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> Tensor:
-        """Return what ``T5Batches.vectors`` does, [b, D]; raise ``ModelError`` if the model is not a text encoder."""
+        """Return vectors [b, D] as ``T5Batches.vectors``; raise ``ModelError`` if the model is not a text encoder."""
         ids, mask = (tensor.to(self._model.device) for tensor in self._pad(texts, shape))  # [rows, t] each
         try:
             hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state  # [rows, t, D]

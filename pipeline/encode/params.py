@@ -19,9 +19,9 @@ class EncodeParams(Section):
     """`t5-nano` (bundled), a model id of a hub, or a path."""
     revision: str | None
     template: Template | Annotated[list[Template], Field(min_length=1)]
-    """Of an item's text; of several, each is a field with a vector of its own, and these are joined."""
+    """Template of an item's text, or of each of its fields; each field has its own vector, and these are joined."""
     pooling: Pooling = "mean"
-    """Of the states of a text's tokens: their mean, or the last, which alone has read the whole text in a decoder."""
+    """A text's vector: the mean of its tokens' states, or the last state: in a decoder only this has read it all."""
     max_length: Annotated[int, Field(ge=2)]
     """Most tokens of a text; the rest is cut."""
     batch_tokens: Positive
@@ -33,12 +33,12 @@ class EncodeParams(Section):
     workers: Positive | None = None
     """Processes of engine `ray`; null: one per processor of the cluster, or per GPU with `device: cuda`."""
     device: Literal["cpu", "cuda"] = "cpu"
-    """Device that computes the vectors; those of a GPU differ in their last bits."""
+    """Device that computes the vectors; vectors from a GPU differ in their last bits."""
 
     @field_validator("whitening_dimension")
     @classmethod
     def _one_for_each_template(cls, dimension: Any, info: ValidationInfo) -> Any:
-        template = info.data.get("template", dimension)  # absent if it is refused itself
+        template = info.data.get("template", dimension)  # absent if the template itself was refused
         counts = [len(value) if isinstance(value, list) else None for value in (template, dimension)]
         if counts[0] != counts[1]:
             raise ValueError("template and whitening_dimension are lists of one length, or neither is a list")
@@ -51,7 +51,7 @@ class EncodeParams(Section):
 
     @property
     def dimensions(self) -> list[int | None]:
-        """The dimensions of each field that whitening keeps."""
+        """The number of dimensions that whitening keeps for each field."""
         one = self.whitening_dimension
         return list(one) if isinstance(one, list) else [one]
 

@@ -22,7 +22,7 @@ Keys = NDArray[np.bytes_]
 
 
 class RowCache:
-    """Vectors of the encoder of a ``cache_key`` by the hash of their text, in files of many rows.
+    """Vectors by the hash of their text, in files of many rows; `key` is the encoder's ``cache_key``.
 
     A file is named by the hash of its content. A damaged file is removed, and its texts are encoded again. Several
     processes may use a cache at the same time. It may be removed at any time.
@@ -32,7 +32,7 @@ class RowCache:
         self.folder = folder / key
 
     def get(self, keys: Keys) -> tuple[NDArray[np.bool_], NDArray[np.float32] | None]:
-        """Return which keys, S64 [n], are there, bool [n], and their vectors, float32 [n, d]; None if none is there."""
+        """Return whether each key, S64 [n], is cached, bool [n], and the vectors, float32 [n, d]; None if no key is."""
         found = np.zeros(len(keys), np.bool_)
         rows: NDArray[np.float32] | None = None
         for path in sorted(self.folder.glob("*.npy")):
@@ -81,7 +81,7 @@ def _read(path: Path) -> np.memmap | None:
 def encode_texts(
     encoder: ItemEncoder, texts: Sequence[str], batch_tokens: int, names: Sequence[str], caches: Path
 ) -> tuple[NDArray[np.float32], int]:
-    """Encode texts, at least one, by ``ItemEncoder.batches``: equal texts once, and none that is in the cache.
+    """Encode at least one text by ``ItemEncoder.batches``. Equal texts are encoded once, cached texts not at all.
 
     New vectors are written to the cache every few seconds, so that an interrupted run continues. `names` are the texts'
     names in messages, `caches` is the folder of the caches of all encoders.

@@ -35,7 +35,7 @@ def write_store(
         texts: the text of each item.
         vectors: float32 [n, d], finite.
         whitening: fitted on `vectors`.
-        template: of the texts, or of each field of theirs.
+        template: the template of the texts, or a template for each of their fields.
         description: ``ItemEncoder.description``.
         shard_rows: rows of every shard but the last; None: a plain store.
     """

@@ -24,7 +24,7 @@ Group = tuple[slice, Tensor]
 class T5Batches:
     """Batches of T5's encoder (in evaluation mode).
 
-    Linear layers and norms compute all slots at once; attention computes the texts of one length.
+    Linear layers and norms compute all slots at once; attention computes all texts of one length at once.
     """
 
     def __init__(self, stack: T5Stack, pooling: Pooling = "mean") -> None:
@@ -55,7 +55,7 @@ class T5Batches:
             start = stop
 
     def vectors(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> Tensor:
-        """Return the mean of each text's last hidden states, or the last one, [b, D]; rounding aside, the model's own.
+        """Return the mean of each text's last hidden states, or the last one, [b, D], as in the model but for rounding.
 
         `texts` are token ids, at least one per text; texts of one length stand side by side. `shape` is the batch's.
         """

@@ -1,4 +1,4 @@
-"""Text of an item by a template of its columns; missing values leave no debris."""
+"""Text of an item by a template of its columns; missing values leave no stray words or punctuation."""
 
 import re
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Baselines: recommenders that count instead of training. A model that does not beat them is not worth its training.
 
-Each reads the training items only, as the models learn from these only. Items of which a baseline knows nothing else
-rank by popularity, below the others.
+Each reads the training items only, as the models do. Items that a baseline cannot score rank by popularity, below the
+scored items.
 """
 
 import numpy as np
@@ -16,9 +16,9 @@ from ..ranking.evaluator import Scorer
 RECENT, FADING = 50, 0.9
 """Latest items of a history by which `Neighbours` compares users, and their weight per step back."""
 NEIGHBOURS = 500
-"""Users with the most similar items whom `Neighbours` asks."""
+"""Number of most similar users that `Neighbours` uses."""
 REACH, FALL = 12, 3
-"""Items of a neighbour that count after the last shared one, and the steps in which their weight falls to 1/e."""
+"""Items of a neighbour that count after the last shared item, and the steps in which their weight falls to 1/e."""
 
 
 def baselines(sequences: Sequences, item_count: int) -> dict[str, Scorer]:
@@ -43,7 +43,7 @@ class Popularity:
         self._scores = (levels - levels.max() - 1).astype(np.float32)  # [n]
 
     def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:
-        """Return scores of the histories of the users, float32 [B, n]; where popularity alone decides, below 0."""
+        """Return scores after the histories of the users, float32 [B, n]; scores by popularity are below 0."""
         scores = np.tile(self._scores, (len(histories), 1))  # [B, n]
         for row, history, user in zip(scores, histories, users, strict=True):
             if len(history):
@@ -51,7 +51,7 @@ class Popularity:
         return torch.from_numpy(scores)
 
     def _add(self, scores: NDArray[np.float32], history: NDArray[np.int64], user: np.int64) -> None:
-        """Write the scores above 0 of what else is known after a history, into those by popularity, [n]."""
+        """Overwrite scores by popularity, [n], with scores above 0 for the items that this baseline can score."""
 
 
 class Markov(Popularity):
@@ -64,7 +64,7 @@ class Markov(Popularity):
         pairs = items[:-1][same], items[1:][same]
         self._followers = csr_array((np.ones(len(pairs[0]), np.int64), pairs), (item_count, item_count))
         self._followers.sum_duplicates()
-        # The place of each pair's count and popularity among those of all pairs: one number that ranks by both.
+        # One number for each pair, which ranks by count, then by popularity of the second item.
         counts, popularity = self._followers.data, self._counts
         both = counts * (popularity.max() + 1) + popularity[self._followers.indices]
         self._followers.data = np.unique(both, return_inverse=True)[1] + 1
@@ -78,9 +78,9 @@ class Markov(Popularity):
 class Neighbours(Popularity):
     """Ranks the items by what similar users took next: nearest neighbours of sequences, after STAN.
 
-    A user is similar who has the latest items of the history; later and rarer items weigh more. Of each neighbour, the
-    items right after the last shared one count; nearer ones weigh more (Garg et al. 2019, doi
-    10.1145/3331184.3331322; their method ignores rarity, and counts items before the shared one too). A user is no
+    A user is similar if he has latest items of the history; later and rarer items weigh more. Each neighbour gives
+    scores to the items right after his last shared item; nearer items get higher scores (Garg et al. 2019, doi
+    10.1145/3331184.3331322; their method ignores rarity, and counts items before the shared item too). A user is no
     neighbour of himself.
     """
 

@@ -13,7 +13,7 @@ CONFIDENCE = 0.95
 def resampled_means(
     values: NDArray[np.float64], resamples: int, seed: int, users: NDArray[np.int64] | None = None
 ) -> NDArray[np.float64]:
-    """Return the means of users drawn with replacement, as many as there are, again and again.
+    """Return the means of R resamples; each draws as many users as there are, with replacement.
 
     Equal seeds draw the same users, so that the columns, and the variants, are paired.
 
@@ -21,7 +21,7 @@ def resampled_means(
         values: [N, M], M values of each target.
         resamples: R.
         seed: of the draws.
-        users: [N], the user of each target, who is drawn with all of his; None: each has one.
+        users: [N], the user of each target; a drawn user brings all his targets. None: each user has one target.
 
     Returns:
         float64 [R, M].

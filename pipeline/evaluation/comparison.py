@@ -16,7 +16,7 @@ def compare(ranks: dict[str, pl.DataFrame], params: EvaluateParams) -> dict[str,
     """Compare the test metrics of two variants, over all users and by slice.
 
     Args:
-        ranks: by variant what `evaluate` returned; the first is the base.
+        ranks: the table that `evaluate` returned, by variant; the first variant is the base.
         params: section `evaluate`.
 
     Returns:

@@ -89,7 +89,7 @@ def _diversity(top: NDArray[np.int64], vectors: NDArray[np.float32]) -> float:
         there = (lists >= 0)[:, :, None]  # [R, k, 1]
         rows = np.where(there, unit[lists], 0).astype(np.float64)  # [R, k, d]
         length = there.sum((1, 2))  # [R]
-        # The squared norm of a sum is the sum of all dot products, those of the vectors with themselves among them.
+        # The squared norm of a sum is the sum of all dot products, including each vector's with itself.
         products = (rows.sum(1) ** 2).sum(1) - (rows**2).sum((1, 2))  # [R]
         several = length > 1
         distances.append(1 - products[several] / (length * (length - 1))[several])

@@ -8,10 +8,10 @@ class EvaluateParams(Section):
 
     batch_users: Positive
     seed: Seed
-    """Of the users that are drawn, the perturbed histories, the bootstrap, and the users whose validation targets the
-    baselines rank."""
+    """Seed of `users`, the perturbed histories, the bootstrap, and the users whose validation targets the baselines
+    rank."""
     users: Positive | None = None
-    """Users whose targets are ranked, at most, drawn by the seed; null: all."""
+    """Users whose targets are ranked, at most; the seed draws them; null: all users."""
     perturbed_share: Share
     """Share of a history's items that are dropped or replaced to see how robust a variant is."""
     perturbed_users: Positive

@@ -1,4 +1,4 @@
-"""Histories with some of their items dropped or replaced: how robust is a recommender to what it does not know?"""
+"""Histories with some of their items dropped or replaced, to measure how robust a recommender is."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,13 @@ def perturbed_histories(
 ) -> dict[str, list[NDArray[np.int64]]]:
     """Drop a share of each history's items at random, and, at the same places, replace them at random.
 
-    What stays keeps its order. At least one item of a history stays. Replacements are candidates, all different,
-    neither in the history nor the target; where a user has too few of those, fewer items are replaced. The
-    randomness of a user comes from the seed and his row alone, so every variant reads the same histories.
+    Remaining items keep their order, and at least one remains. Replacements are distinct candidates, neither in the
+    history nor the target; if there are too few, fewer items are replaced. The randomness of a user comes from the seed
+    and his row alone, so every variant reads the same histories.
 
     Args:
         histories: U histories, item rows, oldest first.
-        targets: int64 [U], item rows, or `NO_TARGET` of a user whose history stays as it is.
+        targets: int64 [U], item rows, or `NO_TARGET` for a user whose history stays as it is.
         candidates: bool [n], items that may be ranked.
         share: of a history's items, in [0, 1); rounded to whole items.
         seed: of the random choices.

@@ -27,11 +27,11 @@ def evaluate(
     """Rank the whole catalogue for every target, once per history; of more than `params.users` users, for theirs.
 
     Validation ranks the targets of the users from whom no fusion learns. So both variants are measured on the same
-    users, and no fusion on targets that it learned from. The test targets of a sample of the users are ranked after
-    perturbed histories too.
+    users, and no fusion on targets that it learned from. The test targets of a sample of the users are also ranked
+    after perturbed histories.
 
-    The history of the test target holds all items before the cut of the test, so the validation item as well. Unless
-    users have items twice, no item of the true history is ranked, and none of the perturbed one.
+    The history of the test target holds all items before the cut of the test, including the validation item. Unless
+    users have items twice, items of the true history and of the perturbed history are not ranked.
 
     Args:
         scorer: the variant.
@@ -39,12 +39,12 @@ def evaluate(
         candidates: bool [n], items that may be ranked.
         params: section `evaluate`.
         train_seed: `train.seed` of the model, which draws the users from whom a fusion learns.
-        validation_candidates: bool [n], those known before the cut of the validation; None: all of `candidates`.
+        validation_candidates: bool [n], items that may be ranked for the validation; None: `candidates`.
         perturb: rank after perturbed histories too; if not, their columns are null.
         lists: of this scorer and these candidates; it keeps the best items of each test history.
 
     Returns:
-        One row per user, or of a split with several targets one per target; columns as in `ranks.SCHEMA`.
+        One row per user, or one per target where users have several; columns as in `ranks.SCHEMA`.
 
     Raises:
         DataError: no user has a target, or a history holds the target.

@@ -23,19 +23,19 @@ SCHEMA = pl.Schema(
         **dict.fromkeys(GROUPS, pl.String),
     }
 )
-"""All but the user is null where there is no target, or no further one; `validation` also where a fusion learns from
-the user (`data.sequences.halves`). A rank is 1 at best, and infinite for a target that was not ranked.
+"""All columns but `user` are null where the row lacks the target; `validation` also where a fusion learns from the user
+(`data.sequences.halves`). A rank is 1 at best, and infinite for a target that was not ranked.
 `history`, `popularity` and `target` name the user's group in each slice."""
 
 
 BASELINES_SCHEMA = pl.Schema(
     {"baseline": pl.String, **{name: SCHEMA[name] for name in ("user", "validation", "test")}}
 )
-"""The ranks of all baselines, one below the other; the columns are those of `SCHEMA`."""
+"""The ranks of all baselines, one baseline after the other; the other columns are as in `SCHEMA`."""
 
 
 def load_ranks(path: Path, schema: pl.Schema = SCHEMA) -> pl.DataFrame:
-    """Read the ranks of a variant, or with `BASELINES_SCHEMA` those of the baselines.
+    """Read the ranks of a variant, or with `BASELINES_SCHEMA` the ranks of the baselines.
 
     Raises:
         DataError: the file is missing or damaged, or a column or type is not as written.
@@ -49,15 +49,15 @@ def load_ranks(path: Path, schema: pl.Schema = SCHEMA) -> pl.DataFrame:
 
 
 def user_ranks(ranks: pl.DataFrame, column: str = "test") -> pl.DataFrame:
-    """Return user and rank of each test target, or its rank in another column."""
+    """Return user and rank of each test target; the rank is read from `column`."""
     return ranks.drop_nulls("test").select("user", rank=column)
 
 
 def sliced(ranks: pl.DataFrame) -> dict[str, dict[str, pl.DataFrame]]:
     """Return user and rank of the test targets by slice and group.
 
-    The groups of `history`, `popularity` and `target` hold every target once; those of `perturbed` the targets of a
-    sample of the users, with another history, or none where nothing was perturbed.
+    The groups of `history`, `popularity` and `target` hold every target once. The groups of `perturbed` hold the
+    targets of a sample of the users, after a perturbed history; without perturbation they are empty.
     """
     slices = {
         name: {group: user_ranks(ranks.filter(pl.col(name) == group)) for group in groups}

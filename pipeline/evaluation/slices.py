@@ -14,8 +14,8 @@ GROUPS = {
 def history_groups(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the third of the users that each belongs to, by the length of his history: 0 short, 1 middle, 2 long.
 
-    The limits are terciles of the users at hand, so that they fit every data set. Users with equal lengths share
-    a group, so with many of them the groups differ in number.
+    The limits are terciles of these users, so that they fit every data set. Users with equal lengths share a group, so
+    the groups may differ in size.
 
     Args:
         lengths: [U], items in each history, uncut.
@@ -31,10 +31,10 @@ def popularity_groups(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the third of the training interactions that each item belongs to: 0 head, 1 middle, 2 tail.
 
     From the most to the least frequent item (ties by row), head are the items that make up the first third of all
-    training interactions, middle those of the second, tail the rest; items without training are tail.
+    training interactions, middle the items of the second, tail the rest; items without training are tail.
 
     Args:
-        counts: int64 [n], training interactions of each item; one at least.
+        counts: int64 [n], training interactions of each item, at least 1 in all.
 
     Returns:
         int64 [n], places in `GROUPS["popularity"]`.

@@ -35,7 +35,7 @@ def summarise(ranks: pl.DataFrame, candidates: int, params: EvaluateParams) -> d
 
 
 def summarise_test(ranks: pl.DataFrame, candidates: int, params: EvaluateParams) -> dict[str, Any]:
-    """Return what `summarise` returns, without the validation: for a model that is fitted to its targets."""
+    """Return the metrics of `summarise` without validation, for a model that was fitted to the validation targets."""
     test = user_ranks(ranks)
     values = metrics_by_user(test["rank"])
     means = resampled_means(
@@ -52,9 +52,9 @@ def summarise_test(ranks: pl.DataFrame, candidates: int, params: EvaluateParams)
 
 
 def headlines(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return the metrics that DVC's commands show: those of test, and the validation NDCG@10 where there is one.
+    """Return the metrics that DVC's commands show: the test metrics, and the validation NDCG@10 where there is one.
 
-    Runs are chosen by the latter.
+    Runs are chosen by the validation NDCG@10.
     """
     chosen_by = metrics.get("validation", {}).get("ndcg@10")
     return {**metrics["test"], **({} if chosen_by is None else {"validation_ndcg@10": chosen_by})}
@@ -91,7 +91,7 @@ def slices_table(ranks: dict[str, pl.DataFrame]) -> pl.DataFrame:
     """Return the slices of all variants as one table: columns variant, slice, group, users, and one per metric.
 
     Args:
-        ranks: by variant what `evaluate` returned.
+        ranks: the table that `evaluate` returned, by variant.
     """
     return pl.DataFrame(
         [
@@ -105,7 +105,7 @@ def slices_table(ranks: dict[str, pl.DataFrame]) -> pl.DataFrame:
 
 
 def recall_curve(ranks: pl.DataFrame) -> pl.DataFrame:
-    """Return the share of users whose test target ranks within the first k, for the k of `RANK_LIMITS`.
+    """Return the share of test targets that rank within the first k, for the k of `RANK_LIMITS`.
 
     Columns k, recall.
     """

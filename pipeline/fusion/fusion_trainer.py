@@ -28,7 +28,7 @@ FusionCurve = list[dict[str, float]]
 
 @dataclass(frozen=True)
 class FusionExamples:
-    """N targets of users and the items retrieved for them; all epochs share one retrieval."""
+    """N targets of users and the items retrieved for them; all training steps share one retrieval."""
 
     query: Query
     targets: NDArray[np.int64]  # [N], item rows
@@ -69,7 +69,7 @@ class FusionExamples:
             raise DataError(
                 "fewer than two users have a validation target, so the fusion has nothing to learn from",
                 "split.parquet",
-                "use data in which more users have 3 interactions or more, or, of a split by time, other cuts",
+                "use data in which more users have 3 interactions or more; for a split by time, choose other cuts",
             )
         before = sequences.validation_histories()
 
@@ -125,8 +125,8 @@ def learn(
 ) -> Learned:
     """Train a new fusion; the metrics of the held-out examples pick the step.
 
-    If the sequence model alone ranks these better, the fusion ranks as the model does. Counts, int64 [n], are the
-    training interactions of each item. Raises as `train_fusion`.
+    If the sequence model alone ranks the held-out examples better, the fusion ranks as the model does. Counts,
+    int64 [n], are the training interactions of each item. Raises as `train_fusion`.
     """
 
     def validate(score: Callable[[NDArray[np.int64]], Tensor]) -> dict[str, float]:

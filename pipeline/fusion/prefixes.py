@@ -54,7 +54,7 @@ def prefix_states(model: UserModel, sequences: Sequences, kept: NDArray[np.int64
 
     A state does not depend on other users, to the last bit on one machine: the length of its window alone decides the
     shape of the batch, and matrix products of one shape sum in one order. So the states of a user whose history has
-    grown can join the old states of the others (`unchanged_prefixes`).
+    grown can join the old states of other users (`unchanged_prefixes`).
 
     Args:
         model: trained.
@@ -107,7 +107,7 @@ def unchanged_prefixes(
     A window that was not full is read again: it is longer now, or begins later.
 
     Args:
-        before: int64 [U], the user's number of prefixes, of which the states are known.
+        before: int64 [U], the user's number of prefixes whose states are known.
         after: int64 [U], the number of prefixes now.
         same: int64 [U], the number of first items that have not changed.
         history: most items of a window.
@@ -119,7 +119,7 @@ def unchanged_prefixes(
 
 @torch.inference_mode()
 def _read(model: UserModel, rows: NDArray[np.int64], gaps: NDArray[np.int64] | None) -> NDArray[np.float32]:
-    """Return the states after each item of windows [B, T] as float32 [B, T, D]; as the model's, in fixed shapes."""
+    """Return the states after each item of windows [B, T], float32 [B, T, D]; all shapes depend on [B, T] alone."""
     read, timed = torch.from_numpy(rows), None if gaps is None else torch.from_numpy(gaps)  # [B, T]
     parts = []
     for member in model.members:

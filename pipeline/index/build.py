@@ -25,14 +25,14 @@ SEED = 1
 
 SAMPLE_PER_LIST = 64
 LEAST_SAMPLE = 16_384
-"""Size of the training sample: vectors per inverted list, and at least."""
+"""Size of the training sample: vectors per inverted list, and least number of vectors."""
 
 SHARD = 1_000_000
 """Vectors whose inverted lists are in memory at a time while an `ivf_pq` index is built."""
 
 NEIGHBOURS = 20
 QUERIES = 512
-"""Neighbours, and items, on which recall is measured."""
+"""Recall is measured on this many neighbours of each of this many items."""
 
 ROUNDING = 1e-6
 """Largest difference between two sums of one similarity in different orders."""
@@ -142,8 +142,8 @@ def _recall(
 ) -> float:
     """Return the share of the nearest items that the index finds for the queries [q, d], without their own rows [q].
 
-    An item counts if it is as similar as the last of the true nearest, `least` [q, 1]: which of several equal items is
-    found makes no difference.
+    An item counts if it is at least as similar as the last true neighbour, `least` [q, 1]. So it makes no difference
+    which of several equal items is found.
     """
     nearest = min(NEIGHBOURS, len(index) - 1)
     similarities, rows = index.search(queries, nearest + 1)  # [q, nearest + 1] each

@@ -72,7 +72,7 @@ class Archive:
 
 @contextmanager
 def open_archive(path: Path) -> Iterator[Archive]:
-    """Open a zip archive; raise ``DataError`` if it is missing, damaged, or none."""
+    """Open a zip archive; raise ``DataError`` if it is missing, damaged, or not a zip archive."""
     try:
         with zipfile.ZipFile(path) as opened:
             yield Archive(path, opened)

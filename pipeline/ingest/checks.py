@@ -1,4 +1,4 @@
-"""Checks of the rows of a table; a refusal names the first bad row and the number of further ones."""
+"""Checks of the rows of a table; a refusal names the first bad row and the number of further bad rows."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,9 +14,9 @@ Unit = Literal["line", "row"]
 
 
 class Checks:
-    """Checks of a table, whose rows, one file after the other, are numbered from 0; messages count them from 1.
+    """Checks of a table. Rows are numbered from 0 through all its files; messages number them from 1 in each file.
 
-    Of a table in memory, the first bad row is an error.
+    In a table in memory, the first bad row raises an error at once.
 
     A table that is read in blocks gets the message that the whole table would get. Every `block` gets the same checks
     in the same order, and is left at the first check that it breaks. Later blocks are still checked: they may break an
@@ -28,7 +28,7 @@ class Checks:
 
     Attributes:
         user: the name of the column of users, for messages.
-        item: that of the column of items.
+        item: the name of the column of items, for messages.
     """
 
     def __init__(self, place: str | None = None, unit: Unit = "row") -> None:
@@ -37,7 +37,7 @@ class Checks:
         self._check = 0
         self._rows: NDArray[np.int64] | None = None
         self._found: list[tuple[int, int, int, str, str, str]] = []
-        """Of each refusal: check, first bad row, number of bad rows, what is wrong with the first, column, remedy."""
+        """For each refusal: check, first bad row, number of bad rows, problem of the first row, column, remedy."""
 
     @property
     def place(self) -> str:
@@ -65,9 +65,9 @@ class Checks:
 
         Args:
             bad: boolean, one value per row; null counts as false.
-            describe: returns what is wrong with the row of that index.
+            describe: returns the problem of the row with an index.
             remedy: what to do about it.
-            column: the column's name in the file, if the check is of one.
+            column: the column's name in the file, if the check concerns one column.
 
         Raises:
             DataError: there is a bad row, and the table is in memory.
@@ -83,7 +83,7 @@ class Checks:
         raise _BlockRefused
 
     def finish(self) -> None:
-        """Raise ``DataError`` for the first row that breaks the first of the checks that blocks broke, if any did."""
+        """Raise ``DataError`` if a block broke a check: for the earliest broken check and its first bad row."""
         found, self._found = self._found, []
         if found:
             check, first, _, what, column, remedy = min(found)
@@ -99,7 +99,7 @@ class _BlockRefused(Exception):
 
 
 def refuse_duplicates(ids: pl.Series, checks: Checks, remedy: str) -> None:
-    """Raise ``DataError`` for the first row whose id is that of an earlier row."""
+    """Raise ``DataError`` for the first row that repeats the id of an earlier row."""
 
     def describe(row: int) -> str:
         first = (ids == ids[row]).arg_true()[0]

@@ -28,7 +28,7 @@ USUAL: dict[str, tuple[str, ...]] = {
 """Usual names of each role's column, in the form of `plain`."""
 
 EXACT = ("title", "year", "genres")
-"""Roles of an item's texts. A column with the role's own name wins; other usual names stay further texts."""
+"""Roles of an item's texts. A column with the role's own name wins; other usual names are names of further texts."""
 
 Given = Mapping[str, str | int | None]
 """The param `ingest.columns`: the name of each role's column, or its number in a table without names; null: none."""

@@ -15,7 +15,7 @@ from . import line_files
 from .sources import Layout, Source, check_names
 
 SEPARATORS = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar", "::": "two colons"}
-"""The separators that are found out."""
+"""The separators that the reader can detect."""
 
 _REMEDY = "write the table as UTF-8 (or set ingest.encoding) with a line of column names, columns separated by commas"
 _SAMPLE, _LINES = 2**16, 10
@@ -102,7 +102,7 @@ def _header(source: Source, separator: str, header: bool) -> tuple[list[str], in
 def _count_rows(source: Source, separator: str, one_line: bool) -> int:
     """Count the rows, with the line of column names, by another parser than the one that reads them.
 
-    A quote that is not closed would make one value of all rows up to the next quote.
+    Else an unclosed quote would silently turn all rows up to the next quote into one value.
 
     Raises:
         DataError: a quote is not closed or stands within a value; or, with `one_line`, a value holds line ends.

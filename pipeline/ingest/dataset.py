@@ -1,4 +1,4 @@
-"""From a raw data set to the tables that later stages read: row numbers, total order, leave-one-out split."""
+"""From a raw data set to the tables that later stages read: row numbers, total order, split."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -32,7 +32,7 @@ SCHEMA_VERSION = 1
 _INTERACTIONS = ("user", "item", "position")
 _NAMES = ("items", "users", "interactions", "split", "ratings", "times/gaps", "times/none")
 TABLES = tuple(f"{name}.parquet" for name in _NAMES)
-"""All tables. A model depends on the one of `times` that `train.time` names; `none` is empty."""
+"""All tables. A model depends on the table in `times/` that `train.time` names; `none` is empty."""
 REMEDY = "run `dvc repro`, or `dvc pull`"
 _RATINGS = ("user", "position", "rating", "timestamp")
 
@@ -56,12 +56,12 @@ class Dataset:
     """user, item, position, rating, timestamp; sorted by (user, position), in tables of some users each, so that memory
     need not hold all. Position counts from 0 within a user in the total order (timestamp, row in file)."""
     split: pl.DataFrame
-    """user, train_length, validation, test; the leading `train_length` positions are for training, the two targets are
-    item rows, both null for users with fewer than 3 interactions."""
+    """user, train_length, validation, test, and maybe more columns (see `load_split`). The leading `train_length`
+    positions are for training. The two targets are item rows, null for a user without."""
     checksums: Mapping[str, str] = field(default_factory=dict)
     """MD5 of other files that were read, by the param that names them."""
     cut: Mapping[str, float] = field(default_factory=dict)
-    """Of a split by time, its counts (see `split_by_time`)."""
+    """Counts of a split by time (see `split_by_time`)."""
     removed: Mapping[str, int] = field(default_factory=dict)
     """Interactions that do not count, by the reason: `removed_where`, …, `removed_repeats`."""
 
@@ -72,7 +72,7 @@ class Dataset:
 
     @property
     def ratings(self) -> pl.DataFrame:
-        """All of user, position, rating, timestamp, in memory. Apart, because no later stage may depend on them."""
+        """All of user, position, rating, timestamp, in memory. A separate table: no later stage may depend on it."""
         return pl.concat(table.select(_RATINGS) for table in self.events)
 
     @property
@@ -83,7 +83,7 @@ class Dataset:
 
     @property
     def more_counts(self) -> dict[str, Any]:
-        """Counts of what was left out, of a split by time, and of repeats; none without them."""
+        """Counts of removed interactions, of a split by time, and of users with repeats, where there are any."""
         counts: dict[str, Any] = {**self.removed, **({"cut": dict(self.cut)} if self.cut else {})}
         if "repeated" in self.split.columns:
             counts["users_with_repeats"] = int(self.split["repeated"].sum())
@@ -91,10 +91,10 @@ class Dataset:
 
     @classmethod
     def read(cls, folder: Path, removed: Mapping[str, int], cut: Mapping[str, float]) -> "Dataset":
-        """Read what `write` wrote, all of it into memory; the other arguments are in no table.
+        """Read the tables that `write` wrote into memory; no table holds `removed` and `cut`.
 
         Raises:
-            DataError: a file is missing or damaged, or another than the one written with the manifest.
+            DataError: a file is missing or damaged, or is not the file that was written with the manifest.
         """
         path = folder / "manifest.json"
         manifest = read_json(path)
@@ -112,7 +112,7 @@ class Dataset:
     def write(self, folder: Path) -> None:
         """Write `*.parquet` and `manifest.json` into ``folder``; equal tables give equal bytes.
 
-        All files are complete before the first takes its place, and the manifest takes it last.
+        All files are complete before the first is renamed to its place; the manifest is renamed last.
         """
         tables: tuple[Iterable[pl.DataFrame], ...] = (
             [self.items],
@@ -219,7 +219,7 @@ def leave_one_out(interactions: pl.DataFrame) -> pl.DataFrame:
 
 
 def numbered(ids: pl.Series) -> NDArray[np.int32]:
-    """Return the number of each id from 0 in natural order, int32: by number where all are whole ones, else by text."""
+    """Number ids from 0 in natural order, int32: ordered as numbers if all ids are whole numbers, else as text."""
     number = pl.col("id").cast(pl.UInt64, strict=False)
     key = pl.when(number.null_count() == 0).then(number)
     rank = pl.struct(number=key, text="id").rank("ordinal").cast(pl.Int32) - 1

@@ -1,4 +1,4 @@
-"""Input files: local ones, used in place, or a download, which is kept; checksums are verified."""
+"""Input files: local files are used in place, downloads are kept; checksums are verified."""
 
 import glob
 import os
@@ -52,7 +52,7 @@ def fetch(
 
 
 def fetch_parts(source: str, md5: str | None, cache: Path, key: str) -> list[Path]:
-    """Return the files of a table: one (see `fetch`), or those of a folder or pattern, sorted by path.
+    """Return the files of a table: one file (see `fetch`), or the files of a folder or pattern, sorted by path.
 
     A pattern has `*`, `?`, `[…]`, and `**` for folders in folders. In a folder, files whose names start with `.` or `_`
     do not count. Interactions at the same time keep the order of their files. `md5` is the checksum of the files'
@@ -103,7 +103,7 @@ def _download(url: str, md5: str | None, cache: Path, attempts: int, wait: float
         except ValueError as error:
             reason, final = f"this is not a URL ({error})", True
         except DownloadError as error:
-            # a cut or garbled transfer is worth another try, the same wrong bytes again are not
+            # a broken transfer is tried again, unless it gave the same wrong bytes twice
             final, reason, remedy = error.what == reason, error.what, error.remedy
         except FileNotFoundError:  # another process removed the file or the folder
             reason, final = "the downloaded file disappears from the cache", False

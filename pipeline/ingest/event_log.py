@@ -1,4 +1,4 @@
-"""What a reader returns: items, and interactions as numbers in a file; memory holds the ids, but no rows."""
+"""The result of a reader: items, and interactions as rows of numbers in a file. Memory holds ids, but no rows."""
 
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -60,11 +60,11 @@ class RowFile:
 class EventLog:
     """Interactions that are appended a block at a time and can be read several times.
 
-    Users are numbered from 0 in the order in which they come; items are too, after the listed ones.
+    Users are numbered from 0 in order of appearance. Items are numbered likewise, after the listed items.
 
     Args:
         listed: ids of the listed items, text, each once: item i is the i-th.
-        checks: those of the rows, which know their files; None: the rows are those of a table in memory.
+        checks: the checks of the rows; they know the rows' files. None: the rows are from a table in memory.
 
     Attributes:
         listed, checks: the arguments.

@@ -1,6 +1,6 @@
 """The total order of interactions, by user, timestamp and row; memory holds the rows of some users at a time.
 
-The rows are dealt out, in one file, to buckets of consecutive users. Then each bucket is sorted in its place.
+The rows are distributed, in one file, over buckets of consecutive users. Then each bucket is sorted in its place.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from .event_log import EventLog, RowFile
 Repeats = Literal["keep", "first", "last", "refuse"]
 
 BUCKET = 2**20
-"""Rows of a bucket, not counting those of its last user."""
+"""Rows of a bucket, not counting the rows of its last user."""
 
 
 class OrderedEvents:
@@ -27,10 +27,10 @@ class OrderedEvents:
 
     Args:
         log: at least one interaction.
-        users: int32 [users of the log], the number that each gets.
+        users: int32 [users of the log], the new number of each.
         items: int32 [items of the log], the row of each.
-        repeats: which interactions of a user with one item count: all (`keep`; one of those at the same time), the
-            `first` or the `last`; `refuse`: there must be one.
+        repeats: which interactions of a user with one item count: all (`keep`, but one per timestamp), the `first` or
+            the `last`; `refuse`: there must be only one.
 
     Attributes:
         removed: number of interactions that do not count.
@@ -121,7 +121,7 @@ def _pairs(rows: NDArray[np.void]) -> NDArray[np.uint64]:
 
 
 def _refuse_repeats(rows: NDArray[np.void], log: EventLog, users: NDArray[np.int32]) -> None:
-    """Refuse rows, in the order of their files, whose user and item are those of an earlier row."""
+    """Refuse rows, in the order of their files, that repeat the user and item of an earlier row."""
     pairs, checks = _pairs(rows), log.checks
 
     def describe(row: int) -> str:

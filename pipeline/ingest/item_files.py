@@ -61,7 +61,7 @@ def read_items(paths: Sequence[Path], params: TableParams) -> tuple[pl.DataFrame
 
 
 def _one_row(items: pl.DataFrame, which: str) -> pl.DataFrame:
-    """Return one row of each item, in the order of its first row; of each column the `which` value that is there."""
+    """Return one row for each item, in order of first rows; each column has its `which` value that is not missing."""
     if which == "refuse" or items["item_id"].is_unique().all():
         return items
 
@@ -113,7 +113,7 @@ def read_item_text(path: Path, encoding: str = "utf-8") -> pl.DataFrame:
         item_id, extra_text; items whose text is blank are left out.
 
     Raises:
-        DataError: the file is of another kind or damaged, an id is missing or there twice, or a text is none.
+        DataError: the file is of another kind or damaged, an id is missing or there twice, or a value is not text.
     """
     place, checks, remedy = str(path), Checks(str(path)), "join the texts of an item into one"
     if path.suffix.lower() == ".json":
@@ -136,7 +136,7 @@ def add_item_text(raw: RawDataset, path: Path, clean: bool = True, encoding: str
     """Join the texts of a file to the items of a data set, as column `extra_text`; null where there is none.
 
     `clean`: entities and stray white space in the texts are cleaned. A note of the data set says how many items have
-    got a text, and how many ids in the file it does not list.
+    got a text, and how many ids in the file name no item.
 
     Raises:
         DataError: the file cannot be read (see `read_item_text`), names none of the items, or the items have such a
@@ -167,7 +167,7 @@ def _read_json(path: Path, encoding: str) -> tuple[pl.Series, pl.Series]:
     try:
         content = path.read_bytes().decode(encoding).removeprefix("\ufeff")
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror or error})", place, "mend that") from None
+        raise DataError(f"cannot be read ({error.strerror or error})", place, "make it readable") from None
     except UnicodeError as error:
         raise DataError(f"is not JSON ({error})", place, _JSON_REMEDY) from None
     pairs = pairs_of(content, place, _JSON_REMEDY)

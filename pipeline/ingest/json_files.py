@@ -13,11 +13,11 @@ _REMEDY = 'write one JSON object a line, such as {"user": "ann", "item": 7, "tim
 
 
 class _Pairs(list[tuple[str, object]]):
-    """A JSON object as its pairs, so that no key that is there twice goes unnoticed."""
+    """A JSON object as a list of its pairs, so that a repeated key is noticed."""
 
 
 def pairs_of(text: bytes | str, where: str, remedy: str) -> list[tuple[str, object]]:
-    """Return the keys and values of a JSON object; raise ``DataError``, at `where`, if it is none."""
+    """Return the keys and values of a JSON object; raise ``DataError``, at `where`, if the text is not one."""
     try:
         pairs = json.loads(text, object_pairs_hook=_Pairs)
     except UnicodeDecodeError:
@@ -56,7 +56,7 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
             what = f"has {len(numbered):,} lines from {start}, of which {len(table):,} could be read"
             raise DataError(what, source.place, _REMEDY)
         keys = [(json.dumps(column.name, ensure_ascii=False).encode(), column.count()) for column in table]
-        # A key may be there twice, or null, or in a record. Polars makes a zero byte of half of a surrogate pair.
+        # Then a key may be repeated, null, or in a record. Polars turns half of a surrogate pair into a zero byte.
         if any(text.count(key) > count for key, count in keys) or b"\\ud" in text.lower():
             _check(source.place, numbered)
         check_names(source.place, table.columns)

@@ -62,7 +62,7 @@ def _split(lines: pl.Series, separator: str, names: Sequence[str], checks: Check
 
 
 def decoded(place: str, data: bytes, plain: Plain | None = None, before: int = 0) -> str:
-    """Return whole lines of the file `place`, after `before` others, as text. There, lines end in a line feed.
+    """Decode whole lines of the file `place`; `before` lines come before them. In the result, lines end in a line feed.
 
     Raises:
         DataError: they are in another encoding, which would garble titles silently; or a plain file has a byte order

@@ -1,4 +1,4 @@
-"""A look at a data set before training: how large, how dense, how long, and what will hurt."""
+"""A look at a data set before training: size, density, lengths, texts, times, and warnings."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,9 +12,9 @@ from .dataset import HELD_OUT, Dataset
 from .time_split import UNITS, unit_of
 
 _SOME = 20
-"""Users from which on it is odd that one has a tenth of the rows, or that few have a target."""
+"""Least number of users for the warnings about few targets, and about one user with a tenth of the interactions."""
 _FEW_TARGETS = 100
-"""Users with a test target below which the standard error of Recall@10 may reach 0.05."""
+"""Number of users with a test target, below which the standard error of Recall@10 may reach 0.05."""
 
 
 def look(dataset: Dataset) -> list[str]:
@@ -42,10 +42,10 @@ def look(dataset: Dataset) -> list[str]:
 
 
 def _events(dataset: Dataset) -> tuple[dict[str, Any], int]:
-    """Return what the interactions say, and the number of items that one names.
+    """Return statistics of the interactions, and the number of items that have an interaction.
 
-    `first` and `last` are times; `ties` are users whose test target has the time of the interaction before it; the
-    number of each unit says whether all times are at midnight if they are in it.
+    `first` and `last` are times. `ties` counts the users whose test target has the time of the interaction before it.
+    The key of each unit says whether all times, read in this unit, are midnights.
     """
     time, user = pl.col("timestamp"), pl.col("user")
     target = (user != user.shift(-1)).fill_null(True) & (pl.col("position") >= HELD_OUT)
@@ -92,7 +92,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def _shown(number: float, unit: int | None) -> str:
-    """Return a number, or with a unit a point in time, as text."""
+    """Return a number as text; with a unit, the number is a point in time."""
     if unit is None:
         return f"{number:,.15g}"
     return f"{datetime.fromtimestamp(float(number) / unit, UTC):%Y-%m-%d %H:%M:%S}"

@@ -79,7 +79,7 @@ def _typed(block: pl.DataFrame, file: File, checks: Checks) -> pl.DataFrame:
 
 
 def _read_whole(source: Source, file: File) -> pl.DataFrame:
-    """Read a file into memory. Its first column is an id, each once."""
+    """Read a file into memory. Its first column holds distinct ids."""
     checks = Checks(source.place, file.unit)
     table = _typed(pl.concat(_blocks(source, file), rechunk=True), file, checks)
     refuse_duplicates(table.to_series(), checks, f"keep one of the {file.unit}s")
@@ -127,7 +127,7 @@ def _items(movies: pl.DataFrame, checks: Checks) -> pl.DataFrame:
     """Turn movies of id, title and genres (`Drama|Romance`) into items.
 
     100K has a flag for each genre instead, and marks (`(V)`, `(TV)`) after the year, which are left out. There, the
-    release date stands for a missing year.
+    year of the release date replaces a missing year.
 
     Raises:
         DataError: a title is missing, a year is impossible, or a genre is empty or there twice.
@@ -177,7 +177,7 @@ def split_title(text: str) -> tuple[str, int | None]:
 
 
 def reading_order(title: str) -> str:
-    """Put moved articles in front, of the title and of each alternative title in parentheses.
+    """Move articles to the front of the title, and to the front of each alternative title in parentheses.
 
     Runs of white space become one space, and HTML entities become characters.
     """

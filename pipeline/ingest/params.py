@@ -14,7 +14,7 @@ Role = Literal["user", "item", "timestamp", "rating", "title", "year", "genres"]
 
 
 class Counts(Section):
-    """What a data set must hold, or ingest stops."""
+    """Numbers that a data set must have, or ingest stops."""
 
     interactions: Positive
     users: Positive
@@ -23,32 +23,32 @@ class Counts(Section):
 
 
 class RowParams(Section):
-    """Which interactions count, of any data set."""
+    """Filters of interactions, for any data set."""
 
     min_rating: float | None = None
-    """Those of this rating at least."""
+    """Interactions with a lower rating are left out."""
     min_user_interactions: Positive | None = None
-    """Those of users with so many at least."""
+    """Users with fewer interactions are left out."""
     min_item_interactions: Positive | None = None
-    """Those of items with so many at least."""
+    """Items with fewer interactions are left out."""
 
 
 class TableParams(RowParams):
-    """How tables of one's own are read."""
+    """How the tables of `dataset: files` are read."""
 
     separator: Name | None = None
-    """Of the columns of text files; None: it is found out."""
+    """Separator of the columns of text files; None: it is detected."""
     encoding: str = "utf-8"
-    """Of text files."""
+    """Encoding of text files."""
     columns: dict[Role, Name | Positive | None] | None = None
     """Names of the columns that play a role, or their places where a table has no line of names."""
     time_format: Name | None = None
-    """Of timestamps that are text, or whole numbers such as 20231231, in the notation of chrono; None: ISO 8601, or
-    numbers that count."""
+    """Format, in the notation of chrono, of timestamps that are text or whole numbers such as 20231231; None: ISO 8601,
+    or numbers that count units of time."""
     where: Name | None = None
     """SQL expression over the columns of the interactions; rows for which it is not true are left out."""
     item_rows: Literal["refuse", "first", "last", "longest"] = "refuse"
-    """Of several rows of an item, which text of each column counts."""
+    """Which text of each column is kept where an item has several rows."""
     clean_text: bool = True
     """Whether HTML entities in texts become characters, and runs of white space one space."""
 
@@ -101,17 +101,17 @@ class IngestParams(TableParams):
     """`files`: path (or URL), folder or pattern of the table of user, item, timestamp."""
     interactions_md5: Md5 | None
     items: Name | None
-    """`files`: the same of the table of items and their texts; None: items are those of the interactions."""
+    """`files`: the same for the table of items and their texts; None: the items are those of the interactions."""
     items_md5: Md5 | None
     item_text: Name | None
     """Path (or URL) of further text per item, for any data set; JSON, CSV or Parquet."""
     item_text_md5: Md5 | None
     repeats: Literal["keep", "first", "last", "refuse"] = "keep"
-    """`files`: interactions of a user with an item that he has already."""
+    """`files`: which interactions count where a user has several with one item."""
     split: Literal["leave_one_out", "time"] = "leave_one_out"
-    """How targets are held out: the last two interactions of each user, or those after two points in time."""
+    """How targets are held out: the last two interactions of each user, or interactions after two points in time."""
     targets: Literal["first", "all"] = "first"
-    """`time`: the targets of a user behind a cut."""
+    """`time`: which interactions of a user after a cut are targets."""
     validation_from: Cut = 0.8
     """`time`: start of the validation: a share of the interactions (below 1), a timestamp or a date."""
     test_from: Cut = 0.9

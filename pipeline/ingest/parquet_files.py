@@ -66,7 +66,7 @@ def _seekable(source: Source) -> Iterator[IO[bytes]]:
 
 
 def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Cut a batch, so that its texts take about `_BLOCK` bytes once they leave the dictionary that holds each once."""
+    """Cut a batch into parts whose texts, copied out of their dictionary, take about `_BLOCK` bytes each."""
     sizes = np.zeros(len(batch), np.int64)  # [rows], bytes of texts
     for column in batch.columns:
         if pa.types.is_dictionary(column.type) and pa.types.is_string(column.type.value_type):

@@ -1,4 +1,4 @@
-"""Interactions that count: those with a sufficient rating, and of users and items with enough interactions (k-core)."""
+"""Filters of interactions: by rating, and by the numbers of interactions of users and items (k-core)."""
 
 from collections.abc import Iterator
 
@@ -14,8 +14,8 @@ from .params import RowParams
 def filtered(log: EventLog, params: RowParams) -> tuple[EventLog, dict[str, int]]:
     """Return the interactions that count, and the number of rows that each param removes.
 
-    First, rows below `min_rating` are removed; then users and items by turns, until nothing changes: a user's loss may
-    take an item below its bound, and vice versa. If `min_rating` is set, every row has a rating.
+    First, rows below `min_rating` are removed; then users and items in turn, until nothing changes: without a user, an
+    item may fall below its bound, and vice versa. If `min_rating` is set, every row has a rating.
 
     Returns:
         The log, or a shorter one; and `{"removed_<param>": rows}` for each param that is set.
@@ -31,7 +31,7 @@ def filtered(log: EventLog, params: RowParams) -> tuple[EventLog, dict[str, int]
             yield block[kept if lowest is None else kept & (block["rating"] >= lowest)]
 
     def counts(name: str) -> NDArray[np.int64]:
-        """Return the number of interactions of each user or item that count."""
+        """Return for each user or item the number of its interactions that count."""
         total = np.zeros(len(counting[name]), np.int64)
         for block in rows():
             total += np.bincount(block[name], minlength=len(total))

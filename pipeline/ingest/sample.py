@@ -28,7 +28,7 @@ def sample_dataset(seed: int = 1, users: int = 600, shortest: int = 8, longest: 
     for length in lengths:
         rows += walk.user(int(length))
     total = len(rows)
-    gaps = walk.rng.integers(0, 10, total) * 30  # every tenth film is rated in the second of the one before
+    gaps = walk.rng.integers(0, 10, total) * 30  # one film in ten has the time of the film before
     interactions = pl.DataFrame(
         {
             "user_id": np.repeat(np.arange(1, users + 1), lengths),
@@ -46,7 +46,7 @@ def sample_dataset(seed: int = 1, users: int = 600, shortest: int = 8, longest: 
 
 def _films() -> pl.DataFrame:
     """Read the films: title, year, genres (list), series (null where a film stands alone)."""
-    # Its content, because polars takes brackets and stars in a path for a pattern.
+    # Polars gets the content, because it takes brackets and stars in a path for a pattern.
     films = pl.read_csv(Path(__file__).with_name("sample_films.csv").read_bytes())
     return films.with_columns(pl.col("genres").str.split("|"))
 

@@ -1,4 +1,4 @@
-"""Sessions of a split by time: a user comes back after a gap as long as those before the targets."""
+"""Sessions of a split by time: a session starts after a gap that is as long as the gaps before targets."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from ..data.sequences import GAPS
 
 DISTANCE = 0.5
-"""Least distance (one-sided Kolmogorov-Smirnov) of the gaps before targets from those before training items."""
+"""Least distance (one-sided Kolmogorov-Smirnov) of the gaps before targets from the gaps before training items."""
 
 
 def session_gap(
@@ -14,14 +14,14 @@ def session_gap(
 ) -> int | None:
     """Return the shortest gap that starts a session, as a bucket of `gap_buckets`.
 
-    It is the gap that tells targets from training items best: the share of targets with at least this gap exceeds the
-    share of training items by most. Behind a cut in time, the targets of a shop start a visit, while most training
-    items follow within one.
+    This gap separates targets from training items best: no other gap has a larger difference between the share of
+    targets and the share of training items with at least that gap. After a cut in time, the targets of a shop start a
+    visit, while most training items follow within one.
 
     Args:
         training: int8 [N], the bucket of the gap before each training item.
         targets: int8 [M], the bucket of the gap before each validation target.
-        weights: float64 [N], of the training items. Each user has one target, so all users should weigh the same.
+        weights: float64 [N], weights of the training items; all users should have the same total weight.
 
     Returns:
         None if the shares differ by less than `DISTANCE` at every gap, or if fewer training items than targets have

@@ -28,15 +28,15 @@ class Layout:
     """The layout of a text file."""
 
     separator: str | None = None
-    """Of the columns; None: the reader finds it out."""
+    """Separator of the columns; None: the reader detects it."""
     names: tuple[str, ...] | None = None
-    """Of the columns of a plain file; none: they are named 1, 2, …; None: the first line holds the names."""
+    """Names of the columns; empty: they are 1, 2, …; None: the first line holds them."""
     size: int = BLOCK
     """Bytes that are parsed at a time; no row may be longer."""
     one_line: bool = False
     """Whether a row takes one line; else a quoted text may hold line ends."""
     plain: Plain | None = None
-    """The encoding of lines that have no quotes, no control characters, and are not blank; None: other text."""
+    """The encoding of a plain file: lines without quotes or control characters, none of them blank. None: not plain."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Source:
 
     place: str
     suffix: str
-    """The end of its name, lower case, without that of a compression."""
+    """The suffix of its name, lower case, without the suffix of a compression."""
     unpacked: Callable[[], IO[bytes]]
     """Opens its bytes."""
     encoding: str = _UTF8
@@ -85,7 +85,7 @@ def _unpacked(path: Path, compression: str) -> IO[bytes]:
 
 
 def is_html(opener: Callable[[], IO[bytes]]) -> bool:
-    """Say whether a file starts as a web page does; servers send such error and login pages."""
+    """Say whether a file starts as a web page does: servers send error and login pages instead of files."""
     with opener() as file:
         return _HTML.match(file.read(1024)) is not None
 

@@ -58,11 +58,11 @@ def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> I
             if not block.is_empty():
                 empty = False
                 yield block
-    except UnicodeError as error:  # UTF-16 without its mark is no UnicodeDecodeError
+    except UnicodeError as error:  # UTF-16 without its mark raises no UnicodeDecodeError
         what = f"is not {source.encoding.upper()} ({error})"
         raise DataError(what, source.place, "set ingest.encoding to its encoding") from None
     except OSError as error:
-        remedy = "compress or fetch the file again" if source.packed else "mend that"
+        remedy = "compress or fetch the file again" if source.packed else "make it readable"
         raise DataError(f"cannot be read ({error.strerror or error})", source.place, remedy) from None
     if empty:
         raise DataError("table has no rows", source.place, "use one that has")
@@ -125,7 +125,7 @@ def _mapped(values: pl.Series, change: Callable[[pl.Series], pl.Series]) -> pl.S
 
 def _text(values: pl.Series) -> pl.Series:
     texts = (values.fill_nan(None) if values.dtype.is_float() else values).cast(pl.String)
-    # Python's str.strip() removes the separators below the space too, which Unicode does not call white.
+    # As str.strip() does, treat \x1c to \x1f as white space; the regular expression's \s leaves them out.
     return texts.set(~texts.str.contains(r"[^\s\x1c-\x1f]"), None)
 
 
@@ -133,6 +133,6 @@ def _clean(texts: pl.Series) -> pl.Series:
     escaped = texts.str.contains(_ENTITY).fill_null(False)
     if escaped.any():
         texts = texts.scatter(escaped.arg_true(), [unescaped(text) for text in texts.filter(escaped)])
-    # Python's str.split() splits at the separators below the space too, which Unicode does not call white.
+    # As str.split() does, treat \x1c to \x1f as white space; the regular expression's \s leaves them out.
     single = texts.str.replace_all(r"[\s\x1c-\x1f]+", " ").str.strip_chars(" ")
     return single.set(single == "", None)

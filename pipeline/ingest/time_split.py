@@ -23,7 +23,7 @@ class TimeSplit:
     validation_from: float | str
     test_from: float | str
     every_target: bool = False
-    """All interactions of a user behind a cut are targets, not the first alone."""
+    """All interactions of a user after a cut are targets, not the first alone."""
 
 
 def split_by_time(
@@ -31,18 +31,18 @@ def split_by_time(
 ) -> tuple[pl.DataFrame, list[NDArray[np.bool_]], dict[str, float]]:
     """Cut the interactions at two points in time.
 
-    The target of a user is the first interaction after a cut, or each of them. A user without an interaction before
-    the cut has no target. Nor is an item a target that was not known before the cut, unless it may be ranked anyway.
+    The target of a user is the first interaction after a cut, or every interaction after it. A user without an
+    interaction before the cut has no target. An item that was unknown before the cut is a target only if `every_item`.
 
     `events` are user, item, position, timestamp, in tables of whole users, sorted by (user, position). With
     `every_item`, every listed item may be ranked.
 
     Returns:
-        One row per user: user, train_length, test_length and length, validation and test (null: no target); with every
-        target, validation_positions and test_positions too, in the user's items. If the targets start sessions
-        (`session_gap`), session_starts are the positions of the items that start one, but each user's first. Then the
-        items that are known before the test, and before the validation, bool [n] each. Then counts: the cuts, targets,
-        sessions, and users and items that nobody knew before the test.
+        One row per user: user, train_length, test_length and length, validation and test (null: no target). If every
+        interaction is a target: also validation_positions and test_positions in the user's items. If targets start
+        sessions (`session_gap`): session_starts, the positions of the items that start one, without each user's first.
+        Second, whether each item may be ranked for the test, and for the validation, bool [n] each. Third, counts: the
+        cuts, targets, sessions, and the users and items that are new in the test.
 
     Raises:
         ParamsError: a cut is not a point in time of the data, or the two are in the wrong order.

@@ -41,7 +41,7 @@ class Timestamps:
     def __init__(self, fine: bool, form: str | None = None) -> None:
         self._fine, self._form = fine, form
         self._dates: bool | None = None
-        """Whether texts are dates, as the first text is."""
+        """Whether texts are dates; the first text decides."""
 
     def read(self, values: pl.Series, checks: Checks) -> pl.Series:
         """Return the next block as numbers.
@@ -130,7 +130,7 @@ def _nanoseconds(text: str) -> int | None:
 
 
 def _is_rounded(text: str | None) -> bool:
-    """Say whether float64 holds another number than the text says; two different texts might become equal."""
+    """Say whether float64 rounds the number in a text: two different texts might become equal."""
     if text is None or len(text) <= _CERTAIN:
         return False
     try:

@@ -21,7 +21,7 @@ class Inputs:
     items: pl.DataFrame  # the table `items.parquet`
     sequences: Sequences  # every user's items, and the split
     candidates: NDArray[np.bool_]  # [n], items that may be ranked
-    validation_candidates: NDArray[np.bool_]  # [n], of these those known before the validation
+    validation_candidates: NDArray[np.bool_]  # [n], items that may be ranked for the validation
     frozen: NDArray[np.float32]  # [n, F], whitened item vectors
     store_hash: str  # hash of the vectors' store
 
@@ -30,7 +30,7 @@ class Inputs:
         return replace(self, sequences=self.sequences.before_test())
 
     def whole(self) -> "Inputs":
-        """Return the inputs for use: every item is a training item, and each of these may be recommended."""
+        """Return the inputs for use: every item of a user is a training item, and may be recommended."""
         sequences = self.sequences.whole()
         taken = sequences.training_counts(len(self.items)) > 0  # [n]
         return replace(self, sequences=sequences, candidates=self.candidates | taken)

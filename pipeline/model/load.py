@@ -1,4 +1,4 @@
-"""The scorer of a trained model over its inputs. Apart from the inputs, which are read without torch."""
+"""The scorer of a trained model over its inputs. A module of its own: `inputs` is imported without torch."""
 
 from pathlib import Path
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # numpy takes as long to import as half of all params
     from numpy.typing import NDArray
 
 SPARSE = 64
-"""Training interactions of a trained item in the mean, below which data is sparse (docs/decisions.md)."""
+"""Mean number of training interactions of a trained item, below which data is sparse (docs/decisions.md)."""
 
 
 class BackboneParams(Section):
@@ -24,13 +24,13 @@ class BackboneParams(Section):
     tuning: Literal["full", "lora", "frozen"] = "full"
     """Which weights of a pre-trained decoder are trained: all, low-rank additions to its linear layers, or none."""
     learning_rate: Annotated[float, Field(gt=0)] | None = None
-    """Of what is trained in a pre-trained decoder; null: that of the rest."""
+    """Learning rate of a pre-trained decoder's weights; null: the learning rate of all other weights."""
 
     @model_validator(mode="after")
     def _of_what_is_pretrained(self) -> "BackboneParams":
         if self.pretrained is None and (self.tuning != "full" or self.learning_rate is not None):
             raise ValueError(
-                "tuning and learning_rate are those of a pre-trained backbone; name one in pretrained"
+                "tuning and learning_rate are for a pre-trained backbone only; name one in pretrained"
             )
         return self
 
@@ -51,7 +51,7 @@ class TrainParams(Section):
     history: Annotated[int, Field(ge=2)]
     """Number of latest items that the model reads; training cuts longer histories into windows."""
     time: Literal["none", "gaps"] = "none"
-    """What the model reads of the times of a history: nothing, or the gaps between its items."""
+    """Times that the model reads: none, or the gaps between the items of a history."""
     residual_width: Annotated[int, Field(ge=0)]
     """Width of the learned vector beside each item's frozen vector; 0: none."""
     residual_start: Literal["auto", "zero", "co_occurrence"] = "zero"
@@ -62,16 +62,16 @@ class TrainParams(Section):
     backbone: BackboneParams
     pooling: PoolingParams
     keys: Literal["auto", "product", "unit"] = "product"
-    """What ranks items: the product of user and item, or that product over the length of the item's key."""
+    """An item's score: the product of user state and item key, or this product with all keys scaled to one length."""
     loss: Literal["sampled_softmax", "softmax"]
     negatives: Positive
     epochs: Positive
     epoch_batches: Positive | None = None
     """Batches of an epoch at most, drawn at random, so that large data is validated as often as small data."""
     batch_windows: Positive
-    """Windows of a batch at most."""
+    """Most windows of a batch."""
     batch_positions: Positive | None = None
-    """Positions of a batch at most, with padding, so that long windows do not make few large steps."""
+    """Most positions of a batch, padding included, so that long windows do not lead to few large steps."""
     learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
     warmup_steps: Annotated[int, Field(ge=0)]
@@ -85,10 +85,10 @@ class TrainParams(Section):
     patience: Positive
     """Training stops after this many validations without a better NDCG@10."""
     shrinkage: Annotated[float, Field(ge=0)] = 0.0
-    """After training, an item with n training interactions keeps n / (n + shrinkage) of what sets it apart, if
-    validation gains by it; 0: all."""
+    """After training, an item with n training interactions keeps n / (n + shrinkage) of its residual and of its key's
+    difference in length (`training/shrinkage.py`), if validation gains by it; 0: all."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the products in training; weights, scores, loss and evaluation are float32."""
+    """Precision of the products in training; weights, scores, loss and evaluation are float32."""
     processes: Positive = 1
     """Processes that share every batch."""
     device: Literal["cpu", "cuda"] = "cpu"
@@ -97,8 +97,8 @@ class TrainParams(Section):
     def for_data(self, counts: "NDArray[np.int64]") -> "TrainParams":
         """Decide `keys` and `residual_start` where they are `auto`, by the training interactions of items, int64 [n].
 
-        Where a trained item has fewer than `SPARSE` interactions in the mean, keys have one length and residuals start
-        at co-occurrence.
+        If trained items have fewer than `SPARSE` interactions in the mean, keys have one length and residuals start at
+        co-occurrence.
         """
         sparse = counts.sum() < SPARSE * (counts > 0).sum()
         keys, start = ("unit", "co_occurrence") if sparse else ("product", "zero")
@@ -108,7 +108,7 @@ class TrainParams(Section):
         )
 
     def with_rate(self, learning_rate: float) -> "TrainParams":
-        """Return the params with this learning rate; that of what is pre-trained changes by the same factor."""
+        """Return the params with this learning rate; a pre-trained backbone's own rate changes by the same factor."""
         own = self.backbone.learning_rate
         scaled = None if own is None else own * learning_rate / self.learning_rate
         backbone = self.backbone.model_copy(update={"learning_rate": scaled})

@@ -24,7 +24,7 @@ def reads_one_position(backbone: nn.Module) -> TypeGuard[Phi3Model]:
         and config.num_key_value_heads == config.num_attention_heads
         and rotary.get("rope_type") == "default"
         and rotary.get("partial_rotary_factor") == 1.0
-        # Not so while LoRA trains it: `state_at` reads weights.
+        # False while LoRA replaces these layers: `state_at` reads their weights.
         and all(type(block.self_attn.qkv_proj) is nn.Linear for block in _blocks(backbone))
     )
 
@@ -32,9 +32,9 @@ def reads_one_position(backbone: nn.Module) -> TypeGuard[Phi3Model]:
 def state_at(model: Phi3Model, inputs: Tensor, positions: Tensor) -> Tensor:
     """Return `model(inputs_embeds=inputs).last_hidden_state` at one position of each sequence, for evaluation.
 
-    The last block computes keys and values of all positions, but the query and the MLP of one: of two blocks that
-    saves 40% of the arithmetic. The model's own forward also costs a millisecond of Python per call, and rounds to
-    float32 in every norm. `reads_one_position` must hold: inputs [B, T, D], positions int64 [B] -> [B, D].
+    The last block computes keys and values of all positions, but query and MLP of one position only: with two blocks,
+    this saves 40% of the arithmetic. The model's own forward also costs a millisecond of Python per call, and rounds to
+    float32 in every norm. `reads_one_position` must hold. Inputs [B, T, D], positions int64 [B] -> [B, D].
     """
     batch = torch.arange(len(inputs), device=inputs.device)
     position = torch.arange(inputs.shape[1], device=inputs.device)

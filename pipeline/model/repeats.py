@@ -1,4 +1,4 @@
-"""Repeats: the gain in score of an item that the history already has, in data in which users take items again."""
+"""Repeats: the gain in score of the history's items, for data in which users take items again."""
 
 import torch
 from torch import Tensor, nn
@@ -7,13 +7,13 @@ from torch import Tensor, nn
 class Repeats(nn.Module):
     """Learns how likely users are to take an item again.
 
-    An item that the history has at the ages a gains log Σ exp(log_weight[a]), and a term linear in the user state; the
-    latest item has age 0. So each place adds to the gain, as in the repeat mode of RepeatNet (Ren et al. 2019, arXiv
-    1812.02646). Ages from 1 on share a weight with those up to twice as high. All weights start at zero: at first, an
-    item that the history has once gains nothing.
+    An item at the ages a of the history gains log Σ exp(log_weight[a]), and a term linear in the user state; the latest
+    item has age 0. So each place adds to the gain, as in the repeat mode of RepeatNet (Ren et al. 2019, arXiv
+    1812.02646). Ages 1 to 2 share a weight, as do ages 3 to 6, 7 to 14, and so on. All weights start at zero: at first,
+    an item that the history has once gains nothing.
 
-    In data with sessions, the gains are those of a next item that starts one. A next item within a session has weights
-    of its own, which only the training reads.
+    In data with sessions, these are the gains of a next item that starts a session. A next item within a session has
+    its own weights, which only the training reads.
 
     Args:
         history: number of items that the model reads.
@@ -51,7 +51,7 @@ class Repeats(nn.Module):
         return log_weight[self.bins[ages.clamp(min=0)]].exp() * (ages >= 0)
 
     def gains(self, states: Tensor, weight: Tensor) -> Tensor:
-        """Return the gains of items [..., n] for states [..., D]; `weight` [..., n] sums over the places of each.
+        """Return the gains of items [..., n] for states [..., D]; `weight` [..., n] is summed over each item's places.
 
         An item without a place gains nothing.
         """

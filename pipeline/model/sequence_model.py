@@ -17,16 +17,16 @@ from .repeats import Repeats
 Kind = Literal["mean", "last", "window", "recency"]
 
 KEY_LENGTH = 20.0
-"""Length at which unit keys start, over the root of D: with states of norm √D, logits lie between -20 and 20."""
+"""Unit keys start at this length divided by √D: with states of norm √D, logits lie between -20 and 20."""
 
 SHORTEST = 1e-3
-"""Shorter keys stay shorter than the others: a key near zero has no direction, and its gradient would explode."""
+"""Keys below this length stay shorter than other keys: near zero a key has no direction, and its gradient explodes."""
 
 
 class ItemTable(nn.Module):
     """The item space of F + R dimensions: each item's frozen text vector [F] beside a learned residual [R].
 
-    The residuals are zero, so that items differ only by their text, until training starts them
+    The residuals are zero, so that items differ only by their text, until training sets initial values
     (`training/start.py`). With R = 0 the table is frozen.
 
     Args:
@@ -105,7 +105,7 @@ class SequenceModel(nn.Module):
 
     The item table has n items of F + R dimensions; the backbone is a causal decoder with hidden size D. If users may
     take items again (`repeated`), the items of the history have a learned gain. If the data has `sessions`, the model
-    ranks items that start one: a linear layer turns the state within a session into the state of a user who comes back.
+    ranks items that start a session: a linear layer turns the state within a session into a returning user's state.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class SequenceModel(nn.Module):
         self.items = items
         self.input = nn.Linear(items.width, width)
         self.norm = nn.LayerNorm(width)
-        # Starts at zero: as if there were no times.
+        # Starts at zero, so that gaps have no effect at first.
         gaps = torch.zeros(GAPS, width) if params.time == "gaps" else None
         self.gaps: nn.Parameter | None
         self.register_parameter("gaps", None if gaps is None else nn.Parameter(gaps))
@@ -196,7 +196,7 @@ class SequenceModel(nn.Module):
         return keys * scale[:, None], items @ self.head.bias  # [n, D], [n]
 
     def repeat_gains(self, states: Tensor, rows: Tensor, lengths: Tensor) -> Tensor:
-        """Return what the items of histories gain, [B, n]; of a model without repeats, a single zero.
+        """Return the gains of all items after histories, [B, n]; a model without repeats returns a single zero.
 
         States [B, D]; rows and lengths as for `states`.
         """

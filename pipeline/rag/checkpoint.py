@@ -76,7 +76,7 @@ def save_rag(
 ) -> None:
     """Write the variant, without item vectors and index, and the fusion's learning curve.
 
-    `fitted` says in the config how a model was fitted again, and on what.
+    `fitted` is written into the config: how a model was fitted again, and on which items.
     """
     with atomic_directory(folder) as temporary:
         save_model(temporary / "base", model, store_hash)
@@ -93,7 +93,7 @@ def save_rag(
 def load_rag(folder: Path, inputs: Inputs, index: ItemIndex, dtype: torch.dtype = torch.float64) -> Scorer:
     """Read the variant that `save_rag` wrote; `dtype` as for `Scorer`.
 
-    Inputs and index must be those that it was built from, but histories may have grown since.
+    The variant must have been built from these inputs and this index, but histories may have grown since.
 
     Raises:
         CheckpointError: a file is missing or damaged, has another version, was built from other vectors or users, or a
@@ -131,7 +131,7 @@ def load_parts(folder: Path, inputs: Inputs) -> tuple[UserModel, Fusion, FusionP
 
 
 def fitted_on_all(folder: Path) -> bool:
-    """Whether the model was fitted on all items, those of the test among them; `load_rag` checks the rest."""
+    """Whether the model was fitted on all items, test items included; a damaged config gives False, not an error."""
     try:
         return read_json(folder / "config.json")["fitted"]["items"] == "all"
     except (DataError, KeyError, TypeError):

@@ -42,7 +42,7 @@ class Datastore:
 
     An entry is a training prefix: its key is the user state after the prefix, its value the next item. The nearest
     keys make a shortlist, which is ranked again by states and overlap of histories together. A user never retrieves
-    entries of his own: later ones would leak, earlier ones only name items of his history.
+    entries of his own: later entries would leak the target, earlier entries only name items of his history.
 
     Args:
         keys: float16 [N, D], states scaled to norm 1 (float16 changes a cosine similarity by less than 1e-3). Entries

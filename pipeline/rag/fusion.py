@@ -13,7 +13,7 @@ from ..model.sources import Mixture, Retrieved
 from .own_history import LATEST
 from .params import FusionParams
 
-# Added to a source's probabilities before they multiply, so that items it did not find stay possible.
+# Added to a source's probabilities before the product, so that items that it did not retrieve stay possible.
 FLOOR = 1e-3
 
 NO_TRUST = -1e4
@@ -21,7 +21,7 @@ NO_TRUST = -1e4
 HIDDEN = 16
 """Width of the network that corrects the score of a retrieved item."""
 PART = 2**16
-"""Pairs that the network reads at a time: arrays of one size take less memory than whole batches, which all differ."""
+"""Pairs that the network reads at a time. Arrays of one size take less memory than batches, which differ in size."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class Start:
     highest: int  # age
     share: float  # weight of the source, relative to 1 for the model
     temperature: float  # of its similarities
-    doubling: bool = False  # ages from 1 on share a weight with those up to twice as high
+    doubling: bool = False  # ages 1 to 2 share a weight, as do 3 to 6, 7 to 14, …
 
     def bins(self, ages: Tensor) -> Tensor:
         """Return which weight each age has, int64 [K]; ages are float32 [K]."""
         return (torch.log2(ages + 1) if self.doubling else ages).long() - self.lowest
 
     def log_weights(self) -> Tensor:
-        """Return the log-weight of each bin of ages; it falls with the distance in time."""
+        """Return the log-weight of each bin of ages; it falls with the distance from age 0."""
         bins = self.bins(torch.tensor([self.highest])).item() + 1
         ages = torch.arange(self.lowest, self.lowest + bins, dtype=torch.float32)
         return torch.where(ages < 0, 0.2 * (ages + 1) - 1.6, -0.5 * ages)
@@ -63,7 +63,7 @@ class Fusion(nn.Module):
     items (kNN-LM, arXiv 1911.00172). A gate weighs model and sources; it is linear in three confidence features per
     source and the history's length (adaptive interpolation, He et al. 2021, arXiv 2109.04212). The mixture is
     multiplied by (p_s(i) + FLOOR) ** power_s, a product of experts (Hinton 2002): an item on which model and sources
-    agree gains more than the mixture alone gives it. Last, a small network reads what is known of each retrieved item
+    agree gains more than the mixture alone gives it. Last, a small network reads the evidence for each retrieved item
     (`_evidence`) and corrects its log-probability; at first, the correction is zero.
 
     Args:
@@ -109,8 +109,8 @@ class Fusion(nn.Module):
     def mix(self, model_scores: Tensor, lengths: Tensor, retrieved: Sequence[Retrieved]) -> Mixture:
         """Return the fused scores and their parts; see `Fuses.mix`.
 
-        What sources retrieve is a small part of the catalogue. So each source has a share of the P pairs of a user and
-        an item that some source retrieved; for all other items, only the model's probability is computed.
+        The sources retrieve a small part of the catalogue. So shares of sources are computed only for the P pairs of a
+        user and an item that some source retrieved; all other items have the model's probability alone.
         """
         allowed = model_scores > -torch.inf  # [B, n]
         # Divided before masking: an infinite score has no gradient.
@@ -125,7 +125,7 @@ class Fusion(nn.Module):
             similarities = torch.from_numpy(rows.similarities).to(model.dtype)  # [B, K]
             ages = torch.from_numpy(rows.ages)  # [K]
             weights.append(self._weights(source, at < len(pairs), similarities, ages))  # [B, K]
-            share = model.new_zeros(len(pairs) + 1)  # the last place is of rows that are not usable
+            share = model.new_zeros(len(pairs) + 1)  # the last place collects items that are not usable
             shares.append(share.index_add(0, at.flatten(), weights[-1].flatten())[:-1])  # [P]
             zeros = model.new_zeros(len(model))  # [B]
             similarity = (weights[-1] * similarities).sum(-1)  # [B]

@@ -12,9 +12,9 @@ from ..search.fast_faiss import QUERIES
 BLOCK = 65_536  # keys that are converted to float32 at a time
 SAMPLE = 65_536  # keys that choose the axes and steps of the codes
 COLUMNS = 64  # numbers of a code, one byte each
-THINNED = 16  # the distance of the bounds that estimate a quantile
+THINNED = 16  # one in this many bounds or products is sampled to estimate a quantile
 TOGETHER = 256  # queries of one matrix product
-PRODUCTS = 2**22  # their products that are in memory at a time
+PRODUCTS = 2**22  # products of queries and keys that are in memory at a time
 COMPARED = 2048  # keys that are compared in full at a time, which stay in the processor's cache
 ROUNDING = 2.0**-14  # more than the relative error of a float32 product of vectors of up to 512 dimensions
 
@@ -66,10 +66,10 @@ class Codes:
         self._codes, self._ones = torch.from_numpy(codes), torch.ones(len(keys), dtype=torch.bfloat16)
 
     def bounds(self, query: NDArray[np.float32]) -> tuple[torch.Tensor, float]:
-        """Return upper bounds of the products of a query [D] with all keys, bfloat16 [N], and what is to be added.
+        """Return upper bounds of the products of a query [D] with all keys, bfloat16 [N], and a number to add to them.
 
-        The query is rounded to bfloat16. The error is a vector, and its length times the longest code is to be added to
-        the bounds, which are themselves rounded to the nearest.
+        The number is the length of the query's error vector, from rounding to bfloat16, times the longest code. The
+        bounds themselves are rounded to the nearest.
         """
         p = query @ self._axes  # [W]
         norm, inside = float(np.linalg.norm(query)), float(np.linalg.norm(p))
@@ -85,14 +85,14 @@ class Codes:
 class NearestKeys:
     """Finds the keys with the largest inner products, exactly, in a total order: larger products, then lower keys.
 
-    Products are float32 sums in one fixed order. Few queries are searched one by one: `Codes` bound all products. Any
-    k keys have a k-th largest product that is at most the k-th largest of all, so a key whose bound is lower is not
-    among the k nearest. All other keys are compared in full. However many these are, the result is that of comparing
-    all keys.
+    Products are float32 sums in one fixed order. Few queries are searched one by one: `Codes` bound all products. The
+    k-th largest product of any k keys is at most the k-th largest of all keys. So a key whose bound is lower is not
+    among the k nearest. The other keys are compared in full, so the result is the same as if all keys were compared.
 
-    Many queries are searched by one matrix product, which rounds otherwise. A sample of it estimates which product the
-    nearest keys exceed. If the k-th of the keys that exceed it does so by more than the rounding, no other key is among
-    the nearest. Else (many keys tie, or the estimate was too high) the query is searched by the codes.
+    Many queries are searched by one matrix product, which rounds differently. A sample of the products estimates a
+    value that the nearest keys exceed. If the k-th largest product exceeds it by more than the rounding error, no key
+    below the value is among the nearest. Else (many keys tie, or the estimate was too high) the query is searched by
+    the codes.
 
     Args:
         keys: float16 [N, D], finite, of any norm.
@@ -173,7 +173,7 @@ class NearestKeys:
 
 
 def _estimate(sample: NDArray[np.float32], k: int) -> NDArray[np.float32]:
-    """Return values [B] that a few more than k of all values probably reach; of these, a sample is [B, s]."""
+    """Return estimates [B], from samples [B, s] of all values: probably a few more than k of all values reach them."""
     place = min(sample.shape[1], k // THINNED + k // (4 * THINNED) + THINNED)
     return np.partition(sample, -place)[:, -place]
 
@@ -208,7 +208,7 @@ def _squares(vectors: NDArray) -> NDArray[np.float32]:
 
 
 def _at_least(bounds: torch.Tensor, least: np.float32) -> NDArray[np.int64]:
-    """Return where bounds, bfloat16 [N], are at least a value once it is rounded as they are."""
+    """Return the places of the bounds, bfloat16 [N], that are at least a value, which is rounded to bfloat16 too."""
     rounded = torch.tensor([least]).bfloat16()
     if rounded > 0:  # then the bits order as integers, which numpy compares much faster
         return np.flatnonzero(bounds.view(torch.int16).numpy() >= rounded.view(torch.int16).numpy())

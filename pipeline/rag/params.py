@@ -24,7 +24,7 @@ class FusionParams(Section):
     neighbours: Positive
     """Entries of the shortlist that are kept."""
     following: Positive
-    """Items taken from an entry: its next item and those after it."""
+    """Items taken from an entry: its next item and the items after it."""
     preceding: Annotated[int, Field(ge=0)]
     """Items taken from the end of an entry's prefix."""
     item_neighbours: Positive
@@ -32,9 +32,9 @@ class FusionParams(Section):
     recent_items: Positive
     """Latest items of the history that are looked up."""
     users: Positive
-    """Of each half of the users, whose validation targets train and validate the fusion."""
+    """Most users of each half: the validation targets of one half train the fusion, the other half validates it."""
     steps: Positive
-    """Of the training: the fusion has few weights, so more users need no more steps."""
+    """Training steps. The fusion has few weights, so more users need no more steps."""
     batch_users: Positive
     learning_rate: Annotated[float, Field(gt=0)]
 
@@ -47,7 +47,7 @@ class FusionParams(Section):
         return self
 
     def for_data(self, repeated: bool) -> "FusionParams":
-        """Return the params for data in which users take items again, or not: then there is no source `history`.
+        """Return the params for this data: without source `history`, unless users take items again (`repeated`).
 
         Raises:
             ParamsError: no source is left.

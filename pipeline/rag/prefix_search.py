@@ -26,7 +26,7 @@ class HistoryOverlap:
 
     def __init__(self, next_items: NDArray[np.integer], users: NDArray[np.integer]) -> None:
         before = np.pad(next_items, (WINDOW, 0))  # [W + N]
-        # Row e: the next items of the entries before entry e, latest first; those of another user weigh 0.
+        # Row e: the next items of the entries before entry e, latest first; items of another user weigh 0.
         self._before = np.lib.stride_tricks.sliding_window_view(before, WINDOW)[:, ::-1]  # [N + 1, W]
         self._highest = int(next_items.max(initial=0))
         pairs = users.astype(np.int64) * (self._highest + 1) + next_items  # [N]

@@ -1,4 +1,4 @@
-"""Sources that look up items near each of the latest items of a history: by their text, or by who else took them."""
+"""Sources that look up items near each of the latest items of a history: by text, or by co-occurrence."""
 
 from abc import ABC, abstractmethod
 
@@ -12,9 +12,9 @@ from ..search.index import ItemIndex
 NEAR = 5
 """Distance in a history up to which two items occur together."""
 BEFORE = 0.5
-"""Weight of an item that was taken before the other one; one that was taken after it has 1."""
+"""Weight of an item that was taken before the other item; an item that was taken after it has weight 1."""
 RARE = 5
-"""Interactions added to those of an item, so that a single history does not decide over a rare one."""
+"""Added to an item's number of interactions, so that a single history does not decide what is near a rare item."""
 
 
 class NearItems(ABC):
@@ -56,7 +56,7 @@ class NearItems(ABC):
 
     @abstractmethod
     def _find(self, rows: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the nearest items of the items `rows` and their similarities, both [m, count]; `NO_ITEM`: fewer."""
+        """Return the nearest items of the items `rows` and their similarities, [m, count] each; `NO_ITEM` if fewer."""
 
 
 class SimilarItems(NearItems):
@@ -80,10 +80,10 @@ class SimilarItems(NearItems):
 class CoOccurringItems(NearItems):
     """Source `co_occurring`: items that occur near the item in training histories.
 
-    Two items are the nearer, the more often the one is at most `NEAR` items away from the other: each such pair counts
-    1 / distance, over the root of the product of both items' interactions (the cosine of item-based collaborative
-    filtering, Sarwar et al. 2001, doi 10.1145/371920.372071). The similarity is a fifth of the logarithm: divided by
-    a temperature and exponentiated, it is a power of that number.
+    Each place of a near item adds 1 / distance to its strength, up to the distance `NEAR`; a place before the item adds
+    `BEFORE` / distance. The sum is divided by the root of the product of both items' interactions, each plus `RARE`
+    (the cosine of item-based collaborative filtering, Sarwar et al. 2001, doi 10.1145/371920.372071). The similarity is
+    a fifth of the strength's logarithm: divided by a temperature and exponentiated, it is a power of the strength.
 
     Args:
         sequences: only the training items are read.

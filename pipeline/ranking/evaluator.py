@@ -40,8 +40,8 @@ def rank_targets(
         targets: int64 [U], item rows; users with `NO_TARGET` are skipped.
         candidates: bool [n], items that may be ranked.
         batch_users: users per batch; it changes speed and memory, not ranks.
-        seen: U arrays of further item rows that are not ranked. If `histories` are perturbed, these are the true ones:
-            an item that was dropped from the input is not recommended.
+        seen: U arrays of further item rows that are not ranked. If `histories` are perturbed, `seen` are the true
+            histories: an item that was dropped from the input is not recommended.
         repeated: users have items twice, so items of the history are ranked and the target may be among them.
         users: int64 [U], the user of each history; None: history u is of user u.
 

@@ -16,15 +16,15 @@ class FinalParams(Section):
     start: Literal["auto", "chosen", "new"] = "chosen"
     """What is trained: the chosen weights further, or new weights for as many epochs as validation chose."""
     epochs: Positive
-    """Of the further training of the chosen weights."""
+    """Epochs of the further training of the chosen weights."""
     rate: Annotated[float, Field(gt=0)]
-    """Its learning rate, as a share of `train.learning_rate`."""
+    """Learning rate of the further training, as a share of `train.learning_rate`."""
 
     def new_for(self, chosen: TrainParams) -> bool:
         """Return whether new weights are trained.
 
-        Auto: where residuals start at co-occurrence, as on sparse data, unless the backbone is pre-trained: a model's
-        config does not know its folder.
+        With `auto`, they are if residuals start at co-occurrence, as on sparse data. A pre-trained backbone is always
+        trained further: a model's config does not record its folder.
         """
         if self.start != "auto":
             return self.start == "new"

@@ -39,12 +39,12 @@ def refit(
 
     Args:
         final: section `final`; with `fit` false, only a note is written.
-        read: returns inputs whose training items are what the model is fitted to and what the datastore remembers.
-        source: folder of the chosen model of variant `rag`, which holds the other variant's as its base.
+        read: returns inputs; the model is fitted to their training items, and the datastore remembers them.
+        source: folder of the chosen model of variant `rag`, which holds the model of variant `hierarchical` too.
         curve: folder of the chosen model of variant `hierarchical`, which holds its learning curve.
         target: folder of the model that is written.
         module: the stage that runs, to start it in several processes.
-        fitted: what the config of the model says of it.
+        fitted: entries about this fit for the config of the model.
 
     Returns:
         The stage's summary; none in processes that do not write.
@@ -92,7 +92,7 @@ def refit(
 
 
 def _changes(final: FinalParams, chosen: TrainParams, curve: Path) -> dict[str, Any]:
-    """Return what the fit has other than the training that validation chose."""
+    """Return the params in which this fit differs from the chosen training."""
     if final.new_for(chosen):
         validations = read_curve(curve)
         best = validations[CHOSEN_BY].arg_max() or 0

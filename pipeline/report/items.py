@@ -20,7 +20,7 @@ MARGIN = 20
 PERPLEXITY = 30
 ITERATIONS = 350
 ANGLE = 0.8
-"""Of Barnes-Hut. It takes half the time of the usual 0.5, and the map keeps as many neighbours together."""
+"""Angle of Barnes-Hut. It takes half the time of the usual 0.5, and the map keeps as many neighbours together."""
 MAP_ITEMS = 5000
 COLOURS = 9
 """Genres with a colour of their own on the map; the other genres share one."""

@@ -1,4 +1,4 @@
-"""The page: its content, facts about data and models among it, and how the templates turn it into HTML."""
+"""The page: its content, including facts about data and models, and its rendering as HTML."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ SOURCES = {
 """Names of the parts of a fused probability for people."""
 
 Facts = dict[str, dict[str, str]]
-"""Labelled values under a heading each."""
+"""For each heading, labelled values."""
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -85,7 +85,7 @@ def people(
 
 
 def _reason(evidence: Evidence) -> str:
-    """Say why a source recommends an item. The page names no other user, and of similar items the nearest."""
+    """Say why a source recommends an item. The page names no other user, and only the nearest of the similar items."""
     matches = evidence.matches
     if evidence.source == "items":
         return f"like {matches[0].name} ({matches[0].similarity:.2f})"

@@ -12,7 +12,7 @@ from ..serving.artifacts import are_numbers
 FILES = (*VARIANTS, "refit")
 """Files of metrics that are compared, in the order in which `changes` takes their contents."""
 MARK = "<!-- previous run -->"
-"""Where the page has room for a previous run. The templates escape all text, so that it stands there once."""
+"""Mark of the place for a previous run. The templates escape all text, so the page has the mark only once."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ def changes(now: Sequence[Any], then: Sequence[Any]) -> list[Change]:
     """Return the changes of all test metrics, given the contents of `FILES` now and then.
 
     Raises:
-        DataError: the present metrics of a variant lack those of test.
+        DataError: a variant has no test metrics now.
     """
     present, before = _models(*now), _models(*then)
     for variant in VARIANTS:
         if variant not in present:
-            what = f"the metrics of {variant} lack those of test"
+            what = f"the metrics of {variant} hold no test metrics"
             raise DataError(what, remedy=f"run `dvc repro evaluate_{variant}`")
     return [
         Change(model, metric, value, interval, before.get(model, {}).get(metric, (None, ""))[0])
@@ -79,7 +79,7 @@ def values_of(metrics: Any, split: str) -> dict[str, float]:
 
 
 def _models(hierarchical: Any, rag: Any, refit: Any) -> dict[str, dict[str, tuple[float, str]]]:
-    """Return the test metrics of each model with their intervals; no model without metrics."""
+    """Return the test metrics of each model with their intervals; models without metrics are left out."""
     again = refit if isinstance(refit, dict) else {}
     contents = {"hierarchical": hierarchical, "rag": rag}
     contents |= {f"{variant}, fitted again": again[variant] for variant in VARIANTS if variant in again}

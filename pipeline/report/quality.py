@@ -20,7 +20,7 @@ SLICES = {
 """Titles of the slices and labels of their groups. The first two divide the users into thirds."""
 
 ENOUGH_HITS = 10
-"""Targets among the first 10 from which a change is shown in percent. With fewer, percentages mean nothing."""
+"""Least number of targets among the first 10 for a change in percent. With fewer, percentages mean nothing."""
 
 
 @dataclass(frozen=True)

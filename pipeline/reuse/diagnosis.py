@@ -31,7 +31,7 @@ def diagnose(path: str | Path) -> list[StoreError]:
     folder, found = Path(path), list[StoreError]()
 
     def attempt(check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """Return the result of a check or reader; None, and one problem more, if it fails."""
+        """Return the result of a check or reader; if it fails, add its problem to `found` and return None."""
         try:
             return check(*args, **kwargs)
         except StoreError as problem:

@@ -57,8 +57,8 @@ def export_onnx(artifacts: Path, out: Path) -> None:
     """Write the model of variant `hierarchical` as a folder of the files `MODEL`, as a whole, replacing `out`.
 
     `ids.json` lists the item ids by row; `config.json` holds `history`, the number of latest items that the model
-    reads, and `repeated`, whether items of the history may be recommended again. Whoever runs the model leaves them out
-    otherwise.
+    reads, and `repeated`, whether items of the history may be recommended again. If not, the program that runs the
+    model must leave them out.
 
     Raises:
         MachineError: a package of the extra `onnx` is not installed.
@@ -109,7 +109,7 @@ def _write(
 ) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch about itself
-        # Strict, as the lax kind takes lengths for constants.
+        # Strict, because a non-strict export takes lengths for constants.
         exported = torch.export.export(module, arguments, dynamic_shapes=shapes, strict=True)
         program = torch.onnx.export(
             exported, input_names=list(shapes), output_names=[output], dynamo=True, verbose=False

@@ -24,7 +24,7 @@ FILES = {"flat": [INDEX], "ivf": [INDEX], "hnsw": [INDEX], "ivf_pq": [INDEX, LIS
 REMEDY = "run `dvc repro`"
 
 MAPPED_FROM = 4096
-"""Bytes from which a file is mapped. Shorter files are read: FAISS's mapping reads beyond the end of a cut one."""
+"""Bytes from which a file is mapped. Shorter files are read: FAISS would map beyond the end of a truncated file."""
 
 
 def write_index(folder: Path, index: faiss.Index, setting: Setting, store_hash: str) -> None:
@@ -82,7 +82,7 @@ def _check_manifest(folder: Path, manifest: Any, store_hash: str) -> Setting:
         what = f"kind {manifest['kind']!r} is not known"
     elif manifest["store_hash"] != store_hash:
         built = f"store {manifest['store_hash']}, not {store_hash}"
-        raise DataError(f"built from other embeddings than those at hand ({built})", str(folder))
+        raise DataError(f"built from other embeddings ({built})", str(folder))
     else:
         return Setting(**{name: manifest[name] for name in names})
     raise DataError(what, str(folder / MANIFEST))

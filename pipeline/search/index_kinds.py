@@ -67,7 +67,7 @@ def effort_name(kind: Kind) -> str:
 
 
 def efforts(kind: Kind, count: int) -> list[int]:
-    """Return the efforts to try, each twice the one before. The last one of inverted lists is all lists."""
+    """Return the efforts to try, each twice the one before. With inverted lists, the last effort is all lists."""
     return [2**power for power in (range(5, 13) if kind == "hnsw" else range(_lists(count).bit_length()))]
 
 

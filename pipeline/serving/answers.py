@@ -28,7 +28,7 @@ class Item:
 
 @dataclass(frozen=True)
 class SimilarItem(Item):
-    """An item with the cosine similarity of its text vector to that of the item asked for."""
+    """An item with the cosine similarity of its text vector to the text vector of the requested item."""
 
     similarity: float
 
@@ -49,10 +49,10 @@ class Match:
     Attributes:
         id: of the user or of the item.
         name: `user` with the id, or the item's title.
-        similarity: cosine; of source `co_occurring` a fifth of the logarithm of one, of `history` the share of the
-            user's history that was a repeat.
-        age: how many items later the other user came to the recommended one (0: next, -1: just before), or how many
-            items ago the one of the history was (0: the latest).
+        similarity: a cosine; for source `next_items` a mean of two cosines, for `co_occurring` a fifth of a cosine's
+            logarithm, for `history` the share of the user's history that was a repeat.
+        age: distance in items: of the recommended item from the end of the similar prefix of the other user (0: next,
+            -1: just before), or of the matched item from the latest item of the history (0: the latest).
     """
 
     id: str
@@ -66,9 +66,9 @@ class Evidence:
     """The evidence of one source of retrieval for an item.
 
     Attributes:
-        source: `next_items` (what followed in the histories of others), `items` (items like the latest ones),
-            `co_occurring` (items that users take near these) or `history` (what the user took before).
-        share: the item's share of what the source retrieved, in the fusion's weights.
+        source: `next_items` (items around similar prefixes of other users), `items` (items similar to the latest ones),
+            `co_occurring` (items that users take near the latest ones) or `history` (items that the user took before).
+        share: the item's share of the weights that the fusion gives to the source's items.
         matches: by weight, the highest first.
         because: the reason in words.
     """
@@ -84,7 +84,7 @@ class Why:
     """Where an item's probability comes from, in the `rag` variant.
 
     Attributes:
-        parts: of the mixture behind the probability, from `model` and from each source; they sum to 1.
+        parts: shares of `model` and of each source in the item's mixed probability; they sum to 1.
         trust: how much the fusion trusts `model` and each source for this user; they sum to 1.
         evidence: of the sources that retrieved the item.
     """
@@ -100,7 +100,7 @@ class Recommendation(Item):
 
     Attributes:
         score: the model's logit, or the log-probability of the `rag` variant. Items are ranked by it.
-        probability: that this is the next item, of all items that the model ranks. Rules do not change it.
+        probability: of being the next item, among all items that the model ranks. Rules do not change it.
         why: where asked for.
     """
 

@@ -13,7 +13,7 @@ REMEDY = (
 
 
 def model_folder(artifacts: Path, variant: str = "rag") -> Path:
-    """Return the model that recommends by default: the one fitted on all items, else the variant's measured one."""
+    """Return the folder of the default model: `final`, which is fitted on all items, else the variant's own model."""
     final = artifacts / "models" / "final"
     return final if (final / "config.json").is_file() else artifacts / "models" / variant
 
@@ -30,10 +30,10 @@ def require(*paths: Path) -> None:
 
 
 def read_counts(metrics: Path) -> tuple[dict[str, int], dict[str, float]]:
-    """Read `data.json` in the folder of the metrics: counts of the data, and those of a split by time (or none).
+    """Read `data.json` in the folder of the metrics: counts of the data, and counts of a split by time, maybe empty.
 
     Raises:
-        DataError: the file is missing or damaged, or something in it is no count.
+        DataError: the file is missing or damaged, or a value in it is no count.
     """
     path = metrics / "data.json"
     counts = read_details(path)
@@ -44,7 +44,7 @@ def read_counts(metrics: Path) -> tuple[dict[str, int], dict[str, float]]:
 
 
 def are_numbers(content: Any, most: float, kind: Any = int | float) -> TypeGuard[dict[str, Any]]:
-    """Whether content holds names that can be shown, with numbers of a kind from 0 to `most`."""
+    """Whether content is a dict from printable names to numbers of a kind, from 0 to `most`."""
     return isinstance(content, dict) and all(
         name.isprintable() and isinstance(value, kind) and not isinstance(value, bool) and 0 <= value <= most
         for name, value in content.items()
@@ -55,7 +55,7 @@ def require_model(folder: Path) -> None:
     """Refuse a folder without a model if there are models near it, and name them.
 
     Raises:
-        DataError: it holds none.
+        DataError: the folder holds no model, and models are near it.
     """
     if any((folder / name).is_file() for name in ("config.json", "model.safetensors", "fusion.safetensors")):
         return  # a model, maybe a damaged one

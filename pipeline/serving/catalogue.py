@@ -53,7 +53,7 @@ class Catalogue:
         """Read the artifacts of `ingest`, `encode` and `index`.
 
         Raises:
-            DataError, StoreError, IndexMismatchError: one is missing, damaged, or does not belong to the others.
+            DataError, StoreError, IndexMismatchError: an artifact is missing or damaged, or they do not fit together.
         """
         require(data, item_embeddings, index)
         items = load_items(data / "items.parquet")
@@ -117,7 +117,7 @@ class Catalogue:
         return np.array(rows, np.int64)
 
     def similar(self, row: int, k: int) -> list[SimilarItem]:
-        """Return the k items whose text vectors are most similar to that of the item in a row, best first.
+        """Return the k items whose text vectors are most similar to the vector of the item in `row`, best first.
 
         Only items with a similarity above 0 are returned, so none for an item without text.
 

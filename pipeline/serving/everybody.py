@@ -1,4 +1,4 @@
-"""Recommendations for every user of the data, in blocks; a run that is killed goes on where it stopped."""
+"""Recommendations for every user of the data, in blocks; after a kill, the next run continues."""
 
 import shutil
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ WRITERS = {
     ".csv": pl.LazyFrame.sink_csv,
     ".jsonl": pl.LazyFrame.sink_ndjson,
 }
-"""By the suffix of the file."""
+"""Polars' writer for each suffix of the file."""
 
 
 def recommend_everybody(
@@ -30,18 +30,18 @@ def recommend_everybody(
     """Write the recommendations for every user to a file: the columns of `Recommender.recommend_table` but `history`.
 
     Users are in the order of the data. Each block becomes a part in a hidden folder beside the file. A killed run
-    leaves the folder; the next run with the same question goes on after its parts. At the end the parts become the
+    leaves the folder; the next run with the same arguments continues after its parts. At the end the parts become the
     file, and the folder is removed.
 
     Args:
-        recommender: answers.
+        recommender: the model and its data.
         out: file; its suffix, one of `WRITERS`, says its format.
-        artifacts: folders that the recommender was read from; a change of a file there makes another question.
+        artifacts: folders that the recommender was read from; after a change of a file there, a run starts anew.
         k: items for each user, at least 1.
         rules: see `Rules`.
 
     Raises:
-        ParamsError: the suffix is another one.
+        ParamsError: the suffix is not one of `WRITERS`.
         NotFoundError, ParamsError, DataError: as for `Recommender.recommend`.
         MachineError: the disk is full, or the folder cannot be written.
     """

@@ -47,9 +47,9 @@ class NotFoundError(DataError):
 class ItemFinder:
     """Finds the item that a text names.
 
-    An id wins over a title. Of titles, the strictest reading that fits anything decides: as written, then in any
-    case and punctuation, then without articles, then by an alternative title in parentheses. A year, if there is
-    one, must be the item's.
+    An id wins over a title. Titles are compared by four readings, and the first that finds an item decides: as written,
+    then in any case and punctuation, then without articles, then by an alternative title in parentheses. If the text
+    has a year, it must be the item's year.
 
     Args:
         item_ids: by row.
@@ -93,7 +93,7 @@ class ItemFinder:
         raise NotFoundError(f"no item is called {text!r}", candidates, remedy)
 
     def search(self, text: str, k: int) -> list[int]:
-        """Return up to k rows: the item with this id, then titles that contain the text, then those spelt like it.
+        """Return up to k rows: the item with this id, then titles that contain the text, then titles spelt like it.
 
         Titles that contain the text come shortest first.
         """
@@ -180,9 +180,9 @@ def _likeness(query: str, words: str) -> float:
 
 
 def _words(text: str) -> str:
-    """Return a text in small letters, without accents, its words separated by single spaces.
+    """Return a text in lower case, without accents, its words separated by single spaces.
 
-    A text of nothing but other characters ("???") stays as it is.
+    A text without letters and digits ("???") stays as it is.
     """
     plain = unicodedata.normalize("NFKD", text).casefold()
     plain = "".join(char for char in plain if not unicodedata.combining(char))

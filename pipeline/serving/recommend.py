@@ -29,7 +29,7 @@ from .rules import Choice, Rules
 from .why import explain
 
 BATCH = 64
-"""Histories scored at a time: bounds memory, and what is computed stays in the processor's cache."""
+"""Histories scored at a time. This bounds memory and keeps arrays in the processor's cache."""
 
 History = User | Sequence[str | int]
 """A user of the data, or item ids and titles, oldest first."""
@@ -72,11 +72,10 @@ class Recommender:
         """Read a trained model.
 
         Args:
-            model: folder `models/final`, `models/refit`, `models/rag` or `models/hierarchical` among the artifacts; the
-                others lie beside it. None: `artifacts/models/final`, which knows all items, or without it
-                `artifacts/models/rag`.
-            variant: `hierarchical` takes the sequence model of a folder that holds both variants. None: what lies
-                there.
+            model: folder `models/final`, `models/refit`, `models/rag` or `models/hierarchical` in a folder of
+                artifacts. None: `artifacts/models/final`, which knows all items, or without it `artifacts/models/rag`.
+            variant: `hierarchical` takes the sequence model of a folder that holds both variants. None: `rag` if the
+                folder holds it, else `hierarchical`.
             data: the tables, if they lie elsewhere.
             item_embeddings: the embedding store, if it lies elsewhere.
             index: the index of its vectors, if it lies elsewhere; the hierarchical variant needs it for `similar` only.
@@ -84,7 +83,7 @@ class Recommender:
         Raises:
             DataError, StoreError, IndexMismatchError, CheckpointError: an artifact is missing or damaged, or they do
                 not belong together.
-            ParamsError: variant `rag` is asked of a folder that holds the other only.
+            ParamsError: variant `rag` is requested, but the folder holds variant `hierarchical` only.
         """
         folder = model_folder(Path("artifacts"), variant or "rag") if model is None else Path(model)
         artifacts = Path(os.path.normpath(folder / ".." / ".."))
@@ -138,7 +137,7 @@ class Recommender:
     def answer(
         self, user: str | None, history: Sequence[str], k: int, why: bool, **rules: Unpack[Rules]
     ) -> Answer:
-        """Recommend to a user of the data, or where there is none to a history; raises as `recommend`."""
+        """Recommend to a user of the data, or to a history if `user` is None; raises as `recommend`."""
         known = self.user(user) if user is not None else None
         read = known.history if known else tuple(map(self.item, history))
         asked = known or [item.item_id for item in read]
@@ -214,7 +213,7 @@ class Recommender:
     def user(self, user_id: str | int) -> User:
         """Return a user of the data with the whole history.
 
-        Recommending to a user retrieves nothing of the user's own; to the same items as a list, it may.
+        For a user, retrieval leaves out the user's own entries. For the same items as a list, it may find them.
 
         Raises:
             NotFoundError: there is no such user.
@@ -236,7 +235,7 @@ class Recommender:
         return self._catalogue[self._catalogue.finder.find(item)]
 
     def search_items(self, query: str, k: int = 10) -> list[Item]:
-        """Return what `ItemFinder.search` finds: titles that contain the query, then those that are spelt like it."""
+        """Return the items that `ItemFinder.search` finds: titles that contain the query, then titles spelt like it."""
         return [self._catalogue[row] for row in self._catalogue.finder.search(query, k)]
 
     def similar(self, item: str | int, k: int = 10) -> list[SimilarItem]:
@@ -278,7 +277,7 @@ class Recommender:
 
     def _answer(self, scored: Scored, place: int, rows: list[int], why: bool) -> list[Recommendation]:
         scores = scored.scores[place]  # [n]
-        probabilities = scores.softmax(-1)  # [n], log-probabilities stay what they are
+        probabilities = scores.softmax(-1)  # [n], for log-probabilities the same as exp
         sources = list(self._scorer.sources)
         return [
             Recommendation(

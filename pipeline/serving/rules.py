@@ -62,7 +62,7 @@ class Choice:
     def best(self, scores: Tensor, history: NDArray[np.int64], k: int) -> list[int]:
         """Return the rows of the at most k >= 1 items to recommend, best first.
 
-        `scores` [n] are of all items, -inf for those that may not be recommended; `history` holds item rows.
+        `scores` [n] are of all items, -inf for items that may not be recommended; `history` holds item rows.
         """
         scores = scores.masked_fill(self._excluded, -torch.inf)  # [n]
         if self.exclude_seen:
@@ -78,7 +78,7 @@ def diverse(
 ) -> NDArray[np.int64]:
     """Return the rows of at most k items by maximal marginal relevance (Carbonell and Goldstein 1998, SIGIR).
 
-    The first is the item with the best score. Each further one maximises (1 - diversity) * relevance - diversity *
+    The first item has the best score. Each further item maximises (1 - diversity) * relevance - diversity *
     similarity. Its relevance is its probability relative to the best item's; its similarity is the highest cosine
     with an item chosen before. All items are compared, not a short list; ties go to the better score, then by row.
 

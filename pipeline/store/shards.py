@@ -78,7 +78,7 @@ class IdIndex:
 
     @classmethod
     def of(cls, ids: Iterable[str]) -> "IdIndex":
-        """Return the index of these ids, in order of rows."""
+        """Return the index of ids, which are given in the order of their rows."""
         hashes = id_hashes(ids)
         order = np.argsort(hashes, kind="stable")
         return cls(hashes[order].astype("<u8"), order.astype("<i4"))
@@ -143,7 +143,7 @@ class Shards:
         return shard, row - shard.first
 
     def groups(self, rows: NDArray[np.int64]) -> Iterator[tuple[Shard, NDArray[np.int64], NDArray[np.int64]]]:
-        """Yield each shard with some of the rows, their places in `rows`, and their numbers in the shard."""
+        """Yield each shard that holds some of the rows, their places in `rows`, and their numbers in the shard."""
         numbers = self._starts.searchsorted(rows, "right") - 1
         for number in np.unique(numbers).tolist():
             asked = np.flatnonzero(numbers == number)
@@ -164,7 +164,7 @@ class Shards:
 
     @cached_property
     def index(self) -> IdIndex:
-        """The index of the ids: in files, whose hashes are checked, or that of a plain store, computed from all ids."""
+        """The index of the ids: read from files, whose hashes are checked, or computed if the store is plain."""
         if not files.is_sharded(self._manifest):
             return IdIndex.of(self.ids)
         for name in files.INDEX:

@@ -37,7 +37,7 @@ class EmbeddingStore:
 
     @classmethod
     def open(cls, path: str | Path) -> "EmbeddingStore":
-        """Open a store. The files of a plain store are checked at once, those of a shard when they are first read.
+        """Open a store. The files of a plain store are checked at once, a shard's files when they are first read.
 
         Raises:
             StoreError: a file is missing or damaged, or the files do not fit together.
@@ -99,9 +99,9 @@ class EmbeddingStore:
         return self.vectors[np.array([self.row(item_id) for item_id in item_ids], np.int64)]
 
     def neighbours(self, item_id: str, k: int, raw: bool = False) -> pl.DataFrame:
-        """Return the `k` items most similar to an item, or all others, without the item itself, by exact cosine.
+        """Return the `k` other items, or all if there are fewer, that are most similar to an item by exact cosine.
 
-        If `raw`, the encoder's vectors are compared, instead of the whitened ones, as in the models.
+        If `raw`, the encoder's vectors are compared, else the whitened vectors, which the models use.
 
         Returns:
             row, item_id, title and cosine (float64; 0 if a vector is zero), best first, ties by row.

@@ -96,7 +96,7 @@ def is_sharded(manifest: dict[str, Any]) -> bool:
 
 
 def shard_files(number: int) -> tuple[str, str]:
-    """Return the names of a shard's vectors and items. The manifest names no file, so no file can lie outside."""
+    """Return the names of a shard's two files. They are not read from the manifest, so no file can lie outside."""
     return f"embeddings-{number:05d}.npy", f"items-{number:05d}.arrow"
 
 

@@ -38,8 +38,8 @@ class Whitening:
 
         Args:
             vectors: float32 [n, d].
-            dimension: most principal directions, each scaled to variance 1. There are at most n / 5 (of fewer than 40
-                items: 8, but at most n / 2), and at most d; then w is lower. None: centring only, w = d.
+            dimension: most principal directions, each scaled to variance 1. w is also at most d and n / 5 (with fewer
+                than 40 items, at most 8 and n / 2 instead of n / 5). None: centring only, w = d.
 
         Raises:
             NumericalError: a vector is not finite.
@@ -58,7 +58,7 @@ class Whitening:
 
     @classmethod
     def joined(cls, parts: Sequence["Whitening"]) -> "Whitening":
-        """Return the map of vectors side by side, each by its own map."""
+        """Return one map for concatenated vectors; each part of a vector is mapped by its own map."""
         shapes = np.array([part.projection.shape for part in parts])  # [p, 2]
         projection = np.zeros(shapes.sum(0), np.float32)
         for part, (row, column) in zip(parts, np.cumsum(shapes, 0) - shapes, strict=True):
@@ -79,8 +79,8 @@ class Whitening:
         """Give items without text the mean vector: whitened, it is zero, which is similar to no item.
 
         Args:
-            vectors: float32 [n, d], those of all fields side by side; changed in place.
-            fields: of each field, n texts; empty where an item has none.
+            vectors: float32 [n, d], the vectors of all fields side by side; changed in place.
+            fields: n texts for each field; a text is empty where an item has none.
         """
         width = len(self.mean) // len(fields)
         for number, texts in enumerate(fields):

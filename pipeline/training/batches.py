@@ -25,7 +25,7 @@ class Batch:
     rows: NDArray[np.int64]  # [B, T], item rows that the model reads
     targets: NDArray[np.int64]  # [B, T], the next item at each position
     mask: NDArray[np.bool_]  # [B, T], whether there is a target
-    gaps: NDArray[np.int64] | None = None  # [B, T], of the items that the model reads, if it reads them
+    gaps: NDArray[np.int64] | None = None  # [B, T], gap before each item, if the model reads gaps
     starts: NDArray[np.bool_] | None = None  # [B, T], whether each target starts a session, if there are any
 
 
@@ -102,7 +102,7 @@ def _groups(
 
 
 def _batch(sequences: Sequences, places: list[slice], forgets: np.random.Generator | None) -> Batch:
-    """Return a batch of windows; with gaps, if there is a generator that says which windows lack them."""
+    """Return a batch of windows. With a generator, it has gaps, and the generator draws the windows without gaps."""
     windows = [sequences.items[place] for place in places]
     rows, lengths = pad_histories([window[:-1] for window in windows], limit=len(max(windows, key=len)))
     targets, _ = pad_histories([window[1:] for window in windows], limit=rows.shape[1])

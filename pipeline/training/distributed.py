@@ -52,7 +52,7 @@ class Processes:
 
         Wrap it again for every epoch: after its first step a wrapper regroups the gradients, which changes the order
         of their sums, and a resumed training must sum in the same order as an uninterrupted one. Gradients are
-        exchanged dense: the residual's has a row for every item, whatever the batch.
+        exchanged dense: the residual's gradient has a row for every item of the catalogue.
         """
         if self.count == 1:
             return module

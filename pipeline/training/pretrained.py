@@ -13,11 +13,11 @@ from ..model.params import TrainParams
 
 RANK = 8
 SCALE = 2.0
-"""Rank and weight of what LoRA adds to a layer."""
+"""Rank and weight of the product that LoRA adds to a layer."""
 
 
 class LowRank(nn.Module):
-    """A frozen linear layer, and beside it a trained product of two narrow ones that starts at zero.
+    """A frozen linear layer, plus a trained product of two narrow matrices that starts at zero.
 
     LoRA, Hu et al. 2021 (arXiv 2106.09685). `down` [r, in] is drawn from torch's global generator; `up` is [out, r].
     """
@@ -42,7 +42,7 @@ class LowRank(nn.Module):
 def prepare(model: UserModel) -> None:
     """Freeze the backbones where `train.backbone.tuning` says so, and add LoRA's layers; `merge` reverts both.
 
-    Member m draws them from `seed + m`. A backbone that is trained in full stays as it is.
+    Member m draws its LoRA layers from `seed + m`. A backbone that is trained in full stays as it is.
 
     Raises:
         ModelError: LoRA finds no linear layer.
@@ -86,12 +86,12 @@ def groups(model: UserModel) -> list[dict[str, Any]]:
 
 
 def cost(model: UserModel) -> str:
-    """Say how many weights there are, how many are trained, and the memory of all that has their size."""
+    """Say how many weights there are, how many are trained, and how much memory their copies and gradients take."""
     sizes = [(weight.numel(), weight.requires_grad) for weight in model.parameters()]
     total, trained = sum(size for size, _ in sizes), sum(size for size, is_trained in sizes if is_trained)
-    # The model and the best weights so far; of what is trained also an average, gradients and two moments.
+    # All weights: the model and the best so far. Trained weights also have an average, a gradient and two moments.
     mebibytes = 4 * (2 * total + 4 * trained) / 2**20
     return (
         f"{total:,} weights, {trained:,} of them trained; weights, gradients and optimizer take"
-        f" {mebibytes:,.0f} MiB, what the layers compute comes on top"
+        f" {mebibytes:,.0f} MiB, plus the activations"
     )

@@ -35,7 +35,7 @@ class Progress:
     best: dict[str, Tensor] = field(default_factory=dict)  # weights of the best epoch
     best_metric: float = -1.0  # its validation NDCG@10
     stale: int = 0  # validations since the best
-    shrunk: bool = False  # whether the model that is kept is (`params.shrinkage`)
+    shrunk: bool = False  # whether the kept model is shrunk (`params.shrinkage`)
 
 
 def training_key(
@@ -43,9 +43,9 @@ def training_key(
 ) -> str:
     """Hash everything that defines a training, so that only the same training is resumed.
 
-    The number of threads is left out: a training of hours that was interrupted may resume on a machine with other
-    cores. Its last bits may then differ from those of an uninterrupted run, as they do between any two machines. With
-    `residual_start: co_occurrence`, a processor of another kind may start from other last bits, and so anew.
+    The number of threads is left out, so that a long training may resume on a machine with another number of cores. Its
+    last bits may then differ from an uninterrupted run, as they do between any two machines. With
+    `residual_start: co_occurrence`, another kind of processor may compute other initial residuals and so start anew.
 
     Args:
         model: untrained, on the CPU; its params, weights, frozen vectors and backbone config count.

@@ -25,11 +25,11 @@ def run_training(module: str, load: Load, write: Write, curve: Path | None, *cod
 
     Args:
         module: the stage that runs, to start it in several processes.
-        load: raises for bad input before any process is started, so in one message.
+        load: reads model and inputs. It is called before other processes start, so bad input gives one message.
         write: called in one process, after the training; returns the stage's summary.
-        curve: CSV of the validations, which pick the epoch; it grows with each. None: no validation, all epochs are
-            trained.
-        code: files whose change makes this another training, beside the modules of the package.
+        curve: CSV with a row for each validation so far; validation picks the epoch. None: no validation, all epochs
+            are trained.
+        code: further files, beside the modules of the package: after a change of one, training starts from scratch.
 
     Returns:
         The stage's summary; none in processes that do not write.

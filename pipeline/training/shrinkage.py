@@ -1,4 +1,4 @@
-"""Shrinkage of what the model has learned about rarely seen items."""
+"""Shrinkage of the residuals and keys of rarely seen items."""
 
 import torch
 from torch import Tensor
@@ -8,12 +8,12 @@ from ..model.ensemble import UserModel
 
 @torch.no_grad()
 def shrink(model: UserModel, counts: Tensor, prior: float) -> None:
-    """Keep c = n / (n + prior) of what sets an item with n training interactions apart.
+    """Shrink the residual and the key of an item with n training interactions, by c = n / (n + prior).
 
-    Adam's steps have about the same length whatever the gradient, so the residual of a rarely seen item grows as long
-    as any other's, by noise. Its residual shrinks to c times itself, and its key's length to the geometric mean of all
-    trained items' lengths: its logarithm keeps c of its difference from the mean. With many interactions nothing
-    changes.
+    Adam's steps have about the same length for any gradient, so noise makes the residual of a rarely seen item as long
+    as the residuals of other items. The residual is multiplied by c. The length of the key moves towards the geometric
+    mean of all trained items' lengths: its logarithm keeps c of its difference from the mean. With many interactions
+    nothing changes.
 
     Args:
         model: trained, on the CPU; changed in place.

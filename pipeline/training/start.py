@@ -1,4 +1,4 @@
-"""The untrained model: the params that the data decide, and the start of the residuals."""
+"""The untrained model: the params that the data decides, and the initial residuals."""
 
 import numpy as np
 import torch
@@ -17,16 +17,16 @@ WINDOW = 10
 RARE = 5
 """An item with n training interactions starts n / (n + RARE) as far from zero as a frequent one."""
 CONTEXT = 0.75
-"""Power of an item's count where it is what the other item occurs with, so that rare items are not overrated."""
+"""Power of an item's count where it is the context of another item, so that rare items are not overrated."""
 
 
 def untrained_model(params: TrainParams, frozen: NDArray[np.float32], sequences: Sequences) -> UserModel:
-    """Build a model for this data: `auto` is decided (`TrainParams.for_data`), and the residuals have their start.
+    """Build a model for this data: decide `auto` (`TrainParams.for_data`) and set the initial residuals.
 
     Only training items are read. With `residual_start: co_occurrence`, the residuals of trained items have length 1 in
-    the mean, as the text vectors beside them do. With `zero`, those of trained items whose text vector another item has
-    too are random, with the same length: nothing else would tell these items apart. Items without training keep zeros.
-    Each member of an ensemble draws from its own seed.
+    the mean, as the text vectors beside them do. With `zero`, a trained item whose text vector another item has too
+    gets a random residual of this length: nothing else would distinguish the two. All other residuals are zero. Each
+    member of an ensemble draws from its own seed.
 
     Args:
         params: section `train`.

@@ -58,14 +58,14 @@ def fit(
 ) -> Progress:
     """Train with AdamW as `model.params` says; leave the best weights in `model`.
 
-    Without validation, all epochs are trained and the weights of the last are left. With it, the model is shrunk at the
-    end (`params.shrinkage`), if its validation NDCG@10 gains by it.
+    Without validation, all epochs are trained and the weights of the last epoch are kept. With validation, the model is
+    shrunk at the end (`params.shrinkage`), if its validation NDCG@10 gains by it.
 
     A running average of the weights is validated and kept (Polyak & Juditsky 1992). It replaces a learning-rate decay,
     which would need a known end.
 
-    A pre-trained backbone is trained as `params.backbone.tuning` says. What LoRA has learned is merged into its weights
-    at the end, so the model has the same weights by name as before.
+    A pre-trained backbone is trained as `params.backbone.tuning` says. LoRA's products are merged into its weights at
+    the end, so the model's weights have the same names as before.
 
     Epoch e draws all its random numbers from (seed, e), so a training resumed after any epoch ends with the same
     weights as an uninterrupted one. Members of an ensemble are trained separately, each from its own seed, and

@@ -16,6 +16,6 @@ class TuneParams(Section):
     learning_rate: Annotated[float, Field(gt=0)]
     temperature: Annotated[float, Field(gt=0, le=1)]
     window: Positive
-    """Places between two items of a user that count as near, at most."""
+    """Largest distance between two items of a user that count as near."""
     batch_items: Annotated[int, Field(ge=2)]
-    """Items that are told apart in one step."""
+    """Items that are contrasted in one step."""

@@ -16,7 +16,7 @@ from ..encode.encoder import ItemEncoder
 from .params import TuneParams
 
 POPULARITY = 0.5
-"""A neighbour counts less the more neighbours it has: its weight is divided by their number to this power."""
+"""A neighbour that is near many items counts less: its weight is divided by its sum in `neighbours` to this power."""
 WARMUP_STEPS = 20
 
 
@@ -25,9 +25,9 @@ def tune(
 ) -> float:
     """Tune the encoder's weights in place.
 
-    An epoch deals the items that have neighbours into random batches, so that each is encoded once. In a batch each
-    item has to tell its neighbours from the other items: cross-entropy of the softmax over cosines, divided by the
-    temperature, and the neighbours' weights. There is no dropout. The learning rate falls to zero as a cosine.
+    An epoch divides the items that have neighbours into random batches, so that each item is encoded once. The loss is
+    the cross-entropy between the neighbours' weights and the softmax over an item's cosines with the other items of the
+    batch, divided by the temperature. There is no dropout. The learning rate falls to zero as a cosine.
 
     Args:
         encoder: the item LLM.
@@ -72,9 +72,9 @@ def tune(
 
 
 def neighbours(sequences: Sequences, item_count: int, window: int) -> csr_array:
-    """Return how near each two items are in training, symmetric, [n, n].
+    """Return how near two items are in training sequences, symmetric, [n, n].
 
-    Of a user's training items, each two that are k places apart, at most `window`, add 1 / k.
+    Two training items of a user that are k places apart, k at most `window`, add 1 / k.
     """
     items, users = sequences.training()  # [N] each
     total = csr_array((item_count, item_count))

@@ -32,10 +32,10 @@ def write_grown(
     prefixes that have not changed are kept.
 
     Args:
-        base: what `save_rag` wrote.
+        base: folder that `save_rag` wrote.
         folder: output folder.
-        before: the inputs that `base` belongs to, and `index` too.
-        after: the inputs that it is to belong to.
+        before: the inputs that `base` and `index` belong to.
+        after: the inputs that the written model belongs to.
         index: of the item vectors before.
         items: int64 [n before], the new row of each item.
         users: int64 [U before], the new row of each user.
@@ -79,7 +79,7 @@ def common_items(before: Sequences, after: Sequences, items: Rows, users: Rows) 
 
 
 def _move_items(model: UserModel, frozen: NDArray[np.float32], items: Rows) -> None:
-    """Give the model the vectors of all items, float32 [n, F]; a new item has no residual, and its key no factor."""
+    """Give the model the vectors of all items, float32 [n, F]; a new item has residual 0 and key factor 1."""
     vectors = torch.from_numpy(np.array(frozen))
     for member in model.members:
         old = member.items
@@ -98,7 +98,7 @@ def _remember(
     users: Rows,
     left_out: NDArray[np.bool_],
 ) -> tuple[Datastore, int]:
-    """Return the datastore of all prefixes, and how many of their states were computed.
+    """Return the datastore of all prefixes, and the number of states that were computed.
 
     Args:
         model: with all items.

@@ -19,16 +19,16 @@ from ..ingest.time_split import unit_of
 def grown(data: Path, interactions: Path | None, items: Path | None, ingest: IngestParams) -> Dataset:
     """Return the data set in a folder together with the rows of further tables, read as ingest reads them.
 
-    Interactions are merged in order of time; at one time, those of the data come first. All of them are for training:
+    Interactions are merged in order of time; at equal times, the data's come first. All interactions are for training:
     nothing is held out. Known items keep their texts. A new item may be recommended if the table of items lists it, or
-    if somebody has taken it; in the latter case it may lack a text.
+    if somebody has taken it; an item that is not listed has no text.
 
     `ingest` says how the tables are written, which rows count (`where`, `min_rating`), and what happens to an item that
     a user has already (`repeats`).
 
     Raises:
         DataError: a table is missing or malformed; a repeated interaction is refused; the timestamps are of another
-            kind than those of the data; or a text is of another type.
+            kind than the data's; or a text is of another type.
     """
     known, users = load_items(data / "items.parquet"), load_users(data / "users.parquet")
     repeats = ingest.repeats if ingest.dataset == "files" else "refuse"
@@ -73,15 +73,15 @@ def _past(data: Path, items: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
 
 
 def _read_events(path: Path, ingest: IngestParams) -> pl.DataFrame:
-    """Read interactions as `_past` does; those of a user are in their order."""
-    # The bounds are those of the data, which nobody counts again.
+    """Read interactions in the form of `_past`; the interactions of each user are in their order."""
+    # These bounds hold for the whole data set, which is not counted again here.
     rows = {"min_user_interactions": None, "min_item_interactions": None}
     new = build(read_files(path, None, ingest.model_copy(update=rows)), repeats=ingest.repeats)
     return _named(pl.concat(new.events), new.items, new.users)
 
 
 def _named(events: pl.DataFrame, items: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
-    """Return interactions of rows (user, item) as those of ids."""
+    """Return interactions with ids instead of the rows of users and items."""
     return events.select(
         user_id=users["user_id"].gather(events["user"]),
         item_id=items["item_id"].gather(events["item"]),
@@ -91,7 +91,7 @@ def _named(events: pl.DataFrame, items: pl.DataFrame, users: pl.DataFrame) -> pl
 
 
 def _alike(times: pl.Series, past: pl.Series, path: Path) -> pl.Series:
-    """Return timestamps in the unit of those of the data, if both look like times since 1970 and none is rounded."""
+    """Return timestamps in the unit of the data's; raise ``DataError`` if they are of another kind, or finer."""
     new, old = (unit_of(numbers.max(), numbers.max()) for numbers in (times, past))  # type: ignore[arg-type]
     place, remedy = f"{path}, timestamps", f"write them as the data has them, such as {past[-1]}"
     if times.dtype != past.dtype:
@@ -119,7 +119,7 @@ def _refuse_repeats(past: pl.DataFrame, events: pl.DataFrame, path: Path) -> Non
 
 
 def _listed(path: Path, known: pl.DataFrame, ingest: IngestParams) -> pl.DataFrame:
-    """Read the items that are not known yet, with the columns of the known ones that the table has."""
+    """Read the new items of a table; keep only the columns that known items have too."""
     items = read_items([path], ingest)[0].join(known, on="item_id", how="anti", maintain_order="left")
     items = items.select(name for name in known.columns if name in items.columns)
     for name, dtype in items.schema.items():

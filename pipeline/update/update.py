@@ -31,7 +31,7 @@ from .memory import write_grown
 from .tables import grown
 
 LIVE = "live"
-"""Folder of the extended artifacts, among those of the stages."""
+"""Folder of the extended artifacts, in the folder of the stages' artifacts."""
 RECORD = "live.json"
 """File of an extended folder: from which model it was made."""
 
@@ -41,11 +41,11 @@ def update(
 ) -> list[str]:
     """Write `out`: tables, store, index and rag model with further interactions, users and items.
 
-    The first update starts from what the stages wrote, the next ones from `out`. The result is what all rows in one
-    update would give, bit for bit on one machine. `out` is replaced as a whole, or stays as it is.
+    The first update starts from the artifacts of the stages, later updates from `out`. Several updates give the same
+    result as one update with all rows, bit for bit on one machine. `out` is replaced as a whole, or stays as it is.
 
     Args:
-        artifacts: what the stages wrote; it is only read.
+        artifacts: folder that the stages wrote; it is only read.
         params: sections `ingest`, `encode` and `index` are used.
         interactions: a table, see `ingest.own_files.read_files`; None: none.
         items: a table; None: none.
@@ -58,7 +58,7 @@ def update(
         ParamsError: there is nothing to add.
         DataError: a table is malformed, or `out` holds something else, or was made from another model.
         StoreError, IndexMismatchError, CheckpointError: an artifact is missing or damaged.
-        ModelError: the params name another item LLM than that of the store.
+        ModelError: the params name another item LLM than the store's.
     """
     if interactions is None and items is None:
         raise ParamsError("there is nothing to add", remedy="name a table: --interactions, --items")
@@ -96,7 +96,7 @@ def update(
 
 
 def _record(artifacts: Path) -> dict[str, str]:
-    """Return the name of the model that is extended, the one that recommends by default, and its identity."""
+    """Return the name and checksum of the model that is extended, which is the default model of serving."""
     model = model_folder(artifacts)
     require(model / CHECKSUMS)
     return {"model": model.name, "made_of": sha256_file(model / CHECKSUMS)}
@@ -109,7 +109,7 @@ def _rows(before: pl.Series, after: pl.Series) -> NDArray[np.int64]:
 
 
 def _write_store(base: Path, folder: Path, items: pl.DataFrame, encode: EncodeParams) -> int:
-    """Write the store of all items; texts of new ones are encoded, the whitening stays. Return the number of texts."""
+    """Write the store of all items; return the number of encoded texts. Only new items are encoded; whitening stays."""
     old = EmbeddingStore.open(base / "item_embeddings")
     manifest, known = old.manifest, old.items.select("item_id", "text")
     new = items.join(known, on="item_id", how="anti", maintain_order="left")
@@ -148,7 +148,7 @@ def _summary(before: Inputs, after: Inputs, encoded: int) -> list[str]:
 
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
-    """Wait until no other update writes beside `out`: it would lose what this one adds."""
+    """Wait until no other update writes beside `out`: the last writer would lose the rows of the other update."""
     out.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(out.parent, os.O_RDONLY)
     try:

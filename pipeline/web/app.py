@@ -66,7 +66,7 @@ def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str]) -> F
     app = FastAPI(title="hierrec", version=__version__, docs_url=None, redoc_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     default = next(iter(recommenders))
-    lock = Lock()  # one answer at a time: each uses all cores, and memory stays that of one
+    lock = Lock()  # one answer at a time: each uses all cores, and memory holds only one
 
     @app.middleware("http")
     async def _guard(request: Request, call_next: Any) -> Response:
@@ -104,7 +104,7 @@ def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str]) -> F
 
     @app.get("/items")
     def items(query: Name, k: Annotated[int, Field(ge=1, le=100)] = 10) -> dict[str, Any]:
-        """Return the items whose titles contain the query, and those that are spelt like it."""
+        """Return the items whose titles contain the query, then items whose titles are spelt like it."""
         with lock:
             return {"items": [asdict(item) for item in recommenders[default].search_items(query, k)]}
 
@@ -126,7 +126,7 @@ def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str]) -> F
 
     @app.post("/recommend")
     def recommend(asked: Asked) -> dict[str, Any]:
-        """Return the likeliest next items under the rules asked for, best first."""
+        """Return the likeliest next items under the given rules, best first."""
         with lock:
             recommender = recommenders.get(asked.variant or default)
             if recommender is None:
