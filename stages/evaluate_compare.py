@@ -8,8 +8,7 @@ from hierrec.evaluation.comparison import compare
 from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.published import beside_published
 from hierrec.evaluation.ranks import load_ranks
-from hierrec.evaluation.results import write_csv
-from hierrec.evaluation.summary import slices_table
+from hierrec.evaluation.summary import slices_table, write_csv
 from hierrec.ranking.metrics import metrics_from_ranks
 
 

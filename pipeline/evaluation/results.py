@@ -1,9 +1,6 @@
 """A variant is ranked, and its results are written and summed up."""
 
-from pathlib import Path
-
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from ..core.files import atomic_path, write_details, write_json
@@ -14,7 +11,7 @@ from ..ranking.evaluator import Scorer
 from .lists import TopLists, list_metrics
 from .params import EvaluateParams
 from .protocol import evaluate
-from .summary import headlines, recall_curve, summarise
+from .summary import headlines, recall_curve, summarise, write_csv
 
 
 def measure(
@@ -48,9 +45,3 @@ def measure(
         "test " + ", ".join(f"{name} {value:.4f}" for name, value in metrics["test"].items()),
         f"metrics in {METRICS / f'{variant}.json'}, ranks in {RANKS / f'{variant}.parquet'}",
     ]
-
-
-def write_csv(path: Path, table: pl.DataFrame) -> None:
-    """Write a table for plots."""
-    with atomic_path(path) as temporary:
-        table.write_csv(temporary, float_precision=6)

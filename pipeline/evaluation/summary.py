@@ -1,11 +1,13 @@
 """Metrics of a variant, and of the baselines, from ranks: per target, with intervals, and by slice."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from ..core.files import atomic_path
 from ..ranking.metrics import metrics_by_user, metrics_from_ranks
 from .bootstrap import intervals, resampled_means
 from .params import EvaluateParams
@@ -111,3 +113,9 @@ def recall_curve(ranks: pl.DataFrame) -> pl.DataFrame:
     """
     test = ranks["test"].drop_nulls().to_numpy()
     return pl.DataFrame({"k": RANK_LIMITS, "recall": [float((test <= k).mean()) for k in RANK_LIMITS]})
+
+
+def write_csv(path: Path, table: pl.DataFrame) -> None:
+    """Write a table for plots."""
+    with atomic_path(path) as temporary:
+        table.write_csv(temporary, float_precision=6)
