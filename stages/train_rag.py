@@ -31,8 +31,8 @@ def main(fusion: FusionParams) -> Summary:
     write_curve(PLOTS / "rag.csv", learned.curve)
     unused = ", so the model alone ranks: retrieval is not used" * (not learned.gains)
     return [
-        f"rag: {len(datastore or ()):,} training prefixes; fusion learned from {len(learned_from):,} users",
-        f"{CHOSEN_BY} on the validation targets of {len(held_out):,} others: {learned.best:.4f}; "
+        f"rag: {len(datastore or ()):,} training prefixes; fusion learned from {len(learned_from):,} targets",
+        f"{CHOSEN_BY} on {len(held_out):,} others: {learned.best:.4f}; "
         f"plain interpolation: {learned.curve[0][CHOSEN_BY]:.4f}; the model alone: {learned.alone:.4f}{unused}",
         f"model in {MODELS / 'rag'}/, learning curve in {PLOTS / 'rag.csv'}",
     ]
