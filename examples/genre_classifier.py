@@ -16,6 +16,8 @@ items = pl.read_parquet("artifacts/data/items.parquet")
 assert store.item_ids == items["item_id"].to_list()
 labels = items["genres"].list.contains(genre).to_numpy()  # bool [n]
 print(f"{labels.sum()} of {len(labels)} items are {genre}")
+if not 5 <= labels.sum() <= len(labels) - 5:
+    sys.exit("five-fold cross-validation needs 5 items with the genre and 5 without it: name another genre")
 
 # %% Five-fold cross-validation. The texts name the genres, so this asks whether the vectors kept them.
 for name, classifier in {

@@ -35,6 +35,8 @@ def test_genre_classifier(finished: Path, capsys: pytest.CaptureFixture[str]) ->
     output = output_of("genre_classifier.py", finished, capsys, "Comedy")
     found = dict(re.findall(r"^(\w+) +average precision (\S+)$", output, re.MULTILINE))
     assert float(found["embeddings"]) > 2 * float(found["chance"])
+    with pytest.raises(SystemExit, match="name another genre"):
+        output_of("genre_classifier.py", finished, capsys, "Westernn")
 
 
 def test_recommend_function(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
