@@ -28,7 +28,7 @@ def _write(model: UserModel, inputs: Inputs, progress: Progress) -> Summary:
     save_model(MODELS / "hierarchical", model, inputs.store_hash, progress.curve)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return [
-        f"hierarchical: {parameters:,} parameters, {progress.epoch} epochs",
+        f"hierarchical: {parameters:,} parameters, {progress.epoch} epochs, {sum(progress.steps):,} steps",
         f"best validation {CHOSEN_BY}: {progress.best_metric:.4f}{', rare items shrunk' * progress.shrunk}",
         f"model in {MODELS / 'hierarchical'}/, learning curve in {LEARNING_CURVE}",
     ]

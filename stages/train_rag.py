@@ -29,9 +29,11 @@ def main(fusion: FusionParams) -> Summary:
     learned = learn(fusion, scorer, counts, learned_from, held_out)
     save_rag(MODELS / "rag", model, learned.fusion, fusion, datastore, inputs.store_hash, learned.curve)
     write_curve(PLOTS / "rag.csv", learned.curve)
+    remembered, every = len(datastore or ()), int((inputs.sequences.train_length - 1).clip(min=0).sum())
+    of = f" of {every:,}" * (0 < remembered < every)
     unused = ", so the model alone ranks: retrieval is not used" * (not learned.gains)
     return [
-        f"rag: {len(datastore or ()):,} training prefixes; fusion learned from {len(learned_from):,} targets",
+        f"rag: {remembered:,}{of} training prefixes; fusion learned from {len(learned_from):,} targets",
         f"{CHOSEN_BY} on {len(held_out):,} others: {learned.best:.4f}; "
         f"plain interpolation: {learned.curve[0][CHOSEN_BY]:.4f}; the model alone: {learned.alone:.4f}{unused}",
         f"model in {MODELS / 'rag'}/, learning curve in {PLOTS / 'rag.csv'}",

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from ..core.files import atomic_path, write_details, write_json
 from ..core.stage import METRICS, PLOTS, RANKS, Summary
-from ..data.sequences import Sequences
+from ..data.sequences import NO_TARGET, Sequences
 from ..data.tables import write_table
 from ..ranking.evaluator import Scorer
 from .lists import TopLists, list_metrics
@@ -40,8 +40,10 @@ def measure(
     write_details(METRICS / f"{variant}.json", metrics)
     write_json(METRICS / "headlines" / f"{variant}.json", {variant: headlines(metrics)})
     write_csv(PLOTS / f"{variant}_recall.csv", recall_curve(ranks))
+    users, drawn = len(np.unique(sequences.owners[sequences.test != NO_TARGET])), metrics["users"]
+    of = f" of {users:,}, drawn at random" * (drawn < users)
     return [
-        f"{variant}: {metrics['users']:,} users, {count:,} candidates each",
+        f"{variant}: {drawn:,} users{of}, {count:,} candidates each",
         "test " + ", ".join(f"{name} {value:.4f}" for name, value in metrics["test"].items()),
         f"metrics in {METRICS / f'{variant}.json'}, ranks in {RANKS / f'{variant}.parquet'}",
     ]
