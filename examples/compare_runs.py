@@ -1,6 +1,6 @@
 """Two runs on the same data, user by user, and may the difference be chance? compare_runs.py [RANKS RANKS]."""
 
-# A run leaves the rank of every user's target in artifacts/ranks/. Without arguments: the two variants of one run.
+# A run leaves the ranks of the targets in artifacts/ranks/. Without arguments: the two variants of one run.
 
 import sys
 from pathlib import Path

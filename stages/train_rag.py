@@ -1,4 +1,4 @@
-"""train_rag: remember every training prefix, and learn to fuse retrieved items with the model's scores.
+"""train_rag: remember training prefixes, and learn to fuse retrieved items with the model's scores.
 
 The fusion learns from the validation targets of one half of the users; the targets of the other half pick the step.
 """

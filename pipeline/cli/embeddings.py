@@ -132,7 +132,7 @@ def encode(
 @click.option("-k", "count", type=click.IntRange(1), default=10, help="How many.")
 @click.option("--raw", is_flag=True, help="Compare the encoder's vectors, not the whitened ones.")
 def neighbours(store: Path, item: str, count: int, raw: bool) -> None:
-    """Show the items whose whitened vectors are nearest to an item's, by cosine: as `hierrec similar` does."""
+    """Show the items whose whitened vectors are nearest to an item's, by cosine; without text, it is 0."""
     from ..store.store import EmbeddingStore
 
     for _, item_id, title, cosine in EmbeddingStore.open(store).neighbours(item, count, raw).iter_rows():

@@ -133,4 +133,7 @@ def similar(item: str, count: int, as_json: bool, artifacts: Path) -> None:
     rows = [(place, other.title, other.similarity) for place, other in enumerate(found, start=1)]
     show_table(("", "title", "similarity"), rows, text=("title",))
     if len(found) < count:
-        click.echo(f"{len(found)} of {count} items: no other text has a similarity above 0", err=True)
+        why = (
+            "no other text has a similarity above 0" if index.exact else "the approximate index found no more"
+        )
+        click.echo(f"{len(found)} of {count} items: {why}", err=True)

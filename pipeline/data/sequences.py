@@ -155,14 +155,18 @@ class Sequences:
         return replace(self, train_length=lengths, test_length=lengths, validation=nothing, test=nothing)
 
     def with_targets_of(self, most: int | None, seed: int) -> "Sequences":
-        """Return the same users with the targets of at most `most` of them, drawn by the seed; None: of all."""
-        there = (self.validation != NO_TARGET) | (self.test != NO_TARGET)  # [R]
-        having = np.unique(self.owners[there])
-        if most is None or len(having) <= most:
-            return self
-        drawn = np.isin(self.owners, np.random.default_rng(seed).permutation(having)[:most])  # [R]
-        targets = {name: np.where(drawn, getattr(self, name), NO_TARGET) for name in ("validation", "test")}
-        return replace(self, **targets)
+        """Return the same users with targets of some of them, drawn at random.
+
+        Of the users with a validation target, and of those with a test target, at most `most` keep theirs; None: all.
+        """
+        place = np.random.default_rng([seed, 1]).permutation(self.user_count)  # [U]
+
+        def drawn(targets: NDArray[np.int64]) -> NDArray[np.int64]:
+            having = np.unique(self.owners[targets != NO_TARGET])
+            some = having[np.argsort(place[having])][:most]
+            return np.where(np.isin(self.owners, some), targets, NO_TARGET)  # [R]
+
+        return replace(self, validation=drawn(self.validation), test=drawn(self.test))
 
     def training_items(self, user: int | np.integer) -> NDArray[np.int64]:
         """Return the training items of a user, int64 [train_length], oldest first."""

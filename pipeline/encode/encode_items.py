@@ -61,7 +61,7 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
             kept.append(of.projection.shape[1])
     how = f"whitened to {' + '.join(map(str, kept))}" if kept else "centred only"
     if kept != asked:
-        how += f", not {' + '.join(map(str, asked))}, which are too many for {len(items):,} items"
+        how += f", not {' + '.join(map(str, asked))}, which are too many for so few texts"
     summary = [
         f"encode: {len(items):,} items by {encode.model}; {encoded:,} texts encoded, the rest from the cache",
         f"vectors of width {vectors.shape[1]}, {how}",

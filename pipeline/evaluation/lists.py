@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..data.sequences import NO_TARGET, Sequences
+from ..data.sequences import Sequences
 from ..ranking.evaluator import Scorer
 from ..ranking.ranking import excluded_items, top_items
 
@@ -69,7 +69,7 @@ def list_metrics(
     """
     shown, counts = top[top >= 0], sequences.training_counts(len(candidates))
     information = -np.log2((counts + 1) / (counts.sum() + len(counts)))  # [n]
-    taken = sequences.test[sequences.test != NO_TARGET]
+    taken = sequences.test[ranks["test"].is_not_null().to_numpy()]
     popularity = {"recommended": float(counts[shown].mean()), "taken": float(counts[taken].mean())}
     metrics = {
         f"coverage@{LENGTH}": len(np.unique(shown)) / int(candidates.sum()),

@@ -24,7 +24,7 @@ def evaluate(
     perturb: bool = True,
     lists: TopLists | None = None,
 ) -> pl.DataFrame:
-    """Rank the whole catalogue for every target, once per history; of more than `params.users` users, for theirs.
+    """Rank the whole catalogue for every target, or for the targets of `params.users` users; once per history.
 
     Validation ranks the targets of the users from whom no fusion learns. So both variants are measured on the same
     users, and no fusion on targets that it learned from. The test targets of a sample of the users are also ranked

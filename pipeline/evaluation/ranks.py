@@ -23,9 +23,9 @@ SCHEMA = pl.Schema(
         **dict.fromkeys(GROUPS, pl.String),
     }
 )
-"""All columns but `user` are null where the row lacks the target; `validation` also where a fusion learns from the user
-(`data.sequences.halves`). A rank is 1 at best, and infinite for a target that was not ranked.
-`history`, `popularity` and `target` name the user's group in each slice."""
+"""All columns but `user` are null where the row lacks the target, or where `evaluate.users` leaves the user out;
+`validation` also where a fusion learns from the user (`data.sequences.halves`). A rank is 1 at best, and infinite for a
+target that was not ranked. `history`, `popularity` and `target` name the user's group in each slice."""
 
 
 BASELINES_SCHEMA = pl.Schema(

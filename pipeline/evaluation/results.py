@@ -24,7 +24,7 @@ def measure(
     validation_candidates: NDArray[np.bool_] | None = None,
     vectors: NDArray[np.float32] | None = None,
 ) -> Summary:
-    """Rank all targets; write ranks, metrics and the recall curve of a variant; return the stage's summary.
+    """Rank the targets; write ranks, metrics and the recall curve of a variant; return the stage's summary.
 
     Args: see `evaluate`; `vectors`: float32 [n, d], item vectors, for the diversity of lists.
 

@@ -1,4 +1,4 @@
-"""User states after all training prefixes: the entries of the datastore."""
+"""User states after training prefixes: the entries of the datastore."""
 
 from dataclasses import dataclass
 
@@ -30,14 +30,14 @@ class Prefixes:
 
 
 def remember(model: UserModel, sequences: Sequences, params: FusionParams) -> Datastore | None:
-    """Return the datastore of every training prefix; None where `params` names no source `next_items`.
+    """Return the datastore of training prefixes; None where `params` names no source `next_items`.
 
-    Of more than `params.prefixes`, those of users drawn by the model's seed are in it.
+    Where there are more than `params.prefixes`, users are drawn by the model's seed until theirs are as many.
     """
     if "next_items" not in params.sources:
         return None
     counts = (sequences.train_length - 1).clip(min=0)  # [U]
-    order = np.random.default_rng(model.params.seed).permutation(len(counts))
+    order = np.random.default_rng([model.params.seed, 2]).permutation(len(counts))
     before = np.cumsum(counts[order]) - counts[order]  # [U], prefixes of the users drawn earlier
     kept = np.zeros_like(counts)
     left_out = order[before >= (params.prefixes or np.inf)]

@@ -23,8 +23,8 @@ class FinalParams(Section):
     def new_for(self, chosen: TrainParams) -> bool:
         """Return whether new weights are trained.
 
-        With `auto`, they are if residuals start at co-occurrence, as on sparse data. A pre-trained backbone is always
-        trained further: a model's config does not record its folder.
+        With `auto`, they are if residuals start at co-occurrence, as on sparse data, and the backbone is not
+        pre-trained: a model's config does not record the folder of a pre-trained backbone.
         """
         if self.start != "auto":
             return self.start == "new"

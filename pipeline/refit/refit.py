@@ -66,7 +66,7 @@ def refit(
         if final.new_for(model.params):
             return untrained_model(changed, inputs.frozen, inputs.sequences), inputs
         for member in model.members:
-            member.params = changed
+            member.params = changed.model_copy(update={"epoch_batches": None})  # every item is read
         return model, inputs
 
     def write(model: UserModel, inputs: Inputs, _: Progress) -> Summary:

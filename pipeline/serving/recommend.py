@@ -239,7 +239,7 @@ class Recommender:
         return [self._catalogue[row] for row in self._catalogue.finder.search(query, k)]
 
     def similar(self, item: str | int, k: int = 10) -> list[SimilarItem]:
-        """Return the k items whose texts are most similar, best first.
+        """Return the k items whose texts are most similar, best first; fewer where other similarities are not above 0.
 
         Raises:
             NotFoundError: as for `item`.

@@ -35,7 +35,7 @@ BATCH_USERS = 256
 
 
 def validator(sequences: Sequences, candidates: NDArray[np.bool_]) -> Validate:
-    """Return a function that ranks every user's validation target among the candidates, bool [n], in float32."""
+    """Return a function that ranks the validation targets among the candidates, bool [n], in float32."""
     histories = sequences.validation_histories()
 
     def validate(model: UserModel) -> dict[str, float]:

@@ -98,7 +98,7 @@ def _remember(
     users: Rows,
     left_out: NDArray[np.bool_],
 ) -> tuple[Datastore, int]:
-    """Return the datastore of all prefixes, and the number of states that were computed.
+    """Return the datastore of all prefixes but those of users left out, and the number of states that were computed.
 
     Args:
         model: with all items.

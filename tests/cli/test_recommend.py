@@ -113,6 +113,13 @@ def test_similar_items(run: Run, artifacts: Path) -> None:
     assert [item["item_id"] for item in answer["similar"]] == [item.item_id for item in expected]
 
 
+def test_fewer_similar_items_than_asked_for_are_explained(run: Run, artifacts: Path) -> None:
+    result = run("similar", "heat", "-k", "400", "--artifacts", str(artifacts))
+    shown = len(result.stdout.splitlines()) - 2
+    assert result.stderr == f"{shown} of 400 items: no other text has a similarity above 0\n"
+    assert run("similar", "heat", "-k", "4", "--artifacts", str(artifacts)).stderr == ""
+
+
 def test_similar_items_of_an_approximate_index_are_called_so(
     run: Run, artifacts: Path, tmp_path: Path
 ) -> None:

@@ -1,5 +1,7 @@
 """Sequences are the tables' content, cut where the split says, or a typed error."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -112,20 +114,38 @@ def test_padding_keeps_the_latest_items(histories: Users, limit: int) -> None:
         assert not row[length:].any()
 
 
-@given(st.integers(0, 99), st.integers(1, 12))
-def test_targets_of_a_part_of_the_users_are_drawn_by_the_seed(seed: int, most: int) -> None:
-    sequences = make_sequences([np.arange(length) for length in (1, 2, 3, 9, 4, 5, 3, 12, 2, 7)])
-    having = sequences.validation != NO_TARGET
+def with_targets(validation: list[int], test: list[int], several: bool = False) -> Sequences:
+    """Six users of four items; targets of users, `NO_TARGET` for none. With `several`, two rows of targets each."""
+    sequences = make_sequences([np.arange(4)] * 6)
+    columns = (np.array(values).repeat(1 + several) for values in (validation, test))
+    rows = (
+        np.stack([np.arange(6).repeat(2), np.full(12, 2), np.full(12, 3)], 1) if several else np.empty((0, 3))
+    )
+    names = ("validation", "test", "several")
+    return replace(sequences, **dict(zip(names, (*columns, rows.astype(np.int64)), strict=True)))
+
+
+some_targets = st.lists(st.sampled_from([NO_TARGET, 2]), min_size=6, max_size=6)
+
+
+@given(some_targets, some_targets, st.booleans(), st.integers(0, 99), st.integers(1, 7))
+def test_of_each_kind_the_targets_of_some_users_are_drawn(
+    validation: list[int], test: list[int], several: bool, seed: int, most: int
+) -> None:
+    sequences = with_targets(validation, test, several)
     drawn = sequences.with_targets_of(most, seed)
-    kept = drawn.validation != NO_TARGET
-    assert kept.sum() == min(most, having.sum())
-    assert (having | ~kept).all()
-    for name in ("validation", "test"):
-        np.testing.assert_array_equal(
-            getattr(drawn, name), np.where(kept, getattr(sequences, name), NO_TARGET)
-        )
-    np.testing.assert_array_equal(sequences.with_targets_of(most, seed).test, drawn.test)
-    assert sequences.with_targets_of(None, seed) is sequences
+    for before, after in ((sequences.validation, drawn.validation), (sequences.test, drawn.test)):
+        users = [set(sequences.owners[targets != NO_TARGET]) for targets in (before, after)]
+        assert users[1] <= users[0]
+        assert len(users[1]) == min(most, len(users[0]))
+        kept = np.isin(sequences.owners, list(users[1]))
+        np.testing.assert_array_equal(after, np.where(kept, before, NO_TARGET))
+    # Who has a validation target does not change whose test targets are drawn.
+    other = with_targets([2] * 6, test, several).with_targets_of(most, seed)
+    np.testing.assert_array_equal(other.test, drawn.test)
+    everything = sequences.with_targets_of(None, seed)
+    np.testing.assert_array_equal(everything.validation, sequences.validation)
+    np.testing.assert_array_equal(everything.test, sequences.test)
 
 
 def test_other_seeds_draw_other_users() -> None:

@@ -24,9 +24,11 @@ def test_files_and_summary_are_of_the_users_that_are_drawn(
         summary = measure("rag", Successor(), WALKS, params, SEED, ALL, ALL, frozen)
         metrics = read_details(Path("artifacts/metrics/rag.json"))
         headlines = json.loads(Path("artifacts/metrics/headlines/rag.json").read_text())
-        assert load_ranks(Path("artifacts/ranks/rag.parquet"))["test"].count() == most
+        ranks = load_ranks(Path("artifacts/ranks/rag.parquet"))
         assert Path("artifacts/plots/rag_recall.csv").is_file()
     assert summary[0] == f"rag: {of}, {ITEMS} candidates each"
-    assert metrics["users"] == most
+    assert metrics["users"] == ranks["test"].count() == most
     assert headlines["rag"]["ndcg@10"] == metrics["test"]["ndcg@10"] == 1
     assert 0 < metrics["lists"]["diversity@10"] < 2
+    counts, test = WALKS.training_counts(ITEMS), ranks["test"].is_not_null().to_numpy()
+    assert metrics["lists"]["popularity@10"]["taken"] == pytest.approx(counts[WALKS.test[test]].mean())

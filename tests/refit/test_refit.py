@@ -152,6 +152,25 @@ def make_chosen(
     return inputs
 
 
+def test_on_large_data_the_further_training_reads_every_item(
+    train_params: TrainParams,
+    frozen: NDArray[np.float32],
+    sequences: Sequences,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HIERREC_CACHE", str(tmp_path / "cache"))
+    for most in (1, None):
+        folder = tmp_path / str(most)
+        params = train_params.model_copy(update={"batch_windows": 8, "epoch_batches": most})
+        inputs = make_chosen(folder / "chosen", params, frozen, sequences).whole()
+        places = folder / "chosen", folder / "curve", folder / "fitted", "stages.train_final"
+        refit(TWICE, lambda inputs=inputs: inputs, *places, {"items": "all"})
+    limited, whole = (contents(tmp_path / str(most) / "fitted" / "base") for most in (1, None))
+    assert limited["model.safetensors"] == whole["model.safetensors"]
+    assert limited["config.json"] != whole["config.json"]  # it keeps the limit of the chosen model
+
+
 @pytest.mark.parametrize("members", [1, 2])
 def test_every_member_is_fitted_again_and_an_interrupted_fit_resumes(
     train_params: TrainParams,
