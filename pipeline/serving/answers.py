@@ -49,7 +49,7 @@ class Match:
     Attributes:
         id: of the user or of the item.
         name: `user` with the id, or the item's title.
-        similarity: a cosine; for source `next_items` a mean of two cosines, for `co_occurring` a fifth of a cosine's
+        similarity: a cosine; for source `next_items` a weighted mean of two, for `co_occurring` a fifth of a cosine's
             logarithm, for `history` the share of the user's history that was a repeat.
         age: distance in items: of the recommended item from the end of the similar prefix of the other user (0: next,
             -1: just before), or of the matched item from the latest item of the history (0: the latest).

@@ -86,7 +86,7 @@ def groups(model: UserModel) -> list[dict[str, Any]]:
 
 
 def cost(model: UserModel) -> str:
-    """Say how many weights there are, how many are trained, and how much memory their copies and gradients take."""
+    """Say how many weights there are, how many are trained, and how much memory training needs for them."""
     sizes = [(weight.numel(), weight.requires_grad) for weight in model.parameters()]
     total, trained = sum(size for size, _ in sizes), sum(size for size, is_trained in sizes if is_trained)
     # All weights: the model and the best so far. Trained weights also have an average, a gradient and two moments.
