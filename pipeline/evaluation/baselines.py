@@ -79,9 +79,9 @@ class Neighbours(Popularity):
     """Ranks the items by what similar users took next: nearest neighbours of sequences, after STAN.
 
     A user is similar if he has some of the latest items of the history; later and rarer items weigh more. Each
-    neighbour gives scores to the items right after his last shared item; nearer items get higher scores (Garg et al. 2019, doi
-    10.1145/3331184.3331322; their method ignores rarity, and counts items before the shared item too). A user is no
-    neighbour of himself.
+    neighbour gives scores to the items right after his last shared item; nearer items get higher scores (Garg et al.
+    2019, doi 10.1145/3331184.3331322; their method ignores rarity, and counts items before the shared item too). A user
+    is no neighbour of himself.
     """
 
     def __init__(self, sequences: Sequences, item_count: int) -> None:
