@@ -10,7 +10,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 # OpenMP reads this when torch is imported. A waiting thread spins this often before it sleeps. The default is 300,000,
-# which on a busy machine takes most of the time of the cores (docs/decisions.md#waiting-threads-sleep-soon).
+# which on a busy machine takes most of the time of the cores (docs/decisions/code.md#waiting-threads-sleep-soon).
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 

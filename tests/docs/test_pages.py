@@ -11,7 +11,7 @@ PAGES = [
     "CONTRIBUTING.md",
     "README.md",
     "bench/README.md",
-    *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")),
 ]
 FOLDERS = (".", "pipeline", "tests", "bench")
 EXAMPLES = {"docs/add-a-stage.md", "docs/own-data.md"}
@@ -25,10 +25,16 @@ def test_code_files_that_a_page_names_are_there(page: str) -> None:
     assert page in EXAMPLES or not lost
 
 
-def anchors(page: Path) -> set[str]:
-    """Return the anchors of a page's headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+def anchors(page: Path, headings: list[str] | None = None) -> set[str]:
+    """Return the anchors of headings, of all on the page by default, as GitHub makes them."""
+    if headings is None:
+        headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def sections_of(page: Path) -> set[str]:
+    """Return the anchors of a page's sections that start with a conclusion."""
+    return anchors(page, re.findall(r"^## (.+)\n\n\*[^*]", page.read_text("utf-8"), re.MULTILINE))
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -39,6 +45,15 @@ def test_links_lead_to_files_and_headings(page: str) -> None:
         linked = path.parent / name if name else path
         assert linked.exists(), target
         assert not anchor or anchor in anchors(linked), target
+
+
+def test_each_decision_has_a_line_in_the_list() -> None:
+    folder = ROOT / "docs" / "decisions"
+    listed = re.findall(
+        r"^\| [\d-]+ \| \[[^]]+\]\(decisions/([^)]+)\)", folder.with_suffix(".md").read_text(), re.M
+    )
+    sections = [f"{page.name}#{anchor}" for page in folder.glob("*.md") for anchor in sections_of(page)]
+    assert sorted(listed) == sorted(sections)
 
 
 @pytest.mark.parametrize("page", PAGES)
