@@ -160,14 +160,9 @@ class NearestKeys:
         rows = _at_least(bounds, _estimate(bounds[None, ::THINNED].float().numpy(), k)[0])  # [m]
         if len(rows) < k:
             rows = np.arange(len(bounds))
+        least = np.partition(_products(query, self.keys, rows), -k)[-k]
+        rows = _at_least(bounds, least - error)  # [m], at least k
         products = _products(query, self.keys, rows)  # [m]
-        least = np.partition(products, -k)[-k]
-        further = np.setdiff1d(_at_least(bounds, least - error), rows, assume_unique=True)
-        if len(further):
-            rows = np.append(rows, further)
-            products = np.append(products, _products(query, self.keys, further))
-            order = np.argsort(rows)
-            rows, products = rows[order], products[order]
         best = largest(products, k)
         return rows[best], products[best]
 
