@@ -20,7 +20,8 @@ def main(source: Path, settings: dict[str, Any], out: Path) -> None:
     """Encode all texts once; write a line, and the vectors."""
     torch.set_num_threads(settings["threads"])
     texts = json.loads((source / "texts.json").read_text("utf-8"))
-    encoder = ItemEncoder.load(settings["model"], None, settings["max_length"])
+    model, longest, precision = (settings[key] for key in ("model", "max_length", "precision"))
+    encoder = ItemEncoder.load(model, None, longest, precision=precision)
     encoder.encode(texts[:WARM], settings["batch_tokens"])  # loads the model
     watch = Stopwatch()
     vectors = encoder.encode(texts, settings["batch_tokens"])

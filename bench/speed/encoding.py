@@ -18,6 +18,7 @@ import click
 import numpy as np
 import polars as pl
 from hierrec.core.files import read_json
+from hierrec.core.params import Precision
 from hierrec.data.tables import load_items
 from hierrec.encode.model_files import ModelFiles
 from hierrec.encode.template import render_fields
@@ -28,7 +29,8 @@ from bench.peers.contestants import PEERS_PYTHON, THEIRS, Contestant, missing, r
 from bench.peers.sample import ROOT
 from bench.speed.options import artifacts_option, options
 
-OURS, THEIR_DEFAULT, THEIR_BEST = "ours", "sentence-transformers", "sentence-transformers, best batch"
+OURS, BFLOAT16 = "ours", "ours, bfloat16"
+THEIR_DEFAULT, THEIR_BEST = "sentence-transformers", "sentence-transformers, best batch"
 DEFAULT_BATCH = 32
 BATCH_SIZES = (8, 16, 64, DEFAULT_BATCH)
 MODEL, WIDTH = "t5-nano", 256
@@ -47,7 +49,7 @@ def compare(artifacts: Path, abstracts: Path | None, rounds: int, threads: int) 
         threads: of each.
 
     Returns:
-        `ratios`: CPU time of the peer over ours, by kind of text; `texts`: of each kind, texts a second, and the
+        `ratios`: CPU time of the other over ours in float32, by kind of text; `texts`: of each kind, texts a second, and the
         greatest difference of two vectors' components; `again`: encoding once more.
     """
     items = load_items(artifacts / "data" / "items.parquet")
@@ -69,7 +71,7 @@ def compare(artifacts: Path, abstracts: Path | None, rounds: int, threads: int) 
 def _compare(texts: list[str], longest: int, rounds: int, threads: int) -> dict[str, Any]:
     batch_tokens = load_params(ROOT / "params.yaml").encode.batch_tokens
     common = {"threads": threads, "device": "cpu", "max_length": longest}
-    ways = {OURS: _ours(batch_tokens)}
+    ways = {OURS: _ours(batch_tokens, "float32"), BFLOAT16: _ours(batch_tokens, "bfloat16")}
     if missing() is None:
         ways[THEIR_DEFAULT] = _theirs()
     lines: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
@@ -82,7 +84,7 @@ def _compare(texts: list[str], longest: int, rounds: int, threads: int) -> dict[
             out.mkdir()
             lines[name] += run_contestant(ways[name], folder, common, out)
             vectors[name] = np.load(out / "vectors.npy", allow_pickle=False)
-    seconds = {OURS: _median(lines[OURS])}
+    seconds = {name: _median(lines[name]) for name in (OURS, BFLOAT16)}
     if THEIR_DEFAULT in lines:
         by_batch = {
             batch: _median([line for line in lines[THEIR_DEFAULT] if line["batch_size"] == batch])
@@ -119,8 +121,8 @@ def _median(lines: list[dict[str, Any]]) -> dict[str, float]:
     }
 
 
-def _ours(batch_tokens: int) -> Contestant:
-    settings = {"model": MODEL, "batch_tokens": batch_tokens}
+def _ours(batch_tokens: int, precision: Precision) -> Contestant:
+    settings = {"model": MODEL, "batch_tokens": batch_tokens, "precision": precision}
     return Contestant((sys.executable, "-m", "bench.speed.encode_ours"), settings)
 
 

@@ -89,6 +89,12 @@ def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> No
 @click.option(
     "--pooling", type=click.Choice(["mean", "last"]), default="mean", help="Pooling of token states."
 )
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    help="Precision of matrix products.",
+)
 @click.option("--max-length", type=click.IntRange(2), default=128, help="Tokens read of a text.")
 @click.option("--batch-tokens", type=click.IntRange(1), default=1024, help="Tokens per batch.")
 @click.option("--whitening-dimension", type=click.IntRange(1), multiple=True, help=WHITENING)

@@ -4,9 +4,9 @@ import re
 import sys
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -19,6 +19,19 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 """A seed that both torch and numpy accept. Member i of an ensemble uses seed + i."""
 Md5 = Annotated[str, Field(pattern=r"^([0-9a-f]{32})?$")]
 """An MD5 checksum, empty if a shell could not compute it. `ingest` refuses an empty one if the file exists."""
+
+
+def _no_float16(value: object) -> object:
+    if value == "float16":
+        raise ValueError(
+            "float16 ends at 65,504: T5 encoders overflow in it, and small gradients vanish in training;"
+            " bfloat16 is as small and has float32's range"
+        )
+    return value
+
+
+Precision = Annotated[Literal["float32", "bfloat16"], BeforeValidator(_no_float16)]
+"""Precision of a model's matrix products."""
 
 LARGEST, DEEPEST = 2**18, 50
 """Limits of params.yaml: number of characters, and depth of nested values."""

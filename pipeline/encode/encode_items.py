@@ -32,9 +32,8 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
         MachineError: the store or the cache cannot be written, or the cluster of Ray fails.
     """
     fields, texts = render_fields(items, encode.templates)
-    encoder = ItemEncoder.load(
-        encode.model, encode.revision, encode.max_length, encode.device, encode.pooling
-    )
+    settings = encode.max_length, encode.device, encode.pooling, encode.precision
+    encoder = ItemEncoder.load(encode.model, encode.revision, *settings)
     if encode.engine == "ray":
         from .ray_engine import RayEncoder
 

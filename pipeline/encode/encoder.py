@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..core.errors import ModelError, memory_needed
 from ..core.files import sha256_json
 from ..core.gpu import require_gpu
+from ..core.params import Precision
 from ..core.progress import track
 from .machine import machine
 from .model_files import CONFIG, OTHERWISE, ModelFiles
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from .padded import PaddedBatches
     from .t5 import T5Batches
 
-DTYPE = "float32"
 BLOCK = 65_536
 """Texts tokenised at a time."""
 
@@ -37,17 +37,24 @@ Encoded = Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]
 class ItemEncoder:
     """A frozen text encoder of transformers, which reads at most `max_length` tokens of a text.
 
-    A text's vector is the mean of its tokens' states, or with `pooling` `last` the state of its last token.
+    A text's vector is the mean of its tokens' states, or with `pooling` `last` the state of its last token. With
+    `precision` `bfloat16`, matrix products are computed in bfloat16 (autocast); weights and vectors stay float32.
 
     The model is loaded for the first text. A run that finds all vectors in the cache imports neither torch nor
     transformers.
     """
 
     def __init__(
-        self, files: ModelFiles, max_length: int, device: str = "cpu", pooling: Pooling = "mean"
+        self,
+        files: ModelFiles,
+        max_length: int,
+        device: str = "cpu",
+        pooling: Pooling = "mean",
+        precision: Precision = "float32",
     ) -> None:
         self.files, self.max_length, self.device = files, max_length, device
         self.pooling: Pooling = pooling
+        self.precision: Precision = precision
 
     @classmethod
     def load(
@@ -57,9 +64,10 @@ class ItemEncoder:
         max_length: int,
         device: str = "cpu",
         pooling: Pooling = "mean",
+        precision: Precision = "float32",
     ) -> "ItemEncoder":
         """Find a model by bundled name, hub id or path; see ``ModelFiles.find``."""
-        return cls(ModelFiles.find(model, revision), max_length, device, pooling)
+        return cls(ModelFiles.find(model, revision), max_length, device, pooling, precision)
 
     @cached_property
     def description(self) -> dict[str, Any]:
@@ -68,7 +76,7 @@ class ItemEncoder:
             "model": {"id": self.files.name, "revision": self.files.revision, **self.files.hashes},
             "pooling": self.pooling,
             "max_length": self.max_length,
-            "dtype": DTYPE,
+            "dtype": self.precision,
         }
 
     @cached_property
@@ -110,13 +118,15 @@ class ItemEncoder:
             for start in range(0, len(texts), BLOCK):
                 tokens = self.tokenise(texts[start : start + BLOCK])
                 lengths = np.array([len(ids) for ids in tokens])
-                from torch import inference_mode
+                from torch import autocast, bfloat16, inference_mode
 
+                half = autocast(self.device, bfloat16, enabled=self.precision == "bfloat16")
                 for batch, shape in self.way.plan(lengths, batch_tokens):
                     what = f"memory ran out in a batch of {len(batch)} texts, {shape[0]} x {shape[1]} tokens"
                     remedy = "lower max_length, use a smaller model, or a machine with more memory"
-                    with memory_needed(what, self.files.place, remedy), inference_mode():
-                        vectors = self.way.vectors([tokens[place] for place in batch], shape).cpu().numpy()
+                    with memory_needed(what, self.files.place, remedy), inference_mode(), half:
+                        vectors = self.way.vectors([tokens[place] for place in batch], shape)
+                        vectors = vectors.float().cpu().numpy()
                     yield batch + start, vectors
                     progress.update(len(batch))
 

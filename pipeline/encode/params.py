@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from ..core.params import Positive, Section
+from ..core.params import Positive, Precision, Section
 from .model_files import CONFIG
 
 Pooling = Literal["mean", "last"]
@@ -22,6 +22,8 @@ class EncodeParams(Section):
     """Template of an item's text, or of each of its fields; each field has its own vector, and these are joined."""
     pooling: Pooling = "mean"
     """A text's vector: the mean of its tokens' states, or the last state: in a decoder only this has read it all."""
+    precision: Precision = "float32"
+    """Of the matrix products. bfloat16 is faster on processors and GPUs that compute in it; vectors are rounded."""
     max_length: Annotated[int, Field(ge=2)]
     """Most tokens of a text; the rest is cut."""
     batch_tokens: Positive

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..core import errors
 from ..core.errors import HierrecError, MachineError, ModelError, ParamsError
+from ..core.params import Precision
 from ..core.progress import track
 from .encoder import Encoded, ItemEncoder
 from .params import Pooling
@@ -45,7 +46,9 @@ class RayEncoder(ItemEncoder):
     """
 
     def __init__(self, encoder: ItemEncoder, name: str, workers: int | None) -> None:
-        super().__init__(encoder.files, encoder.max_length, encoder.device, encoder.pooling)
+        super().__init__(
+            encoder.files, encoder.max_length, encoder.device, encoder.pooling, encoder.precision
+        )
         self._name, self._workers = name, workers
 
     def batches(self, texts: Sequence[str], batch_tokens: int) -> Encoded:
@@ -60,7 +63,8 @@ class RayEncoder(ItemEncoder):
         import torch
 
         gpus, threads = int(self.device == "cuda"), torch.get_num_threads()
-        loaded = self._name, self.files.revision, self.max_length, self.device, self.pooling
+        settings = self.max_length, self.device, self.pooling, self.precision
+        loaded = self._name, self.files.revision, *settings
         with _cluster(self._workers) as ray, track(total=len(texts), desc="encode", unit="text") as progress:
             there = int(ray.cluster_resources().get("GPU" if gpus else "CPU", 0))
             if gpus and not there:  # Ray would wait for one
@@ -101,7 +105,7 @@ class EncodeWorker:
 
     def __init__(
         self,
-        loaded: tuple[str, str | None, int, str, Pooling],
+        loaded: tuple[str, str | None, int, str, Pooling, Precision],
         fingerprint: str,
         batch_tokens: int,
         threads: int,

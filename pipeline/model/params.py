@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from ..core.params import Positive, Section, Seed, Share
+from ..core.params import Positive, Precision, Section, Seed, Share
 
 if TYPE_CHECKING:  # numpy takes as long to import as half of all params
     import numpy as np
@@ -87,7 +87,7 @@ class TrainParams(Section):
     shrinkage: Annotated[float, Field(ge=0)] = 0.0
     """After training, an item with n training interactions keeps n / (n + shrinkage) of its residual and of its key's
     difference in length (`training/shrinkage.py`), if validation gains by it; 0: all."""
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     """Precision of the products in training; weights, scores, loss and evaluation are float32."""
     processes: Positive = 1
     """Processes that share every batch."""
@@ -113,16 +113,6 @@ class TrainParams(Section):
         scaled = None if own is None else own * learning_rate / self.learning_rate
         backbone = self.backbone.model_copy(update={"learning_rate": scaled})
         return self.model_copy(update={"learning_rate": learning_rate, "backbone": backbone})
-
-    @field_validator("precision", mode="before")
-    @classmethod
-    def _no_float16(cls, value: object) -> object:
-        if value == "float16":
-            raise ValueError(
-                "float16 ends at 65,504: T5 encoders overflow in it, and small gradients vanish in training;"
-                " bfloat16 is as small and has float32's range (items are always encoded in float32)"
-            )
-        return value
 
     @field_validator("processes")
     @classmethod

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import torch
 from hierrec.core.errors import ModelError
+from hierrec.core.params import Precision
 from hierrec.encode.encoder import ItemEncoder
 from hierrec.encode.params import Pooling
+from hierrec.search.vectors import unit_vectors
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
@@ -21,6 +23,7 @@ from torch import Tensor
 from tests.encode.tiny_models import TEXTS, ModelFolder
 
 KINDS = ["t5", "t5-full", "bert", "bart", "gpt2"]
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 AWKWARD = ["", " ", "a", "word " * 10_000, "🎬🎥", "七人の侍", "\x00\n\t", "é" * 300, "Heat"]
 
 
@@ -66,15 +69,32 @@ def test_the_batch_does_not_matter(encoder: ItemEncoder, texts: list[str], budge
     np.testing.assert_allclose(vectors, encoder.encode(texts[::-1], 10_000)[::-1], atol=1e-5)
 
 
-@pytest.mark.parametrize("budget", [1024, 999, 130])
-def test_what_else_is_encoded_changes_no_bit(budget: int) -> None:
-    encoder = ItemEncoder.load("t5-nano", None, 64)  # wide enough for sums whose order depends on the shape
+@pytest.mark.parametrize(
+    ("budget", "precision"), [(1024, "float32"), (999, "float32"), (130, "float32"), (999, "bfloat16")]
+)
+def test_what_else_is_encoded_changes_no_bit(budget: int, precision: Precision) -> None:
+    # Wide enough for sums whose order depends on the shape.
+    encoder = ItemEncoder.load("t5-nano", None, 64, precision=precision)
     texts = [f"{text} {number}" for number in range(40) for text in TEXTS]
     vectors = encoder.encode(texts, budget)
     shuffled = np.random.default_rng(0).permutation(len(texts))
     assert np.array_equal(encoder.encode([texts[place] for place in shuffled], budget), vectors[shuffled])
     for some in (slice(0, 1), slice(7, 12), slice(0, 37)):
         assert np.array_equal(encoder.encode(texts[some], budget), vectors[some])
+
+
+@pytest.mark.parametrize("kind", ["t5-nano", *KINDS])
+def test_bfloat16_moves_vectors_by_rounding_and_the_manifest_says_so(
+    kind: str, model_folder: ModelFolder
+) -> None:
+    model = kind if kind == "t5-nano" else str(model_folder(kind))
+    exact, rounded = (ItemEncoder.load(model, None, 32, precision=precision) for precision in PRECISIONS)
+    expected, vectors = (encoder.encode(AWKWARD + TEXTS, 128) for encoder in (exact, rounded))
+    assert vectors.dtype == np.float32
+    assert not np.array_equal(vectors, expected)
+    cosines = (unit_vectors(vectors) * unit_vectors(expected)).sum(1)
+    assert cosines.min() > 1 - 1e-3
+    assert [encoder.description["dtype"] for encoder in (exact, rounded)] == list(PRECISIONS)
 
 
 def test_texts_in_blocks_have_the_vectors_of_the_whole(
@@ -144,10 +164,10 @@ def test_half_precision_weights_compute_in_float32(copy: Path) -> None:
 
 
 def test_fingerprint_covers_weights_tokenizer_config_and_settings(copy: Path) -> None:
-    def fingerprint(max_length: int = 32, pooling: Pooling = "mean") -> str:
-        return ItemEncoder.load(str(copy), None, max_length, pooling=pooling).fingerprint
+    def fingerprint(max_length: int = 32, pooling: Pooling = "mean", precision: Precision = "float32") -> str:
+        return ItemEncoder.load(str(copy), None, max_length, "cpu", pooling, precision).fingerprint
 
-    seen = [fingerprint(), fingerprint(33), fingerprint(pooling="last")]
+    seen = [fingerprint(), fingerprint(33), fingerprint(pooling="last"), fingerprint(precision="bfloat16")]
     weights = load_file(copy / "model.safetensors")
     weights["shared.weight"][5, 5] += 1
     save_file(weights, copy / "model.safetensors", {"format": "pt"})

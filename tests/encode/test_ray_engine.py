@@ -141,7 +141,7 @@ class Fails(ItemEncoder):
     ],
 )
 def test_an_error_is_an_answer(error: errors.HierrecError) -> None:
-    worker = EncodeWorker(("m", None, 8, "cpu", "mean"), "", 64, 1)
+    worker = EncodeWorker(("m", None, 8, "cpu", "mean", "float32"), "", 64, 1)
     worker._encoder = Fails(error)
     answer = worker(pa.table({"place": [0], "text": ["a"]}))
     with pytest.raises(type(error)) as raised:
@@ -155,7 +155,7 @@ def test_a_worker_encodes_a_block_into_its_places(model_folder: ModelFolder) -> 
     import torch
 
     worker = EncodeWorker(
-        (folder, None, 32, "cpu", "mean"), encoder.fingerprint, 200, torch.get_num_threads()
+        (folder, None, 32, "cpu", "mean", "float32"), encoder.fingerprint, 200, torch.get_num_threads()
     )
     block = pa.table({"place": [7, 3], "text": MANY[:2]})
     places, vectors = unpack(worker(block).to_pylist()[0])

@@ -45,7 +45,8 @@ def test_encoding_is_that_of_sentence_transformers_and_is_not_done_twice(
     result = run(encoding.main, tmp_path / "encoding.json", "--abstracts", str(abstracts))
     assert set(result["ratios"]) == {"short", "abstracts"}
     for measured in result["texts"].values():
-        assert set(measured["greatest_difference"]) == {"sentence-transformers"}
+        assert set(measured["greatest_difference"]) == {encoding.BFLOAT16, "sentence-transformers"}
+        assert 0 < measured["greatest_difference"][encoding.BFLOAT16] < 0.1
         assert measured["greatest_difference"]["sentence-transformers"] < 1e-5
     again = result["again"]
     assert again["first"]["encoded"] > 200
@@ -60,7 +61,7 @@ def test_encoding_is_that_of_sentence_transformers_and_is_not_done_twice(
 def test_encoding_without_peers_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contestants, "PEERS_PYTHON", tmp_path / "missing")
     result = run(encoding.main, tmp_path / "encoding.json")
-    assert result["ratios"] == {"short": {}}
+    assert set(result["ratios"]["short"]) == {encoding.BFLOAT16}
     assert set(result["skipped"]) == {"sentence-transformers", "abstracts"}
 
 
