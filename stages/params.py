@@ -1,9 +1,15 @@
-"""params: the whole of params.yaml is checked before DVC removes what any other stage has written."""
+"""params: the whole of params.yaml is checked before DVC removes what any other stage has written.
 
+So are the columns of a table of one's own, if the table lies on this machine.
+"""
+
+from contextlib import suppress
 from pathlib import Path
 
-from hierrec.core.files import atomic_path
+from hierrec.core.errors import DownloadError
+from hierrec.core.files import atomic_path, cache_dir
 from hierrec.core.stage import ARTIFACTS, Stage, Summary
+from hierrec.ingest.params import IngestParams
 from hierrec.params import load_params
 
 WRITTEN = ARTIFACTS / "params.txt"
@@ -12,10 +18,22 @@ WRITTEN = ARTIFACTS / "params.txt"
 @Stage
 def main() -> Summary:
     """Write a file that is always the same, so that no later stage runs because of it."""
-    load_params(Path("params.yaml"))
+    ingest = load_params(Path("params.yaml")).ingest
+    if ingest.dataset == "files" and ingest.interactions is not None:
+        _check_files(ingest.interactions, ingest)
     with atomic_path(WRITTEN) as temporary:
         temporary.write_text("params.yaml is valid\n", "utf-8")
     return ["params.yaml is valid"]
+
+
+def _check_files(interactions: str, ingest: IngestParams) -> None:
+    """Check the interactions' columns. The table may be missing: no stage needs it until `ingest` runs again."""
+    from hierrec.ingest.download import fetch_parts  # these import polars
+    from hierrec.ingest.own_files import check_columns
+
+    with suppress(DownloadError):
+        paths = fetch_parts(interactions, None, cache_dir("downloads"), "interactions")
+        check_columns(paths, ingest)
 
 
 if __name__ == "__main__":

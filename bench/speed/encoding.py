@@ -49,8 +49,8 @@ def compare(artifacts: Path, abstracts: Path | None, rounds: int, threads: int) 
         threads: of each.
 
     Returns:
-        `ratios`: CPU time of the other over ours in float32, by kind of text; `texts`: of each kind, texts a second, and the
-        greatest difference of two vectors' components; `again`: encoding once more.
+        `ratios`: CPU time of the other over ours in float32, by kind of text; `texts`: of each kind, texts a second,
+        and the greatest difference of two vectors' components; `again`: encoding once more.
     """
     items = load_items(artifacts / "data" / "items.parquet")
     kinds = {"short": render_fields(items, load_params(ROOT / "params.yaml").encode.templates)[1]}

@@ -80,7 +80,7 @@ def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> No
 
 
 @embeddings.command()
-@click.option("--items", type=path, required=True, help="Table of items: .csv or .parquet.")
+@click.option("--items", type=path, required=True, help="Table of items, of any format that ingest reads.")
 @out_option
 @click.option("--model", default="t5-nano", help="t5-nano (bundled), a folder, or the id of a hub model.")
 @click.option("--revision", help="Commit of a hub model.")
@@ -112,7 +112,10 @@ def encode(
     force: bool,
     **settings: Any,
 ) -> None:
-    """Encode a catalogue of your own: the pipeline's encoder, row cache and kind of store."""
+    """Encode a catalogue of your own: the pipeline's encoder, row cache and kind of store.
+
+    A store at --out is replaced. --force replaces an export of a store too.
+    """
     from pydantic import ValidationError
 
     from ..encode.encode_items import encode_items

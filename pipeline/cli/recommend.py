@@ -24,6 +24,7 @@ ALL = "Recommend to every user of the data set and write the file --out. A kille
 OUT = "File that --all writes; its name ends in .parquet, .csv or .jsonl (JSON lines)."
 WHERE = "SQL condition on the items, such as \"year >= 1990 AND genres LIKE '%Drama%'\"."
 SEEN = "Leave out the items of the history, or allow them. By default as the model was trained."
+LEFT_OUT = "the rules, the history and ingest.candidates leave the others out"
 DIVERSITY = "From 0 (the best items) to 1 (the least alike), by maximal marginal relevance."
 
 
@@ -80,8 +81,11 @@ def recommend(
 
         read_from = [*(artifacts / name for name in ("data", "item_embeddings", "index")), folder]
         with replacing(out, False, force, keep=artifacts):
-            recommend_everybody(recommender, out, read_from, count, **rules)
-        click.echo(f"recommendations for {len(recommender.user_ids):,} users written to {out}")
+            rows = recommend_everybody(recommender, out, read_from, count, **rules)
+        users = len(recommender.user_ids)
+        click.echo(f"{rows:,} recommendations for {users:,} users written to {out}")
+        if rows < users * count:
+            click.echo(f"{users * count - rows:,} fewer than {count} for each: {LEFT_OUT}", err=True)
         return
     answer = recommender.answer(user, history, count, why, **rules)
     if as_json:
@@ -102,8 +106,7 @@ def recommend(
     ]
     show_table(header, rows, text)
     if len(found) < count:
-        left_out = "the rules, the history and ingest.candidates leave the others out"
-        click.echo(f"{len(found)} of {count} items: {left_out}", err=True)
+        click.echo(f"{len(found)} of {count} items: {LEFT_OUT}", err=True)
 
 
 def _reasons(why: "Why") -> list[str]:

@@ -32,6 +32,10 @@ class DataError(HierrecError):
     """Input data or a data artifact is malformed or inconsistent."""
 
 
+class NoRowsError(DataError):
+    """A table has no rows, or no row that counts."""
+
+
 class DownloadError(HierrecError):
     """A file could not be downloaded, or has another checksum than expected."""
 

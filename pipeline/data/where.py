@@ -8,7 +8,10 @@ import polars as pl
 
 from ..core.errors import DataError, ParamsError, quote
 
-_REMEDY = 'write a condition on single rows, such as "Quantity > 0 AND CustomerID IS NOT NULL"'
+_REMEDY = (
+    'write a condition on single rows, such as "Quantity > 0 AND CustomerID IS NOT NULL";'
+    ' a column with the name of an SQL word needs quotes, such as "user"'
+)
 _SEVERAL_ROWS = {
     *("Agg", "Len", "Over", "Window", "SubPlan", "Rolling"),
     *("Sort", "SortBy", "Gather", "Slice", "Explode"),

@@ -28,14 +28,14 @@ def render(items: pl.DataFrame, template: str) -> list[str]:
     `Heat.`; an item without any value gives the empty text.
 
     Raises:
-        ParamsError: a placeholder is no column of `items` (`title`, `year` and `genres` are known anyway), there is no
-            placeholder, or a brace stands alone.
+        ParamsError: a placeholder is no column of `items` (beside a column, `title`, `year` and `genres` are known
+            anyway), there is no placeholder, or a brace stands alone.
     """
     columns = placeholders(template)
     unknown = [column for column in columns if column not in (*items.columns, *STANDARD)]
-    if unknown:
+    if unknown or not set(columns) & set(items.columns):
         remedy = f"use one of {', '.join(items.columns)}"
-        raise ParamsError(f"{{{unknown[0]}}} is no column of the items", "template", remedy)
+        raise ParamsError(f"{{{[*unknown, *columns][0]}}} is no column of the items", "template", remedy)
     values = [
         [_text(value) for value in items[column].to_list()] if column in items.columns else [""] * len(items)
         for column in columns

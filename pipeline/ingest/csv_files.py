@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pc
 
-from ..core.errors import DataError
+from ..core.errors import DataError, NoRowsError
 from . import line_files
 from .sources import Layout, Source, check_names
 
@@ -132,7 +132,7 @@ def _count_rows(source: Source, separator: str, one_line: bool) -> int:
 def _csv_error(place: str, message: str, lines: int) -> DataError:
     """Return Arrow's message with the number of the row in the table; Arrow counts from the first line on."""
     if "Could not skip" in message or "Empty CSV" in message:
-        return DataError("table has no rows", place, "use one that has")
+        return NoRowsError("table has no rows", place, "use one that has")
     what, where = message, place
     if number := re.search(r"Row #(\d+): ", message):
         what, where = message[number.end() :], f"{place}, row {int(number[1]) - lines}"

@@ -89,6 +89,15 @@ class Dataset:
             counts["users_with_repeats"] = int(self.split["repeated"].sum())
         return counts
 
+    @property
+    def left_out(self) -> list[str]:
+        """Lines that say how many interactions do not count, and which param leaves them out."""
+        which = {"removed_repeats": " (keep: repeats at one time)"}
+        return [
+            f"{count:,} rows left out by ingest.{name.removeprefix('removed_')}{which.get(name, '')}"
+            for name, count in self.removed.items()
+        ]
+
     @classmethod
     def read(cls, folder: Path, removed: Mapping[str, int], cut: Mapping[str, float]) -> "Dataset":
         """Read the tables that `write` wrote into memory; no table holds `removed` and `cut`.

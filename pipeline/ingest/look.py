@@ -1,7 +1,6 @@
 """A look at a data set before training: size, density, lengths, texts, times, and warnings."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ import polars as pl
 
 from ..data.tables import MARKS
 from .dataset import HELD_OUT, Dataset
-from .time_split import UNITS, unit_of
+from .time_split import UNITS, shown_time, unit_of
 
 _SOME = 20
 """Least number of users for the warnings about few targets, and about one user with a tenth of the interactions."""
@@ -27,16 +26,13 @@ def look(dataset: Dataset) -> list[str]:
     return [
         f"{dataset.name}: {counts['interactions']:,} interactions of {users:,} users",
         f"{counts['items']:,} items listed, {counts['candidates']:,} of them candidates for ranking",
-        *(
-            f"{count:,} rows left out by ingest.{name.removeprefix('removed_')}"
-            for name, count in dataset.removed.items()
-        ),
+        *dataset.left_out,
         f"density {counts['interactions'] / (users * items):.3%}: {users:,} users x {items:,} items with interactions"
         f"{', repeats counted' * ('repeated' in dataset.split.columns)}",
         f"interactions of a user: {lengths.min():,} to {lengths.max():,}, median {lengths.median():,.0f}",
         _texts(dataset.items),
         *_targets(dataset, events["ties"], unit),
-        f"times from {_shown(events['first'], unit)} to {_shown(events['last'], unit)}",
+        f"times from {shown_time(events['first'], unit)} to {shown_time(events['last'], unit)}",
         *_warnings(dataset, unit is not None and events[str(unit)], lengths),
     ]
 
@@ -68,13 +64,22 @@ def _targets(dataset: Dataset, ties: int, unit: int | None) -> list[str]:
         users = _share(int(dataset.split["repeated"].sum()), len(dataset.split))
         lines.append(f"users with an item twice: {users}; so items of the history may be recommended again")
     if "length" in dataset.split.columns:  # by time
-        cut = sorted(dataset.cut.items())
-        shown = (f"{name} {_shown(value, unit if name.endswith('_from') else None)}" for name, value in cut)
-        lines.append(f"cut: {', '.join(shown)}")
+        lines.append(_cut(dataset.cut, unit))
     else:
         share = _share(ties, dataset.split["test"].count())
         lines.append(f"users whose test target is decided by a tie in time: {share}")
     return lines
+
+
+def _cut(cut: Mapping[str, float], unit: int | None) -> str:
+    """Describe a split by time."""
+    parts = [
+        f"{name} from {shown_time(cut[f'{name}_from'], unit)} ({cut[f'{name}_targets']:,} targets)"
+        for name in ("validation", "test")
+    ]
+    if "sessions" in cut:
+        parts.append(f"{cut['sessions']:,} sessions")
+    return f"cut: {', '.join(parts)}; new in the test: {cut['new_users']:,} users, {cut['new_items']:,} items"
 
 
 def _texts(items: pl.DataFrame) -> str:
@@ -89,13 +94,6 @@ def _texts(items: pl.DataFrame) -> str:
 
 def _share(part: int, whole: int) -> str:
     return f"{part:,} of {whole:,} ({part / max(whole, 1):.0%})"
-
-
-def _shown(number: float, unit: int | None) -> str:
-    """Return a number as text; with a unit, the number is a point in time."""
-    if unit is None:
-        return f"{number:,.15g}"
-    return f"{datetime.fromtimestamp(float(number) / unit, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _warnings(dataset: Dataset, midnight: bool, lengths: pl.Series) -> Iterator[str]:

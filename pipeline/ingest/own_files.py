@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from ..core.errors import DataError, quote
+from ..core.errors import DataError, NoRowsError, quote
 from ..data.where import Where
 from .checks import Checks
 from .columns import find_columns
@@ -21,6 +22,8 @@ from .timestamps import FinerFound, Timestamps
 
 _BLOCK = 2**22
 """Bytes of a text file in memory at a time. Other tables have larger blocks: their rows are longer and fewer."""
+
+WHERE = "params.yaml, key ingest.where"
 
 Paths = Path | Sequence[Path]
 """The file of a table, or several whose rows follow each other."""
@@ -39,6 +42,7 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
     `params` are the layout of the files, and which rows count; None: the defaults.
 
     Raises:
+        NoRowsError: there is no row, or none that counts.
         DataError: a file or a value is malformed; the message names file, row and column.
     """
     params = params or TableParams()
@@ -71,6 +75,19 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
     return RawDataset("files", None, listed, log, checksums, tuple(notes), removed)
 
 
+def check_columns(paths: Sequence[Path], params: TableParams) -> None:
+    """Check the columns of interactions that have a role, or that `params.where` names, in the first rows.
+
+    Raises:
+        ParamsError: `where` is no condition on single rows.
+        DataError: a column is missing, or see `read_blocks`.
+    """
+    for block in islice(_blocks(paths[0], paths, params), 1):
+        find_columns(block.columns, str(paths[0]), params.needed, ("rating",), params.given)
+        if params.where is not None:
+            Where(params.where, [block], WHERE).keeps(block)
+
+
 def _note(unlisted: pl.Series, listing: Sequence[Path]) -> str:
     """Say how many items have no text because no table lists them."""
     if listing:
@@ -99,7 +116,7 @@ def _read_events(
     where = None
     if params.where is not None:
         every = (block for path in paths for block in _blocks(path, paths, params))
-        where = Where(params.where, every, "params.yaml, key ingest.where")
+        where = Where(params.where, every, WHERE)
     for fine in (False, True):
         with suppress(FinerFound):
             return _read_rows(paths, listed, params, where, Timestamps(fine, params.time_format))
@@ -137,9 +154,9 @@ def _read_rows(
                     log.append(*_typed(table, columns, times, params, checks), lines=rows)
     checks.finish()
     if not count:
-        raise DataError("the tables have no rows", str(paths[0]), "add rows")
+        raise NoRowsError("the tables have no rows", str(paths[0]), "add rows")
     if not len(log):
-        raise DataError("ingest.where keeps none of the rows", str(paths[0]), "correct it")
+        raise NoRowsError("ingest.where keeps none of the rows", str(paths[0]), "correct it")
     checks.user, checks.item = first["user"], first["item"]
     return log, first, {} if where is None else {"removed_where": count - len(log)}
 

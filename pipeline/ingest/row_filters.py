@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ..core.errors import DataError
+from ..core.errors import NoRowsError
 from .event_log import EventLog
 from .params import RowParams
 
@@ -21,7 +21,7 @@ def filtered(log: EventLog, params: RowParams) -> tuple[EventLog, dict[str, int]
         The log, or a shorter one; and `{"removed_<param>": rows}` for each param that is set.
 
     Raises:
-        DataError: no interaction is left.
+        NoRowsError: no interaction is left.
     """
     lowest, counting = params.min_rating, {"user": log.user_counts > 0, "item": log.item_seen.copy()}
 
@@ -59,5 +59,5 @@ def filtered(log: EventLog, params: RowParams) -> tuple[EventLog, dict[str, int]
         part.append(users, items, pl.Series(block["timestamp"]), ratings, block["line"])
     if not len(part):
         remedy = "lower ingest.min_rating and ingest.min_…_interactions"
-        raise DataError("no interaction is left", log.checks.find(0)[0], remedy)
+        raise NoRowsError("no interaction is left", log.checks.find(0)[0], remedy)
     return part, removed

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
-from ..core.errors import DataError, quote
+from ..core.errors import DataError, NoRowsError, quote
 from . import csv_files, json_files, parquet_files
 from .checks import Checks
 from .sources import COMPRESSED, Layout, Source, file_source, is_html
@@ -41,8 +41,9 @@ def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> I
     booleans, dates, and lists of those.
 
     Raises:
-        DataError: the file is of another kind, damaged, or in another encoding; it has no rows, a row with too few or
-            too many columns, a quote that is not closed, a column without a name of its own, or another type.
+        NoRowsError: it has no rows.
+        DataError: the file is of another kind, damaged, or in another encoding; it has a row with too few or too many
+            columns, a quote that is not closed, a column without a name of its own, or another type.
         OutOfMemoryError: a block does not fit into memory.
     """
     reader = READERS.get(source.suffix)
@@ -65,7 +66,7 @@ def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> I
         remedy = "compress or fetch the file again" if source.packed else "make it readable"
         raise DataError(f"cannot be read ({error.strerror or error})", source.place, remedy) from None
     if empty:
-        raise DataError("table has no rows", source.place, "use one that has")
+        raise NoRowsError("table has no rows", source.place, "use one that has")
 
 
 IDS = "give every row an id: text, or a whole number"

@@ -49,10 +49,16 @@ def split_by_time(
     """
     times = np.concatenate([table["timestamp"].to_numpy() for table in events])  # [N]
     first, second = (_point(getattr(params, key), times, key) for key in ("validation_from", "test_from"))
-    if not times.min() < first < second <= times.max():
-        span = f"{times.min():,} to {times.max():,}"
-        what = f"the cuts {first:,} and {second:,} do not lie one after the other within {span}"
-        raise ParamsError(what, "params.yaml, key ingest.validation_from", "choose earlier or later cuts")
+    start, end = times.min(), times.max()
+    if not start < first < second <= end:
+        unit = unit_of(start, end)
+        cuts, span = (
+            " and ".join(shown_time(t, unit) for t in pair) for pair in ((first, second), (start, end))
+        )
+        what = f"the cuts {cuts} do not lie one after the other between {span}"
+        order = "validation_from is the earlier cut, test_from the later one"
+        remedy = "choose cuts within these times" if first < second else order
+        raise ParamsError(what, "params.yaml, key ingest.validation_from", remedy)
     earliest = pl.concat(table.group_by("item").agg(pl.col("timestamp").min()) for table in events)
     earliest = earliest.group_by("item").agg(pl.col("timestamp").min())
 
@@ -130,6 +136,13 @@ def _point(cut: float | str, times: NDArray, key: str) -> float:
         place = int(cut * len(times))
         return np.partition(times, place)[place].item()
     return cut
+
+
+def shown_time(number: float, unit: int | None) -> str:
+    """Return a timestamp as text: as a date in UTC, or as a number if it has no unit."""
+    if unit is None:
+        return f"{number:,.15g}"
+    return f"{datetime.fromtimestamp(float(number) / unit, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def unit_of(first: float, last: float) -> int | None:

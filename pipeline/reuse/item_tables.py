@@ -6,14 +6,15 @@ import polars as pl
 
 from ..core.errors import DataError, quote
 from ..ingest.checks import Checks, refuse_duplicates
-from ..ingest.table_files import as_ids, as_text, read_table
+from ..ingest.table_files import as_ids, as_text, cleaned, read_table
 
 
 def read_catalogue(path: Path, id_column: str) -> pl.DataFrame:
-    """Read a CSV or Parquet table of items; ids are text or whole numbers, each once.
+    """Read a table of items in any format; ids are text or whole numbers, each once.
 
     Returns:
-        item_id (text), then the other columns, rows in the order of the table. A column `title` is text.
+        item_id (text), then the other columns, rows in the order of the table. Texts are cleaned as `ingest` cleans
+        them. A column `title` is text.
 
     Raises:
         DataError: the table is not as described; names file, row and column.
@@ -29,7 +30,7 @@ def read_catalogue(path: Path, id_column: str) -> pl.DataFrame:
     checks = Checks(place)
     ids = as_ids(table[id_column], checks)
     refuse_duplicates(ids, checks, "keep one of the rows")
-    columns = [_whole_numbers(column) for column in table.drop(id_column)]
+    columns = [cleaned(_whole_numbers(column)) for column in table.drop(id_column)]
     items = pl.DataFrame([ids.alias("item_id"), *columns])
     if "title" not in items.columns:
         return items

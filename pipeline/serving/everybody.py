@@ -26,7 +26,7 @@ WRITERS = {
 
 def recommend_everybody(
     recommender: Recommender, out: Path, artifacts: Sequence[Path], k: int, **rules: Unpack[Rules]
-) -> None:
+) -> int:
     """Write the recommendations for every user to a file: the columns of `Recommender.recommend_table` but `history`.
 
     Users are in the order of the data. Each block becomes a part in a hidden folder beside the file. A killed run
@@ -39,6 +39,9 @@ def recommend_everybody(
         artifacts: folders that the recommender was read from; after a change of a file there, a run starts anew.
         k: items for each user, at least 1.
         rules: see `Rules`.
+
+    Returns:
+        the number of rows.
 
     Raises:
         ParamsError: the suffix is not one of `WRITERS`.
@@ -58,10 +61,14 @@ def recommend_everybody(
         for number, part in enumerate(parts):
             block = users[number * BLOCK : (number + 1) * BLOCK]
             if not part.exists():
-                with atomic_path(part) as temporary:
-                    asked = [recommender.user(user) for user in block]
-                    recommender.recommend_table(asked, k, **rules).drop("history").write_parquet(temporary)
+                asked = [recommender.user(user) for user in block]
+                found = recommender.recommend_table(asked, k, **rules).drop("history")
+                with atomic_path(part) as temporary:  # which makes the folder
+                    found.write_parquet(temporary)
             bar.update(len(block))
+    table = pl.scan_parquet(parts)
     with atomic_path(out) as temporary:
-        WRITERS[out.suffix](pl.scan_parquet(parts), temporary)
+        WRITERS[out.suffix](table, temporary)
+    written = table.select(pl.len()).collect().item()
     shutil.rmtree(folder, ignore_errors=True)  # another run may have removed it
+    return written

@@ -1,11 +1,12 @@
 """Further interactions, users and items in the tables of a data set."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
-from ..core.errors import DataError, quote
+from ..core.errors import DataError, NoRowsError, quote
 from ..core.files import read_json
 from ..data.tables import MARKS, load_interactions, load_items, load_users, row_groups
 from ..ingest.dataset import Dataset, build
@@ -13,11 +14,15 @@ from ..ingest.event_log import EventLog, RawDataset
 from ..ingest.item_files import read_items
 from ..ingest.own_files import read_files
 from ..ingest.params import IngestParams
-from ..ingest.time_split import unit_of
+from ..ingest.time_split import shown_time, unit_of
 
 
-def grown(data: Path, interactions: Path | None, items: Path | None, ingest: IngestParams) -> Dataset:
-    """Return the data set in a folder together with the rows of further tables, read as ingest reads them.
+def grown(
+    data: Path, interactions: Path | None, items: Path | None, ingest: IngestParams
+) -> tuple[Dataset, list[str]]:
+    """Return the data set in a folder together with the rows of further tables, and notes about rows without effect.
+
+    Tables are read as ingest reads them; a table may have no rows.
 
     Interactions are merged in order of time; at equal times, the data's come first. All interactions are for training:
     nothing is held out. Known items keep their texts. A new item may be recommended if the table of items lists it, or
@@ -33,14 +38,13 @@ def grown(data: Path, interactions: Path | None, items: Path | None, ingest: Ing
     known, users = load_items(data / "items.parquet"), load_users(data / "users.parquet")
     repeats = ingest.repeats if ingest.dataset == "files" else "refuse"
     past = _past(data, known, users)
-    events = past.clear()
+    events, removed = past.clear(), Counter[str]()
     if interactions is not None:
-        events = _read_events(interactions, ingest.model_copy(update={"repeats": repeats}))
-        events = events.with_columns(timestamp=_alike(events["timestamp"], past["timestamp"], interactions))
+        events, removed = _read_events(interactions, ingest.model_copy(update={"repeats": repeats}), past)
         if repeats == "refuse":
             _refuse_repeats(past, events, interactions)
     described = known.drop("row", *MARKS, strict=False)
-    listed = described.clear() if items is None else _listed(items, described, ingest)
+    listed, known_count = (described.clear(), 0) if items is None else _listed(items, described, ingest)
     taken = events.select("item_id").unique(maintain_order=True)
     unlisted = taken.filter(~pl.col("item_id").is_in([*described["item_id"], *listed["item_id"]]))
     no_genres = pl.lit([], described.schema["genres"])
@@ -59,7 +63,14 @@ def grown(data: Path, interactions: Path | None, items: Path | None, ingest: Ing
         test=pl.lit(None, pl.Int32),
     )
     candidate = pl.col("candidate") | pl.col("item_id").is_in(shown)
-    return replace(dataset, items=dataset.items.with_columns(candidate), split=split)
+    items_with_new = dataset.items.with_columns(candidate)
+    whole = replace(dataset, items=items_with_new, split=split, removed=removed + Counter(dataset.removed))
+    notes = whole.left_out
+    if known_count:
+        notes.append(
+            f"{known_count:,} items of {items} are in the data already: they keep their texts until a training"
+        )
+    return whole, notes
 
 
 def _past(data: Path, items: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
@@ -72,12 +83,20 @@ def _past(data: Path, items: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
     return _named(pl.concat([taken, rated.drop(order)], how="horizontal"), items, users)
 
 
-def _read_events(path: Path, ingest: IngestParams) -> pl.DataFrame:
-    """Read interactions in the form of `_past`; the interactions of each user are in their order."""
+def _read_events(path: Path, ingest: IngestParams, past: pl.DataFrame) -> tuple[pl.DataFrame, Counter[str]]:
+    """Read interactions in the form of `past`, and the numbers of rows that do not count.
+
+    The interactions of each user are in their order.
+    """
     # These bounds hold for the whole data set, which is not counted again here.
     rows = {"min_user_interactions": None, "min_item_interactions": None}
-    new = build(read_files(path, None, ingest.model_copy(update=rows)), repeats=ingest.repeats)
-    return _named(pl.concat(new.events), new.items, new.users)
+    try:
+        new = build(read_files(path, None, ingest.model_copy(update=rows)), repeats=ingest.repeats)
+    except NoRowsError:
+        return past.clear(), Counter()
+    events = _named(pl.concat(new.events), new.items, new.users)
+    times = _alike(events["timestamp"], past["timestamp"], path)
+    return events.with_columns(timestamp=times), Counter(new.removed)
 
 
 def _named(events: pl.DataFrame, items: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
@@ -104,8 +123,12 @@ def _alike(times: pl.Series, past: pl.Series, path: Path) -> pl.Series:
         raise DataError(what, place, remedy)
     if new < old:
         return times * (old // new)
-    if (times % (new // old) != 0).any():
-        raise DataError("are finer than those of the data", place, remedy)
+    finer = times.filter(times % (new // old) != 0)
+    if len(finer):
+        unit = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds"}[old]
+        such = f"such as {shown_time(finer[0], new)} and a fraction"
+        what = f"{such} are finer than those of the data, which are whole {unit}"
+        raise DataError(what, place, f"round them to {unit}")
     return times // (new // old) if times.dtype.is_integer() else times / (new // old)
 
 
@@ -118,12 +141,16 @@ def _refuse_repeats(past: pl.DataFrame, events: pl.DataFrame, path: Path) -> Non
         raise DataError(what, str(path), "leave these rows out: in these data a user has an item once")
 
 
-def _listed(path: Path, known: pl.DataFrame, ingest: IngestParams) -> pl.DataFrame:
-    """Read the new items of a table; keep only the columns that known items have too."""
-    items = read_items([path], ingest)[0].join(known, on="item_id", how="anti", maintain_order="left")
+def _listed(path: Path, known: pl.DataFrame, ingest: IngestParams) -> tuple[pl.DataFrame, int]:
+    """Read the new items of a table, with the columns that known items have too; count its known items."""
+    try:
+        table = read_items([path], ingest)[0]
+    except NoRowsError:
+        return known.clear(), 0
+    items = table.join(known, on="item_id", how="anti", maintain_order="left")
     items = items.select(name for name in known.columns if name in items.columns)
     for name, dtype in items.schema.items():
         if dtype != known.schema[name]:
             kinds = f"of type {dtype}, but {known.schema[name]} in the data"
             raise DataError(f"column {quote(name)} is {kinds}", str(path), "write it the same way")
-    return items
+    return items, len(table) - len(items)

@@ -72,7 +72,7 @@ def update(
             raise DataError(what, str(out), remedy)
         model = Path("models", record["model"])
         require(base / "data", base / "item_embeddings", base / "index", base / model)
-        dataset = grown(base / "data", interactions, items, params.ingest)
+        dataset, notes = grown(base / "data", interactions, items, params.ingest)
         before = load_inputs(base / "data", base / "item_embeddings")
         if fitted_on_all(base / model):
             before = before.whole()
@@ -92,7 +92,7 @@ def update(
             (temporary / model).mkdir(parents=True)
             computed = write_grown(base / model, temporary / model, before, after, index, rows, user_rows)
             write_json(temporary / RECORD, record)
-    return [*_summary(before, after, encoded), f"{computed:,} states computed", f"written to {out}/"]
+    return [*_summary(before, after, encoded), *notes, f"{computed:,} states computed", f"written to {out}/"]
 
 
 def _record(artifacts: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from .. import __version__
@@ -84,6 +85,11 @@ def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str]) -> F
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         return _error(422, first["msg"].removeprefix("Value error, "), where, "correct the request")
+
+    @app.exception_handler(HTTPException)
+    def _unknown(request: Request, error: HTTPException) -> JSONResponse:
+        remedy = "GET /openapi.json lists the paths and their methods"
+        return _error(error.status_code, str(error.detail), f"{request.method} {request.url.path}", remedy)
 
     @app.exception_handler(Exception)
     def _failed(_: Request, error: Exception) -> JSONResponse:

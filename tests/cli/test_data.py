@@ -41,7 +41,7 @@ def test_it_says_what_ingest_said(run: Run, shop: tuple[Path, list[str]]) -> Non
     assert lines == summary[: len(lines)]
     assert "1 rows left out by ingest.where" in lines
     assert (
-        "cut: new_items 0, new_users 0, test_from 600, test_targets 9, validation_from 300, validation_targets 9"
+        "cut: validation from 300 (9 targets), test from 600 (9 targets); new in the test: 0 users, 0 items"
         in lines
     )
     assert any("an item twice: 9 of 9" in line for line in lines)

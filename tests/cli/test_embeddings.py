@@ -110,6 +110,15 @@ def test_encode_writes_a_store_like_the_pipelines(run: Run, catalogue: Path, tmp
     assert content(tmp_path / "first") == content(tmp_path / "second")
 
 
+def test_encode_cleans_texts_as_ingest_does(run: Run, catalogue: Path, tmp_path: Path) -> None:
+    catalogue.write_text("item_id,title,maker\n1,Lid &amp;  kettle,Kemp &gt; Co\n", "utf-8")
+    command = ["embeddings", "encode", "--items", str(catalogue), "--template", "{title}. {maker}."]
+    assert run(*command, "--precision", "bfloat16", "--out", str(tmp_path / "out")).exit_code == 0
+    opened = EmbeddingStore.open(tmp_path / "out")
+    assert opened.items.select("title", "text").row(0) == ("Lid & kettle", "Lid & kettle. Kemp > Co.")
+    assert opened.manifest["dtype"] == "bfloat16"
+
+
 def test_encode_takes_a_template_for_each_field(run: Run, catalogue: Path, tmp_path: Path) -> None:
     command = ["embeddings", "encode", "--items", str(catalogue), "--id-column", "sku"]
     command += ["--template", "{title}", "--template", "{maker}"]
@@ -166,6 +175,7 @@ def test_neither_the_current_folder_nor_one_above_is_replaced(
         (CATALOGUE, [], ["column 'item_id' is missing", "'sku'", "--id-column"]),
         (CATALOGUE, ["--id-column", "sku", "--template", "{name}"], ["{name} is no column", "maker"]),
         (CATALOGUE, ["--id-column", "sku", "--template", ""], ["--template"]),
+        ("sku,name\n1,Red chair\n", ["--id-column", "sku"], ["{title} is no column", "name"]),
         (CATALOGUE, ["--id-column", "sku", "--model", "google/x"], ["needs its commit", "t5-nano"]),
         (CATALOGUE, ["--id-column", "maker"], ["row", "an id is missing"]),
         ("item_id,title\n1,a\n1,b\n", [], ["1"]),

@@ -81,8 +81,8 @@ def test_the_cuts_are_shown_as_dates() -> None:
     shown = next(
         line for line in look(data(rows, TimeSplit(1e9 + 10 * day, "2001-09-29"))) if line.startswith("cut")
     )
-    assert "test_from 2001-09-29 00:00:00" in shown
-    assert "validation_from 2001-09-19 01:46:40" in shown
+    assert "test from 2001-09-29 00:00:00" in shown
+    assert "validation from 2001-09-19 01:46:40 (" in shown
     assert "test_targets 2" in shown
 
 
@@ -153,8 +153,11 @@ def test_a_cut_is_a_date_or_a_share(cuts: TimeSplit) -> None:
 @pytest.mark.parametrize(
     ("cuts", "message"),
     [
-        (TimeSplit(20, 10), "one after the other"),
-        (TimeSplit(10, 100), "one after the other"),
+        (
+            TimeSplit(20, 10),
+            "(?s)20 and 10 do not lie one after the other.*validation_from is the earlier cut",
+        ),
+        (TimeSplit(10, 100), "(?s)one after the other.*choose cuts within these times"),
         (TimeSplit("2011-10-01", 20), "do not look like times"),
         (TimeSplit("next week", 20), "'next week' is not a date"),
     ],

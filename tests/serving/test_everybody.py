@@ -14,6 +14,7 @@ from hierrec import Recommender
 from hierrec.core.errors import ParamsError
 from hierrec.serving import everybody
 from hierrec.serving.everybody import recommend_everybody
+from hierrec.serving.find_items import NotFoundError
 
 RULES: dict[str, Any] = {"where": "year >= 1960", "exclude": ["Heat (1995)"]}
 READERS = {".parquet": pl.read_parquet, ".csv": pl.read_csv, ".jsonl": pl.read_ndjson}
@@ -37,7 +38,8 @@ def test_every_user_is_answered_as_alone(
     out = tmp_path / f"all{suffix}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(everybody, "BLOCK", 64)  # as a block is scored together, so that no last digit differs
-        recommend_everybody(recommender, out, [artifacts], 7, **RULES)
+        written = recommend_everybody(recommender, out, [artifacts], 7, **RULES)
+    assert written == len(expected)
     found = READERS[suffix](out)
     columns = ["user_id", "rank", "item_id", "title"]
     assert found.columns == expected.columns
@@ -48,6 +50,14 @@ def test_every_user_is_answered_as_alone(
         assert found[name].to_list() == pytest.approx(expected[name].to_list(), abs=1e-4)
     assert found["user_id"].n_unique() == len(recommender.user_ids)
     assert os.listdir(tmp_path) == [out.name]
+
+
+def test_a_wrong_rule_leaves_nothing_behind(
+    recommender: Recommender, artifacts: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(NotFoundError):
+        recommend_everybody(recommender, tmp_path / "all.csv", [artifacts], 7, exclude=["no such film"])
+    assert not os.listdir(tmp_path)
 
 
 SLOW = """

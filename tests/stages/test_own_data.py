@@ -11,6 +11,7 @@ from hierrec.data.tables import load_items, load_split
 from hierrec.ingest.sources import md5_file
 
 from stages.workspace import make_workspace
+from tests.reliability.sample_stages import contents
 from tests.stages.project import Project
 
 ITEMS = 10_000
@@ -102,6 +103,28 @@ def test_the_whole_pipeline_runs_on_tables_of_ones_own(shop: Project) -> None:
         (metrics,) = shop.read_json(f"artifacts/metrics/{variant}.json")
         assert metrics["users"] == SHOPPERS + 1
         assert all(0 <= value <= 1 for value in metrics["test"].values())
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [("ingest__where", "price > 2", "'price' is missing"), ("ingest__columns", {"user": "who"}, "'who'")],
+)
+def test_a_wrong_name_of_a_column_removes_nothing(
+    shop: Project, key: str, value: object, message: str
+) -> None:
+    before = contents(shop.folder / "artifacts")
+    shop.set(**{key: value})
+    assert message in shop.run("dvc", "repro", status=255)
+    assert contents(shop.folder / "artifacts") == before
+    shop.set(**{key: None})
+
+
+def test_without_the_table_the_later_stages_run_on_what_ingest_wrote(shop: Project) -> None:
+    table = shop.folder.parent / "interactions.csv"
+    hidden = table.rename(table.with_suffix(".hidden"))
+    shop.set(index__recall=0.9)
+    assert shop.repro("index") == ["index"]
+    hidden.rename(table)
 
 
 def test_a_checksum_lets_dvc_see_changes(shop: Project) -> None:

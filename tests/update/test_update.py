@@ -19,6 +19,7 @@ from hierrec.data.tables import load_interactions, load_items, load_users
 from hierrec.encode.encoder import ItemEncoder
 from hierrec.encode.template import render
 from hierrec.fusion.prefixes import prefix_states
+from hierrec.ingest.dataset import Dataset
 from hierrec.model.inputs import load_inputs
 from hierrec.params import Params, load_params
 from hierrec.rag.checkpoint import load_rag
@@ -229,7 +230,10 @@ def test_users_whose_prefixes_were_left_out_stay_so_and_new_users_are_remembered
         (f"user,item,timestamp\nann,1,{LATE}\nann,1,{LATE}\n", "row 2"),
         (f"user,item,timestamp\nann,,{LATE}\n", "an id is missing"),
         ("user,item,timestamp\nann,1,17\n", "no times since 1970"),
-        ("user,item,timestamp\nann,1,2031-01-01T00:00:00.5\n", "finer than those of the data"),
+        (
+            "user,item,timestamp\nann,1,2031-01-01T00:00:00.5\n",
+            "2031-01-01 00:00:00 and a fraction are finer than those of the data, which are whole seconds",
+        ),
         (f"user,item,timestamp\nann,1,{LATE}.5\n", "are fractions, but those of the data are whole"),
     ],
 )
@@ -258,7 +262,7 @@ def test_times_come_in_the_unit_of_the_data(artifacts: Path, params: Params, tmp
     stamps = []
     for name, moment in (("s", LATE), ("ms", LATE * 1000), ("iso", "2033-05-18T03:33:20Z")):
         new = write(tmp_path / f"{name}.csv", "user,item,timestamp", [("ann", "1", moment)])
-        stamps.append(grown(artifacts / "data", new, None, params.ingest).ratings["timestamp"].max())
+        stamps.append(grown(artifacts / "data", new, None, params.ingest)[0].ratings["timestamp"].max())
     assert stamps == [LATE] * 3
 
 
@@ -273,11 +277,46 @@ def test_repeats_follow_the_params(artifacts: Path, params: Params, tmp_path: Pa
     with pytest.raises(DataError, match=r"has item .* in the data already"):
         grown(artifacts / "data", new, None, params.ingest)
     files = params.ingest.model_copy(update={"dataset": "files", "repeats": "keep"})
-    kept = grown(artifacts / "data", new, None, files)
+    kept, notes = grown(artifacts / "data", new, None, files)
     assert len(kept.interactions) == len(taken) + 1
     assert kept.split["repeated"].to_list()[0] is True
-    last = grown(artifacts / "data", new, None, files.model_copy(update={"repeats": "last"}))
+    assert notes == []
+    last, notes = grown(artifacts / "data", new, None, files.model_copy(update={"repeats": "last"}))
     assert len(last.interactions) == len(taken)
+    assert notes == ["1 rows left out by ingest.repeats (keep: repeats at one time)"]
+
+
+def test_rows_without_effect_are_counted(artifacts: Path, params: Params, tmp_path: Path) -> None:
+    known = load_items(artifacts / "data" / "items.parquet")["item_id"][0]
+    items = write(tmp_path / "items.csv", "item,title", [(known, "Another title"), ("n", "New")])
+    rows = [("ann", "n", LATE, 5), ("ann", "n", LATE + 1, 5), ("bob", "n", LATE, 5), ("cid", "n", LATE, 1)]
+    new = write(tmp_path / "new.csv", "user,item,timestamp,rating", rows)
+    settings = {"dataset": "files", "repeats": "first", "where": "\"user\" <> 'bob'", "min_rating": 2}
+    files = params.ingest.model_copy(update=settings)
+    dataset, notes = grown(artifacts / "data", new, items, files)
+    assert notes == [
+        "1 rows left out by ingest.where",
+        "1 rows left out by ingest.min_rating",
+        "1 rows left out by ingest.repeats (keep: repeats at one time)",
+        f"1 items of {items} are in the data already: they keep their texts until a training",
+    ]
+    before = Dataset.read(artifacts / "data", {}, {})
+    assert dataset.counts["interactions"] == before.counts["interactions"] + 1
+
+
+@pytest.mark.parametrize("rows", [[], [("skip", "1", LATE)]])
+def test_a_day_without_interactions_adds_nothing(
+    artifacts: Path, params: Params, tmp_path: Path, rows: list[tuple[str, str, int]]
+) -> None:
+    new = write(tmp_path / "new.csv", "user,item,timestamp", rows)
+    items = write(tmp_path / "items.csv", "item,title", [])
+    files = params.ingest.model_copy(update={"dataset": "files", "where": "\"user\" <> 'skip'"})
+    settings = params.model_copy(update={"ingest": files})
+    summary = update(artifacts, settings, new, items, tmp_path / "out")
+    assert summary[0] == "0 interactions, 0 users and 0 items more; 0 texts encoded"
+    for name in ("interactions", "items", "users"):
+        table = f"data/{name}.parquet"
+        assert pl.read_parquet(tmp_path / "out" / table).equals(pl.read_parquet(artifacts / table))
 
 
 def test_what_does_not_belong_together_is_refused(

@@ -99,6 +99,19 @@ def test_it_finds_items_by_part_of_the_title(address: str, recommenders: dict[st
     assert title in [item["title"] for item in found["items"]]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nope", 404), ("GET", "/recommend", 404), ("DELETE", "/health", 405)],
+)
+def test_unknown_paths_and_methods_have_the_same_form_of_error(
+    address: str, method: str, path: str, status: int
+) -> None:
+    response = requests.request(method, f"{address}{path}", timeout=60)
+    error = response.json()["error"]
+    assert (response.status_code, error["where"]) == (status, f"{method} {path}")
+    assert "/openapi.json" in error["remedy"]
+
+
 def test_similar_items_are_those_of_the_library(address: str, recommenders: dict[str, Recommender]) -> None:
     item = recommenders["rag"].item_ids[3]
     answer = requests.get(f"{address}/similar", params={"item": item, "k": 4}, timeout=60).json()
