@@ -1,7 +1,7 @@
 """encode: item metadata to text, text to vectors, vectors to the embedding store."""
 
 from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, Stage, Summary
-from hierrec.data.tables import load_items
+from hierrec.data.tables import MARKS, load_items
 from hierrec.encode.encode_items import encode_items
 from hierrec.encode.params import EncodeParams
 
@@ -9,7 +9,8 @@ from hierrec.encode.params import EncodeParams
 @Stage
 def main(encode: EncodeParams) -> Summary:
     """Write `artifacts/item_embeddings/`."""
-    return encode_items(load_items(DATA / "items.parquet"), encode.tuned(MODELS / "encoder"), ITEM_EMBEDDINGS)
+    items = load_items(DATA / "items.parquet").drop("row", *MARKS, strict=False)
+    return encode_items(items, encode.tuned(MODELS / "encoder"), ITEM_EMBEDDINGS)
 
 
 if __name__ == "__main__":

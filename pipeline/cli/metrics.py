@@ -27,8 +27,8 @@ def data(artifacts: Path) -> None:
     from ..serving.artifacts import read_counts, require
 
     folder, metrics = artifacts / "data", artifacts / "metrics"
-    require(folder / "manifest.json", metrics / "data.json")
-    counts, cut = read_counts(metrics)
+    require(folder / "manifest.json")
+    counts, cut = read_counts(metrics) if metrics.exists() else ({}, {})  # an extended folder has no metrics
     removed = {name: count for name, count in counts.items() if name.startswith("removed_")}
     click.echo("\n".join(look(Dataset.read(folder, removed, cut))))
 

@@ -63,9 +63,9 @@ def _targets(dataset: Dataset, ties: int, unit: int | None) -> list[str]:
     if "repeated" in dataset.split.columns:
         users = _share(int(dataset.split["repeated"].sum()), len(dataset.split))
         lines.append(f"users with an item twice: {users}; so items of the history may be recommended again")
-    if "length" in dataset.split.columns:  # by time
+    if dataset.cut:
         lines.append(_cut(dataset.cut, unit))
-    else:
+    elif "length" not in dataset.split.columns:
         share = _share(ties, dataset.split["test"].count())
         lines.append(f"users whose test target is decided by a tie in time: {share}")
     return lines

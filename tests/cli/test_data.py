@@ -1,5 +1,6 @@
 """`hierrec data` says of artifacts what `ingest` said when it wrote them."""
 
+import shutil
 from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
@@ -74,3 +75,14 @@ def test_the_metrics_of_a_split_by_time_are_shown_with_its_counts(
 
 def test_it_starts_without_torch(shop: tuple[Path, list[str]]) -> None:
     assert slow_imports("data", "--artifacts", str(shop[0])) == set()
+
+
+def test_an_extended_folder_needs_no_metrics(run: Run, shop: tuple[Path, list[str]]) -> None:
+    folder = shop[0]
+    whole = run("data", "--artifacts", str(folder)).output.splitlines()
+    shutil.rmtree(folder / "metrics")
+    lines = run("data", "--artifacts", str(folder)).output.splitlines()
+    assert set(lines) < set(whole)
+    assert [
+        line for line in whole if line not in lines and "left out" not in line and "cut: " not in line
+    ] == []

@@ -83,7 +83,7 @@ def test_the_cuts_are_shown_as_dates() -> None:
     )
     assert "test from 2001-09-29 00:00:00" in shown
     assert "validation from 2001-09-19 01:46:40 (" in shown
-    assert "test_targets 2" in shown
+    assert "(2 targets)" in shown
 
 
 def test_with_all_candidates_an_unknown_item_is_a_target() -> None:
