@@ -11,7 +11,7 @@ from ..search.fast_faiss import QUERIES
 
 BLOCK = 65_536  # keys that are converted to float32 at a time
 SAMPLE = 65_536  # keys that choose the axes and steps of the codes
-COLUMNS = 64  # numbers of a code, one byte each
+COLUMNS = 96  # numbers of a code, one byte each
 THINNED = 16  # one in this many bounds or products is sampled to estimate a quantile
 TOGETHER = 256  # queries of one matrix product
 PRODUCTS = 2**22  # products of queries and keys that are in memory at a time
@@ -23,7 +23,7 @@ Nearest = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
 class Codes:
-    """Codes of keys, 64 bytes each, from which one product gives an upper bound of any inner product.
+    """Codes of keys, `COLUMNS` bytes each, from which one product gives an upper bound of any inner product.
 
     The codes describe a key x by its first principal coordinates y, rounded to z, and by two lengths: h of y - z, and t
     of the other coordinates. Let a query q have the first coordinates p and the length r of the others. By Cauchy and
