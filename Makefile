@@ -37,7 +37,7 @@ pictures: env
 
 # A process for each core (and no more threads than that), as most of the time is spent in starting stages.
 test: env
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 lint: env
 	$(BIN)/ruff check .

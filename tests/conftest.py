@@ -4,9 +4,11 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from stages.workspace import ROOT, environment
 from tests.shared_imports import commands
@@ -27,18 +29,27 @@ LONG = (
 """Files that take half a minute and more, the longest first."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Prepare for several processes: long tests come first, so that no process ends with them alone.
-
-    What shares dear fixtures is kept together: a file, or a folder with a conftest.
-    """
+    """Of several processes, none ends with the long tests alone: they come first."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: [*LONG, item.path.name].index(item.path.name))
-    for item in items:
-        folder = item.path.parent
-        shares = folder / "conftest.py" != Path(__file__) and (folder / "conftest.py").is_file()
-        item.add_marker(pytest.mark.xdist_group(str(folder if shares else item.path)))
+
+
+class SharedFixtures(LoadScopeScheduling):
+    """Of several processes, one runs all tests that share dear fixtures: a file, or a folder with a conftest.
+
+    Groups of xdist (`loadgroup`) need `_nodeid`, which pytest 9.2 does not read.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = Path(nodeid.partition("::")[0])
+        shares = path.parent != Path("tests") and (ROOT / path.parent / "conftest.py").is_file()
+        return str(path.parent if shares else path)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedFixtures:
+    """Return the scheduler of several processes."""
+    return SharedFixtures(config, log)
 
 
 @pytest.fixture(scope="session")
