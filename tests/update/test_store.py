@@ -64,6 +64,15 @@ def test_a_new_item_has_a_vector_of_each_field(params: EncodeParams, tmp_path: P
     equals_whole(grown, of_fields, tmp_path)
 
 
+def test_a_new_item_has_the_precision_of_the_store(params: EncodeParams, tmp_path: Path) -> None:
+    half = params.model_copy(update={"precision": "bfloat16"})
+    encode_items(ITEMS.head(2), half, tmp_path / "base" / "item_embeddings")
+    _write_store(tmp_path / "base", tmp_path / "grown", ITEMS, params)  # whatever the params say today
+    grown = EmbeddingStore.open(tmp_path / "grown" / "item_embeddings")
+    assert grown.manifest["dtype"] == "bfloat16"
+    equals_whole(grown, half, tmp_path)
+
+
 def test_a_new_item_is_encoded_by_the_tuned_encoder_and_no_other(
     params: EncodeParams, tmp_path: Path
 ) -> None:
