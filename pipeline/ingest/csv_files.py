@@ -4,7 +4,7 @@ import csv
 import re
 import sys
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 
 import polars as pl
 import pyarrow as pa
@@ -35,7 +35,7 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
         return
     names, lines = _header(source, separator, layout.names is None)
     check_names(source.place, names)
-    expected, read = _count_rows(source, separator, layout.one_line) - (lines > 0), 0
+    count, read = cache(partial(_count_rows, source, separator, layout.one_line)), 0
     reading = pc.ReadOptions(use_threads=False, column_names=names, skip_rows=lines, block_size=layout.size)
     parsing = pc.ParseOptions(delimiter=separator, newlines_in_values=True)
     texts = dict.fromkeys(names, pa.string())
@@ -45,8 +45,11 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
             for batch in reader:
                 read += len(batch)
                 yield pl.DataFrame({name: pl.Series(batch[name]) for name in names})
+                count()  # only now: the first block alone is ready soon, whatever the size of the file
     except pa.ArrowInvalid as error:
+        count()  # it knows more about an unclosed quote
         raise _csv_error(source.place, str(error), lines) from None
+    expected = count() - (lines > 0)
     if read != expected:
         raise DataError(f"has {expected:,} rows, of which {read:,} could be read", source.place, _REMEDY)
 
