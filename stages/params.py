@@ -19,7 +19,7 @@ WRITTEN = ARTIFACTS / "params.txt"
 def main() -> Summary:
     """Write a file that is always the same, so that no later stage runs because of it."""
     ingest = load_params(Path("params.yaml")).ingest
-    if ingest.dataset == "files" and ingest.interactions is not None:
+    if ingest.dataset == "files" and ingest.interactions and "://" not in ingest.interactions:
         _check_files(ingest.interactions, ingest)
     with atomic_path(WRITTEN) as temporary:
         temporary.write_text("params.yaml is valid\n", "utf-8")
@@ -27,12 +27,15 @@ def main() -> Summary:
 
 
 def _check_files(interactions: str, ingest: IngestParams) -> None:
-    """Check the interactions' columns. The table may be missing: no stage needs it until `ingest` runs again."""
+    """Check the interactions' columns, if the table of `ingest.interactions_md5` is on this machine.
+
+    It may be missing, or another table: no stage needs it until `ingest` runs again.
+    """
     from hierrec.ingest.download import fetch_parts  # these import polars
     from hierrec.ingest.own_files import check_columns
 
     with suppress(DownloadError):
-        paths = fetch_parts(interactions, None, cache_dir("downloads"), "interactions")
+        paths = fetch_parts(interactions, ingest.interactions_md5, cache_dir("downloads"), "interactions")
         check_columns(paths, ingest)
 
 

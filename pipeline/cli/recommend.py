@@ -85,7 +85,7 @@ def recommend(
         users = len(recommender.user_ids)
         click.echo(f"{rows:,} recommendations for {users:,} users written to {out}")
         if rows < users * count:
-            click.echo(f"{users * count - rows:,} fewer than {count} for each: {LEFT_OUT}", err=True)
+            click.echo(f"{rows:,} of {users * count:,}: {LEFT_OUT}", err=True)
         return
     answer = recommender.answer(user, history, count, why, **rules)
     if as_json:

@@ -28,14 +28,14 @@ def render(items: pl.DataFrame, template: str) -> list[str]:
     `Heat.`; an item without any value gives the empty text.
 
     Raises:
-        ParamsError: a placeholder is no column of `items` (beside a column, `title`, `year` and `genres` are known
-            anyway), there is no placeholder, or a brace stands alone.
+        ParamsError: a placeholder is no column of `items` (`title`, `year` and `genres` are known anyway), there is no
+            placeholder, or a brace stands alone.
     """
     columns = placeholders(template)
     unknown = [column for column in columns if column not in (*items.columns, *STANDARD)]
-    if unknown or not set(columns) & set(items.columns):
+    if unknown:
         remedy = f"use one of {', '.join(items.columns)}; a column with a role has the name of its role"
-        raise ParamsError(f"{{{[*unknown, *columns][0]}}} is no column of the items", "template", remedy)
+        raise ParamsError(f"{{{unknown[0]}}} is no column of the items", "template", remedy)
     values = [
         [_text(value) for value in items[column].to_list()] if column in items.columns else [""] * len(items)
         for column in columns
@@ -44,8 +44,16 @@ def render(items: pl.DataFrame, template: str) -> list[str]:
 
 
 def render_fields(items: pl.DataFrame, templates: Sequence[str]) -> tuple[list[list[str]], list[str]]:
-    """Return the texts of each field, and each item's whole text: its fields, a line each. Errors: see ``render``."""
+    """Return the texts of each field, and each item's whole text: its fields, a line each.
+
+    Raises:
+        ParamsError: no placeholder is a column, so that no item has a text; or see ``render``.
+    """
     fields = [render(items, template) for template in templates]
+    names = [name for template in templates for name in placeholders(template)]
+    if not set(names) & {*items.columns}:
+        what = f"{', '.join(f'{{{name}}}' for name in names)}: the items have no such column"
+        raise ParamsError(what, "template", f"use one of {', '.join(items.columns)}")
     return fields, ["\n".join(texts) for texts in zip(*fields, strict=True)]
 
 

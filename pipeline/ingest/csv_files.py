@@ -98,7 +98,7 @@ def _header(source: Source, separator: str, header: bool) -> tuple[list[str], in
             what = f"has no line of column names ({error})"
             raise DataError(what, f"{source.place}, line 1", _REMEDY) from None
     if not names:
-        raise DataError("file is empty", source.place, "check the path, or write the file again")
+        raise NoRowsError("file is empty", source.place, "check the path, or write the file again")
     return (names, reader.line_num) if header else (line_files.numbers(names), 0)
 
 

@@ -92,9 +92,8 @@ class Dataset:
     @property
     def left_out(self) -> list[str]:
         """Lines that say how many interactions do not count, and which param leaves them out."""
-        which = {"removed_repeats": " (keep: repeats at one time)"}
         return [
-            f"{count:,} rows left out by ingest.{name.removeprefix('removed_')}{which.get(name, '')}"
+            f"{count:,} rows left out by ingest.{name.removeprefix('removed_')}"
             for name, count in self.removed.items()
         ]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -76,16 +76,16 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
 
 
 def check_columns(paths: Sequence[Path], params: TableParams) -> None:
-    """Check the columns of interactions that have a role, or that `params.where` names, in the first rows.
+    """Check that the columns exist which have a role or which `params.where` names; only the first rows are read.
 
     Raises:
         ParamsError: `where` is no condition on single rows.
         DataError: a column is missing, or see `read_blocks`.
     """
-    for block in islice(_blocks(paths[0], paths, params), 1):
+    for block in islice(chain.from_iterable(_blocks(path, paths, params) for path in paths), 1):
         find_columns(block.columns, str(paths[0]), params.needed, ("rating",), params.given)
         if params.where is not None:
-            Where(params.where, [block], WHERE).keeps(block)
+            Where(params.where, [block], WHERE)
 
 
 def _note(unlisted: pl.Series, listing: Sequence[Path]) -> str:

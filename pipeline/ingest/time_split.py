@@ -1,6 +1,7 @@
 """A split of all users at two points in time: later interactions are for validation, the latest for the test."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -57,7 +58,7 @@ def split_by_time(
         )
         what = f"the cuts {cuts} do not lie one after the other between {span}"
         order = "validation_from is the earlier cut, test_from the later one"
-        remedy = "choose cuts within these times" if first < second else order
+        remedy = order if first > second else "choose cuts within these times, and further apart"
         raise ParamsError(what, "params.yaml, key ingest.validation_from", remedy)
     earliest = pl.concat(table.group_by("item").agg(pl.col("timestamp").min()) for table in events)
     earliest = earliest.group_by("item").agg(pl.col("timestamp").min())
@@ -139,10 +140,11 @@ def _point(cut: float | str, times: NDArray, key: str) -> float:
 
 
 def shown_time(number: float, unit: int | None) -> str:
-    """Return a timestamp as text: as a date in UTC, or as a number if it has no unit."""
-    if unit is None:
-        return f"{number:,.15g}"
-    return f"{datetime.fromtimestamp(float(number) / unit, UTC):%Y-%m-%d %H:%M:%S}"
+    """Return a timestamp as text: as a date in UTC, or as a number if it has no unit or is no date in it."""
+    with suppress(ValueError, OverflowError, OSError):
+        if unit is not None:
+            return f"{datetime.fromtimestamp(float(number) / unit, UTC):%Y-%m-%d %H:%M:%S}"
+    return f"{number:,.15g}"
 
 
 def unit_of(first: float, last: float) -> int | None:

@@ -38,9 +38,12 @@ def grown(
     known, users = load_items(data / "items.parquet"), load_users(data / "users.parquet")
     repeats = ingest.repeats if ingest.dataset == "files" else "refuse"
     past = _past(data, known, users)
-    events, removed = past.clear(), Counter[str]()
+    events, removed, notes = past.clear(), Counter[str](), list[str]()
     if interactions is not None:
-        events, removed = _read_events(interactions, ingest.model_copy(update={"repeats": repeats}), past)
+        try:
+            events, removed = _read_events(interactions, ingest.model_copy(update={"repeats": repeats}), past)
+        except NoRowsError as error:
+            notes.append(f"{error.where}: {error.what}")
         if repeats == "refuse":
             _refuse_repeats(past, events, interactions)
     described = known.drop("row", *MARKS, strict=False)
@@ -65,7 +68,7 @@ def grown(
     candidate = pl.col("candidate") | pl.col("item_id").is_in(shown)
     items_with_new = dataset.items.with_columns(candidate)
     whole = replace(dataset, items=items_with_new, split=split, removed=removed + Counter(dataset.removed))
-    notes = whole.left_out
+    notes += whole.left_out
     if known_count:
         notes.append(
             f"{known_count:,} items of {items} are in the data already: they keep their texts until a training"
@@ -90,10 +93,7 @@ def _read_events(path: Path, ingest: IngestParams, past: pl.DataFrame) -> tuple[
     """
     # These bounds hold for the whole data set, which is not counted again here.
     rows = {"min_user_interactions": None, "min_item_interactions": None}
-    try:
-        new = build(read_files(path, None, ingest.model_copy(update=rows)), repeats=ingest.repeats)
-    except NoRowsError:
-        return past.clear(), Counter()
+    new = build(read_files(path, None, ingest.model_copy(update=rows)), repeats=ingest.repeats)
     events = _named(pl.concat(new.events), new.items, new.users)
     times = _alike(events["timestamp"], past["timestamp"], path)
     return events.with_columns(timestamp=times), Counter(new.removed)

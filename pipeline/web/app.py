@@ -88,8 +88,12 @@ def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str]) -> F
 
     @app.exception_handler(HTTPException)
     def _unknown(request: Request, error: HTTPException) -> JSONResponse:
-        remedy = "GET /openapi.json lists the paths and their methods"
-        return _error(error.status_code, str(error.detail), f"{request.method} {request.url.path}", remedy)
+        paths = "GET /openapi.json lists the paths and their methods"
+        remedy = paths if error.status_code in (404, 405) else "correct the request"
+        where = f"{request.method} {request.url.path}"
+        response = _error(error.status_code, str(error.detail), where, remedy)
+        response.headers.update(error.headers or {})  # a 405 lists the methods
+        return response
 
     @app.exception_handler(Exception)
     def _failed(_: Request, error: Exception) -> JSONResponse:

@@ -175,7 +175,11 @@ def test_neither_the_current_folder_nor_one_above_is_replaced(
         (CATALOGUE, [], ["column 'item_id' is missing", "'sku'", "--id-column"]),
         (CATALOGUE, ["--id-column", "sku", "--template", "{name}"], ["{name} is no column", "maker"]),
         (CATALOGUE, ["--id-column", "sku", "--template", ""], ["--template"]),
-        ("sku,name\n1,Red chair\n", ["--id-column", "sku"], ["{title} is no column", "name"]),
+        (
+            "sku,name\n1,Red chair\n",
+            ["--id-column", "sku"],
+            ["{title}: the items have no such column", "name"],
+        ),
         (CATALOGUE, ["--id-column", "sku", "--model", "google/x"], ["needs its commit", "t5-nano"]),
         (CATALOGUE, ["--id-column", "maker"], ["row", "an id is missing"]),
         ("item_id,title\n1,a\n1,b\n", [], ["1"]),

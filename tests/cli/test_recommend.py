@@ -169,7 +169,7 @@ def test_everybody_into_a_file(run: Run, artifacts: Path, tmp_path: Path) -> Non
     assert f"{len(expected):,} recommendations for {len(users):,} users" in result.stdout
     nothing = run(*command, "--out", str(tmp_path / "none.csv"), "--where", "year > 2999")
     assert nothing.stdout.startswith("0 recommendations")
-    assert f"{3 * len(users):,} fewer than 3 for each: the rules" in nothing.stderr
+    assert f"0 of {3 * len(users):,}: the rules" in nothing.stderr
     assert "exists already" in run(*command, "--out", str(out)).stderr
     assert run(*command, "--out", str(out), "--force").exit_code == 0
     assert pl.read_csv(out)["title"].to_list() != expected["title"].to_list()

@@ -17,7 +17,7 @@ from hierrec.encode.template import render
 from hierrec.ingest import own_files, parquet_files
 from hierrec.ingest.dataset import build
 from hierrec.ingest.event_log import RawDataset
-from hierrec.ingest.own_files import read_files
+from hierrec.ingest.own_files import check_columns, read_files
 from hierrec.ingest.params import TableParams
 from hierrec.ingest.sample import sample_dataset
 from hierrec.ingest.sources import md5_file
@@ -312,3 +312,33 @@ def test_a_text_of_several_lines_is_one_value_of_an_item(tmp_path: Path, quote: 
         tmp_path, items=TABLES[ITEMS].replace(b'"Boils, and whistles."', f"{quote}{text}{quote}".encode())
     ).items
     assert items["plot"][0] == text.replace("\n", " ")
+
+
+def test_the_check_of_columns_refuses_nothing_that_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_files, "_BLOCK", 64)
+    header = "user,item,timestamp,code\n"
+    (tmp_path / "a.csv").write_text(header)
+    numbers = "".join(f"ann,{item},{item},{item}\n" for item in range(50))
+    (tmp_path / "b.csv").write_text(f"{header}{numbers}bob,1,1,A7\n")  # a text behind many numbers
+    paths = sorted(tmp_path.iterdir())
+    params = TableParams(where="code NOT LIKE 'A%'")
+    check_columns(paths, params)
+    assert read_files(paths, None, params).removed == {"removed_where": 1}
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (TableParams(where="price > 2"), "'price' is missing"),
+        (TableParams(columns={"user": "who"}), "'who', which ingest.columns names, is missing"),
+    ],
+)
+def test_the_check_of_columns_names_what_is_missing(
+    tmp_path: Path, params: TableParams, message: str
+) -> None:
+    (tmp_path / "a.csv").write_text("user,item,timestamp\n")
+    (tmp_path / "b.csv").write_text("user,item,timestamp\nann,1,1\n")
+    with pytest.raises(DataError, match=message):
+        check_columns(sorted(tmp_path.iterdir()), params)

@@ -158,6 +158,7 @@ def test_a_cut_is_a_date_or_a_share(cuts: TimeSplit) -> None:
             "(?s)20 and 10 do not lie one after the other.*validation_from is the earlier cut",
         ),
         (TimeSplit(10, 100), "(?s)one after the other.*choose cuts within these times"),
+        (TimeSplit(20, 20), "further apart"),
         (TimeSplit("2011-10-01", 20), "do not look like times"),
         (TimeSplit("next week", 20), "'next week' is not a date"),
     ],

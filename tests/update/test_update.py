@@ -283,7 +283,7 @@ def test_repeats_follow_the_params(artifacts: Path, params: Params, tmp_path: Pa
     assert notes == []
     last, notes = grown(artifacts / "data", new, None, files.model_copy(update={"repeats": "last"}))
     assert len(last.interactions) == len(taken)
-    assert notes == ["1 rows left out by ingest.repeats (keep: repeats at one time)"]
+    assert notes == ["1 rows left out by ingest.repeats"]
 
 
 def test_rows_without_effect_are_counted(artifacts: Path, params: Params, tmp_path: Path) -> None:
@@ -297,23 +297,30 @@ def test_rows_without_effect_are_counted(artifacts: Path, params: Params, tmp_pa
     assert notes == [
         "1 rows left out by ingest.where",
         "1 rows left out by ingest.min_rating",
-        "1 rows left out by ingest.repeats (keep: repeats at one time)",
+        "1 rows left out by ingest.repeats",
         f"1 items of {items} are in the data already: they keep their texts until a training",
     ]
     before = Dataset.read(artifacts / "data", {}, {})
     assert dataset.counts["interactions"] == before.counts["interactions"] + 1
 
 
-@pytest.mark.parametrize("rows", [[], [("skip", "1", LATE)]])
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("", "file is empty"),
+        ("user,item,timestamp\n", "table has no rows"),
+        (f"user,item,timestamp\nskip,1,{LATE}\n", "ingest.where keeps none of the rows"),
+    ],
+)
 def test_a_day_without_interactions_adds_nothing(
-    artifacts: Path, params: Params, tmp_path: Path, rows: list[tuple[str, str, int]]
+    artifacts: Path, params: Params, tmp_path: Path, text: str, note: str
 ) -> None:
-    new = write(tmp_path / "new.csv", "user,item,timestamp", rows)
-    items = write(tmp_path / "items.csv", "item,title", [])
+    new, items = tmp_path / "new.csv", write(tmp_path / "items.csv", "item,title", [])
+    new.write_text(text)
     files = params.ingest.model_copy(update={"dataset": "files", "where": "\"user\" <> 'skip'"})
     settings = params.model_copy(update={"ingest": files})
     summary = update(artifacts, settings, new, items, tmp_path / "out")
-    assert summary[0] == "0 interactions, 0 users and 0 items more; 0 texts encoded"
+    assert summary[:2] == ["0 interactions, 0 users and 0 items more; 0 texts encoded", f"{new}: {note}"]
     for name in ("interactions", "items", "users"):
         table = f"data/{name}.parquet"
         assert pl.read_parquet(tmp_path / "out" / table).equals(pl.read_parquet(artifacts / table))
