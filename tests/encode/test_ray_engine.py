@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from hierrec.core import errors
 from hierrec.core.errors import DataError, ModelError, NumericalError, OutOfMemoryError, ParamsError
+from hierrec.core.params import Precision
 from hierrec.encode import ray_engine
 from hierrec.encode.encode_items import encode_items
 from hierrec.encode.encoder import Encoded, ItemEncoder
@@ -149,13 +150,14 @@ def test_an_error_is_an_answer(error: errors.HierrecError) -> None:
     assert str(raised.value) == str(error)
 
 
-def test_a_worker_encodes_a_block_into_its_places(model_folder: ModelFolder) -> None:
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_worker_encodes_a_block_into_its_places(model_folder: ModelFolder, precision: Precision) -> None:
     folder = str(model_folder("t5"))
-    encoder = ItemEncoder.load(folder, None, 32)
+    encoder = ItemEncoder.load(folder, None, 32, precision=precision)
     import torch
 
     worker = EncodeWorker(
-        (folder, None, 32, "cpu", "mean", "float32"), encoder.fingerprint, 200, torch.get_num_threads()
+        (folder, None, 32, "cpu", "mean", precision), encoder.fingerprint, 200, torch.get_num_threads()
     )
     block = pa.table({"place": [7, 3], "text": MANY[:2]})
     places, vectors = unpack(worker(block).to_pylist()[0])
