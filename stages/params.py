@@ -6,7 +6,7 @@ So are the columns of a table of one's own, if the table lies on this machine.
 from contextlib import suppress
 from pathlib import Path
 
-from hierrec.core.errors import DownloadError
+from hierrec.core.errors import DownloadError, HierrecError
 from hierrec.core.files import atomic_path, cache_dir
 from hierrec.core.stage import ARTIFACTS, Stage, Summary
 from hierrec.ingest.params import IngestParams
@@ -35,8 +35,13 @@ def _check_files(interactions: str, ingest: IngestParams) -> None:
     from hierrec.ingest.own_files import check_columns
 
     with suppress(DownloadError):
-        paths = fetch_parts(interactions, ingest.interactions_md5, cache_dir("downloads"), "interactions")
-        check_columns(paths, ingest)
+        cache = cache_dir("downloads")
+        paths = fetch_parts(interactions, None, cache, "interactions")
+        try:
+            check_columns(paths, ingest)
+        except HierrecError:  # only now is the whole table read, for its checksum
+            fetch_parts(interactions, ingest.interactions_md5, cache, "interactions")
+            raise
 
 
 if __name__ == "__main__":

@@ -78,6 +78,18 @@ def test_a_whole_number_is_a_number_and_so_is_an_exponent(tmp_path: Path, text: 
         ("    kind:", "    kind: first", "train.pooling.kind", "'recency'"),
         ("  precision:", "  precision: float64", "encode.precision", "'bfloat16'"),
         ("  precision:", "  precision: float16", "encode.precision", "T5 encoders overflow in it"),
+        (
+            "  precision: float32        # of the model",
+            "  precision: float64",
+            "train.precision",
+            "'bfloat16'",
+        ),
+        (
+            "  precision: float32        # of the model",
+            "  precision: float16",
+            "train.precision",
+            "T5 encoders overflow in it",
+        ),
         ("  processes:", "  processes: 0", "train.processes", "greater than or equal to 1"),
         ("  processes:", "  processes: 25", "train.processes", "cannot share batches of 24 windows"),
         ("  device:", "  device: gpu", "encode.device", "'cuda'"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -82,8 +82,9 @@ def check_columns(paths: Sequence[Path], params: TableParams) -> None:
         ParamsError: `where` is no condition on single rows.
         DataError: a column is missing, or see `read_blocks`.
     """
-    for block in islice(chain.from_iterable(_blocks(path, paths, params) for path in paths), 1):
-        find_columns(block.columns, str(paths[0]), params.needed, ("rating",), params.given)
+    every = ((path, block) for path in paths for block in _blocks(path, paths, params))
+    for path, block in islice(every, 1):
+        find_columns(block.columns, str(path), params.needed, ("rating",), params.given)
         if params.where is not None:
             Where(params.where, [block], WHERE)
 

@@ -332,7 +332,7 @@ def test_the_check_of_columns_refuses_nothing_that_is_read(
     ("params", "message"),
     [
         (TableParams(where="price > 2"), "'price' is missing"),
-        (TableParams(columns={"user": "who"}), "'who', which ingest.columns names, is missing"),
+        (TableParams(columns={"user": "who"}), "b.csv: column 'who', which ingest.columns names, is missing"),
     ],
 )
 def test_the_check_of_columns_names_what_is_missing(

@@ -7,10 +7,13 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hierrec.core.errors import DataError
 from hierrec.data.tables import load_items, load_split
 from hierrec.ingest.sources import md5_file
+from hierrec.params import load_params
 
-from stages.workspace import make_workspace
+from stages.params import _check_files
+from stages.workspace import ROOT, make_workspace
 from tests.reliability.sample_stages import contents
 from tests.stages.project import Project
 
@@ -139,3 +142,13 @@ def test_a_checksum_lets_dvc_see_changes(shop: Project) -> None:
     shop.set(ingest__interactions_md5=md5_file(table))
     assert shop.repro("--single-item", "ingest") == ["ingest"]
     assert shop.read_json("artifacts/metrics/data.json")[0]["interactions"] > ITEMS
+
+
+def test_a_table_with_another_checksum_is_not_checked(tmp_path: Path) -> None:
+    table = tmp_path / "other.csv"
+    table.write_text("who,what,when\nann,1,1\n", "utf-8")
+    ingest = load_params(ROOT / "params.yaml").ingest
+    with pytest.raises(DataError, match="columns user, item, timestamp are missing"):
+        _check_files(str(table), ingest.model_copy(update={"interactions_md5": md5_file(table)}))
+    _check_files(str(table), ingest.model_copy(update={"interactions_md5": "0" * 32}))
+    _check_files(str(tmp_path / "missing.csv"), ingest)
