@@ -1,4 +1,4 @@
-# `make demo`, `make test`: both make the locked environment first.
+# `make demo` and `make test` first create the locked environment.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 PEERS := bench/.peers
@@ -6,16 +6,16 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# The build of torch without CUDA (download.pytorch.org/whl/cpu, Python 3.11, Linux, x86-64), which PyPI does not have:
-# the lock allows it beside PyPI's, and where pip's settings name a folder that holds it (find-links), it is taken.
+# Hash of the torch wheel without CUDA (download.pytorch.org/whl/cpu, Python 3.11, Linux, x86-64). PyPI lacks this wheel.
+# The lock allows it beside PyPI's. pip takes it if a folder of its find-links setting holds it.
 TORCH_CPU := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
 
 .PHONY: env demo pictures test lint format audit lock torture ablation bench bench-env clean
 
 env: $(VENV)/locked
 
-# Every version and every file's hash is in constraints.txt, those of the build's own tools included (hence no build
-# isolation). They come first: only a recent pip takes hashes from constraints.
+# constraints.txt holds every version and every file's hash, build tools included (hence no build isolation). The build
+# tools are installed first, because only a recent pip reads hashes from constraints.
 $(VENV)/locked: constraints.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	sed -nE '/^(pip|setuptools)==/,/[^\\]$$/p' constraints.txt > $(VENV)/tools.txt
@@ -31,11 +31,11 @@ $(VENV)/locked: constraints.txt pyproject.toml
 demo: env
 	$(BIN)/python -m stages.demo
 
-# The pictures of the docs, of what `make demo` has left; needs Chromium and its chromedriver.
+# Screenshots for the docs, from the artifacts of `make demo`. Needs Chromium and its chromedriver.
 pictures: env
 	$(BIN)/python -m bench.pictures
 
-# A process for each core (and no more threads than that), as most of the time is spent in starting stages.
+# One process per core (at most 4), one thread each, because starting stages takes most of the time.
 test: env
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
@@ -49,19 +49,18 @@ format: env
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Secrets in the files, known weaknesses of the locked versions.
+# Searches for secrets in the files and for known vulnerabilities of the locked versions.
 audit: env
 	.ci/audit
 
-# Looks up the hashes of the versions in constraints.txt, with the environment that there is: it cannot be made anew
-# before.
+# Looks up the hashes of the versions in constraints.txt. Uses the existing environment: a new one needs the hashes.
 lock:
 	sed -nE 's/^([^ ]+==[^ ]+).*/\1/p' constraints.txt > $(VENV)/versions.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-deps --generate-hashes --no-annotate \
 		--no-header --output-file $(VENV)/hashed.txt $(VENV)/versions.txt
 	sed 's/^torch==.*/&\n    --hash=sha256:$(TORCH_CPU) \\/' $(VENV)/hashed.txt > constraints.txt
 
-# kill -9 in the midst of every stage, 120 times and more: see docs/reliability.md.
+# Kills every stage with kill -9 while it runs, more than 120 kills in all: see docs/reliability.md.
 torture: env
 	$(BIN)/python -m bench.torture
 
@@ -70,7 +69,7 @@ ablation: env
 	$(BIN)/dvc repro ingest
 	cd bench/ablation && ../../$(BIN)/dvc repro
 
-# Comparisons, one command each, on the artifacts of `dvc repro`; see bench/README.md. --quick runs one in seconds.
+# Runs the comparisons with peers on the artifacts of `dvc repro`; see bench/README.md. With --quick, one takes seconds.
 bench: env bench-env
 	$(BIN)/python -m bench.peers.decoding
 	$(BIN)/python -m bench.peers.training
@@ -79,7 +78,7 @@ bench: env bench-env
 
 bench-env: $(PEERS)/locked
 
-# The peers need other versions than ours, so they have an environment of their own.
+# The peers need other package versions than the project, so they have their own environment.
 $(PEERS)/locked: bench/peers/requirements.lock
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/pip install --quiet --requirement bench/peers/requirements.lock
