@@ -1,1 +1,1 @@
-"""Measured comparisons; the library does not import them."""
+"""Benchmarks; the library does not import them."""

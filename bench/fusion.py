@@ -1,9 +1,9 @@
-"""`python -m bench.fusion`: settings of the retrieval side by side, on the validation targets, over one trained model.
+"""`python -m bench.fusion`: compare settings of the retrieval on the validation targets, with one trained model.
 
-For each, the fusion is learned on one half of the users and measured on the other, as `dvc repro train_rag` does, and
-the halves are exchanged; figures are means of both. The half that is measured also picks the epoch, which favours every
-setting a little over the model alone. Test targets are not read. Results stand by the seed of the training; what is
-there of other seeds and settings is kept.
+For each setting, the fusion is learned on one half of the users and measured on the other, as `dvc repro train_rag`
+does; then the halves are exchanged. Figures are means of both. The measured half also picks the epoch, which favours
+every setting a little over the model alone. Test targets are not read. Results are stored by the seed of the training;
+results of other seeds and settings are kept.
 """
 
 from collections.abc import Iterable, Mapping
@@ -59,11 +59,11 @@ def changed(document: dict[str, Any], names: Iterable[str]) -> dict[str, FusionP
     """Return the section `fusion` by the name of the setting.
 
     Args:
-        document: the params.yaml that is changed.
-        names: of `SETTINGS`.
+        document: the params.yaml to change.
+        names: keys of `SETTINGS`.
 
     Raises:
-        ParamsError: there is no such setting, or it does not go with the section.
+        ParamsError: a setting does not exist, or the section does not allow it.
     """
     params = {}
     for name in names:
@@ -75,18 +75,18 @@ def changed(document: dict[str, Any], names: Iterable[str]) -> dict[str, FusionP
 
 
 class Bench:
-    """One trained model, under many settings of the retrieval.
+    """Measures one trained model with many settings of the retrieval.
 
     Args:
         artifacts: folder of data, item vectors, index and the trained sequence model.
-        batch_users: users or windows that are read at once, as in train_rag: changes the last bits, speed and memory.
+        batch_users: users or windows per batch, as in train_rag; it changes the last bits, speed and memory.
 
     Attributes:
         inputs: data and item vectors.
         train: section `train` that the model was trained with.
 
     Raises:
-        HierrecError: one of them is missing or damaged, or they do not belong together.
+        HierrecError: an artifact is missing or damaged, or the artifacts are of different runs.
     """
 
     def __init__(self, artifacts: Path, batch_users: int) -> None:
@@ -108,7 +108,7 @@ class Bench:
         return validator(self.inputs.sequences, self.inputs.candidates)(self._model)
 
     def halves(self, params: FusionParams) -> tuple[Metrics, Metrics]:
-        """Return the validation metrics of the model with retrieval, of either half; train_rag measures the first.
+        """Return the validation metrics with retrieval for each half; train_rag measures the first.
 
         Args:
             params: section `fusion`.
@@ -128,7 +128,7 @@ class Bench:
     def _learned(
         self, params: FusionParams, learned_from: FusionExamples, held_out: FusionExamples
     ) -> Metrics:
-        """Learn on one half; return the other's metrics in its best epoch."""
+        """Learn on one half; return the other half's metrics in its best epoch."""
         counts = self.inputs.sequences.training_counts(len(self.inputs.frozen))
         curve = learn(params, self._base, counts, learned_from, held_out).curve
         best = max(curve, key=lambda record: record[CHOSEN_BY])
@@ -155,15 +155,15 @@ def compare(bench: Bench, settings: Mapping[str, FusionParams]) -> dict[str, Met
 
 
 def earlier_runs(path: Path, train: dict[str, Any], fusion: dict[str, Any]) -> dict[str, dict[str, Metrics]]:
-    """Return what was measured before, by seed and setting; nothing where there is no result.
+    """Return earlier results by seed and setting; empty if the file is missing.
 
     Args:
         path: of the result.
         train: section `train` of the model, without its seed.
-        fusion: section `fusion` that was changed.
+        fusion: section `fusion` before the changes.
 
     Raises:
-        ParamsError: it is of models that were trained with other params, or of changes to another section `fusion`.
+        ParamsError: the file's results have other params `train`, or another base section `fusion`.
         DataError: the result is damaged.
     """
     if not path.is_file():
@@ -181,12 +181,12 @@ def _print(name: str, metrics: Metrics) -> None:
 @click.command(help=(__doc__ or "").partition("\n")[0])
 @artifacts_option
 @click.option(
-    "--params", type=PATH, default=ROOT / "params.yaml", help="Its section `fusion` is what is changed."
+    "--params", type=PATH, default=ROOT / "params.yaml", help="File whose section `fusion` is changed."
 )
-@click.option("--setting", "names", multiple=True, help="Only this one; may be given several times.")
-@click.option("--out", type=PATH, default=RESULTS / "fusion.json", help="JSON.")
+@click.option("--setting", "names", multiple=True, help="Only this setting; may be repeated.")
+@click.option("--out", type=PATH, default=RESULTS / "fusion.json", help="JSON file.")
 def main(artifacts: Path, params: Path, names: tuple[str, ...], out: Path) -> None:
-    """Measure, and write beside what stands there."""
+    """Measure, and add the results to the file."""
     try:
         fusion = load_params(params).fusion
         settings = changed(load_document(params), names or SETTINGS)

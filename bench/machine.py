@@ -1,4 +1,4 @@
-"""The machine that a result was measured on."""
+"""Describe the machine of a measurement."""
 
 import datetime
 import os
@@ -15,8 +15,7 @@ LIBRARIES = ("torch", "transformers", "numpy", "faiss-cpu", "polars")
 def describe_machine(device: str) -> dict[str, Any]:
     """Return processor, cores, threads, device, versions, date and load at the start.
 
-    The load average says how many other processes wanted the cores: where it is above their number, wall time says
-    little, and CPU time is what to compare.
+    If the load average exceeds the number of cores, compare CPU time, not wall time.
 
     Args:
         device: a torch device.

@@ -1,8 +1,8 @@
-"""How items without a residual rank, under remedies that need no training: `python -m bench.new_items --artifacts DIR`.
+"""Rank items without a residual, with remedies that need no training: `python -m bench.new_items --artifacts DIR`.
 
-A tenth of the trained items lose their residual after the training, and the validation targets are ranked among all
-items. The other weights know these items, so the figures are higher than those of items that training never saw
-(`bench.ablation`, stage `cold`, trains without them). It takes a minute, not hours, and tells remedies apart.
+A tenth of the trained items lose their residual after training, and the validation targets are ranked among all items.
+The other weights were trained on these items, so the metrics are higher than for really new items (`bench.ablation`,
+stage `cold`, trains without them). This takes a minute, not hours, and suffices to compare remedies.
 """
 
 import copy
@@ -30,7 +30,7 @@ BIASES, SCALES = (0.1, 0.25, 0.5, 1, 2), (1.1, 1.25, 1.5, 2)
 
 @dataclass(frozen=True)
 class Ranked:
-    """Users and a catalogue as products."""
+    """Scores as products of user states and item keys."""
 
     states: Tensor  # [U, D]
     keys: Tensor  # [n, D]
@@ -46,8 +46,8 @@ def remedies(model: SequenceModel, new: Tensor, fitted: Tensor) -> Iterator[tupl
 
     Args:
         model: trained.
-        new: bool [n], items whose residual nobody may know.
-        fitted: bool [n], items whose residual the regression learns from.
+        new: bool [n], items without a known residual.
+        fitted: bool [n], items whose residuals the regression is fitted to.
     """
     frozen, residual = model.items.frozen, model.items.residual.detach()
     width = frozen.shape[1]
@@ -62,8 +62,8 @@ def remedies(model: SequenceModel, new: Tensor, fitted: Tensor) -> Iterator[tupl
 
     without = torch.where(new[:, None], 0, residual)
     yield "no residual", *catalogue(without)
-    yield "their own residual (not to be had)", *catalogue(residual)
-    yield "nobody's residual", *catalogue(torch.zeros_like(residual))
+    yield "own residual (unknown in practice)", *catalogue(residual)
+    yield "no residual for any item", *catalogue(torch.zeros_like(residual))
     for more in BIASES:
         yield f"no residual, logit + {more}", *catalogue(without, more=more)
     for scale in SCALES:
@@ -77,11 +77,11 @@ def remedies(model: SequenceModel, new: Tensor, fitted: Tensor) -> Iterator[tupl
 
 @click.command()
 @click.option("--artifacts", type=click.Path(path_type=Path), default=Path("artifacts"))
-@click.option("--users", default=2500, help="Drawn from all.")
-@click.option("--share", default=0.1, help="Of the trained items.")
+@click.option("--users", default=2500, help="Number of users, drawn at random.")
+@click.option("--share", default=0.1, help="Share of the trained items that are new.")
 @click.option("--seed", default=1)
 def main(artifacts: Path, users: int, share: float, seed: int) -> None:
-    """Print Recall@10 of validation targets that are new items, and of the others."""
+    """Print Recall@10 of validation targets that are new items, and of all others."""
     inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
     folder = artifacts / "models" / "hierarchical"
     (model, *_) = load_model(folder, inputs.frozen, inputs.store_hash).members

@@ -1,4 +1,4 @@
-"""Results that differ in their seed, summed up."""
+"""Mean and standard deviation of results with different seeds."""
 
 from collections.abc import Sequence
 from statistics import fmean, stdev
@@ -9,7 +9,7 @@ Numbers = dict[str, Any]
 
 
 def over_seeds(results: Sequence[Numbers]) -> Numbers:
-    """Return mean and standard deviation (of the sample) of each number; an integer that all have stays one."""
+    """Return mean and sample standard deviation of each number; an integer equal in all results is kept as it is."""
     summary: Numbers = {}
     for key, first in sorted(results[0].items()):
         values = [result[key] for result in results]

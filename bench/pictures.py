@@ -1,4 +1,4 @@
-"""`make pictures`: the pictures of the docs, of the demo in `.demo/`, by Chromium and its chromedriver."""
+"""`make pictures`: take the screenshots for the docs from the demo in `.demo/`, by Chromium and its chromedriver."""
 
 import shutil
 import subprocess
@@ -18,13 +18,13 @@ from stages.workspace import ROOT, environment
 PICTURES = ROOT / "docs" / "pictures"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 LARGEST = 200_000
-"""Bytes of a picture."""
+"""Largest size of a picture, in bytes."""
 ANSWERED = "body:has(#history li):has(#variants:not(.busy) li)"
 
 
 @contextmanager
 def browser() -> Iterator[Chrome]:
-    """A headless browser that is closed afterwards."""
+    """Open a headless browser and close it afterwards."""
     options = ChromeOptions()
     options.binary_location = next(path for name in BROWSERS if (path := shutil.which(name)))
     for flag in (
@@ -44,7 +44,7 @@ def browser() -> Iterator[Chrome]:
 
 @contextmanager
 def served(artifacts: Path) -> Iterator[str]:
-    """The address of the page to try it, which is served meanwhile."""
+    """Run `hierrec serve` and yield its address."""
     command = [sys.executable, "-m", "hierrec", "serve", "--port", "0", "--artifacts", str(artifacts)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment(ROOT)) as process:
         assert process.stdout is not None

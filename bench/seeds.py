@@ -1,8 +1,8 @@
-"""`python -m bench.seeds RUN…`: what chance does to a result: runs that differ in their seed, side by side.
+"""`python -m bench.seeds RUN…`: compare runs that differ only in their seed.
 
-A run is the folder `artifacts` of a `dvc repro`, e.g. of a clone with `train.seed: 2`. The result has, for each run,
-the test metrics of both variants, as chosen and fitted again, and what retrieval gains, with mean and standard
-deviation (of the sample). It is bench/results/NAME.json. What stands there of other seeds is kept, so that runs may be
+A run is the folder `artifacts` of a `dvc repro`, e.g. of a clone with `train.seed: 2`. The result,
+bench/results/NAME.json, has the test metrics of both variants for each run, as chosen and fitted again, the gain of
+retrieval, and mean and sample standard deviation. Earlier results of other seeds in this file are kept, so runs may be
 added one by one.
 """
 
@@ -23,21 +23,21 @@ AGAIN = ", fitted again"
 
 
 def collect(runs: Sequence[Path], path: Path) -> dict[str, Any]:
-    """Read what runs left.
+    """Read the results of runs.
 
     Args:
-        runs: folders `artifacts`, each of another seed.
-        path: of the result: of its runs those with other seeds are kept.
+        runs: folders `artifacts`, each with another seed.
+        path: of the result; its runs with other seeds are kept.
 
     Returns:
-        `train`, `fusion`: the params of both trainings, but for the seed; `runs`: by seed, the test metrics of
-        each variant, as chosen and fitted again, the relative gain and the largest p of it; `over_seeds`: mean and
-        standard deviation of each.
+        `train`, `fusion`: the params of both trainings without the seed; `runs`: by seed, the test metrics of each
+        variant, as chosen and fitted again, the relative gain and its largest p; `over_seeds`: mean and standard
+        deviation of each.
 
     Raises:
-        DataError: a folder is not that of a run.
-        click.ClickException: two runs have one seed, or one differs in another param of its trainings, also from the
-            result's earlier ones.
+        DataError: a folder is not a run's `artifacts`.
+        click.ClickException: two runs have the same seed, or runs, earlier ones included, differ in another param of
+            their trainings.
     """
     figures: dict[str, dict[str, dict[str, float]]] = {}
     earlier = read_json(path) if path.is_file() else {"runs": {}}
@@ -70,9 +70,9 @@ def _figures(metrics: Path) -> dict[str, dict[str, float]]:
 
 @click.command(help=(__doc__ or "").partition("\n")[0])
 @click.argument("runs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--name", default="seeds", help="Of the result.")
+@click.option("--name", default="seeds", help="Name of the result.")
 def main(runs: tuple[Path, ...], name: str) -> None:
-    """Collect, write, and print the means."""
+    """Collect and write the results, and print the means."""
     path = RESULTS / f"{name}.json"
     try:
         result = collect(runs, path)

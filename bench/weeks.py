@@ -1,9 +1,9 @@
-"""What a model is worth in the weeks after it was trained: `python -m bench.weeks --run FOLDER`.
+"""Measure a model in the weeks after it was trained: `python -m bench.weeks --run FOLDER`.
 
-FOLDER holds a run of a split by time, whose model `refit` was fitted to everything before the cut of the test. In each
-week after it, a user's target is the first item of the week, and the history is everything before the week. Three
-models are ranked: `stale`, as it was at the cut; `fresh`, with the memory that `hierrec update` gives it at the start
-of the week; and `trained`, trained further on everything before the week, as for the final fit.
+FOLDER holds a run with a split by time, whose model `refit` was fitted to all interactions before the test cut. In each
+week after the cut, a user's target is the first item of the week, and the history is all earlier interactions. Three
+models are evaluated: `stale`, as it was at the cut; `fresh`, with the memory that `hierrec update` gives it at the
+start of the week; and `trained`, trained further on all interactions before the week, as for the final fit.
 """
 
 import copy
@@ -42,7 +42,7 @@ class Log:
     times: NDArray[np.int64]  # [N], of the items of `inputs.sequences`, in its order
 
     def before(self, moment: float) -> Inputs:
-        """Return the inputs as they were: earlier items are training items, and items among them are candidates."""
+        """Return the inputs at a moment: earlier interactions are training data, and their items are candidates."""
         sequences = self.inputs.sequences
         lengths = np.add.reduceat((self.times < moment).astype(np.int64), sequences.offsets[:-1])  # [U]
         nothing = np.full(sequences.user_count, NO_TARGET)
@@ -53,7 +53,7 @@ class Log:
         return replace(self.inputs, sequences=known, candidates=candidates)
 
     def targets(self, start: float, stop: float, known: Inputs) -> NDArray[np.int64]:
-        """Return each user's first item of a week, int64 [U]; `NO_TARGET` where user or item was not known before."""
+        """Return each user's first item of a week, int64 [U]; `NO_TARGET` if there is none or user or item is new."""
         sequences = known.sequences
         first = sequences.offsets[:-1] + sequences.train_length  # [U]
         place = first.clip(max=len(self.times) - 1)  # [U]
@@ -69,7 +69,7 @@ def open_log(data: Path, item_embeddings: Path) -> Log:
 
 
 def further(model: UserModel, inputs: Inputs, epochs: int, rate: float) -> UserModel:
-    """Return a copy that was trained further on the training items, as the final fit does."""
+    """Return a copy of the model, trained further on the training items, as in the final fit."""
     model = copy.deepcopy(model)
     for member in model.members:
         changes = {"epochs": epochs, "learning_rate": member.params.learning_rate * rate}
@@ -80,12 +80,12 @@ def further(model: UserModel, inputs: Inputs, epochs: int, rate: float) -> UserM
 
 
 def measure(run: Path, weeks: int, again: bool) -> dict[str, dict[str, dict[str, float]]]:
-    """Return the metrics by week, and in it by model and variant.
+    """Return the metrics by week, then by model and variant.
 
     Args:
         run: folder with `artifacts/` and `params.yaml`.
-        weeks: how many.
-        again: whether to train further, which takes minutes for each week.
+        weeks: number of weeks.
+        again: whether to train further, which takes minutes per week.
     """
     artifacts, final = run / "artifacts", load_params(run / "params.yaml").final
     log = open_log(artifacts / "data", artifacts / "item_embeddings")
@@ -141,12 +141,14 @@ def _unit(times: NDArray[np.int64]) -> int:
 
 
 @click.command(help=(__doc__ or "").partition("\n")[0])
-@click.option("--run", type=click.Path(path_type=Path, exists=True), required=True, help="Of bench.datasets.")
-@click.option("--weeks", type=click.IntRange(1), default=3, help="After the cut.")
+@click.option(
+    "--run", type=click.Path(path_type=Path, exists=True), required=True, help="Run of bench.datasets."
+)
+@click.option("--weeks", type=click.IntRange(1), default=3, help="Weeks after the cut.")
 @click.option("--trained/--not-trained", default=True, help="Whether to train further before each week.")
-@click.option("--out", type=click.Path(path_type=Path), default=OUT, help="Results.")
+@click.option("--out", type=click.Path(path_type=Path), default=OUT, help="JSON file.")
 def main(run: Path, weeks: int, trained: bool, out: Path) -> None:
-    """Measure, and write the results."""
+    """Measure and write the results."""
     write_json(out, measure(run, weeks, trained))
 
 

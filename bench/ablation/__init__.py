@@ -1,1 +1,1 @@
-"""What each part of the recommender contributes, and what text alone does for items never seen in training."""
+"""An ablation study of the recommender, and the ranking of cold items by text alone."""

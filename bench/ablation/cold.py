@@ -1,7 +1,7 @@
-"""Stage `cold ROW SEED`: train without a share of the items, then rank them by their text alone.
+"""Stage `cold ROW SEED`: train without a share of the items, then rank them by text alone.
 
-`results/cold/ROW-SEED.json`: per split the Recall@10 of cold targets among all candidates (`all`) and among cold ones
-(`cold`), and of warm targets among all (`warm`), by method. Nothing is chosen by the test targets.
+Writes `results/cold/ROW-SEED.json`: per split and method, the Recall@10 of cold targets among all candidates (`all`),
+of cold targets among cold candidates (`cold`), and of warm targets among all (`warm`). Test targets choose nothing.
 """
 
 from typing import Any
@@ -46,15 +46,15 @@ def measure(
     """Train without the cold items and rank them.
 
     Args:
-        data: all of it.
-        frozen: float32 [n, F], whitened item vectors, those of cold items too: their texts are known.
-        texts: what was encoded.
-        params: section `train`; its seed also chooses the cold items.
-        settings: of the cold items.
+        data: the whole data set.
+        frozen: float32 [n, F], whitened item vectors, cold items included: their texts are known.
+        texts: one per item, as encoded.
+        params: section `train`; its seed also selects the cold items.
+        settings: section `cold`.
     """
     cold = choose_cold(data.items["item_id"].to_list(), data.candidates, settings.share, params.seed)
     split = split_cold(data.sequences, cold)
-    alone = params.model_copy(update={"members": 1})  # whose residuals are exchanged below
+    alone = params.model_copy(update={"members": 1})  # the residuals of a single member are replaced below
     (model,) = train(split.training, data.candidates & ~cold, frozen, alone).members
     residual = {"model": None, **residuals(model, cold, settings.neighbours)}
     tf_idf = chosen_tf_idf(texts, split, settings.recent)
@@ -76,7 +76,7 @@ def measure(
 
 
 def chosen_tf_idf(texts: list[str], split: ColdSplit, recent: list[int]) -> TfIdfScorer:
-    """Return TF-IDF that reads as many latest items as are best for the cold validation targets."""
+    """Return the TF-IDF scorer whose number of latest items is best for the cold validation targets."""
 
     def quality(scorer: TfIdfScorer) -> float:
         return recall_of(scorer, split.histories["validation"], split.targets["validation"], split.cold)
@@ -106,7 +106,7 @@ def recall_of(
     targets: NDArray[np.int64],
     candidates: NDArray[np.bool_],
 ) -> float:
-    """Return Recall@10 of the users that have a target."""
+    """Return Recall@10 over the users with a target."""
     return float((rank_targets(scorer, histories, targets, candidates, BATCH_USERS) <= K).mean())
 
 

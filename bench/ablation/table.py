@@ -1,4 +1,4 @@
-"""Stage `table`: all results side by side, `table.json` for machines and `table.md` for people."""
+"""Stage `table`: collect all results in `table.json` (for machines) and `table.md` (for people)."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from bench.over_seeds import Numbers, over_seeds
 
 
 def main() -> None:
-    """Write both."""
+    """Write both tables."""
     settings = load_settings()
     table, absent = collect(settings, RESULTS)
     write_json(HERE / "table.json", table)
@@ -19,15 +19,15 @@ def main() -> None:
 
 
 def collect(settings: Settings, folder: Path) -> tuple[Numbers, dict[str, str]]:
-    """Read every result that there is.
+    """Read every existing result.
 
     Args:
-        settings: which runs there should be.
-        folder: where the stages wrote.
+        settings: names the expected runs.
+        folder: the stages' output folder.
 
     Returns:
         The table, `{"runs": {"vectors/row": {...}}, "cold": {row: {...}}}`, where each number over several seeds is
-        `{"mean": m, "sd": s}`; and the runs that it lacks, with the reason.
+        `{"mean": m, "sd": s}`; and the reason by missing run.
     """
     runs: Numbers = {}
     absent: dict[str, str] = {}
@@ -36,7 +36,7 @@ def collect(settings: Settings, folder: Path) -> tuple[Numbers, dict[str, str]]:
         names = [f"{row}-{seed}.json" for seed in seeds]
         names = [name for name in names if (folder / "runs" / vectors / name).is_file()]
         results = {name: read_json(folder / "runs" / vectors / name) for name in names}
-        # One machine may have skipped what another one ran.
+        # A run may be skipped on one machine and measured on another.
         measured = {name: result for name, result in results.items() if "test" in result}
         if measured:
             costs = [read_json(folder / "costs" / vectors / name) for name in measured]

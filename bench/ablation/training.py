@@ -1,4 +1,4 @@
-"""One training as the project's stage does it: data and frozen vectors in, the best model out."""
+"""Train one model as the project's stage does."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Data:
-    """The item table, every user's items with the split, and which items may be ranked (bool [n])."""
+    """The item table, every user's sequence with the split, and the candidates (bool [n])."""
 
     items: pl.DataFrame
     sequences: Sequences
@@ -29,7 +29,7 @@ class Data:
 
 
 def load_data(folder: Path) -> Data:
-    """Read what the project's stage `ingest` wrote."""
+    """Read the output of the project's stage `ingest`."""
     items = load_items(folder / "items.parquet")
     interactions = interaction_groups(folder / "interactions.parquet")
     sequences = Sequences.from_tables(interactions, load_split(folder / "split.parquet"))
@@ -49,11 +49,11 @@ def frozen_vectors(vectors: NDArray[np.float32], dimension: int | None) -> NDArr
 def train(
     sequences: Sequences, candidates: NDArray[np.bool_], frozen: NDArray[np.float32], params: TrainParams
 ) -> UserModel:
-    """Train a recommender, early-stopped on the validation targets.
+    """Train a recommender with early stopping on the validation targets.
 
     Args:
-        sequences: its training items are read, and its validation targets are ranked.
-        candidates: bool [n], items among which they are ranked.
+        sequences: training items and validation targets.
+        candidates: bool [n].
         frozen: float32 [n, F], whitened item vectors.
         params: section `train`.
     """

@@ -1,4 +1,4 @@
-"""Item vectors on disk: `vectors.npy`, or `skipped.json`, which says why there are none."""
+"""Item vectors on disk: `vectors.npy`, or `skipped.json` with the reason why they are missing."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def write_vectors(folder: Path, vectors: NDArray[np.float32] | str) -> None:
 
 
 def read_vectors(folder: Path) -> NDArray[np.float32] | str:
-    """Return what ``write_vectors`` was given."""
+    """Return the vectors or the reason that ``write_vectors`` wrote."""
     if (folder / SKIPPED).is_file():
         return read_json(folder / SKIPPED)["skipped"]
     return np.load(folder / VECTORS, allow_pickle=False)

@@ -1,4 +1,4 @@
-"""Stage `vectors NAME`: the texts of the plan become item vectors, `work/vectors/NAME/`."""
+"""Stage `vectors NAME`: encode the plan's texts to item vectors, `work/vectors/NAME/`."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def main(name: str) -> None:
 
 
 def vectors_of(planned: dict[str, Any]) -> NDArray[np.float32] | str:
-    """Return the vectors that the plan asks for, float32 [n, d], or why it skips them."""
+    """Return the planned vectors, float32 [n, d], or why they are skipped."""
     return (
         planned["skipped"] if "skipped" in planned else encode(**planned["encoder"], texts=planned["texts"])
     )

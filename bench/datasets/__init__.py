@@ -1,1 +1,1 @@
-"""The whole pipeline on real data sets, each by a file of params: `python -m bench.datasets NAME --data FOLDER`."""
+"""Run the whole pipeline on real data sets, one params file each: `python -m bench.datasets NAME --data FOLDER`."""

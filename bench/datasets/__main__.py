@@ -23,12 +23,16 @@ EXISTING = click.Path(path_type=Path, file_okay=False, exists=True)
 @click.argument("name", type=click.Choice(names()))
 @click.option("--data", type=EXISTING, help="Folder with the files that NAME.yaml names.")
 @click.option(
-    "--work", type=FOLDER, help="Folder of the run; one that was stopped goes on. Default: a temporary one."
+    "--work", type=FOLDER, help="Folder of the run; a stopped run is resumed. Default: a temporary folder."
 )
-@click.option("--run", "done", type=EXISTING, help="Runs nothing: metrics of this project or --work folder.")
-@click.option("--out", default=RESULTS, type=click.Path(path_type=Path), help="Default: results.json here.")
+@click.option(
+    "--run", "done", type=EXISTING, help="Run nothing; record the metrics of this project or --work folder."
+)
+@click.option(
+    "--out", default=RESULTS, type=click.Path(path_type=Path), help="Default: bench/datasets/results.json."
+)
 def main(name: str, data: Path | None, work: Path | None, done: Path | None, out: Path) -> None:
-    """Run every stage on a data set, add what comes out to results.json, and print the tables of both READMEs."""
+    """Run every stage on a data set, add the results to results.json, and print the tables of both READMEs."""
     if (data is None) == (done is None):
         raise click.UsageError("give --data or --run")
     data_set = load(name)
@@ -51,14 +55,14 @@ def main(name: str, data: Path | None, work: Path | None, done: Path | None, out
 def _machine(data: Path | None) -> dict[str, Any] | None:
     if data is None:
         return None
-    # Imports torch, whose memory would count as the stages' peak, since they are forked from this process.
+    # Imported late: it imports torch, whose memory would count in the peak of the stages, forked from this process.
     from bench.machine import describe_machine
 
     return describe_machine("cpu")
 
 
 def _prepare(work: Path, overrides: Mapping[str, Any]) -> None:
-    """Make the workspace, or see that the one that is there is of the same params."""
+    """Make the workspace, or check that the existing one has the same params."""
     record = work / "overrides.json"
     if not work.exists():
         make_workspace(work, overrides)

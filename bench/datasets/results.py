@@ -1,4 +1,4 @@
-"""What a run came out at, kept beside the results of other data sets."""
+"""Collect the results of a run and store them with those of other data sets."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,8 +17,8 @@ def result(run: Path, data_set: DataSet) -> dict[str, Any]:
     """Return test metrics, counts and costs of a run.
 
     Args:
-        run: folder with `artifacts/`, and with `costs.json` where `run_stages` ran the stages; else the costs are null.
-        data_set: what was run: its params are kept beside the figures.
+        run: folder with `artifacts/`, and `costs.json` if `run_stages` ran the stages; otherwise the costs are null.
+        data_set: the data set that was run; the result includes its params.
     """
     metrics = run / "artifacts" / "metrics"
     baselines = read_details(metrics / "baselines.json")
@@ -36,13 +36,13 @@ def result(run: Path, data_set: DataSet) -> dict[str, Any]:
 
 
 def _variant(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the test metrics; where users take items again, also those of new and of repeated targets."""
+    """Return the test metrics; if users repeat items, also those of new and of repeated targets."""
     by_target = metrics["slices"]["target"]
     return {**metrics["test"], **({"by_target": by_target} if by_target["repeated"]["users"] else {})}
 
 
 def add(name: str, measured: Mapping[str, Any], path: Path = RESULTS) -> dict[str, Any]:
-    """Put figures of a data set into the file; its others and those of other data sets stay. Returns all of them."""
+    """Add a data set's results to the file, keep all other results, and return all."""
     results = read_json(path) if path.is_file() else {}
     results[name] = {**results.get(name, {}), **measured}
     write_json(path, results)
@@ -50,6 +50,6 @@ def add(name: str, measured: Mapping[str, Any], path: Path = RESULTS) -> dict[st
 
 
 def add_peer(name: str, peer: str, measured: Mapping[str, Any], path: Path = RESULTS) -> None:
-    """Put a peer's figures on a data set into the file, beside those of other peers."""
+    """Add a peer's results on a data set to the file; keep other peers' results."""
     peers = read_json(path).get(name, {}).get("peers", {}) if path.is_file() else {}
     add(name, {"peers": {**peers, peer: measured}}, path)

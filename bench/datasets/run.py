@@ -1,4 +1,4 @@
-"""The stages of a workspace one after the other, and what each cost."""
+"""Run the stages of a workspace one after the other and measure their costs."""
 
 import os
 import subprocess
@@ -16,12 +16,12 @@ SKIPPED = ("evaluate_report", "train_final")
 
 
 def run_stages(folder: Path) -> dict[str, dict[str, float]]:
-    """Run the stages that have not run there yet.
+    """Run the stages of the workspace that have not run yet.
 
-    What each cost is kept in `costs.json` of the workspace, so that a run that was stopped goes on.
+    `costs.json` of the workspace stores each stage's costs, so that a stopped run can be resumed.
 
     Returns:
-        Of each stage `seconds` (wall time), `cpu_seconds`, and `peak_mib`, the most that was resident at once.
+        For each stage `seconds` (wall time), `cpu_seconds`, and `peak_mib`, the peak of resident memory.
 
     Raises:
         subprocess.CalledProcessError: a stage failed.

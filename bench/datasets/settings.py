@@ -7,19 +7,19 @@ from hierrec.core.params import Section, read_params
 
 HERE = Path(__file__).parent
 FILES = ("ingest.archive", "ingest.interactions", "ingest.items")
-"""Params that name a file: relative to the folder of the data set."""
+"""Params that name a file, relative to the folder of the data set."""
 
 
 class DataSet(Section):
     """The file NAME.yaml of a data set."""
 
     order_of_ties: str
-    """Order of a user's interactions of one time."""
+    """Order of a user's interactions with equal times."""
     params: dict[str, Any]
     """Dotted keys of params.yaml, and their values here."""
 
     def overrides(self, folder: Path) -> dict[str, Any]:
-        """Return the params with the paths of files that lie in the folder."""
+        """Return the params, with file names resolved in the folder."""
         return {
             key: str(folder.resolve() / value) if key in FILES else value
             for key, value in self.params.items()

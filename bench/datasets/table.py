@@ -1,4 +1,4 @@
-"""The results as Markdown: the README's table of metrics, and that of what the stages cost."""
+"""Render the results as Markdown: the README's table of metrics, and the table of costs per stage."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +27,7 @@ ROWS = {
     "SASRec, sampled softmax (RecTools, run here)": ("peers", PEERS["sasrec"]),
     "eSASRec (RecTools, run here)": ("peers", PEERS["esasrec"]),
 }
-"""Of each row, the keys of its metrics in a data set's result; not all data sets have each."""
+"""For each row, the keys of its metrics in a data set's result; a data set may lack some."""
 PUBLISHED = {
     "SASRec, sampled softmax (published)": {"beauty": (0.0531, 0.0921), "ml-1m": (0.1684, 0.2929)},
     "eSASRec (published)": {"beauty": (0.0523, 0.0928), "ml-1m": (0.1772, 0.3133)},
@@ -68,13 +68,13 @@ def cost_table(results: Mapping[str, Any]) -> str:
 
 
 def _title(name: str, result: Mapping[str, Any]) -> str:
-    """Return the title; it says where fewer epochs than the default's are allowed."""
+    """Return the title, with the limit of epochs if it is not the default."""
     epochs = result["params"].get("train.epochs")
     return TITLES[name] if epochs is None else f"{TITLES[name]} (at most {epochs} epochs)"
 
 
 def _measured(result: Mapping[str, Any], keys: tuple[str, ...]) -> str:
-    """Return the figures, and where the time for a peer was over, that it was; empty if there are none."""
+    """Return the figures, and the epoch if the time limit stopped a peer; empty if there are no figures."""
     for key in keys:
         if key not in result:
             return ""

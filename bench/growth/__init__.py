@@ -1,1 +1,1 @@
-"""What a larger catalogue costs: encoding, index, search, training memory."""
+"""Measure how costs grow with the catalogue: encoding, index, search, training memory."""

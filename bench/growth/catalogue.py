@@ -1,4 +1,4 @@
-"""A generated catalogue: vectors in clusters of power-law sizes, and texts of films that never were."""
+"""Generate a catalogue: vectors in clusters of power-law sizes, and texts of invented films."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ GENRES = ["Action", "Comedy", "Drama", "Horror", "Musical", "Romance", "Sci-Fi",
 
 
 class FileVectors(Vectors):
-    """Float32 [n, d] in a file, read where asked for, and so never part of the process's memory as a map is."""
+    """Float32 [n, d] in a file, read on access; a memory map would count as memory of the process."""
 
     def __init__(self, path: Path, count: int, dimension: int) -> None:
         self.path, self._shape = path, (count, dimension)
@@ -60,7 +60,7 @@ def write_vectors(
 
 
 def texts(count: int, catalogue: int, seed: int) -> list[str]:
-    """Return texts of `count` random items of a catalogue of `catalogue` items, each different."""
+    """Return different texts for `count` random items of a catalogue of `catalogue` items."""
     generator = np.random.default_rng([seed, catalogue])
     rows = generator.choice(catalogue, count, replace=False)
     result = []

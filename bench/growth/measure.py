@@ -1,4 +1,4 @@
-"""One measurement in a process of its own: `python -m bench.growth.measure NAME JSON` prints JSON."""
+"""Make one measurement in its own process: `python -m bench.growth.measure NAME JSON` prints JSON."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ from bench.growth.catalogue import FileVectors, texts
 from bench.scale.process import resident_peak_mb
 
 FEW, MORE = 3, 20
-"""Steps of an epoch that is measured, and by how many another is longer."""
+"""Steps of the shorter measured epoch, and the further steps of the longer one."""
 
 
 class PeakMemory:
@@ -37,7 +37,7 @@ class PeakMemory:
 
     @property
     def record(self) -> dict[str, float]:
-        """Megabytes at the start and at the peak."""
+        """MiB at the start and at the peak."""
         return {"memory_before_mb": round(self.before_mb, 1), "memory_peak_mb": round(self.peak_mb, 1)}
 
 
@@ -48,7 +48,7 @@ def _own_memory_mb() -> float:
 
 
 def encode(items: int, count: int, seed: int) -> dict[str, float]:
-    """Encode texts of a catalogue of `items` with t5-nano; CPU seconds for a thousand."""
+    """Encode texts of a catalogue of `items` with t5-nano; return CPU seconds per thousand."""
     from hierrec.encode.encoder import ItemEncoder
 
     encoder = ItemEncoder.load("t5-nano", None, 128)
@@ -61,7 +61,7 @@ def encode(items: int, count: int, seed: int) -> dict[str, float]:
 
 
 def index(vectors: str, items: int, dimension: int, kind: Any, recall: float, queries: int) -> dict[str, Any]:
-    """Build an index, and search it for the 20 nearest of items: one by one, and all at once."""
+    """Build an index, and search the 20 nearest neighbours of items one by one and in one batch."""
     from hierrec.index.build import build_index
 
     source = FileVectors(Path(vectors), items, dimension)
@@ -95,7 +95,7 @@ def index(vectors: str, items: int, dimension: int, kind: Any, recall: float, qu
 
 
 def train(items: int, dimension: int, residual_width: int, seed: int) -> dict[str, float]:
-    """Train with sampled softmax over a catalogue of `items`: CPU seconds of a step and beside it, memory."""
+    """Train with sampled softmax over `items` items; return CPU seconds per step, other CPU seconds, and memory."""
     from hierrec.model.checkpoint import new_model
     from hierrec.params import load_params
 
@@ -111,7 +111,7 @@ def train(items: int, dimension: int, residual_width: int, seed: int) -> dict[st
     frozen = np.random.default_rng(seed).standard_normal((items, dimension), np.float32)
     with PeakMemory() as memory:
         model = new_model(params, frozen)
-        # The first takes memory from the system, page by page; an epoch beside its steps writes the state.
+        # The first epoch warms up the memory. Beside its steps, an epoch writes the state.
         _, few, many = (_epoch(model, params, steps, seed) for steps in (1, FEW, FEW + MORE))
     step = (many - few) / MORE
     return {
@@ -124,7 +124,7 @@ def train(items: int, dimension: int, residual_width: int, seed: int) -> dict[st
 
 
 def _epoch(model: Any, params: Any, steps: int, seed: int) -> float:
-    """Train a model for an epoch of so many steps, on random histories; return the CPU seconds."""
+    """Train a model for one epoch of `steps` steps on random histories; return the CPU seconds."""
     from hierrec.data.sequences import NO_TARGET, Sequences
     from hierrec.training.resume import TrainingState
     from hierrec.training.trainer import fit

@@ -1,4 +1,4 @@
-"""Cost over the number of items, as SVG."""
+"""Plot costs over the number of items, as SVG."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import matplotlib
 
 matplotlib.use("svg")
 matplotlib.rcParams["svg.hashsalt"] = "growth"
-from matplotlib import pyplot  # noqa: E402 - after the choice of what draws
+from matplotlib import pyplot  # noqa: E402 - after the choice of the backend
 
 PANELS = (
     ("encode", "cpu_s_per_1000", "Encoding: CPU s per 1,000 items"),

@@ -16,19 +16,17 @@ from bench.peers.command import RESULTS
 from bench.scale.process import measure
 
 SELECTIONS = {"items", "kinds", "hnsw_up_to", "train_up_to", "residual_widths"}
-"""Settings that say what is measured, not how."""
+"""Settings that select the measurements, and do not change them."""
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Small catalogues: seconds, and figures that mean nothing.")
+@click.option("--quick", is_flag=True, help="Smoke test on small catalogues, in seconds.")
+@click.option("--items", type=int, multiple=True, help="Only these numbers of items; other results are kept.")
 @click.option(
-    "--items", type=int, multiple=True, help="These numbers of items only; the others' results are kept."
-)
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder; default: bench/results/, with --quick nowhere."
+    "--out", type=click.Path(path_type=Path), help="Folder; default: bench/results/, with --quick no file."
 )
 def main(quick: bool, items: tuple[int, ...], out: Path | None) -> None:
-    """Measure, one process for each measurement; write growth.json and growth.svg."""
+    """Run each measurement in its own process; write growth.json and growth.svg."""
     settings = load_settings(quick)
     how = settings.model_dump(mode="json", exclude=SELECTIONS)
     results: dict[str, Any] = {"items": {}, "settings": how}
@@ -51,7 +49,7 @@ def main(quick: bool, items: tuple[int, ...], out: Path | None) -> None:
 
 
 def measure_all(count: int, settings: Settings) -> dict[str, Any]:
-    """Return every measurement of one number of items."""
+    """Return all measurements for one number of items."""
     measured: dict[str, Any] = {
         "encode": _measure("encode", items=count, count=min(settings.texts, count), seed=1)
     }

@@ -1,4 +1,4 @@
-"""params.yaml of this folder."""
+"""Read params.yaml of this folder."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ Scale = Annotated[float, Field(gt=0)]
 
 
 class CatalogueSettings(Section):
-    """How vectors are generated."""
+    """Settings of the generated vectors."""
 
     topics: Positive
     topic_scale: Scale
@@ -25,7 +25,7 @@ class CatalogueSettings(Section):
 
 
 class Settings(Section):
-    """The whole of params.yaml; what each key means is said there."""
+    """All of params.yaml, which describes each key."""
 
     seed: int
     dimension: Positive
@@ -41,7 +41,7 @@ class Settings(Section):
 
 
 def load_settings(quick: bool, path: Path = HERE / "params.yaml") -> Settings:
-    """Read params.yaml; `quick` takes the small numbers under that key."""
+    """Read params.yaml; with `quick`, the values under its key `quick` apply."""
     document: dict[str, Any] = YAML(typ="safe").load(path.read_text("utf-8"))
     small = document.pop("quick")
     return Settings.model_validate(document | (small if quick else {}))

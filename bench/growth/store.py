@@ -1,4 +1,4 @@
-"""Opening and looking into a store in shards: `python -m bench.growth.store [--quick]` writes store.json."""
+"""Measure opening and lookups of a sharded store: `python -m bench.growth.store [--quick]` writes store.json."""
 
 import json
 import tempfile
@@ -24,12 +24,12 @@ NAMELESS = {"id": "generated", "revision": None} | dict.fromkeys(
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="A small store: seconds, and figures that mean nothing.")
+@click.option("--quick", is_flag=True, help="Smoke test on a small store, in seconds.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder; default: bench/results/, with --quick nowhere."
+    "--out", type=click.Path(path_type=Path), help="Folder; default: bench/results/, with --quick no file."
 )
 def main(quick: bool, out: Path | None) -> None:
-    """Write a store of 10 million generated rows, and measure it in a process of its own."""
+    """Write a store of 10 million generated rows, and measure it in a separate process."""
     count, shard_rows = (20_000, 5_000) if quick else (10_000_000, 1_000_000)
     with tempfile.TemporaryDirectory(prefix="store-") as folder:
         start = time.process_time()

@@ -1,4 +1,4 @@
-"""Open a store in shards and look items up, in a fresh process: `python -m bench.growth.store_measure FOLDER`."""
+"""Open a sharded store and look up items, in a fresh process: `python -m bench.growth.store_measure FOLDER`."""
 
 import json
 import sys
@@ -36,7 +36,7 @@ def measure(folder: Path) -> dict[str, Any]:
 
 
 def timed(action: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
-    """Return what an action returns, and its seconds."""
+    """Call an action; return its result and its seconds."""
     wall, processor = time.perf_counter(), time.process_time()
     result = action()
     seconds = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - processor}

@@ -1,1 +1,1 @@
-"""A genuine pre-trained decoder as item LLM and as recommendation LLM."""
+"""Measure a pre-trained decoder as item LLM and as recommendation LLM."""

@@ -1,11 +1,11 @@
-"""Item LLMs compared: the items of a run, encoded by a decoder with both poolings, with and without a prompt.
+"""Compare item LLMs: a decoder encodes a run's items with both poolings, with and without a prompt.
 
     python -m bench.llm.item_llm encode --artifacts RUN/artifacts --model smollm2 --out STORES
     python -m bench.llm.item_llm train --artifacts RUN/artifacts --stores STORES
 
-`encode` writes a store for each pooling and template. `train` trains the default model on every eighth user, over each
-of these stores and over the run's own, with text alone and beside a residual. The validation targets of these users
-are ranked. Both write to results.json in this folder.
+`encode` writes a store for each pooling and template. `train` trains the default model on every eighth user, with each
+of these stores and with the run's own, without and with a residual. It ranks these users' validation targets. Both
+write to results.json in this folder.
 """
 
 import time
@@ -42,7 +42,7 @@ def main() -> None:
 @click.option("--artifacts", type=folder, required=True)
 @click.option("--model", type=folder, required=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True)
-@click.option("--only", type=int, help="So many items, to measure the time.")
+@click.option("--only", type=int, help="Number of items, to measure the time.")
 def encode(artifacts: Path, model: Path, out: Path, only: int | None) -> None:
     """Write a store for each pooling and template to OUT."""
     items = load_items(artifacts / "data" / "items.parquet")[:only]
@@ -66,7 +66,7 @@ def encode(artifacts: Path, model: Path, out: Path, only: int | None) -> None:
 @click.option("--stores", type=folder, required=True)
 @click.option("--epochs", type=int, default=2)
 def train_(artifacts: Path, stores: Path, epochs: int) -> None:
-    """Train over every store and print validation NDCG@10."""
+    """Train with every store and print validation NDCG@10."""
     for store in [artifacts / "item_embeddings", *sorted(stores.iterdir())]:
         inputs = some_users(load_inputs(artifacts / "data", store), 8)
         for name, width in RESIDUALS.items():

@@ -1,9 +1,9 @@
-"""Recommendation LLMs compared: the default, the decoder's shape from scratch, and the pre-trained decoder.
+"""Compare recommendation LLMs: the default, the decoder's shape from scratch, and the pre-trained decoder.
 
     python -m bench.llm.recommender --artifacts RUN/artifacts --model smollm2 --name ml-1m
 
-Each trains on the latest training items of the same users, for as many CPU seconds, and ranks their validation targets
-after every epoch. The results go to results.json in this folder, with each validation (epoch, NDCG@10, CPU seconds).
+Each trains on the latest training items of the same users, for the same CPU seconds, and ranks their validation targets
+after every epoch. results.json in this folder stores the results, with each validation (epoch, NDCG@10, CPU seconds).
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from hierrec.model.inputs import load_inputs
 from .record import folder, record, some_users, train
 
 RATE = 1e-4
-"""Of pre-trained weights that are trained in full, and of their shape from scratch."""
+"""Learning rate of full training of the pre-trained weights."""
 SHAPE = {
     "model_type": "llama",
     "hidden_size": 576,
@@ -31,17 +31,17 @@ SHAPE = {
 @click.command()
 @click.option("--artifacts", type=folder, required=True)
 @click.option("--model", type=folder, required=True)
-@click.option("--name", required=True, help="Of the data set.")
+@click.option("--name", required=True, help="Name of the data set.")
 @click.option(
-    "--seconds", type=float, default=80, help="CPU time of each; the epoch in which it ends is finished."
+    "--seconds", type=float, default=80, help="CPU seconds per variant; its last epoch is finished."
 )
-@click.option("--step", type=int, default=30, help="Every STEP-th user.")
-@click.option("--history", type=int, default=20, help="Latest items of a user.")
+@click.option("--step", type=int, default=30, help="Use every STEP-th user.")
+@click.option("--history", type=int, default=20, help="Number of latest items per user.")
 @click.option("--only", multiple=True, help="Variants; all by default.")
 def main(
     artifacts: Path, model: Path, name: str, seconds: float, step: int, history: int, only: tuple[str, ...]
 ) -> None:
-    """Train and compare."""
+    """Train and record each variant."""
     inputs = some_users(load_inputs(artifacts / "data", artifacts / "item_embeddings"), step, history)
     pretrained = {"pretrained": str(model), "revision": None, "config": {}}
     variants: dict[str, dict[str, Any]] = {

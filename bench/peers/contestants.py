@@ -1,4 +1,4 @@
-"""Who trains, how, and by which interpreter: each is a program of its own with the same three arguments."""
+"""The contestants: programs with the same three arguments, each with its settings and interpreter."""
 
 import json
 import os
@@ -25,7 +25,7 @@ class Contestant:
 
     Attributes:
         command: interpreter and script.
-        settings: what its settings file says beside what all have.
+        settings: its own settings, beside the common ones.
     """
 
     command: tuple[str, ...]
@@ -33,11 +33,11 @@ class Contestant:
 
 
 def contestants(train: TrainParams, data: Path, item_embeddings: Path) -> dict[str, Contestant]:
-    """Return ours, and the peers at the same width, blocks, heads, history, dropout and number of negatives.
+    """Return ours, and the peers with the same width, blocks, heads, history, dropout and number of negatives.
 
     Args:
         train: section `train` of the project's params.
-        data, item_embeddings: folders that ours reads.
+        data, item_embeddings: input folders of ours.
     """
     shape = _shape(train)
     ours = {"data": str(data.resolve()), "item_embeddings": str(item_embeddings.resolve())}
@@ -51,23 +51,23 @@ def contestants(train: TrainParams, data: Path, item_embeddings: Path) -> dict[s
                 ),
             },
         ),
-        # Its negatives are drawn for each position: 128 users, its default, would take 7 GB for their vectors alone.
+        # It draws negatives for each position: their vectors would take 7 GB with its default of 128 users.
         "rectools, sampled softmax": _peer(
             "rectools_train.py", shape | {"loss": "sampled_softmax", "batch": 24}
         ),
         "rectools, softmax": _peer("rectools_train.py", shape | {"loss": "softmax", "batch": 128}),
-        # Its default of 2048 would be a step every half minute; small batches are the better start.
+        # Its default batch of 2048 takes half a minute a step; small batches learn faster at the start.
         "recbole, softmax": _peer("recbole_train.py", shape | {"batch": 256}),
     }
 
 
 def rectools_evaluation(train: TrainParams) -> Contestant:
-    """Return RecTools' recommendations and metrics, for a model of the same shape with its own default loss."""
+    """Return RecTools' recommendations and metrics, for a model of the same shape with RecTools' default loss."""
     return _peer("rectools_evaluate.py", _shape(train) | {"loss": "softmax", "batch": 128})
 
 
 def rectools_fit(settings: Mapping[str, Any]) -> Contestant:
-    """Return RecTools' SASRec with settings of its own, trained until validation no longer improves."""
+    """Return RecTools' SASRec with the given settings, trained until validation no longer improves."""
     return _peer("rectools_fit.py", settings)
 
 
@@ -82,13 +82,13 @@ def run_contestant(
     """Run a contestant; return the lines of its curve.
 
     Args:
-        contestant: who.
-        split: what `export_split` wrote.
-        common: settings of all: seconds, interval, clock, threads, device, seed.
-        out: empty folder for what it leaves.
+        contestant: the program to run.
+        split: output folder of `export_split`.
+        common: common settings: seconds, interval, clock, threads, device, seed.
+        out: empty folder for its output.
 
     Raises:
-        ModelError: it failed; the message ends with its own.
+        ModelError: it failed; the message ends with its stderr.
     """
     settings = out / "settings.json"
     settings.write_text(json.dumps({**contestant.settings, **common}), "utf-8")

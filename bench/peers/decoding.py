@@ -1,7 +1,7 @@
-"""`python -m bench.peers.decoding`: the top 20 of every user, beside beam search with a T5 of the same encoder.
+"""`python -m bench.peers.decoding`: time the top 20 of every user, against beam search with a T5 of the same encoder.
 
-Decoding is timed on a sample of users, every k-th by length of the history, so that the sample is as the whole; ours
-on all users. Both read the latest `train.history` items. Nothing is loaded, built or tokenised in the time that counts.
+Ours is timed on all users. Decoding is timed on a representative sample: every k-th user by history length. Both read
+the latest `train.history` items. The measured time includes no loading, building or tokenising.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ from bench.peers.measure import clock_of, in_turns, summary
 TOP = 20
 BATCH = 8
 OURS = ("hierarchical", "rag")
-"""Our contestants, by the folder of their models."""
+"""Our contestants, by the name of their model folder."""
 
 
 def compare(artifacts: Path, sample: int, rounds: int, device: str) -> dict[str, Any]:
@@ -33,13 +33,13 @@ def compare(artifacts: Path, sample: int, rounds: int, device: str) -> dict[str,
 
     Args:
         artifacts: folder of the data, the store and the models.
-        sample: number of users that are decoded for.
-        rounds: of timing, in turns.
-        device: of the decoders; ours stay on the processor.
+        sample: number of users for the decoders.
+        rounds: rounds of timing; contestants alternate.
+        device: of the decoders; ours run on the CPU.
 
     Returns:
-        `saved`, the share of a user's time that is saved: by variant, by peer; `ratios`, how many times faster that
-        is; `contestants`, seconds.
+        By variant and peer: `saved`, the saved share of the time per user, and `ratios`, the speed-up; `contestants`,
+        seconds.
     """
     inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
     train = load_model(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash).params
@@ -87,14 +87,14 @@ def compare(artifacts: Path, sample: int, rounds: int, device: str) -> dict[str,
 
 
 def every_kth_by_length(histories: Sequence[NDArray[np.int64]], count: int) -> list[NDArray[np.int64]]:
-    """Return `count` histories, shortest first, whose lengths are spread as those of all are."""
+    """Return `count` histories, shortest first, with the distribution of lengths of all."""
     order = np.argsort([len(history) for history in histories], kind="stable")
     middles = (np.arange(count) + 0.5) * len(order) / count
     return [histories[row] for row in order[middles.astype(int)]]
 
 
 def _all_items(sequences: Sequences) -> list[NDArray[np.int64]]:
-    """Return what a recommendation reads: all that a user had, the test item too."""
+    """Return all items of every user, test items included, as a recommendation reads them."""
     return np.split(sequences.items, sequences.offsets[1:-1])
 
 
@@ -118,11 +118,11 @@ def _contestant(cost: dict[str, Any], users: int, all_users: int) -> dict[str, A
 
 @click.command()
 @options
-@click.option("--sample", type=click.IntRange(1), default=48, help="Users that are decoded for.")
+@click.option("--sample", type=click.IntRange(1), default=48, help="Number of users for the decoders.")
 def main(
     artifacts: Path, rounds: int, threads: int, device: str, quick: bool, out: Path | None, sample: int
 ) -> None:
-    """Time to the top 20 of all users, against autoregressive decoding."""
+    """Time the top 20 of all users, against autoregressive decoding."""
     users = 8 if quick else sample
     result = run(
         "decoding",

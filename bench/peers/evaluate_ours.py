@@ -1,5 +1,6 @@
-"""Our evaluation of all test targets, or the same by a plain loop over users: `python -m bench.peers.evaluate_ours`
-with the arguments of the peers' scripts, SPLIT SETTINGS OUT.
+"""Time our evaluation of all test targets, or a plain loop over users.
+
+`python -m bench.peers.evaluate_ours SPLIT SETTINGS OUT`, with the arguments of the peers' scripts.
 """
 
 import json
@@ -23,13 +24,13 @@ from bench.peers.theirs.record import Stopwatch, append, peak_memory, reset_peak
 
 
 def main(_: Path, settings: dict[str, Any], out: Path) -> None:
-    """Evaluate as many users as the settings say, once for each of their numbers; write a line for each."""
+    """Evaluate once for each number of users in the settings; write a line for each."""
     torch.set_num_threads(settings["threads"])
     keep_freed_memory()  # as the stage does
     artifacts = Path(settings["artifacts"])
     inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
     model = load_model(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash)
-    # The loop has the faster scorer, which computes the items' side once.
+    # The loop has the faster scorer, which computes the item keys once.
     repeated = inputs.sequences.repeated
     one_by_one = Scorer(model, inputs.candidates, dtype=torch.float32, sequences=inputs.sequences)
     scorer = Scorer(
@@ -55,7 +56,7 @@ def main(_: Path, settings: dict[str, Any], out: Path) -> None:
 def loop(
     scorer: Scorer, histories: list[NDArray[np.int64]], targets: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Rank one user after the other, as one would write it down first: score, sort, look the target up."""
+    """Rank one user at a time in the simplest way: score, sort, look up the target."""
     ranks = []
     for history, target in zip(histories, targets, strict=True):
         scores = scorer.score([history], np.array([ANONYMOUS])).scores[0].numpy()  # [n], -inf for the history

@@ -1,7 +1,7 @@
-"""`python -m bench.peers.evaluation`: full-catalogue evaluation of all test targets, beside RecTools' and a plain loop.
+"""`python -m bench.peers.evaluation`: time full-catalogue evaluation, against RecTools and a plain loop.
 
-Each is a process of its own and times from a loaded model to the metrics: histories read, catalogue scored, history
-taken out, targets ranked, Recall and NDCG at 10 and 20.
+Each contestant runs in its own process. The time starts with a loaded model and covers reading histories, scoring the
+catalogue, excluding the history, ranking the test targets, and Recall and NDCG at 10 and 20.
 """
 
 import statistics
@@ -28,17 +28,17 @@ MEMORY_SHARES = (1, 2, 4)
 
 
 def compare(artifacts: Path, rounds: int, threads: int, device: str, loop_users: int) -> dict[str, Any]:
-    """Time all ways.
+    """Time all contestants.
 
     Args:
         artifacts: folder of the data, the store and the hierarchical model.
-        rounds: runs of each, in turns.
-        threads, device: of all; ours stays on the processor.
-        loop_users: users that the plain loop evaluates; every k-th.
+        rounds: runs of each contestant, alternating.
+        threads, device: of all contestants; ours runs on the CPU.
+        loop_users: number of users for the plain loop; every k-th is taken.
 
     Returns:
-        `ratios`: time a user of each over ours; `milliseconds_per_user`, medians; `memory_mib`, our growth of memory
-        while so many users are evaluated.
+        `ratios`: time per user over ours; `milliseconds_per_user`, medians; `memory_mib`, our growth of memory by
+        number of evaluated users.
     """
     inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
     params = load_model(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash).params
@@ -100,13 +100,11 @@ def _ours(artifacts: Path, way: str, dtype: str, users: list[int], batch: int) -
 
 @click.command()
 @options
-@click.option(
-    "--loop-users", type=click.IntRange(1), default=600, help="Users that the plain loop evaluates."
-)
+@click.option("--loop-users", type=click.IntRange(1), default=600, help="Number of users for the plain loop.")
 def main(
     artifacts: Path, rounds: int, threads: int, device: str, quick: bool, out: Path | None, loop_users: int
 ) -> None:
-    """Evaluation of all users, against RecTools and a plain loop."""
+    """Time the evaluation of all users, against RecTools and a plain loop."""
     result = run(
         "evaluation",
         lambda folder: compare(folder, rounds, threads, device, loop_users),

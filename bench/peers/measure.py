@@ -1,4 +1,4 @@
-"""Time of several things, taken in turns."""
+"""Time several functions, alternating between them."""
 
 import statistics
 import time
@@ -11,14 +11,14 @@ import torch
 
 @dataclass(frozen=True)
 class Cost:
-    """What a call took, in seconds: on the wall clock, and of the processor, all threads together."""
+    """Wall seconds and CPU seconds (of all threads) of a call."""
 
     wall: float
     cpu: float
 
 
 def cost_of(function: Callable[[], object], device: str) -> Cost:
-    """Call a function and wait for its device."""
+    """Return the cost of calling a function; waits for its device."""
     _wait_for(device)
     wall, cpu = time.perf_counter(), time.process_time()
     function()
@@ -29,7 +29,7 @@ def cost_of(function: Callable[[], object], device: str) -> Cost:
 def in_turns(
     functions: Mapping[str, Callable[[], object]], rounds: int, device: str
 ) -> dict[str, list[Cost]]:
-    """Call each function once a round, so that what else the machine does meets all of them alike."""
+    """Call each function once per round, so that other work of the machine affects all alike."""
     costs: dict[str, list[Cost]] = {name: [] for name in functions}
     for _ in range(rounds):
         for name, function in functions.items():
@@ -38,12 +38,12 @@ def in_turns(
 
 
 def clock_of(device: str) -> str:
-    """Return the clock to compare by: on a shared processor its own time, on an accelerator the wall's."""
+    """Return the clock to compare: CPU time on a CPU, wall time on an accelerator."""
     return "wall" if device.startswith("cuda") else "cpu"
 
 
 def summary(costs: list[Cost]) -> dict[str, Any]:
-    """Return medians, and every run."""
+    """Return the medians and every run."""
     return {
         "wall_seconds": statistics.median(cost.wall for cost in costs),
         "cpu_seconds": statistics.median(cost.cpu for cost in costs),

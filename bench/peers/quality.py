@@ -1,7 +1,8 @@
-"""`python -m bench.peers.quality NAME --run FOLDER`: RecTools' SASRec or eSASRec on a data set of ours.
+"""`python -m bench.peers.quality NAME --run FOLDER`: train and rank RecTools' SASRec or eSASRec on our data sets.
 
-It reads the items, the split and the repeats that a run of `bench.datasets` ingested, stops early on the validation
-targets, and is ranked by our evaluator. The result stands in bench/datasets/results.json, key `peers` of the data set.
+The peer reads the items, the split and the setting for repeated items from a run of `bench.datasets`, and stops early
+on the validation targets. Our evaluator ranks its scores. bench/datasets/results.json stores the result, under the key
+`peers` of the data set.
 """
 
 from collections.abc import Mapping
@@ -39,11 +40,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "beauty": {**SASREC, "history": 50, "blocks": 1, "dropout": 0.2},
     "retail": {**SASREC, "history": 200, "blocks": 2, "dropout": 0.1, "batch": 32},
 }
-"""Those of the eSASRec benchmark (blondered/transformer_benchmark): of Beauty, and for Retail those of MovieLens-1M,
-whose histories are as long, but 32 users a batch: 128 would be 34 steps an epoch. Patience is 50 epochs there."""
+"""Settings of the eSASRec benchmark (blondered/transformer_benchmark), where patience is 50 epochs. Retail has the
+settings of MovieLens-1M, whose histories are as long, but 32 users a batch: 128 would give 34 steps an epoch."""
 LAYERS: dict[str, dict[str, Any]] = {"sasrec": {}, "esasrec": {"layers": "ligr", "width": 256}}
-"""What a peer changes of these settings: eSASRec is SASRec with sampled softmax and LiGR blocks (arXiv 2508.06450), of
-the width in its benchmark."""
+"""Changes of a peer to these settings: eSASRec is SASRec with sampled softmax, LiGR blocks (arXiv 2508.06450) and its
+benchmark's width."""
 BATCH_USERS = 256
 
 
@@ -53,12 +54,12 @@ def measure(artifacts: Path, settings: Mapping[str, Any], seconds: float, thread
     Args:
         artifacts: folder of the run.
         settings: of the model.
-        seconds: CPU seconds after which the training ends with its epoch.
+        seconds: CPU seconds after which the training ends at the end of its epoch.
         threads: of the training.
 
     Returns:
-        Test metrics; `best_validation`, an epoch's line; `epochs`, `stopped_by`, the costs of the training with its
-        validations, and `settings`.
+        Test metrics; `best_validation`, the best epoch; `epochs`, `stopped_by`, the costs of training and validation,
+        and `settings`.
 
     Raises:
         ModelError: the training failed.
@@ -88,7 +89,7 @@ def measure(artifacts: Path, settings: Mapping[str, Any], seconds: float, thread
 
 
 class Products:
-    """Scores of a model that is vectors alone; items that it does not know stand below all others, and tie.
+    """Scores as products of vectors; unknown items score below all others, and tie.
 
     Args:
         states: float32 [U, D], users before their test targets.
@@ -110,7 +111,7 @@ class Products:
 
 
 def ranks_of(scores: Products, sequences: Sequences, candidates: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the ranks of the test targets, among the candidates bool [n] that our variants rank too."""
+    """Return the ranks of the test targets among the candidates bool [n], the same as for our variants."""
     return rank_in_batches(
         lambda users: scores.score(users, len(candidates)),
         sequences.test_histories(),
@@ -124,14 +125,19 @@ def ranks_of(scores: Products, sequences: Sequences, candidates: NDArray[np.bool
 @click.command(help=(__doc__ or "").partition("\n")[0])
 @click.argument("name", type=click.Choice(sorted(SETTINGS)))
 @click.option(
-    "--run", type=click.Path(path_type=Path, exists=True), required=True, help="Folder --work of the run."
+    "--run",
+    type=click.Path(path_type=Path, exists=True),
+    required=True,
+    help="Folder --work of bench.datasets.",
 )
 @click.option("--peer", type=click.Choice(sorted(LAYERS)), default="sasrec", show_default=True)
-@click.option("--seconds", type=float, default=7200, help="CPU seconds of the training at most.")
-@click.option("--threads", type=click.IntRange(1), default=1, help="Of the training.")
-@click.option("--out", default=RESULTS, type=click.Path(path_type=Path), help="Default: results.json there.")
+@click.option("--seconds", type=float, default=7200, help="Limit of CPU seconds for training.")
+@click.option("--threads", type=click.IntRange(1), default=1, help="Threads of the training.")
+@click.option(
+    "--out", default=RESULTS, type=click.Path(path_type=Path), help="Default: bench/datasets/results.json."
+)
 def main(name: str, run: Path, peer: str, seconds: float, threads: int, out: Path) -> None:
-    """Measure, and write beside our variants."""
+    """Measure, and add the result to those of our variants."""
     if reason := missing():
         raise click.ClickException(reason)
     measured = measure(run / "artifacts", SETTINGS[name] | LAYERS[peer], seconds, threads)

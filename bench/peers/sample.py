@@ -1,4 +1,4 @@
-"""The embedded sample as a folder of artifacts, with untrained models: enough to time, in seconds."""
+"""Write the embedded sample as artifacts with untrained models, for smoke tests in seconds."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def write_sample(folder: Path) -> None:
 
 
 def quick_params() -> Params:
-    """Return the project's params, with a small model that reads 20 items, and remembers few of others."""
+    """Return the project's params with a small model, histories of 20 items, and few retrieved neighbours."""
     params = load_params(ROOT / "params.yaml")
     config = params.train.backbone.config | {"hidden_size": 32, "intermediate_size": 64}
     train = params.train.model_copy(

@@ -1,4 +1,4 @@
-"""The split as peers read it: CSV of the training items, and who is asked about; the targets stay here."""
+"""Export the split for the peers as CSV: training items and users. Test targets are not exported for training."""
 
 from pathlib import Path
 
@@ -14,8 +14,8 @@ def export_split(sequences: Sequences, users: NDArray[np.int64], folder: Path) -
 
     Args:
         sequences: the data.
-        users: int64 [V], whom rankings are asked for.
-        folder: where to.
+        users: int64 [V], users to rank for.
+        folder: the output folder.
     """
     _write_sequences(sequences.training_histories(), folder / "training.csv")
     pl.DataFrame({"user": users}).write_csv(folder / "users.csv")
@@ -24,7 +24,7 @@ def export_split(sequences: Sequences, users: NDArray[np.int64], folder: Path) -
 def export_tests(sequences: Sequences, folder: Path) -> None:
     """Write `training.csv`, here every user's history before the test target, and `targets.csv` (user, item).
 
-    Only for the evaluation's time: whoever gets this knows the targets.
+    Only for timing the evaluation, because the files hold the test targets.
     """
     users = np.flatnonzero(sequences.test != NO_TARGET)
     _write_sequences(sequences.test_histories(), folder / "training.csv")
@@ -32,10 +32,10 @@ def export_tests(sequences: Sequences, folder: Path) -> None:
 
 
 def export_fit(sequences: Sequences, folder: Path) -> None:
-    """Write all that a training with early stopping may know; test targets stay here.
+    """Write the files for a training with early stopping, without test targets.
 
-    `training.csv` as `export_split` does, `validation.csv` (user, item: the validation targets), and `histories.csv`,
-    like `training.csv`, but every user's history before the test target.
+    `training.csv` as in `export_split`; `validation.csv` (user, item: the validation targets); `histories.csv`, in the
+    form of `training.csv`, with every user's history before the test target.
     """
     users = np.flatnonzero(sequences.validation != NO_TARGET)
     _write_sequences(sequences.training_histories(), folder / "training.csv")
@@ -44,17 +44,17 @@ def export_fit(sequences: Sequences, folder: Path) -> None:
 
 
 def validation_users(sequences: Sequences, count: int) -> NDArray[np.int64]:
-    """Return up to `count` users with a validation target, int64, chosen at random from a fixed seed, ascending."""
+    """Return up to `count` users with a validation target, int64, ascending, drawn at random with a fixed seed."""
     users = np.flatnonzero(sequences.validation != NO_TARGET)
     chosen = np.random.default_rng(1).permutation(users)[:count]
     return np.sort(chosen)
 
 
 def metrics_of(top: NDArray[np.int64], targets: NDArray[np.int64]) -> dict[str, float]:
-    """Return our metrics of rankings that were cut: a target that is not there is a miss.
+    """Return our metrics of top-K rankings; a target outside the top K is a miss.
 
     Args:
-        top: int64 [V, K], items of each user, best first; -1: none.
+        top: int64 [V, K], items of each user, best first; -1: no item.
         targets: int64 [V].
     """
     hits = top == targets[:, None]  # [V, K]

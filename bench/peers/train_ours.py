@@ -1,5 +1,6 @@
-"""Our hierarchical variant, trained for some seconds of processor time: `python -m bench.peers.train_ours` with the
-arguments of the peers' scripts, SPLIT SETTINGS OUT.
+"""Train our hierarchical variant for a limited time.
+
+`python -m bench.peers.train_ours SPLIT SETTINGS OUT`, with the arguments of the peers' scripts.
 """
 
 import contextlib
@@ -29,11 +30,11 @@ RANKED_AT_A_TIME = 256
 
 
 class TimeIsOverError(Exception):
-    """Ends a training that knows epochs only."""
+    """Ends a training whose own limit is a number of epochs."""
 
 
 def main(split: Path, settings: dict[str, Any], out: Path) -> None:
-    """Train by the project's own trainer; rank after each epoch while the clock stands."""
+    """Train with the project's own trainer; rank after each epoch while the clock is stopped."""
     torch.set_num_threads(settings["threads"])
     torch.set_flush_denormal(True)  # as the stage does
     inputs = load_inputs(Path(settings["data"]), Path(settings["item_embeddings"]))
@@ -66,7 +67,7 @@ def top_items(
     candidates: NDArray[np.bool_],
     users: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """Return the top items after the training items: int64 [V, 20]."""
+    """Return each user's top items, given the training items: int64 [V, 20]."""
     scorer = Scorer(model, candidates, dtype=torch.float32, sequences=sequences)
     top = []
     for start in range(0, len(users), RANKED_AT_A_TIME):

@@ -1,7 +1,7 @@
-"""`python -m bench.peers.training`: validation NDCG@10 over time of training, beside RecTools' and RecBole's SASRec.
+"""`python -m bench.peers.training`: validation NDCG@10 over training time, against RecTools' and RecBole's SASRec.
 
-Every contestant trains for the same time as a process of its own, one after the other, and leaves rankings of the same
-validation users; the clock stands while rankings are made, and the metrics are ours for all.
+The contestants train for the same time, one after the other, each in its own process, and write rankings for the same
+validation users. The clock stops during ranking. Our code computes all metrics.
 """
 
 import statistics
@@ -36,20 +36,20 @@ def compare(
     threads: int,
     device: str,
 ) -> dict[str, Any]:
-    """Train everybody.
+    """Train all contestants.
 
     Args:
         artifacts: folder of data and store.
-        params: section `train`, ours and the shape of all.
-        seconds: of training, for each, in each round.
-        interval: seconds between two snapshots; ours come after whole epochs.
-        users: number of validation users that are ranked for.
-        rounds: runs of each, in turns, with other seeds.
-        threads, device: of all; ours stays on the processor.
+        params: section `train` of ours, which also sets the shape of all.
+        seconds: training time of each contestant in each round.
+        interval: seconds between two snapshots; ours takes them after whole epochs.
+        users: number of validation users to rank for.
+        rounds: runs of each contestant, alternating, each with another seed.
+        threads, device: of all contestants; ours runs on the CPU.
 
     Returns:
         `ratios`, our interactions a second over each peer's; `interactions_per_second` and `ndcg@10`, medians of the
-        runs; `curves`, every run's; who was `skipped` and why.
+        runs; `curves`, of every run; `skipped`, the reason by skipped contestant.
     """
     inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
     chosen = validation_users(inputs.sequences, users)
@@ -80,7 +80,7 @@ def compare(
             except ModelError as error:
                 if name == OURS:
                     raise
-                skipped[name] = str(error)  # one that fails does not void the time that the others took
+                skipped[name] = str(error)  # a failed peer does not discard the other results
                 curves.pop(name, None)
                 continue
             tops = [np.load(out / line.pop("top"), allow_pickle=False) for line in lines]
@@ -111,9 +111,9 @@ def compare(
 
 @click.command()
 @options
-@click.option("--seconds", type=float, default=300, help="Of training, each contestant, each round.")
+@click.option("--seconds", type=float, default=300, help="Training time per contestant and round.")
 @click.option("--interval", type=float, default=30, help="Seconds between two snapshots.")
-@click.option("--users", type=click.IntRange(1), default=2000, help="Validation users that are ranked for.")
+@click.option("--users", type=click.IntRange(1), default=2000, help="Number of validation users to rank for.")
 def main(
     artifacts: Path,
     rounds: int,
@@ -125,7 +125,7 @@ def main(
     interval: float,
     users: int,
 ) -> None:
-    """Quality over time of training, against RecTools and RecBole."""
+    """Measure quality over training time, against RecTools and RecBole."""
     if quick:
         params, seconds, interval = quick_params().train, 2.0, 1.0
     else:

@@ -1,1 +1,1 @@
-"""What grows when the input grows ten times: ingest over interactions, the index over items."""
+"""Measure costs over input size: ingest over interactions, index over items."""

@@ -1,4 +1,4 @@
-"""A generated log of interactions, as a file of one's own: text ids, rows in the order of time, users interleaved."""
+"""Generate a log of interactions like a user's own file: text ids, rows ordered by time, users interleaved."""
 
 from pathlib import Path
 
@@ -6,18 +6,18 @@ import numpy as np
 import polars as pl
 
 LENGTH = 100
-"""Interactions of a user, on average, and of an item."""
+"""Mean number of interactions per user and per item."""
 
 PART = 1_000_000
 
 
 def write_log(folder: Path, interactions: int, suffix: str, seed: int = 1) -> tuple[Path, Path]:
-    """Write a log and its items; a user's length is geometric, an item's popularity a power law.
+    """Write a log and its items; sequence lengths are geometric, item popularity follows a power law.
 
-    Memory holds the whole log as numbers: this is not what is measured.
+    This function keeps the whole log in memory as numbers; its memory is not measured.
 
     Returns:
-        The two files: interactions, about that many (a short log has fewer, since a user has an item once), and items.
+        The files of interactions (about `interactions`; fewer in a short log, because pairs are unique) and of items.
     """
     generator = np.random.default_rng([seed, interactions])
     count = max(10, interactions // LENGTH)
@@ -30,7 +30,7 @@ def write_log(folder: Path, interactions: int, suffix: str, seed: int = 1) -> tu
     files = folder / f"interactions.{suffix}", folder / f"items.{suffix}"
     times = 1_500_000_000 + np.cumsum(
         generator.integers(0, 3, len(pairs))
-    )  # a third in the second of the one before
+    )  # a third have the time of the previous row
     table = pl.DataFrame({"user": pairs // count, "item": pairs % count, "timestamp": times})
     table = table.with_columns(pl.format("u{}", "user").alias("user"), pl.format("i{}", "item").alias("item"))
     items = pl.select(item=pl.format("i{}", pl.int_range(count)))

@@ -1,4 +1,4 @@
-"""`python -m bench.scale.ids 4000000`: memory of the ids of so many users, which `ingest` holds whole; prints MiB."""
+"""`python -m bench.scale.ids 4000000`: print the MiB of that many user ids, which `ingest` keeps in memory."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ PART = 200_000
 
 
 def main(count: int) -> None:
-    """Append an interaction of each user, then number the users as `ingest` does."""
+    """Append one interaction per user, then number the users as `ingest` does."""
     log = EventLog(pl.Series(["i0"]))
     before = resident_peak_mb()
     for start in range(0, count, PART):

@@ -1,6 +1,7 @@
-"""`python -m bench.scale.index --items 10000000 --kind ivf_pq`: an index of a catalogue that outgrows memory.
+"""`python -m bench.scale.index --items 10000000 --kind ivf_pq`: build an index of a catalogue larger than memory.
 
-The vectors are those of the growth bench, narrower, in a file that is read a batch at a time. One process a kind.
+The vectors are generated as in the growth bench, but narrower, and read from a file in batches. Each kind has its own
+process.
 """
 
 import json
@@ -26,10 +27,12 @@ KINDS = ("flat", "ivf", "hnsw", "ivf_pq")
     "--kind", "kinds", type=click.Choice(KINDS), multiple=True, default=("ivf_pq",), show_default=True
 )
 @click.option("--dimension", type=int, default=64, show_default=True, help="Width of the vectors.")
-@click.option("--recall", type=float, default=0.95, show_default=True, help="@20, to which a kind is tuned.")
+@click.option(
+    "--recall", type=float, default=0.95, show_default=True, help="Recall@20 that kinds are tuned to."
+)
 @click.option("--queries", type=int, default=512, show_default=True)
 @click.option(
-    "--folder", type=click.Path(path_type=Path), help="For vectors and index, a few GB; removed at the end."
+    "--folder", type=click.Path(path_type=Path), help="For vectors and index (a few GB), removed at the end."
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), default=RESULT, show_default=False, help="Result file."
@@ -43,7 +46,7 @@ def main(
     folder: Path | None,
     out: Path,
 ) -> None:
-    """Build and search an index of each kind; results of other sizes and kinds in the file are kept."""
+    """Build and search an index of each kind; keep other results in the file."""
     results: dict[str, Any] = read_json(out) if out.is_file() else {"runs": {}}
     settings = load_settings(quick=False)
     with tempfile.TemporaryDirectory(prefix="scale-", dir=folder) as temporary:

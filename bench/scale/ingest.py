@@ -1,4 +1,4 @@
-"""`python -m bench.scale.ingest --interactions 10000000`: memory and time of `ingest` over the length of the log."""
+"""`python -m bench.scale.ingest --interactions 10000000`: memory and time of `ingest` for a log of that length."""
 
 import tempfile
 from pathlib import Path
@@ -17,15 +17,15 @@ RESULT = Path(__file__).parents[1] / "results" / "ingest_scale.json"
 @click.command()
 @click.option("--interactions", type=int, default=1_000_000, show_default=True)
 @click.option("--suffix", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
-@click.option("--label", default="now", show_default=True, help="Of the code that is measured.")
+@click.option("--label", default="now", show_default=True, help="Label of the measured code.")
 @click.option(
-    "--folder", type=click.Path(path_type=Path), help="For log and tables, a few GB; removed at the end."
+    "--folder", type=click.Path(path_type=Path), help="For log and tables (a few GB), removed at the end."
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), default=RESULT, show_default=False, help="Result file."
 )
 def main(interactions: int, suffix: str, label: str, folder: Path | None, out: Path) -> None:
-    """Ingest a generated log and load its sequences; other results in the file are kept."""
+    """Ingest a generated log and load its sequences; keep other results in the file."""
     results: dict[str, Any] = read_json(out) if out.is_file() else {"runs": {}}
     with tempfile.TemporaryDirectory(prefix="scale-", dir=folder) as temporary:
         log, items = write_log(Path(temporary), interactions, suffix)

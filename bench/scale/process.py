@@ -1,4 +1,4 @@
-"""A measurement in a process of its own: what it printed, and what it cost."""
+"""Run a measurement in its own process and return its output and cost."""
 
 import resource
 import subprocess
@@ -15,7 +15,7 @@ def measure(module: str, arguments: Sequence[str]) -> dict[str, Any]:
     """Run `python -m module arguments`, which prints a JSON object.
 
     Returns:
-        What it printed, with `cpu_s` and `wall_s` of the whole process; numbers with four digits.
+        The printed object with `cpu_s` and `wall_s` of the whole process; numbers with four digits.
 
     Raises:
         subprocess.CalledProcessError: it failed.
@@ -31,18 +31,18 @@ def measure(module: str, arguments: Sequence[str]) -> dict[str, Any]:
 
 
 def children_cpu() -> float:
-    """Return the CPU seconds of all child processes that have ended, theirs included.
+    """Return the CPU seconds of all ended child processes and their children.
 
-    In microseconds: `os.times` counts in hundredths of a second, of which a short command takes one or none.
+    The resolution is a microsecond; that of `os.times`, a hundredth of a second, is too coarse for short commands.
     """
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 def resident_peak_mb() -> float:
-    """Return the most that this process had resident at once, in MiB; mapped files too, as far as they were in memory.
+    """Return the peak of this process's resident memory in MiB, including resident pages of mapped files.
 
-    The kernel's `VmHWM`: `ru_maxrss` would start at what the process was forked from.
+    Reads the kernel's `VmHWM`, because `ru_maxrss` would start at the value of the parent process.
     """
     status = Path("/proc/self/status").read_text("utf-8")
     line = next(line for line in status.splitlines() if line.startswith("VmHWM"))

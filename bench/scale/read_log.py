@@ -1,4 +1,4 @@
-"""The stage `ingest` on tables of one's own, and what training reads of its output; prints the cost of each.
+"""Run `ingest` on a user's own tables, or load its output as training does; print the cost.
 
 `python -m bench.scale.read_log STEP INTERACTIONS ITEMS FOLDER`, with STEP `ingest` or `load`.
 """
@@ -13,7 +13,7 @@ from bench.scale.process import resident_peak_mb
 
 
 def ingest(interactions: Path, items: Path, folder: Path) -> dict[str, Any]:
-    """Read and check the two tables, write those of the pipeline; return their hash."""
+    """Read and check the two tables, write the pipeline's tables; return their hash."""
     from hierrec.ingest.dataset import build, refuse_unlearnable
     from hierrec.ingest.own_files import read_files
 
@@ -28,7 +28,7 @@ def ingest(interactions: Path, items: Path, folder: Path) -> dict[str, Any]:
 
 
 def load(interactions: Path, items: Path, folder: Path) -> dict[str, Any]:
-    """Read the tables as training does; the two paths are not used."""
+    """Read the tables as training does; the first two paths are not used."""
     from hierrec.data.sequences import Sequences
     from hierrec.data.tables import interaction_groups, load_split
 

@@ -1,1 +1,1 @@
-"""How fast the project is where people wait for it."""
+"""Measure latency, encoding and start-up."""

@@ -1,4 +1,4 @@
-"""Items to a store in a process of its own: `python -m bench.speed.encode_again ITEMS STORE` prints JSON."""
+"""Encode items to a store in its own process: `python -m bench.speed.encode_again ITEMS STORE` prints JSON."""
 
 import json
 import re
@@ -14,7 +14,7 @@ PARAMS = Path(__file__).parents[2] / "params.yaml"
 
 
 def main(items: Path, store: Path) -> None:
-    """Encode; print the seconds after imports, how many texts were encoded, and whether a model was loaded."""
+    """Encode; print the seconds after imports, the number of encoded texts, and whether a model was loaded."""
     table, params = pl.read_parquet(items), load_params(PARAMS).encode
     params = params.model_copy(update={"whitening_dimension": 16})
     wall, cpu = time.perf_counter(), time.process_time()

@@ -1,5 +1,6 @@
-"""Our item encoder: texts to vectors, timed; `python -m bench.speed.encode_ours` with the arguments of the peers'
-scripts, TEXTS SETTINGS OUT.
+"""Time our item encoder.
+
+`python -m bench.speed.encode_ours TEXTS SETTINGS OUT`, with the arguments of the peers' scripts.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""`python -m bench.speed.encoding`: texts to vectors, beside sentence-transformers with the same weights.
+"""`python -m bench.speed.encoding`: time the encoding of texts, against sentence-transformers with the same weights.
 
-Each contestant is a process of its own, and times from a loaded model and texts to vectors, tokenising included. Then
-ours once more with nothing changed, and with a few items changed.
+Each contestant runs in its own process. The time includes tokenising, but not loading the model or the texts. Then ours
+encodes the items again, once unchanged and once with a few changed.
 """
 
 import json
@@ -45,12 +45,12 @@ def compare(artifacts: Path, abstracts: Path | None, rounds: int, threads: int) 
     Args:
         artifacts: folder of the data.
         abstracts: JSON, id to text; None: no long texts.
-        rounds: runs of each contestant, in turns.
-        threads: of each.
+        rounds: runs of each contestant, alternating.
+        threads: of each contestant.
 
     Returns:
-        `ratios`: CPU time of the other over ours in float32, by kind of text; `texts`: of each kind, texts a second,
-        and the greatest difference of two vectors' components; `again`: encoding once more.
+        `ratios`: CPU time of the others over ours in float32, by kind of text; `texts`: for each kind, texts a second,
+        and the greatest difference of two vectors' components; `again`: results of encoding again.
     """
     items = load_items(artifacts / "data" / "items.parquet")
     kinds = {"short": render_fields(items, load_params(ROOT / "params.yaml").encode.templates)[1]}
@@ -136,7 +136,7 @@ def _theirs() -> Contestant:
 
 
 def encode_again(items: pl.DataFrame, threads: int) -> dict[str, Any]:
-    """Encode items, encode them again, and again with `CHANGED` titles changed; return what each took."""
+    """Encode items, encode them again, and again with `CHANGED` titles changed; return each result."""
     place = pl.int_range(pl.len())  # [n]
     another = pl.format("Quite another film {}", place)
     changed = items.with_columns(pl.when(place < CHANGED).then(another).otherwise("title").alias("title"))
@@ -170,12 +170,12 @@ def encode_again(items: pl.DataFrame, threads: int) -> dict[str, Any]:
 @click.option(
     "--abstracts",
     type=click.Path(path_type=Path, exists=True),
-    help="Long texts, JSON: {id: text}; else left out.",
+    help="JSON file of long texts: {id: text}; optional.",
 )
 def main(
     artifacts: Path, rounds: int, threads: int, quick: bool, out: Path | None, abstracts: Path | None
 ) -> None:
-    """Texts a second, against sentence-transformers; and encoding again."""
+    """Measure texts a second, against sentence-transformers, and encoding again."""
     result = run(
         "encoding",
         lambda folder: compare(folder, abstracts, rounds, threads),

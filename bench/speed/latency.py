@@ -1,6 +1,6 @@
-"""`python -m bench.speed.latency`: the top 20 of one user, from a model that is loaded, one user after the other.
+"""`python -m bench.speed.latency`: time the top 20 of one user at a time, with a loaded model.
 
-Users are spread over all lengths of history; of each, the latest `train.history` items are read, given as ids.
+The users cover all history lengths. Each query is the ids of a user's latest `train.history` items.
 """
 
 import time
@@ -29,20 +29,20 @@ WARM = 10
 HIERARCHICAL, RAG, PLAIN = "hierarchical", "rag", "plain forward"
 
 Answer = Callable[[list[str]], list[str]]
-"""History to the best items; ids."""
+"""Function from a history to the best items, both as ids."""
 
 
 def compare(artifacts: Path, users: int, rounds: int, threads: int) -> dict[str, Any]:
-    """Time all ways, user by user in turns.
+    """Time all contestants, alternating user by user.
 
     Args:
         artifacts: folder of data, store, index and models.
-        users: that are answered, once a round.
-        rounds: figures are medians of them.
-        threads: of each.
+        users: number of users per round.
+        rounds: number of rounds; figures are their medians.
+        threads: of each contestant.
 
     Returns:
-        `ratios`: median time of the slower way over that of the faster; `milliseconds`: p50 and p99 of the users.
+        `ratios`: median time of the plain forward pass over `hierarchical`; `milliseconds`: p50 and p99 over users.
     """
     faiss.omp_set_num_threads(threads)
     inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
@@ -90,7 +90,7 @@ def compare(artifacts: Path, users: int, rounds: int, threads: int) -> dict[str,
 
 
 def _spread(sequences: Sequences, count: int) -> list[NDArray[np.int64]]:
-    """Return the histories of `count` users, spread over all lengths, in an order that is no order of length."""
+    """Return the histories of `count` users, spread over all lengths, in random order."""
     histories = np.split(sequences.items, sequences.offsets[1:-1])
     chosen = every_kth_by_length(histories, min(count, len(histories)))
     return [chosen[place] for place in np.random.default_rng(1).permutation(len(chosen))]
@@ -105,7 +105,7 @@ def _recommend(recommender: Recommender) -> Answer:
 
 
 def _plain(model: UserModel, inputs: Inputs, item_ids: list[str]) -> Answer:
-    """Return the hierarchical variant as one would write it down first: transformers' forward, all items anew."""
+    """Return the simplest hierarchical variant: transformers' forward pass, item keys computed for every query."""
     rows = {item_id: row for row, item_id in enumerate(item_ids)}
 
     @torch.inference_mode()
@@ -121,7 +121,7 @@ def _plain(model: UserModel, inputs: Inputs, item_ids: list[str]) -> Answer:
 
 
 def _round(ways: Mapping[str, Answer], histories: list[list[str]]) -> dict[str, dict[str, list[float]]]:
-    """Answer every user once in every way; return milliseconds by way and clock."""
+    """Query every contestant once per user; return milliseconds by contestant and clock."""
     times: dict[str, dict[str, list[float]]] = {name: {"cpu": [], "wall": []} for name in ways}
     for history in histories:
         for name, answer in ways.items():
@@ -135,9 +135,9 @@ def _round(ways: Mapping[str, Answer], histories: list[list[str]]) -> dict[str, 
 @click.command()
 @artifacts_option
 @options
-@click.option("--users", type=click.IntRange(1), default=500, help="That are answered, once a round.")
+@click.option("--users", type=click.IntRange(1), default=500, help="Number of users per round.")
 def main(artifacts: Path, rounds: int, threads: int, quick: bool, out: Path | None, users: int) -> None:
-    """Latency of one user's recommendations."""
+    """Measure the latency of one user's recommendations."""
     count = 20 if quick else users
     result = run(
         "latency",

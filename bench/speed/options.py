@@ -1,4 +1,4 @@
-"""Options that every measurement of speed has."""
+"""Options of every measurement of speed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,18 +8,23 @@ import click
 from bench.peers.sample import ROOT
 
 artifacts_option = click.option(
-    "--artifacts", type=click.Path(path_type=Path), default=ROOT / "artifacts", help="Of `dvc repro`."
+    "--artifacts",
+    type=click.Path(path_type=Path),
+    default=ROOT / "artifacts",
+    help="Artifacts of `dvc repro`.",
 )
 
 
 def options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add them to a command."""
+    """Add the options to a command."""
     path = click.Path(path_type=Path)
     for option in (
-        click.option("--rounds", type=click.IntRange(1), default=3, help="Of timing, in turns."),
-        click.option("--threads", type=click.IntRange(1), default=1, help="Of each contestant."),
-        click.option("--quick", is_flag=True, help="The embedded sample, in seconds: does it run at all?"),
-        click.option("--out", type=path, help="JSON; default: bench/results/, with --quick nowhere."),
+        click.option(
+            "--rounds", type=click.IntRange(1), default=3, help="Rounds of timing; contestants alternate."
+        ),
+        click.option("--threads", type=click.IntRange(1), default=1, help="Threads of each contestant."),
+        click.option("--quick", is_flag=True, help="Smoke test on the embedded sample, in seconds."),
+        click.option("--out", type=path, help="JSON file; default: in bench/results/, with --quick no file."),
     ):
         function = option(function)
     return function

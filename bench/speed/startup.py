@@ -1,7 +1,7 @@
-"""`python -m bench.speed.startup`: what a command costs that has nothing to do.
+"""`python -m bench.speed.startup`: time commands that have no work to do.
 
-In a workspace with the embedded sample, in which the pipeline has run: `dvc repro` beside `dvc status`, and
-`hierrec --help` beside an interpreter that does nothing. `--workspace .demo` takes the one of `make demo`.
+In a workspace in which the pipeline has run on the embedded sample, compares `dvc repro` with `dvc status`, and
+`hierrec --help` with an empty Python program. `--workspace .demo` uses the workspace of `make demo`.
 """
 
 import statistics
@@ -29,14 +29,14 @@ COMMANDS = {
 }
 RATIOS = ((REPRO, STATUS), (HELP, PYTHON))
 SHORT = {"train.epochs": 2, "train.validate_every": 1, "fusion.steps": 1}
-"""Params of the run that leaves nothing to do: how good the models are makes no difference."""
+"""Params of a short pipeline run; the quality of its models does not matter here."""
 
 
 def compare(workspace: Path | None, rounds: int) -> dict[str, Any]:
-    """Time each command `rounds` times, in turns, in a workspace in which nothing is to be done; None: make one.
+    """Time each command `rounds` times, alternating, in an up-to-date workspace; None: make one.
 
     Returns:
-        `ratios`: CPU time of a command over that of the one it is compared with; `seconds`: medians, CPU and wall.
+        `ratios`: CPU time of a command over that of its baseline command; `seconds`: medians, CPU and wall.
     """
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in COMMANDS}
     with TemporaryDirectory() as temporary:
@@ -63,7 +63,7 @@ def compare(workspace: Path | None, rounds: int) -> dict[str, Any]:
 
 
 def _cost(folder: Path, command: tuple[str, ...]) -> dict[str, float]:
-    """Run a command that finds nothing to do; return its seconds, CPU with all that it started."""
+    """Run a command; return its wall seconds, and its CPU seconds with child processes."""
     cpu, wall = children_cpu(), time.perf_counter()
     subprocess.run(command, cwd=folder, env=environment(folder), stdout=subprocess.DEVNULL, check=True)
     return {"cpu": children_cpu() - cpu, "wall": time.perf_counter() - wall}
@@ -72,15 +72,17 @@ def _cost(folder: Path, command: tuple[str, ...]) -> dict[str, float]:
 @click.command()
 @options
 @click.option(
-    "--workspace", type=click.Path(path_type=Path, exists=True), help="After a run; else one is made."
+    "--workspace",
+    type=click.Path(path_type=Path, exists=True),
+    help="Folder after a run; default: a new one.",
 )
 def main(rounds: int, threads: int, quick: bool, out: Path | None, workspace: Path | None) -> None:
-    """Start-up, and commands that find nothing to do."""
+    """Time start-up, and commands that have no work to do."""
     result = run("startup", lambda _: compare(workspace, rounds), Path(), threads, "cpu", quick, out)
     for name, ratio in result["ratios"].items():
         click.echo(f"{name}: {ratio:.2f}")
     for name, cost in result["seconds"].items():
-        click.echo(f"{name}: {cost['wall']:.2f} s, of the processor {cost['cpu']:.2f} s")
+        click.echo(f"{name}: {cost['wall']:.2f} s, CPU {cost['cpu']:.2f} s")
 
 
 if __name__ == "__main__":

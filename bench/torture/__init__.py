@@ -1,1 +1,1 @@
-"""kill -9 in the midst of every stage: does the next run end as if nothing had happened?"""
+"""Kill every stage with kill -9 while it runs; check that the next run gives the same artifacts."""

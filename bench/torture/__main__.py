@@ -1,4 +1,4 @@
-"""`python -m bench.torture --kills 120`: kills, recoveries, a table of what came out; exit 1 if anything differs."""
+"""`python -m bench.torture --kills 120`: kill stages, run them again, print a table; exit 1 if an artifact differs."""
 
 import random
 import sys
@@ -11,19 +11,19 @@ from bench.torture import forked, through_dvc
 from bench.torture.workspace import Workspace, differences
 
 SHARE_BEFORE_WRITES = 2 / 3
-"""Of the kills: right before a rename or another write. The others fall anywhere in the stage's CPU time."""
+"""Share of kills right before a rename or another write. The others fall anywhere in the stage's CPU time."""
 
 SHARE_TWICE = 0.25
-"""Of the recoveries: killed as well."""
+"""Share of recoveries that are killed too."""
 
 
 @click.command()
-@click.option("--kills", default=120, show_default=True, help="Of stages that run by themselves.")
-@click.option("--dvc-kills", default=12, show_default=True, help="Of `dvc repro` as a whole, with its stage.")
-@click.option("--seed", default=1, show_default=True, help="Of the moments.")
-@click.option("--stage", "chosen", multiple=True, help="Only these stages; by default all, in turn.")
+@click.option("--kills", default=120, show_default=True, help="Kills of stages run without DVC.")
+@click.option("--dvc-kills", default=12, show_default=True, help="Kills of `dvc repro` with its stage.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the moments.")
+@click.option("--stage", "chosen", multiple=True, help="Only this stage; may be repeated.")
 def main(kills: int, dvc_kills: int, seed: int, chosen: tuple[str, ...]) -> None:
-    """Kill stages at random moments; after the next run every artifact must be the same, bit for bit."""
+    """Kill stages at random moments; check that after the next run every artifact is the same, bit for bit."""
     with tempfile.TemporaryDirectory(prefix="torture-") as folder:
         workspace = Workspace.make(Path(folder) / "workspace")
         if unknown := sorted(set(chosen) - set(workspace.stages)):
@@ -56,15 +56,15 @@ def torture(
     expected: dict[str, str],
     generator: random.Random,
 ) -> tuple[int, int, int]:
-    """Kill a stage, run it again, compare; until it was killed `kills` times.
+    """Kill a stage, run it again and compare, until it was killed `kills` times.
 
     Args:
-        workspace: where all stages have run.
-        stage: which.
-        kills: how often.
-        size: its CPU seconds and writes, undisturbed.
+        workspace: in which all stages have run.
+        stage: the stage to kill.
+        kills: number of kills.
+        size: CPU seconds and writes of an undisturbed run.
         expected: hashes of all artifacts.
-        generator: of the moments.
+        generator: draws the moments.
 
     Returns:
         Kills before a write, kills anywhere, and recoveries after which an artifact differed.

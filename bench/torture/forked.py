@@ -1,4 +1,4 @@
-"""One stage in a process of its own, forked from one that has imported the libraries: a second in place of ten."""
+"""Run a stage in a process forked from one that has imported the libraries: a second instead of ten."""
 
 import importlib
 import os
@@ -22,10 +22,10 @@ EVENTS, MODULES = "events", "modules"
 
 
 def run(workspace: Workspace, stage: str) -> tuple[float, int]:
-    """Run a stage undisturbed; import here what it imported, so that the next process need not.
+    """Run a stage undisturbed, then import its modules here, so that the next process need not.
 
     Returns:
-        Its CPU seconds, and how often it was about to change something on disk.
+        Its CPU seconds and its number of writes.
 
     Raises:
         RuntimeError: it failed.
@@ -35,24 +35,24 @@ def run(workspace: Workspace, stage: str) -> tuple[float, int]:
     if status != 0:
         raise RuntimeError(f"{stage} fails: {(workspace.folder / LOG).read_text()}")
     for name in (workspace.folder / MODULES).read_text().split():
-        with suppress(ImportError):  # a module that was made, not imported
+        with suppress(ImportError):  # a module created at run time
             importlib.import_module(name)
     return usage.ru_utime + usage.ru_stime, (workspace.folder / EVENTS).stat().st_size
 
 
 def kill_before_write(workspace: Workspace, stage: str, number: int) -> bool:
-    """Run a stage and kill it when it is about to change something on disk for the `number`-th time (from 0)."""
+    """Run a stage and kill it before its write `number` (from 0); return whether it was killed."""
     return _was_killed(_fork(workspace, stage, Bomb(number, signal.SIGKILL)))
 
 
 def interrupt_before_write(workspace: Workspace, stage: str, number: int) -> tuple[int, str]:
-    """Run a stage and press Ctrl-C as `kill_before_write` kills; return its exit status and what it printed."""
+    """Run a stage and send SIGINT before its write `number`; return its exit status and output."""
     _, status = os.waitpid(_fork(workspace, stage, Bomb(number, signal.SIGINT)), 0)
     return os.waitstatus_to_exitcode(status), (workspace.folder / LOG).read_text()
 
 
 def kill_after_seconds(workspace: Workspace, stage: str, seconds: float) -> bool:
-    """Run a stage and kill its process group once it has used CPU for so long; return whether it still ran."""
+    """Run a stage and kill its process group after `seconds` of CPU time; return whether it was still running."""
     pid = _fork(workspace, stage, None)
     times = psutil.Process(pid).cpu_times
     while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
@@ -69,7 +69,7 @@ def _was_killed(pid: int) -> bool:
 
 
 def _fork(workspace: Workspace, stage: str, hook: Callable[[str, tuple[Any, ...]], None] | None) -> int:
-    """Return the id of a process, and of its group, that runs a stage."""
+    """Fork a process that runs a stage; return its id, which is also its group's."""
     main = importlib.import_module(f"stages.{stage}").main
     log = os.open(workspace.folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     pid = os.fork()
@@ -84,7 +84,7 @@ def _fork(workspace: Workspace, stage: str, hook: Callable[[str, tuple[Any, ...]
         os.environ["HIERREC_CACHE"] = str(workspace.cache)
         os.dup2(log, 1)
         os.dup2(log, 2)
-        row_cache.SAVE_SECONDS = 0.0  # so that a stage of a second writes as often as one of an hour
+        row_cache.SAVE_SECONDS = 0.0  # so that a short stage writes as often as a long one
         if hook is not None:
             sys.addaudithook(hook)
         main()
@@ -101,13 +101,13 @@ def _fork(workspace: Workspace, stage: str, hook: Callable[[str, tuple[Any, ...]
 
 
 def _in_own_group(pid: int) -> None:
-    """Put a process in a group of its own; parent and child both do, whoever comes first."""
+    """Put a process in its own group; parent and child both call this to avoid a race."""
     with suppress(PermissionError, ProcessLookupError):
         os.setpgid(pid, 0)
 
 
 def _is_write(event: str, arguments: tuple[Any, ...]) -> bool:
-    """Whether Python is about to change an artifact or a cache."""
+    """Return whether an audit event is a write to an artifact or a cache."""
     if event == "open":
         path, _, flags = arguments
         return isinstance(path, str | Path) and bool(flags & (os.O_WRONLY | os.O_RDWR)) and _is_ours(path)
@@ -137,6 +137,6 @@ class Bomb:
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         if _is_write(event, arguments):
-            self.left -= 1  # first: the signal may come back as an exception
+            self.left -= 1  # before the kill: the signal may raise an exception
             if self.left == -1:
                 os.kill(os.getpid(), self.what)

@@ -1,4 +1,4 @@
-"""`dvc repro` killed with all its processes, then `dvc repro` again: its locks, its cache, its bookkeeping."""
+"""Kill `dvc repro` with all its processes, then run it again, to test DVC's locks, cache and dvc.lock."""
 
 import os
 import random
@@ -15,7 +15,7 @@ from stages.workspace import environment, run
 
 PHASES = ("before the stage", "while it writes", "after the stage")
 LONGEST = 0.5
-"""Seconds after the beginning of a phase within which the kill falls."""
+"""Longest delay of a kill after the start of a phase, in seconds."""
 
 
 def torture(
@@ -24,14 +24,14 @@ def torture(
     """Kill `dvc repro` while it runs one stage, in turn, then let it finish.
 
     Args:
-        workspace: where all stages have run, without DVC.
-        stages: which to kill.
-        kills: how often in all.
+        workspace: in which all stages have run without DVC.
+        stages: the stages to kill.
+        kills: total number of kills.
         expected: hashes of all artifacts.
-        generator: of the moments.
+        generator: draws the moments.
 
     Returns:
-        How often an artifact or dvc.lock differed, or the next `dvc repro` failed.
+        The number of kills after which an artifact or dvc.lock differed, or the next `dvc repro` failed.
     """
     shutil.rmtree(workspace.cache, ignore_errors=True)
     run(workspace.folder, "dvc", "init", "--no-scm", "--quiet")
@@ -54,15 +54,15 @@ def torture(
 
 
 def mend(folder: Path, refusal: str, committed: bytes) -> str:
-    """Mend a file of DVC's own, as docs/reliability.md says: DVC writes them in place, so a kill can cut them.
+    """Repair a DVC file as docs/reliability.md says: DVC writes its files in place, so a kill can truncate them.
 
     Args:
         folder: the project.
-        refusal: what `dvc repro` printed.
-        committed: dvc.lock as it was before that.
+        refusal: output of `dvc repro`.
+        committed: earlier content of dvc.lock.
 
     Returns:
-        What was done; nothing, if DVC refused something else.
+        The repair in words; empty if DVC refused something else.
     """
     if "'./dvc.lock' is invalid" in refusal or "'./dvc.lock' validation failed" in refusal:
         (folder / "dvc.lock").write_bytes(committed)
@@ -78,7 +78,7 @@ def _lock(workspace: Workspace) -> dict:
 
 
 def _forget(workspace: Workspace, stage: str) -> bytes:
-    """Make DVC forget that a stage ever ran, here or (its run cache) anywhere; return its dvc.lock."""
+    """Remove a stage from dvc.lock and its runs from the run cache; return the new dvc.lock."""
     workspace.remove_outs(stage)
     shutil.rmtree(workspace.folder / ".dvc" / "cache" / "runs", ignore_errors=True)
     yaml = YAML(typ="rt")
@@ -89,7 +89,7 @@ def _forget(workspace: Workspace, stage: str) -> bytes:
 
 
 def _killed_repro(workspace: Workspace, stage: str, phase: str, delay: float) -> bool:
-    """Run `dvc repro` and kill its process group in a phase; return whether it still ran."""
+    """Run `dvc repro` and kill its process group in a phase; return whether it was still running."""
     with (workspace.folder / "repro.log").open("w") as log:
         process = subprocess.Popen(
             ["dvc", "repro"],
@@ -110,7 +110,7 @@ def _killed_repro(workspace: Workspace, stage: str, phase: str, delay: float) ->
 
 
 def _reached(workspace: Workspace, stage: str, phase: str) -> bool:
-    """Whether a phase has begun, as far as the files show."""
+    """Return whether a phase has begun, judging by the files."""
     if phase == PHASES[0]:
         return True
     if phase == PHASES[1]:
@@ -121,7 +121,7 @@ def _reached(workspace: Workspace, stage: str, phase: str) -> bool:
 def _next_repro(
     workspace: Workspace, expected: dict[str, str], lock: dict, committed: bytes
 ) -> tuple[str, str]:
-    """Run `dvc repro` to its end; return what is wrong afterwards, if anything is, and how DVC's files were mended."""
+    """Run `dvc repro` to its end; return the problem afterwards, if any, and the repair of DVC's files."""
     done, remedy = _repro(workspace), ""
     if done.returncode and (remedy := mend(workspace.folder, done.stderr, committed)):
         done = _repro(workspace)

@@ -1,4 +1,4 @@
-"""A workspace on the embedded sample in which every stage has run, and what it must look like ever after."""
+"""A workspace on the embedded sample, and the comparison of its artifacts."""
 
 import re
 import shutil
@@ -23,10 +23,10 @@ SMALL: dict[str, Any] = {
     "fusion.steps": 1,
     "evaluate.resamples": 50,
 }
-"""Stages of about a second: what they write, and in what order, does not depend on it."""
+"""Params for stages of about a second; files and order of writes do not depend on them."""
 
 ROWS = re.compile(r"[0-9a-f]{64}\.npy")
-"""A file of encoded rows, which is what a cache holds when all stages have run."""
+"""Name of a file of encoded rows, the only files in the cache after all stages have run."""
 
 
 @dataclass(frozen=True)
@@ -34,35 +34,35 @@ class Workspace:
     """A copy of the project.
 
     Attributes:
-        folder: where it lies.
+        folder: its path.
     """
 
     folder: Path
 
     @classmethod
     def make(cls, folder: Path) -> "Workspace":
-        """Copy the project there; no stage has run."""
+        """Copy the project to the folder; no stage has run there."""
         make_workspace(folder, SMALL)
         return cls(folder)
 
     @property
     def cache(self) -> Path:
-        """Rows that were encoded, states of trainings."""
+        """Folder of encoded rows and training states."""
         return self.folder / ".cache"
 
     @property
     def stages(self) -> dict[str, list[str]]:
-        """The stages in their order, each with all that it writes."""
+        """The stages in order, each with its output paths."""
         definitions = YAML(typ="safe").load(self.folder / "dvc.yaml")["stages"]
         return {name: _written(definition) for name, definition in definitions.items()}
 
     def forget(self, stage: str) -> None:
-        """Remove what a stage wrote and every cache, as if it had never run."""
+        """Remove a stage's outputs and every cache."""
         self.remove_outs(stage)
         shutil.rmtree(self.cache, ignore_errors=True)
 
     def remove_outs(self, stage: str) -> None:
-        """Remove what a stage wrote, as DVC does before it runs one."""
+        """Remove a stage's outputs, as DVC does before it runs a stage."""
         for out in self.stages[stage]:
             path = self.folder / out
             if path.is_dir():
@@ -71,7 +71,7 @@ class Workspace:
                 path.unlink(missing_ok=True)
 
     def contents(self) -> dict[str, str]:
-        """Return the hash of every artifact, and the name of whatever a killed writer left there or in a cache."""
+        """Return the hash of every artifact, and the files that a killed writer left in the cache."""
         artifacts = [path for path in (self.folder / "artifacts").rglob("*") if path.is_file()]
         leftovers = [
             path for path in self.cache.rglob("*") if path.is_file() and not ROWS.fullmatch(path.name)
@@ -83,7 +83,7 @@ class Workspace:
 
 
 def differences(contents: Mapping[str, str], expected: Mapping[str, str]) -> list[str]:
-    """Return the files that are missing, too many, or not the same."""
+    """Return the files that are missing, unexpected or different."""
     return sorted(path for path in {*contents, *expected} if contents.get(path) != expected.get(path))
 
 

@@ -1,4 +1,4 @@
-"""Draws the results, for they have matplotlib: `bench/.peers/bin/python bench/peers/theirs/plot.py bench/results`."""
+"""Draw the results with the peers' matplotlib: `bench/.peers/bin/python bench/peers/theirs/plot.py bench/results`."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib  # pyright: ignore[reportMissingImports]
 
 matplotlib.use("svg")
-# No date, no random ids, text as text: one result gives one file.
+# No date, no random ids, text as text: equal results give equal files.
 matplotlib.rcParams.update({"svg.hashsalt": "hierrec", "svg.fonttype": "none", "font.size": 9})
 
 from matplotlib import pyplot as plt  # noqa: E402  # pyright: ignore[reportMissingImports]
@@ -15,7 +15,7 @@ from matplotlib.axes import Axes  # noqa: E402  # pyright: ignore[reportMissingI
 
 
 def draw_training(axes: Axes, result: dict) -> None:
-    """NDCG@10 of every run over its time of training."""
+    """Draw NDCG@10 of every run over its training time."""
     clock = result["clock"]
     for place, (name, runs) in enumerate(result["curves"].items()):
         for run in runs:
@@ -31,7 +31,7 @@ def draw_training(axes: Axes, result: dict) -> None:
 
 
 def draw_bars(axes: Axes, title: str, milliseconds: dict[str, float]) -> None:
-    """Time per user, on a logarithmic axis."""
+    """Draw the time per user on a logarithmic axis."""
     bars = axes.barh(list(milliseconds), list(milliseconds.values()), color="C0")
     axes.bar_label(bars, [f" {value:.3g}" for value in milliseconds.values()])
     axes.set(title=title, xlabel="milliseconds a user", xscale="log")
@@ -40,7 +40,7 @@ def draw_bars(axes: Axes, title: str, milliseconds: dict[str, float]) -> None:
 
 
 def main(folder: Path) -> None:
-    """Draw what is there: `decoding.svg`, `training.svg`, `evaluation.svg`."""
+    """Draw existing results: `decoding.svg`, `training.svg`, `evaluation.svg`."""
     for name in ("decoding", "training", "evaluation"):
         path = folder / f"{name}.json"
         if not path.is_file():

@@ -1,7 +1,7 @@
-"""RecBole's SASRec, trained for some seconds of processor time: SPLIT SETTINGS OUT (see `record.py`).
+"""Train RecBole's SASRec for a limited time: SPLIT SETTINGS OUT (see `record.py`).
 
-RecBole makes an example of every prefix, so that one sequence trains one target. Of its losses, cross-entropy over all
-items is the nearest to a sampled softmax (the other is BPR).
+RecBole makes an example of every prefix, so each training sequence has one target. Of its two losses, cross-entropy
+over all items is closer to a sampled softmax than BPR.
 """
 
 import contextlib
@@ -30,11 +30,11 @@ NAME = "split"
 
 
 class TimeIsOver(Exception):
-    """Ends RecBole's training, which knows epochs only."""
+    """Ends RecBole's training, whose own limit is a number of epochs."""
 
 
 class WatchedSASRec(SASRec):
-    """SASRec that keeps its weights every so often, and stops when the time is over."""
+    """SASRec that copies its weights at intervals, and stops when the time is over."""
 
     def watch(self, seconds: float, interval: float, clock: str) -> None:
         """Set the limits; the clock starts with the first batch."""
@@ -61,7 +61,7 @@ class WatchedSASRec(SASRec):
 
 
 def make_config(settings: dict[str, Any], folder: Path) -> Config:
-    """Return RecBole's config; what is not named has RecBole's default."""
+    """Return RecBole's config; settings not named here have RecBole's defaults."""
     return Config(
         model="SASRec",
         dataset=NAME,
@@ -101,7 +101,7 @@ def top_items(
 ) -> np.ndarray:
     """Return the top items of the users by RecBole's full-sort scores: int64 [V, 20].
 
-    Those of the history are left out, unless users take items again.
+    Items of the history are excluded, unless users repeat items.
     """
     model.eval()
     tokens = dataset.field2id_token["item_id"]
@@ -146,7 +146,7 @@ def main(split: Path, settings: dict[str, Any], out: Path) -> None:
         loader = TrainDataLoader(config, examples, None, shuffle=True)
         model = WatchedSASRec(config, loader.dataset).to(config["device"])
         model.watch(settings["seconds"], settings["interval"], settings["clock"])
-        # In a folder of its own: the trainer writes log_tensorboard/ where it runs.
+        # In the temporary folder, because the trainer writes log_tensorboard/ to the current folder.
         with contextlib.suppress(TimeIsOver), contextlib.chdir(temporary):
             Trainer(config, model).fit(loader, saved=False, show_progress=False)
     users = pd.read_csv(split / "users.csv")["user"]

@@ -1,6 +1,6 @@
-"""What a contestant leaves behind: `curve.jsonl`, a line per snapshot, and the rankings that each line names.
+"""Record a contestant's snapshots: one line each in `curve.jsonl`, which names the file of its rankings.
 
-Used by every contestant, so it needs numpy alone.
+Every contestant uses this module, so it needs numpy only.
 """
 
 import json
@@ -13,7 +13,7 @@ import numpy as np
 
 
 class Stopwatch:
-    """Seconds since the start, on the wall and of the processor, less the pauses."""
+    """Wall and CPU seconds since the start, without pauses."""
 
     def __init__(self) -> None:
         self._wall, self._cpu = time.perf_counter(), time.process_time()
@@ -37,7 +37,7 @@ class Stopwatch:
 
 
 def reset_peak() -> None:
-    """Let the peak of memory start from what is used now (Linux)."""
+    """Reset the peak of resident memory to the current use (Linux)."""
     Path("/proc/self/clear_refs").write_text("5", "ascii")
 
 
@@ -53,8 +53,8 @@ def append(folder: Path, line: dict[str, Any], top: np.ndarray | None = None) ->
 
     Args:
         folder: of this contestant's run.
-        line: what was measured: seconds, interactions trained on so far.
-        top: int64 [V, K], items of each user, best first; -1: none.
+        line: measurements, e.g. seconds and interactions trained on so far.
+        top: int64 [V, K], items of each user, best first; -1: no item.
     """
     path = folder / "curve.jsonl"
     if top is not None:

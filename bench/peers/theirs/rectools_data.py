@@ -1,4 +1,4 @@
-"""RecTools' SASRec as it is compared, and the split as RecTools reads it."""
+"""Make RecTools' SASRec for the comparison, and read the split for RecTools."""
 
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ TOP = 20
 
 
 def read_dataset(path: Path) -> Dataset:
-    """Read sequences: a table of user, item, position."""
+    """Read sequences from a table of user, item, position."""
     table = pd.read_csv(path)
     interactions = table.rename(columns={"user": Columns.User, "item": Columns.Item})
     interactions[Columns.Weight] = 1.0
-    # The place in the sequence as a time: RecTools orders by time, and ties would be its own to break.
+    # The position in the sequence serves as time, because RecTools orders by time and breaks ties in its own way.
     interactions[Columns.Datetime] = pd.to_datetime(interactions.pop("position"), unit="s")
     return Dataset.construct(interactions)
 
@@ -31,7 +31,7 @@ def read_users(folder: Path) -> np.ndarray:
 
 
 def make_model(settings: dict[str, Any], **others: Any) -> SASRecModel:
-    """Make RecTools' SASRec; what the settings do not name has RecTools' default.
+    """Make RecTools' SASRec; settings not named here have RecTools' defaults.
 
     Args:
         settings: width, blocks, heads, history, dropout, loss, negatives, batch, learning_rate, device; layers: `ligr`
@@ -57,7 +57,7 @@ def make_model(settings: dict[str, Any], **others: Any) -> SASRecModel:
 
 
 def make_trainer(device: str, **settings: Any) -> Trainer:
-    """Return Lightning's trainer without files and without output; `settings` are further arguments of it."""
+    """Return Lightning's trainer without files and output; `settings` are its further arguments."""
     return Trainer(
         accelerator="cpu" if device == "cpu" else "gpu",
         devices=1,

@@ -1,6 +1,6 @@
-"""RecTools: recommendations for all users and their metrics, timed: SPLIT SETTINGS OUT.
+"""Time RecTools' recommendations for all users and their metrics: SPLIT SETTINGS OUT.
 
-The model is trained for one step only: how long an evaluation takes does not depend on what was learned.
+The model is trained for one step only, because the time of an evaluation does not depend on the weights.
 """
 
 import json

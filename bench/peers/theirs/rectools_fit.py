@@ -1,8 +1,8 @@
-"""RecTools' SASRec, trained until its validation no longer improves: SPLIT SETTINGS OUT.
+"""Train RecTools' SASRec until validation no longer improves: SPLIT SETTINGS OUT.
 
-Leaves its users before their test targets (`states.npy`, float32 [U, D]; zeros for who has no known item), its items
-(`items.npy`, float32 [m, D]), and their rows in our table (`item_ids.npy`, int64 [m]). A user's score of an item is the
-product of both vectors.
+Writes its user states before the test targets (`states.npy`, float32 [U, D]; zeros for a user without known items), its
+item vectors (`items.npy`, float32 [m, D]), and their rows in our table (`item_ids.npy`, int64 [m]). A user's score of
+an item is the product of both vectors.
 """
 
 import copy
@@ -27,10 +27,10 @@ BATCH = 256
 
 
 class TargetsAlone(TransformerLightningModule):
-    """RecTools' module, which scores no padding.
+    """RecTools' module, without scores of padding.
 
-    RecTools scores the negatives of all positions and multiplies the loss of the padding by 0. Here only positions with
-    a target are scored: the same loss, in a fraction of the time where sequences are short.
+    RecTools scores the negatives of all positions and multiplies the loss of padding by 0. This module scores only
+    positions with a target. The loss is the same, and short sequences take a fraction of the time.
     """
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
@@ -45,7 +45,7 @@ class TargetsAlone(TransformerLightningModule):
 
 
 class EarlyStopping(Callback):
-    """Validates after every epoch, keeps the best weights, and stops when `patience` epochs or the time are over."""
+    """Validates after every epoch, keeps the best weights, and stops when `patience` or the time is exhausted."""
 
     def __init__(self, split: Path, settings: dict[str, Any], out: Path) -> None:
         self.settings, self.out = settings, out
@@ -103,7 +103,7 @@ def vectors(
 
 
 def trainer(split: str, settings: dict[str, Any], out: str) -> Trainer:
-    """Return a trainer that validates by our callback alone."""
+    """Return a trainer that validates with our callback only."""
     callback = EarlyStopping(Path(split), settings, Path(out))
     return make_trainer("cpu", max_epochs=settings["epochs"], callbacks=[callback])
 

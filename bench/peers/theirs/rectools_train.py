@@ -1,4 +1,4 @@
-"""RecTools' SASRec, trained for some seconds of processor time: SPLIT SETTINGS OUT (see `record.py`)."""
+"""Train RecTools' SASRec for a limited time: SPLIT SETTINGS OUT (see `record.py`)."""
 
 import copy
 import json
@@ -19,7 +19,7 @@ from rectools_data import (  # pyright: ignore[reportMissingImports]
 
 
 class Snapshots(Callback):
-    """Keeps the weights every so often, and stops when the time is over. Rankings are made afterwards."""
+    """Copies the weights at intervals, and stops when the time is over. Ranking follows the training."""
 
     def __init__(self, seconds: float, interval: float, clock: str) -> None:
         self.seconds, self.interval, self.clock = seconds, interval, clock
@@ -49,7 +49,7 @@ class Snapshots(Callback):
 
 
 def trainer(seconds: float, interval: float, clock: str, device: str) -> Trainer:
-    """Return RecTools' own trainer, less its limit of epochs, with snapshots."""
+    """Return RecTools' trainer without its limit of epochs, with snapshots."""
     return make_trainer(device, max_epochs=10**6, callbacks=[Snapshots(seconds, interval, clock)])
 
 

@@ -1,6 +1,6 @@
-"""sentence-transformers: texts to vectors, timed: TEXTS SETTINGS OUT.
+"""Time the encoding of texts with sentence-transformers: TEXTS SETTINGS OUT.
 
-The model is a transformer and mean pooling: t5-nano has no layer after it. One batch size after the other.
+The model is a transformer with mean pooling, because t5-nano has no layer after it. Each batch size is timed in turn.
 """
 
 import json
