@@ -1,4 +1,4 @@
-"""Item embeddings as features of a scikit-learn classifier: which items have a genre? genre_classifier.py [GENRE]."""
+"""Predict whether an item has a genre, from item embeddings with scikit-learn: genre_classifier.py [GENRE]."""
 
 import sys
 
@@ -8,7 +8,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
-# %% The vectors, whitened as the models read them, and the items in the same order.
+# %% Read the whitened vectors, the models' input, and the items in the same order.
 genre = sys.argv[1] if len(sys.argv) > 1 else "Comedy"
 store = EmbeddingStore.open("artifacts/item_embeddings")
 vectors = store.whitened()  # float32 [n, F]
@@ -19,7 +19,7 @@ print(f"{labels.sum()} of {len(labels)} items are {genre}")
 if not 5 <= labels.sum() <= len(labels) - 5:
     sys.exit("five-fold cross-validation needs 5 items with the genre and 5 without it: name another genre")
 
-# %% Five-fold cross-validation. The texts name the genres, so this asks whether the vectors kept them.
+# %% Five-fold cross-validation. The texts name the genres, so this tests whether the vectors keep them.
 for name, classifier in {
     "chance": DummyClassifier(),
     "embeddings": LogisticRegression(max_iter=1000),

@@ -1,6 +1,6 @@
 """Describe a table of interactions and measure the baselines on it: own_data.py EVENTS.csv [user=Listener …].
 
-The names after the table say what its columns are called. Other params are those of params.yaml.
+The arguments after the table name its columns. Other params are those of params.yaml.
 """
 
 import sys
@@ -20,7 +20,7 @@ from hierrec.ranking.metrics import metrics_from_ranks
 if not sys.argv[1:] or sys.argv[1].startswith("-"):
     sys.exit(__doc__)
 
-# %% Read it as the stage `ingest` does: usual names of columns, every format, one error that names the line.
+# %% Read the table as the stage `ingest` does: usual column names, all formats, errors that name the line.
 try:
     params = load_params(Path("params.yaml"))
     named = {"columns": dict(pair.split("=", 1) for pair in sys.argv[2:])} if sys.argv[2:] else {}
@@ -30,7 +30,7 @@ except HierrecError as error:
     sys.exit(f"error: {error}")
 print(*look(dataset), sep="\n")
 
-# %% Rank each user's last item by models that count: below the best of them, a trained model is of no use.
+# %% Rank each user's last item with the baselines. A useful trained model is better than the best baseline.
 sequences = Sequences.from_tables([dataset.interactions], dataset.split)
 candidates, known = candidates_of(dataset.items)
 for name, scorer in baselines(sequences, len(candidates)).items():

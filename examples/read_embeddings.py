@@ -1,6 +1,6 @@
-"""The ten nearest neighbours of an item, with numpy and polars alone: read_embeddings.py FOLDER ITEM_ID."""
+"""Print the ten nearest neighbours of an item, with numpy and polars only: read_embeddings.py FOLDER ITEM_ID."""
 
-# These are the encoder's vectors, as in `hierrec embeddings neighbours --raw`; the models compare whitened ones.
+# Reads the encoder's raw vectors, as `hierrec embeddings neighbours --raw` does; the models use whitened vectors.
 
 import sys
 

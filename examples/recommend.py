@@ -1,10 +1,10 @@
-# Run it cell by cell (VS Code, PyCharm, Jupyter with jupytext), or as a whole: `python examples/recommend.py`,
-# in a folder with `artifacts/`: this repository after `dvc repro`, or `.demo/` after `make demo`.
+# Run this cell by cell (VS Code, PyCharm, Jupyter with jupytext) or as a script (`python examples/recommend.py`), in a
+# folder with `artifacts/`: this repository after `dvc repro`, or `.demo/` after `make demo`.
 
 # %% [markdown]
 # # Recommendations from Python
-# Load the model that was fitted on all items, `artifacts/models/final`, or where it was switched off the measured one,
-# `artifacts/models/rag`. A folder names another. The data, the embeddings and the index are found beside it.
+# Load the model fitted on all items, `artifacts/models/final`. If it was switched off, this loads the evaluated model,
+# `artifacts/models/rag`. An argument names another folder. Data, embeddings and index are found beside the model.
 
 # %%
 from hierrec import Recommender
@@ -12,8 +12,8 @@ from hierrec import Recommender
 recommender = Recommender.load()
 
 # %% [markdown]
-# A history is a list of item ids or titles, oldest first. Case, accents, punctuation, article and year may be missing;
-# what is unknown or ambiguous is answered with what you may have meant.
+# A history is a list of item ids or titles, oldest first. Case, accents, punctuation, article and year may be missing.
+# An unknown or ambiguous title raises an error with suggestions.
 
 # %%
 history = ["Toy Story (1995)", "heat", "Matrix, The"]
@@ -21,8 +21,8 @@ for item in recommender.recommend(history, k=5):
     print(f"{item.probability:.3f}  {item.title}")
 
 # %% [markdown]
-# Why? Each probability is a mixture: of the sequence model, of what others took next who stood where this user
-# stands, and of items whose texts are like those of the latest ones.
+# With `why=True`, each item has an explanation. Its probability is a mixture of the sequence model, the next items of
+# other users in similar states, and items with texts similar to the latest items.
 
 # %%
 best = recommender.recommend(history, k=1, why=True)[0]
@@ -33,7 +33,7 @@ for evidence in best.why.evidence:
         print(f"  {evidence.source}: {match.name}, similarity {match.similarity:.2f}")
 
 # %% [markdown]
-# A user of the data, with the whole history; nothing of the user's own is retrieved.
+# Recommend to a user of the data, with the whole history. The retrieval skips this user's own sequence.
 
 # %%
 user = recommender.user("42")
@@ -41,7 +41,7 @@ print("latest:", ", ".join(item.title for item in user.history[-3:]))
 print("next:  ", ", ".join(item.title for item in recommender.recommend(user, k=3)))
 
 # %% [markdown]
-# Many at once, in batches; and the scores of the whole catalogue, for whatever you do with them.
+# Recommend to many users in batches, and score the whole catalogue.
 
 # %%
 users = [recommender.user(user_id) for user_id in range(1, 101)]
@@ -49,11 +49,11 @@ top = recommender.recommend_many(users, k=10)
 distinct = {item.item_id for items in top for item in items}
 print(f"{len(top)} users, {len(distinct)} different items among their first ten")
 
-scores = recommender.score(history)  # float32 [n]; -inf for what is in the history
+scores = recommender.score(history)  # float32 [n]; -inf for items of the history
 print(scores.shape, scores.dtype, recommender.item_ids[int(scores.argmax())] == best.item_id)
 
 # %% [markdown]
-# Items with similar texts.
+# Find items with similar texts.
 
 # %%
 for item in recommender.similar("Heat (1995)", k=3):

@@ -1,4 +1,4 @@
-"""A recommender behind one function, for a program that has titles and wants titles."""
+"""Wrap a recommender in one function from titles to titles."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -7,14 +7,14 @@ from hierrec import Recommender
 from hierrec.serving.find_items import NotFoundError
 
 
-# %% Loaded once, at the first call.
+# %% Load the model once, at the first call.
 @cache
 def recommender() -> Recommender:
     return Recommender.load()
 
 
 def next_titles(history: Sequence[str], k: int = 5, where: str | None = None) -> list[str]:
-    """Return the k likeliest next titles; unknown titles of the history are left out."""
+    """Return the k likeliest next titles; skips unknown titles of the history."""
     skipped: list[NotFoundError] = []
     (items,) = recommender().recommend_many([list(history)], k, skipped=skipped, where=where)
     for error in skipped:
@@ -25,4 +25,4 @@ def next_titles(history: Sequence[str], k: int = 5, where: str | None = None) ->
 # %% Use it. A condition is SQL over the columns of the items.
 print(next_titles(["Toy Story (1995)", "heat", "no such film"]))
 print(next_titles(["Toy Story (1995)", "heat"], k=3, where="year >= 1990 AND genres LIKE '%Drama%'"))
-print(next_titles([]))  # nothing is known of the user
+print(next_titles([]))  # a user without history

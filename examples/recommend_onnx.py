@@ -1,4 +1,4 @@
-"""The ten best next items by onnxruntime and numpy alone: recommend_onnx.py FOLDER ITEM_ID..., oldest first."""
+"""Print the ten best next items with onnxruntime and numpy only: recommend_onnx.py FOLDER ITEM_ID..., oldest first."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""A retrieval source of your own beside the model: what most often followed the latest items of a history."""
+"""Add your own retrieval source to the model: the items that most often follow the latest item of a history."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ artifacts = Path("artifacts")
 inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
 
 
-# %% A source has one method. It returns K items for each user, how similar each match is, and how old.
+# %% A source has one method. It returns K items for each user, with the similarity and the age of each match.
 class Followers:
     def __init__(self, k: int = 50) -> None:
         pairs = np.zeros((len(inputs.candidates),) * 2, np.float32)  # [n, n]; fine for a small catalogue
@@ -27,13 +27,13 @@ class Followers:
 
     def retrieve(self, query: Query) -> Retrieved:
         latest = np.array([history[-1] for history in query.histories])  # [B]
-        ages = np.zeros(self.items.shape[1], np.float32)  # all of them belong to the latest item
+        ages = np.zeros(self.items.shape[1], np.float32)  # every match belongs to the latest item
         return Retrieved(
             self.items[latest], self.shares[latest], ages, np.repeat(latest[:, None], len(ages), 1)
         )
 
 
-# %% Fuse it with the trained model, a third of the model's weight; `stages/train_rag.py` would learn the weights.
+# %% Fuse it with the trained model at a third of the model's weight. `stages/train_rag.py` would learn the weights.
 model = load_scorer(artifacts / "models" / "hierarchical", inputs)
 counts = inputs.sequences.training_counts(len(inputs.frozen))  # [n]
 fusion = Fusion([Start(lowest=0, highest=0, share=0.33, temperature=0.1)], counts)

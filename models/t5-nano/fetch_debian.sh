@@ -1,5 +1,5 @@
 #!/bin/sh
-# Unpack the Debian packages that the corpus is made of into ./debian (nothing is installed).
+# Unpacks the Debian packages of the corpus into ./debian. Installs nothing.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
