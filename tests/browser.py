@@ -24,7 +24,7 @@ FLAGS = (
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Chrome"]:
-    """A Chromium with a profile of its own; the log of its console is kept."""
+    """A Chromium with its own profile; its console log is kept."""
     from selenium.webdriver import Chrome, ChromeOptions  # slow
     from selenium.webdriver.chrome.service import Service
 

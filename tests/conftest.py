@@ -18,7 +18,7 @@ pytest_plugins = ["tests.model.fixtures", "tests.encode.fixtures", "tests.browse
 # Processes that tests start run this checkout too, whatever `hierrec` is installed in the environment.
 os.environ["PYTHONPATH"] = environment(ROOT)["PYTHONPATH"]
 
-# A loaded machine is slow, not wrong; where nobody watches, the examples are always the same.
+# A loaded machine is slow, so there is no deadline. In CI the examples are always the same.
 settings.register_profile("hierrec", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("hierrec")
 
@@ -26,17 +26,17 @@ LONG = (
     *("test_pipeline.py", "test_commands.py", "test_demo.py", "test_same_numbers.py", "test_launch.py"),
     *("test_kills.py", "test_ray_engine.py", "test_own_data.py", "test_two_repros.py", "test_links.py"),
 )
-"""Files that take half a minute and more, the longest first."""
+"""Files that take half a minute or more, the longest first."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of several processes, none ends with the long tests alone: they come first."""
+    """Run the long tests first, so that no worker ends with them alone."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: [*LONG, item.path.name].index(item.path.name))
 
 
 class SharedFixtures(LoadScopeScheduling):
-    """Of several processes, one runs all tests that share dear fixtures: a file, or a folder with a conftest.
+    """Give all tests that share expensive fixtures (a file, or a folder with a conftest) to one worker.
 
     Groups of xdist (`loadgroup`) need `_nodeid`, which pytest 9.2 does not read.
     """
@@ -48,7 +48,7 @@ class SharedFixtures(LoadScopeScheduling):
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedFixtures:
-    """Return the scheduler of several processes."""
+    """Return the scheduler of the workers."""
     return SharedFixtures(config, log)
 
 
@@ -64,8 +64,8 @@ def ml1m_archive() -> Path:
 
 @pytest.fixture(scope="session")
 def sample_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace in which the stages have run on the embedded sample; to read, or to copy."""
-    from tests.sample_run import run_sample  # and with it torch, which few tests need
+    """A workspace of the sample after the stages up to `train_rag`; to read, or to copy."""
+    from tests.sample_run import run_sample  # imports torch, which few tests need
 
     return run_sample(tmp_path_factory.getbasetemp())
 
@@ -80,7 +80,7 @@ def finished(sample_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="session")
 def artifacts(sample_run: Path) -> Path:
-    """The artifacts of that workspace; to read."""
+    """The artifacts of `sample_run`; to read."""
     return sample_run / "artifacts"
 
 
@@ -98,7 +98,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 @pytest.fixture(autouse=True)
 def denormal_numbers() -> Iterator[None]:
-    """Switch them on again after a training, which flushes them to zero in the whole process; Hypothesis draws them."""
+    """Keep denormal numbers, which Hypothesis draws: a training flushes them to zero in the whole process."""
     yield
     if (torch := sys.modules.get("torch")) is not None:
         torch.set_flush_denormal(False)

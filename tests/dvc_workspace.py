@@ -15,7 +15,7 @@ def make_dvc_workspace(folder: Path) -> Path:
 
 
 def repro(folder: Path, stage: str) -> subprocess.CompletedProcess[str]:
-    """Run `dvc repro` of a stage; what it prints is all in `stdout`."""
+    """Run `dvc repro` of a stage; `stdout` holds all its output."""
     return subprocess.run(
         ["dvc", "repro", stage],
         cwd=folder,

@@ -1,4 +1,4 @@
-"""What a module prints that a test runs in a process of its own."""
+"""The output of a module that a test runs in a new process."""
 
 import subprocess
 from pathlib import Path

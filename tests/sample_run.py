@@ -19,7 +19,7 @@ BRIEF = {**SAMPLE, "train.epochs": 2, "train.validate_every": 1, "fusion.steps":
 
 
 def run_sample(root: Path) -> Path:
-    """Run the stages in a workspace under `root`; return the workspace, in which lies `artifacts/`."""
+    """Run the stages in a workspace under `root`; return the workspace, which holds `artifacts/`."""
     folder = root / "sample-run"
     make_workspace(folder, BRIEF)
     return _run(folder, STAGES, root / "hierrec-cache")

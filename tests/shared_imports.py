@@ -1,9 +1,9 @@
-"""`python`, `dvc` and `hierrec` whose processes share one import of the libraries: forks of one that has done it.
+"""`python`, `dvc` and `hierrec` as forks of one process that has imported the libraries.
 
 The commands lie in a folder for the PATH. Each is a process of its own, in its folder, with its environment and its
-streams; of this project's code it has imported nothing before. What is left out is the import of torch, transformers
-and DVC, which takes longer than the work of most stages. tests/reliability/test_kills.py and test_same_numbers.py run
-stages without this.
+streams; it has not imported this project's code before. It saves the import of torch, transformers and DVC, which
+takes longer than the work of most stages. tests/reliability/test_kills.py and test_same_numbers.py run stages without
+this.
 """
 
 import atexit
@@ -30,7 +30,7 @@ LIBRARIES = (
     *("ruamel.yaml", "dvc.cli.parser", "dvc.repo", "dvc.repo.reproduce", "dvc.stage.run"),
 )
 MODULES = {"dvc": ["-m", "dvc"], "hierrec": ["-m", "hierrec"], "python": []}
-"""Commands, and what comes before their arguments."""
+"""Commands with their leading arguments."""
 
 CLIENT = """#!{python} -IS
 import json, os, signal, socket, sys
@@ -66,7 +66,7 @@ def sharing(folder: Path) -> dict[str, str]:
 
 @cache
 def commands() -> Path:
-    """Start the process that has imported the libraries; return the folder of the commands. It ends with this one."""
+    """Start the server, which ends with this process; return the folder of the commands."""
     temporary = tempfile.TemporaryDirectory(prefix="shared-imports-")
     folder = Path(temporary.name)
     address = str(folder / "socket")
@@ -85,7 +85,7 @@ def commands() -> Path:
 
 
 def serve(address: str) -> dict[str, Any]:
-    """Fork for each request; return in the fork, with the request, whose streams are its own."""
+    """Fork for each request; in the fork, set its streams and return the request."""
     for name in LIBRARIES:
         importlib.import_module(name)
     gc.freeze()
@@ -138,7 +138,7 @@ def become(request: dict[str, Any]) -> None:
 
 
 def end(status: int) -> NoReturn:
-    """End without taking apart what was imported, which takes most of a second."""
+    """Exit without tearing down the imports, which takes most of a second."""
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()

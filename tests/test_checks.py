@@ -1,4 +1,4 @@
-"""The checks themselves: every locked file has a hash, secrets are found, and no network is no failure."""
+"""The checks: every locked file has a hash, secrets are found, and the audit works without a network."""
 
 import os
 import re

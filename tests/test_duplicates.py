@@ -1,4 +1,4 @@
-"""No passage of the code stands twice."""
+"""No passage of the code occurs twice."""
 
 import ast
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""Files that mean harm: nothing that a file says is executed, and none names a path outside its folder."""
+"""Hostile files: no code from a file is executed, and no path outside its folder is opened."""
 
 import ast
 import json
@@ -40,9 +40,9 @@ class Harm:
 
 
 def risks(source: str, explicit: bool = True) -> list[str]:
-    """Return what a source does that would let a file run code, each with its line.
+    """Return the risky calls and imports of a source, each with its line.
 
-    `explicit`: transformers must be told what is its default as well.
+    `explicit`: safe defaults of transformers must be given too.
     """
     found = []
     for node in ast.walk(ast.parse(source)):
@@ -145,7 +145,7 @@ def test_a_path_in_a_manifest_is_never_opened(tmp_path: Path, artifact: str, rea
     document = json.loads(manifest.read_text("utf-8"))
     expected = READINGS[reading](folder)
     manifest.write_text(json.dumps({**document, "files": {**document["files"], name: "0" * 64}}), "utf-8")
-    assert READINGS[reading](folder) == expected  # a file that is not ours is not looked at
+    assert READINGS[reading](folder) == expected  # a file of another name is not read
     moved = dict.fromkeys([name], "0" * 64)
     manifest.write_text(json.dumps({**document, "files": moved}), "utf-8")
     with pytest.raises(HierrecError):

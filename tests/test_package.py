@@ -1,4 +1,4 @@
-"""Installed, the project is `hierrec` and nothing else, and works from any folder."""
+"""The installed project is only `hierrec`, and works from any folder."""
 
 import os
 import shutil
@@ -44,7 +44,7 @@ def isolated(program: str, folder: Path) -> str:
 
 
 def python(installed: Path, code: str) -> str:
-    """Run code in a fresh interpreter that stands in another folder and sees the installed package first."""
+    """Run code in another folder, with the installed package first on the path."""
     return isolated(f"import sys; sys.path.insert(0, {str(installed)!r})\n{code}", installed.parent)
 
 
@@ -92,7 +92,7 @@ def test_an_editable_install_works_from_the_folder_that_holds_the_clone(tmp_path
     clone, site = copy_source(tmp_path / "hierrec"), tmp_path / "site"
     subprocess.run([*PIP, "--target", str(site), "--editable", str(clone)], check=True)
     code = "import hierrec; from hierrec import Recommender; print(hierrec.__file__, Recommender.__name__)"
-    # As an environment does with its site-packages, which a folder of --target is not.
+    # `addsitedir` reads .pth files as in site-packages; a --target folder is not read.
     # The environment's own editable install is another checkout's.
     others = "sys.path[:] = [path for path in sys.path if not path.endswith('.package')]"
     program = f"import site, sys; {others}; site.addsitedir({str(site)!r}); sys.path.insert(0, ''); {code}"

@@ -20,7 +20,7 @@ TEXT = (Path(__file__).parents[1] / "params.yaml").read_text("utf-8")
 
 
 def load(folder: Path, old: str, new: str) -> tuple[Path, int]:
-    """Load params.yaml with the first line that starts so changed; return its path and the line's number."""
+    """Write params.yaml with the first line that starts with `old` replaced; return path and line number."""
     lines = TEXT.splitlines()
     number = next(number for number, line in enumerate(lines) if line.startswith(old))
     lines[number] = new

@@ -1,4 +1,4 @@
-"""Data sets by their params: valid files, results beside each other, runs that go on, the README's table."""
+"""The bench of data sets: valid params, collected results, resumed runs, and the README's table."""
 
 import shutil
 import subprocess

@@ -32,7 +32,7 @@ def measure(artifacts: Path, out: Path, *arguments: str, params: Path = ROOT / "
 
 @pytest.fixture
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Here and in processes that are started: rounding depends on how threads share a sum."""
+    """One thread here and in child processes: rounding depends on how threads share a sum."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     threads = torch.get_num_threads(), faiss.omp_get_max_threads()
     torch.set_num_threads(1)
@@ -49,7 +49,7 @@ def test_the_model_alone_is_what_evaluation_says(artifacts: Path) -> None:
     scorer = Scorer(model, inputs.candidates)
     histories = inputs.sequences.validation_histories()
     ranks = rank_targets(scorer, histories, inputs.sequences.validation, inputs.candidates, batch_users=64)
-    # Evaluation computes in float64: a user or two of the 600 may stand on the other side of a tie.
+    # Evaluation computes in float64: a tie may fall the other way for two of the 600 users.
     assert bench.alone() == pytest.approx(metrics_from_ranks(ranks), abs=2 / 600)
 
 

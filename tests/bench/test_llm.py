@@ -1,4 +1,4 @@
-"""The comparisons with a pre-trained decoder: of which users."""
+"""The comparisons with a pre-trained decoder: their users."""
 
 import numpy as np
 from hierrec.data.sequences import Sequences

@@ -1,4 +1,4 @@
-"""The object that a measurement printed is found, whatever a C library printed after it."""
+"""A measurement's JSON object is found even if a C library prints after it."""
 
 import subprocess
 import sys

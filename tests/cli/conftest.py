@@ -25,7 +25,7 @@ def run() -> Callable[..., Result]:
 
 @pytest.fixture
 def committed(tmp_path: Path) -> Callable[..., None]:
-    """A DVC project in git; the function commits metrics (those of an earlier version: no list) and a param."""
+    """A DVC project in git; the function commits metrics (an older format, without a list) and a param."""
     for command in (["git", "init", "--quiet"], ["dvc", "init", "--quiet"]):
         subprocess.run(command, cwd=tmp_path, check=True)
 

@@ -1,4 +1,4 @@
-"""`hierrec data` says of artifacts what `ingest` said when it wrote them."""
+"""`hierrec data` repeats the summary that `ingest` printed."""
 
 import shutil
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def shop(tmp_path: Path) -> tuple[Path, list[str]]:
-    """A log with repeats, split by time, some rows left out: the folder of its artifacts, and the stage's summary."""
+    """The artifacts and the stage's summary of a log with repeats, split by time, with rows left out."""
     days = [f"u{user},i{(user + item) % 7},{100 * item + user}" for user in range(9) for item in range(12)]
     (tmp_path / "log.csv").write_text("\n".join(["user,item,ts", *days]))
     changes = {

@@ -1,4 +1,4 @@
-"""`hierrec embeddings`: catalogues in, stores checked, other tools' formats out, nothing lost on the way."""
+"""`hierrec embeddings`: encodes catalogues, verifies stores, exports to other formats, loses no file."""
 
 import os
 import subprocess
@@ -149,7 +149,7 @@ def test_encode_replaces_a_store_but_nothing_else(
     assert run(*command, str(store), "--force").exit_code == 0
     (tmp_path / "empty").mkdir()
     assert run(*command, str(tmp_path / "empty")).exit_code == 0
-    fails(run(*command, str(tmp_path), "--force"), "would replace")  # the catalogue lies in it
+    fails(run(*command, str(tmp_path), "--force"), "would replace")  # it holds the catalogue
     fails(run(*command, str(catalogue), "--force"), "would replace")
     other = tmp_path / "other.txt"
     other.write_text("mine")

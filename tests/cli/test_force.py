@@ -1,4 +1,4 @@
-"""`--force`: regular files and what hierrec itself wrote are replaced, nothing else."""
+"""`--force` replaces only regular files and folders that hierrec wrote."""
 
 import os
 import socket
@@ -52,7 +52,7 @@ def test_force_replaces_only_regular_files(run: Run, store: Path, tmp_path: Path
 def test_force_replaces_only_folders_of_its_own(run: Run, store: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = ["embeddings", "export", str(store), "--out", str(out), "--force", "--format"]
-    for form in ("npy", "projector", "datasets"):  # each replaces the one before
+    for form in ("npy", "projector", "datasets"):  # each replaces the last
         assert run(*command, form).exit_code == 0
     (out / "thesis.txt").write_text("mine")
     fails(run(*command, "npy"), "holds files that hierrec did not write")

@@ -260,7 +260,7 @@ def test_no_content_of_the_files_is_an_unforeseen_error(
     damaged = read_details(path)
     for key in reversed(place):
         value = {key: value}
-    if isinstance(value, dict):  # of a file that is whole but for one place
+    if isinstance(value, dict):  # change one place of a valid file
         for key, inner in value.items():
             both = isinstance(inner, dict) and isinstance(damaged.get(key), dict)
             damaged[key] = {**damaged[key], **inner} if both else inner

@@ -19,8 +19,8 @@ def test_the_last_run_with_other_metrics_stands_beside_this_one(
     better = {**SPLITS, "test": {"ndcg@10": 0.25, "recall@10": 1.0}}
     committed(SPLITS, epochs=2)
     committed(better, epochs=3)
-    committed(better, epochs=3, baselines={})  # a commit of other files is no other run
-    (tmp_path / "metrics" / "notes.txt").write_text("")  # nor is a stray file
+    committed(better, epochs=3, baselines={})  # a commit of other files adds no run
+    (tmp_path / "metrics" / "notes.txt").write_text("")  # nor a stray file
     (tmp_path / "report.html").write_text(PAGE)
     page, arguments = tmp_path / "page.html", ("report", "--artifacts", str(tmp_path), "--out")
     for more, expected in (

@@ -100,7 +100,7 @@ def test_what_killed_writers_left_is_removed_by_the_next(tmp_path: Path) -> None
 
 
 def test_what_another_process_is_writing_stays(tmp_path: Path) -> None:
-    # A lock belongs to an opening of a file, so that one process can stand for two.
+    # A lock belongs to an open file, so one process can act as two.
     with (
         atomic_path(tmp_path / "a.json") as file,
         atomic_directory(tmp_path / "store") as folder,
@@ -132,7 +132,7 @@ for turn in range(150):
 
 
 def test_many_processes_write_into_one_folder(tmp_path: Path) -> None:
-    """Each removes what it takes for leftovers, while the others make theirs and replace the same folder."""
+    """Each process removes apparent leftovers while the others write and replace the same folder."""
     command = [sys.executable, "-c", WRITES, str(tmp_path)]
     writers = [subprocess.Popen([*command, str(number)], stderr=subprocess.PIPE) for number in range(6)]
     errors = [writer.communicate()[1].decode() for writer in writers]

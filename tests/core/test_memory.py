@@ -1,4 +1,4 @@
-"""Imports that are not searched for garbage."""
+"""Garbage collection skips imports."""
 
 import subprocess
 import sys

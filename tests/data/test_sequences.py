@@ -1,4 +1,4 @@
-"""Sequences are the tables' content, cut where the split says, or a typed error."""
+"""Sequences hold the tables' items, cut by the split. Bad tables are refused."""
 
 from dataclasses import replace
 
@@ -115,7 +115,7 @@ def test_padding_keeps_the_latest_items(histories: Users, limit: int) -> None:
 
 
 def with_targets(validation: list[int], test: list[int], several: bool = False) -> Sequences:
-    """Six users of four items; targets of users, `NO_TARGET` for none. With `several`, two rows of targets each."""
+    """Six users of four items with these targets, `NO_TARGET` for none. `several`: two rows of targets each."""
     sequences = make_sequences([np.arange(4)] * 6)
     columns = (np.array(values).repeat(1 + several) for values in (validation, test))
     rows = (
@@ -140,7 +140,7 @@ def test_of_each_kind_the_targets_of_some_users_are_drawn(
         assert len(users[1]) == min(most, len(users[0]))
         kept = np.isin(sequences.owners, list(users[1]))
         np.testing.assert_array_equal(after, np.where(kept, before, NO_TARGET))
-    # Who has a validation target does not change whose test targets are drawn.
+    # Validation targets do not change which test targets are drawn.
     other = with_targets([2] * 6, test, several).with_targets_of(most, seed)
     np.testing.assert_array_equal(other.test, drawn.test)
     everything = sequences.with_targets_of(None, seed)

@@ -181,4 +181,4 @@ def test_no_flipped_bit_changes_a_table(tmp_path: Path) -> None:
             assert load_interactions(path).equals(written), bit
         except DataError:
             refused += 1
-    assert refused > 4 * len(content)  # what is left are names and statistics that nobody reads
+    assert refused > 4 * len(content)  # the rest: names and statistics that are not read

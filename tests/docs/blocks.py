@@ -1,4 +1,4 @@
-"""The fenced blocks of a page, and the marks that say why one is not run."""
+"""The fenced blocks of a page, and the marks of blocks that are not run."""
 
 import os
 import re

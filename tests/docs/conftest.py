@@ -1,4 +1,4 @@
-"""A checkout in which the pipeline has run on the sample, as a reader of the pages has one after `make demo`."""
+"""A checkout after `make demo`, as a reader of the pages has it."""
 
 import shutil
 from pathlib import Path

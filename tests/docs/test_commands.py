@@ -20,7 +20,7 @@ PAGES = ("README.md", *(f"docs/{name}.md" for name in (
 RUN = ("sh", "python")
 SHOWN = ("text", "yaml", "mermaid")
 MARKED = 0.3
-"""Share of the blocks that may be left out, at most, over all pages."""
+"""Largest share of blocks that may be left out, over all pages."""
 
 
 def of(page: str) -> list[Block]:

@@ -1,4 +1,4 @@
-"""The examples run as they stand, where artifacts are; those without this package: tests/reuse, tests/docs pages."""
+"""The examples run unchanged beside artifacts. tests/reuse and the pages run examples without this package."""
 
 import re
 import runpy
@@ -28,7 +28,7 @@ def test_own_data(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "20 users" in output
     found = dict(re.findall(r"^(\w+) +NDCG@10 (\S+)", output, re.MULTILINE))
     assert {"popularity", "markov", "neighbours"} <= set(found)
-    assert float(found["markov"]) > float(found["popularity"])  # the items go round
+    assert float(found["markov"]) > float(found["popularity"])  # items form a ring
 
 
 def test_genre_classifier(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Pages name files and headings that there are, and numbers have a leading zero."""
+"""Pages name files and headings that exist, and numbers have a leading zero."""
 
 import re
 from pathlib import Path
@@ -26,7 +26,7 @@ def test_code_files_that_a_page_names_are_there(page: str) -> None:
 
 
 def anchors(page: Path, headings: list[str] | None = None) -> set[str]:
-    """Return the anchors of headings, of all on the page by default, as GitHub makes them."""
+    """Return the anchors that GitHub makes of headings, by default of all on the page."""
     if headings is None:
         headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -1,4 +1,4 @@
-"""Items to a store in one call: what the stage and the command share."""
+"""Items to a store in one call, as the stage and the command do."""
 
 from pathlib import Path
 

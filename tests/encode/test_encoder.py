@@ -1,4 +1,4 @@
-"""The encoder: the pooling that it says it takes, whatever the batch, for any text and many kinds of model."""
+"""The encoder pools as documented in any batch, for any text and many kinds of model."""
 
 import json
 import subprocess

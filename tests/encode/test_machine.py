@@ -1,4 +1,4 @@
-"""What of the machine decides bits, told without torch."""
+"""Machine properties that decide bits, without torch."""
 
 import json
 import os

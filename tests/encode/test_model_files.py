@@ -1,4 +1,4 @@
-"""Where models are found: bundled, in a folder, or on a hub, here one that is served on this machine."""
+"""Models are found in the package, in a folder, or on a hub (here a local server)."""
 
 import json
 import os
@@ -87,7 +87,7 @@ def test_only_a_hub_model_has_a_revision(copy: Path) -> None:
 
 @pytest.fixture
 def hub(model_folder: ModelFolder) -> Iterator[ThreadingHTTPServer]:
-    """A hub with one model, `lab/tiny` at `COMMIT`, which counts what is asked of it."""
+    """A hub with one model, `lab/tiny` at `COMMIT`, that records its requests."""
     folder = model_folder("t5")
 
     class Hub(BaseHTTPRequestHandler):
@@ -132,7 +132,7 @@ def hub(model_folder: ModelFolder) -> Iterator[ThreadingHTTPServer]:
 
 
 def find_on_hub(home: Path, port: int, model: str = "lab/tiny", **settings: str) -> str:
-    """Find a model in a process of its own, as the hub's client reads its settings once; return what it says."""
+    """Find a model in a new process, as the hub's client reads its settings once; return the output."""
     script = f"""
 from hierrec.core.errors import ModelError
 from hierrec.encode.encoder import ItemEncoder

@@ -1,4 +1,4 @@
-"""Batches of padded texts: each text once, within the budget, and blind to what stands at the padding."""
+"""Batches of padded texts: each text once, within the budget, and independent of the padding."""
 
 from types import SimpleNamespace
 
@@ -16,7 +16,7 @@ LONGEST = 30
 
 
 class States(nn.Module):
-    """States that are the tokens themselves, and NaN at the padding, as after a softmax of nothing but -inf."""
+    """States equal to the tokens, and NaN at the padding, as after a softmax over only -inf."""
 
     device = torch.device("cpu")
 

@@ -1,4 +1,4 @@
-"""Encoding on a cluster of two workers: the vectors of the local engine, whatever happens to a worker."""
+"""Encoding on a cluster of two workers gives the local engine's vectors, even if a worker is killed."""
 
 import contextlib
 import os
@@ -32,8 +32,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A local cluster of two processors for this file: starting one costs seconds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("RAY_ADDRESS", raising=False)
-        patch.setenv("HOME", "")  # a machine may have none
-        patch.setenv("RAY_worker_niceness", "0")  # Ray's own would let a busy machine starve them
+        patch.setenv("HOME", "")  # some machines lack it
+        patch.setenv("RAY_worker_niceness", "0")  # Ray's default starves them on a busy machine
         with ray_engine._cluster(2):
             yield
 
@@ -44,7 +44,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def workers() -> list[psutil.Process]:
-    """Return the processes that encode, of this process's cluster alone."""
+    """Return the encoding processes of this process's cluster."""
     found = []
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):  # it ended meanwhile
@@ -55,7 +55,7 @@ def workers() -> list[psutil.Process]:
 
 def test_a_killed_worker_changes_nothing(cluster: None, small_blocks: None) -> None:
     encoder = ItemEncoder.load("t5-nano", None, 32)
-    texts = MANY * 5  # 200 blocks: most are still to be encoded when the first is there
+    texts = MANY * 5  # 200 blocks: most are not yet encoded when the first arrives
     expected = encoder.encode(texts, 200)
     vectors, victim, places = np.empty_like(expected), None, []
     for batch, found in ray_engine.RayEncoder(encoder, "t5-nano", 2).batches(texts, 200):

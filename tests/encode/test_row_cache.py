@@ -1,4 +1,4 @@
-"""The row cache: what is known is not computed, what was computed survives, what is damaged is computed again."""
+"""The row cache: known rows are not computed again, saved rows survive, damaged rows are recomputed."""
 
 import hashlib
 import io
@@ -135,7 +135,7 @@ def test_a_damaged_file_is_computed_again(folder: str, tmp_path: Path) -> None:
 
 
 def test_garbage_in_the_cache_is_no_row(folder: str, tmp_path: Path) -> None:
-    """What is whole by its name but no table of rows, and what cannot even be read."""
+    """Garbage: files with a valid hash but without rows, and unreadable files."""
     first, _ = encode(folder, tmp_path, MANY)
     (rows,) = tmp_path.rglob("*.npy")
     tables: list[NDArray[Any]] = [

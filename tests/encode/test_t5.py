@@ -1,4 +1,4 @@
-"""T5 without padding: what transformers' own forward pass gives, and no text reads another."""
+"""T5 without padding equals transformers' forward pass, and no text reads another."""
 
 from collections.abc import Callable
 from typing import Any
@@ -80,7 +80,7 @@ def test_vectors_are_those_of_transformers(model: nn.Module, lengths: list[int],
 def test_no_text_reads_another_or_a_slot_that_is_left_over() -> None:
     model = MODELS["relu"]().eval()
     texts = texts_of([20, 16, 7, 7, 7, 3])
-    texts[3][2] = 0  # the token of slots that are left over, too
+    texts[3][2] = 0  # also the token of unused slots
     clean = without_padding(model, texts, 64)
     with torch.no_grad():
         model.get_input_embeddings().weight[0] = torch.nan  # pyright: ignore[reportCallIssue]

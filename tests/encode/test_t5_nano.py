@@ -1,4 +1,4 @@
-"""The bundled encoder: its size, that plain transformers loads it, and what its vectors are worth."""
+"""The bundled encoder: its size, loading by plain transformers, and the quality of its vectors."""
 
 import hashlib
 import importlib.util

@@ -1,4 +1,4 @@
-"""Texts of items: what is there appears as it is, what is missing leaves nothing behind."""
+"""Item texts: present values appear unchanged, missing values leave nothing behind."""
 
 import math
 

@@ -19,7 +19,7 @@ ModelFolder = Callable[[str], Path]
 
 
 def save_tokenizer(folder: Path, template: str | None) -> None:
-    """Train a Unigram tokenizer; `template` adds marks, as T5 and BERT do, None adds none."""
+    """Train a Unigram tokenizer. `template` adds special tokens, as in T5 and BERT."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 

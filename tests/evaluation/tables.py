@@ -9,7 +9,7 @@ from hierrec.evaluation.slices import GROUPS
 
 
 def ranks_table(test: Sequence[float | None], **columns: Sequence) -> pl.DataFrame:
-    """Return a table of ranks, all of whose columns follow from the test ranks unless they are given."""
+    """Return a table of ranks; columns that are not given follow from the test ranks."""
     users = len(test)
     missing = [rank is None for rank in test]
     groups = {
@@ -25,5 +25,5 @@ def ranks_table(test: Sequence[float | None], **columns: Sequence) -> pl.DataFra
 
 
 def random_ranks(users: int, seed: int, best: int = 1) -> np.ndarray:
-    """Return ranks, float64 [users], of which the better ones are more frequent."""
+    """Return ranks, float64 [users]; better ranks are more frequent."""
     return best + np.floor(np.random.default_rng(seed).exponential(15, users))

@@ -1,4 +1,4 @@
-"""The baselines: by hand, against plain loops, and blind to what is held out."""
+"""The baselines: by hand, against plain loops, and blind to held-out items."""
 
 from collections import Counter
 from dataclasses import replace
@@ -32,7 +32,7 @@ DATA = USERS.filter(len).map(lambda users: make_sequences([np.array(user) for us
 
 
 def training_only(*users: list[int]) -> Sequences:
-    """Return users all of whose items are training items."""
+    """Return users with training items only."""
     nobody = np.full(len(users), NO_TARGET)
     sequences = make_sequences([np.array(user) for user in users])
     return replace(sequences, train_length=np.diff(sequences.offsets), validation=nobody, test=nobody)
@@ -54,7 +54,7 @@ def test_popularity_is_the_number_of_training_interactions_worked_by_hand() -> N
 
 
 def test_markov_worked_by_hand() -> None:
-    # After 0 came 1 twice, 2 and 3 once each; 3 is the more popular of these two, and 4 of the others.
+    # After 0: 1 twice, 2 and 3 once each. 3 is more popular than 2. The rest go by popularity: 0, 4.
     markov = Markov(training_only([0, 1, 4], [0, 1, 3], [0, 2, 4], [0, 3], [4]), 7)
     assert order(scores(markov, [2, 0])) == [[1], [3], [2], [0], [4], [5, 6]]
     assert order(scores(markov, [0, 6])) == [[0], [4], [1, 3], [2], [5, 6]]
@@ -62,7 +62,7 @@ def test_markov_worked_by_hand() -> None:
 
 
 def test_neighbours_worked_by_hand() -> None:
-    # User 0 took 0, then 1. User 1 has both and went on from 1; user 2 has 0 alone; user 3 has neither.
+    # User 0 took 0, then 1. After 1, user 1 took 0 and 2, user 2 took 3 and 4. User 3 took neither.
     sequences = training_only([0, 1], [1, 0, 2], [0, 1, 3, 4], [5, 6])
     rarity = [np.log1p(4 / count) for count in (3, 3)]
     first = (FADING * rarity[0] + rarity[1]) / np.sqrt(3)  # user 1: the latest shared item, 1, comes before 0

@@ -1,4 +1,4 @@
-"""The bootstrap: intervals that hold the mean, p-values that tell a difference from none."""
+"""The bootstrap: intervals hold the mean, p-values tell differences from noise."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_the_same_users_are_drawn_for_equal_seeds() -> None:
 def test_a_user_is_drawn_with_all_targets() -> None:
     values = np.array([[1.0], [1.0], [1.0], [0.0]])
     means = resampled_means(values, 500, 1, np.array([3, 3, 3, 8]))
-    assert set(np.unique(means)) == {0.0, 0.75, 1.0}  # the mean over the targets of the users who are drawn
+    assert set(np.unique(means)) == {0.0, 0.75, 1.0}  # the mean over the targets of the drawn users
 
 
 def test_agrees_with_scipy() -> None:

@@ -1,4 +1,4 @@
-"""Two variants side by side: who is better, by how much, and whether that may be chance."""
+"""The comparison of two variants: differences, intervals and p-values."""
 
 from pathlib import Path
 

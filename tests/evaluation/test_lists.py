@@ -57,7 +57,7 @@ def test_the_lists_hold_candidates_that_are_not_in_the_history() -> None:
 
 
 def taken(targets: NDArray[np.int64], counts: NDArray[np.int64]) -> Sequences:
-    """Return users with a target each, of whom the first alone has training items: each as often as it counts."""
+    """Return users with a target each; only the first has training items, each as often as `counts` says."""
     length, nothing = int(counts.sum()), np.zeros(len(targets), np.int64)
     return Sequences(
         items=np.repeat(np.arange(ITEMS), counts),

@@ -1,4 +1,4 @@
-"""Dropped and replaced items: how many, which never, and the same for everybody who asks."""
+"""Dropped and replaced items: how many, never the target, and the same in every batch."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_replacing_keeps_the_rest_in_place_and_never_names_the_target(
     for history, target, dropped, replaced in zip(histories, targets, *perturbed.values(), strict=True):
         assert len(replaced) == len(history) == len(set(replaced))
         changed = replaced != history
-        assert history[~changed].tolist() == dropped.tolist()  # the same places as those that were dropped
+        assert history[~changed].tolist() == dropped.tolist()  # the same places as the dropped items
         new = replaced[changed]
         assert CANDIDATES[new].all()
         assert not set(new) & {*history, target}

@@ -1,4 +1,4 @@
-"""What is ranked, for a recommender that knows by rule what comes next."""
+"""Targets and histories of the evaluation, for a rule-based scorer."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,13 +29,13 @@ SEED = 1
 
 
 class Successor:
-    """Expects the item that follows the latest one on the ring; the further ahead, the less likely."""
+    """Scores items by their distance ahead of the latest item on the ring; the next item is best."""
 
     def __init__(self) -> None:
         self.read: list[tuple[int, list[int]]] = []
 
     def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:
-        """Return scores [B, n]; keep who was asked for with which history."""
+        """Return scores [B, n]; record each user and history."""
         self.read += [(int(user), history.tolist()) for user, history in zip(users, histories, strict=True)]
         latest = torch.tensor([history[-1] for history in histories]).unsqueeze(1)  # [B, 1]
         return -((torch.arange(ITEMS) - latest - 1) % ITEMS).double()  # [B, n]

@@ -1,4 +1,4 @@
-"""A variant is measured: its files are written, and the summary says of how many users."""
+"""Measuring a variant writes its files and a summary with the number of users."""
 
 import json
 from contextlib import chdir

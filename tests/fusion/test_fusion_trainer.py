@@ -1,4 +1,4 @@
-"""Nothing that is held out reaches the datastore; the fusion learns from validation targets alone."""
+"""No held-out item reaches the datastore; the fusion learns from validation targets alone."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The state after every training prefix is the one that the model gives for that prefix."""
+"""The state after every training prefix is the model's state for that prefix."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Kinds of index: chosen by size, tuned to a recall, equal from run to run, and never approximate in silence."""
+"""Kinds of index: chosen by size, tuned to a recall, the same in every run, with a warning if approximate."""
 
 import warnings
 from pathlib import Path

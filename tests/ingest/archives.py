@@ -22,7 +22,7 @@ FILES: dict[str, bytes] = {
         b"4::1::5::978100000\n"
     ),
 }
-"""A sound archive: 10 ratings, with ties; an item without one; users with 4, 3, 2 and 1 of them."""
+"""A sound archive: 10 ratings with ties, of users with 4, 3, 2 and 1 ratings; an unrated item."""
 
 
 def write_archive(path: Path, files: Mapping[str, bytes] = FILES, folder: str = "ml-1m/") -> Path:

@@ -21,7 +21,7 @@ def archive(edit: Callable[[Path], object], message: str) -> Broken:
 
 
 def member(name: str, edit: Callable[[bytes], bytes], message: str) -> Broken:
-    """A sound archive but for one member."""
+    """An archive with one broken member."""
 
     def make(folder: Path) -> Params:
         return {"ingest.archive": str(write_archive(folder / "a.zip", {**FILES, name: edit(FILES[name])}))}
@@ -42,7 +42,7 @@ def cut(path: Path) -> None:
 
 
 def bomb(path: Path) -> None:
-    """Forge the length that the archive's directory states, so that nothing large need be written."""
+    """Forge the length in the archive's directory, so that no large file is written."""
     content = bytearray(path.read_bytes())
     length = content.index(b"ml-1m/ratings.dat", content.index(b"PK\x01\x02")) - 46 + 24
     content[length : length + 4] = (2**30).to_bytes(4, "little")
@@ -54,7 +54,7 @@ def pages(path: Path) -> None:
 
 
 def short(*lengths: int) -> Callable[[Path], object]:
-    """An archive of users with so many ratings each."""
+    """An archive of users with `lengths` ratings."""
     rows = [f"{user}::{item}::3::9" for user, n in enumerate(lengths, 1) for item in (1, 3, 4, 9)[:n]]
     return lambda path: write_archive(path, {**FILES, "ratings.dat": "\n".join(rows).encode()})
 

@@ -1,4 +1,4 @@
-"""What a broken input is."""
+"""A broken input."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Broken members of an archive in MovieLens-1M's layout: the member, an edit of it, and what the message says."""
+"""Broken members of an archive in MovieLens-1M's layout: the member, its edit, and the message."""
 
 from collections.abc import Callable
 

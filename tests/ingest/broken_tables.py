@@ -1,4 +1,4 @@
-"""Broken tables of a data set of one's own, CSV and Parquet."""
+"""Broken tables of own data, CSV and Parquet."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.ingest.own_tables import TABLES, write_tables
 
 
 def table(name: str, edit: Callable[[bytes], bytes], message: str, repeats: str = "keep") -> Broken:
-    """Sound tables but for one; the message starts with its file."""
+    """One broken table; the message starts with its file."""
 
     def make(folder: Path) -> Params:
         tables = write_tables(folder, {**TABLES, name: edit(TABLES[name])})
@@ -22,7 +22,7 @@ def table(name: str, edit: Callable[[bytes], bytes], message: str, repeats: str 
 
 
 def parquet(key: str, columns: Mapping[str, Any], message: str, renamed: str = "table.parquet") -> Broken:
-    """Sound tables but for one, which is a Parquet file of these columns (or whatever its name says it is)."""
+    """One broken table: a Parquet file of these columns, perhaps under another suffix."""
 
     def make(folder: Path) -> Params:
         params = write_tables(folder)
@@ -59,7 +59,7 @@ def further(third: bytes, last: bytes) -> Callable[[bytes], bytes]:
 
 
 def instants(digits: str, year: str = "2001") -> Callable[[bytes], bytes]:
-    """One interaction, at a time with these digits behind the second."""
+    """One interaction, whose time has these fractional digits."""
     return lambda _: f"user,item,timestamp\nann,cup,{year}-01-01T00:00:00.{digits}\n".encode()
 
 

@@ -8,7 +8,7 @@ from tests.ingest.own_tables import TABLES, write_tables
 
 
 def text(content: bytes, message: str, name: str = "further.json") -> Broken:
-    """Sound tables, and a file of further texts that is not."""
+    """Sound tables and a broken file of further texts."""
 
     def make(folder: Path) -> Params:
         params = write_tables(folder, {**TABLES, name: content})

@@ -1,4 +1,4 @@
-"""How long a generated archive in the layout of MovieLens-25M takes to ingest, and how much memory.
+"""Time and memory of ingesting a generated archive in the layout of MovieLens-25M.
 
 `python -m tests.ingest.large_archive RATINGS` prints the ratings, the seconds and the peak of resident memory.
 """
@@ -18,7 +18,7 @@ BLOCK = 2**20
 
 
 def write_large_archive(path: Path, ratings: int, users: int, movies: int) -> None:
-    """Write an archive of so many ratings; a user's are of different movies, half stars at random seconds."""
+    """Write an archive of `ratings` ratings: no user rates a movie twice; half stars, random times."""
     rng = np.random.default_rng(1)
     each = -(-ratings // users)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:

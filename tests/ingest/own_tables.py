@@ -1,4 +1,4 @@
-"""A small data set of one's own, made by the tests: texts that are missing, ties, and an item without interaction."""
+"""Small tables of own data: missing texts, ties, and an item without interactions."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A server on this machine that answers as a test wants."""
+"""A local server with the answers of a test."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 class Server:
-    """A real HTTP server on the loopback interface that gives its answers in turn, the last one for ever."""
+    """An HTTP server on the loopback interface. It gives its answers in turn and repeats the last."""
 
     def __init__(self) -> None:
         self.answers: list[Answer] = []

@@ -82,7 +82,7 @@ def test_it_is_refused_and_nothing_changes(
 
 
 def refusal(folder: Path, case: str) -> str | None:
-    """Return the message of broken tables; None where they are not refused while they are read and sorted."""
+    """Return the message of broken tables; None if reading and sorting does not refuse them."""
     params = BROKEN_TABLES[case].make(folder)
     interactions, items = params["ingest.interactions"], params["ingest.items"]
     if interactions is None or not Path(items).exists():

@@ -1,4 +1,4 @@
-"""Which column is taken for what: by its usual name, or as `ingest.columns` says."""
+"""The roles of columns: by usual names, or as `ingest.columns` says."""
 
 from pathlib import Path
 from typing import Any

@@ -26,7 +26,7 @@ TABLES = ["items", "users", "interactions", "split", "ratings", "times/gaps", "t
 
 
 def raw_dataset(ratings: list[Rating], listed: list[str] | None = None) -> RawDataset:
-    """Interactions of user id, item id, rating and timestamp; items are those named, unless listed."""
+    """Interactions of user id, item id, rating and timestamp; items: `listed`, or all that occur."""
     ids = sorted({item for _, item, _, _ in ratings}) if listed is None else listed
     items = pl.DataFrame([(item, f"Film {item}", 1999, ["Drama"]) for item in ids], ITEMS, orient="row")
     log = EventLog.of(pl.DataFrame(ratings, INTERACTIONS, orient="row"), items["item_id"])
@@ -91,7 +91,7 @@ def test_the_split_is_leave_one_out(rows: list[Rating]) -> None:
 def test_only_the_order_of_tied_rows_of_the_file_counts(rows: list[Rating], random: Random) -> None:
     shuffled = rows.copy()
     random.shuffle(shuffled)
-    # give the rows that tie (same user, same second) their old order back, in the places where they are now
+    # put tied rows (same user, same second) back into their old order, in their new places
     queues: dict[tuple[str, int], list[Rating]] = {}
     for row in rows:
         queues.setdefault((row[0], row[3]), []).append(row)

@@ -1,4 +1,4 @@
-"""What docs/own-data.md shows is so."""
+"""docs/own-data.md is right."""
 
 import re
 from pathlib import Path

@@ -243,7 +243,7 @@ def test_a_folder_is_called_a_folder(tmp_path: Path, cache: Path) -> None:
 
 
 def test_without_a_file_an_empty_checksum_is_not_blamed(tmp_path: Path, server: Server, cache: Path) -> None:
-    # What `-S ingest.md5=$(md5sum < wrong/path)` leaves: first the path is wrong, then the checksum.
+    # After `-S ingest.md5=$(md5sum < wrong/path)`: first the path is wrong, then the checksum.
     with pytest.raises(DownloadError, match="no such file") as caught:
         fetch(str(tmp_path / "absent.zip"), "", cache)
     assert "correct ingest.archive" in str(caught.value)

@@ -1,4 +1,4 @@
-"""Every archive of the family: the same films and ratings in five layouts, and what is peculiar to each."""
+"""Every archive of the family: the same films and ratings in five layouts, and their peculiarities."""
 
 import re
 import zipfile

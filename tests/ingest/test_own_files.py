@@ -1,4 +1,4 @@
-"""Tables of one's own: what is accepted, and what it becomes."""
+"""Own tables: the accepted forms, and the resulting data set."""
 
 import contextlib
 import csv
@@ -31,7 +31,7 @@ EVENTS, ITEMS = "interactions.csv", "items.csv"
 
 
 def read(folder: Path, **edits: bytes) -> RawDataset:
-    """Read the tables, `events` or `items` of which may be others."""
+    """Read the tables; `edits` replace `events` or `items`."""
     names = {"events": EVENTS, "items": ITEMS}
     write_tables(folder, {**TABLES, **{names[key]: content for key, content in edits.items()}})
     return read_files(folder / EVENTS, folder / ITEMS)
@@ -57,7 +57,7 @@ def test_it_becomes_tables_in_the_total_order(tmp_path: Path) -> None:
     dataset = build(read(tmp_path))
     assert dataset.items["item_id"].to_list() == ["cup", "fork", "kettle", "spoon", "teapot"]
     assert dataset.users["user_id"].to_list() == ["ann", "bob", "cleo"]
-    # ann: by time, and of the two at 300 the one that stands first in the file
+    # ann: by time; of the two at 300, the first in the file comes first
     assert dataset.interactions["item"].to_list() == [2, 4, 0, 3, 0, 2, 3, 3]
     assert dataset.split.rows() == [(0, 2, 0, 3), (1, 1, 2, 3), (2, 1, None, None)]
     dataset.write(tmp_path / "data")
@@ -68,7 +68,7 @@ def test_it_becomes_tables_in_the_total_order(tmp_path: Path) -> None:
         "Fork. Nobody took it.",
         "Kettle (1961). Genres: Home, Steel. Boils, and whistles.",
         "Spoon. Genres: Steel. Stirs.",
-        "",  # what has no title has no text: an id means nothing
+        "",  # no values, no text: an id means nothing
     ]
 
 
@@ -321,7 +321,7 @@ def test_the_check_of_columns_refuses_nothing_that_is_read(
     header = "user,item,timestamp,code\n"
     (tmp_path / "a.csv").write_text(header)
     numbers = "".join(f"ann,{item},{item},{item}\n" for item in range(50))
-    (tmp_path / "b.csv").write_text(f"{header}{numbers}bob,1,1,A7\n")  # a text behind many numbers
+    (tmp_path / "b.csv").write_text(f"{header}{numbers}bob,1,1,A7\n")  # a text after many numbers
     paths = sorted(tmp_path.iterdir())
     params = TableParams(where="code NOT LIKE 'A%'")
     check_columns(paths, params)

@@ -1,4 +1,4 @@
-"""Parquet tables: what other tools write into them."""
+"""Parquet tables as other tools write them."""
 
 from pathlib import Path
 

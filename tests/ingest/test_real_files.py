@@ -1,4 +1,4 @@
-"""Published files as they are, where they lie beside the project, or in the folder HIERREC_SHARED."""
+"""Published files, unchanged, beside the project or in the folder HIERREC_SHARED."""
 
 import os
 from pathlib import Path

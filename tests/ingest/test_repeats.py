@@ -1,4 +1,4 @@
-"""Interactions of a user with an item that he has already: kept, left out or refused, and never lost in silence."""
+"""Repeated interactions of a user with an item: kept, left out or refused, and always counted."""
 
 from pathlib import Path
 

@@ -111,7 +111,7 @@ Pairs = st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), min_size=1, ma
 
 
 def core(rows: list[tuple[int, int]], users: int, items: int) -> list[tuple[int, int]]:
-    """The plain way: remove all that are too few, until nothing changes."""
+    """Remove rare users and items until nothing changes, by plain loops."""
     while True:
         of_user, of_item = Counter(user for user, _ in rows), Counter(item for _, item in rows)
         kept = [(user, item) for user, item in rows if of_user[user] >= users and of_item[item] >= items]

@@ -72,7 +72,7 @@ def test_one_seed_gives_one_data_set_in_any_process() -> None:
 
 
 def recall_at_10(dataset: Dataset, scores_of_next: np.ndarray) -> float:
-    """Recall of the test item, where row i of ``scores_of_next`` [n, n] scores what follows item i."""
+    """Recall of the test item, where row i of ``scores_of_next`` [n, n] scores the items after i."""
     histories = dataset.interactions.group_by("user", maintain_order=True).agg("item")["item"]
     hits = []
     for history, test in zip(histories, dataset.split["test"], strict=True):
@@ -97,6 +97,6 @@ def test_order_and_metadata_say_more_than_popularity(dataset: Dataset) -> None:
     alike = has @ has.T - np.abs(years[:, None] - years[None]) / 30
 
     popular = recall_at_10(dataset, np.tile(popularity, (n, 1)))
-    assert popular > 20 / n  # popularity means something
+    assert popular > 20 / n  # popularity beats chance
     assert recall_at_10(dataset, follows + 1e-6 * popularity) > 2 * popular
     assert recall_at_10(dataset, alike) > 2 * popular

@@ -44,7 +44,7 @@ def test_the_model_needs_as_many_starts_as_there_are_targets() -> None:
 
 
 def test_users_with_many_items_are_no_sessions() -> None:
-    """Each user comes evenly, but some much more often: short gaps are before most items, but not of most users."""
+    """Users come at even rates, some much more often. Short gaps precede most items, but not for most users."""
     generator = np.random.default_rng(0)
     rows = []
     for user, rate in enumerate(generator.lognormal(-4, 1.5, 300)):

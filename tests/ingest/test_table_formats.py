@@ -1,4 +1,4 @@
-"""Tables of every format, packed or in parts: the same rows, whatever they are written in."""
+"""Tables of every format, packed or in parts, give the same rows."""
 
 import contextlib
 import gzip

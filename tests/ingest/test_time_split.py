@@ -1,4 +1,4 @@
-"""A split by time: no part holds anything from behind its cut, and the target is the first known item after it."""
+"""A split by time: no part holds interactions after its cut, and the target is the first known item after it."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -50,14 +50,14 @@ def test_the_parts_by_hand() -> None:
         # length before validation, before test, all; targets
         ("ann", 2, 3, 5, 2, 3),
         ("bob", 1, 2, 4, None, 0),  # 5 and 6 were not known before the cuts
-        ("cid", 0, 0, 2, None, None),  # nobody knew him
+        ("cid", 0, 0, 2, None, None),  # a new user
         ("dee", 2, 2, 2, None, None),
     ]
     names = ("train_length", "test_length", "length", "validation", "test")
     found = dataset.users.join(dataset.split, on="user").select("user_id", *names)
     assert found.rows() == expected
     assert dataset.cut["new_users"] == 1
-    assert dataset.cut["new_items"] == 2  # 4 and 6; nobody ever had 7
+    assert dataset.cut["new_items"] == 2  # 4 and 6; no user has 7
     assert dataset.items["candidate"].to_list() == [item in (0, 1, 2, 3, 5) for item in range(ITEMS)]
     assert dataset.items["validation_candidate"].to_list() == [item < 4 for item in range(ITEMS)]
     assert dataset.counts["interactions"] == len(ROWS)

@@ -1,4 +1,4 @@
-"""The time between items as an input of the model: it reaches the model, and never from a target."""
+"""The time between items reaches the model as an input, but never the time of a target."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -110,7 +110,7 @@ def test_a_history_without_times_has_unknown_gaps(timed: Sequences) -> None:
 
 
 def later_changed(sequences: Sequences, first: NDArray[np.int64]) -> Sequences:
-    """Change the gap before each user's item at the place `first` and before all later ones."""
+    """Change the gaps before each user's items from the place `first` on."""
     gaps = sequences.gaps.copy()
     for start, stop, place in zip(sequences.offsets[:-1], sequences.offsets[1:], first, strict=True):
         gaps[start + place : stop] = gaps[start + place : stop] % (GAPS - 2) + 1
@@ -123,7 +123,7 @@ def test_the_time_of_a_target_changes_nothing(
 ) -> None:
     model = fitted(gaps_params, frozen, timed, tmp_path / "a")
     ranks = evaluate(Scorer(model, ALL, sequences=timed), timed, ALL, EVALUATE, 1)
-    # From the validation target on: the same weights, datastore and validation ranks; the test history is another.
+    # From the validation target on: the same weights, datastore and validation ranks; the test history differs.
     changed = later_changed(timed, timed.train_length)
     other = fitted(gaps_params, frozen, changed, tmp_path / "b")
     assert all(torch.equal(state_of(other)[name], value) for name, value in state_of(model).items())

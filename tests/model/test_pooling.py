@@ -1,4 +1,4 @@
-"""Pooling is causal, and is the weighted mean that it says it is."""
+"""Pooling is causal and equals the documented weighted mean."""
 
 import math
 from typing import get_args

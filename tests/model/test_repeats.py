@@ -24,7 +24,7 @@ HISTORIES = [np.array(items, np.int64) for items in ([4, 2, 4, 9], [], [1] * 13)
 
 @pytest.fixture
 def repeated() -> Sequences:
-    """Users who take items at random, and the one before last again two times out of three."""
+    """Users who take the item before last again two times out of three, else a random item."""
     generator = np.random.default_rng(2)
     users = []
     for _ in range(80):

@@ -140,7 +140,7 @@ def test_gradients_of_items_without_text_stay_small(train_params: TrainParams, f
     (users @ keys.T).logsumexp(1).sum().backward()
     gradient = model.items.residual.grad
     assert gradient is not None
-    assert gradient.norm() < 1e4  # without a shortest length, 1e9
+    assert gradient.norm() < 1e4  # 1e9 without a minimum length
 
 
 def test_the_residual_starts_at_zero_and_can_be_switched_off(

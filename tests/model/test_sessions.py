@@ -1,4 +1,4 @@
-"""Models of data with sessions: they rank what starts one, and learn from what follows within one too."""
+"""Models of data with sessions rank the first item of a session, and learn from the later items too."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How the tests of the recommender make users."""
+"""The users of the recommender's tests."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def with_backbone(params: TrainParams, config: dict[str, Any]) -> TrainParams:
 
 
 def new_member(params: TrainParams, frozen: NDArray[np.float32]) -> SequenceModel:
-    """Make a model that ranks alone."""
+    """Make a model of one member."""
     (member,) = new_model(params, frozen).members
     return member
 
@@ -43,7 +43,7 @@ def trained(
     validate: Validate | None,
     folder: Path,
 ) -> tuple[UserModel, Progress]:
-    """Train a new recommender, or go on with the one whose state lies in the folder."""
+    """Train a new recommender, or resume from the state in the folder."""
     model = new_model(params, frozen)
     return model, fit(model, sequences, validate, TrainingState(folder, "key"))
 

@@ -1,7 +1,7 @@
 """`python -m tests.old_artifacts.make`: a tiny store, index and both models, as the present code writes them.
 
-Run once per schema version, in the release that introduces it, with the next number as the folder; what it wrote is
-never made again, because later releases are tested on it.
+Run once per schema version, in the release that introduces it, with the next number as the folder. Its output is
+never made again: later releases are tested on it.
 """
 
 import json
@@ -69,7 +69,7 @@ FUSION = FusionParams(
 
 
 def make(folder: Path) -> None:
-    """Write `store`, `index`, `hierarchical`, `rag`, and `readings.json`: the numbers that reading them gives."""
+    """Write `store`, `index`, `hierarchical`, `rag`, and `readings.json`: the numbers read from them."""
     generator = np.random.default_rng(1)
     vectors = generator.standard_normal((ITEMS, 6)).astype(np.float32)
     make_store(folder / "store", [str(item) for item in range(ITEMS)], vectors, dimension=4)

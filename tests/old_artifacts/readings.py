@@ -1,4 +1,4 @@
-"""What a reader gets out of the tiny artifacts: numbers that must stay what they were."""
+"""The numbers that readers return for the tiny artifacts. They must not change."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -51,7 +51,7 @@ def rag(folder: Path) -> list:
 
 
 def _data() -> Sequences:
-    """Return the data that the datastore remembers, as it lies in git: users with three entries after a first item."""
+    """Return the data of the datastore in git: users with three entries after a first item."""
     entries = Path(__file__).parent / "version_2" / "rag" / "datastore" / "entries.parquet"
     remembered = pl.read_parquet(entries)["next_item"].to_numpy()
     items = np.insert(remembered.reshape(-1, 3), 0, 0, axis=1).astype(np.int64)  # [U, 4]
@@ -74,4 +74,4 @@ READINGS: dict[str, Callable[[Path], list]] = {
     "hierarchical": hierarchical,
     "rag": rag,
 }
-"""By name: scores are numbers, -1 for minus infinity."""
+"""Readers by name; scores of minus infinity are -1."""

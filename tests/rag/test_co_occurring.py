@@ -1,4 +1,4 @@
-"""Source `co_occurring`: items near an item in training histories, by a naive count; nothing of a target."""
+"""Source `co_occurring` finds the items near an item in training histories, and reads no target."""
 
 from collections import defaultdict
 from math import log, sqrt

@@ -46,7 +46,7 @@ def test_equals_brute_force_without_the_users_own(
         assert kept.sum() == len(nearest)
         np.testing.assert_allclose(found.similarities[row, kept], cosine[row, nearest], atol=2e-3)
         assert not set(found.items[row, kept] - 100) & set(np.flatnonzero(owners == user))
-        # Float16 keys may swap entries that are nearly equally near; all others stand at their place.
+        # Float16 keys may swap entries of nearly equal distance; all others keep their place.
         gaps = np.concatenate([[np.inf], -np.diff(cosine[row, ordered]), [np.inf]])
         distinct = (np.minimum(gaps[:-1], gaps[1:]) > 4e-3)[: len(nearest)]
         np.testing.assert_array_equal(found.items[row, kept][distinct], nearest[distinct] + 100)
@@ -69,7 +69,7 @@ def test_equal_similarities_go_by_entry() -> None:
     datastore = Datastore.of(np.ones((120, 6)), items, owners, Lookup(80, 0.5, 40, following=1, preceding=0))
     query = Query(np.ones((1, 6), np.float32), np.array([ANONYMOUS]), [np.array([1])])
     found = datastore.retrieve(query)
-    alike = 1 + 2 * np.flatnonzero(taken[:40])  # second entries of those who took item 1, among the first 80
+    alike = 1 + 2 * np.flatnonzero(taken[:40])  # second entries of users who took item 1, among the first 80
     expected = np.concatenate([alike, np.setdiff1d(np.arange(80), alike)])[:40]
     np.testing.assert_array_equal(found.items[0], items[expected])
     np.testing.assert_array_equal(found.origins[0], owners[expected])

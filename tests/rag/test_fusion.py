@@ -1,4 +1,4 @@
-"""The fusion is a distribution over what may be recommended, and learns whom to trust."""
+"""The fusion is a distribution over allowed items, and learns which source to trust."""
 
 from dataclasses import replace
 
@@ -194,7 +194,7 @@ def base(train_params: TrainParams, frozen: NDArray) -> Scorer:
 
 @pytest.fixture
 def examples(monkeypatch: pytest.MonkeyPatch) -> FusionExamples:
-    """200 users, with what a liar and an oracle say of their targets when asked in several batches."""
+    """200 users with the answers of a liar and an oracle to their targets, in several batches."""
     monkeypatch.setattr("hierrec.fusion.fusion_trainer.RETRIEVAL_BATCH", 30)
     generator = np.random.default_rng(0)
     targets = generator.integers(4, ITEMS, size=200)

@@ -1,4 +1,4 @@
-"""The nearest keys are those of comparing all keys, to the last bit, whatever the keys."""
+"""The nearest keys equal those of a comparison of all keys, to the last bit."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""No leak, end to end: neither a later item nor a test target reaches what comes before it."""
+"""No leak, end to end: no later item and no test target changes anything before it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -68,7 +68,7 @@ def test_shuffled_rows_change_nothing_where_those_that_tie_keep_their_order(
     for row in rows:
         ties.setdefault((row[0], row[3]), []).append(row)
     for group in ties.values():
-        group.reverse()  # to pop the first one first
+        group.reverse()  # `pop` then takes the first
     assert same(dataset([ties[user, second].pop() for user, _, _, second in shuffled]), dataset(rows))
 
 
@@ -141,7 +141,7 @@ def test_without_the_test_items_model_and_datastore_have_the_same_bytes(
 
 
 def rotated_test_items(artifacts: Path) -> None:
-    """Give users the test items of others, as far as they do not have them already."""
+    """Swap test items between users who do not have them yet."""
     interactions = load_interactions(artifacts / "data" / "interactions.parquet")
     split = load_split(artifacts / "data" / "split.parquet")
     owned = {user: set(group["item"]) for (user,), group in interactions.group_by("user")}

@@ -1,4 +1,4 @@
-"""The `rag` variant asks its sources and its fusion for the users at hand."""
+"""The `rag` variant asks its sources and its fusion for the given users."""
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ USERS = np.array([3, 5, -1])
 
 
 class Listening:
-    """Finds one item for everyone; keeps what it was asked."""
+    """Finds one item for any user; records the queries."""
 
     def __init__(self) -> None:
         self.queries: list[Query] = []

@@ -1,4 +1,4 @@
-"""Ranks of a real model: over the whole catalogue, without what may not be recommended, whatever the batch."""
+"""Ranks of a real model: over the whole catalogue without excluded items, the same in every batch."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tests.model.world import PHI3, with_backbone
 
-# Twins lie far apart and at the end of the catalogue, where a matrix product rounds otherwise than in its middle.
+# Twins lie far apart, and at the end of the catalogue, where a matrix product rounds differently.
 ITEMS, TWIN, USERS, HISTORY = 38, 19, 60, 6
 CANDIDATES = np.arange(ITEMS) % 5 != 0
 
@@ -86,7 +86,7 @@ def test_items_with_equal_vectors_tie(frozen: NDArray, users: tuple) -> None:
     twins = np.array(
         [(target + TWIN) % ITEMS in history for history, target in zip(histories, targets, strict=True)]
     )
-    # A twin that is ranked shares two places with the target, so the mean rank lies between; else it is whole.
+    # A ranked twin shares two places with the target, so the mean rank lies between; else it is whole.
     np.testing.assert_array_equal(ranks % 1, np.where(twins[having], 0, 0.5))
     assert 0 < twins[having].sum() < having.sum()
 

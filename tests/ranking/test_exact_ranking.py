@@ -1,4 +1,4 @@
-"""Ranking is exact, whatever the index: evaluation scores the whole catalogue and never asks an index for it."""
+"""Ranking is exact: evaluation scores the whole catalogue and never asks an index."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def test_an_approximate_index_says_so_and_leaves_no_item_unranked(
         targets = np.array([inputs.sequences.items[inputs.sequences.offsets[user] + 5] for user in users])
         ranks = rank_targets(rag, histories, targets, inputs.candidates, batch_users=50)
         assert np.isfinite(ranks).all()
-    # What is found differs, and moves scores; which items have one does not differ.
+    # Other items are retrieved, so scores differ; the scored items are the same.
     assert not torch.equal(scores[0], scores[1])
     assert torch.equal(scores[0].isfinite(), scores[1].isfinite())
     assert scores[0].isfinite().sum(1).tolist() == [int(inputs.candidates.sum()) - 5] * 50

@@ -1,4 +1,4 @@
-"""The one mask of what may not be recommended."""
+"""The mask of excluded items."""
 
 import numpy as np
 from hierrec.ranking.ranking import excluded_items

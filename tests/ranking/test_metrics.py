@@ -51,7 +51,7 @@ def test_what_is_no_rank_is_refused(ranks: list[float]) -> None:
 
 
 def naive_metrics(scores: list[float], target: int) -> dict[str, float]:
-    """Recall and NDCG of one user, by a loop: the places of all that score as the target does, then their mean."""
+    """Recall and NDCG of one user, by a loop: the rank is the mean place of the items with its score."""
     ordered = sorted(scores, reverse=True)
     places = [place for place, score in enumerate(ordered, 1) if score == scores[target]]
     rank = sum(places) / len(places)
@@ -84,9 +84,9 @@ def test_equals_ranx_whatever_the_ties(values: int, monkeypatch: pytest.MonkeyPa
     scores, target = generator.integers(values, size=(users, items)), generator.integers(items, size=users)
     every = np.arange(users)
     ranks = mean_ranks(torch.from_numpy(scores).double(), torch.from_numpy(target)).numpy()
-    whole = ranks == np.floor(ranks)  # between two places there is none that ranx could give
+    whole = ranks == np.floor(ranks)  # ranx gives no rank between two places
     assert 0.4 * users < whole.sum()
-    # ranx breaks ties its own way: among those that tie, put the target into the middle, which is its mean rank.
+    # ranx breaks ties its own way: put the target in the middle of the tied items, at its mean rank.
     tied = scores == scores[every, target][:, None]
     tied[every, target] = False
     above = np.cumsum(tied, 1) <= tied.sum(1, keepdims=True) // 2

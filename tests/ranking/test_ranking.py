@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def naive_rank(scores: list[float], target: int, excluded: list[bool]) -> float:
-    """Mean position of the target's score in the sorted list of what is ranked."""
+    """Mean position of the target's score in the sorted list of ranked scores."""
     if excluded[target]:
         return math.inf
     ordered = sorted((score for score, out in zip(scores, excluded, strict=True) if not out), reverse=True)

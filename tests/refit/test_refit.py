@@ -1,4 +1,4 @@
-"""Both variants fitted again: on what, from where, and that nothing else reaches them."""
+"""Both variants are fitted again on the right items, and read no others."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -104,7 +104,7 @@ def test_other_test_items_change_no_byte_of_the_model_that_is_measured_on_them(
     before, after = (contents(folder / "models") for folder in (refitted, again))
     differing = {name.split("/")[0] for name in before if before[name] != after[name]}
     assert set(after) == set(before)
-    assert differing == {"final"}  # it reads them: the change would have been seen
+    assert differing == {"final"}  # reads the test items, so the change is seen
 
 
 def test_what_recommends_by_default_is_the_final_model(
@@ -232,7 +232,7 @@ def test_new_weights_are_trained_for_the_chosen_epochs_and_shrunk_if_the_chosen_
     if shrunk:
         shrink(chosen, torch.from_numpy(sequences.training_counts(ITEMS)), 5)
     inputs = make_chosen(tmp_path / "chosen", params, frozen, sequences, chosen).before_test()
-    values = (0.1, 0.3, 0.3, 0.2)  # of the first best epoch, the second
+    values = (0.1, 0.3, 0.3, 0.2)  # the second epoch is the first best
     write_curve(
         tmp_path / "curve" / "curve.csv",
         [{"epoch": n, "ndcg@10": value} for n, value in enumerate(values, 1)],
@@ -280,7 +280,7 @@ def test_an_item_of_the_test_part_alone_may_be_recommended_by_the_final_model_on
     late = np.ones(ITEMS, np.bool_)
     late[[sequences.test[user], (sequences.test[user] + 1) % ITEMS]] = False
     items = sequences.items.copy()
-    items[items == (sequences.test[user] + 1) % ITEMS] = 0  # nobody takes it
+    items[items == (sequences.test[user] + 1) % ITEMS] = 0  # no user has it
     inputs = replace(inputs, candidates=late, sequences=replace(sequences, items=items))
     whole = inputs.whole()
     assert whole.candidates[sequences.test[user]]

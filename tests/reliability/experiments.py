@@ -1,4 +1,4 @@
-"""`python -m tests.reliability.experiments FOLDER`: what cannot be tried in the process of the tests, as JSON.
+"""`python -m tests.reliability.experiments FOLDER`: experiments outside the process of the tests, as JSON.
 
 Memory that runs out, interrupts and kills, each in a process forked from this one before it computes anything.
 """

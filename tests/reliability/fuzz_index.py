@@ -1,6 +1,6 @@
-"""Damaged FAISS files, signed as if they were sound; each is opened in a process of its own, which FAISS may kill.
+"""Damaged FAISS files with matching hashes. Each is opened in a process of its own, which FAISS may kill.
 
-`python -m tests.reliability.fuzz_index KIND TIMES` prints what came out of each, in a last line as JSON.
+`python -m tests.reliability.fuzz_index KIND TIMES` prints each outcome, then their counts as JSON.
 """
 
 import json
@@ -65,7 +65,7 @@ def outcome(folder: Path) -> int:
 
 
 def main(kind: Kind, times: int) -> None:
-    """Damage an index of a kind so many times."""
+    """Damage an index `times` times."""
     generator, outcomes = random.Random(kind), Counter[str]()
     with tempfile.TemporaryDirectory() as temporary:
         sound, broken = Path(temporary) / "sound", Path(temporary) / "broken"

@@ -1,4 +1,4 @@
-"""Stages of the sample in this process, in a copy of a workspace, with one thread: other params, other global state."""
+"""Stages of the sample, run in this process with one thread, in a copy of a workspace, with other params."""
 
 import importlib
 import random

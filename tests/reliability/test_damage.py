@@ -1,4 +1,4 @@
-"""One flipped bit, wherever it is: the artifact is refused, or reads as it was."""
+"""An artifact with one flipped bit is refused, or reads as before."""
 
 import shutil
 from pathlib import Path

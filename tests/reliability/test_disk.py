@@ -1,4 +1,4 @@
-"""A full disk, one that cannot be written, and a file that grows too large: one typed error, and the old artifact."""
+"""A full disk, a read-only disk or too large a file gives one typed error and leaves the old artifact."""
 
 import resource
 import shutil
@@ -138,7 +138,7 @@ def test_an_export_that_does_not_fit_is_a_typed_error_and_the_old_one_stays(
     export(stores[FITS], form, out, whitened=False)
     before = contents(little_room)
     assert before
-    reason = r"No space left|File too large|\d+ requested and \d+ written"  # numpy's own says no more
+    reason = r"No space left|File too large|\d+ requested and \d+ written"  # the last is numpy's own
     with pytest.raises(MachineError, match=rf"cannot be written \(({reason})") as caught:
         export(stores[TOO_MANY], form, out, whitened=False)
     assert caught.value.where == str(out)
@@ -160,7 +160,7 @@ def test_rows_that_do_not_fit_beside_memory_are_a_typed_error(
     assert str(little_room) in str(caught.value)
     assert "free space" in str(caught.value.remedy)
     assert not [path for path in little_room.rglob("*") if path.is_file()]
-    with suppress(OSError):  # what could not be written
+    with suppress(OSError):  # unwritten rows fail again
         rows._file.close()
 
 

@@ -1,4 +1,4 @@
-"""Artifacts with any damage, signed as if they were sound: read, or refused with a typed error, never a crash."""
+"""Damaged artifacts with matching hashes are read, or refused with a typed error; no reader crashes."""
 
 import contextlib
 import json
@@ -39,7 +39,7 @@ READERS = {
     "rag/datastore/keys.npy": "rag",
     "rag/datastore/entries.parquet": "rag",
 }
-"""What reads each file of numbers."""
+"""Reading of each file of numbers."""
 
 DOCUMENTS = {
     "store/manifest.json": "whitened",
@@ -51,7 +51,7 @@ DOCUMENTS = {
 
 
 def load(folder: Path, model: str) -> None:
-    """Load a sequence model, without asking it: torch has errors of its own for a config that it took."""
+    """Load a sequence model without using it: for some accepted configs torch raises its own errors."""
     embeddings = store(folder)
     load_model(folder / model, embeddings.whitened(), embeddings.hash)
 
@@ -78,7 +78,7 @@ def folder(tmp_path: Path) -> Path:
 
 @contextlib.contextmanager
 def spoilt(path: Path, content: bytes) -> Iterator[None]:
-    """Replace a file, and its hash in the manifest beside it, for as long as the block takes."""
+    """Replace a file, and its hash in the manifest beside it, during the block."""
     manifest = path.with_name("manifest.json")
     before = {file: file.read_bytes() for file in (path, manifest) if file.is_file()}
     path.write_bytes(content)
@@ -180,7 +180,7 @@ def test_no_bytes_crash_faiss(kind: str) -> None:
     alone = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
-    }  # a process forked from one with OpenMP's threads may wait forever
+    }  # a fork of a process with OpenMP's threads may wait forever
     done = subprocess.run(command, cwd=ROOT, env=alone, capture_output=True, timeout=300)
     assert done.returncode == 0, (done.stdout + done.stderr).decode()
     outcomes = last_object(done.stdout)

@@ -1,4 +1,4 @@
-"""Artifacts of earlier versions are read as they were, or refused with the way out; of unknown versions: refused."""
+"""Artifacts of earlier versions are read unchanged or refused with a remedy; unknown versions are refused."""
 
 import json
 import re
@@ -20,20 +20,20 @@ READ = {
     "version_2_shards": ["vectors", "whitened"],
     "version_3": ["vectors", "whitened", "nearest", "hierarchical", "rag"],
 }
-"""Per folder, what this release still reads in it."""
+"""Readings that this release supports, by folder."""
 
 
 class Versioned(NamedTuple):
-    """An artifact that says of which version it is."""
+    """An artifact with a schema version."""
 
     file: str
     oldest: int
-    """That is read."""
+    """Still read."""
     newest: int
     reading: str
     error: type[HierrecError]
     command: str
-    """What makes it again."""
+    """Rebuilds it."""
 
 
 VERSIONED = [

@@ -1,4 +1,4 @@
-"""The same numbers twice: whatever the global state, the threads and the batches; other seeds give others."""
+"""The same numbers for any global state, threads and batches; other seeds give other numbers."""
 
 import shutil
 import subprocess
@@ -23,7 +23,7 @@ from tests.reliability.sample_stages import (
 from tests.sample_run import BRIEF
 
 TOLERANCE = 0.005
-"""Of a metric, when the number of threads changes: sums in another order, so weights that differ in the last bits."""
+"""Tolerance of a metric when the number of threads changes, and with it the order of sums."""
 
 REPORT = ("evaluate_compare", "evaluate_report")
 
@@ -32,14 +32,14 @@ RUN = "import importlib, sys\nfor stage in sys.argv[1:]: importlib.import_module
 
 @pytest.fixture(scope="module")
 def expected(sample_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All that follows from the sample's tables, with one thread."""
+    """Artifacts after the sample's tables, with one thread."""
     scramble(1)
     return run_stages(sample_run, tmp_path_factory.mktemp("expected") / "project", AFTER_INGEST)
 
 
 @pytest.fixture(scope="module")
 def whole(expected: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same, and what is made of it."""
+    """The same, with the report."""
     return run_stages(expected.parent, tmp_path_factory.mktemp("whole") / "project", REPORT)
 
 
@@ -85,7 +85,7 @@ def test_another_number_of_threads_moves_no_metric_by_more_than_the_tolerance(
 ) -> None:
     folder = Path(shutil.copytree(sample_run, tmp_path / "project", symlinks=True))
     command = [sys.executable, "-c", RUN, *AFTER_INGEST]
-    # Passive: where cores are few, threads that wait must not keep those that work from a core.
+    # Passive: on few cores, waiting threads must not keep working threads from a core.
     threads = {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}
     subprocess.run(command, cwd=folder, env={**environment(folder), **threads}, check=True)
     again = folder / "artifacts"
@@ -123,7 +123,7 @@ def test_validation_of_rag_is_that_of_the_users_from_whom_its_fusion_did_not_lea
 
 
 def test_another_training_seed_gives_another_model_and_fusion(expected: Path, tmp_path: Path) -> None:
-    """Unless the best fusion of both is the one that they started from, which has no seed."""
+    """The fusions are equal only if both runs keep the start, which has no seed."""
     another = run_stages(expected.parent, tmp_path / "project", TRAIN, {"train.seed": 2})
     other = contents(another)
     differing = {name for name, content in contents(expected).items() if other[name] != content}

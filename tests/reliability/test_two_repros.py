@@ -1,4 +1,4 @@
-"""`dvc repro` beside a `dvc repro`, and after one that was killed: DVC's own files, seen from the user."""
+"""`dvc repro` beside a `dvc repro`, and after a killed `dvc repro`: the state of DVC's own files."""
 
 import json
 import os
@@ -91,7 +91,7 @@ def test_a_cut_dvc_lock_is_refused_and_the_one_before_gives_back_the_stage(
     lock = workspace / "dvc.lock"
     whole = lock.read_bytes()
     lock.write_bytes(whole[:length])
-    if length < 300:  # of 300 bytes DVC makes sense
+    if length < 300:  # DVC can read 300 bytes
         refused = repro(workspace, "ingest")
         assert refused.returncode != 0
         assert "Traceback" not in refused.stdout

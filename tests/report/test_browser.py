@@ -1,4 +1,4 @@
-"""The page in a real browser, headless: it renders, nothing complains, hovering says what is there."""
+"""The page in a real browser, headless: it renders without errors, and hovering shows a tip."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -60,7 +60,7 @@ def hover(browser: Chrome, element: WebElement, x: float = 0, y: float = 0) -> N
 
 
 def shown(browser: Chrome, element: WebElement, wanted: str, x: float = 0, y: float = 0) -> str:
-    """Hover until the tip says what is wanted, ten seconds at most: a late scroll event hides it again."""
+    """Hover until the tip shows `wanted`, ten seconds at most: a late scroll event hides it again."""
 
     def hovered(_: Chrome) -> bool:
         hover(browser, element, x, y)

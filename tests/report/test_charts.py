@@ -1,4 +1,4 @@
-"""Charts: everything that is drawn lies within the axes, whatever the numbers are."""
+"""Charts: all marks lie within the axes, for any numbers."""
 
 import math
 from itertools import pairwise

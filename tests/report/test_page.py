@@ -1,4 +1,4 @@
-"""The page as text: escaped, complete in itself, always the same, and never at a loss."""
+"""The page as text: escaped, self-contained, always the same, for any results."""
 
 import re
 from dataclasses import replace
@@ -14,7 +14,7 @@ VOID = {"meta", "link", "br", "input"}
 
 
 class Parsed(HTMLParser):
-    """The tags of a page, all of which must be closed in order, their attributes, and the text that is shown."""
+    """The tags of a page, their attributes, and the text that is shown. Tags must be closed in order."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

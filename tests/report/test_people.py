@@ -1,4 +1,4 @@
-"""The people: whom it shows, and that what it says of them is what the models say."""
+"""The users in the report: the choice of users, and figures that match the models."""
 
 import numpy as np
 import pytest

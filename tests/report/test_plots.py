@@ -1,4 +1,4 @@
-"""The plots that DVC draws: every template is used, and reads what the plot gives it."""
+"""The plots that DVC draws: every template is used, and reads the plot's values."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The map: the same for the same vectors, neighbours stay neighbours, and nothing is too small for it."""
+"""The map: the same for the same vectors, neighbours stay neighbours, and few vectors suffice."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hierrec.report.items import SIDE, project
 
 
 def clusters() -> np.ndarray:
-    """Two heaps of 40 vectors each, far apart."""
+    """Two distant clusters of 40 vectors."""
     generator = np.random.default_rng(0)
     centres = np.repeat(np.eye(8, dtype=np.float32)[:2] * 5, 40, axis=0)
     return centres + generator.standard_normal(centres.shape).astype(np.float32) / 4

@@ -1,4 +1,4 @@
-"""What is drawn of the results, and what is left out where an evaluation did not write it."""
+"""The charts of the results; results that an evaluation did not write are left out."""
 
 import pytest
 
@@ -51,7 +51,7 @@ def test_targets_are_shown_apart_where_some_are_repeated() -> None:
     for metrics in results.metrics.values():
         new = metrics["slices"]["history"]["short"]
         metrics["slices"]["target"] = {"new": new, "repeated": {"users": 0}}
-    assert len(results.by_slice()) == 3  # new is all of them
+    assert len(results.by_slice()) == 3  # all are new
     for metrics in results.metrics.values():
         metrics["slices"]["target"]["repeated"] = metrics["slices"]["history"]["long"]
     assert [row.label for row in results.by_slice()[2].rows] == ["New to the user", "Taken before"]

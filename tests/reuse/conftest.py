@@ -1,4 +1,4 @@
-"""A published store with two versions, and projects that use it; no cache is shared but the remote."""
+"""A published store with two versions, and projects that use it; they share only the remote."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from tests.stages.project import Project
 
 
 class Published(NamedTuple):
-    """Where the store can be had, its tags, and what is right."""
+    """The store's URL, its tags, and its expected vectors."""
 
     url: str
     tags: list[str]
@@ -40,7 +40,7 @@ def own_dvc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def first(own_dvc: Path) -> Published:
-    """The project when its first version is out."""
+    """The project after its first version."""
     project = new_publisher(own_dvc / "publisher", own_dvc / "remote")
     published = Published(f"file://{project.folder}", [], [], project)
     published.add("v1.0.0", "{title}")
@@ -58,7 +58,7 @@ def importer(first: Published, own_dvc: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def published(first: Published, importer: Project) -> Published:
-    """The project when its second version is out too."""
+    """The project after its second version."""
     first.add("v2.0.0", "{title} ({year}). Genres: {genres}.")
     assert not np.array_equal(first.vectors[0], first.vectors[1])
     return first
@@ -72,7 +72,7 @@ def other(own_dvc: Path, tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def version_in() -> Callable[[Path, Published], int]:
-    """Which version of the store lies in a folder: 1 or 2."""
+    """The version of the store in a folder: 1 or 2."""
 
     def version(folder: Path, published: Published) -> int:
         vectors = np.load(folder / "embeddings.npy", mmap_mode="r")

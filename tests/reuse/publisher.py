@@ -1,4 +1,4 @@
-"""A published project with a store, small: git, DVC and a DVC remote, all on this disk."""
+"""A small published project with a store: git, DVC and a DVC remote on this disk."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def new_publisher(folder: Path, remote: Path) -> Project:
 
 
 def publish(project: Project, version: str, template: str) -> str:
-    """Encode the items, push the store, register the version; return the tag by which other projects know it."""
+    """Encode the items, push the store, tag the version; return the tag."""
     settings = {"model": "t5-nano", "revision": None, "max_length": 64, "batch_tokens": 512}
     params = EncodeParams.model_validate({**settings, "template": template, "whitening_dimension": 2})
     encode_items(ITEMS, params, project.folder / STORE)

@@ -1,4 +1,4 @@
-"""All that is wrong with a store, file by file, with the row where it can be known."""
+"""All problems of a store, file by file, with the row if it is known."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Anybody's table becomes items with text ids, and what is wrong with it is named."""
+"""Any table becomes items with text ids, and its faults are named."""
 
 from pathlib import Path
 

@@ -84,7 +84,7 @@ def test_the_batch_changes_no_bit(width: int) -> None:
 
 
 def test_fewer_neighbours_are_the_first_of_more() -> None:
-    # Nearer to each other than float32 sums are precise: what FAISS leaves out is in a wrong order.
+    # Vectors closer together than the precision of float32 sums: FAISS cuts them in a wrong order.
     rng = np.random.default_rng(0)
     vectors = (normal(1, 64) + 1e-7 * rng.normal(size=(2000, 64))).astype(np.float32)
     queries = normal(30, 64, seed=1)
@@ -189,7 +189,7 @@ def test_threads_that_search_put_the_setting_of_faiss_back() -> None:
     with matrix_products(5):
         thread.start()
         assert entered.wait(10)
-    assert faiss.cvar.distance_compute_blas_threshold != before  # the other is still at work
+    assert faiss.cvar.distance_compute_blas_threshold != before  # the other thread runs
     leave.set()
     thread.join()
     assert faiss.cvar.distance_compute_blas_threshold == before
@@ -201,7 +201,7 @@ class Widths(faiss.IndexFlatIP):
     asked: ClassVar[list[int]] = []
 
     def search(self, *arguments: Any, **named: Any) -> Any:
-        """Search as before, for the queries and the number that come first."""
+        """Search; record the second argument, the number of neighbours."""
         self.asked.append(arguments[1])
         return super().search(*arguments, **named)
 
@@ -218,7 +218,7 @@ def test_other_vectors_near_many_equal_ones_do_not_widen_the_search() -> None:
     np.testing.assert_allclose(similarities, expected_similarities, atol=1e-6)
     assert rows[:, 1:].tolist() == [[0, 2, 4, 6]] * 1500  # after the vector itself
     assert Widths.asked == [5 + 16]
-    again, found = index.search(vectors[1:2], 7)  # another k after it
+    again, found = index.search(vectors[1:2], 7)  # then another k
     assert found.tolist() == [[1, 0, 2, 4, 6, 8, 10]]
     assert np.array_equal(again[:, :5], similarities[:1])
 

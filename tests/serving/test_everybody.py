@@ -37,7 +37,7 @@ def test_every_user_is_answered_as_alone(
 ) -> None:
     out = tmp_path / f"all{suffix}"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(everybody, "BLOCK", 64)  # as a block is scored together, so that no last digit differs
+        patch.setattr(everybody, "BLOCK", 64)  # several blocks, each scored in one batch
         written = recommend_everybody(recommender, out, [artifacts], 7, **RULES)
     assert written == len(expected)
     found = READERS[suffix](out)

@@ -1,4 +1,4 @@
-"""Titles are found however they are written, and what is not found is answered with what was meant."""
+"""Titles are found in any spelling; an unknown title is answered with the nearest titles."""
 
 import re
 import unicodedata

@@ -25,7 +25,7 @@ def test_reasons_account_for_the_probability(rag: Recommender, monkeypatch: pyte
     power = np.array([0.3, 0.1, 0.2], np.float32)
     fusion = rag._scorer.fusion
     assert isinstance(fusion, Fusion)
-    # Whatever the sample's training found best: nothing to sharpen by would hide an error.
+    # The sample's training may leave the power at zero, which would hide an error.
     monkeypatch.setattr(fusion.power, "data", torch.from_numpy(power))
     for parameter in fusion.correction.parameters():
         monkeypatch.setattr(parameter, "data", torch.zeros_like(parameter))

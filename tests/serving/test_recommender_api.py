@@ -48,7 +48,7 @@ def with_opinions(fusion: Fusion) -> dict[str, torch.Tensor]:
 
 
 def evaluated_scores(artifacts: Path, variant: str, histories: list[NDArray[np.int64]]) -> torch.Tensor:
-    """Return what evaluation ranks by, in float64."""
+    """Return the evaluation's scores, in float64."""
     inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
     folder, nobody = artifacts / "models" / variant, np.full(len(histories), -1)
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Rules: what may be recommended, and how different the recommended items are, against the plain way."""
+"""Rules on the recommended items and on their diversity, against plain loops."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Broken artifacts and contradictory params: what breaks them, the stage that must refuse, what its message says."""
+"""Broken artifacts and contradictory params: the edit, the stage that must refuse, and its message."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ MODEL, RAG = "models/hierarchical", "models/rag"
 
 @dataclass(frozen=True)
 class Case:
-    """A stage that must refuse. ``edit`` spoils a file below `artifacts/`, ``params`` those of the project.
+    """A stage that must refuse. ``edit`` spoils a file below `artifacts/`, ``params`` the params.
 
     ``sealed``: the checksums of a model are made to agree with the spoilt file.
     """
@@ -104,7 +104,7 @@ def first_item_again(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def targets_of(users: int) -> Callable[[Path], None]:
-    """Leave targets to so many users; all that the others have is for training."""
+    """Leave targets to this many users; the others have only training items."""
     return rows(lambda split: _with_targets(split, users))
 
 

@@ -54,7 +54,7 @@ class Project:
         return done.stdout
 
     def repro(self, *options: str) -> list[str]:
-        """Run `dvc repro`; return the stages that really ran, in order, the check of the params aside."""
+        """Run `dvc repro`; return the stages that ran, in order, without `params`."""
         output = self.run("dvc", "repro", *options)
         ran = [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage ")]
         return [stage for stage in ran if stage != "params"]

@@ -25,7 +25,7 @@ def built(sample_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(built: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """The workspace as the current folder, put back as it was afterwards."""
+    """The workspace as the current folder; it is restored afterwards."""
     shutil.copytree(built / "artifacts", tmp_path / "artifacts")
     shutil.copy(built / "params.yaml", tmp_path)
     monkeypatch.chdir(built)

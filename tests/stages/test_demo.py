@@ -1,4 +1,4 @@
-"""`python -m stages.demo`, as `make demo` runs it, but that the processes which it starts share their imports."""
+"""`python -m stages.demo`, as `make demo` runs it, except that its child processes share imports."""
 
 import re
 import shutil

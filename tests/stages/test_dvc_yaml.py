@@ -1,4 +1,4 @@
-"""dvc.yaml says of every stage exactly what it depends on, and keeps clear of DVC's traps."""
+"""dvc.yaml declares the exact dependencies of every stage, and avoids DVC's traps."""
 
 import importlib
 import re
@@ -18,7 +18,7 @@ from tests.stages.imports import ROOT, artifact_folders, code_files, imports
 PIPELINE: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")
 STAGES: dict[str, Any] = PIPELINE["stages"]
 PARAMS: dict[str, Any] = YAML(typ="safe").load(ROOT / "params.yaml")
-# What they do changes no artifact: they find the package, and end a start that is interrupted.
+# They change no artifact: they find the package, and handle an interrupt at the start.
 FRAME = {"pipeline/__init__.py", "stages/__init__.py"}
 MOST = 115
 """Code dependencies of all stages."""

@@ -1,4 +1,4 @@
-"""A stage that starts has imported none of the heavy libraries that it does not compute with."""
+"""A starting stage imports no heavy library that it does not compute with."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ found = {{stage: imported(stage) for stage in before}}
 import torch, transformers.models.phi3.modeling_phi3
 print(json.dumps(found | {{stage: imported(stage) for stage in after}}))
 """
-"""Imports each stage in a fork; those that may import transformers after it, so that they wait for it once."""
+"""Imports each stage in a fork; stages that may import transformers are forked after its one import."""
 
 
 @pytest.fixture(scope="module")

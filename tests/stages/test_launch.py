@@ -1,4 +1,4 @@
-"""The training stage in two processes: by itself and by torchrun, killed and again."""
+"""The training stage in two processes: alone, by torchrun, and after a kill."""
 
 import shutil
 import signal
@@ -26,7 +26,7 @@ PARAMS = {"train.processes": 2, "train.epochs": 6, "train.validate_every": 2}
 
 @pytest.fixture(scope="module")
 def workspace(sample_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the sample's workspace, in which one process has trained, that wants two."""
+    """A copy of the sample's workspace, trained by one process, with params for two."""
     folder = tmp_path_factory.mktemp("launch") / "project"
     shutil.copytree(sample_run, folder, symlinks=True)
     set_params(folder / "params.yaml", PARAMS)

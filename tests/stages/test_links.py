@@ -28,7 +28,7 @@ def linked(folder: Path, link: str, stage: str) -> dict[str, str]:
 
 
 def damaged(folder: Path) -> list[Path]:
-    """Return the files of DVC's cache whose content is not what their name says."""
+    """Return the files of DVC's cache whose content does not match their name."""
     files = [path for path in (folder / ".dvc" / "cache" / "files").rglob("*") if path.is_file()]
     assert files
     return [

@@ -19,7 +19,7 @@ ITEMS, USERS, DAYS = 30, 60, 40
 
 
 def shop(folder: Path) -> Path:
-    """Write a log: each user walks around a ring of items and takes the one before last again.
+    """Write a log: each user walks around a ring of items and repeats the item before last.
 
     A visit has three items. The next one is three days later.
     """
@@ -71,7 +71,7 @@ def test_all_stages_read_it(tmp_path: Path, split: str, targets: str) -> None:
     recommender = Recommender.load(artifacts / "models" / "rag")
     user = recommender.user("u0")
     model = Recommender.load(artifacts / "models" / "hierarchical")
-    same = [item.item_id for item in user.history]  # a list without times, as of anybody
+    same = [item.item_id for item in user.history]  # the same items without times
     assert (model.score(user) == model.score(same)).all() == (time == "none")
     recommended = {item.item_id for item in recommender.recommend(user, k=ITEMS)}
     assert recommended >= {

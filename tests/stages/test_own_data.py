@@ -1,4 +1,4 @@
-"""The whole pipeline on data of another shape than MovieLens: tables of one's own, through real DVC."""
+"""The whole pipeline on own tables of another shape than MovieLens, through real DVC."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

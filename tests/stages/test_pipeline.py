@@ -1,4 +1,4 @@
-"""The whole pipeline through real DVC: what runs, what does not, and what its commands show."""
+"""The whole pipeline through real DVC: the stages that run, and the output of its commands."""
 
 import json
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, archive: Path) -> Project:
 
 @pytest.fixture
 def project(built: Project) -> Iterator[Project]:
-    """The built project, put back as it was afterwards."""
+    """The built project; it is restored afterwards."""
     yield built
     built.run("git", "reset", "--hard", "--quiet", "HEAD")
     built.run("dvc", "checkout", "--quiet", "--force")
@@ -221,7 +221,7 @@ def test_bad_params_give_one_clear_message_and_those_that_are_known_to_be_bad_re
     assert message in output
     assert "error: " in output
     assert "Traceback" not in output
-    if not by_params:  # DVC has removed what the stage would have written; the cache and git bring it back
+    if not by_params:  # DVC has removed the stage's outputs; the cache and git bring them back
         project.run("dvc", "checkout")
         project.run("git", "checkout", "--quiet", "artifacts")
     assert contents(project.folder / "artifacts") == before

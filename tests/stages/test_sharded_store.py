@@ -1,4 +1,4 @@
-"""Stages and commands on a store in shards: what they make of one in a file."""
+"""Stages and commands treat a store in shards like a store in one file."""
 
 from pathlib import Path
 

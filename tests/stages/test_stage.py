@@ -41,7 +41,7 @@ def message(run: Callable[[], None], capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_the_stages_run_the_code_beside_them(tmp_path: Path) -> None:
-    # The environment's `hierrec` may be an editable install of another checkout: this very one, here.
+    # The environment's `hierrec` may be an editable install of another checkout; here it is `ROOT`.
     folder = tmp_path / "copy"
     for name in ("stages", "pipeline", ".package"):
         ignored = shutil.ignore_patterns("__pycache__")

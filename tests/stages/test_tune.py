@@ -1,4 +1,4 @@
-"""Stage `tune`: without epochs encode takes its own model, with them the tuned one, and living memory does too."""
+"""Stage `tune`: `encode` takes its own model without epochs, and the tuned model with epochs."""
 
 import importlib
 import json

@@ -87,7 +87,7 @@ def test_ids_of_one_hash_are_told_apart(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 class OneHash:
-    """A hash that tells nothing apart."""
+    """A constant hash."""
 
     def __init__(self, _: bytes) -> None:
         pass

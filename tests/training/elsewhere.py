@@ -1,7 +1,7 @@
 """`python -m tests.training.elsewhere FOLDER`: training and encoding on a device that is not the CPU, as JSON.
 
-The device computes on the CPU, so its numbers are the CPU's. But as a GPU does, it refuses an operation on tensors of
-which some are elsewhere. Registering it changes torch for the whole process, so it has one of its own.
+The device computes on the CPU, so its numbers are the CPU's. Like a GPU, it refuses an operation that mixes tensors
+of two devices. Registering it changes torch for the whole process, so this is a process of its own.
 """
 
 import json
@@ -24,7 +24,7 @@ NAME = "elsewhere"
 COPIES = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
 """The operations that may read one device and write to another."""
 PLACES: dict[str, set[str]] = defaultdict(set)
-"""Where each operation was done."""
+"""Devices of each operation."""
 
 
 class Backend(_DummyBackendModule):
@@ -36,7 +36,7 @@ class Backend(_DummyBackendModule):
 
 
 class Elsewhere(Tensor):
-    """A tensor of the device: outside its shape and type, inside one of the CPU."""
+    """A tensor of the device; `inside` is its CPU tensor."""
 
     inside: Tensor
 

@@ -1,6 +1,6 @@
 """`python -m tests.training.several FOLDER`: trainings in several processes, as JSON.
 
-Each process is forked from this one before it computes anything, and joins the others as torchrun would have it.
+Each process is forked from this one before it computes anything, and joins the others as under torchrun.
 """
 
 import json
@@ -64,7 +64,7 @@ class Doomed(Processes):
 
 
 class Late(TrainingState):
-    """Is read late."""
+    """Reads late."""
 
     def restore(self, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
         """Wait, then read."""
@@ -79,7 +79,7 @@ def train(
 
     Args:
         folder: of the state.
-        params: that are not those of `PARAMS`.
+        params: changes to `PARAMS`.
         kill_after: batches after which the last process is killed; None: it is not.
         finished: nothing is left to do; the first process removes the state, which the last one reads late.
         sessions: users take items again, and every third item starts a session.
@@ -120,7 +120,7 @@ def train(
 
 
 def slow_validation() -> str:
-    """Validate for longer than torch would let the others wait; return what they get."""
+    """Validate longer than torch lets the others wait; return the answer."""
     distributed_c10d.default_pg_timeout = timedelta(seconds=1)
     with joined(2) as processes:
         return processes.from_first(lambda: time.sleep(3) or "validated")

@@ -1,4 +1,4 @@
-"""Training on another device than the CPU trains what the CPU trains; a GPU where there is one, else a stand-in."""
+"""Training on a stand-in device, and on a GPU if there is one, equals training on the CPU."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def assert_same_training(one: dict[str, Any], other: dict[str, Any], loss: float, weight: float) -> None:
-    """Compare but for rounding: where a gradient is zero but for that, AdamW steps by its sign."""
+    """Compare up to rounding: where a gradient is only rounding, AdamW steps by its sign."""
     assert one["losses"] == pytest.approx(other["losses"], abs=loss)
     assert np.quantile(np.abs(np.subtract(one["weights"], other["weights"])), 0.99) < weight
 
@@ -47,7 +47,7 @@ def test_interrupted_there_it_goes_on_to_the_same_weights(results: dict[str, Any
         ("embedding_dense_backward.default", NAME),
         ("_fused_adamw_.default", NAME),
         ("lerp_.Scalar", NAME),  # the running average
-        ("multinomial.default", "cpu"),  # negatives, from the generator that the CPU has
+        ("multinomial.default", "cpu"),  # negatives, from the CPU's generator
     ],
 )
 def test_gradients_steps_and_average_are_computed_there(

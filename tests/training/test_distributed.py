@@ -1,4 +1,4 @@
-"""Several processes train what one trains; one that is killed costs an epoch; bfloat16 is close to float32."""
+"""Several processes train the same as one. A kill costs at most an epoch; bfloat16 is close to float32."""
 
 import math
 from typing import Any
@@ -17,7 +17,7 @@ from tests.module_output import module_output
 LOSS = 1e-5
 """Tolerance of an epoch's mean loss: sums in another order. Without dropout, which differs by process."""
 WEIGHT = 1e-5
-"""The same of 99% of the weights: where a gradient is zero but for rounding, AdamW steps by its sign."""
+"""Tolerance of 99% of the weights: where a gradient is only rounding, AdamW steps by its sign."""
 HALF = 2e-3
 """Tolerance of a mean loss in bfloat16."""
 

@@ -18,7 +18,7 @@ def test_an_epoch_is_a_random_part_of_the_batches(
     train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
 ) -> None:
     def fitted(most: int | None) -> tuple[UserModel, Progress]:
-        # Without learning, losses differ by the batches that are drawn alone.
+        # Without learning, losses differ only by the drawn batches.
         changes = {"epoch_batches": most, "batch_windows": 4, "learning_rate": 1e-9}
         params = train_params.model_copy(update=changes)
         return trained(params, frozen, sequences, lambda _: {"ndcg@10": 0.5}, tmp_path / str(most))

@@ -1,4 +1,4 @@
-"""What training minimises."""
+"""The training loss."""
 
 import numpy as np
 import torch

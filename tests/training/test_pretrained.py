@@ -1,4 +1,4 @@
-"""A pre-trained backbone: what is frozen keeps every bit, LoRA trains and is merged, interrupted runs resume."""
+"""A pre-trained backbone: frozen weights keep every bit, LoRA trains and is merged, interrupted runs resume."""
 
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ def test_a_merged_model_has_the_states_of_the_one_that_was_trained(
         layers = [layer for layer in model.modules() if isinstance(layer, LowRank)]
         assert torch.allclose(
             model.states(rows, lengths), untouched, atol=1e-5
-        )  # what is added starts at zero
+        )  # the LoRA term starts at zero
         for layer in layers:
             layer.up.normal_()
         states = model.states(rows, lengths)
@@ -160,7 +160,7 @@ def test_weights_of_a_pretrained_backbone_are_trained_further_and_not_anew(
     final = FinalParams(fit=True, start="auto", epochs=1, rate=0.3)
     sparse = train_params.model_copy(update={"residual_start": "co_occurrence"})
     assert final.new_for(sparse)
-    assert not final.new_for(pretrained(sparse, tmp_path))  # whose folder its config does not know
+    assert not final.new_for(pretrained(sparse, tmp_path))  # its config does not name the folder
 
 
 def test_a_small_learning_rate_changes_little_of_what_is_pretrained(

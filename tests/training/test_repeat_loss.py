@@ -92,7 +92,7 @@ def test_a_state_has_the_gains_that_training_gave_its_place(seed: int) -> None:
     for place in range(PLACES):
         for at in range(place + 1):
             weight[place, rows[0, at]] += repeats.weights(torch.tensor(place - at))
-    histories = rows[0].repeat(PLACES, 1)  # [PLACES, T]; what is behind the end of a history is padding
+    histories = rows[0].repeat(PLACES, 1)  # [PLACES, T]; items after a history's end are padding
     gains = repeats(states[0], histories, torch.arange(1, PLACES + 1), ITEMS)
     torch.testing.assert_close(gains, repeats.gains(states[0], weight))
 

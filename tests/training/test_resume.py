@@ -1,4 +1,4 @@
-"""Only the very same training is resumed: its key counts all that determines it, and its state is whole."""
+"""Only the same training is resumed: its key covers all its inputs, and its state is whole."""
 
 import os
 import subprocess

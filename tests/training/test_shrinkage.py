@@ -1,4 +1,4 @@
-"""Shrinkage takes from rarely seen items what sets them apart, and is kept where validation gains by it."""
+"""Shrinkage reduces residuals and length differences of rare items; it is kept if validation gains."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def lengths(model: UserModel) -> Tensor:
 def test_an_item_keeps_its_share_of_residual_and_length(
     train_params: TrainParams, frozen: NDArray, members: int
 ) -> None:
-    frozen[2] = 0  # an item without text, which has its residual alone
+    frozen[2] = 0  # an item without text: only its residual
     model = learned(train_params.model_copy(update={"members": members}), frozen)
     before = [member.items.residual.clone() for member in model.members]
     shrink(model, COUNTS, 5)

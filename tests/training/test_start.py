@@ -1,4 +1,4 @@
-"""Residuals start such that items near one another in training sequences are alike, and nothing held out is read."""
+"""Residuals of items that are close in training sequences start alike; no held-out item is read."""
 
 from dataclasses import replace
 
@@ -62,7 +62,7 @@ def test_neighbours_in_sequences_start_alike(
 def test_trained_items_have_length_1_in_the_mean_and_others_none(
     train_params: TrainParams, frozen: NDArray
 ) -> None:
-    sequences = make_sequences([np.arange(user % 5, 12) for user in range(20)])  # items 12 to 23: nobody's
+    sequences = make_sequences([np.arange(user % 5, 12) for user in range(20)])  # items 12 to 23: no users
     lengths = started(train_params, frozen, sequences).norm(dim=1)
     trained = torch.from_numpy(sequences.training_counts(ITEMS) > 0)
     torch.testing.assert_close(lengths[trained].mean(), torch.tensor(1.0))
@@ -144,7 +144,7 @@ def test_items_that_text_does_not_tell_apart_start_at_random(
 ) -> None:
     params = train_params.model_copy(update={"residual_start": "zero"})
     trained = np.flatnonzero(sequences.training_counts(ITEMS))
-    same = [*trained[:2], *np.setdiff1d(np.arange(ITEMS), trained)[:1]]  # the last one is not trained
+    same = [*trained[:2], *np.setdiff1d(np.arange(ITEMS), trained)[:1]]  # the last is not trained
     vectors = frozen.copy()
     vectors[same] = vectors[same[0]]
     start = untrained_model(params, vectors, sequences).members[0].items.residual.detach()

@@ -1,4 +1,4 @@
-"""Training learns, stops, resumes bit for bit, and never looks at a target that is held out."""
+"""Training learns, stops, resumes bit for bit, and never reads a held-out target."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -260,7 +260,7 @@ def test_an_item_without_training_keeps_no_residual(
     train_params: TrainParams, frozen: NDArray, tmp_path: Path
 ) -> None:
     users = [np.arange(8) for _ in range(10)]
-    params = train_params.model_copy(update={"residual_dropout": 0.0})  # else a step may pass an item by
+    params = train_params.model_copy(update={"residual_dropout": 0.0})  # else a step may skip an item
     model, _ = trained(params, frozen, make_sequences(users), constant, tmp_path)
     residual = model.members[0].items.residual
     assert residual[:6].abs().sum(1).min() > 0

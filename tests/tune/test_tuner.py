@@ -1,4 +1,4 @@
-"""The item LLM is tuned on training items alone, the same way each time, and learns what users take together."""
+"""The item LLM is tuned on training items alone, the same way each time, and learns co-occurring items."""
 
 from collections.abc import Callable
 from pathlib import Path

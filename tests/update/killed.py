@@ -1,4 +1,4 @@
-"""Updates that are killed: forked from a process that has imported the libraries, a second each in place of ten."""
+"""Killed updates, each forked from a process that has imported the libraries: a second each, not ten."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from bench.torture.forked import EVENTS, Bomb, _Counter
 
 
 def main() -> None:
-    """Print of each killed update whether the folder holds the old state or the new one."""
+    """Print for each killed update whether the folder holds the old or the new state."""
     artifacts, params, new, folder = map(Path, sys.argv[1:])
     out = folder / "artifacts" / "live"
     shutil.copytree(out, folder / "kept")

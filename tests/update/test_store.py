@@ -1,4 +1,4 @@
-"""Living memory of a store: a new item has the vector that encoding everything gives, with fields and once tuned."""
+"""Living memory of a store: a new item has the vector of a full encoding, with fields or a tuned LLM."""
 
 from pathlib import Path
 
@@ -67,7 +67,7 @@ def test_a_new_item_has_a_vector_of_each_field(params: EncodeParams, tmp_path: P
 def test_a_new_item_has_the_precision_of_the_store(params: EncodeParams, tmp_path: Path) -> None:
     half = params.model_copy(update={"precision": "bfloat16"})
     encode_items(ITEMS.head(2), half, tmp_path / "base" / "item_embeddings")
-    _write_store(tmp_path / "base", tmp_path / "grown", ITEMS, params)  # whatever the params say today
+    _write_store(tmp_path / "base", tmp_path / "grown", ITEMS, params)  # params of another precision
     grown = EmbeddingStore.open(tmp_path / "grown" / "item_embeddings")
     assert grown.manifest["dtype"] == "bfloat16"
     equals_whole(grown, half, tmp_path)

@@ -1,4 +1,4 @@
-"""`hierrec update`: what is added bit by bit is what all of it at once gives, and what a rebuild gives."""
+"""`hierrec update`: several updates equal one update with all rows, and equal a rebuild."""
 
 import json
 import shutil
@@ -98,7 +98,7 @@ def tables(folder: Path, name: str, rows: list[Row], items: list[tuple]) -> tupl
 def live(
     artifacts: Path, params: Params, steps: list[tuple], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """What the two updates give, one after the other."""
+    """The result of the two updates, in order."""
     folder = tmp_path_factory.mktemp("live")
     for number, step in enumerate(steps):
         update(artifacts, params, *tables(folder, str(number), *step), folder / "live")

@@ -206,7 +206,7 @@ def test_the_page_in_a_browser(address: str, recommenders: dict[str, Recommender
     browser.find_element(By.CSS_SELECTOR, f"#variant-rag li[data-id='{first}'] button:nth-of-type(3)").click()
     wait(lambda: ids("rag") == expected([hostile], exclude=[first]))
 
-    # A rule that is no SQL is said, and the page goes on.
+    # An invalid rule is reported, and the page goes on.
     browser.find_element(By.ID, "where").send_keys("year >")
     wait(lambda: browser.find_element(By.ID, "problem").is_displayed())
     browser.find_element(By.ID, "where").send_keys(" 1980")

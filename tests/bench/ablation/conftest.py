@@ -52,5 +52,5 @@ def abstracts(data: Data) -> dict[str, str]:
 
 @pytest.fixture
 def vectors(tmp_path: Path) -> Path:
-    """Where a test keeps item vectors."""
+    """A path for item vectors."""
     return tmp_path / "vectors"

@@ -1,4 +1,4 @@
-"""Cold items are ranked by text alone: their residual is exactly zero, and the baselines are what they say."""
+"""Cold items are ranked by text alone, with a residual of zero. The baselines match their definitions."""
 
 from typing import Any
 

@@ -12,7 +12,7 @@ from tests.stages import imports
 ROOT = HERE.parents[1]
 STAGES: dict[str, Any] = YAML(typ="safe").load(HERE / "dvc.yaml")["stages"]
 
-# Not named: what checks, reads and writes but computes nothing. A change there would void hours of training.
+# Not named: code that only checks, reads or writes. A change there would void hours of training.
 PLUMBING = {
     "progress",
     "errors",

@@ -1,4 +1,4 @@
-"""The plan says in full what every run is, which runs are the default's, and which cannot be made here."""
+"""The plan defines every run, marks runs that equal the default, and skips runs with a reason."""
 
 from pathlib import Path
 from typing import Any

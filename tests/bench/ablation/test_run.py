@@ -1,4 +1,4 @@
-"""A run trains and evaluates one combination; one that is skipped or the same as another costs nothing."""
+"""A run trains and evaluates one combination. A skipped or repeated combination is not trained."""
 
 import time
 from pathlib import Path
@@ -36,7 +36,7 @@ def test_it_measures_validation_and_test_and_is_repeatable(
 
 def test_the_cost_is_the_time_that_training_took(data: Data, vectors: Path, row: dict[str, Any]) -> None:
     write_vectors(vectors, random_codes(data, width=24))
-    # Costs have one digit after the point: one epoch here is a twentieth of a second, and would round to nothing.
+    # Costs have one decimal: an epoch takes a twentieth of a second here, and would round to zero.
     longer = {**row, "train": {**row["train"], "epochs": 30}}
     clocks = {"train_seconds": time.perf_counter, "train_cpu_seconds": time.process_time}
     started = {key: clock() for key, clock in clocks.items()}
@@ -45,7 +45,7 @@ def test_the_cost_is_the_time_that_training_took(data: Data, vectors: Path, row:
     for key, clock in clocks.items():
         assert 0 < cost[key] <= clock() - started[key] + rounding, key
     whole = time.process_time() - started["train_cpu_seconds"]
-    assert cost["train_cpu_seconds"] > whole / 2 - rounding  # what is left is the evaluation
+    assert cost["train_cpu_seconds"] > whole / 2 - rounding  # the rest is the evaluation
 
 
 def test_ids_alone_make_a_model_that_learns(data: Data, vectors: Path, row: dict[str, Any]) -> None:

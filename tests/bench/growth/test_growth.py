@@ -1,4 +1,4 @@
-"""The growth bench: a catalogue like a real one, and every figure from the quick run."""
+"""The growth bench: a realistic catalogue, and every figure from the quick run."""
 
 from pathlib import Path
 

@@ -58,7 +58,7 @@ def test_peers_train_on_the_same_data_and_learn(tmp_path: Path) -> None:
     for (curve,) in result["curves"].values():
         assert curve[-1]["cpu_seconds"] >= result["settings"]["seconds"]
         assert curve[-1]["interactions"] > 0
-        assert curve[-1]["recall@20"] > 20 / 300  # what chance would reach
+        assert curve[-1]["recall@20"] > 20 / 300  # chance level
 
 
 @pytest.mark.usefixtures("peers")

@@ -62,7 +62,7 @@ def test_scoring_targets_alone_is_rectools_loss(artifacts: Path, tmp_path: Path)
 @pytest.mark.usefixtures("peers")
 def test_the_peer_learns_and_stops(artifacts: Path) -> None:
     result = measure(artifacts, SMALL, seconds=60, threads=1)
-    assert result["recall@20"] > 20 / 300  # what chance would reach
+    assert result["recall@20"] > 20 / 300  # chance level
     assert result["epochs"] <= 3
     assert 1 <= result["best_validation"]["epoch"] <= result["epochs"]
     assert result["stopped_by"] in ("patience", "epochs")

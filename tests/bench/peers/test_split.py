@@ -1,4 +1,4 @@
-"""What peers are given, and how their rankings are measured."""
+"""The peers' input, and the metrics of their rankings."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The benches of scale: a log like a real one, and every figure, on small inputs."""
+"""The scale benches: a realistic log, and every figure, on small inputs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Measurements of speed, as commands on the sample: they run, and what they say is right."""
+"""The speed benches, as commands on the sample: they run, and their figures are right."""
 
 import json
 import shutil
