@@ -34,7 +34,7 @@ def render(items: pl.DataFrame, template: str) -> list[str]:
     columns = placeholders(template)
     unknown = [column for column in columns if column not in (*items.columns, *STANDARD)]
     if unknown:
-        remedy = f"use one of {', '.join(items.columns)}; a column with a role has the name of its role"
+        remedy = f"use one of {', '.join(items.columns)}; a column that is read as title, year or genres has that name"
         raise ParamsError(f"{{{unknown[0]}}} is no column of the items", "template", remedy)
     values = [
         [_text(value) for value in items[column].to_list()] if column in items.columns else [""] * len(items)

@@ -47,7 +47,7 @@ def grown(
         if repeats == "refuse":
             _refuse_repeats(past, events, interactions)
     described = known.drop("row", *MARKS, strict=False)
-    listed, known_count = (described.clear(), 0) if items is None else _listed(items, described, ingest)
+    listed, items_notes = (described.clear(), []) if items is None else _listed(items, described, ingest)
     taken = events.select("item_id").unique(maintain_order=True)
     unlisted = taken.filter(~pl.col("item_id").is_in([*described["item_id"], *listed["item_id"]]))
     no_genres = pl.lit([], described.schema["genres"])
@@ -68,12 +68,7 @@ def grown(
     candidate = pl.col("candidate") | pl.col("item_id").is_in(shown)
     items_with_new = dataset.items.with_columns(candidate)
     whole = replace(dataset, items=items_with_new, split=split, removed=removed + Counter(dataset.removed))
-    notes += whole.left_out
-    if known_count:
-        notes.append(
-            f"{known_count:,} items of {items} are in the data already: they keep their texts until a training"
-        )
-    return whole, notes
+    return whole, [*notes, *whole.left_out, *items_notes]
 
 
 def _past(data: Path, items: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
@@ -141,16 +136,18 @@ def _refuse_repeats(past: pl.DataFrame, events: pl.DataFrame, path: Path) -> Non
         raise DataError(what, str(path), "leave these rows out: in these data a user has an item once")
 
 
-def _listed(path: Path, known: pl.DataFrame, ingest: IngestParams) -> tuple[pl.DataFrame, int]:
-    """Read the new items of a table, with the columns that known items have too; count its known items."""
+def _listed(path: Path, known: pl.DataFrame, ingest: IngestParams) -> tuple[pl.DataFrame, list[str]]:
+    """Read the new items of a table, with the columns that known items have too; notes name rows without effect."""
     try:
         table = read_items([path], ingest)[0]
-    except NoRowsError:
-        return known.clear(), 0
+    except NoRowsError as error:
+        return known.clear(), [f"{error.where}: {error.what}"]
     items = table.join(known, on="item_id", how="anti", maintain_order="left")
     items = items.select(name for name in known.columns if name in items.columns)
     for name, dtype in items.schema.items():
         if dtype != known.schema[name]:
             kinds = f"of type {dtype}, but {known.schema[name]} in the data"
             raise DataError(f"column {quote(name)} is {kinds}", str(path), "write it the same way")
-    return items, len(table) - len(items)
+    again = len(table) - len(items)
+    note = f"{again:,} items of {path} are in the data already: they keep their texts until a training"
+    return items, [note] * (again > 0)

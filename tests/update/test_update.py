@@ -320,7 +320,8 @@ def test_a_day_without_interactions_adds_nothing(
     files = params.ingest.model_copy(update={"dataset": "files", "where": "\"user\" <> 'skip'"})
     settings = params.model_copy(update={"ingest": files})
     summary = update(artifacts, settings, new, items, tmp_path / "out")
-    assert summary[:2] == ["0 interactions, 0 users and 0 items more; 0 texts encoded", f"{new}: {note}"]
+    assert summary[0] == "0 interactions, 0 users and 0 items more; 0 texts encoded"
+    assert summary[1:3] == [f"{new}: {note}", f"{items}: table has no rows"]
     for name in ("interactions", "items", "users"):
         table = f"data/{name}.parquet"
         assert pl.read_parquet(tmp_path / "out" / table).equals(pl.read_parquet(artifacts / table))
