@@ -10,6 +10,8 @@ if TYPE_CHECKING:  # numpy takes as long to import as half of all params
     import numpy as np
     from numpy.typing import NDArray
 
+PoolingKind = Literal["mean", "last", "window", "recency"]
+
 SPARSE = 64
 """Mean number of training interactions of a trained item, below which data is sparse (docs/decisions.md)."""
 
@@ -38,7 +40,7 @@ class BackboneParams(Section):
 class PoolingParams(Section):
     """How hidden states are pooled to the user state."""
 
-    kind: Literal["mean", "last", "window", "recency"]
+    kind: PoolingKind
     window: Positive
 
 
