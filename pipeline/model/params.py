@@ -40,7 +40,7 @@ class BackboneParams(Section):
 class PoolingParams(Section):
     """How hidden states are pooled to the user state."""
 
-    kind: PoolingKind
+    kind: PoolingKind | Literal["auto"]
     window: Positive
 
 
@@ -97,17 +97,18 @@ class TrainParams(Section):
     """Where the model is trained; it is validated on the CPU."""
 
     def for_data(self, counts: "NDArray[np.int64]") -> "TrainParams":
-        """Decide `keys` and `residual_start` where they are `auto`, by the training interactions of items, int64 [n].
+        """Decide the params that are `auto`, by the training interactions of items, int64 [n].
 
-        If trained items have fewer than `SPARSE` interactions in the mean, keys have one length and residuals start at
-        co-occurrence.
+        If trained items have fewer than `SPARSE` interactions in the mean, keys have one length, residuals start at
+        co-occurrence, and the user is the last state; else `recency` pools the states.
         """
         sparse = counts.sum() < SPARSE * (counts > 0).sum()
-        keys, start = ("unit", "co_occurrence") if sparse else ("product", "zero")
-        decided = {"keys": keys, "residual_start": start}
-        return self.model_copy(
-            update={key: to for key, to in decided.items() if getattr(self, key) == "auto"}
-        )
+        keys, start, kind = ("unit", "co_occurrence", "last") if sparse else ("product", "zero", "recency")
+        decided: dict[str, Any] = {"keys": keys, "residual_start": start}
+        decided = {key: to for key, to in decided.items() if getattr(self, key) == "auto"}
+        if self.pooling.kind == "auto":
+            decided["pooling"] = self.pooling.model_copy(update={"kind": kind})
+        return self.model_copy(update=decided)
 
     def with_rate(self, learning_rate: float) -> "TrainParams":
         """Return the params with this learning rate; a pre-trained backbone's own rate changes by the same factor."""

@@ -92,6 +92,7 @@ class SequenceModel(nn.Module):
         self.register_parameter("gaps", None if gaps is None else nn.Parameter(gaps))
         self.dropout = nn.Dropout(params.input_dropout)
         self.backbone = backbone
+        assert params.pooling.kind != "auto"  # `TrainParams.for_data` decides
         self.pooling = Pooling(params.pooling.kind, params.pooling.window, width)
         self.head = nn.Linear(width, items.width)
         scale = (

@@ -112,22 +112,25 @@ def test_members_start_from_their_own_seeds(
 
 
 @pytest.mark.parametrize(
-    ("counts", "keys", "start"),
+    ("counts", "sparse"),
     [
-        ([63, 64, 64, 0, 0], "unit", "co_occurrence"),  # items without training do not count
-        ([64, 64, 64, 0, 0], "product", "zero"),
-        ([5, 5, 182, 0, 0], "product", "zero"),
-        ([0, 0], "product", "zero"),
+        ([63, 64, 64, 0, 0], True),  # items without training do not count
+        ([64, 64, 64, 0, 0], False),
+        ([5, 5, 182, 0, 0], False),
+        ([0, 0], False),
     ],
 )
 def test_auto_is_decided_by_the_mean_interactions_of_an_item(
-    train_params: TrainParams, counts: list[int], keys: str, start: str
+    train_params: TrainParams, counts: list[int], sparse: bool
 ) -> None:
-    automatic = train_params.model_copy(update={"keys": "auto", "residual_start": "auto"})
+    keys, start, kind = ("unit", "co_occurrence", "last") if sparse else ("product", "zero", "recency")
+    pooling = train_params.pooling.model_copy(update={"kind": "auto"})
+    automatic = train_params.model_copy(update={"keys": "auto", "residual_start": "auto", "pooling": pooling})
     decided = automatic.for_data(np.array(counts))
-    assert (decided.keys, decided.residual_start) == (keys, start)
-    kept = automatic.model_copy(update={"keys": "unit"}).for_data(np.array(counts))
-    assert (kept.keys, kept.residual_start) == ("unit", start)
+    assert (decided.keys, decided.residual_start, decided.pooling.kind) == (keys, start, kind)
+    pooling = pooling.model_copy(update={"kind": "mean"})
+    kept = automatic.model_copy(update={"keys": "unit", "pooling": pooling}).for_data(np.array(counts))
+    assert (kept.keys, kept.residual_start, kept.pooling.kind) == ("unit", start, "mean")
 
 
 def test_a_model_for_sparse_data_has_decided_params(
