@@ -35,7 +35,7 @@ class Built(NamedTuple):
     """Vectors, an approximate index of them as it was built, and its folder; to read."""
 
     vectors: Matrix
-    index: ItemIndex
+    made: ItemIndex
     folder: Path
 
 
