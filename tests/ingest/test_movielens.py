@@ -88,6 +88,7 @@ SOUND = {
 @example(name="movies.dat", content=SOUND["movies.dat"])
 @example(name="ratings.dat", content=SOUND["ratings.dat"])
 @example(name="users.dat", content=SOUND["users.dat"])
+@example(name="users.dat", content=b"4::M::25::4::10001\n")  # a user twice
 def test_no_content_crashes_the_reader(tmp_path: Path, name: str, content: bytes) -> None:
     path = write_archive(tmp_path / "a.zip", {**FILES, name: FILES[name] + content})
     try:
