@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -12,6 +12,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 from stages.workspace import ROOT, environment
 from tests.shared_imports import commands
+
+if TYPE_CHECKING:
+    from hierrec.model.inputs import Inputs
 
 pytest_plugins = ["tests.model.fixtures", "tests.encode.fixtures", "tests.browser"]
 
@@ -82,6 +85,14 @@ def finished(sample_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def artifacts(sample_run: Path) -> Path:
     """The artifacts of `sample_run`; to read."""
     return sample_run / "artifacts"
+
+
+@pytest.fixture(scope="module")
+def inputs(artifacts: Path) -> "Inputs":
+    """What the models of `artifacts` read."""
+    from hierrec.model.inputs import load_inputs
+
+    return load_inputs(artifacts / "data", artifacts / "item_embeddings")
 
 
 @pytest.fixture

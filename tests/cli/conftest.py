@@ -10,7 +10,9 @@ from click.testing import CliRunner, Result
 from hierrec.cli import main
 from hierrec.core.files import write_details
 
+from tests.cli.catalogue import VECTORS
 from tests.cli.metrics_files import write_metrics
+from tests.store.stores import make_store
 
 
 @pytest.fixture
@@ -21,6 +23,12 @@ def run() -> Callable[..., Result]:
         return result
 
     return run
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A store of the vectors of five items, with whitening."""
+    return make_store(tmp_path / "store", list("abcde"), VECTORS, dimension=2)
 
 
 @pytest.fixture

@@ -17,23 +17,30 @@ from tests.cli.imports import slow_imports
 Run = Callable[..., Result]
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> tuple[Path, list[str]]:
-    """The artifacts and the stage's summary of a log with repeats, split by time, with rows left out."""
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """The artifacts and the stage's summary of a log with repeats, split by time, with rows left out; to copy."""
+    folder = tmp_path_factory.mktemp("shop")
     days = [f"u{user},i{(user + item) % 7},{100 * item + user}" for user in range(9) for item in range(12)]
-    (tmp_path / "log.csv").write_text("\n".join(["user,item,ts", *days]))
+    (folder / "log.csv").write_text("\n".join(["user,item,ts", *days]))
     changes = {
         "dataset": "files",
-        "interactions": str(tmp_path / "log.csv"),
+        "interactions": str(folder / "log.csv"),
         "split": "time",
         "validation_from": 300,
         "test_from": 600,
         "where": "ts <> 5",
     }
     params = load_params(ROOT / "params.yaml").ingest
-    with chdir(tmp_path):
+    with chdir(folder):
         summary = ingest.main.function(ingest=IngestParams(**{**params.model_dump(), **changes}))
-    return tmp_path / "artifacts", summary
+    return folder / "artifacts", summary
+
+
+@pytest.fixture
+def shop(ingested: tuple[Path, list[str]], tmp_path: Path) -> tuple[Path, list[str]]:
+    """A copy of them, for a test to change."""
+    return shutil.copytree(ingested[0], tmp_path / "artifacts"), ingested[1]
 
 
 def test_it_says_what_ingest_said(run: Run, shop: tuple[Path, list[str]]) -> None:

@@ -14,17 +14,9 @@ from hierrec.cli.embeddings import FORMATS
 from hierrec.reuse.export import WRITERS
 from hierrec.store.store import EmbeddingStore
 
-from tests.store.stores import make_store
+from tests.cli.catalogue import CATALOGUE, VECTORS, content, fails
 
 Run = Callable[..., Result]
-
-VECTORS = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
-CATALOGUE = "sku,title,maker\nA 1,Red chair,Kemp\n7,Blue chair,\nß,,Kemp\n"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    return make_store(tmp_path / "store", list("abcde"), VECTORS, dimension=2)
 
 
 @pytest.fixture
@@ -32,18 +24,6 @@ def catalogue(tmp_path: Path) -> Path:
     path = tmp_path / "items.csv"
     path.write_text(CATALOGUE, "utf-8")
     return path
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def fails(result: Result, *messages: str) -> None:
-    assert result.exit_code == 1
-    assert result.stdout == ""
-    assert result.stderr.startswith("error: ")
-    for message in messages:
-        assert message in result.stderr
 
 
 @pytest.mark.usefixtures("shared_imports")

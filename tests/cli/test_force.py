@@ -9,15 +9,9 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from tests.cli.test_embeddings import CATALOGUE, VECTORS, content, fails
-from tests.store.stores import make_store
+from tests.cli.catalogue import CATALOGUE, content, fails
 
 Run = Callable[..., Result]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    return make_store(tmp_path / "store", list("abcde"), VECTORS, dimension=2)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a device node")

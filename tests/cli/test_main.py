@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from hierrec.cli import main
-from hierrec.core.errors import DataError
+from hierrec.core.errors import DataError, HierrecError
 
 from tests.store.stores import make_store
 
@@ -109,7 +109,9 @@ def test_any_error_of_a_command_gives_one_message(
     result = run("broken")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith(f"error: {message}")
-    assert isinstance(CliRunner().invoke(main, ["--debug", "broken"]).exception, Exception)
+    shown = CliRunner().invoke(main, ["--debug", "broken"]).exception
+    assert isinstance(shown, HierrecError)
+    assert shown.__context__ is error
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

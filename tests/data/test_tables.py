@@ -2,11 +2,10 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 from hierrec.core.errors import DataError
-from hierrec.data.tables import load_interactions, load_items, load_split, load_users, write_table
+from hierrec.data.tables import load_interactions, load_items, load_split, load_users
 from hierrec.ingest.dataset import build
 from hierrec.ingest.movielens import read_movielens
 from hypothesis import HealthCheck, given, settings
@@ -135,18 +134,23 @@ def test_a_file_that_is_no_parquet_file_is_refused(tmp_path: Path, content: byte
         load_users(path)
 
 
-def test_no_flipped_bit_goes_unnoticed(folder: Path) -> None:
-    path = folder / "users.parquet"
-    sound, content = load_users(path), path.read_bytes()
+@pytest.mark.parametrize("table", ["users", "interactions"])
+def test_no_flipped_bit_goes_unnoticed(folder: Path, table: str) -> None:
+    """One bit of every byte; the rest, names and statistics that are not read, change nothing."""
+    path = folder / f"{table}.parquet"
+    sound, content = READERS[table](path), path.read_bytes()
     refused = 0
     for at in range(len(content)):
-        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        damaged = bytearray(content)
+        damaged[at] ^= 1 << at % 8
+        path.write_bytes(damaged)
         try:
-            read = load_users(path)
+            read = READERS[table](path)
         except DataError:
             refused += 1
         else:
-            assert_frame_equal(read, sound)
+            assert read.equals(sound), at
+            assert read.schema == sound.schema, at
     assert refused > len(content) // 2
 
 
@@ -163,22 +167,3 @@ def test_no_damage_goes_unnoticed_or_crashes_a_reader(folder: Path, data: st.Dat
     with contextlib.suppress(DataError):
         read = READERS[table](broken)
         assert_frame_equal(read, READERS[table](path))
-
-
-def test_no_flipped_bit_changes_a_table(tmp_path: Path) -> None:
-    path = tmp_path / "interactions.parquet"
-    users = np.repeat(np.arange(9, dtype=np.int32), 3)
-    items, positions = users * 2, np.tile(np.arange(3, dtype=np.int32), 9)
-    written = pl.DataFrame({"user": users, "item": items, "position": positions})
-    write_table(written, path)
-    content = path.read_bytes()
-    refused = 0
-    for bit in range(0, 8 * len(content)):
-        damaged = bytearray(content)
-        damaged[bit // 8] ^= 1 << bit % 8
-        path.write_bytes(damaged)
-        try:
-            assert load_interactions(path).equals(written), bit
-        except DataError:
-            refused += 1
-    assert refused > 4 * len(content)  # the rest: names and statistics that are not read

@@ -32,4 +32,14 @@ def test_it_knows_the_threads_of_torch_before_torch_is_imported(threads: str | N
 
 def test_it_knows_the_processor() -> None:
     assert machine()["processor"]
-    assert machine()["cores"] >= 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system binds no process to processors")
+def test_it_counts_the_cores_that_the_process_may_use() -> None:
+    allowed = os.sched_getaffinity(0)
+    assert 1 <= machine()["cores"] <= len(allowed)
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        assert machine()["cores"] == 1
+    finally:
+        os.sched_setaffinity(0, allowed)

@@ -178,7 +178,7 @@ while True:
     other = subprocess.Popen([sys.executable, "-c", program])
     try:
         seen, end = set[int](), time.monotonic() + 60
-        while (len(seen) < 20 or time.monotonic() < end - 57) and time.monotonic() < end:
+        while len(seen) < 20 and time.monotonic() < end:
             found, rows = cache.get(keys)
             seen.add(int(found.sum()))
             for place in np.flatnonzero(found):
@@ -190,7 +190,7 @@ while True:
         other.wait()
 
 
-def test_a_cache_that_another_number_of_threads_filled_changes_no_bit(folder: str, tmp_path: Path) -> None:
+def test_a_cache_that_another_number_of_threads_filled_changes_no_bit(tmp_path: Path) -> None:
     texts = [f"Film {number}. A war, a love story" for number in range(64)]
 
     def run(threads: int, cache: str) -> tuple[bytes, int]:

@@ -2,9 +2,11 @@
 
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import faiss
 import hierrec.index.build as index_build
+import hierrec.search.vectors as search_vectors
 import numpy as np
 import pytest
 from hierrec.core.errors import IndexMismatchError, NumericalError, ParamsError
@@ -17,7 +19,6 @@ from hierrec.store.whitening import WhitenedVectors, Whitening
 from numpy.typing import NDArray
 
 APPROXIMATE: list[Kind] = ["ivf", "hnsw", "ivf_pq"]
-each_approximate = pytest.mark.parametrize("kind", APPROXIMATE)
 
 Matrix = NDArray[np.float32]
 
@@ -30,11 +31,18 @@ def clusters(count: int, width: int = 16) -> Matrix:
     )
 
 
-def opened(folder: Path, kind: Kind) -> ItemIndex:
-    if kind == "flat":
-        return ItemIndex.open(folder, "s")
-    with pytest.warns(ApproximateSearchWarning, match="recall@20"):
-        return ItemIndex.open(folder, "s")
+class Built(NamedTuple):
+    """Vectors, an approximate index of them as it was built, and its folder; to read."""
+
+    vectors: Matrix
+    made: ItemIndex
+    folder: Path
+
+
+@pytest.fixture(scope="module", params=APPROXIMATE)
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    vectors, folder = clusters(1500), tmp_path_factory.mktemp("built") / "index"
+    return Built(vectors, build_index(vectors, folder, "s", request.param, recall=0.9), folder)
 
 
 def test_auto_is_exact_up_to_a_size() -> None:
@@ -51,26 +59,23 @@ def test_lists_grow_with_the_root_of_the_count() -> None:
     assert efforts("ivf", 1_000_000)[-1] == 1024
 
 
-@each_approximate
-def test_what_is_opened_is_what_was_built(kind: Kind, tmp_path: Path) -> None:
-    vectors = clusters(1000)
-    built = build_index(vectors, tmp_path / "index", "s", kind)
-    read = opened(tmp_path / "index", kind)
-    assert len(read) == 1000
-    assert (read.setting, str(read)) == (built.setting, str(built))
-    for one, other in zip(read.search(vectors, 5), built.search(vectors, 5), strict=True):
+def test_what_is_opened_is_what_was_built(built: Built) -> None:
+    vectors, index, folder = built
+    with pytest.warns(ApproximateSearchWarning, match="recall@20"):
+        read = ItemIndex.open(folder, "s")
+    assert len(read) == 1500
+    assert (read.setting, str(read)) == (index.setting, str(index))
+    for one, other in zip(read.search(vectors, 5), index.search(vectors, 5), strict=True):
         assert np.array_equal(one, other)
-    assert {path.name for path in (tmp_path / "index").iterdir()} == {
+    assert {path.name for path in folder.iterdir()} == {
         "manifest.json",
-        *read_json(tmp_path / "index" / "manifest.json")["files"],
+        *read_json(folder / "manifest.json")["files"],
     }
 
 
-@each_approximate
-def test_the_recall_in_the_manifest_is_the_one_that_is_reached(kind: Kind, tmp_path: Path) -> None:
-    vectors = clusters(1500)
-    index = build_index(vectors, tmp_path / "index", "s", kind, recall=0.9)
-    manifest = read_json(tmp_path / "index" / "manifest.json")
+def test_the_recall_in_the_manifest_is_the_one_that_is_reached(built: Built) -> None:
+    vectors, index, folder = built
+    manifest = read_json(folder / "manifest.json")
     _, true = ItemIndex.build(vectors).search(vectors, 21)
     _, found = index.search(vectors, 21)
     recall = np.mean([len(set(a[1:]) & set(b[1:])) / 20 for a, b in zip(true, found, strict=True)])
@@ -95,10 +100,9 @@ def test_all_lists_are_exact(tmp_path: Path) -> None:
     assert index.setting.recall_at_20 == 1
 
 
-@each_approximate
-def test_similarities_are_true_ones_in_order(kind: Kind, tmp_path: Path) -> None:
-    vectors = clusters(1000)
-    similarities, rows = build_index(vectors, tmp_path / "index", "s", kind).search(vectors, 10)
+def test_similarities_are_true_ones_in_order(built: Built) -> None:
+    vectors, index, _ = built
+    similarities, rows = index.search(vectors, 10)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     np.testing.assert_allclose(similarities, np.einsum("nd,nkd->nk", unit, unit[rows]), atol=1e-5)
     assert (np.diff(similarities) <= 0).all()
@@ -127,14 +131,12 @@ def test_equal_vectors_give_equal_bytes_whatever_the_threads(kind: Kind, tmp_pat
         assert path.read_bytes() == (tmp_path / "2" / path.name).read_bytes(), path.name
 
 
-@each_approximate
-def test_approximate_search_is_never_silent(kind: Kind, tmp_path: Path) -> None:
-    index = build_index(clusters(1000), tmp_path / "index", "s", kind)
-    manifest = read_json(tmp_path / "index" / "manifest.json")
-    assert manifest["exact"] is index.exact is False
+def test_approximate_search_is_never_silent(built: Built) -> None:
+    _, index, folder = built
+    assert read_json(folder / "manifest.json")["exact"] is index.exact is False
     assert "approximate: recall@20 0.9" in str(index) or "approximate: recall@20 1.0" in str(index)
-    with pytest.warns(ApproximateSearchWarning, match=f"{tmp_path}/index: FAISS .* approximate: recall@20"):
-        ItemIndex.open(tmp_path / "index", "s")
+    with pytest.warns(ApproximateSearchWarning, match=f"{folder}: FAISS .* approximate: recall@20"):
+        ItemIndex.open(folder, "s")
 
 
 def test_exact_search_warns_of_nothing(tmp_path: Path) -> None:
@@ -146,12 +148,14 @@ def test_exact_search_warns_of_nothing(tmp_path: Path) -> None:
 
 
 def test_several_shards_find_what_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    vectors = clusters(2 * BATCH + 100, width=4)
+    shard = 1000
+    monkeypatch.setattr(search_vectors, "BATCH", shard)
+    vectors = clusters(2 * shard + 100, width=4)
     one = build_index(vectors, tmp_path / "one", "s", "ivf_pq", recall=0.5)
-    monkeypatch.setattr(index_build, "SHARD", BATCH)
+    monkeypatch.setattr(index_build, "SHARD", shard)
     three = build_index(vectors, tmp_path / "three", "s", "ivf_pq", recall=0.5)
     assert (len(three), three.setting) == (len(vectors), one.setting)
-    some = vectors[[0, BATCH - 1, BATCH, 2 * BATCH, len(vectors) - 1]]
+    some = vectors[[0, shard - 1, shard, 2 * shard, len(vectors) - 1]]
     for part, whole in zip(three.search(some, 20), one.search(some, 20), strict=True):
         assert np.array_equal(part, whole)
 

@@ -60,7 +60,7 @@ def test_each_target_of_a_batch_says_whether_it_starts_a_session(sessions: Seque
 def test_ranks_what_starts_a_session(
     train_params: TrainParams, frozen: NDArray, sessions: Sequences, tmp_path: Path, loss: str, repeated: bool
 ) -> None:
-    params = train_params.model_copy(update={"loss": loss, "epochs": 12})
+    params = train_params.model_copy(update={"loss": loss, "epochs": 6})
     quality = []
     for data in (sessions, replace(sessions, starts=np.empty(0, np.bool_))):
         model = new_model(params, frozen, repeated, len(data.starts) > 0)

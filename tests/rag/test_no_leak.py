@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from random import Random
 
 import numpy as np
 import polars as pl
@@ -13,8 +12,6 @@ from hierrec.data.sequences import NO_TARGET, Sequences, halves
 from hierrec.data.tables import load_interactions, load_split, write_table
 from hierrec.evaluation.protocol import evaluate
 from hierrec.fusion.prefixes import prefix_states
-from hierrec.ingest.dataset import Dataset, build
-from hierrec.ingest.event_log import INTERACTIONS, ITEMS, EventLog, RawDataset
 from hierrec.model.checkpoint import new_model, save_model
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
@@ -32,52 +29,7 @@ from tests.model.world import PHI3, new_member, with_backbone
 from tests.reliability.sample_stages import AFTER_INGEST, contents, run_stages
 
 ROOT = Path(__file__).parents[2]
-Row = tuple[str, str, int, int]
 quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@st.composite
-def ratings(draw: st.DrawFn) -> list[Row]:
-    """Few users, items and seconds, so that ties are common; a user rates an item once."""
-    pairs = draw(
-        st.lists(st.tuples(st.integers(1, 4), st.integers(1, 12)), min_size=1, max_size=30, unique=True)
-    )
-    return [(str(user), str(item), 3, draw(st.integers(1, 6))) for user, item in pairs]
-
-
-def dataset(rows: list[Row]) -> Dataset:
-    items = pl.DataFrame(
-        [(str(item), f"Film {item}", 1999, ["Drama"]) for item in range(1, 13)], ITEMS, orient="row"
-    )
-    log = EventLog.of(pl.DataFrame(rows, INTERACTIONS, orient="row"), items["item_id"])
-    return build(RawDataset("test", None, items, log))
-
-
-def same(first: Dataset, second: Dataset) -> bool:
-    return first.interactions.equals(second.interactions) and first.split.equals(second.split)
-
-
-@quick
-@given(rows=ratings(), seed=st.integers(0, 999))
-def test_shuffled_rows_change_nothing_where_those_that_tie_keep_their_order(
-    rows: list[Row], seed: int
-) -> None:
-    shuffled = rows.copy()
-    Random(seed).shuffle(shuffled)
-    ties: dict[tuple[str, int], list[Row]] = {}
-    for row in rows:
-        ties.setdefault((row[0], row[3]), []).append(row)
-    for group in ties.values():
-        group.reverse()  # `pop` then takes the first
-    assert same(dataset([ties[user, second].pop() for user, _, _, second in shuffled]), dataset(rows))
-
-
-@quick
-@given(rows=ratings())
-def test_rows_that_tie_are_split_in_the_order_of_the_file(rows: list[Row]) -> None:
-    first, second = dataset(rows), dataset(rows[::-1])
-    tied = len({(user, time) for user, _, _, time in rows}) < len(rows)
-    assert same(first, second) != tied
 
 
 @pytest.fixture(scope="module")

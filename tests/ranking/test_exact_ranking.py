@@ -7,17 +7,12 @@ import pytest
 import torch
 from hierrec.core.files import read_json
 from hierrec.index.build import build_index
-from hierrec.model.inputs import Inputs, load_inputs
+from hierrec.model.inputs import Inputs
 from hierrec.rag.checkpoint import load_rag
 from hierrec.ranking.evaluator import rank_targets
 from hierrec.search.index import ApproximateSearchWarning, ItemIndex
 
 from tests.stages.imports import code_files, top_level_imports
-
-
-@pytest.fixture(scope="module")
-def inputs(artifacts: Path) -> Inputs:
-    return load_inputs(artifacts / "data", artifacts / "item_embeddings")
 
 
 def test_the_hierarchical_variant_is_evaluated_without_any_index() -> None:

@@ -85,7 +85,7 @@ def test_the_configs_say_what_a_model_knows_and_where_its_test_figures_are(refit
     assert {described["epochs"] for described in fitted.values()} == {1}
 
 
-def test_the_metrics_have_the_keys_of_the_others_without_validation(refitted: Path, sample_run: Path) -> None:
+def test_the_metrics_have_the_keys_of_the_others_without_validation(refitted: Path) -> None:
     metrics = read_details(refitted / "metrics" / "refit.json")
     split = pl.read_parquet(refitted / "data" / "split.parquet")
     assert set(metrics) == {"hierarchical", "rag"}

@@ -68,7 +68,7 @@ def test_an_interrupted_stage_says_so_in_one_line_and_leaves_nothing_half_writte
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc to see when torch is loaded")
-def test_an_interrupt_while_libraries_are_imported_is_one_line(tmp_path: Path) -> None:
+def test_an_interrupt_while_libraries_are_imported_is_one_line() -> None:
     command = [sys.executable, "-m", "stages.train_rag"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     maps = Path(f"/proc/{process.pid}/maps")

@@ -24,15 +24,14 @@ def built(sample_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(built: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+def project(built: Path, sample_run: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The workspace as the current folder; it is restored afterwards."""
-    shutil.copytree(built / "artifacts", tmp_path / "artifacts")
-    shutil.copy(built / "params.yaml", tmp_path)
     monkeypatch.chdir(built)
     yield built
-    shutil.rmtree(built / "artifacts")
-    shutil.copytree(tmp_path / "artifacts", built / "artifacts")
-    shutil.copy(tmp_path / "params.yaml", built)
+    shutil.copy(sample_run / "params.yaml", built)
+    if artifacts(built) != artifacts(sample_run):
+        shutil.rmtree(built / "artifacts")
+        shutil.copytree(sample_run / "artifacts", built / "artifacts")
 
 
 def spoil(project: Path, case: Case) -> None:

@@ -157,11 +157,6 @@ def test_every_param_has_a_default_that_is_valid_and_no_name_that_dvc_passes_ove
     assert not keys(PARAMS) & {"size", "nfiles"}
 
 
-def test_params_name_the_official_archive() -> None:
-    assert PARAMS["ingest"]["archive"] == "https://files.grouplens.org/datasets/movielens/ml-1m.zip"
-    assert PARAMS["ingest"]["md5"] == "c4d9eecfca2ab87c1945afe126590906"
-
-
 def test_nothing_that_later_stages_read_holds_ratings_or_times() -> None:
     for name in STAGES:
         assert not {"artifacts/data/ratings.parquet", "artifacts/data/manifest.json"} & set(

@@ -80,12 +80,6 @@ def test_tables_of_ones_own_become_artifacts(project: Path) -> None:
     assert len(ingest.main.function(ingest=params("absent.zip", **paths, **pinned))) == len(summary) - 1
 
 
-def test_the_table_of_interactions_must_be_named(project: Path) -> None:
-    paths = {key.removeprefix("ingest."): value for key, value in write_tables(project).items()}
-    with pytest.raises(ValidationError, match="interactions is null"):
-        params("absent.zip", **{**paths, "interactions": None})
-
-
 def test_a_condition_is_for_tables_of_ones_own() -> None:
     with pytest.raises(ValidationError, match="where: is for dataset: files"):
         params("a.zip", where="rating > 3")

@@ -105,7 +105,7 @@ def test_a_lookup_reads_no_other_shard(folder: Path) -> None:
         store.vector("1")
 
 
-def test_exports_are_those_of_the_plain_store(plain: EmbeddingStore, tmp_path: Path) -> None:
+def test_exports_are_those_of_the_plain_store(tmp_path: Path) -> None:
     ids = ["a", *IDS[1:5], "b", "c"]  # the text formats take no empty id
     stores = [
         EmbeddingStore.open(make_store(tmp_path / str(rows), ids, VECTORS, shard_rows=rows))

@@ -279,11 +279,3 @@ def test_a_loss_that_explodes_is_an_error(
     broken[:] = np.inf
     with pytest.raises(NumericalError, match="loss"):
         trained(train_params, broken, sequences, constant, tmp_path)
-
-
-def test_a_damaged_state_means_a_fresh_start(
-    train_params: TrainParams, frozen: NDArray, sequences: Sequences, tmp_path: Path
-) -> None:
-    (tmp_path / "key.state").write_bytes(b"not safetensors")
-    _, progress = trained(train_params, frozen, sequences, constant, tmp_path)
-    assert progress.epoch == train_params.epochs

@@ -163,7 +163,7 @@ def test_weights_stay_and_new_items_have_no_residual(artifacts: Path, live: Path
     assert not any(after[name].any() for name in set(after) - set(before))
 
 
-def test_the_new_are_served(live: Path, steps: list[tuple]) -> None:
+def test_the_new_are_served(live: Path) -> None:
     recommender = Recommender.load(live / "models" / "rag")
     newcomer = recommender.user("newcomer")
     assert newcomer.history[0].item_id == "9001"

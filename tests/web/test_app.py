@@ -195,7 +195,7 @@ def test_the_page_in_a_browser(address: str, recommenders: dict[str, Recommender
     hostile = rag.item_ids[0]
     browser.find_element(By.ID, "query").send_keys("onerror document")
     match = wait(lambda: browser.find_elements(By.CSS_SELECTOR, "#matches button"))[0]
-    assert HOSTILE in match.text or "onerror" in match.text
+    assert "onerror" in match.text
     match.click()
     wait(lambda: ids("rag") == expected([hostile]))
     assert browser.title == "hierrec"

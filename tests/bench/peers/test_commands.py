@@ -1,20 +1,11 @@
 """The comparisons with other libraries, as commands on the sample."""
 
-import json
 from pathlib import Path
-from typing import Any
 
-import click
 import pytest
-from click.testing import CliRunner
 
 from bench.peers import contestants, evaluation, training
-
-
-def run(command: click.Command, out: Path, *arguments: str) -> dict[str, Any]:
-    done = CliRunner().invoke(command, ["--quick", "--rounds", "1", "--out", str(out), *arguments])
-    assert done.exit_code == 0, done.output
-    return json.loads(out.read_text())
+from tests.bench.quick import run
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hierrec.data.sequences import Sequences
 from hierrec.model.checkpoint import load_model
-from hierrec.model.inputs import Inputs, load_inputs
+from hierrec.model.inputs import Inputs
 from hierrec.model.scorer import Scorer
 from hierrec.ranking.evaluator import rank_targets
 from hierrec.ranking.metrics import metrics_from_ranks
@@ -17,11 +17,6 @@ from hierrec.ranking.metrics import metrics_from_ranks
 from bench.peers.evaluate_ours import loop
 from bench.peers.split import export_fit, export_split, export_tests, metrics_of, validation_users
 from bench.peers.train_ours import top_items
-
-
-@pytest.fixture(scope="module")
-def inputs(artifacts: Path) -> Inputs:
-    return load_inputs(artifacts / "data", artifacts / "item_embeddings")
 
 
 def test_peers_get_the_training_items_in_order_and_no_target(inputs: Inputs, tmp_path: Path) -> None:

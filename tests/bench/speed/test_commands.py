@@ -4,22 +4,14 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
-import click
 import pytest
-from click.testing import CliRunner
 
 from bench.peers import contestants
 from bench.speed import encoding, latency, startup
 from bench.speed.latency import HIERARCHICAL, PLAIN, RAG
 from stages.workspace import run as run_in
-
-
-def run(command: click.Command, out: Path, *arguments: str) -> dict[str, Any]:
-    done = CliRunner().invoke(command, ["--quick", "--rounds", "1", "--out", str(out), *arguments])
-    assert done.exit_code == 0, done.output
-    return json.loads(out.read_text())
+from tests.bench.quick import run
 
 
 def test_latency_of_every_way(tmp_path: Path) -> None:
