@@ -92,8 +92,9 @@ class SequenceModel(nn.Module):
         self.register_parameter("gaps", None if gaps is None else nn.Parameter(gaps))
         self.dropout = nn.Dropout(params.input_dropout)
         self.backbone = backbone
-        assert params.pooling.kind != "auto"  # `TrainParams.for_data` decides
-        self.pooling = Pooling(params.pooling.kind, params.pooling.window, width)
+        # `TrainParams.for_data` decides `auto`; undecided params give the model for dense data.
+        kind = "recency" if params.pooling.kind == "auto" else params.pooling.kind
+        self.pooling = Pooling(kind, params.pooling.window, width)
         self.head = nn.Linear(width, items.width)
         scale = (
             nn.Parameter(torch.tensor(math.log(KEY_LENGTH / math.sqrt(width))))
