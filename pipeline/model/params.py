@@ -96,17 +96,18 @@ class TrainParams(Section):
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the model is trained; it is validated on the CPU."""
 
-    def for_data(self, counts: "NDArray[np.int64]") -> "TrainParams":
+    def for_data(self, counts: "NDArray[np.int64]", sessions: bool = False) -> "TrainParams":
         """Decide the params that are `auto`, by the training interactions of items, int64 [n].
 
-        If trained items have fewer than `SPARSE` interactions in the mean, keys have one length, residuals start at
-        co-occurrence, and the user is the last state; else `recency` pools the states.
+        If trained items have fewer than `SPARSE` interactions in the mean, keys have one length and residuals start at
+        co-occurrence. The user is then the last state, as in data with sessions; else `recency` pools the states.
         """
         sparse = counts.sum() < SPARSE * (counts > 0).sum()
-        keys, start, kind = ("unit", "co_occurrence", "last") if sparse else ("product", "zero", "recency")
+        keys, start = ("unit", "co_occurrence") if sparse else ("product", "zero")
         decided: dict[str, Any] = {"keys": keys, "residual_start": start}
         decided = {key: to for key, to in decided.items() if getattr(self, key) == "auto"}
         if self.pooling.kind == "auto":
+            kind = "last" if sparse or sessions else "recency"
             decided["pooling"] = self.pooling.model_copy(update={"kind": kind})
         return self.model_copy(update=decided)
 

@@ -112,24 +112,28 @@ def test_members_start_from_their_own_seeds(
 
 
 @pytest.mark.parametrize(
-    ("counts", "sparse"),
+    ("counts", "sparse", "sessions"),
     [
-        ([63, 64, 64, 0, 0], True),  # items without training do not count
-        ([64, 64, 64, 0, 0], False),
-        ([5, 5, 182, 0, 0], False),
-        ([0, 0], False),
+        ([63, 64, 64, 0, 0], True, False),  # items without training do not count
+        ([64, 64, 64, 0, 0], False, False),
+        ([64, 64, 64, 0, 0], False, True),
+        ([5, 5, 182, 0, 0], False, False),
+        ([0, 0], False, False),
     ],
 )
-def test_auto_is_decided_by_the_mean_interactions_of_an_item(
-    train_params: TrainParams, counts: list[int], sparse: bool
+def test_auto_is_decided_by_the_mean_interactions_of_an_item_and_by_sessions(
+    train_params: TrainParams, counts: list[int], sparse: bool, sessions: bool
 ) -> None:
-    keys, start, kind = ("unit", "co_occurrence", "last") if sparse else ("product", "zero", "recency")
+    keys, start = ("unit", "co_occurrence") if sparse else ("product", "zero")
+    kind = "last" if sparse or sessions else "recency"
     pooling = train_params.pooling.model_copy(update={"kind": "auto"})
     automatic = train_params.model_copy(update={"keys": "auto", "residual_start": "auto", "pooling": pooling})
-    decided = automatic.for_data(np.array(counts))
+    decided = automatic.for_data(np.array(counts), sessions)
     assert (decided.keys, decided.residual_start, decided.pooling.kind) == (keys, start, kind)
     pooling = pooling.model_copy(update={"kind": "mean"})
-    kept = automatic.model_copy(update={"keys": "unit", "pooling": pooling}).for_data(np.array(counts))
+    kept = automatic.model_copy(update={"keys": "unit", "pooling": pooling}).for_data(
+        np.array(counts), sessions
+    )
     assert (kept.keys, kept.residual_start, kept.pooling.kind) == ("unit", start, "mean")
 
 
