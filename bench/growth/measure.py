@@ -97,17 +97,17 @@ def index(vectors: str, items: int, dimension: int, kind: Any, recall: float, qu
 def train(items: int, dimension: int, residual_width: int, seed: int) -> dict[str, float]:
     """Train with sampled softmax over `items` items; return CPU seconds per step, other CPU seconds, and memory."""
     from hierrec.model.checkpoint import new_model
-    from hierrec.model.params import SPARSE
     from hierrec.params import load_params
 
     changed = {
         "residual_width": residual_width,
+        "residual_start": "zero",
+        "keys": "product",
         "batch_positions": None,  # steps of `batch_windows` long windows
         "epochs": 1,
         "validate_every": 1,
     }
     params = load_params(Path("params.yaml")).train.model_copy(update=changed)
-    params = params.for_data(np.full(items, SPARSE))  # as on dense data
     frozen = np.random.default_rng(seed).standard_normal((items, dimension), np.float32)
     with PeakMemory() as memory:
         model = new_model(params, frozen)

@@ -21,7 +21,7 @@ from ..ranking.evaluator import rank_in_batches
 from ..ranking.metrics import metrics_from_ranks
 
 RETRIEVAL_BATCH = 2048  # queries per search
-VALIDATE_EVERY = 90  # steps
+VALIDATE_EVERY = 60  # steps
 ValidateFusion = Callable[[Fusion], dict[str, float]]
 FusionCurve = list[dict[str, float]]
 

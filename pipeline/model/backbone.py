@@ -9,7 +9,7 @@ from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, PreTrainedConfig
 
 from ..core.errors import ModelError, ParamsError
 from .params import BackboneParams
-from .phi3 import reads_some_positions, states_at
+from .phi3 import reads_one_position, state_at
 
 KEY = "params.yaml, key train.backbone"
 
@@ -124,8 +124,8 @@ def _accept_vectors(model: PreTrainedModel) -> None:
         model.eval()
         with torch.no_grad():
             states = model(inputs_embeds=inputs).last_hidden_state  # [2, 4, D]
-            if reads_some_positions(model):
-                states_at(model, inputs, torch.tensor([[3], [3]]))  # [2, 1, D]
+            if reads_one_position(model):
+                state_at(model, inputs, torch.tensor([3, 3]))  # [2, D]
     except Exception as error:  # anything from NotImplementedError to IndexError
         raise ModelError(
             f"{model_type} does not read a sequence of vectors: {error}",

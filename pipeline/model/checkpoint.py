@@ -92,11 +92,9 @@ def load_model(folder: Path, frozen: NDArray[np.float32], store_hash: str) -> Us
             weights = load_file(folder / "model.safetensors")
             kinds = [any(part in name for name in weights) for part in ("repeats.", "comeback.")]
             model = together([_assemble(params, frozen, backbone, *kinds) for backbone in backbones])
-            for name, weight in model.state_dict().items():
+            for name, ones in model.state_dict().items():
                 if name.endswith("key_scale"):  # which older models do not have
-                    weights.setdefault(name, weight)
-                if name.endswith("pooling.rate"):  # older models have one for all dimensions
-                    weights[name] = weights[name].expand_as(weight)
+                    weights.setdefault(name, ones)
             model.load_state_dict(weights)
     except OutOfMemoryError:
         raise

@@ -10,8 +10,6 @@ if TYPE_CHECKING:  # numpy takes as long to import as half of all params
     import numpy as np
     from numpy.typing import NDArray
 
-PoolingKind = Literal["mean", "last", "window", "recency"]
-
 SPARSE = 64
 """Mean number of training interactions of a trained item, below which data is sparse (docs/decisions.md)."""
 
@@ -40,7 +38,7 @@ class BackboneParams(Section):
 class PoolingParams(Section):
     """How hidden states are pooled to the user state."""
 
-    kind: PoolingKind | Literal["auto"]
+    kind: Literal["mean", "last", "window", "recency"]
     window: Positive
 
 
@@ -96,20 +94,18 @@ class TrainParams(Section):
     device: Literal["cpu", "cuda"] = "cpu"
     """Where the model is trained; it is validated on the CPU."""
 
-    def for_data(self, counts: "NDArray[np.int64]", sessions: bool = False) -> "TrainParams":
-        """Decide the params that are `auto`, by the training interactions of items, int64 [n].
+    def for_data(self, counts: "NDArray[np.int64]") -> "TrainParams":
+        """Decide `keys` and `residual_start` where they are `auto`, by the training interactions of items, int64 [n].
 
         If trained items have fewer than `SPARSE` interactions in the mean, keys have one length and residuals start at
-        co-occurrence. The user is then the last state, as in data with sessions; else `recency` pools the states.
+        co-occurrence.
         """
         sparse = counts.sum() < SPARSE * (counts > 0).sum()
         keys, start = ("unit", "co_occurrence") if sparse else ("product", "zero")
-        decided: dict[str, Any] = {"keys": keys, "residual_start": start}
-        decided = {key: to for key, to in decided.items() if getattr(self, key) == "auto"}
-        if self.pooling.kind == "auto":
-            kind = "last" if sparse or sessions else "recency"
-            decided["pooling"] = self.pooling.model_copy(update={"kind": kind})
-        return self.model_copy(update=decided)
+        decided = {"keys": keys, "residual_start": start}
+        return self.model_copy(
+            update={key: to for key, to in decided.items() if getattr(self, key) == "auto"}
+        )
 
     def with_rate(self, learning_rate: float) -> "TrainParams":
         """Return the params with this learning rate; a pre-trained backbone's own rate changes by the same factor."""

@@ -1,4 +1,4 @@
-"""Phi-3's hidden states at some positions of each sequence, without computing the other states of the last block."""
+"""Phi-3's hidden state at one position of each sequence, without computing the other states of the last block."""
 
 from collections.abc import Iterable
 from typing import TypeGuard, cast
@@ -13,8 +13,8 @@ Rotation = tuple[Tensor, Tensor]
 """Cosine and sine of the rotary position embedding; they broadcast to [B, H, T, D / H]."""
 
 
-def reads_some_positions(backbone: nn.Module) -> TypeGuard[Phi3Model]:
-    """Return whether `states_at` supports this model: Phi-3 with plain rotary attention."""
+def reads_one_position(backbone: nn.Module) -> TypeGuard[Phi3Model]:
+    """Return whether `state_at` supports this model: Phi-3 with plain rotary attention."""
     if not isinstance(backbone, Phi3Model):
         return False
     config = backbone.config
@@ -24,30 +24,29 @@ def reads_some_positions(backbone: nn.Module) -> TypeGuard[Phi3Model]:
         and config.num_key_value_heads == config.num_attention_heads
         and rotary.get("rope_type") == "default"
         and rotary.get("partial_rotary_factor") == 1.0
-        # False while LoRA replaces these layers: `states_at` reads their weights.
+        # False while LoRA replaces these layers: `state_at` reads their weights.
         and all(type(block.self_attn.qkv_proj) is nn.Linear for block in _blocks(backbone))
     )
 
 
-def states_at(model: Phi3Model, inputs: Tensor, positions: Tensor) -> Tensor:
-    """Return `model(inputs_embeds=inputs).last_hidden_state` at Q positions of each sequence, for evaluation.
+def state_at(model: Phi3Model, inputs: Tensor, positions: Tensor) -> Tensor:
+    """Return `model(inputs_embeds=inputs).last_hidden_state` at one position of each sequence, for evaluation.
 
-    The last block computes keys and values of all positions, but queries and MLP of the given positions only: with two
-    blocks and one position, this saves 40% of the arithmetic. The model's own forward also costs a millisecond of
-    Python per call, and rounds to float32 in every norm. `reads_some_positions` must hold. Inputs [B, T, D], positions
-    int64 [B, Q] -> [B, Q, D].
+    The last block computes keys and values of all positions, but query and MLP of one position only: with two blocks,
+    this saves 40% of the arithmetic. The model's own forward also costs a millisecond of Python per call, and rounds to
+    float32 in every norm. `reads_one_position` must hold. Inputs [B, T, D], positions int64 [B] -> [B, D].
     """
-    batch = torch.arange(len(inputs), device=inputs.device)[:, None]  # [B, 1]
+    batch = torch.arange(len(inputs), device=inputs.device)
     position = torch.arange(inputs.shape[1], device=inputs.device)
     cos, sin = (part[0] for part in model.rotary_emb(inputs, position[None]))  # [T, D / H]
     states = inputs
     *blocks, last = _blocks(model)
     for block in blocks:
         states = _block(block, states, (cos, sin), states, (cos, sin), None)  # [B, T, D]
-    mask = position <= positions[:, None, :, None]  # [B, 1, Q, T]
-    rotation = cos[positions][:, None], sin[positions][:, None]  # [B, 1, Q, D / H]
-    states = _block(last, states, (cos, sin), states[batch, positions], rotation, mask)  # [B, Q, D]
-    return _norm(model.norm, states)
+    mask = position <= positions[:, None, None, None]  # [B, 1, 1, T]
+    rotation = cos[positions, None, None], sin[positions, None, None]  # [B, 1, 1, D / H]
+    state = _block(last, states, (cos, sin), states[batch, positions, None], rotation, mask)  # [B, 1, D]
+    return _norm(model.norm, state[:, 0])
 
 
 def _blocks(model: Phi3Model) -> Iterable[Phi3DecoderLayer]:

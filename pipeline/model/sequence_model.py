@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +11,10 @@ from transformers import PreTrainedModel
 
 from ..data.sequences import GAPS, NO_GAP
 from .params import TrainParams
-from .phi3 import reads_some_positions, states_at
-from .pooling import Pooling
+from .phi3 import reads_one_position, state_at
 from .repeats import Repeats
+
+Kind = Literal["mean", "last", "window", "recency"]
 
 KEY_LENGTH = 20.0
 """Unit keys start at this length divided by √D: with states of norm √D, logits lie between -20 and 20."""
@@ -64,6 +66,40 @@ class ItemTable(nn.Module):
         return torch.cat([frozen, residual], dim=-1)  # [k, F + R]
 
 
+class Pooling(nn.Module):
+    """Pools hidden states causally: the user state at position t is a weighted mean of the states at s <= t.
+
+    The weight depends only on the age t - s. `mean`: 1 (Lite-LLM4Rec, arXiv 2402.09543); `last`: 1 at age 0;
+    `window`: 1 below age `window`; `recency`: exp(-rate * age) with a learned rate.
+    """
+
+    def __init__(self, kind: Kind, window: int) -> None:
+        super().__init__()
+        self.kind, self.window = kind, window
+        if kind == "recency":
+            # softplus(0) = 0.69: at first a state weighs half as much as the next younger one.
+            self.rate = nn.Parameter(torch.zeros(()))
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Return the user state after each position: states [B, T, D], padded on the right -> [B, T, D]."""
+        if self.kind == "last":
+            return states
+        return self._weights(states) @ states  # [T, T] @ [B, T, D] -> [B, T, D]
+
+    def _weights(self, states: Tensor) -> Tensor:
+        """Return the weights [T, T] of state s (column) at position t (row); rows sum to 1."""
+        position = torch.arange(states.shape[1], device=states.device)
+        age = position[:, None] - position[None, :]  # [T, T]
+        past = (age >= 0).to(states.dtype)
+        if self.kind == "mean":
+            weights = past
+        elif self.kind == "window":
+            weights = past * (age < self.window)
+        else:
+            weights = past * torch.exp(-F.softplus(self.rate) * age.clamp(min=0))
+        return weights / weights.sum(-1, keepdim=True)
+
+
 class SequenceModel(nn.Module):
     """Item table → recommendation LLM → pooling → single-layer head (Lite-LLM4Rec, arXiv 2402.09543).
 
@@ -92,9 +128,7 @@ class SequenceModel(nn.Module):
         self.register_parameter("gaps", None if gaps is None else nn.Parameter(gaps))
         self.dropout = nn.Dropout(params.input_dropout)
         self.backbone = backbone
-        # `TrainParams.for_data` decides `auto`; undecided params give the model for dense data.
-        kind = "recency" if params.pooling.kind == "auto" else params.pooling.kind
-        self.pooling = Pooling(kind, params.pooling.window, width)
+        self.pooling = Pooling(params.pooling.kind, params.pooling.window)
         self.head = nn.Linear(width, items.width)
         scale = (
             nn.Parameter(torch.tensor(math.log(KEY_LENGTH / math.sqrt(width))))
@@ -186,10 +220,8 @@ class SequenceModel(nn.Module):
         inputs = F.embedding(rows, self.item_inputs() if item_inputs is None else item_inputs)  # [B, T, D]
         inputs = self.with_gaps(inputs, gaps)
         latest = (lengths - 1).clamp(min=0)  # [B]
-        if self.pooling.reach and reads_some_positions(self.backbone):
-            age = torch.arange(min(self.pooling.reach, rows.shape[1]), device=rows.device)  # [R]
-            read = states_at(self.backbone, inputs, (latest[:, None] - age).clamp(min=0))  # [B, R, D]
-            states = self.pooling.latest(read, lengths)  # [B, D]
+        if self.pooling.kind == "last" and reads_one_position(self.backbone):
+            states = state_at(self.backbone, inputs, latest)  # [B, D]
         else:
             states = self.read(inputs)[torch.arange(len(rows), device=rows.device), latest]  # [B, D]
         return self.coming_back(states) * (lengths > 0).unsqueeze(-1)

@@ -37,9 +37,8 @@ def untrained_model(params: TrainParams, frozen: NDArray[np.float32], sequences:
         ParamsError, ModelError: as `new_model`.
     """
     counts = sequences.training_counts(len(frozen))  # [n]
-    sessions = len(sequences.starts) > 0
-    params = params.for_data(counts, sessions)
-    model = new_model(params, frozen, sequences.repeated, sessions)
+    params = params.for_data(counts)
+    model = new_model(params, frozen, sequences.repeated, len(sequences.starts) > 0)
     near = params.residual_start == "co_occurrence"
     started = counts > 0  # [n]
     if not near:

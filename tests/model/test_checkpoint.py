@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import torch
 from hierrec.core.errors import CheckpointError
-from hierrec.core.files import CHECKSUMS, read_json, seal
+from hierrec.core.files import read_json
 from hierrec.model.checkpoint import CURVE, load_model, new_model, read_curve, save_model, write_curve
 from hierrec.model.params import BackboneParams, TrainParams
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from tests.model.world import LLAMA
@@ -60,22 +59,6 @@ def test_round_trip_of_another_backbone(
     loaded = load_model(tmp_path / "model", frozen, "store")
     rows = torch.tensor([[1, 2, 3]])
     assert torch.equal(model(rows), loaded(rows))
-
-
-def test_an_older_decay_holds_for_every_dimension(
-    tmp_path: Path, train_params: TrainParams, frozen: NDArray
-) -> None:
-    pooling = train_params.pooling.model_copy(update={"kind": "recency"})
-    model = new_model(train_params.model_copy(update={"pooling": pooling}), frozen).eval()
-    folder, rate = tmp_path / "model", model.members[0].pooling.rate
-    torch.nn.init.constant_(rate, 0.25)
-    save_model(folder, model, "store")
-    weights = load_file(folder / "model.safetensors")
-    save_file({**weights, "pooling.rate": torch.tensor(0.25)}, folder / "model.safetensors")
-    (folder / CHECKSUMS).unlink()
-    seal(folder)
-    rows = torch.tensor([[1, 2, 3]])
-    assert torch.equal(load_model(folder, frozen, "store")(rows), model(rows))
 
 
 def test_round_trip_of_a_pretrained_decoder_without_its_path(

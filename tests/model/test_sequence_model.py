@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from hierrec.data.sequences import pad_histories
-from hierrec.model.params import PoolingKind, PoolingParams, TrainParams
-from hierrec.model.phi3 import reads_some_positions
+from hierrec.model.params import PoolingParams, TrainParams
+from hierrec.model.phi3 import reads_one_position
 from hierrec.model.scorer import Scorer
-from hierrec.model.sequence_model import KEY_LENGTH, ItemTable
+from hierrec.model.sequence_model import KEY_LENGTH, ItemTable, Kind
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -53,17 +53,13 @@ def test_padding_and_batch_mates_change_nothing(
 
 
 @pytest.mark.parametrize("layers", [1, 3])
-@pytest.mark.parametrize("kind", ["last", "window", "recency"])
 @pytest.mark.parametrize("attention", [{}, {"hidden_act": "relu", "rms_norm_eps": 0.1}])
-def test_phi3_read_at_some_positions_gives_the_same_user_as_its_own_forward(
-    train_params: TrainParams, frozen: NDArray, layers: int, kind: PoolingKind, attention: dict[str, Any]
+def test_phi3_read_at_one_position_gives_what_its_own_forward_gives(
+    train_params: TrainParams, frozen: NDArray, layers: int, attention: dict[str, Any]
 ) -> None:
     config = {**PHI3, "num_hidden_layers": layers, **attention}
-    params = with_backbone(train_params, config).model_copy(
-        update={"pooling": PoolingParams(kind=kind, window=3)}
-    )
-    model = new_member(params, frozen).double().eval()
-    assert reads_some_positions(model.backbone)
+    model = new_member(with_backbone(train_params, config), frozen).double().eval()
+    assert reads_one_position(model.backbone)
     generator = torch.Generator().manual_seed(0)
     rows, lengths = torch.randint(ITEMS, (7, 9), generator=generator), torch.tensor([1, 2, 5, 8, 9, 9, 3])
     with torch.no_grad():
@@ -89,10 +85,11 @@ def test_but_for_the_rounding_of_its_norms_nothing_differs(
         torch.testing.assert_close(model.states(rows, lengths), whole, rtol=0, atol=1e-12)
 
 
-def test_the_plain_mean_and_other_decoders_are_read_by_their_own_forward(
-    train_params: TrainParams, frozen: NDArray
+@pytest.mark.parametrize("kind", ["mean", "window", "recency"])
+def test_other_poolings_and_other_decoders_are_read_by_their_own_forward(
+    train_params: TrainParams, frozen: NDArray, kind: Kind
 ) -> None:
-    pooled = train_params.model_copy(update={"pooling": PoolingParams(kind="mean", window=3)})
+    pooled = train_params.model_copy(update={"pooling": PoolingParams(kind=kind, window=3)})
     decoders = [
         {"model_type": "llama", **LLAMA},
         GPT2,

@@ -75,8 +75,7 @@ class World:
 
     def _make_scorers(self, frozen: np.ndarray) -> None:
         params = load_params(ROOT / "params.yaml")
-        train = params.train.model_copy(update={"history": HISTORY})
-        self.train = train.for_data(self.sequences.training_counts(ITEMS))
+        self.train = params.train.model_copy(update={"history": HISTORY})
         self.fusion = params.fusion.for_data(repeated=False)
         self.candidates = np.ones(ITEMS, np.bool_)
         self.user_ids = [f"user <{row}>" for row in range(self.sequences.user_count)]

@@ -112,29 +112,22 @@ def test_members_start_from_their_own_seeds(
 
 
 @pytest.mark.parametrize(
-    ("counts", "sparse", "sessions"),
+    ("counts", "keys", "start"),
     [
-        ([63, 64, 64, 0, 0], True, False),  # items without training do not count
-        ([64, 64, 64, 0, 0], False, False),
-        ([64, 64, 64, 0, 0], False, True),
-        ([5, 5, 182, 0, 0], False, False),
-        ([0, 0], False, False),
+        ([63, 64, 64, 0, 0], "unit", "co_occurrence"),  # items without training do not count
+        ([64, 64, 64, 0, 0], "product", "zero"),
+        ([5, 5, 182, 0, 0], "product", "zero"),
+        ([0, 0], "product", "zero"),
     ],
 )
-def test_auto_is_decided_by_the_mean_interactions_of_an_item_and_by_sessions(
-    train_params: TrainParams, counts: list[int], sparse: bool, sessions: bool
+def test_auto_is_decided_by_the_mean_interactions_of_an_item(
+    train_params: TrainParams, counts: list[int], keys: str, start: str
 ) -> None:
-    keys, start = ("unit", "co_occurrence") if sparse else ("product", "zero")
-    kind = "last" if sparse or sessions else "recency"
-    pooling = train_params.pooling.model_copy(update={"kind": "auto"})
-    automatic = train_params.model_copy(update={"keys": "auto", "residual_start": "auto", "pooling": pooling})
-    decided = automatic.for_data(np.array(counts), sessions)
-    assert (decided.keys, decided.residual_start, decided.pooling.kind) == (keys, start, kind)
-    pooling = pooling.model_copy(update={"kind": "mean"})
-    kept = automatic.model_copy(update={"keys": "unit", "pooling": pooling}).for_data(
-        np.array(counts), sessions
-    )
-    assert (kept.keys, kept.residual_start, kept.pooling.kind) == ("unit", start, "mean")
+    automatic = train_params.model_copy(update={"keys": "auto", "residual_start": "auto"})
+    decided = automatic.for_data(np.array(counts))
+    assert (decided.keys, decided.residual_start) == (keys, start)
+    kept = automatic.model_copy(update={"keys": "unit"}).for_data(np.array(counts))
+    assert (kept.keys, kept.residual_start) == ("unit", start)
 
 
 def test_a_model_for_sparse_data_has_decided_params(
