@@ -5,6 +5,7 @@
 # # Recommendations from Python
 # Load the model fitted on all items, `artifacts/models/final`. If it was switched off, this loads the evaluated model,
 # `artifacts/models/rag`. An argument names another folder. Data, embeddings and index are found beside the model.
+# The titles and users below are in MovieLens and in the demo. With your own data, write your own.
 
 # %%
 from hierrec import Recommender
