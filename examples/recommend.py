@@ -1,11 +1,10 @@
-# Run this cell by cell (VS Code, PyCharm, Jupyter with jupytext) or as a script (`python examples/recommend.py`), in a
-# folder with `artifacts/`: this repository after `dvc repro`, or `.demo/` after `make demo`.
+# Run this cell by cell or as a script (`python examples/recommend.py`), in a folder with `artifacts/`: this repository
+# after `dvc repro`, or `.demo/` after `make demo`. The titles and users below are those of MovieLens and the demo.
 
 # %% [markdown]
 # # Recommendations from Python
-# Load the model fitted on all items, `artifacts/models/final`. If it was switched off, this loads the evaluated model,
-# `artifacts/models/rag`. An argument names another folder. Data, embeddings and index are found beside the model.
-# The titles and users below are in MovieLens and in the demo. With your own data, write your own.
+# This loads the model fitted on all items, `artifacts/models/final`, or else `artifacts/models/rag`, with its data,
+# embeddings and index. An argument names another folder.
 
 # %%
 from hierrec import Recommender
