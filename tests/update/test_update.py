@@ -20,6 +20,7 @@ from hierrec.encode.encoder import ItemEncoder
 from hierrec.encode.template import render
 from hierrec.fusion.prefixes import prefix_states
 from hierrec.ingest.dataset import Dataset
+from hierrec.ingest.look import look
 from hierrec.model.inputs import load_inputs
 from hierrec.params import Params, load_params
 from hierrec.rag.checkpoint import load_rag
@@ -302,6 +303,7 @@ def test_rows_without_effect_are_counted(artifacts: Path, params: Params, tmp_pa
     ]
     before = Dataset.read(artifacts / "data", {}, {})
     assert dataset.counts["interactions"] == before.counts["interactions"] + 1
+    assert not [line for line in look(dataset) if "test target: metrics" in line]  # nothing is held out
 
 
 @pytest.mark.parametrize(
