@@ -1,14 +1,32 @@
-"""evaluate_report: one page for people about a run and its results."""
+"""evaluate_report: where the retrieval-augmented variant is better, and one page for people about a run."""
 
 import torch
-from hierrec.core.files import atomic_path, read_json
-from hierrec.core.stage import ARTIFACTS, DATA, INDEX, ITEM_EMBEDDINGS, MODELS, RANKS, Stage, Summary
+from hierrec.core.files import atomic_path, read_json, write_details
+from hierrec.core.stage import (
+    ARTIFACTS,
+    DATA,
+    INDEX,
+    ITEM_EMBEDDINGS,
+    METRICS,
+    MODELS,
+    PLOTS,
+    RANKS,
+    Stage,
+    Summary,
+)
 from hierrec.data.sequences import NO_TARGET
 from hierrec.data.tables import load_users
 from hierrec.evaluation.comparison import compare
 from hierrec.evaluation.params import EvaluateParams
+from hierrec.evaluation.published import beside_published
 from hierrec.evaluation.ranks import BASELINES_SCHEMA, load_ranks
-from hierrec.evaluation.summary import recall_curve, summarise, summarise_baselines
+from hierrec.evaluation.summary import (
+    recall_curve,
+    slices_table,
+    summarise,
+    summarise_baselines,
+    write_csv,
+)
 from hierrec.model.checkpoint import read_curve
 from hierrec.model.inputs import load_inputs
 from hierrec.model.load import load_scorer
@@ -40,11 +58,12 @@ def main(evaluate: EvaluateParams) -> Summary:
     }
     # Nothing is read from metrics and plots, which carry no checksums: all of it follows from ranks, tables and models.
     ranks = {variant: load_ranks(RANKS / f"{variant}.parquet") for variant in VARIANTS}
+    comparison = compare(ranks, evaluate)
     candidates = int(inputs.candidates.sum())
     results = Results(
         metrics={variant: summarise(table, candidates, evaluate) for variant, table in ranks.items()},
         baselines=summarise_baselines(load_ranks(RANKS / "baselines.parquet", BASELINES_SCHEMA)),
-        comparison=compare(ranks, evaluate)["test"],
+        comparison=comparison["test"],
         counts={
             "candidates": candidates,
             "interactions": len(inputs.sequences.items),
@@ -55,6 +74,10 @@ def main(evaluate: EvaluateParams) -> Summary:
         curves={variant: read_curve(MODELS / variant) for variant in VARIANTS},
         recall={variant: recall_curve(table) for variant, table in ranks.items()},
     )
+    test = {variant: metrics["test"] for variant, metrics in results.metrics.items()}
+    write_details(METRICS / "comparison.json", comparison)
+    write_csv(PLOTS / "slices.csv", slices_table(ranks))
+    write_csv(PLOTS / "published.csv", beside_published(test, results.counts))
     page = render(
         Content(
             results=results,
@@ -67,7 +90,12 @@ def main(evaluate: EvaluateParams) -> Summary:
     )
     with atomic_path(WRITTEN) as temporary:
         temporary.write_text(page, "utf-8")
+    ndcg = comparison["test"]["ndcg@10"]
+    change = f"{ndcg['rag'] - ndcg['hierarchical']:+.4f}"
     return [
+        f"test ndcg@10: hierarchical {ndcg['hierarchical']:.4f}, rag {ndcg['rag']:.4f}",
+        f"difference {change}, 95% interval {ndcg['low']:+.4f} to {ndcg['high']:+.4f}, p {ndcg['p']:.4f}",
+        f"all metrics and slices in {METRICS / 'comparison.json'}",
         f"report: {len(page.encode()) / 1e6:.1f} MB, open it in a browser",
         "it names items of the data set, so it stays out of git",
         f"written to {WRITTEN}",

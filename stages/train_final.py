@@ -1,4 +1,4 @@
-"""train_final: both variants, fitted again on all items, for use. Nothing is left to measure them on."""
+"""train@final: both variants, fitted again on all items, for use. Nothing is left to measure them on."""
 
 from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, SharedStage, Summary
 from hierrec.model.inputs import load_inputs

@@ -1,4 +1,4 @@
-"""train_refit: both variants, fitted again on training and validation items. Test metrics show the gain.
+"""train@refit: both variants, fitted again on training and validation items. Test metrics show the gain.
 
 No test item is read: it is neither trained nor remembered.
 """

@@ -13,7 +13,7 @@ from stages.workspace import SAMPLE, make_workspace
 STAGES = ("ingest", "encode", "index", "train_hierarchical", "train_rag")
 REST = (
     *("params", "tune", "train_refit", "train_final", "evaluate_baselines", "evaluate_hierarchical"),
-    *("evaluate_rag", "evaluate_refit", "evaluate_compare", "evaluate_report"),
+    *("evaluate_rag", "evaluate_refit", "evaluate_report"),
 )
 BRIEF = {**SAMPLE, "train.epochs": 2, "train.validate_every": 1, "fusion.steps": 1}
 

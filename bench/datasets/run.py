@@ -7,12 +7,11 @@ import time
 from pathlib import Path
 
 from hierrec.core.files import read_json, write_json
-from ruamel.yaml import YAML
 
-from stages.workspace import environment
+from stages.workspace import environment, stages_of
 
 SKIPPED = ("evaluate_report", "train_final")
-"""Stages without metrics."""
+"""Stages without metrics of one variant."""
 
 
 def run_stages(folder: Path) -> dict[str, dict[str, float]]:
@@ -27,7 +26,7 @@ def run_stages(folder: Path) -> dict[str, dict[str, float]]:
         subprocess.CalledProcessError: a stage failed.
     """
     costs = read_json(folder / "costs.json") if (folder / "costs.json").is_file() else {}
-    for stage in YAML(typ="safe").load(folder / "dvc.yaml")["stages"]:
+    for stage in stages_of(folder / "dvc.yaml"):
         if stage not in SKIPPED and stage not in costs:
             print(f"{time.strftime('%H:%M:%S')} {stage}", flush=True)
             costs[stage] = _run(folder, stage)

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ruamel.yaml import YAML
-
-from stages.workspace import ROOT
+from stages.workspace import ROOT, stages_of
 
 TITLES = {
     "beauty": "Beauty",
@@ -57,7 +55,7 @@ def cost_table(results: Mapping[str, Any]) -> str:
     head = " | ".join(["CPU seconds / seconds / peak MiB", *(_title(name, results[name]) for name in names)])
     lines = [f"| {head} |", "| --- " * (len(names) + 1) + "|"]
     costs = [[results[name][cost] for cost in ("cpu_seconds", "seconds", "peak_mib")] for name in names]
-    pipeline = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+    pipeline = stages_of(ROOT / "dvc.yaml")
     for stage in pipeline:
         cells = [" / ".join(f"{of[stage]:,.0f}" for of in three if stage in of) for three in costs]
         if any(cells):

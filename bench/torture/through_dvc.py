@@ -83,7 +83,8 @@ def _forget(workspace: Workspace, stage: str) -> bytes:
     shutil.rmtree(workspace.folder / ".dvc" / "cache" / "runs", ignore_errors=True)
     yaml = YAML(typ="rt")
     lock = yaml.load(workspace.folder / "dvc.lock")
-    del lock["stages"][stage]
+    (named,) = (name for name in lock["stages"] if name.replace("@", "_") == stage)
+    del lock["stages"][named]
     yaml.dump(lock, workspace.folder / "dvc.lock")
     return (workspace.folder / "dvc.lock").read_bytes()
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hierrec.core.files import sha256_file
-from ruamel.yaml import YAML
 
-from stages.workspace import SAMPLE, make_workspace
+from stages.workspace import SAMPLE, make_workspace, stages_of
 
 SMALL: dict[str, Any] = {
     **SAMPLE,
@@ -53,7 +52,7 @@ class Workspace:
     @property
     def stages(self) -> dict[str, list[str]]:
         """The stages in order, each with its output paths."""
-        definitions = YAML(typ="safe").load(self.folder / "dvc.yaml")["stages"]
+        definitions = stages_of(self.folder / "dvc.yaml")
         return {name: _written(definition) for name, definition in definitions.items()}
 
     def forget(self, stage: str) -> None:

@@ -69,7 +69,7 @@ class Stage:
         fields: dict[str, Any] = {name: (kind, ...) for name, kind in self.sections.items()}
         params = read_params(Path("params.yaml"), create_model("Params", __base__=Sections, **fields))
         if not self.processes and int(os.environ.get("WORLD_SIZE", 1)) > 1:
-            remedy = "run it without torchrun; train_hierarchical, train_refit and train_final can use it"
+            remedy = "run it without torchrun; train_hierarchical, train@refit and train@final can use it"
             raise ParamsError("this stage runs in one process", "torchrun", remedy)
         check_libraries()
         keep_freed_memory()

@@ -20,7 +20,7 @@ LIMITS = {
 def test_each_stage_draws_a_part_and_the_variants_are_measured_on_the_same_users(
     sample_run: Path, tmp_path: Path
 ) -> None:
-    artifacts = run_stages(sample_run, tmp_path / "run", (*TRAIN, "evaluate_compare"), LIMITS)
+    artifacts = run_stages(sample_run, tmp_path / "run", (*TRAIN, "evaluate_report"), LIMITS)
     curve = pl.read_csv(artifacts / "plots" / "hierarchical.csv")
     assert set(curve["recall@20"]) <= {0, 1}  # of one user
     entries = pl.read_parquet(artifacts / "models" / "rag" / "datastore" / "entries.parquet")

@@ -25,7 +25,7 @@ from tests.sample_run import BRIEF
 TOLERANCE = 0.005
 """Tolerance of a metric when the number of threads changes, and with it the order of sums."""
 
-REPORT = ("evaluate_compare", "evaluate_report")
+REPORT = ("evaluate_report",)
 
 RUN = "import importlib, sys\nfor stage in sys.argv[1:]: importlib.import_module(f'stages.{stage}').main()"
 

@@ -261,7 +261,7 @@ BROKEN: dict[str, Case] = {
         "evaluate_rag", "not finite", KEYS, keys(lambda matrix: matrix * np.float16(np.nan))
     ),
     "rag: entries damaged": Case("evaluate_rag", "cannot be read", ENTRIES, garbage),
-    "ranks: missing": Case("evaluate_compare", "file is missing"),
+    "ranks: missing": Case("evaluate_report", "file is missing"),
     "params: a typo": Case(
         "index", r"key index\.exact_upto: .*did you mean exact_up_to", params={"index.exact_upto": 5}
     ),

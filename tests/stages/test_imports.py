@@ -51,7 +51,7 @@ def test_a_stage_imports_no_library_that_it_does_not_declare(
     assert heavy_imports[name] <= set(declared_libraries(name))
 
 
-WITHOUT_TORCH = ("ingest", "tune", "encode", "index", "evaluate_compare")
+WITHOUT_TORCH = ("ingest", "tune", "encode", "index")
 
 
 @pytest.mark.parametrize("name", WITHOUT_TORCH)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from stages.workspace import SAMPLE, make_workspace
 from tests.reliability.sample_stages import AFTER_INGEST, run_stages
 
-ALL = ("ingest", *AFTER_INGEST, "evaluate_compare", "evaluate_report")
+ALL = ("ingest", *AFTER_INGEST, "evaluate_report")
 ITEMS, USERS, DAYS = 30, 60, 40
 
 

@@ -17,16 +17,15 @@ ALL = [
     "index",
     "train_hierarchical",
     "train_rag",
-    "train_refit",
-    "train_final",
+    "train@refit",
+    "train@final",
     "evaluate_baselines",
     "evaluate_hierarchical",
     "evaluate_rag",
     "evaluate_refit",
-    "evaluate_compare",
     "evaluate_report",
 ]
-AGAIN = ("train_refit", "train_final", "evaluate_refit")
+AGAIN = ("train@refit", "train@final", "evaluate_refit")
 """The stages that fit both variants again, and measure them."""
 TRAINED = {stage for stage in ALL if stage.startswith(("train", "evaluate"))} - {"evaluate_baselines"}
 """The stages that read a trained model."""
@@ -107,7 +106,7 @@ def test_a_training_param_reruns_training_and_evaluation_only(project: Project, 
 def test_a_fusion_param_leaves_the_hierarchical_variant_alone(project: Project) -> None:
     project.set(fusion__neighbours=20)
     ran = set(project.repro())
-    assert ran == {"train_rag", *AGAIN, "evaluate_rag", "evaluate_compare", "evaluate_report"}
+    assert ran == {"train_rag", *AGAIN, "evaluate_rag", "evaluate_report"}
 
 
 def edit(project: Project, path: str, old: str = "", new: str = "# a remark") -> None:
@@ -121,7 +120,7 @@ def edit(project: Project, path: str, old: str = "", new: str = "# a remark") ->
 def test_a_comment_in_the_training_code_reruns_training_only(project: Project) -> None:
     edit(project, "training/trainer.py")
     # The same numbers come out, so nothing follows.
-    assert set(project.repro()) == {"train_hierarchical", "train_refit", "train_final"}
+    assert set(project.repro()) == {"train_hierarchical", "train@refit", "train@final"}
 
 
 @pytest.mark.parametrize(
@@ -135,8 +134,8 @@ def test_a_comment_in_the_training_code_reruns_training_only(project: Project) -
         ("tune/tuner.py", {"tune"}),
         ("encode/store_writer.py", {"tune", "encode"}),
         ("index/build.py", {"index"}),
-        ("fusion/fusion_trainer.py", {"train_rag", "train_refit", "train_final"}),
-        ("refit/refit.py", {"train_refit", "train_final"}),
+        ("fusion/fusion_trainer.py", {"train_rag", "train@refit", "train@final"}),
+        ("refit/refit.py", {"train@refit", "train@final"}),
     ],
 )
 def test_a_comment_reruns_the_stages_of_its_room_only(project: Project, path: str, stages: set[str]) -> None:
@@ -153,7 +152,7 @@ def test_a_comment_reruns_the_stages_of_its_room_only(project: Project, path: st
         ("index", "index", {"index"}),
         ("model", "train", TRAINED),
         ("rag", "fusion", {"train_rag", *AGAIN, "evaluate_rag", "evaluate_report"}),
-        ("refit", "final", {"train_refit", "train_final"}),
+        ("refit", "final", {"train@refit", "train@final"}),
         ("evaluation", "evaluate", {stage for stage in ALL if stage.startswith("evaluate")}),
     ],
 )
@@ -162,7 +161,7 @@ def test_a_new_key_reruns_the_stages_that_read_its_section_and_no_others(
 ) -> None:
     edit(project, f"{path}/params.py", new="    further: int = 1")
     project.set(**{f"{section}__further": 2})
-    assert set(project.repro("--dry")) == stages - ({"evaluate_compare"} if section == "train" else set())
+    assert set(project.repro("--dry")) == stages
 
 
 def test_switched_off_the_final_fits_leave_no_model_and_switched_on_they_come_from_the_cache(

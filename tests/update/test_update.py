@@ -253,7 +253,7 @@ def test_where_nothing_was_fitted_again_the_measured_model_is_extended(
 ) -> None:
     shutil.copytree(artifacts, tmp_path / "artifacts")
     (tmp_path / "artifacts" / "models" / "final").mkdir()
-    (tmp_path / "artifacts" / "models" / "final" / OFF).write_text("as train_final leaves it")
+    (tmp_path / "artifacts" / "models" / "final" / OFF).write_text("as train@final leaves it")
     new = write(tmp_path / "new.csv", "user,item,timestamp", [("ann", "1", LATE)])
     update(tmp_path / "artifacts", params, new, None, tmp_path / "out")
     assert [folder.name for folder in (tmp_path / "out" / "models").iterdir()] == ["rag"]
