@@ -4,9 +4,8 @@ from hierrec.core import VARIANTS
 from hierrec.core.files import write_details
 from hierrec.core.stage import DATA, METRICS, PLOTS, RANKS, Stage, Summary
 from hierrec.data.tables import counts_of, load_split
-from hierrec.evaluation.comparison import compare
+from hierrec.evaluation.comparison import beside_published, compare
 from hierrec.evaluation.params import EvaluateParams
-from hierrec.evaluation.published import beside_published
 from hierrec.evaluation.ranks import load_ranks
 from hierrec.evaluation.summary import slices_table, write_csv
 from hierrec.ranking.metrics import metrics_from_ranks

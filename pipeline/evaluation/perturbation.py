@@ -13,7 +13,7 @@ def perturbed_histories(
     share: float,
     seed: int,
 ) -> dict[str, list[NDArray[np.int64]]]:
-    """Drop a share of each history's items at random, and, at the same places, replace them at random.
+    """Return U histories with a share of their items, in [0, 1), `dropped` at random, and `replaced` at these places.
 
     Remaining items keep their order, and at least one remains. Replacements are distinct candidates, neither in the
     history nor the target; if there are too few, fewer items are replaced. The randomness of a user comes from the seed
@@ -23,11 +23,6 @@ def perturbed_histories(
         histories: U histories, item rows, oldest first.
         targets: int64 [U], item rows, or `NO_TARGET` for a user whose history stays as it is.
         candidates: bool [n], items that may be ranked.
-        share: of a history's items, in [0, 1); rounded to whole items.
-        seed: of the random choices.
-
-    Returns:
-        `{"dropped": U histories, "replaced": U histories}`
     """
     dropped, replaced = histories.copy(), histories.copy()
     for user in np.flatnonzero(targets != NO_TARGET).tolist():
