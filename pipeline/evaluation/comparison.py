@@ -27,15 +27,13 @@ benchmark of eSASRec calculates them (arXiv 2508.06450); SASRec with sampled sof
 def compare(ranks: dict[str, pl.DataFrame], params: EvaluateParams) -> dict[str, Any]:
     """Compare the test metrics of two variants, over all users and by slice.
 
-    `ranks` are the tables that `evaluate` returned, by variant; the first variant is the base.
+    `ranks` are the tables that `evaluate` returned, by variant; the first variant is the base. Raises ``DataError`` if
+    they were not evaluated for the same users and targets.
 
     Returns:
         `{"test": {metric: {BASE: x, OTHER: y, "relative": (y - x) / x, "low": …, "high": …, "p": …}},
         "slices": {slice: {group: {metric: {...}}}}}` with the 95% bootstrap interval of y - x and its two-sided p,
         paired over users. Where x is 0 there is no `relative`; a group without users is left out.
-
-    Raises:
-        DataError: the variants were not evaluated for the same users and targets.
     """
     base, other = ranks.values()
     same = ["user", *GROUPS, *(pl.col(name).is_null() for name in ("validation", "test", *PERTURBED))]

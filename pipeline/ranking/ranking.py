@@ -46,15 +46,13 @@ def mean_ranks(scores: Tensor, target: Tensor, excluded: Tensor | None = None) -
     """Return the rank of each row's target among the candidates that are not excluded, float64 [B]; 1 is best.
 
     Tied items share the mean of their ranks, so a model that gives every item the same score ranks like chance. An
-    excluded target cannot be recommended: its rank is infinite, a miss in every metric.
+    excluded target cannot be recommended: its rank is infinite, a miss in every metric. Raises ``NumericalError`` if a
+    candidate that is not excluded has the score NaN.
 
     Args:
         scores: float [B, C], higher is better; infinities are allowed.
         target: int64 [B], column of each row's target.
         excluded: bool [B, C], candidates that are not ranked; None ranks all.
-
-    Raises:
-        NumericalError: a candidate that is not excluded has the score NaN.
     """
     target = target.unsqueeze(1)  # [B, 1]
     ranked = torch.ones_like(scores, dtype=torch.bool) if excluded is None else ~excluded  # [B, C]
