@@ -16,9 +16,8 @@ from hierrec.core.stage import (
 )
 from hierrec.data.sequences import NO_TARGET
 from hierrec.data.tables import load_users
-from hierrec.evaluation.comparison import compare
+from hierrec.evaluation.comparison import beside_published, compare
 from hierrec.evaluation.params import EvaluateParams
-from hierrec.evaluation.published import beside_published
 from hierrec.evaluation.ranks import BASELINES_SCHEMA, load_ranks
 from hierrec.evaluation.summary import (
     recall_curve,

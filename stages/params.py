@@ -27,14 +27,13 @@ def main() -> Summary:
 
 
 def _check_files(interactions: str, ingest: IngestParams) -> None:
-    """Check the interactions' columns, if the table of `ingest.interactions_md5` is on this machine.
-
-    It may be missing, or another table: no stage needs it until `ingest` runs again.
-    """
+    """Check the interactions' columns, if the table of `ingest.interactions_md5` is on this machine."""
     from hierrec.ingest.download import fetch_parts  # these import polars
     from hierrec.ingest.own_files import check_columns
 
-    with suppress(DownloadError):
+    with suppress(
+        DownloadError
+    ):  # it may be missing, or another table: only `ingest` needs it, if it runs again
         cache = cache_dir("downloads")
         paths = fetch_parts(interactions, None, cache, "interactions")
         try:

@@ -10,12 +10,10 @@ import click
 from .. import __version__
 from ..core.errors import reported_errors
 from ..core.signals import ended_by
+from .deploy import export, serve, update
 from .embeddings import embeddings
-from .export import export
 from .metrics import data, metrics, report
 from .recommend import recommend, similar
-from .serve import serve
-from .update import update
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MEMORY = "end other programs, or use a machine with more memory"

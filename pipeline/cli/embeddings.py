@@ -13,6 +13,7 @@ OUT = "File or folder to write, whole or not at all."
 TEMPLATE = "Template of an item's text, with {columns}. If repeated, each template gets its own vector."
 WHITENING = "Dimensions kept by PCA whitening, once for each template. By default vectors are centred only."
 SHARD = "Items per shard. By default all items are in one file."
+POOLING, PRECISION = "Pooling of token states.", "Precision of matrix products."
 
 path = FilePath()
 store_argument = click.argument("store", type=path)
@@ -43,10 +44,9 @@ def verify(context: click.Context, store: Path) -> None:
     manifest, (count, width) = opened.manifest, opened.vectors.shape
     model = manifest["model"]
     revision = "" if model["revision"] is None else f" at {model['revision'][:12]}"
+    made = f"{model['id']}{revision} (weights {model['weights_sha256'][:12]})"
     click.echo(f"OK: {count:,} items, vectors of width {width}, {manifest['whitened_dimension']} whitened")
-    weights = model["weights_sha256"][:12]
-    click.echo(f"by {model['id']}{revision} (weights {weights}), {manifest['template']!r}")
-    click.echo(f"store {opened.hash[:12]}")
+    click.echo(f"by {made}, {manifest['template']!r}\nstore {opened.hash[:12]}")
 
 
 @embeddings.command()
@@ -86,15 +86,8 @@ def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> No
 @click.option("--revision", help="Commit of a hub model.")
 @click.option("--template", multiple=True, default=["{title}"], help=TEMPLATE)
 @click.option("--id-column", default="item_id", help="Column of the items' ids.")
-@click.option(
-    "--pooling", type=click.Choice(["mean", "last"]), default="mean", help="Pooling of token states."
-)
-@click.option(
-    "--precision",
-    type=click.Choice(["float32", "bfloat16"]),
-    default="float32",
-    help="Precision of matrix products.",
-)
+@click.option("--pooling", type=click.Choice(["mean", "last"]), default="mean", help=POOLING)
+@click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default="float32", help=PRECISION)
 @click.option("--max-length", type=click.IntRange(2), default=128, help="Tokens read of a text.")
 @click.option("--batch-tokens", type=click.IntRange(1), default=1024, help="Tokens per batch.")
 @click.option("--whitening-dimension", type=click.IntRange(1), multiple=True, help=WHITENING)

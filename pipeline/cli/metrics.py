@@ -9,12 +9,13 @@ import click
 
 from ..core import VARIANTS
 from ..core.errors import DataError, quote
-from ..core.files import details_of, read_details
-from ..report.previous import FILES, Previous, changes, values_of
+from ..core.files import atomic_path, details_of, read_details
+from ..report.previous import FILES, Previous, changes, values_of, with_previous
+from ..serving.artifacts import read_counts, require
 from .options import FilePath, artifacts_option, force_option, replacing
 from .show import show_table
 
-AGAIN = "test, fitted again"
+DIFF = "Compare with a commit: change of each metric and param."
 PREVIOUS = "Commit of the previous run.  [default: the last one whose metrics differ]"
 
 
@@ -24,7 +25,6 @@ def data(artifacts: Path) -> None:
     """Show the size, density, lengths, texts, ties and times of the data, and warnings, as `ingest` does."""
     from ..ingest.dataset import Dataset
     from ..ingest.look import look
-    from ..serving.artifacts import read_counts, require
 
     folder, metrics = artifacts / "data", artifacts / "metrics"
     require(folder / "manifest.json")
@@ -35,27 +35,23 @@ def data(artifacts: Path) -> None:
 
 @click.command()
 @artifacts_option
-@click.option(
-    "--diff", "revision", metavar="REV", help="Compare with a commit: change of each metric and param."
-)
+@click.option("--diff", "revision", metavar="REV", help=DIFF)
 def metrics(artifacts: Path, revision: str | None) -> None:
     """Show a table of the metrics of baselines and both variants, then the data and the commit of the run.
 
     With --diff: test metrics of the variants with 95% intervals, their change since a commit, and the changed params.
     """
-    from ..serving.artifacts import read_counts, require
-
     folder = artifacts / "metrics"
     require(*(folder / f"{name}.json" for name in (*VARIANTS, "data")))
     _warn_of_outdated(artifacts)
     if revision is not None:
         _show_change(folder, revision)
         return
-    splits = {"validation": "validation", "test": "test"}
+    splits, again = {"validation": "validation", "test": "test"}, {"test": "test, fitted again"}
     models = [
         *((name, "baselines", one, splits) for name, one in _by_name(folder / "baselines.json").items()),
         *((name, name, read_details(folder / f"{name}.json"), splits) for name in VARIANTS),
-        *((name, "refit", one, {"test": AGAIN}) for name, one in _by_name(folder / "refit.json").items()),
+        *((name, "refit", one, again) for name, one in _by_name(folder / "refit.json").items()),
     ]
     names: list[str] = []
     rows = []
@@ -84,10 +80,6 @@ def report(revision: str | None, out: Path, force: bool, artifacts: Path) -> Non
 
     `dvc repro` writes the report of this run alone, artifacts/report.html.
     """
-    from ..core.files import atomic_path
-    from ..report.previous import with_previous
-    from ..serving.artifacts import require
-
     page = artifacts / "report.html"
     require(page)
     _warn_of_outdated(artifacts)
@@ -104,25 +96,20 @@ def _warn_of_outdated(artifacts: Path) -> None:
     try:
         stages = YAML(typ="safe").load(artifacts.resolve().parent / "dvc.lock")["stages"]
         made = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
-        read = {(name, dep["path"], dep["md5"]) for name in stages for dep in stages[name].get("deps", [])}
+        evaluations = [stage for name, stage in stages.items() if name.startswith("evaluate_")]
+        read = {(dep["path"], dep["md5"]) for stage in evaluations for dep in stage.get("deps", [])}
     except (OSError, YAMLError, KeyError, TypeError, AttributeError):
         return  # no run of DVC
-    changed = {
-        path for name, path, md5 in read if name.startswith("evaluate_") and made.get(path, md5) != md5
-    }
-    if changed:
-        paths = ", ".join(sorted(changed))
-        click.echo(f"warning: metrics were computed before {paths} changed: run `dvc repro`", err=True)
+    if changed := sorted({path for path, md5 in read if made.get(path, md5) != md5}):
+        what = f"metrics were computed before {', '.join(changed)} changed"
+        click.echo(f"warning: {what}: run `dvc repro`", err=True)
 
 
 def _show_change(folder: Path, revision: str) -> None:
     """Print the test metrics of the variants beside those of a commit, then the changed params."""
     previous = _previous_run(folder, revision)
-    rows = [
-        [one.model, one.metric, one.now, one.interval, "" if one.then is None else one.then, one.difference]
-        for one in previous.changes
-    ]
     head = ["model", "test metric", "now", "95% interval", revision, "change"]
+    rows = [[cell if cell is not None else "" for cell in (*one, one.difference)] for one in previous.changes]
     show_table(head, rows, text=("model", "test metric"))
     click.echo("params: " + ("\n        ".join(previous.params) or "none has changed"))
     click.echo(f"run: {_origin(folder)}; compared with {previous.name}")
@@ -138,17 +125,15 @@ def _previous_run(folder: Path, revision: str | None) -> Previous:
     if commit is None:
         raise DataError(f"there is no commit {quote(revision)}", str(folder), "`git log` shows the commits")
     then = [_json(_git(folder, "show", f"{commit}:./{name}.json")) for name in FILES]
-    paths = [folder / f"{name}.json" for name in FILES]
-    found = changes([read_details(path) if path.exists() else {} for path in paths], then)
+    found = changes([_read(folder / f"{name}.json") for name in FILES], then)
     if all(one.then is None for one in found):
         remedy = "name a commit of a run: `git log -- artifacts`"
         raise DataError(f"{revision} has no metrics", str(folder), remedy)
     name = _git(folder, "log", "-1", "--format=%h of %cs", commit) or commit
     params = _changed_params(folder, commit)
     if any(line.startswith("ingest.") for line in params):
-        click.echo(
-            f"warning: section ingest of params.yaml differs from {name}: other data, other targets", err=True
-        )
+        warning = f"warning: section ingest of params.yaml differs from {name}: other data, other targets"
+        click.echo(warning, err=True)
     return Previous(name, found, params)
 
 
@@ -161,6 +146,11 @@ def _last_that_differs(folder: Path) -> str:
     if not commits:
         raise DataError("every commit has these metrics", str(folder), "commit this run, and run another one")
     return commits[0]
+
+
+def _read(path: Path) -> Any:
+    """Return the content of a file, or {}: an earlier version may not have written it, a clone may lack it."""
+    return read_details(path) if path.exists() else {}
 
 
 def _json(text: str | None) -> Any:
@@ -189,8 +179,8 @@ def _changed_params(folder: Path, commit: str) -> list[str]:
 
 
 def _by_name(path: Path) -> dict[str, Any]:
-    """Return the metrics of several models by name; empty if an earlier version has written no such file."""
-    content = read_details(path) if path.exists() else {}
+    """Return the metrics of several models by name."""
+    content = _read(path)
     if not isinstance(content, dict) or not all(map(str.isprintable, content)):
         raise DataError("holds no metrics by model", str(path), f"run `dvc repro evaluate_{path.stem}`")
     return content
@@ -198,7 +188,7 @@ def _by_name(path: Path) -> dict[str, Any]:
 
 def _data_set(manifest: Path) -> str:
     """Return the name of the data set, to stand before its counts; nothing in a clone without the data."""
-    content = read_details(manifest) if manifest.exists() else {}
+    content = _read(manifest)
     name = content.get("dataset") if isinstance(content, dict) else None
     return f"{name}: " if isinstance(name, str) and name.isprintable() else ""
 

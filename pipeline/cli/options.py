@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ..core.errors import DataError, ParamsError
+from ..core.files import read_json
 
 
 class FilePath(click.Path):
@@ -38,7 +39,6 @@ force_option = click.option("--force", is_flag=True, help="Replace an existing f
 
 def is_store(folder: Path) -> bool:
     """Whether a folder is empty, or holds a store and nothing else; then encoding again can replace it."""
-    from ..core.files import read_json
     from ..store.store_files import FILES, INDEX, KEYS, MANIFEST, SHARD
 
     if not folder.is_dir():

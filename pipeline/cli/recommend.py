@@ -9,15 +9,17 @@ import click
 
 from ..core import VARIANTS
 from ..core.memory import no_garbage
+from ..serving.artifacts import model_folder
 from .options import FilePath, artifacts_option, count_option, force_option, json_option, replacing
 from .show import show_table
 
 if TYPE_CHECKING:
-    from ..serving.answers import Why
     from ..serving.rules import Rules
 
 LATEST = 5
 """Items of the history that are shown."""
+LEAST_SHARE = 0.005
+"""Share of a probability from which the evidence of a source is shown."""
 HISTORY = "Title or id of an item of the history; repeat the option for each item, oldest first."
 MODEL = "Folder of the model.  [default: models/final of the artifacts, else the model of --variant there]"
 ALL = "Recommend to every user of the data set and write the file --out. A killed run continues where it stopped."
@@ -70,7 +72,6 @@ def recommend(
     if why and variant != "rag":
         raise click.UsageError("--why needs --variant rag: hierarchical retrieves nothing")
     with no_garbage():
-        from ..serving.artifacts import model_folder
         from ..serving.recommend import Recommender
 
     rules["candidates"] = rules.get("candidates") or None
@@ -81,11 +82,11 @@ def recommend(
 
         read_from = [*(artifacts / name for name in ("data", "item_embeddings", "index")), folder]
         with replacing(out, False, force, keep=artifacts):
-            rows = recommend_everybody(recommender, out, read_from, count, **rules)
+            written = recommend_everybody(recommender, out, read_from, count, **rules)
         users = len(recommender.user_ids)
-        click.echo(f"{rows:,} recommendations for {users:,} users written to {out}")
-        if rows < users * count:
-            click.echo(f"{rows:,} of {users * count:,}: {LEFT_OUT}", err=True)
+        click.echo(f"{written:,} recommendations for {users:,} users written to {out}")
+        if written < users * count:
+            click.echo(f"{written:,} of {users * count:,}: {LEFT_OUT}", err=True)
         return
     answer = recommender.answer(user, history, count, why, **rules)
     if as_json:
@@ -94,25 +95,21 @@ def recommend(
     found = answer.recommended
     latest = ", ".join(item.title for item in answer.history[-LATEST:])
     click.echo(f"{'history' if user is None else f'user {user}, latest'}: {latest}")
-    header, text = ["", "title", "probability"], ["title"]
+    header = ["", "title", "probability"]
     if found and (first := found[0].why):
         trust = ", ".join(f"{share:.0%} {name}" for name, share in first.trust.items())
         click.echo(f"trust: {trust}")
         header += [*first.parts, "because"]
-        text.append("because")
-    rows = [
-        [place, item.title, item.probability, *([] if item.why is None else _reasons(item.why))]
-        for place, item in enumerate(found, start=1)
-    ]
-    show_table(header, rows, text)
+    rows: list[list[object]] = []
+    for place, item in enumerate(found, start=1):
+        rows.append([place, item.title, item.probability])
+        if item.why:
+            parts = item.why.parts
+            because = (one.because for one in item.why.evidence if parts[one.source] >= LEAST_SHARE)
+            rows[-1] += [*(f"{share:.0%}" for share in parts.values()), "; ".join(because)]
+    show_table(header, rows, text=("title", "because"))
     if len(found) < count:
         click.echo(f"{len(found)} of {count} items: {LEFT_OUT}", err=True)
-
-
-def _reasons(why: "Why") -> list[str]:
-    """Return the cells of a row: the share of each part, and the evidence of the sources with at least 0.5%."""
-    evidence = [found.because for found in why.evidence if why.parts[found.source] >= 0.005]
-    return [*(f"{part:.0%}" for part in why.parts.values()), "; ".join(evidence)]
 
 
 @click.command()
@@ -128,15 +125,12 @@ def similar(item: str, count: int, as_json: bool, artifacts: Path) -> None:
     row = catalogue.finder.find(item)
     asked, found, index = catalogue[row], catalogue.similar(row, count), catalogue.index
     if as_json:
-        similar = [asdict(other) for other in found]
-        answer = {"item": asdict(asked), "exact": index.exact, "similar": similar}
-        click.echo(json.dumps(answer, ensure_ascii=False))
+        answer = {"item": asked, "exact": index.exact, "similar": found}
+        click.echo(json.dumps(answer, ensure_ascii=False, default=asdict))
         return
     click.echo(f"similar to {asked.title}{'' if index.exact else f' ({index})'}:")
     rows = [(place, other.title, other.similarity) for place, other in enumerate(found, start=1)]
     show_table(("", "title", "similarity"), rows, text=("title",))
     if len(found) < count:
-        why = (
-            "no other text has a similarity above 0" if index.exact else "the approximate index found no more"
-        )
-        click.echo(f"{len(found)} of {count} items: {why}", err=True)
+        none, no_more = "no other text has a similarity above 0", "the approximate index found no more"
+        click.echo(f"{len(found)} of {count} items: {none if index.exact else no_more}", err=True)

@@ -23,14 +23,14 @@ REACH, FALL = 12, 3
 
 def baselines(sequences: Sequences, item_count: int) -> dict[str, Scorer]:
     """Return the baselines by name; `last_taken` only where users take items again."""
-    scorers: dict[str, Scorer] = {
-        "popularity": Popularity(sequences, item_count),
-        "markov": Markov(sequences, item_count),
-        "neighbours": Neighbours(sequences, item_count),
+    kinds: dict[str, type[Popularity]] = {
+        "popularity": Popularity,
+        "markov": Markov,
+        "neighbours": Neighbours,
     }
     if sequences.repeated:
-        scorers["last_taken"] = LastTaken(sequences, item_count)
-    return scorers
+        kinds["last_taken"] = LastTaken
+    return {name: kind(sequences, item_count) for name, kind in kinds.items()}
 
 
 class Popularity:
@@ -63,7 +63,6 @@ class Markov(Popularity):
         same = owners[1:] == owners[:-1]  # [N - 1]
         pairs = items[:-1][same], items[1:][same]
         self._followers = csr_array((np.ones(len(pairs[0]), np.int64), pairs), (item_count, item_count))
-        self._followers.sum_duplicates()
         # One number for each pair, which ranks by count, then by popularity of the second item.
         counts, popularity = self._followers.data, self._counts
         both = counts * (popularity.max() + 1) + popularity[self._followers.indices]
@@ -117,10 +116,7 @@ class Neighbours(Popularity):
 
 
 class LastTaken(Popularity):
-    """Ranks the items of the history by how recently the user took them.
-
-    It is of use only where users take items again, and items of the history are ranked.
-    """
+    """Ranks the items of the history by how recently the user took them."""
 
     def _add(self, scores: NDArray[np.float32], history: NDArray[np.int64], user: np.int64) -> None:
         scores[history] = np.arange(1, len(history) + 1)  # of an item's places, the last one stays

@@ -13,18 +13,12 @@ CONFIDENCE = 0.95
 def resampled_means(
     values: NDArray[np.float64], resamples: int, seed: int, users: NDArray[np.int64] | None = None
 ) -> NDArray[np.float64]:
-    """Return the means of R resamples; each draws as many users as there are, with replacement.
+    """Return the means, float64 [R, M], of R resamples; each draws as many users as there are, with replacement.
 
     Equal seeds draw the same users, so that the columns, and the variants, are paired.
 
-    Args:
-        values: [N, M], M values of each target.
-        resamples: R.
-        seed: of the draws.
-        users: [N], the user of each target; a drawn user brings all his targets. None: each user has one target.
-
-    Returns:
-        float64 [R, M].
+    `values` [N, M] are M values of each target, `users` [N] the user of each; a drawn user brings all his targets.
+    None: each user has one target.
     """
     generator = np.random.default_rng(seed)
     owners = np.arange(len(values)) if users is None else np.unique(users, return_inverse=True)[1]  # [N]
@@ -65,7 +59,8 @@ def certainty(
     stacked = np.stack(list(values.values()), 1)  # [N, M]
     means = resampled_means(stacked, params.resamples, params.seed, users)  # [R, M]
     low, high, p = *intervals(means), p_values(means)
+    ends = zip(low.tolist(), high.tolist(), p.tolist(), strict=True)
     return {
-        name: {"low": float(low[m]), "high": float(high[m]), "p": float(p[m])}
-        for m, name in enumerate(values)
+        name: dict(zip(("low", "high", "p"), end, strict=True))
+        for name, end in zip(values, ends, strict=True)
     }

@@ -1,5 +1,6 @@
-"""Two variants on the same users: how much better is the second, and may that be chance?"""
+"""How much better is the second of two variants, may that be chance, and how good are published models?"""
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -8,34 +9,37 @@ from ..core.errors import DataError
 from ..ranking.metrics import metrics_by_user
 from .bootstrap import certainty
 from .params import EvaluateParams
-from .ranks import PERTURBED, sliced, user_ranks
-from .slices import GROUPS
+from .ranks import GROUPS, PERTURBED, sliced, user_ranks
+
+MOVIELENS_1M = {"interactions": 1_000_209, "users": 6_040, "targets": 6_040}
+"""The data set that the numbers belong to, by its counts; split by time it has other targets."""
+
+PUBLISHED = {
+    "SASRec": {"ndcg@10": 0.1684, "recall@10": 0.2929},
+    "HSTU": {"ndcg@10": 0.1719, "recall@10": 0.3037},
+    "eSASRec": {"ndcg@10": 0.1772, "recall@10": 0.3133},
+    "FuXi-α": {"ndcg@10": 0.1813, "recall@10": 0.3164},
+}
+"""Published results on MovieLens-1M under the same protocol (leave-one-out, full catalogue, ties by row), as the
+benchmark of eSASRec calculates them (arXiv 2508.06450); SASRec with sampled softmax."""
 
 
 def compare(ranks: dict[str, pl.DataFrame], params: EvaluateParams) -> dict[str, Any]:
     """Compare the test metrics of two variants, over all users and by slice.
 
-    Args:
-        ranks: the table that `evaluate` returned, by variant; the first variant is the base.
-        params: section `evaluate`.
+    `ranks` are the tables that `evaluate` returned, by variant; the first variant is the base. Raises ``DataError`` if
+    they were not evaluated for the same users and targets.
 
     Returns:
         `{"test": {metric: {BASE: x, OTHER: y, "relative": (y - x) / x, "low": …, "high": …, "p": …}},
         "slices": {slice: {group: {metric: {...}}}}}` with the 95% bootstrap interval of y - x and its two-sided p,
         paired over users. Where x is 0 there is no `relative`; a group without users is left out.
-
-    Raises:
-        DataError: the variants were not evaluated for the same users and targets.
     """
     base, other = ranks.values()
     same = ["user", *GROUPS, *(pl.col(name).is_null() for name in ("validation", "test", *PERTURBED))]
     if not base.select(same).equals(other.select(same)):
-        names = " and ".join(ranks)
-        raise DataError(
-            f"{names} were not evaluated for the same users and targets",
-            "artifacts/ranks",
-            "run `dvc repro`, so that both come from the same data",
-        )
+        what = f"{' and '.join(ranks)} were not evaluated for the same users and targets"
+        raise DataError(what, "artifacts/ranks", "run `dvc repro`, so that both come from the same data")
 
     def compared(first: pl.DataFrame, second: pl.DataFrame) -> dict[str, Any]:
         """Compare user and rank of the same targets."""
@@ -44,7 +48,9 @@ def compare(ranks: dict[str, pl.DataFrame], params: EvaluateParams) -> dict[str,
         result: dict[str, Any] = certainty(differences, first["user"].to_numpy(), params)
         for name, values in result.items():
             x, y = float(before[name].mean()), float(after[name].mean())
-            values |= {**dict(zip(ranks, (x, y), strict=True)), **({"relative": (y - x) / x} if x else {})}
+            values |= dict(zip(ranks, (x, y), strict=True))
+            if x:
+                values["relative"] = (y - x) / x
         return result
 
     others = sliced(other)
@@ -55,3 +61,14 @@ def compare(ranks: dict[str, pl.DataFrame], params: EvaluateParams) -> dict[str,
             for name, parts in sliced(base).items()
         },
     }
+
+
+def beside_published(results: Mapping[str, Mapping[str, float]], counts: Mapping[str, int]) -> pl.DataFrame:
+    """Return the variants beside published models; on data other than MovieLens-1M, the variants alone.
+
+    Columns model, ndcg@10, recall@10; from the lowest NDCG to the highest. `results` are the test metrics of each
+    variant, `counts` at least the `interactions`, `users` and test `targets` of the data.
+    """
+    known = PUBLISHED if MOVIELENS_1M.items() <= counts.items() else {}
+    rows = [{"model": model, **metrics} for model, metrics in {**known, **results}.items()]
+    return pl.DataFrame(rows).select("model", "ndcg@10", "recall@10").sort("ndcg@10", "model")

@@ -20,10 +20,7 @@ _BLOCK = 4096
 class TopLists:
     """A scorer that passes scores on and keeps the best items of each history; ties by row.
 
-    Args:
-        scorer: the recommender.
-        candidates: bool [n], items that may be ranked.
-        repeated: whether items of the history are ranked too.
+    Only `candidates`, bool [n], are ranked; items of the history too if they are `repeated`.
     """
 
     def __init__(self, scorer: Scorer, candidates: NDArray[np.bool_], repeated: bool = False) -> None:
@@ -52,12 +49,8 @@ def list_metrics(
 ) -> dict[str, Any]:
     """Return the metrics of the lists of test users.
 
-    Args:
-        top: int64 [R, LENGTH], see `TopLists.items`.
-        sequences: the data and its split.
-        ranks: what `evaluate` returned; column `test` has the rank of each target, or infinity.
-        candidates: bool [n], items that may be ranked.
-        vectors: float32 [n, d], item vectors; None: without diversity.
+    `top` are the lists, int64 [R, LENGTH], see `TopLists.items`; `ranks` what `evaluate` returned; `candidates`, bool
+    [n], the items that may be ranked; `vectors`, float32 [n, d], the item vectors, None: without diversity.
 
     Returns:
         `coverage@10`: share of the candidates that are in a list.

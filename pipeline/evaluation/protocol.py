@@ -9,9 +9,7 @@ from ..data.sequences import NO_TARGET, Sequences, halves
 from ..ranking.evaluator import Scorer, rank_targets
 from .lists import TopLists
 from .params import EvaluateParams
-from .perturbation import perturbed_histories
-from .ranks import PERTURBED, SCHEMA
-from .slices import GROUPS, history_groups, popularity_groups
+from .ranks import GROUPS, PERTURBED, SCHEMA, history_groups, popularity_groups
 
 
 def evaluate(
@@ -34,17 +32,14 @@ def evaluate(
     users have items twice, items of the true history and of the perturbed history are not ranked.
 
     Args:
-        scorer: the variant.
-        sequences: the data and its split.
         candidates: bool [n], items that may be ranked.
-        params: section `evaluate`.
         train_seed: `train.seed` of the model, which draws the users from whom a fusion learns.
         validation_candidates: bool [n], items that may be ranked for the validation; None: `candidates`.
         perturb: rank after perturbed histories too; if not, their columns are null.
         lists: of this scorer and these candidates; it keeps the best items of each test history.
 
     Returns:
-        One row per user, or one per target where users have several; columns as in `ranks.SCHEMA`.
+        A row for each target (without any, for the user); columns as in `ranks.SCHEMA`.
 
     Raises:
         DataError: no user has a target, or a history holds the target.
@@ -61,26 +56,19 @@ def evaluate(
         by: Scorer,
         targets: NDArray[np.int64],
         histories: list[NDArray[np.int64]],
-        known: NDArray[np.bool_] | None = None,
+        ranked: NDArray[np.bool_] = candidates,
         seen: list[NDArray[np.int64]] | None = None,
     ) -> pl.Series:
+        more = params.batch_users, seen, sequences.repeated, sequences.owners
         values = np.full(len(targets), np.nan)
-        values[targets != NO_TARGET] = rank_targets(
-            by,
-            histories,
-            targets,
-            candidates if known is None else known,
-            params.batch_users,
-            seen,
-            sequences.repeated,
-            sequences.owners,
-        )
+        values[targets != NO_TARGET] = rank_targets(by, histories, targets, ranked, *more)
         return pl.Series(values).fill_nan(None)
 
     held_out = np.full_like(sequences.validation, NO_TARGET)
     held_out[measured] = sequences.validation[measured]
+    known = candidates if validation_candidates is None else validation_candidates
     columns = {
-        "validation": ranks(scorer, held_out, sequences.validation_histories(), validation_candidates),
+        "validation": ranks(scorer, held_out, sequences.validation_histories(), known),
         "test": ranks(lists or scorer, test, before_test),
     }
     if perturb:
@@ -89,23 +77,52 @@ def evaluate(
         some = np.where(np.isin(sequences.owners, users), test, NO_TARGET)
         perturbed = perturbed_histories(before_test, some, candidates, params.perturbed_share, params.seed)
         columns |= {name: ranks(scorer, some, read, seen=before_test) for name, read in perturbed.items()}
-    rows = pl.Series("user", sequences.owners)
-    empty = dict.fromkeys(PERTURBED)
-    return pl.DataFrame({"user": rows, **empty, **columns, **_groups(sequences, len(candidates))}, SCHEMA)
+    columns |= _groups(sequences, len(candidates))
+    return pl.DataFrame({"user": sequences.owners, **dict.fromkeys(PERTURBED), **columns}, SCHEMA)
 
 
 def _groups(sequences: Sequences, item_count: int) -> dict[str, list[str | None]]:
     """Return the group of each row of targets in each slice, by name; null without a test target."""
     rows = np.flatnonzero(sequences.test != NO_TARGET)  # [R']
-    targets, before = sequences.test[rows], sequences.test_histories()
-    histories = [before[row] for row in rows]
-    repeated = [target in history for target, history in zip(targets, histories, strict=True)]
+    before = sequences.test_histories()
     groups = {
-        "history": history_groups(np.array([len(history) for history in histories])),
-        "popularity": popularity_groups(sequences.training_counts(item_count))[targets],
-        "target": np.array(repeated).astype(int),
+        "history": history_groups(np.array([len(before[row]) for row in rows])),
+        "popularity": popularity_groups(sequences.training_counts(item_count))[sequences.test[rows]],
+        "target": np.array([int(sequences.test[row] in before[row]) for row in rows]),
     }
     names = {name: np.full(len(before), None) for name in groups}
     for name, group in groups.items():
         names[name][rows] = np.array(GROUPS[name])[group]
     return {name: column.tolist() for name, column in names.items()}
+
+
+def perturbed_histories(
+    histories: list[NDArray[np.int64]],
+    targets: NDArray[np.int64],
+    candidates: NDArray[np.bool_],
+    share: float,
+    seed: int,
+) -> dict[str, list[NDArray[np.int64]]]:
+    """Return U histories with a share of their items, in [0, 1), `dropped` at random, and `replaced` at these places.
+
+    Remaining items keep their order, and at least one remains. Replacements are distinct candidates, neither in the
+    history nor the target; if there are too few, fewer items are replaced. The randomness of a user comes from the seed
+    and his row alone, so every variant reads the same histories.
+
+    Args:
+        histories: U histories, item rows, oldest first.
+        targets: int64 [U], item rows, or `NO_TARGET` for a user whose history stays as it is.
+        candidates: bool [n], items that may be ranked.
+    """
+    dropped, replaced = histories.copy(), histories.copy()
+    for user in np.flatnonzero(targets != NO_TARGET).tolist():
+        history = histories[user]
+        generator = np.random.default_rng([seed, user])
+        count = min(round(share * len(history)), max(0, len(history) - 1))
+        places = generator.permutation(len(history))[:count]
+        dropped[user], replaced[user] = np.delete(history, places), history.copy()
+        other = candidates.copy()
+        other[[*history, targets[user]]] = False
+        new = generator.permutation(np.flatnonzero(other))[:count]
+        replaced[user][places[: len(new)]] = new
+    return {"dropped": dropped, "replaced": replaced}

@@ -1,15 +1,23 @@
-"""The ranks of a variant's targets, from which every metric is computed.
+"""The ranks of a variant's targets, from which every metric is computed, and the groups of the targets.
 
 A table has one row per user; where users have several targets, one per target.
 """
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ..core.errors import DataError
 from ..data.tables import row_groups
-from .slices import GROUPS
+
+GROUPS = {
+    "history": ("short", "middle", "long"),
+    "popularity": ("head", "middle", "tail"),
+    "target": ("new", "repeated"),
+}
+"""The groups of each slice, in order."""
 
 PERTURBED = ("dropped", "replaced")
 """Columns of the test ranks after a part of the history was dropped or replaced; null for users outside the sample."""
@@ -37,14 +45,12 @@ BASELINES_SCHEMA = pl.Schema(
 def load_ranks(path: Path, schema: pl.Schema = SCHEMA) -> pl.DataFrame:
     """Read the ranks of a variant, or with `BASELINES_SCHEMA` the ranks of the baselines.
 
-    Raises:
-        DataError: the file is missing or damaged, or a column or type is not as written.
+    Raises ``DataError`` if the file is missing or damaged, or a column or type is not as written.
     """
     ranks = pl.concat(row_groups(path))
     if ranks.schema != schema:
-        raise DataError(
-            f"the columns are {dict(ranks.schema)}, not {dict(schema)}", str(path), "run `dvc repro`"
-        )
+        what = f"the columns are {dict(ranks.schema)}, not {dict(schema)}"
+        raise DataError(what, str(path), "run `dvc repro`")
     return ranks
 
 
@@ -64,3 +70,27 @@ def sliced(ranks: pl.DataFrame) -> dict[str, dict[str, pl.DataFrame]]:
         for name, groups in GROUPS.items()
     }
     return {**slices, "perturbed": {name: user_ranks(ranks, name).drop_nulls() for name in PERTURBED}}
+
+
+def history_groups(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the third of the users that each belongs to, by the length of his uncut history, both int64 [U].
+
+    The results are places in `GROUPS["history"]`. The limits are terciles of these users, so that they fit every data
+    set. Users with equal lengths share a group, so the groups may differ in size.
+    """
+    shorter = np.searchsorted(np.sort(lengths), lengths)  # [U], users with a shorter history
+    return 3 * shorter // max(1, len(lengths))
+
+
+def popularity_groups(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the third of the training interactions that each item belongs to, places in `GROUPS["popularity"]`.
+
+    From the most to the least frequent item (ties by row), head are the items that make up the first third of all
+    training interactions, middle the items of the second, tail the rest; items without training are tail. `counts` are
+    the training interactions of each item, at least 1 in all; both int64 [n].
+    """
+    order = np.argsort(-counts, kind="stable")
+    before = np.cumsum(counts[order]) - counts[order]  # [n], interactions of items that are more frequent
+    groups = np.empty(len(counts), np.int64)
+    groups[order] = np.minimum(3 * before // counts.sum(), 2)
+    return groups

@@ -26,10 +26,7 @@ def measure(
 ) -> Summary:
     """Rank the targets; write ranks, metrics and the recall curve of a variant; return the stage's summary.
 
-    Args: see `evaluate`; `vectors`: float32 [n, d], item vectors, for the diversity of lists.
-
-    Raises:
-        DataError, NumericalError: see `evaluate`.
+    `vectors`, float32 [n, d], are item vectors for the diversity of lists. All else is as for `evaluate`.
     """
     lists = TopLists(scorer, candidates, sequences.repeated)
     ranks = evaluate(scorer, sequences, candidates, params, train_seed, validation_candidates, lists=lists)

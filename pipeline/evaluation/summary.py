@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from ..core.files import atomic_path
 from ..ranking.metrics import metrics_by_user, metrics_from_ranks
-from .bootstrap import intervals, resampled_means
+from .bootstrap import certainty
 from .params import EvaluateParams
 from .ranks import sliced, user_ranks
 
@@ -17,17 +16,10 @@ RANK_LIMITS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 def summarise(ranks: pl.DataFrame, candidates: int, params: EvaluateParams) -> dict[str, Any]:
-    """Return the metrics of a variant.
+    """Return the metrics of a variant from the ranks that `evaluate` returned, among a number of candidates.
 
-    Args:
-        ranks: what `evaluate` returned.
-        candidates: number of items that may be ranked.
-        params: section `evaluate`.
-
-    Returns:
-        `{"validation": {...}, "test": {...}, "intervals": {"test": {metric: {"low": …, "high": …}}}, "users": …,
-        "validation_users": …, "candidates": …, "slices": {...}}`, the slices as by `slice_metrics`, the intervals by
-        `bootstrap.intervals`.
+    `{"validation": {...}, "test": {...}, "intervals": {"test": {metric: {"low": …, "high": …}}}, "users": …,
+    "validation_users": …, "candidates": …, "slices": {...}}`, the slices as by `slice_metrics`.
     """
     return {
         **summarise_test(ranks, candidates, params),
@@ -39,14 +31,10 @@ def summarise(ranks: pl.DataFrame, candidates: int, params: EvaluateParams) -> d
 def summarise_test(ranks: pl.DataFrame, candidates: int, params: EvaluateParams) -> dict[str, Any]:
     """Return the metrics of `summarise` without validation, for a model that was fitted to the validation targets."""
     test = user_ranks(ranks)
-    values = metrics_by_user(test["rank"])
-    means = resampled_means(
-        np.stack(list(values.values()), 1), params.resamples, params.seed, test["user"].to_numpy()
-    )  # [R, M]
-    ends = zip(values, *intervals(means), strict=True)
+    ends = certainty(metrics_by_user(test["rank"]), test["user"].to_numpy(), params)
     return {
         "test": metrics_from_ranks(test["rank"]),
-        "intervals": {"test": {name: {"low": float(low), "high": float(high)} for name, low, high in ends}},
+        "intervals": {"test": {name: {"low": end["low"], "high": end["high"]} for name, end in ends.items()}},
         **_sizes(test),
         "candidates": candidates,
         "slices": slice_metrics(ranks),
@@ -54,10 +42,7 @@ def summarise_test(ranks: pl.DataFrame, candidates: int, params: EvaluateParams)
 
 
 def headlines(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return the metrics that DVC's commands show: the test metrics, and the validation NDCG@10 where there is one.
-
-    Runs are chosen by the validation NDCG@10.
-    """
+    """Return what DVC's commands show: the test metrics, and any validation NDCG@10, by which runs are chosen."""
     chosen_by = metrics.get("validation", {}).get("ndcg@10")
     return {**metrics["test"], **({} if chosen_by is None else {"validation_ndcg@10": chosen_by})}
 
@@ -65,9 +50,7 @@ def headlines(metrics: Mapping[str, Any]) -> dict[str, float]:
 def summarise_baselines(ranks: pl.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
     """Return `{baseline: {"validation": {...}, "test": {...}}}` from ranks with the columns of `BASELINES_SCHEMA`."""
     return {
-        str(name): {
-            split: metrics_from_ranks(part[split].drop_nulls().to_numpy()) for split in ("validation", "test")
-        }
+        str(name): {split: metrics_from_ranks(part[split].drop_nulls()) for split in ("validation", "test")}
         for (name,), part in ranks.group_by("baseline", maintain_order=True)
     }
 
@@ -90,11 +73,7 @@ def _sizes(ranks: pl.DataFrame) -> dict[str, int]:
 
 
 def slices_table(ranks: dict[str, pl.DataFrame]) -> pl.DataFrame:
-    """Return the slices of all variants as one table: columns variant, slice, group, users, and one per metric.
-
-    Args:
-        ranks: the table that `evaluate` returned, by variant.
-    """
+    """Return the slices of all variants as one table: columns variant, slice, group, users, and one per metric."""
     return pl.DataFrame(
         [
             {"variant": variant, "slice": name, "group": group, **metrics}
@@ -107,10 +86,7 @@ def slices_table(ranks: dict[str, pl.DataFrame]) -> pl.DataFrame:
 
 
 def recall_curve(ranks: pl.DataFrame) -> pl.DataFrame:
-    """Return the share of test targets that rank within the first k, for the k of `RANK_LIMITS`.
-
-    Columns k, recall.
-    """
+    """Return the share of test targets that rank within the first k of `RANK_LIMITS`: columns k, recall."""
     test = ranks["test"].drop_nulls().to_numpy()
     return pl.DataFrame({"k": RANK_LIMITS, "recall": [float((test <= k).mean()) for k in RANK_LIMITS]})
 

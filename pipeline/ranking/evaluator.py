@@ -34,19 +34,17 @@ def rank_targets(
 ) -> NDArray[np.float64]:
     """Rank every user's target among the candidates that are not in the user's history.
 
+    Returns the ranks of the users that have a target, float64 [U'], in their order.
+
     Args:
         scorer: the recommender.
         histories: U histories for the recommender: item rows, oldest first.
         targets: int64 [U], item rows; users with `NO_TARGET` are skipped.
         candidates: bool [n], items that may be ranked.
         batch_users: users per batch; it changes speed and memory, not ranks.
-        seen: U arrays of further item rows that are not ranked. If `histories` are perturbed, `seen` are the true
-            histories: an item that was dropped from the input is not recommended.
+        seen: U arrays of further item rows that are not ranked, such as the true histories of perturbed ones.
         repeated: users have items twice, so items of the history are ranked and the target may be among them.
         users: int64 [U], the user of each history; None: history u is of user u.
-
-    Returns:
-        float64 [U'], ranks of the users that have a target, in their order.
 
     Raises:
         DataError: a target is in the history or in `seen` and items are not repeated. That is a leak.
@@ -69,12 +67,9 @@ def rank_in_batches(
     batch_users: int,
     repeated: bool = False,
 ) -> NDArray[np.float64]:
-    """Rank every user's target among the candidates that the user has not seen.
+    """Rank every user's target among the candidates that are not in `seen`, U arrays of item rows.
 
-    Args:
-        score: returns scores of the full catalogue [B, n] for the users int64 [B].
-        seen: U arrays of item rows.
-        targets: as for `rank_targets`, like the other arguments, the result and the errors.
+    `score` returns scores of the full catalogue [B, n] for the users int64 [B]. All else is as for `rank_targets`.
     """
     users = np.flatnonzero(targets != NO_TARGET)
     for user in users:
@@ -82,11 +77,9 @@ def rank_in_batches(
             what = f"the history holds the target, item {targets[user]}"
             remedy = "end each history before its target, and give no user an item twice"
             raise DataError(what, f"history of user {user}", remedy)
-    lengths = np.array([len(seen[user]) for user in users])
-    by_length = users[np.argsort(lengths, kind="stable")]  # batches need little padding
+    by_length = users[np.argsort([len(seen[user]) for user in users], kind="stable")]  # little padding
     ranks = np.empty(len(targets))
-    starts = range(0, len(users), batch_users)
-    for start in track(starts, desc="rank", unit="batch", leave=False):
+    for start in track(range(0, len(users), batch_users), desc="rank", unit="batch", leave=False):
         batch = by_length[start : start + batch_users]
         with torch.inference_mode():
             # Equal items tie in float32. In float64, rounding differs between the columns of a product.

@@ -1,7 +1,5 @@
 """Recall and NDCG of one target per user, computed from its rank."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -13,18 +11,13 @@ NAMES = {"ndcg@10": "NDCG@10", "recall@10": "Recall@10", "ndcg@20": "NDCG@20", "
 """Names of the metrics for people."""
 
 
-def metrics_by_user(ranks: ArrayLike, ks: Sequence[int] = KS) -> dict[str, NDArray[np.float64]]:
+def metrics_by_user(ranks: ArrayLike) -> dict[str, NDArray[np.float64]]:
     """Return NDCG@k and Recall@k of each user: `{"ndcg@10": [N], "ndcg@20": …, "recall@10": …, …}`.
 
     NDCG@k is `1 / log2(1 + rank)` and Recall@k is 1 if the target is among the first k, else both are 0.
 
-    Args:
-        ranks: [N], rank of each user's target. 1 is best; ties give fractions (10.5 is outside the first 10); infinity
-            is a target that was not ranked.
-        ks: the cutoffs k.
-
-    Raises:
-        DataError: there is no rank, or one is NaN or below 1.
+    `ranks` [N] are those of each user's target. 1 is best; ties give fractions (10.5 is outside the first 10); infinity
+    is a target that was not ranked. Raises ``DataError`` if there is no rank, or one is NaN or below 1.
     """
     ranks = np.asarray(ranks, np.float64)
     if ranks.size == 0:
@@ -33,9 +26,9 @@ def metrics_by_user(ranks: ArrayLike, ks: Sequence[int] = KS) -> dict[str, NDArr
         worst = int(np.argmin(ranks >= 1))
         raise DataError(f"{ranks[worst]} is not a rank; ranks begin at 1", f"ranks, user {worst}")
     gains = {"ndcg": 1 / np.log2(1 + ranks), "recall": np.ones_like(ranks)}
-    return {f"{name}@{k}": np.where(ranks <= k, gain, 0.0) for name, gain in gains.items() for k in ks}
+    return {f"{name}@{k}": np.where(ranks <= k, gain, 0.0) for name, gain in gains.items() for k in KS}
 
 
-def metrics_from_ranks(ranks: ArrayLike, ks: Sequence[int] = KS) -> dict[str, float]:
-    """Return the means of `metrics_by_user`, which describes arguments and errors."""
-    return {name: float(values.mean()) for name, values in metrics_by_user(ranks, ks).items()}
+def metrics_from_ranks(ranks: ArrayLike) -> dict[str, float]:
+    """Return the means of `metrics_by_user`, which describes ranks and errors."""
+    return {name: float(values.mean()) for name, values in metrics_by_user(ranks).items()}

@@ -13,14 +13,10 @@ from ..core.errors import NumericalError
 def excluded_items(
     histories: Sequence[NDArray[np.int64]], candidates: NDArray[np.bool_], repeated: bool = False
 ) -> Tensor:
-    """Return bool [B, n], true if an item is no candidate or, unless items are repeated, is in the history.
+    """Return bool [B, n], true if an item is none of the candidates, bool [n], or in the history of item rows.
 
-    The recommenders and their evaluation share this rule.
-
-    Args:
-        histories: B histories, item rows.
-        candidates: bool [n], items that may be recommended.
-        repeated: whether an item of the history may be recommended again.
+    Items of the history are not excluded if users take items `repeated`. The recommenders and their evaluation share
+    this rule.
     """
     excluded = torch.from_numpy(~candidates).repeat(len(histories), 1)  # [B, n]
     if not repeated:
@@ -30,11 +26,9 @@ def excluded_items(
 
 
 def top_items(scores: Tensor, excluded: Tensor, count: int) -> NDArray[np.int64]:
-    """Return the best items that are not excluded, int64 [B, count], best first, ties by row; -1 stands for none.
+    """Return the best items by scores, float [B, n], but for the excluded, bool [B, n].
 
-    Args:
-        scores: float [B, n].
-        excluded: bool [B, n].
+    int64 [B, count], best first, ties by row; -1 stands for none.
     """
     scores = scores.masked_fill(excluded, -torch.inf)
     worst = scores.topk(min(count, scores.shape[1])).values[:, -1:]  # [B, 1]
@@ -49,21 +43,16 @@ def top_items(scores: Tensor, excluded: Tensor, count: int) -> NDArray[np.int64]
 
 
 def mean_ranks(scores: Tensor, target: Tensor, excluded: Tensor | None = None) -> Tensor:
-    """Return the rank of each row's target among the candidates that are not excluded; 1 is best.
+    """Return the rank of each row's target among the candidates that are not excluded, float64 [B]; 1 is best.
 
     Tied items share the mean of their ranks, so a model that gives every item the same score ranks like chance. An
-    excluded target cannot be recommended: its rank is infinite, a miss in every metric.
+    excluded target cannot be recommended: its rank is infinite, a miss in every metric. Raises ``NumericalError`` if a
+    candidate that is not excluded has the score NaN.
 
     Args:
         scores: float [B, C], higher is better; infinities are allowed.
         target: int64 [B], column of each row's target.
-        excluded: bool [B, C], true if a candidate is not ranked, such as an item of the history; None ranks all.
-
-    Returns:
-        float64 [B].
-
-    Raises:
-        NumericalError: a candidate that is not excluded has the score NaN.
+        excluded: bool [B, C], candidates that are not ranked; None ranks all.
     """
     target = target.unsqueeze(1)  # [B, 1]
     ranked = torch.ones_like(scores, dtype=torch.bool) if excluded is None else ~excluded  # [B, C]

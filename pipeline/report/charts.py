@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from itertools import chain
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -13,20 +13,17 @@ Ticks = list[tuple[float, str]]
 """Places and labels on an axis: pixels in a line chart, percent in a dot plot."""
 
 
-@dataclass(frozen=True)
-class LineChart:
+class LineChart(NamedTuple):
     """Lines over one x axis."""
 
     title: str
     x_label: str
     x_ticks: Ticks
     y_ticks: Ticks
-    lines: list[tuple[str, list[tuple[float, float, str]]]]
-    """The CSS class of each line's colour; and x, y and tooltip of its points."""
+    lines: list[tuple[str, list[tuple[float, float, str]]]]  # CSS class; x, y and tooltip of its points
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """A value in a dot plot, and its interval if it has one. `kind` is the CSS class of its colour."""
 
     kind: str
@@ -51,15 +48,13 @@ class Row(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True)
-class DotPlot:
+class DotPlot(NamedTuple):
     """Rows of values over one axis."""
 
     title: str
     ticks: Ticks
     rows: Sequence[Row]
-    place: Callable[[float], float]
-    """Returns the place of a value on the axis, in percent of the width."""
+    place: Callable[[float], float]  # returns the place of a value on the axis, in percent of the width
 
 
 def line_chart(
@@ -74,10 +69,9 @@ def line_chart(
     are the x ticks of a logarithmic axis; None: a linear axis, whose ticks are chosen.
     """
     finite = {name: [(x, y) for x, y in values if math.isfinite(y)] for name, values in points.items()}
-    every = [value for values in finite.values() for value in values]
-    if not every:
+    if not any(finite.values()):
         return None
-    xs, ys = zip(*every, strict=True)
+    xs, ys = zip(*chain(*finite.values()), strict=True)
     scale: Callable[[float], float] = float if x_values is None else math.log
     x_places = x_values or nice_ticks(min(xs), max(xs), 6)
     y_places = nice_ticks(min(ys), max(ys), 5)

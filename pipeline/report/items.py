@@ -32,12 +32,9 @@ SEEDS = 9
 class Items:
     """Items with genres and popularity."""
 
-    catalogue: Catalogue
-    """Their names and neighbours."""
-    genres: list[list[str]]
-    """Genres of each item; empty if unknown."""
-    counts: NDArray[np.int64]
-    """int64 [n], training interactions of each item."""
+    catalogue: Catalogue  # their names and neighbours
+    genres: list[list[str]]  # of each item; empty if unknown
+    counts: NDArray[np.int64]  # [n], training interactions of each item
 
     @cached_property
     def main_genres(self) -> list[str]:
@@ -90,15 +87,10 @@ def item_map(items: Items, vectors: Vectors, limit: int = MAP_ITEMS) -> ItemMap:
     dots: dict[tuple[str, str], list[str]] = defaultdict(list)
     for (x, y), genre in zip(places, main, strict=True):
         dots[names.get(genre, rest)].append(f"M{x} {y}h0")
-    groups = [
-        MapGroup(*group, len(dots[group]), "".join(dots[group]))
-        for group in (*names.values(), rest)
-        if group in dots
-    ]
-    points = [
-        (x, y, items.catalogue[row].title, ", ".join(items.genres[row]))
-        for row, (x, y) in zip(rows, places, strict=True)
-    ]
+    drawn = [(group, dots[group]) for group in (*names.values(), rest) if group in dots]
+    groups = [MapGroup(*group, len(paths), "".join(paths)) for group, paths in drawn]
+    titles = [(items.catalogue[row].title, ", ".join(items.genres[row])) for row in rows]
+    points = [(x, y, *shown) for (x, y), shown in zip(places, titles, strict=True)]
     return ItemMap(groups, points, len(items.catalogue))
 
 

@@ -86,10 +86,9 @@ def facts(
     encoder, train, fusion = store.manifest, settings["train"], settings["fusion"]
     shape, members = model.members[0].backbone.config, len(model.members)
     backbone = f"{shape.model_type}, {shape.num_hidden_layers} layers of width {shape.hidden_size}"
-    sizes = Counter({"": _parameters(model)})
+    sizes = Counter({"Parameters": _parameters(model)})
     for member in model.members:
-        sizes.update({name: _parameters(part) for name, part in member.named_children()})
-    parts = {f"… {name}" if name else "Parameters": f"{size:,}" for name, size in sizes.items() if size}
+        sizes.update({f"… {name}": _parameters(part) for name, part in member.named_children()})
     retrieval = {"Sources": ", ".join(sources)}
     for source in sources.values():
         if isinstance(source, Datastore):
@@ -111,7 +110,7 @@ def facts(
         "Recommendation LLM": {
             "Backbone": f"{members} of {backbone}" if members > 1 else backbone,
             "User": f"pooling: {train['pooling']['kind']}, latest {train['history']} items",
-            **parts,
+            **{part: f"{size:,}" for part, size in sizes.items() if size},
         },
         "Retrieval": retrieval,
     }

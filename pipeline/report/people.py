@@ -37,17 +37,12 @@ class Person:
     """A test user, and the name of the target."""
 
     user_id: str
-    length: int
-    """Number of items in the history."""
-    history: list[str]
-    """Names of the latest items, the last one first."""
+    length: int  # items in the history
+    history: list[str]  # names of the latest items, the last one first
     target: str
-    picks: dict[str, list[Pick]]
-    """Recommendations of each variant, best first."""
-    ranks: dict[str, int | None]
-    """Rank of the target by each variant; None if it was not ranked."""
-    trust: Mapping[str, float]
-    """Weights of the model and of each source in the fusion."""
+    picks: dict[str, list[Pick]]  # recommendations of each variant, best first
+    ranks: dict[str, int | None]  # of the target by each variant; None if it was not ranked
+    trust: Mapping[str, float]  # weights of the model and of each source in the fusion
 
 
 def people(
@@ -78,7 +73,7 @@ def people(
                     why = explain(scored, 0, item, list(scorer.sources), catalogue, user_ids)
                     trust = why.trust
                 picks[name].append(Pick(catalogue[item].title, item == target, why))
-        recent = [catalogue[row].title for row in history[::-1][:RECENT].tolist()]
+        recent = [catalogue[row].title for row in history[::-1][:RECENT]]
         title = catalogue[target].title
         found.append(Person(user_ids[user], len(history), recent, title, picks, ranks, trust))
     return found

@@ -1,9 +1,8 @@
 """A run beside a previous one: test metrics, their intervals and their change."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core import VARIANTS
 from ..core.errors import DataError
@@ -15,12 +14,8 @@ MARK = "<!-- previous run -->"
 """Mark of the place for a previous run. The templates escape all text, so the page has the mark only once."""
 
 
-@dataclass(frozen=True)
-class Change:
-    """A test metric of a model, and its value in the previous run; None if that run lacks it.
-
-    `interval` is "low to high", or "" where none is known.
-    """
+class Change(NamedTuple):
+    """A test metric of a model, its interval ("low to high", or ""), and its value in the previous run, or None."""
 
     model: str
     metric: str
@@ -34,8 +29,7 @@ class Change:
         return "" if self.then is None else f"{self.now - self.then:+.4f}"
 
 
-@dataclass(frozen=True)
-class Previous:
+class Previous(NamedTuple):
     """A previous run: its name, the changes since, and lines `key: old → new` of the changed params."""
 
     name: str
@@ -46,19 +40,18 @@ class Previous:
 def changes(now: Sequence[Any], then: Sequence[Any]) -> list[Change]:
     """Return the changes of all test metrics, given the contents of `FILES` now and then.
 
-    Raises:
-        DataError: a variant has no test metrics now.
+    Raises ``DataError`` if a variant has no test metrics now.
     """
-    present, before = _models(*now), _models(*then)
-    for variant in VARIANTS:
-        if variant not in present:
-            what = f"the metrics of {variant} hold no test metrics"
-            raise DataError(what, remedy=f"run `dvc repro evaluate_{variant}`")
-    return [
-        Change(model, metric, value, interval, before.get(model, {}).get(metric, (None, ""))[0])
-        for model, values in present.items()
-        for metric, (value, interval) in values.items()
-    ]
+    before = _models(*then)
+    found = []
+    for model, content in _models(*now).items():
+        values, previous = values_of(content, "test"), values_of(before.get(model), "test")
+        if model in VARIANTS and not values:
+            what = f"the metrics of {model} hold no test metrics"
+            raise DataError(what, remedy=f"run `dvc repro evaluate_{model}`")
+        for metric, value in values.items():
+            found.append(Change(model, metric, value, _interval(content, metric), previous.get(metric)))
+    return found
 
 
 def with_previous(page: str, previous: Previous) -> str:
@@ -78,16 +71,11 @@ def values_of(metrics: Any, split: str) -> dict[str, float]:
     return {name: float(value) for name, value in sorted(found.items())} if are_numbers(found, 1) else {}
 
 
-def _models(hierarchical: Any, rag: Any, refit: Any) -> dict[str, dict[str, tuple[float, str]]]:
-    """Return the test metrics of each model with their intervals; models without metrics are left out."""
+def _models(hierarchical: Any, rag: Any, refit: Any) -> dict[str, Any]:
+    """Return the metrics by model."""
     again = refit if isinstance(refit, dict) else {}
-    contents = {"hierarchical": hierarchical, "rag": rag}
-    contents |= {f"{variant}, fitted again": again[variant] for variant in VARIANTS if variant in again}
-    return {
-        model: {name: (value, _interval(content, name)) for name, value in values.items()}
-        for model, content in contents.items()
-        if (values := values_of(content, "test"))
-    }
+    fitted_again = {f"{variant}, fitted again": again[variant] for variant in VARIANTS if variant in again}
+    return {"hierarchical": hierarchical, "rag": rag, **fitted_again}
 
 
 def _interval(metrics: Mapping[str, Any], name: str) -> str:

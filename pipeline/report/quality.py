@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from ..core import VARIANTS
-from ..evaluation.published import PUBLISHED, beside_published
+from ..evaluation.comparison import PUBLISHED, beside_published
 from ..ranking.metrics import NAMES
 from .charts import DotPlot, LineChart, Row, Value, dot_plot, line_chart
 
@@ -19,6 +19,9 @@ SLICES = {
 }
 """Titles of the slices and labels of their groups. The first two divide the users into thirds."""
 
+LEARNED = {"hierarchical": ("sequence model", "epoch"), "rag": ("fusion", "step")}
+"""What each variant trains, and the x axis of its learning curve."""
+
 ENOUGH_HITS = 10
 """Least number of targets among the first 10 for a change in percent. With fewer, percentages mean nothing."""
 
@@ -27,24 +30,18 @@ ENOUGH_HITS = 10
 class Results:
     """Results of the evaluation. `baselines` and `comparison` may be empty."""
 
-    metrics: Mapping[str, Mapping[str, Any]]
-    """Content of each variant's metrics file."""
-    baselines: Mapping[str, Mapping[str, Mapping[str, float]]]
-    """Validation and test metrics of each baseline."""
-    comparison: Mapping[str, Mapping[str, float]]
-    """Each metric's comparison of the variants."""
-    counts: Mapping[str, int]
-    """Numbers of users, items, candidates and interactions."""
-    curves: Mapping[str, pl.DataFrame]
-    """Each variant's learning curve: epoch or step, train_loss and validation metrics."""
-    recall: Mapping[str, pl.DataFrame]
-    """Each variant's table of k and the share of users whose target is among the first k."""
+    metrics: Mapping[str, Mapping[str, Any]]  # content of each variant's metrics file
+    baselines: Mapping[str, Mapping[str, Mapping[str, float]]]  # validation and test metrics of each baseline
+    comparison: Mapping[str, Mapping[str, float]]  # of the variants, by metric
+    counts: Mapping[str, int]  # of users, items, candidates and interactions
+    curves: Mapping[str, pl.DataFrame]  # of each variant: epoch or step, train_loss and validation metrics
+    recall: Mapping[str, pl.DataFrame]  # of each variant: k, share of users whose target is among the first k
 
     def measured(self, variant: str, metric: str) -> Value:
         """Return a test metric, with its interval if there is one."""
         metrics = self.metrics[variant]
-        interval = metrics.get("intervals", {}).get("test", {}).get(metric, {})
-        return Value(variant, variant, metrics["test"][metric], interval.get("low"), interval.get("high"))
+        interval = metrics.get("intervals", {"test": {}})["test"].get(metric, {})
+        return Value(variant, variant, metrics["test"][metric], **interval)
 
     def table(self, split: str) -> list[tuple[str, Mapping[str, float]]]:
         """Return name and metrics of each baseline, from the worst to the best by NDCG@10, and of each variant."""
@@ -54,16 +51,15 @@ class Results:
 
     def overview(self) -> list[DotPlot]:
         """Return NDCG@10 and Recall@10 of both variants; on MovieLens-1M also of published models."""
-        test = {variant: self.metrics[variant]["test"] for variant in VARIANTS}
-        beside = beside_published(test, self.counts)
+        beside = beside_published({name: found["test"] for name, found in self.metrics.items()}, self.counts)
         plots = []
         for metric in ("ndcg@10", "recall@10"):
             rows = []
             ordered = beside.sort(metric, "model", descending=[True, False])
             for model, value in ordered["model", metric].iter_rows():
-                published = model in PUBLISHED
-                drawn = Value("published", model, value) if published else self.measured(model, metric)
-                rows.append(Row(model, "published" if published else "", [drawn], f"{value:.4f}"))
+                note = "published" if model in PUBLISHED else ""
+                drawn = Value(note, model, value) if note else self.measured(model, metric)
+                rows.append(Row(model, note, [drawn], f"{value:.4f}"))
             plots.append(dot_plot(NAMES[metric], rows))
         return plots
 
@@ -88,10 +84,10 @@ class Results:
     def training(self) -> list[LineChart]:
         """Return the learning curves of both variants."""
         charts = []
-        for variant, part, x in (("hierarchical", "sequence model", "epoch"), ("rag", "fusion", "step")):
+        for variant, curve in self.curves.items():
+            part, x = LEARNED[variant]
             for column, title in {"ndcg@10": "Validation NDCG@10", "train_loss": "Training loss"}.items():
-                curve = {name: table for name, table in self.curves.items() if name == variant}
-                charts.append(line_chart(f"{title}, {part}", x, _points(curve, x, column)))
+                charts.append(line_chart(f"{title}, {part}", x, _points({variant: curve}, x, column)))
         return [chart for chart in charts if chart]
 
     def recall_chart(self) -> LineChart | None:

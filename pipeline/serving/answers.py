@@ -44,11 +44,9 @@ class User:
 
 @dataclass(frozen=True)
 class Match:
-    """A match of retrieval: another user with a similar history, or an item of the history.
+    """A match of retrieval: another user (named `user` and the id) with a similar history, or an item of the history.
 
     Attributes:
-        id: of the user or of the item.
-        name: `user` with the id, or the item's title.
         similarity: a cosine; for source `next_items` a weighted mean of two, for `co_occurring` a fifth of a cosine's
             logarithm, for `history` the share of the user's history that was a repeat.
         age: distance in items: of the recommended item from the end of the similar prefix of the other user (0: next,
@@ -63,14 +61,13 @@ class Match:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The evidence of one source of retrieval for an item.
+    """The evidence of one source of retrieval for an item, `because` in words.
 
     Attributes:
         source: `next_items` (items around similar prefixes of other users), `items` (items similar to the latest ones),
             `co_occurring` (items that users take near the latest ones) or `history` (items that the user took before).
         share: the item's share of the weights that the fusion gives to the source's items.
         matches: by weight, the highest first.
-        because: the reason in words.
     """
 
     source: str
@@ -81,12 +78,10 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Why:
-    """Where an item's probability comes from, in the `rag` variant.
+    """Where an item's probability comes from, in the `rag` variant, with the evidence of the sources that retrieved it.
 
-    Attributes:
-        parts: shares of `model` and of each source in the item's mixed probability; they sum to 1.
-        trust: how much the fusion trusts `model` and each source for this user; they sum to 1.
-        evidence: of the sources that retrieved the item.
+    `parts` are the shares of `model` and of each source in the item's mixed probability. `trust` is how much the fusion
+    trusts `model` and each source for this user. Each sums to 1.
     """
 
     parts: dict[str, float]
@@ -98,10 +93,8 @@ class Why:
 class Recommendation(Item):
     """A recommended item.
 
-    Attributes:
-        score: the model's logit, or the log-probability of the `rag` variant. Items are ranked by it.
-        probability: of being the next item, among all items that the model ranks. Rules do not change it.
-        why: where asked for.
+    Its score, by which items are ranked, is the model's logit, or the log-probability of the `rag` variant. Its
+    probability is of being the next item, among all items that the model ranks; rules do not change it.
     """
 
     score: float

@@ -19,11 +19,7 @@ def model_folder(artifacts: Path, variant: str = "rag") -> Path:
 
 
 def require(*paths: Path) -> None:
-    """Check that artifacts are there.
-
-    Raises:
-        DataError: names all that are missing.
-    """
+    """Raise ``DataError``, which names all artifacts that are missing, if one is."""
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
         raise DataError(f"artifacts are missing: {', '.join(missing)}", remedy=REMEDY)
@@ -32,8 +28,7 @@ def require(*paths: Path) -> None:
 def read_counts(metrics: Path) -> tuple[dict[str, int], dict[str, float]]:
     """Read `data.json` in the folder of the metrics: counts of the data, and counts of a split by time, maybe empty.
 
-    Raises:
-        DataError: the file is missing or damaged, or a value in it is no count.
+    Raises ``DataError`` if the file is missing or damaged, or a value in it is no count.
     """
     path = metrics / "data.json"
     counts = read_details(path)
@@ -52,11 +47,7 @@ def are_numbers(content: Any, most: float, kind: Any = int | float) -> TypeGuard
 
 
 def require_model(folder: Path) -> None:
-    """Refuse a folder without a model if there are models near it, and name them.
-
-    Raises:
-        DataError: the folder holds no model, and models are near it.
-    """
+    """Raise ``DataError`` if a folder holds no model, and models are near it; it names them."""
     if any((folder / name).is_file() for name in ("config.json", "model.safetensors", "fusion.safetensors")):
         return  # a model, maybe a damaged one
     near = [*folder.glob("*/config.json"), *folder.glob("models/*/config.json")]

@@ -20,11 +20,7 @@ from .find_items import ItemFinder, NotFoundError, label
 
 
 def require_some(k: int) -> None:
-    """Refuse a number of items below 1.
-
-    Raises:
-        ParamsError: k is below 1.
-    """
+    """Raise ``ParamsError`` if k is below 1."""
     if k < 1:
         raise ParamsError(f"k is {k}", remedy="ask for at least one item")
 
@@ -45,15 +41,14 @@ class Catalogue:
         items = items.with_columns(pl.col("title").fill_null(pl.col("item_id")))
         self._table, self._vectors, self._store_hash, self._folder = items, vectors, store_hash, index
         self.item_ids: list[str] = items["item_id"].to_list()
-        names = items.select("item_id", "title", "year").iter_rows()
-        self._items = [Item(item_id, label(item_id, title, year)) for item_id, title, year in names]
+        named = items.select("item_id", "title", "year").iter_rows()
+        self._items = [Item(row[0], label(*row)) for row in named]
 
     @classmethod
     def load(cls, data: Path, item_embeddings: Path, index: Path) -> "Catalogue":
         """Read the artifacts of `ingest`, `encode` and `index`.
 
-        Raises:
-            DataError, StoreError, IndexMismatchError: an artifact is missing or damaged, or they do not fit together.
+        Raises ``DataError``, ``StoreError`` or ``IndexMismatchError`` if one is missing or damaged, or does not fit.
         """
         require(data, item_embeddings, index)
         items = load_items(data / "items.parquet")
@@ -79,8 +74,7 @@ class Catalogue:
     def where(self, condition: str) -> NDArray[np.bool_]:
         """Return which items meet an SQL condition over the item table, bool [n]; lists are joined by ", ".
 
-        Raises:
-            ParamsError, DataError: it is no condition on single rows, or cannot be computed.
+        Raises ``ParamsError`` or ``DataError`` if it is no condition on single rows, or cannot be computed.
         """
         table = self._table.with_columns(pl.col(pl.List(pl.String)).list.join(", "))
         return Where(condition, [table], "where").keeps(table).to_numpy()
@@ -98,7 +92,7 @@ class Catalogue:
         Items that are not known, or are ambiguous, are left out and appended to `skipped`, if it is given.
 
         Raises:
-            NotFoundError: names all items that are not known or are ambiguous.
+            NotFoundError: names these items, unless they are `skipped`.
             DataError: `items` is one text.
         """
         if isinstance(items, str):
@@ -119,10 +113,8 @@ class Catalogue:
     def similar(self, row: int, k: int) -> list[SimilarItem]:
         """Return the k items whose text vectors are most similar to the vector of the item in `row`, best first.
 
-        Only items with a similarity above 0 are returned, so none for an item without text.
-
-        Raises:
-            ParamsError: k is below 1.
+        Only items with a similarity above 0 are returned, so none for an item without text. Raises ``ParamsError`` if k
+        is below 1.
         """
         require_some(k)
         similarities, rows = self.index.search(self._vectors[row : row + 1], k + 1)  # [1, k + 1] each

@@ -33,19 +33,11 @@ def recommend_everybody(
     leaves the folder; the next run with the same arguments continues after its parts. At the end the parts become the
     file, and the folder is removed.
 
-    Args:
-        recommender: the model and its data.
-        out: file; its suffix, one of `WRITERS`, says its format.
-        artifacts: folders that the recommender was read from; after a change of a file there, a run starts anew.
-        k: items for each user, at least 1.
-        rules: see `Rules`.
-
-    Returns:
-        the number of rows.
+    The suffix of `out`, one of `WRITERS`, says its format. `artifacts` are the folders that the recommender was read
+    from; after a change of a file there, a run starts anew. Returns the number of rows, at most k >= 1 for each user.
 
     Raises:
-        ParamsError: the suffix is not one of `WRITERS`.
-        NotFoundError, ParamsError, DataError: as for `Recommender.recommend`.
+        NotFoundError, ParamsError, DataError: as for `Recommender.recommend`, or there is no format of that suffix.
         MachineError: the disk is full, or the folder cannot be written.
     """
     if out.suffix not in WRITERS:

@@ -22,11 +22,7 @@ _MOVED = re.compile(r"(?P<rest>[^()]*[^\s()]),\s*(?P<article>[^\W\d_]+'?)(?P<mor
 
 
 class NotFoundError(DataError):
-    """A name that no item or user has, or that several have.
-
-    Attributes:
-        candidates: suggested names, most similar first.
-    """
+    """A name that no item or user has, or that several have; `candidates` are suggested, most similar first."""
 
     def __init__(self, what: str, candidates: Sequence[str], remedy: str) -> None:
         self.candidates = tuple(candidates)
@@ -49,12 +45,7 @@ class ItemFinder:
 
     An id wins over a title. Titles are compared by four readings, and the first that finds an item decides: as written,
     then in any case and punctuation, then without articles, then by an alternative title in parentheses. If the text
-    has a year, it must be the item's year.
-
-    Args:
-        item_ids: by row.
-        titles: in reading order, by row.
-        years: by row; None where unknown.
+    has a year, it must be the item's year. Ids, titles (in reading order) and years are by row.
     """
 
     def __init__(self, item_ids: Sequence[str], titles: Sequence[str], years: Sequence[int | None]) -> None:
@@ -74,35 +65,25 @@ class ItemFinder:
     def find(self, name: str | int) -> int:
         """Return the row of the item that an id or a text names.
 
-        Raises:
-            NotFoundError: there is none, or there are several; the candidates are the nearest.
+        Raises ``NotFoundError`` if there is none, or there are several; the candidates are the nearest.
         """
         if (text := str(name)) in self._rows:
             return self._rows[text]
         rows = self._by_title(text)
         if len(rows) == 1:
             return rows[0]
-        if rows:
-            raise NotFoundError(
-                f"several items are called {text!r}",
-                [self._names[row] for row in rows],
-                "say which, by its id:",
-            )
-        candidates = [self._names[row] for row in self._similar(text)]
-        remedy = "did you mean:" if candidates else "use the id or the title of an item of the data"
-        raise NotFoundError(f"no item is called {text!r}", candidates, remedy)
+        what, remedy = f"several items are called {text!r}", "say which, by its id:"
+        if not rows:
+            rows, what = self._similar(text), f"no item is called {text!r}"
+            remedy = "did you mean:" if rows else "use the id or the title of an item of the data"
+        raise NotFoundError(what, [self._names[row] for row in rows], remedy)
 
     def search(self, text: str, k: int) -> list[int]:
-        """Return up to k rows: the item with this id, then titles that contain the text, then titles spelt like it.
-
-        Titles that contain the text come shortest first.
-        """
+        """Return up to k rows: the item with this id, then titles with the text, shortest first, then those like it."""
         query = _words(text)
         rows = [self._rows[text]] if text in self._rows else []
-        rows += sorted(
-            (row for row, words in enumerate(self._plain) if query in words),
-            key=lambda row: len(self._plain[row]),
-        )
+        containing = [row for row, words in enumerate(self._plain) if query in words]
+        rows += sorted(containing, key=lambda row: len(self._plain[row]))
         if len(rows) < k:
             rows += self._similar(text)
         return list(dict.fromkeys(rows))[:k]
@@ -124,9 +105,8 @@ class ItemFinder:
     def _similar(self, text: str) -> list[int]:
         year = _YEAR.fullmatch(text.strip())
         query = _without_article(year["title"] if year else text)
-        likeness = [_likeness(query, words) for words in self._words]
-        best = sorted(range(len(likeness)), key=lambda row: -likeness[row])[:CANDIDATES]
-        return [row for row in best if likeness[row] >= SIMILAR]
+        found = process.extract(query, self._words, scorer=_likeness, score_cutoff=SIMILAR, limit=CANDIDATES)
+        return [row for _, _, row in found]
 
 
 def label(item_id: str, title: str, year: int | None) -> str:
@@ -174,7 +154,7 @@ def _without_article(title: str) -> str:
     return " ".join(words)
 
 
-def _likeness(query: str, words: str) -> float:
+def _likeness(query: str, words: str, **_: float | None) -> float:
     """Return 0 to 100: how alike the spelling is, or, a little less, how many words two texts share."""
     return max(fuzz.ratio(query, words), 0.9 * fuzz.token_set_ratio(query, words))
 

@@ -45,10 +45,7 @@ class Recommender:
     A history is a user of the data, or a list of item ids and titles, oldest first; it may be empty. An id wins over
     a title that reads like it. Items of the history are not recommended, unless the model was trained on repeats.
 
-    Attributes:
-        variant: `hierarchical` or `rag`.
-        item_ids: of the catalogue, in the order of `score`.
-        user_ids: of the data, in its order.
+    `variant` is `hierarchical` or `rag`; `item_ids` are in the order of `score`, `user_ids` in that of the data.
     """
 
     def __init__(
@@ -76,9 +73,8 @@ class Recommender:
                 artifacts. None: `artifacts/models/final`, which knows all items, or without it `artifacts/models/rag`.
             variant: `hierarchical` takes the sequence model of a folder that holds both variants. None: `rag` if the
                 folder holds it, else `hierarchical`.
-            data: the tables, if they lie elsewhere.
-            item_embeddings: the embedding store, if it lies elsewhere.
-            index: the index of its vectors, if it lies elsewhere; the hierarchical variant needs it for `similar` only.
+            data, item_embeddings, index: the tables, the embedding store and the index of its vectors, if they lie
+                elsewhere. The hierarchical variant needs the index for `similar` only.
 
         Raises:
             DataError, StoreError, IndexMismatchError, CheckpointError: an artifact is missing or damaged, or they do
@@ -87,9 +83,9 @@ class Recommender:
         """
         folder = model_folder(Path("artifacts"), variant or "rag") if model is None else Path(model)
         artifacts = Path(os.path.normpath(folder / ".." / ".."))
-        tables = artifacts / "data" if data is None else Path(data)
-        store = artifacts / "item_embeddings" if item_embeddings is None else Path(item_embeddings)
-        index_folder = artifacts / "index" if index is None else Path(index)
+        tables = Path(data or artifacts / "data")
+        store = Path(item_embeddings or artifacts / "item_embeddings")
+        index_folder = Path(index or artifacts / "index")
         require_model(folder)
         fused = (folder / "fusion.safetensors").is_file()
         if variant == "rag" and not fused and folder.is_dir():
@@ -151,10 +147,10 @@ class Recommender:
         skipped: list[NotFoundError] | None = None,
         **rules: Unpack[Rules],
     ) -> list[list[Recommendation]]:
-        """Recommend to many at once, in batches; as `recommend` for each.
+        """Recommend to many at once, in batches; as `recommend` for each, errors too.
 
         With a list `skipped`, items of a history that are not known, or are ambiguous, are left out of it, and an
-        error for each is appended to the list. Raises as `recommend` does.
+        error for each is appended to the list.
         """
         require_some(k)
         choice = Choice(rules, self._catalogue)
@@ -180,20 +176,21 @@ class Recommender:
         users = [history.user_id if isinstance(history, User) else None for history in histories]
         found = self.recommend_many(histories, k, False, skipped, **rules)
         rows = [
-            (place, users[place], rank, item.item_id, item.title, item.score, item.probability)
+            {"history": place, "user_id": users[place], "rank": rank, **vars(item)}
             for place, items in enumerate(found)
             for rank, item in enumerate(items, start=1)
         ]
-        return pl.DataFrame(rows, TABLE, orient="row")
+        return pl.DataFrame(rows, TABLE)
 
     def score(self, history: History, items: Sequence[str | int] | None = None) -> NDArray[np.float32]:
-        """Return the scores of items, float32 [n] in the order of `item_ids`; -inf: not to be recommended.
-
-        Logits of the hierarchical variant, log-probabilities of the rag variant.
+        """Return the scores of items: logits of the hierarchical variant, log-probabilities of the rag variant.
 
         Args:
             history: as for `recommend`.
-            items: ids or titles; their scores are returned, in their order. None: all items.
+            items: ids or titles; None: all items, in the order of `item_ids`.
+
+        Returns:
+            float32 [n], in the order of the items; -inf for items that may not be recommended.
 
         Raises:
             NotFoundError: as for `recommend`.
@@ -211,39 +208,28 @@ class Recommender:
         return scores
 
     def user(self, user_id: str | int) -> User:
-        """Return a user of the data with the whole history.
+        """Return a user of the data with the whole history; raise ``NotFoundError`` if there is no such user.
 
         For a user, retrieval leaves out the user's own entries. For the same items as a list, it may find them.
-
-        Raises:
-            NotFoundError: there is no such user.
         """
-        row = self._user_rows.get(str(user_id))
-        if row is None:
-            candidates = nearest(str(user_id), self.user_ids, similar=0)
-            raise NotFoundError(
-                f"there is no user {str(user_id)!r}", candidates, "ids that are most like it:"
-            )
-        return User(self.user_ids[row], row, tuple(self._catalogue[item] for item in self._items_of(row)))
+        name = str(user_id)
+        if (row := self._user_rows.get(name)) is None:
+            alike = nearest(name, self.user_ids, similar=0)
+            raise NotFoundError(f"there is no user {name!r}", alike, "ids that are most like it:")
+        return User(name, row, tuple(self._catalogue[item] for item in self._items_of(row)))
 
     def item(self, item: str | int) -> Item:
-        """Return the item with this id or title.
-
-        Raises:
-            NotFoundError: there is none, or there are several.
-        """
+        """Return the item with this id or title; raise ``NotFoundError`` if there is none, or there are several."""
         return self._catalogue[self._catalogue.finder.find(item)]
 
     def search_items(self, query: str, k: int = 10) -> list[Item]:
-        """Return the items that `ItemFinder.search` finds: titles that contain the query, then titles spelt like it."""
+        """Return the items whose titles contain the query, then those spelt like it; see `ItemFinder.search`."""
         return [self._catalogue[row] for row in self._catalogue.finder.search(query, k)]
 
     def similar(self, item: str | int, k: int = 10) -> list[SimilarItem]:
         """Return the k items whose texts are most similar, best first; fewer where other similarities are not above 0.
 
-        Raises:
-            NotFoundError: as for `item`.
-            ParamsError: k is below 1.
+        Raises ``NotFoundError`` as `item` does, and ``ParamsError`` if k is below 1.
         """
         return self._catalogue.similar(self._catalogue.finder.find(item), k)
 
@@ -258,14 +244,15 @@ class Recommender:
         if exclude_seen is False and not scorer.repeated:
             scorer = copy.copy(scorer)  # shares all tensors
             scorer.repeated = True
+        users = np.full(len(histories), ANONYMOUS)
         rows = []
-        for number, history in enumerate(histories, start=1):
+        for place, history in enumerate(histories):
             if isinstance(history, User):
+                users[place] = history.row
                 rows.append(self._items_of(history.row))
             else:
-                where = "history" if len(histories) == 1 else f"history {number} of {len(histories)}"
+                where = "history" if len(histories) == 1 else f"history {place + 1} of {len(histories)}"
                 rows.append(self._catalogue.rows(history, where, skipped))
-        users = np.array([history.row if isinstance(history, User) else ANONYMOUS for history in histories])
         by_length = np.argsort([len(row) for row in rows], kind="stable")
         for start in range(0, len(by_length), BATCH):
             places = by_length[start : start + BATCH]

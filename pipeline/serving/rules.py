@@ -37,22 +37,16 @@ class Rules(TypedDict, total=False):
 
 
 class Choice:
-    """Chooses among the n items of a catalogue by rules.
-
-    Raises:
-        NotFoundError: names the items of `exclude` or `candidates` that are not known, or ambiguous.
-        ParamsError: `where` is no SQL condition on single rows, or `diversity` is not from 0 to 1.
-        DataError: `where` names an unknown column or cannot be computed.
-    """
+    """Chooses among the n items of a catalogue by rules; raises as `Recommender.recommend` does."""
 
     def __init__(self, rules: Rules, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self.exclude_seen, self._diversity = rules.get("exclude_seen"), rules.get("diversity", 0.0)
         if not 0 <= self._diversity <= 1:
             raise ParamsError(f"is {self._diversity}", "diversity", "choose a number from 0 to 1")
-        allowed = np.ones(len(catalogue), np.bool_)
-        if (candidates := rules.get("candidates")) is not None:
-            allowed[:] = False
+        candidates = rules.get("candidates")
+        allowed = np.full(len(catalogue), candidates is None)
+        if candidates is not None:
             allowed[catalogue.rows(candidates, "candidates")] = True
         if (condition := rules.get("where")) is not None:
             allowed &= catalogue.where(condition)
@@ -82,11 +76,8 @@ def diverse(
     similarity. Its relevance is its probability relative to the best item's; its similarity is the highest cosine
     with an item chosen before. All items are compared, not a short list; ties go to the better score, then by row.
 
-    Args:
-        scores: [n], logits or log-probabilities; -inf for items that may not be chosen.
-        vectors: [n, F], item vectors of norm 1.
-        k: at least 1.
-        diversity: from 0 to 1.
+    `scores`, [n], are logits or log-probabilities; -inf for items that may not be chosen. `vectors`, [n, F], are item
+    vectors of norm 1; k is at least 1, the diversity from 0 to 1.
     """
     order = np.argsort(-scores, kind="stable")[: (scores > -np.inf).sum()]  # [m]
     relevance = np.exp(scores[order] - scores[order[:1]])  # [m], from 0 to 1

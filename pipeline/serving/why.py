@@ -19,10 +19,8 @@ def explain(
 ) -> Why:
     """Return why the item in a row has its score, for the user at `place` of a batch of fused scores.
 
-    `sources` are the names of the fusion's sources, in order; `user_ids` are by user row.
-
-    Raises:
-        ParamsError: the scores are not fused.
+    `sources` are the names of the fusion's sources, in order; `user_ids` are by user row. Raises ``ParamsError`` if the
+    scores are not fused.
     """
     if (mixture := scored.mixture) is None:
         what = "the hierarchical variant retrieves nothing, so it cannot say why"
@@ -55,7 +53,5 @@ def _because(source: str, matches: Sequence[Match]) -> str:
     if source == "co_occurring":
         return f"often taken with {matches[0].name}"
     nearest = ", ".join(f"{match.name} ({match.similarity:.2f})" for match in matches[:NEAREST])
-    more = len(matches) - NEAREST
-    return f"{'like' if source == 'items' else 'taken by'} {nearest}" + (
-        f" and {more} more" if more > 0 else ""
-    )
+    more = f" and {len(matches) - NEAREST} more" if len(matches) > NEAREST else ""
+    return f"{'like' if source == 'items' else 'taken by'} {nearest}{more}"

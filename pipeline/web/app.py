@@ -57,16 +57,14 @@ class Asked(BaseModel):
 
 
 def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str]) -> FastAPI:
-    """Return the application.
+    """Return the application; of the recommenders by variant, the first is the default.
 
-    Args:
-        recommenders: by variant; the first is the default.
-        hosts: host names under which the server answers. Others are refused, so that a foreign page cannot reach a
-            local server under a name of its own (DNS rebinding).
+    It answers under the names `hosts` only, so that a foreign page cannot reach a local server under a name of its own
+    (DNS rebinding).
     """
     app = FastAPI(title="hierrec", version=__version__, docs_url=None, redoc_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
-    default = next(iter(recommenders))
+    default, first = next(iter(recommenders.items()))
     lock = Lock()  # one answer at a time: each uses all cores, and memory holds only one
 
     @app.middleware("http")
@@ -82,9 +80,9 @@ def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str]) -> F
 
     @app.exception_handler(RequestValidationError)
     def _malformed(_: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return _error(422, first["msg"].removeprefix("Value error, "), where, "correct the request")
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        return _error(422, problem["msg"].removeprefix("Value error, "), where, "correct the request")
 
     @app.exception_handler(HTTPException)
     def _unknown(request: Request, error: HTTPException) -> JSONResponse:
@@ -103,36 +101,28 @@ def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str]) -> F
     @app.get("/health")
     def health() -> dict[str, Any]:
         """Say that the server answers, and with which variants over how many items and users."""
-        first = recommenders[default]
-        return {
-            "status": "ok",
-            "version": __version__,
-            "variants": list(recommenders),
-            "items": len(first.item_ids),
-            "users": len(first.user_ids),
-        }
+        sizes = {"items": len(first.item_ids), "users": len(first.user_ids)}
+        return {"status": "ok", "version": __version__, "variants": list(recommenders), **sizes}
 
     @app.get("/items")
     def items(query: Name, k: Annotated[int, Field(ge=1, le=100)] = 10) -> dict[str, Any]:
         """Return the items whose titles contain the query, then items whose titles are spelt like it."""
         with lock:
-            return {"items": [asdict(item) for item in recommenders[default].search_items(query, k)]}
+            return {"items": first.search_items(query, k)}
 
     @app.get("/users/{user_id}")
     def user(user_id: str) -> dict[str, Any]:
         """Return a user's history, oldest first."""
         with lock:
-            found = recommenders[default].user(user_id)
-        return {"user": found.user_id, "history": [asdict(item) for item in found.history]}
+            found = first.user(user_id)
+        return {"user": found.user_id, "history": found.history}
 
     @app.get("/similar")
     def similar(item: Name, k: Count = 10) -> dict[str, Any]:
         """Return the items whose texts are most similar to an item's, best first."""
         with lock:
-            recommender = recommenders[default]
-            asked = recommender.item(item)
-            found = recommender.similar(asked.item_id, k)
-        return {"item": asdict(asked), "similar": [asdict(other) for other in found]}
+            asked = first.item(item)
+            return {"item": asked, "similar": first.similar(asked.item_id, k)}
 
     @app.post("/recommend")
     def recommend(asked: Asked) -> dict[str, Any]:

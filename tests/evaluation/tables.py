@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-from hierrec.evaluation.ranks import SCHEMA
-from hierrec.evaluation.slices import GROUPS
+from hierrec.evaluation.ranks import GROUPS, SCHEMA
 
 
 def ranks_table(test: Sequence[float | None], **columns: Sequence) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """Published numbers stand beside ours only where they are comparable."""
 
-from hierrec.evaluation.published import MOVIELENS_1M, PUBLISHED, beside_published
+from hierrec.evaluation.comparison import MOVIELENS_1M, PUBLISHED, beside_published
 
 OURS = {
     "hierarchical": {"ndcg@10": 0.175, "recall@10": 0.3, "ndcg@20": 0.2},

@@ -1,7 +1,7 @@
 """Groups of users and of items."""
 
 import numpy as np
-from hierrec.evaluation.slices import history_groups, popularity_groups
+from hierrec.evaluation.ranks import history_groups, popularity_groups
 from hypothesis import given
 from hypothesis import strategies as st
 

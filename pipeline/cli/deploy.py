@@ -1,0 +1,86 @@
+"""Commands that put a model to use elsewhere: `hierrec serve`, `hierrec update` and `hierrec export`."""
+
+from pathlib import Path
+
+import click
+
+from ..core.errors import MachineError, ParamsError, system_reason
+from ..core.memory import no_garbage
+from ..serving.artifacts import model_folder
+from .options import FilePath, artifacts_option, force_option, replacing
+
+LOCAL = ("localhost", "127.0.0.1")
+HOST = "Address to listen on. The default is reached from this machine only."
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", help=HOST)
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="Port; 0: any free port.")
+@artifacts_option
+def serve(host: str, port: int, artifacts: Path) -> None:
+    """Open a page on this machine to try both variants, with JSON endpoints beside it.
+
+    GET /health, /items, /users/ID, /similar; POST /recommend. Needs the extra: pip install 'hierrec[serve]'.
+    """
+    import socket
+
+    try:
+        import uvicorn
+
+        from ..web.app import make_app
+    except ModuleNotFoundError as error:
+        raise ParamsError(f"{error.name} is not installed", remedy="pip install 'hierrec[serve]'") from None
+    with no_garbage():
+        from ..serving.recommend import Recommender
+
+    rag = Recommender.load(model_folder(artifacts), variant="rag")
+    app = make_app({"rag": rag, "hierarchical": rag.sequence_model()}, ["*"] if host not in LOCAL else LOCAL)
+    try:
+        listener = socket.create_server((host, port))
+    except OSError as error:
+        remedy = "choose another port or host: --port, --host"
+        raise MachineError(f"cannot listen ({system_reason(error)})", f"{host}:{port}", remedy) from None
+    with listener:
+        click.echo(f"http://{host}:{listener.getsockname()[1]}/ (Ctrl-C ends it)")
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run([listener])
+
+
+@click.command()
+@click.option("--interactions", type=FilePath(), help="Table of user, item and timestamp, of any format.")
+@click.option("--items", type=FilePath(), help="Table of new items, with the columns of the data's items.")
+@click.option("--out", type=FilePath(), help="Folder to write.  [default: live in the artifacts]")
+@click.option("--params", type=FilePath(), help="Params.  [default: params.yaml beside the artifacts]")
+@artifacts_option
+def update(
+    interactions: Path | None, items: Path | None, out: Path | None, params: Path | None, artifacts: Path
+) -> None:
+    """Add interactions, users and items without training, in a folder that serving reads.
+
+    The first update starts from the artifacts, which stay as they are. Later updates start from the written folder.
+
+    Then: hierrec recommend --artifacts artifacts/live --user ID
+    """
+    from ..params import load_params
+    from ..update.update import update as extend
+
+    settings = load_params(params or artifacts.resolve().parent / "params.yaml")
+    click.echo("\n".join(extend(artifacts, settings, interactions, items, out)))
+
+
+@click.group()
+def export() -> None:
+    """Write a model for programs that do not have this package."""
+
+
+@export.command()
+@click.option("--out", type=FilePath(), required=True, help="Folder to write, whole or not at all.")
+@force_option
+@artifacts_option
+def onnx(out: Path, force: bool, artifacts: Path) -> None:
+    """Write variant hierarchical as ONNX: user tower, item keys and ids. Needs `pip install 'hierrec[onnx]'`."""
+    from ..reuse.export import MODEL
+    from ..reuse.onnx_export import export_onnx
+
+    with replacing(out, True, force, keep=artifacts):
+        export_onnx(artifacts, out)
+    click.echo(f"{', '.join(MODEL)} written to {out}/")
