@@ -135,7 +135,8 @@ class Recommender:
     ) -> Answer:
         """Recommend to a user of the data, or to a history if `user` is None; raises as `recommend`."""
         known = self.user(user) if user is not None else None
-        read = known.history if known else tuple(map(self.item, history))
+        rows = () if known else self._catalogue.rows(history, "history")
+        read = known.history if known else tuple(self._catalogue[row] for row in rows)
         asked = known or [item.item_id for item in read]
         return Answer(user, self.variant, read, self.recommend(asked, k, why, **rules))
 

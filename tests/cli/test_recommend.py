@@ -83,7 +83,10 @@ def test_a_pipe_gets_plain_text(run: Run, artifacts: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "messages"),
     [
-        (["recommend", "--history", "Toy Stroy"], ["no item is called 'Toy Stroy'", "Toy Story (1995), id "]),
+        (
+            ["recommend", "--history", "Toy Stroy", "--history", "Jumanjy"],
+            ["history: no item is called 'Toy Stroy'; no item is called 'Jumanjy'", "Toy Story (1995), id "],
+        ),
         (["recommend", "--user", "nobody"], ["there is no user 'nobody'"]),
         (["similar", "Godfather 2"], ["no item is called 'Godfather 2'", "The Godfather"]),
     ],
