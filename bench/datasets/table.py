@@ -7,6 +7,8 @@ from stages.workspace import ROOT, stages_of
 
 TITLES = {
     "beauty": "Beauty",
+    "ciao": "Ciao",
+    "ml-100k": "MovieLens-100K",
     "ml-1m": "MovieLens-1M",
     "retail": "Online Retail",
     "retail-time": "Online Retail, by time",

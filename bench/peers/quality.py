@@ -38,10 +38,13 @@ SASREC: dict[str, Any] = {
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "beauty": {**SASREC, "history": 50, "blocks": 1, "dropout": 0.2},
+    "ciao": {**SASREC, "history": 50, "blocks": 1, "dropout": 0.2},
+    "ml-100k": {**SASREC, "history": 200, "blocks": 2, "dropout": 0.1, "batch": 32},
     "retail": {**SASREC, "history": 200, "blocks": 2, "dropout": 0.1, "batch": 32},
 }
-"""Settings of the eSASRec benchmark (blondered/transformer_benchmark), where patience is 50 epochs. Retail has the
-settings of MovieLens-1M, whose histories are as long, but 32 users a batch: 128 would give 34 steps an epoch."""
+"""Settings of the eSASRec benchmark (blondered/transformer_benchmark), where patience is 50 epochs. Ciao has the
+settings of Beauty. MovieLens-100K and Retail have the settings of MovieLens-1M, whose histories are as long, but 32 users
+a batch: 128 would give 8 and 34 steps an epoch."""
 LAYERS: dict[str, dict[str, Any]] = {"sasrec": {}, "esasrec": {"layers": "ligr", "width": 256}}
 """Changes of a peer to these settings: eSASRec is SASRec with sampled softmax, LiGR blocks (arXiv 2508.06450) and its
 benchmark's width."""

@@ -34,7 +34,7 @@ def test_the_params_are_valid_and_name_files_in_the_folder(name: str, tmp_path: 
     set_params(tmp_path / "params.yaml", load(name).overrides(tmp_path / "here"))
     ingest = load_params(tmp_path / "params.yaml").ingest
     read = [ingest.interactions, ingest.items] if ingest.dataset == "files" else [ingest.archive]
-    assert {Path(path or "").parent for path in read} == {tmp_path / "here"}
+    assert {Path(path).parent for path in read if path} == {tmp_path / "here"}
 
 
 def test_every_data_set_has_a_title() -> None:
