@@ -13,7 +13,6 @@ ROOMS = [
     "tune",
     "search",
     "index",
-    "ranking",
     "model",
     "training",
     "rag",

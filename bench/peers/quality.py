@@ -14,9 +14,9 @@ import click
 import numpy as np
 import torch
 from hierrec.data.sequences import Sequences
+from hierrec.model.evaluator import rank_in_batches
 from hierrec.model.inputs import load_inputs
-from hierrec.ranking.evaluator import rank_in_batches
-from hierrec.ranking.metrics import metrics_from_ranks
+from hierrec.model.metrics import metrics_from_ranks
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -43,8 +43,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "retail": {**SASREC, "history": 200, "blocks": 2, "dropout": 0.1, "batch": 32},
 }
 """Settings of the eSASRec benchmark (blondered/transformer_benchmark), where patience is 50 epochs. Ciao has the
-settings of Beauty. MovieLens-100K and Retail have the settings of MovieLens-1M, whose histories are as long, but 32 users
-a batch: 128 would give 8 and 34 steps an epoch."""
+settings of Beauty. MovieLens-100K and Retail have those of MovieLens-1M, whose histories are as long, but 32 users a
+batch: 128 would give 8 and 34 steps an epoch."""
 LAYERS: dict[str, dict[str, Any]] = {"sasrec": {}, "esasrec": {"layers": "ligr", "width": 256}}
 """Changes of a peer to these settings: eSASRec is SASRec with sampled softmax, LiGR blocks (arXiv 2508.06450) and its
 benchmark's width."""

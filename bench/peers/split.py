@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from hierrec.data.sequences import NO_TARGET, Sequences
-from hierrec.ranking.metrics import metrics_from_ranks
+from hierrec.model.metrics import metrics_from_ranks
 from numpy.typing import NDArray
 
 

@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from ..data.sequences import Sequences
-from ..ranking.evaluator import Scorer
+from ..model.evaluator import Scorer
 
 RECENT, FADING = 50, 0.9
 """Latest items of a history by which `Neighbours` compares users, and their weight per step back."""

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.sequences import Sequences
-from ..ranking.evaluator import Scorer
-from ..ranking.ranking import excluded_items, top_items
+from ..model.evaluator import Scorer
+from ..model.ranking import excluded_items, top_items
 
 LENGTH = 10
 """Items of a list."""

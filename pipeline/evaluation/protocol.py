@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import DataError
 from ..data.sequences import NO_TARGET, Sequences, halves
-from ..ranking.evaluator import Scorer, rank_targets
+from ..model.evaluator import Scorer, rank_targets
 from .lists import TopLists
 from .params import EvaluateParams
 from .ranks import GROUPS, PERTURBED, SCHEMA, history_groups, popularity_groups

@@ -7,7 +7,7 @@ from ..core.files import atomic_path, write_details, write_json
 from ..core.stage import METRICS, PLOTS, RANKS, Summary
 from ..data.sequences import NO_TARGET, Sequences
 from ..data.tables import write_table
-from ..ranking.evaluator import Scorer
+from ..model.evaluator import Scorer
 from .lists import TopLists, list_metrics
 from .params import EvaluateParams
 from .protocol import evaluate

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..core.errors import DataError
 from ..data.sequences import Sequences, pad_histories
-from ..ranking.ranking import excluded_items
 from .ensemble import UserModel
+from .ranking import excluded_items
 from .sources import Fuses, Mixture, Query, Retrieved, Source
 
 

@@ -1,1 +1,0 @@
-"""Ranks of targets among all candidates, and metrics computed from ranks."""
