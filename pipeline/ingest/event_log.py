@@ -127,9 +127,10 @@ class EventLog:
         self._count += len(rows)
         counts = np.bincount(rows["user"], minlength=len(self.user_counts))
         counts[: len(self.user_counts)] += self.user_counts
-        seen = np.bincount(rows["item"], minlength=len(self.item_seen)) > 0
-        seen[: len(self.item_seen)] |= self.item_seen
-        self.user_counts, self.item_seen = counts, seen
+        self.user_counts = counts
+        further = max(0, int(rows["item"].max(initial=0)) + 1 - len(self.item_seen))
+        self.item_seen = np.pad(self.item_seen, (0, further))
+        self.item_seen[rows["item"]] = True
 
     def blocks(self) -> Iterator[NDArray[np.void]]:
         """Yield all rows in their order, some at a time."""
