@@ -64,10 +64,8 @@ class Sequences:
             held_out = pl.col("validation").is_not_null()
             split = split.with_columns(test_length=pl.col("train_length") + held_out.cast(pl.Int32))
         names = ("train_length", "test_length", "validation", "test")
-        columns = (split[name].fill_null(NO_TARGET) for name in names)
-        items = np.concatenate(parts, dtype=np.int64)
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        arrays = (column.to_numpy().astype(np.int64) for column in columns)
+        arrays = (split[name].fill_null(NO_TARGET).to_numpy().astype(np.int64) for name in names)
+        items, offsets = np.concatenate(parts, dtype=np.int64), np.append(0, np.cumsum(lengths))
         sequences = cls(items, offsets, *arrays, repeated="repeated" in split.columns)
         if not by_time:
             paired = (sequences.validation == NO_TARGET) == (sequences.test == NO_TARGET)
@@ -128,8 +126,7 @@ class Sequences:
         Gaps are known if the history is the beginning of the user's items: then no gap belongs to a target or a later
         item. All are `NO_GAP` for another history, and for an unknown user (-1).
         """
-        start = self.offsets[user]
-        part = slice(start, start + len(history))
+        part = slice(self.offsets[user], self.offsets[user] + len(history))
         if user < 0 or not np.array_equal(self.items[part], history):
             return np.full(len(history), NO_GAP, np.int64)
         return self.gaps[part].astype(np.int64)
@@ -155,9 +152,9 @@ class Sequences:
         return replace(self, train_length=lengths, test_length=lengths, validation=nothing, test=nothing)
 
     def with_targets_of(self, most: int | None, seed: int) -> "Sequences":
-        """Return the same users with targets of some of them, drawn at random.
+        """Return the same users with the validation targets and the test targets of at most `most` users each.
 
-        Of the users with a validation target, and of those with a test target, at most `most` keep theirs; None: all.
+        The users are drawn at random; None: all users keep theirs.
         """
         place = np.random.default_rng([seed, 1]).permutation(self.user_count)  # [U]
 
@@ -170,8 +167,7 @@ class Sequences:
 
     def training_items(self, user: int | np.integer) -> NDArray[np.int64]:
         """Return the training items of a user, int64 [train_length], oldest first."""
-        start = self.offsets[user]
-        return self.items[start : start + self.train_length[user]]
+        return self.items[self.offsets[user] :][: self.train_length[user]]
 
     def training(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return all training items, user by user, and the user of each, int64 [N] twice."""
@@ -219,11 +215,8 @@ def gap_buckets(positions: NDArray[np.integer], times: NDArray, before: float = 
     """Return the bucket of the time between each interaction and the user's one before it, int8 [N].
 
     `NO_GAP` for a user's first; 1 for a tie; 2 for a gap below 2 in the unit of the timestamps, 3 below 4, 4 below 8, …
-
-    Args:
-        positions: int [N], of each interaction within its user, from 0.
-        times: [N], ascending within a user.
-        before: the time of the interaction before these.
+    `positions`, int [N], count within each user from 0; `times`, [N], ascend within a user; `before` is the time of the
+    interaction before these.
     """
     gaps = np.diff(times, prepend=times.dtype.type(before))  # [N]
     exponents = np.frexp(gaps.astype(np.float64))[1].clip(1, GAPS - 2)  # [N], of the next power of two
@@ -237,10 +230,8 @@ def pad_histories(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Keep the latest `limit` values of each history and pad on the right.
 
-    Padding is row 0. Its value never matters: a causal model reads nothing after the end of a history.
-
-    Returns:
-        rows int64 [B, T] with T the longest kept length (at least 1), and lengths int64 [B].
+    Padding is row 0. Its value never matters: a causal model reads nothing after the end of a history. Returns rows,
+    int64 [B, T] with T the longest kept length (at least 1), and lengths, int64 [B].
     """
     kept = [history[-limit:] for history in histories]
     lengths = np.array([len(history) for history in kept], np.int64)
@@ -254,6 +245,6 @@ def _check(
     holds: NDArray[np.bool_], column: str, problem: str, users: NDArray[np.int64] | None = None
 ) -> None:
     if not holds.all():
-        user = int(np.argmin(holds))
-        user = user if users is None else int(users[user])
+        row = int(np.argmin(holds))
+        user = row if users is None else int(users[row])
         raise DataError(problem, f"split, column {column}, user {user}", "run `dvc repro`")

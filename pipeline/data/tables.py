@@ -15,20 +15,11 @@ from numpy.typing import NDArray
 from ..core.errors import DataError
 from .sequences import GAPS
 
-_REMEDY = "run `dvc repro`, or `dvc pull`"
-
+REMEDY = "run `dvc repro`, or `dvc pull`"
 _ROW_GROUP = 2**20
 
-_ITEMS = pl.Schema(
-    {
-        "row": pl.Int32,
-        "item_id": pl.String,
-        "title": pl.String,
-        "year": pl.Int32,
-        "genres": pl.List(pl.String),
-        "candidate": pl.Boolean,
-    }
-)
+_TEXTS = {"title": pl.String, "year": pl.Int32, "genres": pl.List(pl.String)}
+_ITEMS = pl.Schema({"row": pl.Int32, "item_id": pl.String, **_TEXTS, "candidate": pl.Boolean})
 MARKS = ("candidate", "validation_candidate")
 """Columns that mark the items that may be ranked for the test and, in a split by time, for the validation."""
 
@@ -142,17 +133,17 @@ def load_split(path: Path) -> pl.DataFrame:
     _check(path, "train_length", by_time or (split["train_length"] >= 1).all(), "no training item")
     paired = by_time or (validation.is_null() == test.is_null()).all()
     _check(path, "test", paired, "a user has only one of the two targets")
-    _check(path, "validation", (validation.drop_nulls() >= 0).all(), "an item row is negative")
-    _check(path, "test", (test.drop_nulls() >= 0).all(), "an item row is negative")
+    for targets in (validation, test):
+        _check(path, targets.name, (targets.drop_nulls() >= 0).all(), "an item row is negative")
     return split
 
 
 def counts_of(split: pl.DataFrame) -> dict[str, int]:
     """Return the numbers of interactions and users in a split."""
-    if "length" in split.columns:
-        return {"interactions": int(split["length"].sum()), "users": len(split)}
     targets = split["validation"].count() + split["test"].count()
-    return {"interactions": int(split["train_length"].sum()) + targets, "users": len(split)}
+    by_time = "length" in split.columns
+    count = split["length"].sum() if by_time else split["train_length"].sum() + targets
+    return {"interactions": int(count), "users": len(split)}
 
 
 def _read(path: Path, columns: pl.Schema, nullable: Collection[str] = (), more: bool = False) -> pl.DataFrame:
@@ -168,12 +159,12 @@ def _groups(
     for table in row_groups(path):
         for name, dtype in columns.items():
             if name not in table.columns:
-                raise DataError(f"column {name} is missing", str(path), _REMEDY)
+                raise DataError(f"column {name} is missing", str(path), REMEDY)
             _check(path, name, table.schema[name] == dtype, f"type is {table.schema[name]}, not {dtype}")
             _check(path, name, name in nullable or not table[name].has_nulls(), "a value is missing")
         unknown = [name for name in table.columns if name not in columns]
         if unknown and not more:
-            raise DataError(f"unknown columns: {', '.join(unknown)}", str(path), _REMEDY)
+            raise DataError(f"unknown columns: {', '.join(unknown)}", str(path), REMEDY)
         if not table.is_empty():
             empty = False
             yield table
@@ -181,13 +172,11 @@ def _groups(
 
 
 def row_groups(path: Path) -> Iterator[pl.DataFrame]:
-    """Read the row groups of a table. A table without row groups gives one empty part.
-
-    Pages have checksums. The footer has none, but holds the number of rows twice.
-    """
+    """Read the row groups of a table, which are verified; a table without row groups gives one empty part."""
     try:
         # pyarrow, because polars panics on damaged files and does not verify checksums
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            # The footer has no checksum, but holds the number of rows twice.
             rows = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
             if sum(rows) != file.metadata.num_rows:
                 raise ValueError(f"{sum(rows)} rows in groups, {file.metadata.num_rows} in all")
@@ -196,9 +185,9 @@ def row_groups(path: Path) -> Iterator[pl.DataFrame]:
                 arrow.validate(full=True)
                 yield pl.DataFrame({name: pl.Series(arrow[name]) for name in arrow.column_names})
     except FileNotFoundError:
-        raise DataError("file is missing", str(path), _REMEDY) from None
+        raise DataError("file is missing", str(path), REMEDY) from None
     except (pa.ArrowException, OSError, ValueError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"not a readable Parquet file ({error})", str(path), _REMEDY) from None
+        raise DataError(f"not a readable Parquet file ({error})", str(path), REMEDY) from None
 
 
 def _numbered(rows: pl.Series) -> bool:
@@ -207,4 +196,4 @@ def _numbered(rows: pl.Series) -> bool:
 
 def _check(path: Path, column: str, holds: object, problem: str) -> None:
     if not holds:
-        raise DataError(problem, f"{path}, column {column}", _REMEDY)
+        raise DataError(problem, f"{path}, column {column}", REMEDY)

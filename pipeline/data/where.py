@@ -12,6 +12,10 @@ _REMEDY = (
     'write a condition on single rows, such as "Quantity > 0 AND CustomerID IS NOT NULL";'
     ' a column with the name of an SQL word needs quotes, such as "user"'
 )
+_TYPES = (
+    "compare numbers with numbers, and text with 'text'; a decimal comma is text:"
+    " CAST(REPLACE(price, ',', '.') AS DOUBLE) > 2"
+)
 _SEVERAL_ROWS = {
     *("Agg", "Len", "Over", "Window", "SubPlan", "Rolling"),
     *("Sort", "SortBy", "Gather", "Slice", "Explode"),
@@ -35,14 +39,11 @@ def _kinds(tree: Any) -> Iterator[str]:
     """Yield the kinds of expressions in a tree, values and names of columns left out."""
     if isinstance(tree, str):
         yield tree
-    elif isinstance(tree, list):
+    elif isinstance(tree, list | dict):
         for part in tree:
             yield from _kinds(part)
-    elif isinstance(tree, dict):
-        for kind, part in tree.items():
-            yield kind
-            if kind not in ("Column", "Literal"):
-                yield from _kinds(part)
+            if isinstance(tree, dict) and part not in ("Column", "Literal"):
+                yield from _kinds(tree[part])
 
 
 class Where:
@@ -51,11 +52,8 @@ class Where:
     In a CSV file all columns are text, so a column whose values are all numbers is compared as numbers. If the
     expression does not allow that (`item_id = '7'`), all columns of text are compared as text.
 
-    `blocks` are all blocks of the table, `where` is the expression's place in messages.
-
-    Raises:
-        ParamsError: it is no condition on single rows.
-        DataError: it names a column that is not there.
+    `blocks` are all blocks of the table, `where` is the expression's place in messages. Raises ``ParamsError`` if it is
+    no condition on single rows, and ``DataError`` if it names a column that is not there.
     """
 
     def __init__(self, text: str, blocks: Iterable[pl.DataFrame], where: str) -> None:
@@ -77,24 +75,17 @@ class Where:
         texts = [name for name in self._types if block.schema.get(name) == pl.String]
         numbers = block.with_columns(pl.col(name).cast(self._types[name]) for name in texts)
         try:
-            kept = self._computed(numbers)
+            kept = numbers.select(self._expression).to_series()
         except pl.exceptions.PolarsError as error:
             try:
-                kept = self._computed(block)
+                kept = block.select(self._expression).to_series()
             except pl.exceptions.PolarsError:
                 what = f"cannot be computed ({str(error).splitlines()[0]}){_example(block, self._types)}"
-                remedy = (
-                    "compare numbers with numbers, and text with 'text'; a decimal comma is text:"
-                    " CAST(REPLACE(price, ',', '.') AS DOUBLE) > 2"
-                )
-                raise DataError(what, self._where, remedy) from None
+                raise DataError(what, self._where, _TYPES) from None
         if kept.dtype != pl.Boolean:
             raise DataError(f"is of type {kept.dtype}, so no condition", self._where, _REMEDY)
         kept = kept.fill_null(False)
         return kept if len(kept) == len(block) else pl.repeat(kept[0], len(block), eager=True)
-
-    def _computed(self, block: pl.DataFrame) -> pl.Series:
-        return block.select(self._expression.alias("kept"))["kept"]
 
 
 def _example(block: pl.DataFrame, types: Mapping[str, type[pl.DataType]]) -> str:

@@ -15,9 +15,9 @@ from .sources import Source, is_html
 
 LARGEST_MEMBER = 256 * 2**20
 """Bytes of an unpacked member that are always read; MovieLens-1M's largest has 25 million."""
-
 LARGEST_RATIO = 50
 """A larger member is read if its size is at most its packed size times this."""
+
 _BROKEN = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
     *(EOFError, OSError, ValueError, OverflowError),
@@ -31,9 +31,9 @@ class Archive:
     def __init__(self, path: Path, opened: zipfile.ZipFile) -> None:
         self._path, self._opened = path, opened
         # Not is_dir(), which fails on an empty name.
-        listed = [member for member in opened.infolist() if not member.filename.endswith("/")]
-        self._members = [(self._inside(member.filename), member) for member in listed]
-        self.names = {inside.name for inside, _ in self._members}
+        files = [member for member in opened.infolist() if not member.filename.endswith("/")]
+        self._members = [(self._inside(member.filename), member) for member in files]
+        self.names = {path.name for path, _ in self._members}
         """Base names of all files."""
 
     def sources(self, names: Sequence[str]) -> list[Source]:
@@ -41,26 +41,27 @@ class Archive:
 
         Raises ``DataError`` if one is missing, there twice or too large, or if they lie in several folders.
         """
-        found = {name: [pair for pair in self._members if pair[0].name == name] for name in names}
-        for name, pairs in found.items():
-            if len(pairs) != 1:
-                what = f"{len(pairs)} files are named {name}" if pairs else f"no file is named {name}"
+        found = []
+        for name in names:
+            members = [member for member in self._members if member[0].name == name]
+            if len(members) != 1:
+                what = f"{len(members)} files are named {name}" if members else f"no file is named {name}"
                 remedy = f"the archive must hold {', '.join(names)}, once each, in one folder"
                 raise DataError(what, str(self._path), remedy)
-        folders = {str(path.parent) for [(path, _)] in found.values()}
+            found += members
+        folders = {str(path.parent) for path, _ in found}
         if len(folders) != 1:
             what = f"{', '.join(names)} lie in different folders: {', '.join(sorted(folders))}"
             raise DataError(what, str(self._path), "put them into one folder")
-        return [self._source(member) for [(_, member)] in found.values()]
+        return [self._source(path, member) for path, member in found]
 
-    def _source(self, member: zipfile.ZipInfo) -> Source:
+    def _source(self, path: PurePosixPath, member: zipfile.ZipInfo) -> Source:
         place = f"{self._path}, {member.filename}"
         largest = max(LARGEST_MEMBER, LARGEST_RATIO * member.compress_size)
         if member.file_size > largest:
             what = f"unpacks to {member.file_size:,} bytes; at most {largest:,} are read"
             raise DataError(what, place, "use an archive of MovieLens's size")
-        suffix = PurePosixPath(member.filename).suffix
-        return Source(place, suffix, partial(self._opened.open, member.filename), packed=True)
+        return Source(place, path.suffix, partial(self._opened.open, member.filename), packed=True)
 
     def _inside(self, name: str) -> PurePosixPath:
         path = PurePosixPath(name.replace("\\", "/"))

@@ -27,8 +27,7 @@ class Checks:
         unit: the name of a row in messages.
 
     Attributes:
-        user: the name of the column of users, for messages.
-        item: the name of the column of items, for messages.
+        user, item: the names of the columns of ids, for messages.
     """
 
     def __init__(self, place: str | None = None, unit: Unit = "row") -> None:
@@ -63,11 +62,8 @@ class Checks:
     def refuse(self, bad: pl.Series, describe: Callable[[int], str], remedy: str, column: str = "") -> None:
         """Refuse a table, or leave the block, if there is a bad row.
 
-        Args:
-            bad: boolean, one value per row; null counts as false.
-            describe: returns the problem of the row with an index.
-            remedy: what to do about it.
-            column: the column's name in the file, if the check concerns one column.
+        `bad` is boolean, null counts as false. `describe` returns the problem of a row of the table or block. `column`
+        is the column's name in the file, if the check concerns one column.
 
         Raises:
             DataError: there is a bad row, and the table is in memory.
@@ -81,6 +77,10 @@ class Checks:
         if self._rows is None:
             self.finish()
         raise _BlockRefused
+
+    def refuse_values(self, bad: pl.Series, values: pl.Series, problem: str, remedy: str) -> None:
+        """Refuse, as `refuse` does, a column with a bad value; the message is the value and the problem."""
+        self.refuse(bad, lambda row: f"{quote(values[row])} {problem}", remedy, values.name)
 
     def finish(self) -> None:
         """Raise ``DataError`` if a block broke a check: for the earliest broken check and its first bad row."""

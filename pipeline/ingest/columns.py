@@ -48,9 +48,8 @@ def find_columns(
 ) -> dict[str, str]:
     """Return the name of each role's column; `needed` roles must have one, `optional` roles may.
 
-    Raises:
-        DataError: a needed role has no column, a role has several columns, a column has several roles, or a given name
-            is missing.
+    Raises ``DataError`` if a needed role has no column, a role has several columns, a column has several roles, or a
+    given name is missing.
     """
     given, found, absent = dict(given or {}), {}, []
     if isinstance(given.get("item"), str) and given["item"] not in names:
@@ -69,21 +68,20 @@ def find_columns(
             fitting = [] if given[role] is None else [str(given[role])]
         elif role in EXACT and role in fitting:
             fitting = [role]
+        if not fitting:
+            absent += [role] * (role in needed)
+            continue
+        name = fitting[0]
         if len(fitting) > 1:
             what = f"has {len(fitting)} columns that can be the {role}: {' and '.join(fitting)}"
-            raise DataError(what, place, f"say which: ingest.columns: {{{role}: {fitting[0]}}}")
-        if not fitting:
-            if role in needed:
-                absent.append(role)
-        elif fitting[0] not in names:
-            raise missing(f"column {quote(fitting[0])}, which ingest.columns names, is", [role])
-        elif fitting[0] in found.values():
-            other = next(other for other, name in found.items() if name == fitting[0])
-            what = f"column {quote(fitting[0])} is to be both {other} and {role}"
+            raise DataError(what, place, f"say which: ingest.columns: {{{role}: {name}}}")
+        if name not in names:
+            raise missing(f"column {quote(name)}, which ingest.columns names, is", [role])
+        if name in found:
+            what = f"column {quote(name)} is to be both {found[name]} and {role}"
             raise DataError(what, place, "name another column in ingest.columns")
-        else:
-            found[role] = fitting[0]
+        found[name] = role
     if absent:
-        several = len(absent) > 1
-        raise missing(f"column{'s' * several} {', '.join(absent)} {'are' if several else 'is'}", absent)
-    return found
+        what = f"column {absent[0]} is" if len(absent) == 1 else f"columns {', '.join(absent)} are"
+        raise missing(what, absent)
+    return {role: name for name, role in found.items()}

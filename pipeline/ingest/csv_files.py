@@ -25,15 +25,16 @@ _SAMPLE, _LINES = 2**16, 10
 def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
     """Read a table. Values are text, or null if they are empty.
 
-    Raises:
-        DataError: it is damaged or in another encoding; a row has too few or too many columns; a column has no name of
-            its own; or a quote is not closed.
+    Raises ``DataError`` if it is damaged or in another encoding, a row has too few or too many columns, a column has no
+    name of its own, or a quote is not closed.
     """
     separator = _separator(source, layout)
     if layout.plain or len(separator) > 1:
         yield from line_files.blocks(source, separator, layout)
         return
-    names, lines = _header(source, separator, layout.names is None)
+    names, lines = _first_row(source, separator)
+    if layout.names is not None:
+        names, lines = line_files.numbers(names), 0
     check_names(source.place, names)
     count, read = cache(partial(_count_rows, source, separator, layout.one_line)), 0
     reading = pc.ReadOptions(use_threads=False, column_names=names, skip_rows=lines, block_size=layout.size)
@@ -85,34 +86,30 @@ def _widths(lines: list[str], separator: str) -> list[int]:
         return [0]
 
 
-def _header(source: Source, separator: str, header: bool) -> tuple[list[str], int]:
-    """Return the column names and the number of lines that they take."""
+def _first_row(source: Source, separator: str) -> tuple[list[str], int]:
+    """Return the values of the first row that is not blank, and the number of lines up to its end."""
     with source.lines() as file:
         reader = csv.reader(file, delimiter=separator)
         try:
-            names = next((row for row in reader if row), [])
-            "".join(names).encode()
-        except UnicodeEncodeError:
-            raise DataError("is not UTF-8", f"{source.place}, line 1", _REMEDY) from None
-        except csv.Error as error:
-            what = f"has no line of column names ({error})"
+            row = next((row for row in reader if row), [])
+            "".join(row).encode()
+        except (UnicodeEncodeError, csv.Error) as error:
+            unnamed = f"has no line of column names ({error})"
+            what = "is not UTF-8" if isinstance(error, UnicodeError) else unnamed
             raise DataError(what, f"{source.place}, line 1", _REMEDY) from None
-    if not names:
+    if not row:
         raise NoRowsError("file is empty", source.place, "check the path, or write the file again")
-    return (names, reader.line_num) if header else (line_files.numbers(names), 0)
+    return row, reader.line_num
 
 
 def _count_rows(source: Source, separator: str, one_line: bool) -> int:
     """Count the rows, with the line of column names, by another parser than the one that reads them.
 
-    Else an unclosed quote would silently turn all rows up to the next quote into one value.
-
-    Raises:
-        DataError: a quote is not closed or stands within a value; or, with `one_line`, a value holds line ends.
+    Else an unclosed quote would silently turn all rows up to the next quote into one value. Raises ``DataError`` if a
+    quote is not closed or stands within a value, or, with `one_line`, if a value holds line ends.
     """
     remedy = 'write "" for a quote within a value, and quotes round it'
-    with source.open() as file:
-        quoted = any(b'"' in block for block in iter(partial(file.read, 2**20), b""))
+    quoted = any(b'"' in block for block in source.line_blocks(2**20))
     with source.lines() as file:
         if not quoted:
             return sum(1 for line in file if line.strip("\r\n"))
@@ -136,8 +133,7 @@ def _csv_error(place: str, message: str, lines: int) -> DataError:
     """Return Arrow's message with the number of the row in the table; Arrow counts from the first line on."""
     if "Could not skip" in message or "Empty CSV" in message:
         return NoRowsError("table has no rows", place, "use one that has")
-    what, where = message, place
     if number := re.search(r"Row #(\d+): ", message):
-        what, where = message[number.end() :], f"{place}, row {int(number[1]) - lines}"
-    what = "is not UTF-8" if "invalid UTF8" in message else what
-    return DataError(what if len(what) <= 120 else what[:117] + "...", where, _REMEDY)
+        message, place = message[number.end() :], f"{place}, row {int(number[1]) - lines}"
+    what = "is not UTF-8" if "invalid UTF8" in message else message
+    return DataError(what if len(what) <= 120 else what[:117] + "...", place, _REMEDY)

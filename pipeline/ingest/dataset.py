@@ -15,6 +15,7 @@ from ..core.files import atomic_path, check_file, read_json, sha256_file, write_
 from ..data.sequences import gap_buckets
 from ..data.tables import (
     MARKS,
+    REMEDY,
     counts_of,
     load_interactions,
     load_items,
@@ -27,13 +28,10 @@ from .event_log import RawDataset
 from .event_order import OrderedEvents, Repeats
 from .time_split import TimeSplit, split_by_time
 
-SCHEMA_VERSION = 1
-
-_INTERACTIONS = ("user", "item", "position")
 _NAMES = ("items", "users", "interactions", "split", "ratings", "times/gaps", "times/none")
 TABLES = tuple(f"{name}.parquet" for name in _NAMES)
 """All tables. A model depends on the table in `times/` that `train.time` names; `none` is empty."""
-REMEDY = "run `dvc repro`, or `dvc pull`"
+_INTERACTIONS = ("user", "item", "position")
 _RATINGS = ("user", "position", "rating", "timestamp")
 
 HELD_OUT = 2
@@ -56,8 +54,7 @@ class Dataset:
     """user, item, position, rating, timestamp; sorted by (user, position), in tables of some users each, so that memory
     need not hold all. Position counts from 0 within a user in the total order (timestamp, row in file)."""
     split: pl.DataFrame
-    """user, train_length, validation, test, and maybe more columns (see `load_split`). The leading `train_length`
-    positions are for training. The two targets are item rows, null for a user without."""
+    """See `load_split`. The leading `train_length` positions are for training. Targets are item rows, or null."""
     checksums: Mapping[str, str] = field(default_factory=dict)
     """MD5 of other files that were read, by the param that names them."""
     cut: Mapping[str, float] = field(default_factory=dict)
@@ -84,7 +81,9 @@ class Dataset:
     @property
     def more_counts(self) -> dict[str, Any]:
         """Counts of removed interactions, of a split by time, and of users with repeats, where there are any."""
-        counts: dict[str, Any] = {**self.removed, **({"cut": dict(self.cut)} if self.cut else {})}
+        counts: dict[str, Any] = dict(self.removed)
+        if self.cut:
+            counts["cut"] = dict(self.cut)
         if "repeated" in self.split.columns:
             counts["users_with_repeats"] = int(self.split["repeated"].sum())
         return counts
@@ -92,17 +91,14 @@ class Dataset:
     @property
     def left_out(self) -> list[str]:
         """Lines that say how many interactions do not count, and which param leaves them out."""
-        return [
-            f"{count:,} rows left out by ingest.{name.removeprefix('removed_')}"
-            for name, count in self.removed.items()
-        ]
+        named = ((name.removeprefix("removed_"), count) for name, count in self.removed.items())
+        return [f"{count:,} rows left out by ingest.{param}" for param, count in named]
 
     @classmethod
     def read(cls, folder: Path, removed: Mapping[str, int], cut: Mapping[str, float]) -> "Dataset":
         """Read the tables that `write` wrote into memory; no table holds `removed` and `cut`.
 
-        Raises:
-            DataError: a file is missing or damaged, or is not the file that was written with the manifest.
+        Raises ``DataError`` if a file is missing, damaged, or not the one that was written with the manifest.
         """
         path = folder / "manifest.json"
         manifest = read_json(path)
@@ -122,22 +118,17 @@ class Dataset:
 
         All files are complete before the first is renamed to its place; the manifest is renamed last.
         """
-        tables: tuple[Iterable[pl.DataFrame], ...] = (
-            [self.items],
-            [self.users],
-            (table.select(_INTERACTIONS) for table in self.events),
-            [self.split],
-            (table.select(_RATINGS) for table in self.events),
-            _gaps(self.events),
-            [pl.DataFrame(schema={"gap": pl.Int8})],
-        )
+        interactions = (table.select(_INTERACTIONS) for table in self.events)
+        ratings = (table.select(_RATINGS) for table in self.events)
+        none = pl.DataFrame(schema={"gap": pl.Int8})
+        lists = ([self.items], [self.users], interactions, [self.split], ratings, _gaps(self.events), [none])
         with ExitStack() as stack:  # unwinds from the last to the first
             manifest = stack.enter_context(atomic_path(folder / "manifest.json"))
             written = {name: stack.enter_context(atomic_path(folder / name)) for name in TABLES}
-            for parts, path in zip(tables, written.values(), strict=True):
+            for parts, path in zip(lists, written.values(), strict=True):
                 write_parts(parts, path)
             content = {
-                "schema_version": SCHEMA_VERSION,
+                "schema_version": 1,
                 "dataset": self.name,
                 "source": {"md5": self.md5, **self.checksums},
                 "counts": self.counts,
@@ -169,11 +160,8 @@ def build(
     Args:
         raw: the data set: at least one interaction, of listed items; its reader has checked that.
         candidates: items that may be ranked: those with an interaction (by time: before the test), or all.
-        repeats: see `OrderedEvents`.
+        repeats: see `OrderedEvents`, which raises ``DataError`` if they are refused.
         time_split: the cuts of a split by time.
-
-    Raises:
-        DataError: repeats are refused, and a user has an item twice.
     """
     log, ids = raw.interactions, raw.items["item_id"]
     rows, users = numbered(ids), numbered(log.user_ids())
@@ -189,39 +177,37 @@ def build(
     items = raw.items.select(pl.Series("row", rows), pl.all()).sort("row")
     items = items.with_columns(**dict(zip(MARKS, marks, strict=False)))
     named_users = pl.DataFrame({"user": users, "user_id": log.user_ids()}).sort("user")
-    removed = {**raw.removed, **({"removed_repeats": events.removed} if events.removed else {})}
+    removed = dict(raw.removed) | ({"removed_repeats": events.removed} if events.removed else {})
     return Dataset(raw.name, raw.md5, items, named_users, events, split, raw.checksums, cut, removed)
 
 
 def refuse_unlearnable(dataset: Dataset) -> None:
-    """Refuse a data set from which nothing can be learned, or on which nothing can be measured.
+    """Raise ``DataError`` if no user has targets (3 interactions), or no user has 2 training interactions.
 
-    Raises:
-        DataError: no user has targets (3 interactions), or no user has 2 training interactions.
+    Then nothing can be measured on the data set, or nothing can be learned from it.
     """
-    remedy = "use a data set with longer histories"
+    remedy, what = "use a data set with longer histories", ""
     for name in ("validation", "test") if dataset.cut else ():
         if not dataset.split[name].count():
             what = f"no user has an interaction before the cut of the {name} and a known item after it"
             raise DataError(what, dataset.name, f"choose another ingest.{name}_from")
     if not dataset.split["test"].count():
         what = f"no user has {HELD_OUT + 1} interactions, so there is no target to validate and test on"
-        raise DataError(what, dataset.name, remedy)
-    if dataset.split["train_length"].max() == 1:
+    elif dataset.split["train_length"].max() == 1:
         what = "every user has one training interaction, so no next item can be learned"
+    if what:
         raise DataError(what, dataset.name, remedy)
 
 
 def leave_one_out(interactions: pl.DataFrame) -> pl.DataFrame:
     """Split interactions that are sorted by (user, position): last for test, the one before for validation.
 
-    Returns:
-        One row per user: user int32, train_length int32, validation and test int32 or null.
+    Returns one row per user: user int32, train_length int32, validation and test int32 or null.
     """
     enough = pl.len() > HELD_OUT
     return interactions.group_by("user", maintain_order=True).agg(
         train_length=(pl.len() - pl.when(enough).then(HELD_OUT).otherwise(0)).cast(pl.Int32),
-        validation=pl.when(enough).then(pl.col("item").slice(pl.len() - 2, 1).first()),
+        validation=pl.when(enough).then(pl.col("item").get(-2, null_on_oob=True)),
         test=pl.when(enough).then(pl.col("item").last()),
     )
 

@@ -22,18 +22,17 @@ _STALE = 3600
 def fetch(
     source: str, md5: str | None, cache: Path, attempts: int = 4, wait: float = 1.0, key: str = "archive"
 ) -> Path:
-    """Return the path of a file; a URL is downloaded into `cache` unless it is there.
+    """Return the path of a file; a URL is downloaded into `cache` unless it is there, with the right checksum.
 
     Args:
         source: an http or https URL, or a path (`~` is expanded), which is used in place.
         md5: checksum as 32 hex digits; None: not checked.
-        cache: folder of downloads. A file there is used again if its checksum is right.
+        cache: folder of downloads.
         attempts: number of tries; an answer such as 404 is final at once.
         wait: seconds before the second try, doubled before each further one.
         key: the param `ingest.<key>` that names the source, for messages.
 
-    Raises:
-        DownloadError: the file is missing, unreachable, or has another checksum.
+    Raises ``DownloadError`` if the file is missing, unreachable, or has another checksum.
     """
     scheme = source.partition("://")[0].lower() if "://" in source else ""
     if scheme in ("http", "https"):
@@ -56,10 +55,7 @@ def fetch_parts(source: str, md5: str | None, cache: Path, key: str) -> list[Pat
 
     A pattern has `*`, `?`, `[…]`, and `**` for folders in folders. In a folder, files whose names start with `.` or `_`
     do not count. Interactions at the same time keep the order of their files. `md5` is the checksum of the files'
-    bytes, one file after the other (`cat … | md5sum`). Other arguments are those of `fetch`.
-
-    Raises:
-        DownloadError: there is no such file, or the files have another checksum.
+    bytes, one file after the other (`cat … | md5sum`). Other arguments and errors are those of `fetch`.
     """
     path = Path(os.path.expanduser(source))
     if path.is_dir():

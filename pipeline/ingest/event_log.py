@@ -14,8 +14,9 @@ from ..core.files import cache_dir
 from .checks import Checks
 
 ITEMS = pl.Schema({"item_id": pl.String, "title": pl.String, "year": pl.Int32, "genres": pl.List(pl.String)})
-_IDS = {"user_id": pl.String, "item_id": pl.String}
-INTERACTIONS = pl.Schema({**_IDS, "rating": pl.Int8, "timestamp": pl.Int64})
+INTERACTIONS = pl.Schema(
+    {"user_id": pl.String, "item_id": pl.String, "rating": pl.Int8, "timestamp": pl.Int64}
+)
 
 BLOCK = 2**20
 """Rows in memory at a time."""
@@ -28,6 +29,7 @@ class RowFile:
     """Rows of numbers in a temporary file without a name. The system removes the file with the process.
 
     A row has a user, an item, its line, a timestamp (`i8` or `f8`), and maybe a rating (`f8`; NaN stands for none).
+    Reading and writing raise ``MachineError`` if the disk is full or fails.
     """
 
     def __init__(self, dtype: np.dtype) -> None:
@@ -36,21 +38,20 @@ class RowFile:
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(self._folder))  # noqa: SIM115 - lives as long as self
 
     def write(self, start: int, rows: NDArray[np.void]) -> None:
-        """Write rows from row `start` on; raises ``MachineError`` if the disk is full."""
-        with self._machine_errors():
-            self._file.seek(start * self.dtype.itemsize)
-            self._file.write(rows.tobytes())
+        """Write rows from row `start` on."""
+        with self._at(start) as file:
+            file.write(rows.tobytes())
 
     def read(self, start: int, count: int) -> NDArray[np.void]:
-        """Return `count` rows from row `start` on; raises ``MachineError`` if the disk cannot be read."""
-        with self._machine_errors():
-            self._file.seek(start * self.dtype.itemsize)
-            return np.frombuffer(self._file.read(count * self.dtype.itemsize), self.dtype)
+        """Return `count` rows from row `start` on."""
+        with self._at(start) as file:
+            return np.frombuffer(file.read(count * self.dtype.itemsize), self.dtype)
 
     @contextmanager
-    def _machine_errors(self) -> Iterator[None]:
+    def _at(self, start: int) -> Iterator[tempfile.SpooledTemporaryFile]:
         try:
-            yield
+            self._file.seek(start * self.dtype.itemsize)
+            yield self._file
         except OSError as error:
             what = f"rows of interactions cannot be written ({error.strerror})"
             remedy = "free space on that disk, or set the environment variable HIERREC_CACHE to a folder of another one"
@@ -67,17 +68,18 @@ class EventLog:
         checks: the checks of the rows; they know the rows' files. None: the rows are from a table in memory.
 
     Attributes:
-        listed, checks: the arguments.
+        rows: the rows, from the first `append` on.
         user_counts: int64 [users], interactions of each user.
         item_seen: bool [items], whether an interaction names the item.
         whole_ratings: whether all ratings are whole numbers of at most two digits.
     """
 
+    rows: RowFile
+
     def __init__(self, listed: pl.Series, checks: Checks | None = None) -> None:
         self.listed, self.checks = listed, checks or Checks("the interactions")
         self._users, self._items = _Ids(), _Ids()
         self._items.numbers(listed)
-        self._rows: RowFile | None = None
         self._count = 0
         self.user_counts, self.item_seen = np.zeros(0, np.int64), np.zeros(len(listed), np.bool_)
         self.whole_ratings = True
@@ -93,12 +95,6 @@ class EventLog:
     def __len__(self) -> int:
         return self._count
 
-    @property
-    def rows(self) -> RowFile:
-        """The rows; there is at least one."""
-        assert self._rows is not None
-        return self._rows
-
     def append(
         self,
         users: pl.Series,
@@ -110,17 +106,16 @@ class EventLog:
         """Append rows.
 
         Args:
-            users: ids, text.
-            items: ids, text.
+            users, items: ids, text.
             timestamps: int64 or float64, the same type in all blocks.
             ratings: numbers, null for a missing one; None: no block has ratings.
             lines: the rows' numbers in `checks`; None: they follow the rows before.
         """
         times = timestamps.to_numpy()
-        fields = [("user", "u4"), ("item", "u4"), ("line", "i8"), ("timestamp", times.dtype)]
-        fields += [] if ratings is None else [("rating", "f8")]
-        self._rows = self._rows or RowFile(np.dtype(fields))
-        rows = np.empty(len(users), self._rows.dtype)
+        if not self._count:
+            fields = [("user", "u4"), ("item", "u4"), ("line", "i8"), ("timestamp", times.dtype)]
+            self.rows = RowFile(np.dtype(fields if ratings is None else [*fields, ("rating", "f8")]))
+        rows = np.empty(len(users), self.rows.dtype)
         rows["user"], rows["item"] = self._users.numbers(users), self._items.numbers(items)
         rows["line"] = np.arange(self._count, self._count + len(rows)) if lines is None else lines
         rows["timestamp"] = times
@@ -128,13 +123,13 @@ class EventLog:
             rows["rating"] = numbers = ratings.cast(pl.Float64).fill_null(np.nan).to_numpy()
             whole = np.isnan(numbers) | ((numbers == np.rint(numbers)) & (np.abs(numbers) < 100))
             self.whole_ratings &= bool(whole.all())
-        self._rows.write(self._count, rows)
+        self.rows.write(self._count, rows)
         self._count += len(rows)
         counts = np.bincount(rows["user"], minlength=len(self.user_counts))
         counts[: len(self.user_counts)] += self.user_counts
         self.user_counts = counts
         further = max(0, int(rows["item"].max(initial=0)) + 1 - len(self.item_seen))
-        self.item_seen = np.append(self.item_seen, np.zeros(further, np.bool_))
+        self.item_seen = np.pad(self.item_seen, (0, further))
         self.item_seen[rows["item"]] = True
 
     def blocks(self) -> Iterator[NDArray[np.void]]:
@@ -174,11 +169,9 @@ class RawDataset:
     md5: str | None
     """Checksum of the archive; None: there is no archive."""
     items: pl.DataFrame
-    """One row per listed item, with the columns of `ITEMS`; title in reading order, unknown year null. Further columns
-    are text or lists of text, null if unknown."""
+    """One row per listed item, with the columns of `ITEMS`, and further texts or lists of texts; null if unknown."""
     interactions: EventLog
-    """One row per interaction, in file order. A timestamp is int64 seconds since 1970 (UTC); from `files`, a number of
-    any unit."""
+    """In file order. A timestamp is int64 seconds since 1970 (UTC); from `files`, a number of any unit."""
     checksums: Mapping[str, str] = field(default_factory=dict)
     """MD5 of other files, by the param that names them."""
     notes: tuple[str, ...] = ()

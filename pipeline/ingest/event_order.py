@@ -23,27 +23,24 @@ class OrderedEvents:
     """The interactions of a log by (user, timestamp, row), a bucket of whole users at a time.
 
     Yields tables of user, item and position (int32), rating (int8 if all are whole numbers, else float64) and timestamp
-    (int64 or float64). It can be iterated several times.
+    (int64 or float64), as often as it is iterated. Raises ``DataError`` if repeats are refused and a user has an item
+    twice.
 
     Args:
         log: at least one interaction.
-        users: int32 [users of the log], the new number of each.
-        items: int32 [items of the log], the row of each.
+        users, items: int32, the new number of each user and of each item of the log.
         repeats: which interactions of a user with one item count: all (`keep`, but one per timestamp), the `first` or
             the `last`; `refuse`: there must be only one.
 
     Attributes:
         removed: number of interactions that do not count.
         repeated: bool [users], whether a user has an item twice.
-
-    Raises:
-        DataError: repeats are refused, and a user has an item twice.
     """
 
     def __init__(
         self, log: EventLog, users: NDArray[np.int32], items: NDArray[np.int32], repeats: Repeats = "refuse"
     ) -> None:
-        self._items, self._repeats = items, repeats
+        self._items = items
         self.removed, self.repeated = 0, np.zeros(len(users), np.bool_)
         counts = np.zeros_like(log.user_counts)
         counts[users] = log.user_counts
@@ -55,7 +52,16 @@ class OrderedEvents:
         self._rows = RowFile(log.rows.dtype)
         self._ratings = pl.Int8 if log.whole_ratings else pl.Float64
         self._deal_out(log, users, np.searchsorted(last, np.arange(len(counts))))
-        self._sort(log, users)
+        for number, rows in enumerate(self._buckets()):
+            if repeats == "refuse":
+                with log.checks.block(rows["line"]):
+                    _refuse_repeats(rows, log, users)
+            ordered = rows[np.lexsort((rows["timestamp"], rows["user"]))]  # stable
+            kept = ordered if repeats == "refuse" else self._counting(ordered, repeats)
+            self._rows.write(int(self._starts[number]), kept)
+            self._lengths[number] = len(kept)
+            self.removed += len(rows) - len(kept)
+        log.checks.finish()
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
         for rows in self._buckets():
@@ -86,22 +92,8 @@ class OrderedEvents:
                 self._rows.write(int(free[part]), piece)
                 free[part] += len(piece)
 
-    def _sort(self, log: EventLog, users: NDArray[np.int32]) -> None:
-        for bucket, rows in enumerate(self._buckets()):
-            if self._repeats == "refuse":
-                with log.checks.block(rows["line"]):
-                    _refuse_repeats(rows, log, users)
-            ordered = rows[np.lexsort((rows["timestamp"], rows["user"]))]  # stable
-            kept = self._counting(ordered)
-            self._rows.write(int(self._starts[bucket]), kept)
-            self._lengths[bucket] = len(kept)
-            self.removed += len(rows) - len(kept)
-        log.checks.finish()
-
-    def _counting(self, rows: NDArray[np.void]) -> NDArray[np.void]:
-        """Return the ordered rows that count."""
-        if self._repeats == "refuse":
-            return rows
+    def _counting(self, rows: NDArray[np.void], repeats: Repeats) -> NDArray[np.void]:
+        """Return the ordered rows that count, and note the users who have an item twice."""
         pair = pl.col("pair")
         counts = {
             "first": pair.is_first_distinct(),
@@ -109,7 +101,7 @@ class OrderedEvents:
             "keep": pl.struct("pair", "time").is_first_distinct(),
         }
         table = pl.DataFrame({"user": rows["user"], "pair": _pairs(rows), "time": rows["timestamp"]})
-        kept = table.select(counts[self._repeats]).to_series()
+        kept = table.select(counts[repeats]).to_series()
         again = table.filter(kept).filter(~pair.is_first_distinct())
         self.repeated[again["user"].to_numpy()] = True
         return rows[kept.to_numpy()]

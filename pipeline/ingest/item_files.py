@@ -27,11 +27,8 @@ _JSON_REMEDY = 'write one JSON object, {"id": "text", …}, in UTF-8 or in inges
 def read_items(paths: Sequence[Path], params: TableParams) -> tuple[pl.DataFrame, dict[str, str]]:
     """Read items from the files of a table: item_id, title, year, genres, and every other column as text.
 
-    Returns:
-        The items, and the name of each role's column.
-
-    Raises:
-        DataError: a file or a value is malformed; the message names file, row and column.
+    Returns the items, and the name of each role's column. Raises ``DataError``, with file, row and column, if a file or
+    a value is malformed.
     """
     place = str(paths[0])
     checks = Checks(place)
@@ -40,24 +37,25 @@ def read_items(paths: Sequence[Path], params: TableParams) -> tuple[pl.DataFrame
     found = find_columns(table.columns, place, ("item",), EXACT, {} if params.by_place else params.given)
     roles = {name: role for role, name in found.items()}
     # A type that RecBole adds to a name is not part of the name.
-    columns = [(roles.get(name, name.partition(":")[0]), table[name]) for name in table.columns]
-    check_names(place, [name for name, _ in columns])
-    for name, column in columns:
+    names = [roles.get(name, name.partition(":")[0]) for name in table.columns]
+    check_names(place, names)
+    for name, column in zip(names, table.columns, strict=True):
         if name in _RESERVED:
-            raise DataError(f"the name of column {column.name} is taken", place, "give it another name")
-    values = dict(columns)
+            raise DataError(f"the name of column {column} is taken", place, "give it another name")
+    values = dict(zip(names, table, strict=True))
     ids = as_ids(values.pop("item"), checks)
     if params.item_rows == "refuse":
-        remedy = "keep one of the rows, or set ingest.item_rows to first, last or longest"
-        refuse_duplicates(ids, checks, remedy)
+        refuse_duplicates(
+            ids, checks, "keep one of the rows, or set ingest.item_rows to first, last or longest"
+        )
     missing = pl.Series("", [None] * len(table), pl.String)
     title = _one_line(as_text(values.pop("title", missing)))
     year, genres = _years(values.pop("year", missing), checks), _genres(values.pop("genres", missing))
     texts = {name: as_text(column) for name, column in values.items()}
-    named = {"title": title, "year": year, "genres": genres, **texts}
+    items = pl.DataFrame({"item_id": ids, "title": title, "year": year, "genres": genres, **texts})
     if params.clean_text:
-        named = {name: cleaned(column) for name, column in named.items()}
-    return _one_row(pl.DataFrame({"item_id": ids, **named}), params.item_rows), found
+        items = items.with_columns(cleaned(column) for column in items[:, 1:])
+    return _one_row(items, params.item_rows), found
 
 
 def _one_row(items: pl.DataFrame, which: str) -> pl.DataFrame:
@@ -67,10 +65,10 @@ def _one_row(items: pl.DataFrame, which: str) -> pl.DataFrame:
 
     def chosen(name: str, listed: bool) -> pl.Expr:
         column = pl.col(name).filter(pl.col(name).list.len() > 0) if listed else pl.col(name).drop_nulls()
-        if which != "longest":
-            return column.first() if which == "first" else column.last()
-        text = column.list.join("") if listed else column.cast(pl.String)
-        return column.sort_by(text.str.len_chars(), descending=True, maintain_order=True).first()
+        if which == "longest":
+            text = column.list.join("") if listed else column.cast(pl.String)
+            column = column.sort_by(text.str.len_chars(), descending=True, maintain_order=True)
+        return column.last() if which == "last" else column.first()
 
     columns = [chosen(name, isinstance(dtype, pl.List)) for name, dtype in items.schema.items()][1:]
     found = items.group_by("item_id", maintain_order=True).agg(columns)
@@ -89,12 +87,8 @@ def _years(values: pl.Series, checks: Checks) -> pl.Series:
         raise DataError(f"type is {values.dtype}", where, "write one year, or nothing")
     years = texts.str.strip_chars().cast(pl.Float64, strict=False)
     whole = (years == years.floor()) & years.is_between(-_LAST_YEAR, _LAST_YEAR)
-    checks.refuse(
-        ~whole.fill_null(False) & texts.is_not_null(),
-        lambda row: f"{quote(texts[row])} is not a year",
-        f"write a whole number up to {_LAST_YEAR}, or nothing",
-        values.name,
-    )
+    bad = ~whole.fill_null(False) & texts.is_not_null()
+    checks.refuse_values(bad, texts, "is not a year", f"write a whole number up to {_LAST_YEAR}, or nothing")
     return years.cast(pl.Int32)
 
 
@@ -109,13 +103,10 @@ def _genres(values: pl.Series) -> pl.Series:
 def read_item_text(path: Path, encoding: str = "utf-8") -> pl.DataFrame:
     """Read texts by item id: a JSON object, or a table of `item_id` and `text`.
 
-    Returns:
-        item_id, extra_text; items whose text is blank are left out.
-
-    Raises:
-        DataError: the file is of another kind or damaged, an id is missing or there twice, or a value is not text.
+    Returns item_id, extra_text, without the items whose text is blank. Raises ``DataError`` if the file is of another
+    kind or damaged, an id is missing or there twice, or a value is not text.
     """
-    place, checks, remedy = str(path), Checks(str(path)), "join the texts of an item into one"
+    place, remedy = str(path), "join the texts of an item into one"
     if path.suffix.lower() == ".json":
         ids, texts = _read_json(path, encoding)
     else:
@@ -127,6 +118,7 @@ def read_item_text(path: Path, encoding: str = "utf-8") -> pl.DataFrame:
         if texts.dtype != pl.String:
             what = f"type is {table['text'].dtype}"
             raise DataError(what, f"{place}, column text", "write one text per item")
+    checks = Checks(place)
     found = pl.DataFrame({"item_id": as_ids(ids, checks), EXTRA_TEXT: texts})
     refuse_duplicates(found["item_id"], checks, remedy)
     return found.drop_nulls()
@@ -136,11 +128,8 @@ def add_item_text(raw: RawDataset, path: Path, clean: bool = True, encoding: str
     """Join the texts of a file to the items of a data set, as column `extra_text`; null where there is none.
 
     `clean`: entities and stray white space in the texts are cleaned. A note of the data set says how many items have
-    got a text, and how many ids in the file name no item.
-
-    Raises:
-        DataError: the file cannot be read (see `read_item_text`), names none of the items, or the items have such a
-            column already.
+    got a text, and how many ids in the file name no item. Raises ``DataError`` as `read_item_text` does, or if the file
+    names no item, or if the items have such a column already.
     """
     if EXTRA_TEXT in raw.items.columns:
         remedy = "rename that column, or set ingest.item_text to null"
@@ -156,8 +145,7 @@ def add_item_text(raw: RawDataset, path: Path, clean: bool = True, encoding: str
         remedy = "key the texts by the ids of the items, or set ingest.item_text to null"
         raise DataError(what, str(path), remedy)
     checksums = {**raw.checksums, "item_text": md5_file(path)}
-    unknown = len(texts) - matched
-    note = f"further text for {matched:,} items; {unknown:,} ids of {path} name no item"
+    note = f"further text for {matched:,} items; {len(texts) - matched:,} ids of {path} name no item"
     return replace(raw, items=items, checksums=checksums, notes=(*raw.notes, note))
 
 
@@ -179,5 +167,5 @@ def _read_json(path: Path, encoding: str) -> tuple[pl.Series, pl.Series]:
             f"{key}{text}".encode()
         except UnicodeEncodeError:
             raise DataError("has half of a surrogate pair", where, _JSON_REMEDY) from None
-    ids = pl.Series("item_id", [key for key, _ in pairs], pl.String)
-    return ids, as_text(pl.Series([text for _, text in pairs], dtype=pl.String))
+    table = pl.DataFrame(pairs, {"item_id": pl.String, "text": pl.String}, orient="row")
+    return table["item_id"], as_text(table["text"])

@@ -32,10 +32,8 @@ def pairs_of(text: bytes | str, where: str, remedy: str) -> list[tuple[str, obje
 def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
     """Read a table, one object a line; a key that an object lacks is null.
 
-    Lists of lists become one list. Records, and lists of records, are left out.
-
-    Raises:
-        DataError: a line is no object or has a key twice, or the values of a key differ in kind.
+    Lists of lists become one list. Records, and lists of records, are left out. Raises ``DataError`` if a line is no
+    object or has a key twice, or if the values of a key differ in kind.
     """
     before = 0
     for block in source.line_blocks(layout.size):

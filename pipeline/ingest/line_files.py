@@ -20,8 +20,7 @@ _CONTROL = {
 def blocks(source: Source, separator: str, layout: Layout) -> Iterator[pl.DataFrame]:
     """Read a table. Values are text, or null if they are empty. Blank lines are left out, unless the file is plain.
 
-    Raises:
-        DataError: a line has too few or too many columns, or see `decoded`.
+    Raises ``DataError`` if a line has too few or too many columns, or as `decoded` does.
     """
     names = list(layout.names or ())
     before, checks = 0, Checks(source.place, "line")
@@ -64,9 +63,8 @@ def _split(lines: pl.Series, separator: str, names: Sequence[str], checks: Check
 def decoded(place: str, data: bytes, plain: Plain | None = None, before: int = 0) -> str:
     """Decode whole lines of the file `place`; `before` lines come before them. In the result, lines end in a line feed.
 
-    Raises:
-        DataError: they are in another encoding, which would garble titles silently; or a plain file has a byte order
-            mark or control characters.
+    Raises ``DataError`` if they are in another encoding, which would garble titles silently, or if a plain file has a
+    byte order mark or control characters.
     """
     data = data.replace(b"\r\n", b"\n")
 

@@ -1,6 +1,6 @@
 """A look at a data set before training: size, density, lengths, texts, times, and warnings."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from .time_split import UNITS, shown_time, unit_of
 _SOME = 20
 """Least number of users for the warnings about few targets, and about one user with a tenth of the interactions."""
 _FEW_TARGETS = 100
-"""Number of users with a test target, below which the standard error of Recall@10 may reach 0.05."""
+"""With fewer test targets, the standard error of Recall@10 may reach 0.05."""
 
 
 def look(dataset: Dataset) -> list[str]:
@@ -51,11 +51,8 @@ def _events(dataset: Dataset) -> tuple[dict[str, Any], int]:
         seen[table["item"].to_numpy()] = True
         tie = (target & (time == time.shift(1))).sum()
         parts.append(table.select(first=time.min(), last=time.max(), ties=tie, **midnight))
-    whole = pl.concat(parts)
-    ends = whole.select(
-        pl.col("first").min(), pl.col("last").max(), pl.col("ties").sum(), pl.col(*midnight).all()
-    )
-    return ends.row(0, named=True), int(seen.sum())
+    whole = (pl.col("first").min(), pl.col("last").max(), pl.col("ties").sum(), pl.col(*midnight).all())
+    return pl.concat(parts).select(whole).row(0, named=True), int(seen.sum())
 
 
 def _targets(dataset: Dataset, ties: int, unit: int | None) -> list[str]:
@@ -63,23 +60,18 @@ def _targets(dataset: Dataset, ties: int, unit: int | None) -> list[str]:
     if "repeated" in dataset.split.columns:
         users = _share(int(dataset.split["repeated"].sum()), len(dataset.split))
         lines.append(f"users with an item twice: {users}; so items of the history may be recommended again")
-    if dataset.cut:
-        lines.append(_cut(dataset.cut, unit))
+    if cut := dataset.cut:
+        parts = [
+            f"{name} from {shown_time(cut[f'{name}_from'], unit)} ({cut[f'{name}_targets']:,} targets)"
+            for name in ("validation", "test")
+        ]
+        parts += [f"{cut['sessions']:,} sessions"] if "sessions" in cut else []
+        new = f"{cut['new_users']:,} users, {cut['new_items']:,} items"
+        lines.append(f"cut: {', '.join(parts)}; new in the test: {new}")
     elif "length" not in dataset.split.columns:
         share = _share(ties, dataset.split["test"].count())
         lines.append(f"users whose test target is decided by a tie in time: {share}")
     return lines
-
-
-def _cut(cut: Mapping[str, float], unit: int | None) -> str:
-    """Describe a split by time."""
-    parts = [
-        f"{name} from {shown_time(cut[f'{name}_from'], unit)} ({cut[f'{name}_targets']:,} targets)"
-        for name in ("validation", "test")
-    ]
-    if "sessions" in cut:
-        parts.append(f"{cut['sessions']:,} sessions")
-    return f"cut: {', '.join(parts)}; new in the test: {cut['new_users']:,} users, {cut['new_items']:,} items"
 
 
 def _texts(items: pl.DataFrame) -> str:

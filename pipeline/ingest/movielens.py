@@ -18,7 +18,6 @@ from .table_files import read_blocks, unescaped
 
 _BLOCK = 2**22
 """Bytes of a file in memory at a time."""
-_FIRST_YEAR, _LAST_YEAR = 1870, 2100
 _NO_GENRES = "(no genres listed)"
 _ARTICLES = (
     "The|A|An"  # English
@@ -40,12 +39,7 @@ def read_movielens(archive: Path, expected: Counts | None = None) -> RawDataset:
     1M has ``movies.dat``, ``users.dat`` and ``ratings.dat``; 10M the same without users; 20M, 25M, 32M and latest have
     ``movies.csv`` and ``ratings.csv``; 100K has ``u.item`` and ``u.data``.
 
-    Args:
-        archive: the zip file; nothing is extracted.
-        expected: numbers that it must hold; None: not checked.
-
-    Returns:
-        All listed items, and a log of all ratings, in file order.
+    The archive must hold the `expected` numbers; None: not checked. Nothing is extracted.
 
     Raises:
         DataError: the archive is damaged, or a value is malformed; the message names file, line and column.
@@ -56,8 +50,13 @@ def read_movielens(archive: Path, expected: Counts | None = None) -> RawDataset:
         lists = [_read_whole(*pair) for pair in zip(sources[:-1], version[:-1], strict=True)]
         items = _items(lists[0], Checks(sources[0].place, version[0].unit))
         log = _read_ratings(sources[-1], version, [table.to_series() for table in lists])
-    if expected is not None:
-        _compare(expected, log, archive)
+    found = {"interactions": len(log), "users": len(log.user_counts), "items": len(log.item_seen)}
+    found["rated_items"] = int(log.item_seen.sum())
+    pairs = [(name, found[name], wanted) for name, wanted in expected or ()]
+    wrong = [f"{count:,} {name} instead of {wanted:,}" for name, count, wanted in pairs if count != wanted]
+    if wrong:
+        remedy = "use the official archive, or set ingest.expected to what yours holds, or to null"
+        raise DataError("; ".join(wrong), str(archive), remedy)
     return RawDataset("movielens", md5_file(archive), items, log)
 
 
@@ -87,10 +86,7 @@ def _read_whole(source: Source, file: File) -> pl.DataFrame:
 
 
 def _read_ratings(source: Source, version: Sequence[File], listed: Sequence[pl.Series]) -> EventLog:
-    """Read ratings into a log, a block at a time; `OrderedEvents` checks that a user rates a movie once.
-
-    `listed` are the ids of the movies and, if the version lists them, of the users.
-    """
+    """Read ratings into a log. `listed` are the ids of the movies and, if the version lists them, of the users."""
     *lists, file = version
     user, movie, rating, time = (field.name for field in file.fields)
     checks = Checks(source.place, file.unit)
@@ -100,43 +96,22 @@ def _read_ratings(source: Source, version: Sequence[File], listed: Sequence[pl.S
         with checks.block(np.arange(before, before + len(block))):
             table = _typed(block, file, checks)
             for name, ids, of in zip((movie, user), listed, lists, strict=False):
-                _refuse_unlisted(table[name], ids, of.name, checks)
+                checks.refuse_values(
+                    ~table[name].is_in(ids.implode()), table[name], f"is not listed in {of.name}", REMEDY
+                )
             log.append(table[user].cast(pl.String), table[movie].cast(pl.String), table[time], table[rating])
         before += len(block)
     checks.finish()
     return log
 
 
-def _refuse_unlisted(ids: pl.Series, listed: pl.Series, file: str, checks: Checks) -> None:
-    bad = ~ids.is_in(listed.implode())
-    checks.refuse(bad, lambda row: f"{ids[row]} is not listed in {file}", REMEDY, ids.name)
-
-
-def _compare(expected: Counts, log: EventLog, archive: Path) -> None:
-    rated = int(log.item_seen.sum())
-    found = {"interactions": len(log), "users": len(log.user_counts), "rated_items": rated}
-    found["items"] = len(log.item_seen)
-    pairs = [(name, found[name], wanted) for name, wanted in expected]
-    wrong = [f"{count:,} {name} instead of {wanted:,}" for name, count, wanted in pairs if count != wanted]
-    if wrong:
-        remedy = "use the official archive, or set ingest.expected to what yours holds, or to null"
-        raise DataError("; ".join(wrong), str(archive), remedy)
-
-
 def _items(movies: pl.DataFrame, checks: Checks) -> pl.DataFrame:
-    """Turn movies of id, title and genres (`Drama|Romance`) into items.
-
-    100K has a flag for each genre instead, and marks (`(V)`, `(TV)`) after the year, which are left out. There, the
-    year of the release date replaces a missing year.
-
-    Raises:
-        DataError: a title is missing, a year is impossible, or a genre is empty or there twice.
-    """
+    """Turn movies of id, title and genres (`Drama|Romance`) into items, and check titles, years and genres."""
     if GENRES_100K[0] not in movies.columns:
         ids, listed, named = movies.get_columns()
         title, year = _titles(listed, checks)
         genres = _genres(named, checks)
-    else:
+    else:  # flags instead of genres, and marks after the year
         ids, listed = movies["movie id"], movies["movie title"]
         title, year = _titles(listed.str.replace(r"(\(\d{4}\)) \((V|TV)\)\s*$", "${1}"), checks)
         year = year.fill_null(movies["release date"].str.extract(r"-(\d{4})$").cast(pl.Int32))
@@ -150,9 +125,8 @@ def _titles(listed: pl.Series, checks: Checks) -> tuple[pl.Series, pl.Series]:
     titles, years = zip(*(split_title(text) for text in listed), strict=True)
     title, year = pl.Series(titles, dtype=pl.String), pl.Series(years, dtype=pl.Int32)
     checks.refuse(title == "", lambda row: f"no title in {quote(listed[row])}", REMEDY, listed.name)
-    wanted = f"from {_FIRST_YEAR} to {_LAST_YEAR}"
-    bad = ~year.is_between(_FIRST_YEAR, _LAST_YEAR)
-    checks.refuse(bad, lambda row: f"the year {year[row]} is not {wanted}", REMEDY, listed.name)
+    what = "the year {} is not from 1870 to 2100"
+    checks.refuse(~year.is_between(1870, 2100), lambda row: what.format(year[row]), REMEDY, listed.name)
     return title, year
 
 
@@ -165,22 +139,18 @@ def _genres(named: pl.Series, checks: Checks) -> pl.Series:
 
 
 def split_title(text: str) -> tuple[str, int | None]:
-    """Split a listed title into the title in reading order and the year.
+    """Split a listed title into the title in reading order, which may be empty, and the year.
 
     ``"Postino, Il (The Postman) (1994)"`` → ``("Il Postino (The Postman)", 1994)``. The year is None if the text does
-    not end in four digits in parentheses. The title may be empty.
+    not end in four digits in parentheses.
     """
     match = _YEAR.fullmatch(text)
-    if match is None:
-        return reading_order(text), None
-    return reading_order(match["title"]), int(match["year"])
+    title, year = (text, None) if match is None else (match["title"], int(match["year"]))
+    return reading_order(title), year
 
 
 def reading_order(title: str) -> str:
-    """Move articles to the front of the title, and to the front of each alternative title in parentheses.
-
-    Runs of white space become one space, and HTML entities become characters.
-    """
+    """Move articles to the front of a title and of its alternatives in parentheses; clean white space and entities."""
     main, parenthesis, rest = " ".join(unescaped(title).split()).partition(" (")
     alternatives = _ALTERNATIVE.sub(lambda match: f"({_article_first(match[1].strip())})", parenthesis + rest)
     return _article_first(main) + alternatives

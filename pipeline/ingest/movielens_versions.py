@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from ..core.errors import quote
 from .checks import Checks, Unit
 from .sources import Plain
 
@@ -44,13 +43,8 @@ class Field:
             values, good, wanted = texts, texts.is_in(self.allowed), f"one of {', '.join(self.allowed)}"
         else:
             return texts
-        bad = ~good.fill_null(False)
-        checks.refuse(bad, lambda row: f"{quote(texts[row])} is not {wanted}", self.remedy, self.name)
+        checks.refuse_values(~good.fill_null(False), texts, f"is not {wanted}", self.remedy)
         return values
-
-
-def _id(name: str) -> Field:
-    return Field(name, step=1)
 
 
 @dataclass(frozen=True)
@@ -82,16 +76,16 @@ def _ratings(name: str, columns: str, step: float, separator: str | None = "::")
     seconds = "write seconds since 1970 (UTC), not milliseconds, not dates"
     stars = Field(rating, low=step, high=5, step=step)
     times = Field(time, high=2**32 - 1, step=1, remedy=seconds)
-    return File(name, (_id(user), _id(movie), stars, times), separator)
+    return File(name, (Field(user, step=1), Field(movie, step=1), stars, times), separator)
 
 
-_MOVIES = (_id("MovieID"), Field("Title"), Field("Genres"))
+_MOVIES = (Field("MovieID", step=1), Field("Title"), Field("Genres"))
 _USERS = (
-    *(_id("UserID"), Field("Gender", ("F", "M")), Field("Age", high=150, step=1)),
+    *(Field("UserID", step=1), Field("Gender", ("F", "M")), Field("Age", high=150, step=1)),
     *(Field("Occupation", low=0, high=99, step=1), Field("Zip-code")),
 )
 _ITEMS_100K = (
-    *(_id("movie id"), Field("movie title"), Field("release date"), Field("video release date")),
+    *(Field("movie id", step=1), Field("movie title"), Field("release date"), Field("video release date")),
     *(Field("IMDb URL"), *(Field(genre, ("0", "1")) for genre in GENRES_100K)),
 )
 _COLUMNS = "UserID,MovieID,Rating,Timestamp"
@@ -103,7 +97,7 @@ _VERSIONS = (
     ),
     (File("movies.dat", _MOVIES), _ratings("ratings.dat", _COLUMNS, 0.5)),  # 10M
     (  # 20M and later
-        File("movies.csv", (_id("movieId"), Field("title"), Field("genres")), None),
+        File("movies.csv", (Field("movieId", step=1), Field("title"), Field("genres")), None),
         _ratings("ratings.csv", "userId,movieId,rating,timestamp", 0.5, None),
     ),
     (  # 100K

@@ -22,8 +22,7 @@ from .timestamps import FinerFound, Timestamps
 
 _BLOCK = 2**22
 """Bytes of a text file in memory at a time. Other tables have larger blocks: their rows are longer and fewer."""
-
-WHERE = "params.yaml, key ingest.where"
+_WHERE = "params.yaml, key ingest.where"
 
 Paths = Path | Sequence[Path]
 """The file of a table, or several whose rows follow each other."""
@@ -48,7 +47,15 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
     params = params or TableParams()
     paths, listing = ([table] if isinstance(table, Path) else table or [] for table in (interactions, items))
     listed, columns = read_items(listing, params) if listing else (pl.DataFrame(schema=ITEMS), {})
-    log, roles, removed = _read_events(paths, listed["item_id"], params)
+    where = None
+    if params.where is not None:
+        where = Where(params.where, (block for _, block in _blocks(paths, params)), _WHERE)
+    read, fine = None, False
+    while read is None:
+        with suppress(FinerFound):
+            read = _read_rows(paths, listed["item_id"], params, where, Timestamps(fine, params.time_format))
+        fine = True
+    log, roles, removed = read
     named = params.given.get("item")
     if isinstance(named, str) and named not in (roles["item"], columns.get("item")):
         what = f"no table has a column {quote(named)}, which ingest.columns names"
@@ -57,7 +64,6 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
     if listing:
         notes.append(f"items: {_described(columns, listing)}; texts: {', '.join(listed.columns[1:])}")
     log, more = filtered(log, params)
-    removed |= more
     unlisted = log.item_ids(np.arange(len(listed), len(log.item_seen)))
     if len(unlisted):
         if listing and not log.item_seen[: len(listed)].any():
@@ -70,23 +76,20 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
         notes.append(_note(unlisted, listing))
         added = pl.DataFrame({"item_id": unlisted}).with_columns(genres=pl.lit([], ITEMS["genres"]))
         listed = pl.concat([listed, added], how="diagonal")
-    tables = {"interactions": paths, "items": listing}
-    checksums = {name: md5_file(*files) for name, files in tables.items() if files}
-    return RawDataset("files", None, listed, log, checksums, tuple(notes), removed)
+    checksums = {"interactions": md5_file(*paths), **({"items": md5_file(*listing)} if listing else {})}
+    return RawDataset("files", None, listed, log, checksums, tuple(notes), removed | more)
 
 
 def check_columns(paths: Sequence[Path], params: TableParams) -> None:
     """Check that the columns exist which have a role or which `params.where` names; only the first rows are read.
 
-    Raises:
-        ParamsError: `where` is no condition on single rows.
-        DataError: a column is missing, or see `read_blocks`.
+    Raises ``ParamsError`` if `where` is no condition on single rows, and ``DataError`` if a column is missing, or as
+    `read_blocks` does.
     """
-    every = ((path, block) for path in paths for block in _blocks(path, paths, params))
-    for path, block in islice(every, 1):
+    for path, block in islice(_blocks(paths, params), 1):
         find_columns(block.columns, str(path), params.needed, ("rating",), params.given)
         if params.where is not None:
-            Where(params.where, [block], WHERE)
+            Where(params.where, [block], _WHERE)
 
 
 def _note(unlisted: pl.Series, listing: Sequence[Path]) -> str:
@@ -106,53 +109,38 @@ def _described(columns: Mapping[str, str], paths: Sequence[Path]) -> str:
     return f"{', '.join(f'{role} = {name}' for role, name in columns.items())}, of {files}"
 
 
-def _read_events(
-    paths: Sequence[Path], listed: pl.Series, params: TableParams
-) -> tuple[EventLog, dict[str, str], dict[str, int]]:
-    """Read and check interactions; `OrderedEvents` checks repeats.
-
-    Returns:
-        The interactions, the name of each role's column in the first file, and the number of rows that `where` removes.
-    """
-    where = None
-    if params.where is not None:
-        every = (block for path in paths for block in _blocks(path, paths, params))
-        where = Where(params.where, every, WHERE)
-    for fine in (False, True):
-        with suppress(FinerFound):
-            return _read_rows(paths, listed, params, where, Timestamps(fine, params.time_format))
-    raise AssertionError("timestamps are not finer than finest")
-
-
-def _blocks(path: Path, paths: Sequence[Path], params: TableParams) -> Iterator[pl.DataFrame]:
+def _blocks(paths: Sequence[Path], params: TableParams) -> Iterator[tuple[Path, pl.DataFrame]]:
+    """Yield the blocks of interactions, each with its file."""
     layout = Layout(params.separator, () if params.by_place else None, _BLOCK, one_line=True)
-    return read_blocks(file_source(path, params.encoding), layout, may_be_empty=len(paths) > 1)
+    for path in paths:
+        for block in read_blocks(file_source(path, params.encoding), layout, may_be_empty=len(paths) > 1):
+            yield path, block
 
 
 def _read_rows(
     paths: Sequence[Path], listed: pl.Series, params: TableParams, where: Where | None, times: Timestamps
 ) -> tuple[EventLog, dict[str, str], dict[str, int]]:
+    """Return the interactions, the columns of roles in the first file, and the number of rows that `where` removes."""
     checks = Checks()
     log, first, count = EventLog(listed, checks), {}, 0
-    for path in paths:
-        checks.add(str(path), count)
-        columns: dict[str, str] = {}
-        for table in _blocks(path, paths, params):
-            names = table.columns
-            columns = columns or find_columns(names, str(path), params.needed, ("rating",), params.given)
-            first = first or columns
-            if columns.keys() != first.keys():
+    columns: dict[Path, dict[str, str]] = {}
+    for path, table in _blocks(paths, params):
+        if path not in columns:
+            checks.add(str(path), count)
+            columns[path] = find_columns(table.columns, str(path), params.needed, ("rating",), params.given)
+            first = first or columns[path]
+            if columns[path].keys() != first.keys():
                 what = "some files of the table have a rating column, and others have none"
                 remedy = "write all files alike, or leave the rating out: ingest.columns: {rating: null}"
                 raise DataError(what, str(path), remedy)
-            rows = np.arange(count, count + len(table))
-            count += len(table)
-            if where is not None:
-                kept = where.keeps(table)
-                table, rows = table.filter(kept), rows[kept.to_numpy()]
-            if len(table):
-                with checks.block(rows):
-                    log.append(*_typed(table, columns, times, params, checks), lines=rows)
+        rows = np.arange(count, count + len(table))
+        count += len(table)
+        if where is not None:
+            kept = where.keeps(table)
+            table, rows = table.filter(kept), rows[kept.to_numpy()]
+        if len(table):
+            with checks.block(rows):
+                log.append(*_typed(table, columns[path], times, params, checks), lines=rows)
     checks.finish()
     if not count:
         raise NoRowsError("the tables have no rows", str(paths[0]), "add rows")
@@ -169,10 +157,8 @@ def _typed(
     # A block of JSON lines may lack a column.
     missing = pl.repeat(None, len(table), eager=True)
     values = {role: table.get_column(name, default=missing.alias(name)) for role, name in columns.items()}
-    typed = []
-    for role in ("user", "item"):
-        without = f"{IDS}, or leave such rows out: ingest.where: '\"{columns[role]}\" IS NOT NULL'"
-        typed.append(as_ids(values[role], checks, without))
+    without = f"{IDS}, or leave such rows out: ingest.where: '\"{{}}\" IS NOT NULL'"
+    typed = [as_ids(values[role], checks, without.format(columns[role])) for role in ("user", "item")]
     typed.append(times.read(values["timestamp"], checks))
     if "rating" in columns:
         typed.append(_ratings(values["rating"], params.min_rating is not None, checks))
@@ -186,7 +172,7 @@ def _ratings(values: pl.Series, needed: bool, checks: Checks) -> pl.Series:
         raise DataError(f"type is {values.dtype}", f"{checks.place}, column {values.name}", remedy)
     numbers = (values if values.dtype.is_numeric() else texts).cast(pl.Float64, strict=False).fill_nan(None)
     bad = (numbers.is_null() & texts.is_not_null()) | numbers.is_infinite().fill_null(False)
-    checks.refuse(bad, lambda row: f"{quote(values[row])} is not a rating", remedy, values.name)
+    checks.refuse_values(bad, values, "is not a rating", remedy)
     if needed:
         what = "a rating is missing, which ingest.min_rating needs"
         remedy = "leave the row out (ingest.where: rating IS NOT NULL), or set ingest.min_rating to null"

@@ -62,21 +62,20 @@ class TableParams(RowParams):
 
     @model_validator(mode="after")
     def _columns_agree(self) -> "TableParams":
-        given = self.given
-        if len({type(value) for value in given.values() if value is not None}) > 1:
+        if len({type(value) for value in self.given.values() if value is not None}) > 1:
             raise ValueError("columns: name all of them, or give the places of all of them")
         for role in self.needed:
-            if role in given and given[role] is None:
+            if self.given.get(role, "") is None:
                 raise ValueError(f"columns: {role} cannot be left out")
-            if self.by_place and role not in given:
+            if self.by_place and role not in self.given:
                 raise ValueError(f"columns: {role} needs a place too")
         return self
 
     @property
     def needed(self) -> tuple[Role, ...]:
         """Roles that the table of interactions must have."""
-        rating: tuple[Role, ...] = () if self.min_rating is None else ("rating",)
-        return ("user", "item", "timestamp", *rating)
+        rated: tuple[Role, ...] = ("user", "item", "timestamp", "rating")
+        return rated[:3] if self.min_rating is None else rated
 
     @property
     def given(self) -> dict[str, str | int | None]:

@@ -3,7 +3,6 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from typing import IO
 
@@ -19,7 +18,7 @@ from .sources import BLOCK, Layout, Source, check_names
 _ROWS = 2**18
 """Rows that are read at a time."""
 _NUMBER = 16
-"""Largest size of a number in memory, in bytes."""
+"""Bytes of the largest number in memory."""
 _BLOCK = BLOCK
 """Bytes of texts in memory at a time."""
 
@@ -27,16 +26,13 @@ _BLOCK = BLOCK
 def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
     """Read a table whose columns are text, numbers, booleans, dates, or lists of those.
 
-    Raises:
-        DataError: it is damaged, or a column has another type, or no name of its own.
-        OutOfMemoryError: a block does not fit into memory.
+    Raises ``DataError`` if it is damaged, or a column has another type or no name of its own; ``OutOfMemoryError`` if a
+    block does not fit into memory.
     """
     remedy = "write the table again, as a plain Parquet file"
+    memory = memory_needed("a block of rows does not fit into memory", source.place, remedy)
     try:
-        with (
-            memory_needed("a block of rows does not fit into memory", source.place, remedy),
-            _seekable(source) as stream,
-        ):
+        with memory, _seekable(source) as stream:
             texts = [field.name for field in pq.read_schema(stream) if pa.types.is_string(field.type)]
             stream.seek(0)
             with pq.ParquetFile(stream, page_checksum_verification=True, read_dictionary=texts) as file:
@@ -52,17 +48,15 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
         raise DataError(f"not a readable Parquet file ({error})", source.place, remedy) from None
 
 
-@contextmanager
-def _seekable(source: Source) -> Iterator[IO[bytes]]:
+def _seekable(source: Source) -> IO[bytes]:
     """Open a file in which any place can be read; a compressed file is first unpacked to a temporary one."""
+    if not source.packed:
+        return source.unpacked()
+    unpacked = tempfile.TemporaryFile(dir=cache_dir("ingest"))  # noqa: SIM115 - the caller closes it
     with source.unpacked() as file:
-        if not source.packed:
-            yield file
-            return
-        with tempfile.TemporaryFile(dir=cache_dir("ingest")) as unpacked:
-            shutil.copyfileobj(file, unpacked, 2**20)
-            unpacked.seek(0)
-            yield unpacked
+        shutil.copyfileobj(file, unpacked, 2**20)
+    unpacked.seek(0)
+    return unpacked
 
 
 def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
@@ -71,8 +65,7 @@ def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     for column in batch.columns:
         if pa.types.is_dictionary(column.type) and pa.types.is_string(column.type.value_type):
             lengths = pl.Series(column.dictionary).str.len_bytes().fill_null(0).to_numpy()  # [texts]
-            missing = len(lengths)
-            sizes += np.append(lengths, 0)[column.indices.fill_null(missing).to_numpy()]
+            sizes += np.append(lengths, 0)[column.indices.fill_null(len(lengths)).to_numpy()]
     blocks = np.cumsum(sizes) // _BLOCK  # [rows]
     bounds = [0, *(np.flatnonzero(np.diff(blocks)) + 1).tolist(), len(batch)]
     for start, end in pairwise(bounds):
@@ -82,12 +75,19 @@ def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 def _check_columns(place: str, schema: pa.Schema) -> None:
     check_names(place, schema.names)
     types = pa.types
-    tests = (types.is_string, types.is_large_string, types.is_integer, types.is_floating, types.is_boolean)
+    numbers = (types.is_integer, types.is_float32, types.is_float64, types.is_boolean)
+    tests = (
+        *numbers,
+        types.is_string,
+        types.is_large_string,
+        types.is_date,
+        types.is_timestamp,
+        types.is_null,
+    )
     for name, kind in zip(schema.names, schema.types, strict=True):
         lists = types.is_list(kind) or types.is_large_list(kind)
         scalar = kind.value_type if lists or types.is_dictionary(kind) else kind
-        known = any(test(scalar) for test in (*tests, types.is_date, types.is_timestamp, types.is_null))
-        if not known or types.is_float16(scalar):
+        if not any(test(scalar) for test in tests):
             what = f"type is {kind}, which is neither text, number, date nor a list of those"
             raise DataError(what, f"{place}, column {name}", "leave the column out, or convert it")
 

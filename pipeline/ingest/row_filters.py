@@ -12,16 +12,11 @@ from .params import RowParams
 
 
 def filtered(log: EventLog, params: RowParams) -> tuple[EventLog, dict[str, int]]:
-    """Return the interactions that count, and the number of rows that each param removes.
+    """Return the interactions that count, and `{"removed_<param>": rows}` for each param that is set.
 
     First, rows below `min_rating` are removed; then users and items in turn, until nothing changes: without a user, an
-    item may fall below its bound, and vice versa. If `min_rating` is set, every row has a rating.
-
-    Returns:
-        The log, or a shorter one; and `{"removed_<param>": rows}` for each param that is set.
-
-    Raises:
-        NoRowsError: no interaction is left.
+    item may fall below its bound, and vice versa. If `min_rating` is set, every row has a rating. Raises
+    ``NoRowsError`` if no interaction is left.
     """
     lowest, counting = params.min_rating, {"user": log.user_counts > 0, "item": log.item_seen.copy()}
 
@@ -30,26 +25,21 @@ def filtered(log: EventLog, params: RowParams) -> tuple[EventLog, dict[str, int]
             kept = counting["user"][block["user"]] & counting["item"][block["item"]]
             yield block[kept if lowest is None else kept & (block["rating"] >= lowest)]
 
-    def counts(name: str) -> NDArray[np.int64]:
-        """Return for each user or item the number of its interactions that count."""
-        total = np.zeros(len(counting[name]), np.int64)
-        for block in rows():
-            total += np.bincount(block[name], minlength=len(total))
-        return total
-
     removed = {} if lowest is None else {"removed_min_rating": len(log) - sum(map(len, rows()))}
-    bounds = {"user": params.min_user_interactions, "item": params.min_item_interactions}
-    removed |= {f"removed_min_{name}_interactions": 0 for name, bound in bounds.items() if bound}
+    every_bound = {"user": params.min_user_interactions, "item": params.min_item_interactions}
+    bounds = {name: bound for name, bound in every_bound.items() if bound is not None}
+    removed |= {f"removed_min_{name}_interactions": 0 for name in bounds}
     changed = True
     while changed:
         changed = False
         for name, bound in bounds.items():
-            if bound is not None:
-                found = counts(name)
-                lost = int(found[found < bound].sum())
-                counting[name][found < bound] = False
-                removed[f"removed_min_{name}_interactions"] += lost
-                changed |= lost > 0
+            counts = np.zeros(len(counting[name]), np.int64)
+            for block in rows():
+                counts += np.bincount(block[name], minlength=len(counts))
+            lost = int(counts[counts < bound].sum())
+            counting[name][counts < bound] = False
+            removed[f"removed_min_{name}_interactions"] += lost
+            changed |= lost > 0
     if not any(removed.values()):
         return log, removed
     part = EventLog(log.listed, log.checks)

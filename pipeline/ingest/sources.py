@@ -19,7 +19,6 @@ BLOCK = 2**26
 
 Plain = Literal["latin-1", "utf-8"]
 
-_UTF8 = "utf-8"
 _HTML = re.compile(rb"\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 
 
@@ -48,20 +47,20 @@ class Source:
     """The suffix of its name, lower case, without the suffix of a compression."""
     unpacked: Callable[[], IO[bytes]]
     """Opens its bytes."""
-    encoding: str = _UTF8
+    encoding: str = "utf-8"
     packed: bool = False
     """Whether it is compressed or lies in an archive; then it can only be read from the start to the end."""
 
     def open(self) -> IO[bytes]:
         """Open its text in UTF-8, whatever its encoding."""
-        if self.encoding == _UTF8:
+        if self.encoding == "utf-8":
             return self.unpacked()
         stream = pa.PythonFile(self.unpacked(), "r")
-        return pa.transcoding_input_stream(stream, self.encoding, _UTF8)  # pyright: ignore[reportReturnType]
+        return pa.transcoding_input_stream(stream, self.encoding, "utf-8")  # pyright: ignore[reportReturnType]
 
     def lines(self) -> io.TextIOWrapper:
         """Open its text with line ends as they are. Bytes that are not UTF-8 become surrogates."""
-        return io.TextIOWrapper(self.open(), _UTF8 + "-sig", "surrogateescape", newline="")
+        return io.TextIOWrapper(self.open(), "utf-8-sig", "surrogateescape", newline="")
 
     def line_blocks(self, size: int) -> Iterator[bytes]:
         """Yield its text in UTF-8, about `size` bytes at a time, in whole lines."""
@@ -70,7 +69,7 @@ class Source:
                 yield block + file.readline()
 
 
-def file_source(path: Path, encoding: str = _UTF8) -> Source:
+def file_source(path: Path, encoding: str = "utf-8") -> Source:
     """Return the source of a file, which is compressed if its name ends in `.gz` or `.zst`."""
     *_, before, last = ("", "", *(suffix.lower() for suffix in path.suffixes))
     if last not in COMPRESSED:
@@ -105,6 +104,5 @@ def md5_file(*paths: Path) -> str:
     digest = hashlib.md5()
     for path in paths:
         with path.open("rb") as file:
-            while block := file.read(2**20):
-                digest.update(block)
+            hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
 
-from ..core.errors import DataError, NoRowsError, quote
+from ..core.errors import DataError, NoRowsError
 from . import csv_files, json_files, parquet_files
 from .checks import Checks
 from .sources import COMPRESSED, Layout, Source, file_source, is_html
@@ -23,8 +22,10 @@ READERS: dict[str, Reader] = {
 }
 """The reader of each suffix, lower case. `docs/own-data.md` shows how to add one."""
 
-_EXACT = 2**53
+EXACT = 2**53
 """Floats from here on do not hold every whole number."""
+IDS = "give every row an id: text, or a whole number"
+"""What to do about an id that is malformed."""
 _ENTITY = r"&#?\w+;"
 
 
@@ -42,8 +43,7 @@ def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> I
 
     Raises:
         NoRowsError: it has no rows.
-        DataError: the file is of another kind, damaged, or in another encoding; it has a row with too few or too many
-            columns, a quote that is not closed, a column without a name of its own, or another type.
+        DataError: the file is of another kind, damaged, or in another encoding; or as the readers do.
         OutOfMemoryError: a block does not fit into memory.
     """
     reader = READERS.get(source.suffix)
@@ -69,29 +69,23 @@ def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> I
         raise NoRowsError("table has no rows", source.place, "use one that has")
 
 
-IDS = "give every row an id: text, or a whole number"
-
-
 def as_ids(values: pl.Series, checks: Checks, missing: str = IDS) -> pl.Series:
     """Return a column of ids, or a block of it, as text; whole numbers have no decimal point.
 
-    `missing` is the remedy for a row without an id.
-
-    Raises:
-        DataError: an id is missing, has control characters, or is neither text nor a whole number.
+    Raises ``DataError`` if an id has control characters, is neither text nor a whole number, or is missing, for which
+    `missing` is the remedy.
     """
-    name, remedy = values.name, IDS
+    name = values.name
     if values.dtype.is_float():  # whole numbers in a column with a missing value
-        bad = ~(values.is_finite() & (values == values.floor()) & (values.abs() < _EXACT))
-        checks.refuse(bad, lambda row: f"{values[row]} is not a whole number", remedy, name)
+        bad = ~(values.is_finite() & (values == values.floor()) & (values.abs() < EXACT))
+        checks.refuse_values(bad, values, "is not a whole number", IDS)
         values = values.cast(pl.Int64)
     elif not (values.dtype.is_integer() or values.dtype in (pl.String, pl.Null)):
         what = f"type is {values.dtype}, not text or a whole number"
-        raise DataError(what, f"{checks.place}, column {name}", remedy)
+        raise DataError(what, f"{checks.place}, column {name}", IDS)
     ids = values.cast(pl.String)
     checks.refuse(ids.fill_null("").str.strip_chars() == "", lambda _: "an id is missing", missing, name)
-    control = ids.str.contains(r"[\x00-\x1f\x7f]")
-    checks.refuse(control, lambda row: f"{quote(ids[row])} has a control character", remedy, name)
+    checks.refuse_values(ids.str.contains(r"[\x00-\x1f\x7f]"), ids, "has a control character", IDS)
     return ids
 
 
@@ -117,11 +111,8 @@ def _mapped(values: pl.Series, change: Callable[[pl.Series], pl.Series]) -> pl.S
     """Return changed values, or lists of them without nulls. `change` gets the values of all lists at once."""
     if not isinstance(values.dtype, pl.List):
         return change(values)
-    ends = values.list.len().fill_null(0).cum_sum()
-    offsets = pl.concat([pl.Series([0], dtype=ends.dtype), ends]).cast(pl.Int64).to_arrow()
-    flat = change(values.explode(empty_as_null=False, keep_nulls=False)).to_arrow()
-    lists = pa.LargeListArray.from_arrays(offsets, flat, mask=values.is_null().to_arrow())
-    return pl.Series(values.name, lists).list.drop_nulls()
+    changed = pl.element().map_batches(change, return_dtype=pl.String, is_elementwise=True)
+    return values.list.eval(changed).list.drop_nulls()
 
 
 def _text(values: pl.Series) -> pl.Series:

@@ -10,21 +10,21 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..core.errors import ParamsError
-from ..data.sequences import gap_buckets
-from .sessions import session_gap
+from ..data.sequences import GAPS, gap_buckets
 
 UNITS = (1, 10**3, 10**6, 10**9)
 """Units of timestamps in a second: s, ms, µs, ns."""
+DISTANCE = 0.5
+"""Least distance (one-sided Kolmogorov-Smirnov) of the gaps before targets from the gaps before training items."""
 
 
 @dataclass(frozen=True)
 class TimeSplit:
-    """Where the interactions of all users are cut, for validation and for the test."""
+    """Where the interactions of all users are cut, and whether all interactions after a cut are targets."""
 
     validation_from: float | str
     test_from: float | str
     every_target: bool = False
-    """All interactions of a user after a cut are targets, not the first alone."""
 
 
 def split_by_time(
@@ -39,11 +39,9 @@ def split_by_time(
     `every_item`, every listed item may be ranked.
 
     Returns:
-        One row per user: user, train_length, test_length and length, validation and test (null: no target). If every
-        interaction is a target: also validation_positions and test_positions in the user's items. If targets start
-        sessions (`session_gap`): session_starts, the positions of the items that start one, without each user's first.
-        Second, whether each item may be ranked for the test, and for the validation, bool [n] each. Third, counts: the
-        cuts, targets, sessions, and the users and items that are new in the test.
+        One row per user, as `load_split` reads them. Second, whether each item may be ranked for the test, and for the
+        validation, bool [n] each. Third, counts: the cuts, targets, sessions, and the users and items that are new in
+        the test.
 
     Raises:
         ParamsError: a cut is not a point in time of the data, or the two are in the wrong order.
@@ -52,13 +50,12 @@ def split_by_time(
     first, second = (_point(getattr(params, key), times, key) for key in ("validation_from", "test_from"))
     start, end = times.min(), times.max()
     if not start < first < second <= end:
-        unit = unit_of(start, end)
-        cuts, span = (
-            " and ".join(shown_time(t, unit) for t in pair) for pair in ((first, second), (start, end))
-        )
+        shown = [shown_time(time, unit_of(start, end)) for time in (first, second, start, end)]
+        cuts, span = " and ".join(shown[:2]), " and ".join(shown[2:])
         what = f"the cuts {cuts} do not lie one after the other between {span}"
-        order = "validation_from is the earlier cut, test_from the later one"
-        remedy = order if first > second else "choose cuts within these times, and further apart"
+        remedy = "choose cuts within these times, and further apart"
+        if first > second:
+            remedy = "validation_from is the earlier cut, test_from the later one"
         raise ParamsError(what, "params.yaml, key ingest.validation_from", remedy)
     earliest = pl.concat(table.group_by("item").agg(pl.col("timestamp").min()) for table in events)
     earliest = earliest.group_by("item").agg(pl.col("timestamp").min())
@@ -70,43 +67,65 @@ def split_by_time(
 
     known, early = known_before(second), known_before(first)
     split = pl.concat(_parts(table, first, second, early, known) for table in events)
-    targets = {name: int(split[f"{name}_positions"].list.len().sum()) for name in ("validation", "test")}
+    positions = [f"{name}_positions" for name in ("validation", "test")]
     if not params.every_target:
-        first_only = pl.col("validation_positions").list.head(1)
-        split = split.with_columns(first_only).drop("test_positions")
-        targets = {name: split[name].count() for name in targets}
-    training = split.select(pl.col("gaps").list.slice(1, pl.col("train_length").sub(1).clip(0)))["gaps"]
-    validation = split.select(pl.col("gaps").list.gather(pl.col("validation_positions")))["gaps"]
+        split = split.with_columns(pl.col(positions).list.head(1))
+    counts = {"validation_from": float(first), "test_from": float(second)}
+    for name in ("validation", "test"):
+        counts[f"{name}_targets"] = int(split[f"{name}_positions"].list.len().sum())
+    gaps = pl.col("gaps")
+    training = split.select(gaps.list.slice(1, pl.col("train_length").sub(1).clip(0))).to_series()
+    validation = split.select(gaps.list.gather(pl.col("validation_positions"))).to_series()
     lengths = training.list.len().to_numpy()  # [U]
     weights = 1 / np.repeat(lengths, lengths)  # [N], equal for all users
-    flat = (gaps.explode().drop_nulls().to_numpy() for gaps in (training, validation))
-    shortest = session_gap(next(flat), next(flat), weights)
-    sessions = {}
+    before_items, before_targets = (part.explode().drop_nulls().to_numpy() for part in (training, validation))
+    shortest = session_gap(before_items, before_targets, weights)
     if shortest is not None:
-        starts = pl.col("gaps").list.eval(pl.arg_where(pl.element() >= shortest)).cast(pl.List(pl.Int32))
+        starts = gaps.list.eval(pl.arg_where(pl.element() >= shortest)).cast(pl.List(pl.Int32))
         split = split.with_columns(session_starts=starts)
-        sessions = {"sessions": len(split) + int(split["session_starts"].list.len().sum())}
-    split = split.drop("gaps", *([] if params.every_target else ["validation_positions"]))
-    after = split.filter(pl.col("length") > pl.col("test_length"))
-    counts = {
-        "validation_from": float(first),
-        "test_from": float(second),
-        **{f"{name}_targets": count for name, count in targets.items()},
-        **sessions,
-        "new_users": int((after["test_length"] == 0).sum()),
-        "new_items": int((earliest["timestamp"] >= second).sum()),
-    }
+        counts["sessions"] = len(split) + int(split["session_starts"].list.len().sum())
+    split = split.drop("gaps", *([] if params.every_target else positions))
+    later = split.filter(pl.col("length") > pl.col("test_length"))
+    counts["new_users"] = int((later["test_length"] == 0).sum())
+    counts["new_items"] = int((earliest["timestamp"] >= second).sum())
     return split, [known, early], counts
+
+
+def session_gap(
+    training: NDArray[np.int8], targets: NDArray[np.int8], weights: NDArray[np.float64]
+) -> int | None:
+    """Return the shortest gap that starts a session, as a bucket of `gap_buckets`.
+
+    This gap separates targets from training items best: no other gap has a larger difference between the share of
+    targets and the share of training items with at least that gap. After a cut in time, the targets of a shop start a
+    visit, while most training items follow within one.
+
+    Args:
+        training, targets: int8 [N] and [M], the bucket of the gap before each training item and each validation target.
+        weights: float64 [N], weights of the training items; all users should have the same total weight.
+
+    Returns:
+        None if the shares differ by less than `DISTANCE` at every gap, or if fewer training items than targets have
+        such a gap: too few to learn from.
+    """
+    counts = (
+        np.bincount(targets, minlength=GAPS),
+        np.bincount(training, weights, minlength=GAPS),
+    )  # [GAPS] each
+    shares = [count / max(count.sum(), np.finfo(np.float64).tiny) for count in counts]
+    at_least = [share[::-1].cumsum()[::-1] for share in shares]  # [GAPS] each
+    difference = at_least[0] - at_least[1]  # [GAPS]
+    bucket = int(difference.argmax())
+    learned = len(targets) > 0 and (training >= bucket).sum() >= len(targets)
+    return bucket if learned and difference[bucket] >= DISTANCE else None
 
 
 def _parts(
     table: pl.DataFrame, first: float, second: float, early: NDArray[np.bool_], known: NDArray[np.bool_]
 ) -> pl.DataFrame:
     items, time = table["item"].to_numpy(), pl.col("timestamp")
-    gap = gap_buckets(table["position"].to_numpy(), table["timestamp"].to_numpy())  # [N], int8
-    table = table.with_columns(
-        early=pl.Series(early[items]), known=pl.Series(known[items]), gap=pl.Series(gap)
-    )
+    gaps = gap_buckets(table["position"].to_numpy(), table["timestamp"].to_numpy())  # [N], int8
+    table = table.with_columns(early=early[items], known=known[items], gaps=gaps)
     in_validation = (time >= first) & (time < second) & pl.col("early") & (time.min() < first)
     in_test = (time >= second) & pl.col("known") & (time.min() < second)
     parts = (("validation", in_validation), ("test", in_test))
@@ -116,7 +135,7 @@ def _parts(
         length=pl.len().cast(pl.Int32),
         **{name: pl.col("item").filter(part).first() for name, part in parts},
         **{f"{name}_positions": pl.col("position").filter(part) for name, part in parts},
-        gaps=pl.col("gap"),
+        gaps=pl.col("gaps"),
     )
 
 
@@ -149,7 +168,4 @@ def shown_time(number: float, unit: int | None) -> str:
 
 def unit_of(first: float, last: float) -> int | None:
     """Return how many of the timestamps' unit make a second; None: they do not look like times since 1970."""
-    for unit in UNITS:
-        if 1e8 * unit <= first <= last < 1e10 * unit:  # 1973 to 2286
-            return unit
-    return None
+    return next((unit for unit in UNITS if 1e8 * unit <= first <= last < 1e10 * unit), None)  # 1973 to 2286

@@ -8,12 +8,10 @@ import polars as pl
 
 from ..core.errors import DataError, ParamsError, quote
 from .checks import Checks
-from .table_files import as_text
+from .table_files import EXACT, as_text
 
-_EXACT = 2**53
-"""Floats below hold every whole number."""
 _CERTAIN = 15
-"""Two different numbers with at most so many characters are different in float64."""
+"""Characters up to which two different numbers are different in float64."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _REMEDY = (
     "write numbers, dates, or ISO 8601 such as 2001-12-31T23:59:59, the same way in all rows, or say how dates are"
@@ -46,9 +44,7 @@ class Timestamps:
     def read(self, values: pl.Series, checks: Checks) -> pl.Series:
         """Return the next block as numbers.
 
-        Raises:
-            DataError: the column is of another type.
-            FinerFound: `fine` is false, and a value needs it.
+        Raises ``DataError`` if the column is of another type, and ``FinerFound`` if a value needs `fine`.
         """
         kind, name = values.dtype, values.name
         moments = kind in (pl.Date, pl.Datetime)
@@ -61,10 +57,10 @@ class Timestamps:
             return self._formatted(as_text(values), self._form, checks)
         if kind != pl.String:
             return self._numbers(values, checks)
-        texts, first = values.str.strip_chars(), self._dates is None
+        values, first = values.str.strip_chars(), self._dates is None
         if self._dates is None:
-            self._dates = texts[:1].cast(pl.Float64, strict=False).has_nulls()
-        return self._moments(texts, checks, first) if self._dates else self._numbers(texts, checks)
+            self._dates = values[:1].cast(pl.Float64, strict=False).has_nulls()
+        return self._moments(values, checks, first) if self._dates else self._numbers(values, checks)
 
     def _numbers(self, values: pl.Series, checks: Checks) -> pl.Series:
         if not self._fine:
@@ -73,7 +69,7 @@ class Timestamps:
                 raise FinerFound
             return whole
         numbers = values.cast(pl.Float64, strict=False)
-        bad = ~(numbers.is_finite() & (numbers.abs() < _EXACT)).fill_null(False)
+        bad = ~(numbers.is_finite() & (numbers.abs() < EXACT)).fill_null(False)
         if values.dtype == pl.String:
             bad |= pl.Series([_is_rounded(text) for text in values], dtype=pl.Boolean)
 
@@ -91,10 +87,7 @@ class Timestamps:
         except pl.exceptions.PolarsError as error:
             what = f"{quote(form)} is not a format of times ({str(error).splitlines()[0]})"
             raise ParamsError(what, _FORMAT, "write one such as '%d.%m.%Y %H:%M'") from None
-        remedy = f"correct {_FORMAT}"
-        checks.refuse(
-            moments.is_null(), lambda row: f"{quote(texts[row])} is not {quote(form)}", remedy, texts.name
-        )
+        checks.refuse_values(moments.is_null(), texts, f"is not {quote(form)}", f"correct {_FORMAT}")
         return moments.to_physical()
 
     def _moments(self, texts: pl.Series, checks: Checks, first: bool) -> pl.Series:
@@ -106,9 +99,10 @@ class Timestamps:
         moments = pl.Series(held, dtype=pl.Int64)
 
         def describe(row: int) -> str:
-            wanted = "a date in ISO 8601, as the first one is"
-            if first and row == 0:
-                wanted = "a number or a date in ISO 8601"
+            is_first = first and row == 0
+            wanted = (
+                "a number or a date in ISO 8601" if is_first else "a date in ISO 8601, as the first one is"
+            )
             return f"{quote(texts[row])} is not {wanted}"
 
         checks.refuse(moments.is_null(), describe, _REMEDY, texts.name)

@@ -20,7 +20,7 @@ from ..rag.prefix_search import earlier_entries
 from ..search.index import ItemIndex
 
 Rows = NDArray[np.int64]
-"""The new row of each old row."""
+"""The new row of each old row of items, int64 [n before], or of users, int64 [U before]."""
 
 
 def write_grown(
@@ -31,17 +31,8 @@ def write_grown(
     The datastore gets every prefix of `after`, but none of users whose prefixes it left out before. The states of
     prefixes that have not changed are kept.
 
-    Args:
-        base: folder that `save_rag` wrote.
-        folder: output folder.
-        before: the inputs that `base` and `index` belong to.
-        after: the inputs that the written model belongs to.
-        index: of the item vectors before.
-        items: int64 [n before], the new row of each item.
-        users: int64 [U before], the new row of each user.
-
-    Returns:
-        The number of states that were computed.
+    `base`, which `save_rag` wrote, and `index` belong to the inputs `before`; the model in `folder` will belong to
+    `after`. Returns the number of states that were computed.
 
     Raises:
         CheckpointError: the model is damaged, or does not belong to `before`.
@@ -94,20 +85,11 @@ def _remember(
     model: UserModel,
     known: Datastore,
     sequences: Sequences,
-    same: NDArray[np.int64],
+    same: NDArray[np.int64],  # [U], first items of each user that have not changed
     users: Rows,
-    left_out: NDArray[np.bool_],
+    left_out: NDArray[np.bool_],  # [U], users who are not remembered
 ) -> tuple[Datastore, int]:
-    """Return the datastore of all prefixes but those of users left out, and the number of states that were computed.
-
-    Args:
-        model: with all items.
-        known: the datastore before.
-        sequences: the histories, of which every item is a training item.
-        same: int64 [U], first items of each user that have not changed.
-        users: int64 [U before], the new row of each user.
-        left_out: bool [U], users who are not remembered.
-    """
+    """Return the datastore of all prefixes but those of users left out, and the number of states that were computed."""
     counts = np.bincount(known.users, minlength=len(users))  # [U before]
     starts, before = np.zeros((2, sequences.user_count), np.int64)  # [U] each
     starts[users], before[users] = np.cumsum(counts) - counts, counts

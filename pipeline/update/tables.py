@@ -9,7 +9,7 @@ import polars as pl
 from ..core.errors import DataError, NoRowsError, quote
 from ..core.files import read_json
 from ..data.tables import MARKS, load_interactions, load_items, load_users, row_groups
-from ..ingest.dataset import Dataset, build
+from ..ingest.dataset import HELD_OUT, Dataset, build
 from ..ingest.event_log import EventLog, RawDataset
 from ..ingest.item_files import read_items
 from ..ingest.own_files import read_files
@@ -22,14 +22,12 @@ def grown(
 ) -> tuple[Dataset, list[str]]:
     """Return the data set in a folder together with the rows of further tables, and notes about rows without effect.
 
-    Tables are read as ingest reads them; a table may have no rows.
+    Tables are read as ingest reads them; a table may have no rows. `ingest` says how they are written, which rows count
+    (`where`, `min_rating`), and what happens to an item that a user has already (`repeats`).
 
     Interactions are merged in order of time; at equal times, the data's come first. All interactions are for training:
     nothing is held out. Known items keep their texts. A new item may be recommended if the table of items lists it, or
     if somebody has taken it; an item that is not listed has no text.
-
-    `ingest` says how the tables are written, which rows count (`where`, `min_rating`), and what happens to an item that
-    a user has already (`repeats`).
 
     Raises:
         DataError: a table is missing or malformed; a repeated interaction is refused; the timestamps are of another
@@ -50,24 +48,19 @@ def grown(
     listed, items_notes = (described.clear(), []) if items is None else _listed(items, described, ingest)
     taken = events.select("item_id").unique(maintain_order=True)
     unlisted = taken.filter(~pl.col("item_id").is_in([*described["item_id"], *listed["item_id"]]))
-    no_genres = pl.lit([], described.schema["genres"])
-    every_item = pl.concat([described, listed, unlisted], how="diagonal").with_columns(
-        pl.col("genres").fill_null(no_genres)
-    )
+    every_item = pl.concat([described, listed, unlisted], how="diagonal")
+    every_item = every_item.with_columns(pl.col("genres").fill_null([]))
     manifest = read_json(data / "manifest.json")
     md5, checksums = manifest["source"].pop("md5"), manifest["source"]
     log = EventLog.of(pl.concat([past, events]), every_item["item_id"])
     raw = RawDataset(manifest["dataset"], md5, every_item, log, checksums)
     dataset = build(raw, ingest.candidates, repeats)
-    shown = pl.concat([known.filter("candidate")["item_id"], listed["item_id"]]).to_list()
-    split = dataset.split.with_columns(
-        train_length=pl.col("train_length") + 2 * pl.col("test").is_not_null().cast(pl.Int32),
-        validation=pl.lit(None, pl.Int32),
-        test=pl.lit(None, pl.Int32),
-    )
-    candidate = pl.col("candidate") | pl.col("item_id").is_in(shown)
-    items_with_new = dataset.items.with_columns(candidate)
-    whole = replace(dataset, items=items_with_new, split=split, removed=removed + Counter(dataset.removed))
+    held_out = HELD_OUT * pl.col("test").is_not_null().cast(pl.Int32)
+    length, none = pl.col("train_length") + held_out, pl.lit(None, pl.Int32)
+    split = dataset.split.with_columns(train_length=length, validation=none, test=none)
+    shown = pl.concat([known.filter("candidate")["item_id"], listed["item_id"]])
+    every_item = dataset.items.with_columns(pl.col("candidate") | pl.col("item_id").is_in(shown.implode()))
+    whole = replace(dataset, items=every_item, split=split, removed=removed + Counter(dataset.removed))
     return whole, [*notes, *whole.left_out, *items_notes]
 
 
@@ -82,10 +75,7 @@ def _past(data: Path, items: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
 
 
 def _read_events(path: Path, ingest: IngestParams, past: pl.DataFrame) -> tuple[pl.DataFrame, Counter[str]]:
-    """Read interactions in the form of `past`, and the numbers of rows that do not count.
-
-    The interactions of each user are in their order.
-    """
+    """Read interactions in the form of `past`, in each user's order, and the numbers of rows that do not count."""
     # These bounds hold for the whole data set, which is not counted again here.
     rows = {"min_user_interactions": None, "min_item_interactions": None}
     new = build(read_files(path, None, ingest.model_copy(update=rows)), repeats=ingest.repeats)

@@ -19,7 +19,7 @@ from ..encode.row_cache import encode_texts
 from ..encode.store_writer import write_store
 from ..encode.template import render_fields
 from ..index.build import build_index
-from ..model.inputs import Inputs, load_inputs
+from ..model.inputs import load_inputs
 from ..params import Params
 from ..rag.checkpoint import fitted_on_all
 from ..search.index import ItemIndex
@@ -47,8 +47,7 @@ def update(
     Args:
         artifacts: folder that the stages wrote; it is only read.
         params: sections `ingest`, `encode` and `index` are used.
-        interactions: a table, see `ingest.own_files.read_files`; None: none.
-        items: a table; None: none.
+        interactions, items: tables, see `ingest.own_files.read_files`.
         out: None: `live` in `artifacts`.
 
     Returns:
@@ -64,7 +63,9 @@ def update(
         raise ParamsError("there is nothing to add", remedy="name a table: --interactions, --items")
     out = artifacts / LIVE if out is None else out
     with _alone(out):
-        record = _record(artifacts)
+        made_of = model_folder(artifacts) / CHECKSUMS
+        require(made_of)
+        record = {"model": made_of.parent.name, "made_of": sha256_file(made_of)}
         base = out if out.exists() else artifacts
         if base is out and (not (out / RECORD).is_file() or read_json(out / RECORD) != record):
             what = "was not made from the model that the stages wrote last"
@@ -87,19 +88,19 @@ def update(
             build_index(vectors, temporary / "index", store.hash, kind, params.index.recall)
             after = load_inputs(temporary / "data", temporary / "item_embeddings")
             rows = _rows(before.items["item_id"], after.items["item_id"])
-            index = ItemIndex.open(base / "index", before.store_hash)
             user_rows = _rows(users, dataset.users["user_id"])
+            index = ItemIndex.open(base / "index", before.store_hash)
             (temporary / model).mkdir(parents=True)
             computed = write_grown(base / model, temporary / model, before, after, index, rows, user_rows)
             write_json(temporary / RECORD, record)
-    return [*_summary(before, after, encoded), *notes, f"{computed:,} states computed", f"written to {out}/"]
-
-
-def _record(artifacts: Path) -> dict[str, str]:
-    """Return the name and checksum of the model that is extended, which is the default model of serving."""
-    model = model_folder(artifacts)
-    require(model / CHECKSUMS)
-    return {"model": model.name, "made_of": sha256_file(model / CHECKSUMS)}
+    return [
+        f"{len(after.sequences.items) - len(before.sequences.items):,} interactions,"
+        f" {len(dataset.users) - len(users):,} users and {len(after.items) - len(before.items):,} items more;"
+        f" {encoded:,} texts encoded",
+        *notes,
+        f"{computed:,} states computed",
+        f"written to {out}/",
+    ]
 
 
 def _rows(before: pl.Series, after: pl.Series) -> NDArray[np.int64]:
@@ -137,12 +138,6 @@ def _write_store(base: Path, folder: Path, items: pl.DataFrame, encode: EncodePa
     written = manifest["template"], description, shard_rows
     write_store(target, named, texts, vectors[rows], old.whitening, *written)
     return encoded
-
-
-def _summary(before: Inputs, after: Inputs, encoded: int) -> list[str]:
-    counts = [(len(one.sequences.items), one.sequences.user_count, len(one.items)) for one in (before, after)]
-    interactions, users, items = (f"{new - old:,}" for old, new in zip(*counts, strict=True))
-    return [f"{interactions} interactions, {users} users and {items} items more; {encoded:,} texts encoded"]
 
 
 @contextmanager

@@ -5,8 +5,7 @@ import polars as pl
 import pytest
 from hierrec.core.errors import DataError
 from hierrec.data.sequences import GAPS, Sequences
-from hierrec.ingest.sessions import DISTANCE, session_gap
-from hierrec.ingest.time_split import TimeSplit
+from hierrec.ingest.time_split import DISTANCE, TimeSplit, session_gap
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
