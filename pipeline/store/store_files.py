@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -75,16 +76,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if version not in (SCHEMA_VERSION, SHARDED_VERSION):
         known = f"this program reads versions {SCHEMA_VERSION} and {SHARDED_VERSION}"
         raise StoreError(f"schema version {version}; {known}", str(path), REBUILD)
-    sharded = is_sharded(manifest)
-    keys = (*KEYS, "shards") if sharded else KEYS
+    keys = (*KEYS, "shards") if is_sharded(manifest) else KEYS
     missing = [key for key in keys if key not in manifest]
-    if not missing and sharded and not _are_counts(manifest["shards"], manifest["count"]):
-        raise StoreError("shards is not a list of row counts whose sum is count", str(path), REMEDY)
-    names = () if "shards" in missing else files_of(manifest)
-    for section, wanted in (("model", MODEL_KEYS), ("files", names)):
-        known = manifest.get(section)
-        known = known if isinstance(known, dict) else {}
-        missing += [f"{section}.{name}" for name in wanted if name not in known]
+    if not missing:
+        if is_sharded(manifest) and not _are_counts(manifest["shards"], manifest["count"]):
+            raise StoreError("shards is not a list of row counts whose sum is count", str(path), REMEDY)
+        for section, wanted in (("model", MODEL_KEYS), ("files", files_of(manifest))):
+            known = manifest[section] if isinstance(manifest[section], dict) else {}
+            missing += [f"{section}.{name}" for name in wanted if name not in known]
     if missing:
         raise StoreError(f"key {missing[0]} is missing", str(path), REMEDY)
     return manifest
@@ -95,23 +94,19 @@ def is_sharded(manifest: dict[str, Any]) -> bool:
     return manifest["schema_version"] == SHARDED_VERSION
 
 
-def shard_files(number: int) -> tuple[str, str]:
-    """Return the names of a shard's two files. They are not read from the manifest, so no file can lie outside."""
-    return f"embeddings-{number:05d}.npy", f"items-{number:05d}.arrow"
-
-
 def shard_names(manifest: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the names of each shard's vectors and items; a plain store is one shard."""
+    """Return the names of each shard's vectors and items; a plain store is one shard.
+
+    They are not read from the manifest, so no file can lie outside.
+    """
     if not is_sharded(manifest):
         return [(VECTORS, ITEMS)]
-    return [shard_files(number) for number in range(len(manifest["shards"]))]
+    return [(f"embeddings-{i:05d}.npy", f"items-{i:05d}.arrow") for i in range(len(manifest["shards"]))]
 
 
 def files_of(manifest: dict[str, Any]) -> tuple[str, ...]:
     """Return the names of a store's files, without the manifest."""
-    if not is_sharded(manifest):
-        return FILES
-    return (*(name for names in shard_names(manifest) for name in names), *INDEX, WHITENING)
+    return (*chain(*shard_names(manifest)), *INDEX, WHITENING) if is_sharded(manifest) else FILES
 
 
 def _are_counts(shards: Any, count: Any) -> bool:
@@ -134,10 +129,10 @@ def check_present(path: Path) -> None:
         raise StoreError("file is missing", str(path), REMEDY)
 
 
-def check_hash(folder: Path, manifest: dict[str, Any], name: str) -> None:
+def check_hash(path: Path, manifest: dict[str, Any]) -> None:
     """Refuse a file that is missing or whose SHA-256 is not that of the manifest."""
     with as_store_errors():
-        check_file(folder / name, manifest["files"][name], MANIFEST)
+        check_file(path, manifest["files"][path.name], MANIFEST)
 
 
 def check_shape(path: Path, shape: tuple[int, ...], expected: tuple[Any, ...]) -> None:
@@ -170,9 +165,8 @@ def check_finite(path: Path, vectors: NDArray[np.float32]) -> None:
 
 def check_texts(path: Path, items: pl.DataFrame) -> None:
     """Refuse a file of items in which a text has another hash than its column `text_hash` says."""
-    hashes = pl.Series([text_hash(text) for text in items["text"]], dtype=pl.String)
-    same = hashes == items["text_hash"]
-    check_rows(same.to_numpy(), 0, path, "text_hash is not the hash of text")
+    same = [text_hash(text) == known for text, known in items.select("text", "text_hash").iter_rows()]
+    check_rows(same, 0, path, "text_hash is not the hash of text")
 
 
 def check_export(folder: Path, ids: pl.Series, vectors: NDArray[np.float32]) -> None:
