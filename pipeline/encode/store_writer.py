@@ -30,11 +30,8 @@ def write_store(
     """Write a store as a whole, replacing `folder`; equal content gives equal bytes.
 
     Args:
-        folder: the store.
         items: item_id and title, one row per item.
-        texts: the text of each item.
-        vectors: float32 [n, d], finite.
-        whitening: fitted on `vectors`.
+        vectors: float32 [n, d], finite; `whitening` was fitted on them.
         template: the template of the texts, or a template for each of their fields.
         description: ``ItemEncoder.description``.
         shard_rows: rows of every shard but the last; None: a plain store.
@@ -48,7 +45,12 @@ def write_store(
     with atomic_directory(folder) as temporary:
         for (matrix, table), first in zip(files.shard_names(layout), starts, strict=True):
             rows = slice(first, first + (shard_rows or count))
-            shard = files.item_table(items[rows], texts[rows], first)
+            shard = items[rows].select(
+                pl.int_range(first, first + pl.len(), dtype=pl.Int32).alias("row"),
+                pl.col("item_id", "title"),
+                pl.Series("text", texts[rows], pl.String),
+                pl.Series("text_hash", map(files.text_hash, texts[rows]), pl.String),
+            )
             _write_shard(temporary / matrix, temporary / table, vectors[rows], shard)
         if shard_rows:
             IdIndex.of(items["item_id"]).write(temporary)

@@ -52,7 +52,9 @@ def diagnose(path: str | Path) -> list[StoreError]:
         if vectors is not None:
             attempt(files.check_finite, shard.path, vectors)
         if items is not None:
-            attempt(files.check_texts, shard.items_path, pl.DataFrame(items))
+            texts = pl.DataFrame(items).select("text", "text_hash").iter_rows()
+            same = [files.text_hash(text) == known for text, known in texts]
+            attempt(files.check_rows, same, 0, shard.items_path, "text_hash is not the hash of text")
             ids.append(pl.Series("item_id", items["item_id"]))
     if len(ids) < len(shards):
         return found

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from ..core.errors import IndexMismatchError, NumericalError
 from ..core.files import atomic_directory
 from ..store.vectors import Vectors, groups_of_equal
-from .fast_faiss import matrix_products
 from .index_files import REMEDY, read_index, write_index
 from .index_kinds import EXACT, Setting
-from .vectors import unit_batches, unit_vectors
+from .vectors import matrix_products, unit_batches, unit_vectors
 
 TOLERANCE = 1e-4
 """More than the rounding error of a float32 dot product of unit vectors, in any order of summation."""
@@ -116,9 +115,8 @@ class ItemIndex:
     def _search_approximately(self, unit: NDArray[np.float32], k: int) -> Found:
         wanted = k if self._vectors is None else min(RANKED_AGAIN * k, len(self))
         similarities, rows = self.index.search(unit, wanted)  # [b, w] each
-        if not (
-            (rows >= -1) & (rows < len(self))
-        ).all():  # inverted lists are read here, not when the index is opened
+        # Inverted lists are read here, not when the index is opened.
+        if not ((rows >= -1) & (rows < len(self))).all():
             raise IndexMismatchError("names vectors that it does not hold", "index", REMEDY)
         if self._vectors is not None:
             similarities = self._similarities(unit, self._vectors, rows)
@@ -161,7 +159,10 @@ class ItemIndex:
         """Return an index of the first k of each group of equal vectors, and their rows [m]."""
         thinned = self._thinned  # of the latest k; another thread may replace it
         if thinned is None or thinned[0] != k:
-            index, rows = self.index, np.flatnonzero(self._places < k)
+            order = np.argsort(self._groups, kind="stable")
+            grouped = self._groups[order]  # [n]; a vector is surplus if the one k places before is its equal
+            rows = np.sort(np.concatenate([order[:k], order[k:][grouped[k:] != grouped[:-k]]]))
+            index = self.index
             if len(rows) < len(self):
                 index = faiss.IndexFlatIP(self.index.d)
                 index.add(self._stored()[rows])  # pyright: ignore[reportCallIssue]
@@ -169,13 +170,8 @@ class ItemIndex:
         return thinned[1:]
 
     @cached_property
-    def _places(self) -> NDArray[np.int64]:
-        """The place of each vector among its equals, in order of rows: int64 [n], 0 for the first."""
-        group = groups_of_equal(self._stored())  # [n]
-        order = np.argsort(group, kind="stable")
-        grouped, places = group[order], np.empty(len(group), np.int64)
-        places[order] = np.arange(len(group)) - np.searchsorted(grouped, grouped)
-        return places
+    def _groups(self) -> NDArray[np.int64]:
+        return groups_of_equal(self._stored())
 
     def _similarities(
         self, unit: NDArray[np.float32], vectors: NDArray[np.float32], rows: NDArray[np.int64]

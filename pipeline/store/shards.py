@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -18,6 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..core.errors import StoreError
+from ..core.files import map_npy
 from . import store_files as files
 from .store_files import REMEDY, SCHEMA
 from .vectors import Vectors
@@ -41,7 +42,8 @@ class Shard:
 
     def map_vectors(self) -> NDArray[np.float32]:
         """Map the vectors, float32 [count, d]; check type and shape, but not the hash."""
-        vectors = files.map_array(self.path)
+        with files.as_store_errors():
+            vectors = map_npy(self.path)
         if vectors.dtype != np.dtype("<f4"):
             raise StoreError(f"numbers are {vectors.dtype}, not float32", str(self.path), REMEDY)
         files.check_shape(self.path, vectors.shape, (self.count, self.manifest["dimension"]))
@@ -69,14 +71,11 @@ class Shard:
         return self.read_items()
 
 
-class IdIndex:
-    """Hashes of all ids in ascending order, uint64 [n], and the row of each, int32 [n]; both are memory-mapped.
+class IdIndex(NamedTuple):
+    """Hashes of all ids in ascending order, and the row of each; two ids may have the same hash."""
 
-    Two ids may have the same hash.
-    """
-
-    def __init__(self, hashes: NDArray[np.uint64], rows: NDArray[np.int32]) -> None:
-        self.hashes, self.rows = hashes, rows
+    hashes: NDArray[np.uint64]  # [n]
+    rows: NDArray[np.int32]  # [n]
 
     @classmethod
     def of(cls, ids: Iterable[str]) -> "IdIndex":
@@ -87,13 +86,15 @@ class IdIndex:
 
     def write(self, folder: Path) -> None:
         """Write the two files of the index."""
-        for name, numbers in zip(files.INDEX, (self.hashes, self.rows), strict=True):
+        for name, numbers in zip(files.INDEX, self, strict=True):
             np.save(folder / name, numbers, allow_pickle=False)
 
     @classmethod
     def map(cls, folder: Path, manifest: dict[str, Any]) -> "IdIndex":
         """Map the index into memory; check types and shapes, but not the hashes."""
-        found, count = [files.map_array(folder / name) for name in files.INDEX], manifest["count"]
+        count = manifest["count"]
+        with files.as_store_errors():
+            found = [map_npy(folder / name) for name in files.INDEX]
         for name, numbers, dtype in zip(files.INDEX, found, ("<u8", "<i4"), strict=True):
             if numbers.dtype != np.dtype(dtype) or numbers.shape != (count,):
                 what = f"{numbers.dtype} of shape {numbers.shape}, but {files.MANIFEST} says {count} items"
@@ -108,9 +109,8 @@ class IdIndex:
 
     def check(self, folder: Path, ids: pl.Series) -> None:
         """Raise ``StoreError`` if this is not the index of these ids, by row; name the first wrong place."""
-        right, what = IdIndex.of(ids), "not the index of the item ids"
-        files.check_rows(self.hashes == right.hashes, 0, folder / files.HASHES, what)
-        files.check_rows(self.rows == right.rows, 0, folder / files.ROWS, what)
+        for name, found, right in zip(files.INDEX, self, IdIndex.of(ids), strict=True):
+            files.check_rows(found == right, 0, folder / name, "not the index of the item ids")
 
 
 def id_hashes(ids: Iterable[str]) -> NDArray[np.uint64]:

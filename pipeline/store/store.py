@@ -46,10 +46,11 @@ class EmbeddingStore:
         manifest = files.read_manifest(folder)
         shards = Shards(folder, manifest)
         if files.is_sharded(manifest):
+            for name in files.files_of(manifest):
+                files.check_present(folder / name)
             _ = shards.id_index
             for shard in shards:
                 shard.map_vectors()
-                files.check_present(shard.items_path)
             vectors = ShardedVectors(shards, (manifest["count"], manifest["dimension"]))
         else:
             vectors = shards[0].vectors

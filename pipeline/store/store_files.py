@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import DataError, StoreError
-from ..core.files import check_file, map_npy, read_json, sha256_json
+from ..core.files import check_file, read_json, sha256_json
 from .vectors import CHUNK
 
 SCHEMA_VERSION = 1
@@ -30,9 +30,7 @@ WHITENING = "whitening.safetensors"
 MANIFEST = "manifest.json"
 FILES = (VECTORS, ITEMS, EXPORT, WHITENING)
 """Files of a plain store, without the manifest."""
-HASHES = "id_hashes.npy"
-ROWS = "id_rows.npy"
-INDEX = (HASHES, ROWS)
+INDEX = ("id_hashes.npy", "id_rows.npy")
 """Index from ids to rows, in a store in shards."""
 SHARD = re.compile(r"(embeddings-\d{5,}\.npy|items-\d{5,}\.arrow)")
 """Names of a shard's files."""
@@ -55,16 +53,6 @@ SCHEMA = pl.Schema(
 def text_hash(text: str) -> str:
     """Return the hex SHA-256 of a text in UTF-8."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
-
-
-def item_table(items: pl.DataFrame, texts: Sequence[str], first: int = 0) -> pl.DataFrame:
-    """Return the columns of ``SCHEMA`` for items (item_id, title) and their texts; rows count from `first`."""
-    return items.select(
-        pl.int_range(first, first + pl.len(), dtype=pl.Int32).alias("row"),
-        pl.col("item_id", "title"),
-        pl.Series("text", texts, pl.String),
-        pl.Series("text_hash", [text_hash(text) for text in texts], pl.String),
-    )
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -163,12 +151,6 @@ def check_finite(path: Path, vectors: NDArray[np.float32]) -> None:
         check_rows(finite, start, path, "the vector is not finite")
 
 
-def check_texts(path: Path, items: pl.DataFrame) -> None:
-    """Refuse a file of items in which a text has another hash than its column `text_hash` says."""
-    same = [text_hash(text) == known for text, known in items.select("text", "text_hash").iter_rows()]
-    check_rows(same, 0, path, "text_hash is not the hash of text")
-
-
 def check_export(folder: Path, ids: pl.Series, vectors: NDArray[np.float32]) -> None:
     """Refuse an `embeddings.parquet` that does not hold these ids and vectors."""
     path = folder / EXPORT
@@ -193,10 +175,3 @@ def read_table(path: Path, schema: pl.Schema) -> pa.Table:
     if columns != schema:
         raise StoreError(f"columns are {dict(columns)}, not {dict(schema)}", str(path), REMEDY)
     return table
-
-
-def map_array(path: Path) -> NDArray:
-    """Map a `.npy` file into memory; raises ``StoreError`` if it is missing or damaged."""
-    check_present(path)
-    with as_store_errors():
-        return map_npy(path)

@@ -12,8 +12,8 @@ import pytest
 from hierrec.core.errors import IndexMismatchError, NumericalError
 from hierrec.core.files import read_json, write_json
 from hierrec.search import index as item_index
-from hierrec.search.fast_faiss import matrix_products
 from hierrec.search.index import ItemIndex
+from hierrec.search.vectors import matrix_products
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
