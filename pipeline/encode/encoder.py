@@ -112,10 +112,8 @@ class ItemEncoder:
         decides the shape of its batch, and matrix products of one shape sum in one order. So a vector from the cache
         equals a computed one. A text without tokens is encoded as the tokenizer's end mark, or another mark.
 
-        Args:
-            texts: any texts of valid Unicode.
-            batch_tokens: most tokens of a batch, with padding; a longer text is a batch of its own. It changes speed,
-                memory and the rounding of vectors.
+        A batch has at most `batch_tokens`, padding included; a longer text is a batch of its own. Their number changes
+        speed, memory and the rounding of vectors.
 
         Raises:
             ModelError: the model cannot be loaded, or is not a text encoder.

@@ -84,10 +84,8 @@ def encode_texts(
     """Encode at least one text by ``ItemEncoder.batches``. Equal texts are encoded once, cached texts not at all.
 
     New vectors are written to the cache every few seconds, so that an interrupted run continues. `names` are the texts'
-    names in messages, `caches` is the folder of the caches of all encoders.
-
-    Returns:
-        Vectors float32 [n, d], and the number of encoded texts.
+    names in messages, `caches` is the folder of the caches of all encoders. Returns vectors float32 [n, d], and the
+    number of encoded texts.
 
     Raises:
         DataError: there are no texts.

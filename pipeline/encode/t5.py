@@ -56,7 +56,7 @@ class T5Batches:
     def vectors(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> Tensor:
         """Return the mean of each text's last hidden states, or the last one, [b, D], as in the model but for rounding.
 
-        `texts` are token ids, at least one per text; texts of one length stand side by side. `shape` is the batch's.
+        `texts` are token ids, at least one per text; texts of one length stand side by side.
         """
         tokens = torch.tensor(list(chain.from_iterable(texts)))
         ids = F.pad(tokens, (0, shape[1] - len(tokens))).to(self._stack.device)  # [S]

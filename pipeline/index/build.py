@@ -56,18 +56,20 @@ def build_index(
     """
     setting = Setting(kind, factory(kind, *vectors.shape))
     with atomic_directory(folder) as temporary, matrix_products(vectors.shape[1]):
-        index, stored = _trained(setting.factory, vectors), None
-        if kind == "ivf_pq":
-            stored = _fill_on_disk(index, vectors, temporary)
+        if kind == "flat":
+            item_index = ItemIndex.build(vectors)
         else:
-            # Several threads would build another graph in every run.
-            with threadpool_limits(limits=1 if kind == "hnsw" else None):
-                for batch in unit_batches(vectors):
-                    index.add(batch)
-        item_index = ItemIndex(index, setting, stored)
-        if not item_index.exact:
+            index, stored = _trained(setting.factory, vectors), None
+            if kind == "ivf_pq":
+                stored = _fill_on_disk(index, vectors, temporary)
+            else:
+                # Several threads would build another graph in every run.
+                with threadpool_limits(limits=1 if kind == "hnsw" else None):
+                    for batch in unit_batches(vectors):
+                        index.add(batch)
+            item_index = ItemIndex(index, setting, stored)
             item_index.setting = _tuned(item_index, vectors, recall)
-        write_index(temporary, index, item_index.setting, store_hash)
+        write_index(temporary, item_index.index, item_index.setting, store_hash)
     return item_index
 
 
@@ -95,9 +97,8 @@ def _trained(name: str, vectors: Vectors) -> Any:
 def _fill_on_disk(index: Any, vectors: Vectors, folder: Path) -> NDArray[np.float32]:
     """Write inverted lists, shard by shard, and vectors into the folder; return the memory-mapped vectors [n, d]."""
     stored = np.lib.format.open_memmap(folder / VECTORS, "w+", np.float32, vectors.shape)
-    shards: list[Path] = []
+    shards, start = list[Path](), 0
     shard: Any = faiss.clone_index(index)
-    start = 0
     for batch in unit_batches(vectors):
         rows = np.arange(start, start := start + len(batch))
         stored[rows] = batch

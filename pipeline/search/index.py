@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import IndexMismatchError, NumericalError
-from ..core.files import atomic_directory
 from ..store.vectors import Vectors, groups_of_equal
-from .index_files import REMEDY, read_index, write_index
+from .index_files import REMEDY, read_index
 from .index_kinds import EXACT, Setting
 from .vectors import matrix_products, unit_batches, unit_vectors
 
@@ -43,11 +42,8 @@ class ItemIndex:
     depend neither on the batch nor on the number of threads, and equal vectors tie and are ordered by row. The other
     kinds are approximate: `exact`, the manifest and a warning say so. Their similarities are exact.
 
-    Args:
-        index: a FAISS index over vectors of unit norm.
-        setting: its kind and settings.
-        vectors: float32 [n, d], from which an `ivf_pq` index recomputes similarities; None for the other kinds, which
-            hold the vectors themselves.
+    `index` holds vectors of unit norm. An `ivf_pq` index recomputes similarities from `vectors`, float32 [n, d]; the
+    other kinds hold the vectors themselves.
     """
 
     def __init__(
@@ -88,7 +84,7 @@ class ItemIndex:
 
         Args:
             queries: float32 [b, d], finite, of any norm.
-            k: number of neighbours, at least 1.
+            k: at least 1.
 
         Returns:
             Cosine similarities float32 and rows int64, [b, min(k, n)] each. An approximate index may find fewer; then
@@ -183,11 +179,6 @@ class ItemIndex:
             part = slice(start, start + step)
             np.einsum("bd,bwd->bw", unit[part], vectors[rows[part]], out=similarities[part])
         return similarities
-
-    def write(self, folder: Path, store_hash: str) -> None:
-        """Write an index in memory with the hash of its store, replacing `folder`."""
-        with atomic_directory(folder) as temporary:
-            write_index(temporary, self.index, self.setting, store_hash)
 
     @classmethod
     def open(cls, folder: Path, store_hash: str) -> "ItemIndex":

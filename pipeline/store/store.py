@@ -66,10 +66,10 @@ class EmbeddingStore:
     @property
     def hash(self) -> str:
         """SHA-256 over vectors, ids and whitening; an index or a model is tied to it."""
-        hashes, sharded = self.manifest["files"], files.is_sharded(self.manifest)
+        hashes = self.manifest["files"]
         vectors = [hashes[name] for name, _ in files.shard_names(self.manifest)]
-        parts = [vectors if sharded else vectors[0], self.manifest["ids_sha256"], hashes[WHITENING]]
-        return sha256_json(parts)
+        matrix = vectors if files.is_sharded(self.manifest) else vectors[0]
+        return sha256_json([matrix, self.manifest["ids_sha256"], hashes[WHITENING]])
 
     @property
     def items(self) -> pl.DataFrame:
