@@ -52,7 +52,7 @@ def datastore(folder: Path, rows: int) -> None:
     )
 
 
-WRITERS: dict[str, Callable[[Path, int], None]] = {
+WRITERS: dict[str, Callable[[Path, int], object]] = {
     "json": lambda folder, rows: write_json(folder / "a.json", "0123456789" * rows),
     "table": table,
     "store": lambda folder, rows: (
