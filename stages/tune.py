@@ -23,8 +23,7 @@ def main(tune: TuneParams, encode: EncodeParams) -> Summary:
         interactions = interaction_groups(DATA / "interactions.parquet")
         sequences = Sequences.from_tables(interactions, load_split(DATA / "split.parquet"))
         _, texts = render_fields(load_items(DATA / "items.parquet"), encode.templates)
-        model = encode.model, encode.revision, encode.max_length
-        encoder = ItemEncoder.load(*model, encode.device, encode.pooling)
+        encoder = ItemEncoder.of(encode)
         loss = tune_encoder(encoder, texts, sequences, tune, encode.batch_tokens)
         encoder.save(folder)
     return [

@@ -32,20 +32,22 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
         MachineError: the store or the cache cannot be written, or the cluster of Ray fails.
     """
     fields, texts = render_fields(items, encode.templates)
-    settings = encode.max_length, encode.device, encode.pooling, encode.precision
-    encoder = ItemEncoder.load(encode.model, encode.revision, *settings)
+    encoder = ItemEncoder.of(encode)
     if encode.engine == "ray":
         from .ray_engine import RayEncoder
 
         encoder = RayEncoder(encoder, encode.model, encode.workers)
     names = [f"item {item_id}" for item_id in items["item_id"]]
-    parts, maps, encoded, used = [], [], 0, encode.batch_tokens
+    parts, maps, kept, asked, encoded, used = [], [], [], [], 0, encode.batch_tokens
     for field, dimension in zip(fields, encode.dimensions, strict=True):
         part, new, used = _encode(encoder, field, used, names)
         described = [bool(text) for text in field]
         maps.append(Whitening.fit(part[described] if any(described) else part, dimension))
         parts.append(part)
         encoded += new
+        if dimension is not None:
+            kept.append(maps[-1].projection.shape[1])
+            asked.append(min(dimension, part.shape[1]))
     whitening = Whitening.joined(maps)
     vectors = np.concatenate(parts, 1)
     whitening.fill_missing(vectors, fields)
@@ -53,11 +55,6 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
     items = items.select("item_id", title.fill_null(pl.col("item_id")).alias("title"))
     written = encode.template, encoder.description, encode.shard_rows
     write_store(folder, items, texts, vectors, whitening, *written)
-    asked, kept = [], []
-    for dimension, of in zip(encode.dimensions, maps, strict=True):
-        if dimension is not None:
-            asked.append(min(dimension, of.projection.shape[0]))
-            kept.append(of.projection.shape[1])
     how = f"whitened to {' + '.join(map(str, kept))}" if kept else "centred only"
     if kept != asked:
         how += f", not {' + '.join(map(str, asked))}, which are too many for so few texts"

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +19,7 @@ from ..core.params import Precision
 from ..core.progress import track
 from .machine import machine
 from .model_files import CONFIG, OTHERWISE, ModelFiles
-from .params import Pooling
+from .params import EncodeParams, Pooling
 
 if TYPE_CHECKING:
     from .padded import PaddedBatches
@@ -34,6 +35,7 @@ Encoded = Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]
 """Batches: the texts' numbers, int64 [b], and their vectors, float32 [b, d]."""
 
 
+@dataclass(eq=False)
 class ItemEncoder:
     """A frozen text encoder of transformers, which reads at most `max_length` tokens of a text.
 
@@ -44,17 +46,11 @@ class ItemEncoder:
     transformers.
     """
 
-    def __init__(
-        self,
-        files: ModelFiles,
-        max_length: int,
-        device: str = "cpu",
-        pooling: Pooling = "mean",
-        precision: Precision = "float32",
-    ) -> None:
-        self.files, self.max_length, self.device = files, max_length, device
-        self.pooling: Pooling = pooling
-        self.precision: Precision = precision
+    files: ModelFiles
+    max_length: int
+    device: str = "cpu"
+    pooling: Pooling = "mean"
+    precision: Precision = "float32"
 
     @classmethod
     def load(
@@ -68,6 +64,17 @@ class ItemEncoder:
     ) -> "ItemEncoder":
         """Find a model by bundled name, hub id or path; see ``ModelFiles.find``."""
         return cls(ModelFiles.find(model, revision), max_length, device, pooling, precision)
+
+    @classmethod
+    def of(cls, params: EncodeParams) -> "ItemEncoder":
+        """Return the encoder that section `encode` describes."""
+        settings = params.max_length, params.device, params.pooling, params.precision
+        return cls.load(params.model, params.revision, *settings)
+
+    @property
+    def settings(self) -> tuple[int, str, Pooling, Precision]:
+        """The arguments of ``load`` after model and revision."""
+        return self.max_length, self.device, self.pooling, self.precision
 
     @cached_property
     def description(self) -> dict[str, Any]:
@@ -105,10 +112,8 @@ class ItemEncoder:
         decides the shape of its batch, and matrix products of one shape sum in one order. So a vector from the cache
         equals a computed one. A text without tokens is encoded as the tokenizer's end mark, or another mark.
 
-        Args:
-            texts: any texts of valid Unicode.
-            batch_tokens: most tokens of a batch, with padding; a longer text is a batch of its own. It changes speed,
-                memory and the rounding of vectors.
+        A batch has at most `batch_tokens`, padding included; a longer text is a batch of its own. Their number changes
+        speed, memory and the rounding of vectors.
 
         Raises:
             ModelError: the model cannot be loaded, or is not a text encoder.
@@ -133,10 +138,8 @@ class ItemEncoder:
     def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
         """Return at least one token id per text. Errors: see ``batches``."""
         ids_only = {"return_attention_mask": False, "return_token_type_ids": False}
-        cut = {"truncation": True, "max_length": self.max_length}
-        tokens: list[list[int]] = self._tokenizer(list(texts), **cut, **ids_only)["input_ids"]
-        if not all(tokens):
-            tokens = [ids or [self._mark()] for ids in tokens]
+        found = self._tokenizer(list(texts), truncation=True, max_length=self.max_length, **ids_only)
+        tokens = [ids or [self._mark()] for ids in found["input_ids"]]
         highest = max(map(max, tokens))
         if highest >= (known := self.model.get_input_embeddings().num_embeddings):
             what = f"the tokenizer gives token {highest}, but the model has {known} tokens: they do not belong together"
@@ -155,20 +158,23 @@ class ItemEncoder:
     def _mark(self) -> int:
         """Return the token for a text without tokens."""
         for name in ("eos", "sep", "bos", "cls", "unk", "pad"):
-            mark = getattr(self._tokenizer, f"{name}_token_id", None)
-            if mark is not None:
+            if (mark := getattr(self._tokenizer, f"{name}_token_id", None)) is not None:
                 return mark
         raise ModelError("the tokenizer has no token for an empty text", self.files.place, OTHERWISE)
+
+    @contextmanager
+    def _loading(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # transformers lets anything from OSError to KeyError pass
+            raise ModelError(f"the {what} cannot be loaded: {error}", self.files.place, OTHERWISE) from error
 
     @cached_property
     def _tokenizer(self) -> Any:
         from transformers import AutoTokenizer
 
-        try:
+        with self._loading("tokenizer"):
             return AutoTokenizer.from_pretrained(self.files.folder, trust_remote_code=False)
-        except Exception as error:  # transformers lets anything from OSError to KeyError pass
-            what = f"the tokenizer cannot be loaded: {error}"
-            raise ModelError(what, self.files.place, OTHERWISE) from error
 
     @cached_property
     def way(self) -> "T5Batches | PaddedBatches":
@@ -191,16 +197,13 @@ class ItemEncoder:
         place = self.files.place
         if self.device == "cuda":
             require_gpu("device")
-        try:
+        with self._loading("model"), _without_bars():
             config = AutoConfig.from_pretrained(self.files.folder, trust_remote_code=False)
             auto = AutoModelForTextEncoding if type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING else AutoModel
-            with _without_bars():
-                safe = {"use_safetensors": True, "trust_remote_code": False, "output_loading_info": True}
-                model, report = auto.from_pretrained(
-                    self.files.folder, config=config, dtype=torch.float32, **safe
-                )
-        except Exception as error:  # transformers lets anything from OSError to KeyError pass
-            raise ModelError(f"the model cannot be loaded: {error}", place, OTHERWISE) from error
+            safe = {"use_safetensors": True, "trust_remote_code": False, "output_loading_info": True}
+            model, report = auto.from_pretrained(
+                self.files.folder, config=config, dtype=torch.float32, **safe
+            )
         # The pooler is not used; any other missing weight would be random.
         random = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
         if random:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -45,14 +46,14 @@ class ModelFiles:
             ModelError: the model is not found, cannot be fetched or lacks files; or a revision is missing, or has no
                 meaning.
         """
-        path = Path(model).expanduser()
-        if model in BUNDLED or path.is_dir():
+        name, folder = model, BUNDLED.get(model, Path(model).expanduser())
+        if folder.is_dir():
             if revision is not None:
                 what = f"only a hub model has a revision, not {model!r}"
                 raise ModelError(what, "revision", "set the revision to null")
-            name, folder = (model, BUNDLED[model]) if model in BUNDLED else (path.resolve().name, path)
+            name = model if model in BUNDLED else folder.resolve().name
         elif re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model) and not model.startswith("."):
-            name, folder = model, _fetch(model, revision)
+            folder = _fetch(model, revision)
         else:
             raise ModelError(f"there is no folder {model!r}", "model", "correct the path, or use t5-nano")
         files = cls(name, revision, folder)
@@ -64,8 +65,9 @@ class ModelFiles:
         if not (self.folder / CONFIG).is_file():
             raise ModelError(f"{CONFIG} is missing: not a model of transformers", self.place, OTHERWISE)
         if not self.tokenizer:
-            remedy = "save the tokenizer beside the model"
-            raise ModelError("there are no tokenizer files", self.place, remedy)
+            raise ModelError(
+                "there are no tokenizer files", self.place, "save the tokenizer beside the model"
+            )
         missing = [path.name for path in self.weights if not path.is_file()]
         if missing:
             what = f"{missing[0]} is missing; weights are read from safetensors only, never from pickle"
@@ -120,12 +122,13 @@ def _fetch(model: str, revision: str | None) -> Path:
     wanted = [CONFIG, WEIGHTS, SHARDS, "model-*-of-*.safetensors", *TOKENIZER]
     snapshot = partial(snapshot_download, model, revision=revision, allow_patterns=wanted)
     try:
-        try:
+        with suppress(
+            LocalEntryNotFoundError, ModelError
+        ):  # not there, or an earlier download was interrupted
             cached = Path(snapshot(local_files_only=True))
             ModelFiles(model, revision, cached).check()
             return cached
-        except (LocalEntryNotFoundError, ModelError):  # not there, or an earlier download was interrupted
-            return Path(snapshot())
+        return Path(snapshot())
     except Exception as error:  # whatever the hub's client and the network raise
         cause = str(error).strip().partition("\n")[0] or type(error).__name__
         what = f"cannot be fetched from the hub at revision {revision} ({cause})"

@@ -1,6 +1,7 @@
 """Text vectors of any encoder of transformers; the texts of a batch are padded to one length."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,14 @@ class PaddedBatches:
 
     def vectors(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> Tensor:
         """Return vectors [b, D] as ``T5Batches.vectors``; raise ``ModelError`` if the model is not a text encoder."""
-        ids, mask = (tensor.to(self._model.device) for tensor in self._pad(texts, shape))  # [rows, t] each
+        rows = [*texts, *[texts[0]] * (shape[0] - len(texts))]
+        lengths = torch.tensor([[len(text)] for text in rows])  # [rows, 1]
+        real = torch.arange(shape[1]) < lengths  # [rows, t]
+        tokens = torch.tensor(list(chain.from_iterable(rows)))
+        ids = (
+            torch.full(shape, self._padding).masked_scatter(real, tokens).to(self._model.device)
+        )  # [rows, t]
+        mask = real.long().to(self._model.device)  # [rows, t]
         try:
             hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state  # [rows, t, D]
         except (TypeError, ValueError, AttributeError) as error:
@@ -49,14 +57,4 @@ class PaddedBatches:
         weights = mask.unsqueeze(-1).to(hidden.dtype)  # [rows, t, 1]
         # `where`, not a product: a NaN at the padding would reach the vector.
         hidden = torch.where(weights > 0, hidden, 0)
-        vectors = hidden.sum(1) / weights.sum(1)  # [rows, D]
-        return vectors[: len(texts)]
-
-    def _pad(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Return ids and attention mask, int64 of `shape`, padded on the right."""
-        ids = torch.full(shape, self._padding)
-        mask = torch.zeros_like(ids)
-        for row, text in enumerate([*texts, *[texts[0]] * (shape[0] - len(texts))]):
-            ids[row, : len(text)] = torch.tensor(text)
-            mask[row, : len(text)] = 1
-        return ids, mask
+        return hidden.sum(1)[: len(texts)] / weights.sum(1)[: len(texts)]

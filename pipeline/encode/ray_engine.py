@@ -8,6 +8,7 @@ import socket
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -46,9 +47,7 @@ class RayEncoder(ItemEncoder):
     """
 
     def __init__(self, encoder: ItemEncoder, name: str, workers: int | None) -> None:
-        super().__init__(
-            encoder.files, encoder.max_length, encoder.device, encoder.pooling, encoder.precision
-        )
+        super().__init__(encoder.files, *encoder.settings)
         self._name, self._workers = name, workers
 
     def batches(self, texts: Sequence[str], batch_tokens: int) -> Encoded:
@@ -63,8 +62,7 @@ class RayEncoder(ItemEncoder):
         import torch
 
         gpus, threads = int(self.device == "cuda"), torch.get_num_threads()
-        settings = self.max_length, self.device, self.pooling, self.precision
-        loaded = self._name, self.files.revision, *settings
+        loaded = self._name, self.files.revision, *self.settings
         with _cluster(self._workers) as ray, track(total=len(texts), desc="encode", unit="text") as progress:
             there = int(ray.cluster_resources().get("GPU" if gpus else "CPU", 0))
             if gpus and not there:  # Ray would wait for one
@@ -89,29 +87,22 @@ class RayEncoder(ItemEncoder):
                     progress.update(len(found[0]))
 
 
-_BYTES = dict.fromkeys(("places", "vectors"), pa.large_binary())
-_ANSWER = pa.schema({**_BYTES, "width": pa.int64(), "error": pa.string()})
+ANSWER = pa.schema(
+    {"places": pa.large_binary(), "vectors": pa.large_binary(), "width": pa.int64(), "error": pa.string()}
+)
+"""A worker's answer."""
 
 
+@dataclass
 class EncodeWorker:
-    """An actor of Ray Data; it loads its encoder once.
+    """An actor of Ray Data; it loads its encoder once."""
 
-    Args:
-        loaded: arguments of ``ItemEncoder.load``.
-        fingerprint: the encoder's.
-        batch_tokens: see ``ItemEncoder.batches``.
-        threads: torch's number of threads.
-    """
-
-    def __init__(
-        self,
-        loaded: tuple[str, str | None, int, str, Pooling, Precision],
-        fingerprint: str,
-        batch_tokens: int,
-        threads: int,
-    ) -> None:
-        self._loaded, self._fingerprint = loaded, fingerprint
-        self._batch_tokens, self._threads = batch_tokens, threads
+    loaded: tuple[str, str | None, int, str, Pooling, Precision]
+    """Arguments of ``ItemEncoder.load``."""
+    fingerprint: str
+    batch_tokens: int
+    threads: int
+    """torch's number of threads."""
 
     def __call__(self, block: pa.Table) -> pa.Table:
         """Encode a block of texts (columns place, text).
@@ -121,22 +112,21 @@ class EncodeWorker:
         Returns:
             One row: places (int64) and vectors (float32, `width` numbers each) as bytes; or the error as JSON.
         """
-        row: tuple[bytes, bytes, int, str | None]
-        places = block["place"].to_numpy().tobytes()
+        answer: dict[str, Any] = {"places": block["place"].to_numpy().tobytes()}
         try:
-            found = self._encoder.encode(block["text"].to_pylist(), self._batch_tokens)
-            row = places, found.tobytes(), found.shape[1], None
+            found = self._encoder.encode(block["text"].to_pylist(), self.batch_tokens)
+            answer |= {"vectors": found.tobytes(), "width": found.shape[1]}
         except HierrecError as error:
-            row = places, b"", 0, json.dumps([type(error).__name__, error.what, error.where, error.remedy])
-        return pa.table([[value] for value in row], _ANSWER)
+            answer["error"] = json.dumps([type(error).__name__, *error.args])
+        return pa.Table.from_pylist([answer], ANSWER)
 
     @cached_property
     def _encoder(self) -> ItemEncoder:
         import torch
 
-        torch.set_num_threads(self._threads)
-        encoder = ItemEncoder.load(*self._loaded)
-        if encoder.fingerprint != self._fingerprint:
+        torch.set_num_threads(self.threads)
+        encoder = ItemEncoder.load(*self.loaded)
+        if encoder.fingerprint != self.fingerprint:
             what = "a worker of Ray has another model under that name"
             raise ModelError(what, encoder.files.place, "install the same release and the same model there")
         return encoder

@@ -31,10 +31,9 @@ class RowCache:
     def __init__(self, folder: Path, key: str) -> None:
         self.folder = folder / key
 
-    def get(self, keys: Keys) -> tuple[NDArray[np.bool_], NDArray[np.float32] | None]:
-        """Return whether each key, S64 [n], is cached, bool [n], and the vectors, float32 [n, d]; None if no key is."""
-        found = np.zeros(len(keys), np.bool_)
-        rows: NDArray[np.float32] | None = None
+    def get(self, keys: Keys) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+        """Return whether each key, S64 [n], is cached, bool [n], and vectors, float32 [n, d]; d is 0 if no key is."""
+        found, rows = np.zeros(len(keys), np.bool_), np.empty((len(keys), 0), np.float32)
         for path in sorted(self.folder.glob("*.npy")):
             if (table := _read(path)) is None:
                 continue
@@ -42,7 +41,7 @@ class RowCache:
             place = np.searchsorted(known, keys).clip(max=len(known) - 1)
             hit = np.flatnonzero(known[place] == keys)
             if len(hit):
-                if rows is None:
+                if not rows.size:
                     rows = np.zeros((len(keys), table["vector"].shape[1]), np.float32)
                 rows[hit] = table["vector"][place[hit]]
                 found[hit] = True
@@ -84,10 +83,8 @@ def encode_texts(
     """Encode at least one text by ``ItemEncoder.batches``. Equal texts are encoded once, cached texts not at all.
 
     New vectors are written to the cache every few seconds, so that an interrupted run continues. `names` are the texts'
-    names in messages, `caches` is the folder of the caches of all encoders.
-
-    Returns:
-        Vectors float32 [n, d], and the number of encoded texts.
+    names in messages, `caches` is the folder of the caches of all encoders. Returns vectors float32 [n, d], and the
+    number of encoded texts.
 
     Raises:
         DataError: there are no texts.
@@ -106,7 +103,7 @@ def encode_texts(
     saved = time.monotonic()
 
     def save() -> None:
-        if pending and rows is not None:
+        if pending:
             places = np.concatenate(pending)
             cache.put(keys[places], rows[places])
             pending.clear()
@@ -118,7 +115,7 @@ def encode_texts(
                 what, wrong = "the model gives a vector that is not finite", int(batch[finite.argmin()])
                 remedy = "use another model, or weights that work in float32"
                 raise NumericalError(what, names[new[wrong]], remedy)
-            if rows is None:
+            if not rows.size:
                 rows = np.empty((len(keys), vectors.shape[1]), np.float32)
             rows[missing[batch]] = vectors
             pending.append(missing[batch])
@@ -127,5 +124,4 @@ def encode_texts(
                 saved = time.monotonic()
     finally:
         save()
-    assert rows is not None
     return rows[inverse], len(missing)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..core.files import atomic_directory, sha256_file, sha256_json, write_json
 from ..store import store_files as files
 from ..store.shards import ARROW, IdIndex
-from ..store.store_files import EXPORT, ITEMS, MANIFEST, VECTORS, WHITENING
+from ..store.store_files import EXPORT, MANIFEST, WHITENING
 from ..store.vectors import Vectors
 from ..store.whitening import Whitening
 
@@ -30,29 +30,37 @@ def write_store(
     """Write a store as a whole, replacing `folder`; equal content gives equal bytes.
 
     Args:
-        folder: the store.
         items: item_id and title, one row per item.
-        texts: the text of each item.
-        vectors: float32 [n, d], finite.
-        whitening: fitted on `vectors`.
+        vectors: float32 [n, d], finite; `whitening` was fitted on them.
         template: the template of the texts, or a template for each of their fields.
         description: ``ItemEncoder.description``.
         shard_rows: rows of every shard but the last; None: a plain store.
     """
+    count, width = vectors.shape
+    starts = range(0, count, shard_rows) if shard_rows else [0]
+    layout: dict[str, Any] = {"schema_version": files.SCHEMA_VERSION}
+    if shard_rows:
+        counts = [min(shard_rows, count - first) for first in starts]
+        layout = {"schema_version": files.SHARDED_VERSION, "shards": counts}
     with atomic_directory(folder) as temporary:
-        if shard_rows is None:
-            _write_plain(temporary, files.item_table(items, texts), vectors)
-            layout = {"schema_version": files.SCHEMA_VERSION}
-        else:
-            counts = _write_shards(temporary, items, texts, vectors, shard_rows)
-            layout = {"schema_version": files.SHARDED_VERSION, "shards": counts}
+        for (matrix, table), first in zip(files.shard_names(layout), starts, strict=True):
+            rows = slice(first, first + (shard_rows or count))
+            shard = items[rows].select(
+                pl.int_range(first, first + pl.len(), dtype=pl.Int32).alias("row"),
+                pl.col("item_id", "title"),
+                pl.Series("text", texts[rows], pl.String),
+                pl.Series("text_hash", map(files.text_hash, texts[rows]), pl.String),
+            )
+            _write_shard(temporary / matrix, temporary / table, vectors[rows], shard)
+        if shard_rows:
+            IdIndex.of(items["item_id"]).write(temporary)
         whitening.save(temporary / WHITENING)
         manifest = {
             **layout,
             **description,
             "template": template,
-            "count": vectors.shape[0],
-            "dimension": vectors.shape[1],
+            "count": count,
+            "dimension": width,
             "whitened_dimension": whitening.projection.shape[1],
             "ids_sha256": sha256_json(items["item_id"].to_list()),
             "files": {name: sha256_file(temporary / name) for name in files.files_of(layout)},
@@ -60,31 +68,15 @@ def write_store(
         write_json(temporary / MANIFEST, manifest)
 
 
-def _write_plain(folder: Path, items: pl.DataFrame, vectors: Vectors) -> None:
-    matrix = _save(folder / VECTORS, vectors[:])
-    embedding = pl.Series("embedding", matrix, pl.Array(pl.Float32, matrix.shape[1]))
-    items.write_parquet(folder / ITEMS, compression="zstd")
-    items.select("item_id", embedding).write_parquet(folder / EXPORT, compression="zstd")
-
-
-def _write_shards(
-    folder: Path, items: pl.DataFrame, texts: Sequence[str], vectors: Vectors, shard_rows: int
-) -> list[int]:
-    """Write the shards and the index of their ids; return the rows of each shard."""
-    counts = []
-    for number, first in enumerate(range(0, len(items), shard_rows)):
-        rows, (vectors_name, items_name) = slice(first, first + shard_rows), files.shard_files(number)
-        _save(folder / vectors_name, vectors[rows])
-        table = files.item_table(items[rows], texts[rows], first)
-        arrow = table.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(ARROW).combine_chunks()
-        with pa.OSFile(str(folder / items_name), "wb") as file, pa.ipc.new_file(file, ARROW) as stream:
-            stream.write_table(arrow)
-        counts.append(len(table))
-    IdIndex.of(items["item_id"]).write(folder)
-    return counts
-
-
-def _save(path: Path, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+def _write_shard(path: Path, items_path: Path, vectors: NDArray[np.float32], items: pl.DataFrame) -> None:
+    """Write the vectors [m, d] and the items of a shard; a plain store's are exported to Parquet too."""
     matrix = np.ascontiguousarray(vectors, "<f4")
     np.save(path, matrix, allow_pickle=False)
-    return matrix
+    if items_path.suffix == ".arrow":
+        arrow = items.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(ARROW).combine_chunks()
+        with pa.OSFile(str(items_path), "wb") as file, pa.ipc.new_file(file, ARROW) as stream:
+            stream.write_table(arrow)
+        return
+    items.write_parquet(items_path, compression="zstd")
+    embedding = pl.Series("embedding", matrix, pl.Array(pl.Float32, matrix.shape[1]))
+    items.select("item_id", embedding).write_parquet(path.with_name(EXPORT), compression="zstd")

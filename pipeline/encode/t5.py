@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
-from typing import cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import T5EncoderModel
-from transformers.models.t5.modeling_t5 import T5Block, T5LayerSelfAttention, T5Stack
+from transformers.models.t5.modeling_t5 import T5Stack
 
 from .params import Pooling
 
@@ -27,16 +27,15 @@ class T5Batches:
     Linear layers and norms compute all slots at once; attention computes all texts of one length at once.
     """
 
-    def __init__(self, stack: T5Stack, pooling: Pooling = "mean") -> None:
-        self._stack, self._blocks = stack, cast(Sequence[T5Block], stack.block)
-        self._pooling = pooling
+    def __init__(self, stack: Any, pooling: Pooling) -> None:
+        self._stack, self._pooling = stack, pooling
 
     @classmethod
     def of(cls, model: nn.Module, pooling: Pooling = "mean") -> "T5Batches | None":
         """Return the batches of a model; None if it is not T5's encoder."""
         stack = model.encoder if isinstance(model, T5EncoderModel) else model
         known = isinstance(stack, T5Stack) and not stack.is_decoder and len(stack.block) > 0
-        return cls(cast(T5Stack, stack), pooling) if known else None
+        return cls(stack, pooling) if known else None
 
     def plan(
         self, lengths: NDArray[np.int64], batch_tokens: int
@@ -57,37 +56,31 @@ class T5Batches:
     def vectors(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> Tensor:
         """Return the mean of each text's last hidden states, or the last one, [b, D], as in the model but for rounding.
 
-        `texts` are token ids, at least one per text; texts of one length stand side by side. `shape` is the batch's.
+        `texts` are token ids, at least one per text; texts of one length stand side by side.
         """
         tokens = torch.tensor(list(chain.from_iterable(texts)))
         ids = F.pad(tokens, (0, shape[1] - len(tokens))).to(self._stack.device)  # [S]
         states = self._stack.embed_tokens(ids)  # [S, D]
         groups = list(self._groups([len(text) for text in texts]))
-        for block in self._blocks:
-            states = _attend(_attention(block), states, groups)  # [S, D]
+        for block in self._stack.block:
+            states = _attend(block.layer[0], states, groups)  # [S, D]
             states = block.layer[-1](states)  # [S, D]
         states = self._stack.final_layer_norm(states)  # [S, D]
-        texts_of = [
-            states[place].unflatten(0, (-1, bias.shape[2])) for place, bias in groups
-        ]  # [b', L, D] each
-        return torch.cat([part[:, -1] if self._pooling == "last" else part.mean(1) for part in texts_of])
+        parts = [states[place].unflatten(0, (-1, bias.shape[2])) for place, bias in groups]  # [b', L, D] each
+        return torch.cat([part[:, -1] if self._pooling == "last" else part.mean(1) for part in parts])
 
     def _groups(self, lengths: Sequence[int]) -> Iterator[Group]:
-        first = _attention(self._blocks[0]).SelfAttention
-        longest = first.compute_bias(max(lengths), max(lengths))  # [1, H, longest, longest]
+        first, longest = self._stack.block[0].layer[0].SelfAttention, max(lengths)
+        bias = first.compute_bias(longest, longest)  # [1, H, longest, longest]
         start = 0
         for length, group in groupby(lengths):
             stop = start + length * len(list(group))
-            bias = longest[..., :length, :length]  # [1, H, L, L]: positions are relative
-            yield slice(start, stop), F.pad(bias, (0, -length % KEY_STEP), value=-torch.inf)
+            near = bias[..., :length, :length]  # [1, H, L, L]: positions are relative
+            yield slice(start, stop), F.pad(near, (0, -length % KEY_STEP), value=-torch.inf)
             start = stop
 
 
-def _attention(block: T5Block) -> T5LayerSelfAttention:
-    return cast(T5LayerSelfAttention, block.layer[0])
-
-
-def _attend(layer: T5LayerSelfAttention, states: Tensor, groups: Sequence[Group]) -> Tensor:
+def _attend(layer: Any, states: Tensor, groups: Sequence[Group]) -> Tensor:
     """Return the states [S, D] after an attention layer in which each text attends to itself alone."""
     attention, normed = layer.SelfAttention, layer.layer_norm(states)
     projections = (attention.q, attention.k, attention.v)

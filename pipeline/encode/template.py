@@ -36,11 +36,9 @@ def render(items: pl.DataFrame, template: str) -> list[str]:
     if unknown:
         remedy = f"use one of {', '.join(items.columns)}; a column that is read as title, year or genres has that name"
         raise ParamsError(f"{{{unknown[0]}}} is no column of the items", "template", remedy)
-    values = [
-        [_text(value) for value in items[column].to_list()] if column in items.columns else [""] * len(items)
-        for column in columns
-    ]
-    return [_fill(template, dict(zip(columns, row, strict=True))) for row in zip(*values, strict=True)]
+    absent = [pl.lit(None).alias(column) for column in columns if column not in items.columns]
+    rows = items.with_columns(absent).select(columns).iter_rows(named=True)
+    return [_fill(template, {column: _text(value) for column, value in row.items()}) for row in rows]
 
 
 def render_fields(items: pl.DataFrame, templates: Sequence[str]) -> tuple[list[list[str]], list[str]]:
@@ -93,6 +91,8 @@ def _without(template: str, missing: frozenset[str]) -> str:
         columns = PLACEHOLDER.findall(part)
         return bool(columns) and missing.issuperset(columns)
 
+    gone = rf"\{{(?:{'|'.join(map(re.escape, missing))})\}}"
+    tied = re.compile(rf"^(?:\s*{gone}{TIE})+|{TIE}{gone}")
     text = BRACKETS.sub(lambda match: "" if is_void(match[0]) else match[0], template)
     kept = ""
     for sentence in SENTENCE.findall(text):
@@ -100,17 +100,9 @@ def _without(template: str, missing: frozenset[str]) -> str:
             continue
         start, body, end = SENTENCE_PARTS.fullmatch(sentence).groups()  # type: ignore[union-attr]
         clauses = "".join(
-            separator + _without_placeholders(clause, missing)
+            separator + tied.sub("", clause)
             for separator, clause in CLAUSE.findall(body)
             if not is_void(clause)
         )
         kept += start + re.sub(r"^[,;|/]\s*", "", clauses) + end
     return kept.strip()
-
-
-def _without_placeholders(clause: str, missing: frozenset[str]) -> str:
-    """Remove missing placeholders, each with the dash, colon or space that ties it to its neighbour."""
-    for column in missing:
-        clause = re.sub(rf"^\s*{{{re.escape(column)}}}{TIE}", "", clause)
-        clause = re.sub(rf"{TIE}{{{re.escape(column)}}}", "", clause)
-    return clause

@@ -13,11 +13,10 @@ from threadpoolctl import threadpool_limits
 
 from ..core.errors import ParamsError
 from ..core.files import atomic_directory
-from ..search.fast_faiss import matrix_products
 from ..search.index import ItemIndex
 from ..search.index_files import LISTS, VECTORS, write_index
 from ..search.index_kinds import Kind, Setting, effort_name, efforts, factory
-from ..search.vectors import unit_batches, unit_vectors
+from ..search.vectors import matrix_products, unit_batches, unit_vectors
 from ..store.vectors import Vectors
 
 SEED = 1
@@ -48,20 +47,19 @@ def build_index(
 
     Args:
         vectors: float32 [n, d], finite; read in batches.
-        folder: output folder.
         store_hash: hash of the store of the vectors.
-        kind: see `choose_kind`.
         recall: share of the true 20 nearest items to find.
 
     Raises:
         NumericalError: a vector is not finite.
         ParamsError: there are too few vectors for this kind.
     """
+    setting = Setting(kind, factory(kind, *vectors.shape))
     with atomic_directory(folder) as temporary, matrix_products(vectors.shape[1]):
         if kind == "flat":
             item_index = ItemIndex.build(vectors)
         else:
-            index, stored = _trained(name := factory(kind, *vectors.shape), vectors), None
+            index, stored = _trained(setting.factory, vectors), None
             if kind == "ivf_pq":
                 stored = _fill_on_disk(index, vectors, temporary)
             else:
@@ -69,7 +67,7 @@ def build_index(
                 with threadpool_limits(limits=1 if kind == "hnsw" else None):
                     for batch in unit_batches(vectors):
                         index.add(batch)
-            item_index = ItemIndex(index, Setting(kind, name), stored)
+            item_index = ItemIndex(index, setting, stored)
             item_index.setting = _tuned(item_index, vectors, recall)
         write_index(temporary, item_index.index, item_index.setting, store_hash)
     return item_index
@@ -99,9 +97,8 @@ def _trained(name: str, vectors: Vectors) -> Any:
 def _fill_on_disk(index: Any, vectors: Vectors, folder: Path) -> NDArray[np.float32]:
     """Write inverted lists, shard by shard, and vectors into the folder; return the memory-mapped vectors [n, d]."""
     stored = np.lib.format.open_memmap(folder / VECTORS, "w+", np.float32, vectors.shape)
-    shards: list[Path] = []
+    shards, start = list[Path](), 0
     shard: Any = faiss.clone_index(index)
-    start = 0
     for batch in unit_batches(vectors):
         rows = np.arange(start, start := start + len(batch))
         stored[rows] = batch
@@ -130,22 +127,11 @@ def _tuned(index: ItemIndex, vectors: Vectors, recall: float) -> Setting:
     setting = index.setting
     for effort in efforts(setting.kind, count):
         faiss.ParameterSpace().set_index_parameter(index.index, effort_name(setting.kind), effort)
-        reached = _recall(index, queries, rows, true[:, -1:])
+        similarities, found = index.search(queries, nearest + 1)  # [q, nearest + 1] each
+        # As similar as the last true neighbour: it makes no difference which of several equal items is found.
+        near = (similarities >= true[:, -1:] - ROUNDING) & (found != rows[:, None])
+        reached = float(np.minimum(near.sum(1), nearest).mean() / nearest) if nearest else 1.0
         setting = replace(setting, effort=effort, recall_at_20=round(reached, 4), queries=len(rows))
         if reached >= recall:
             break
     return setting
-
-
-def _recall(
-    index: ItemIndex, queries: NDArray[np.float32], own: NDArray[np.int64], least: NDArray[np.float32]
-) -> float:
-    """Return the share of the nearest items that the index finds for the queries [q, d], without their own rows [q].
-
-    An item counts if it is at least as similar as the last true neighbour, `least` [q, 1]. So it makes no difference
-    which of several equal items is found.
-    """
-    nearest = min(NEIGHBOURS, len(index) - 1)
-    similarities, rows = index.search(queries, nearest + 1)  # [q, nearest + 1] each
-    near = (similarities >= least - ROUNDING) & (rows != own[:, None])
-    return float(np.minimum(near.sum(1), nearest).mean() / nearest) if nearest else 1.0

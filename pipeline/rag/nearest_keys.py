@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..search.fast_faiss import QUERIES
+from ..search.vectors import QUERIES
 
 BLOCK = 65_536  # keys that are converted to float32 at a time
 SAMPLE = 65_536  # keys that choose the axes and steps of the codes

@@ -2,17 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 import polars as pl
 
 from ..core.errors import StoreError
 from ..store import store_files as files
-from ..store.shards import IdIndex, Shards, as_frame
+from ..store.shards import IdIndex, Shards
 from ..store.store_files import EXPORT, INDEX, WHITENING
 from ..store.whitening import Whitening
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -30,10 +29,10 @@ def diagnose(path: str | Path) -> list[StoreError]:
     """
     folder, found = Path(path), list[StoreError]()
 
-    def attempt(check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+    def attempt(check: Callable[..., T], *args: Any) -> T | None:
         """Return the result of a check or reader; if it fails, add its problem to `found` and return None."""
         try:
-            return check(*args, **kwargs)
+            return check(*args)
         except StoreError as problem:
             found.append(problem)
             return None
@@ -42,7 +41,7 @@ def diagnose(path: str | Path) -> list[StoreError]:
     if manifest is None:
         return found
     for name in files.files_of(manifest):
-        attempt(files.check_hash, folder, manifest, name)
+        attempt(files.check_hash, folder / name, manifest)
     there = {name for name in files.files_of(manifest) if (folder / name).is_file()}
     if WHITENING in there:
         attempt(Whitening.of_store, folder, manifest)
@@ -53,7 +52,9 @@ def diagnose(path: str | Path) -> list[StoreError]:
         if vectors is not None:
             attempt(files.check_finite, shard.path, vectors)
         if items is not None:
-            attempt(files.check_texts, shard.items_path, as_frame(items))
+            texts = pl.DataFrame(items).select("text", "text_hash").iter_rows()
+            same = [files.text_hash(text) == known for text, known in texts]
+            attempt(files.check_rows, same, 0, shard.items_path, "text_hash is not the hash of text")
             ids.append(pl.Series("item_id", items["item_id"]))
     if len(ids) < len(shards):
         return found

@@ -108,23 +108,20 @@ def _write_projector(folder: Path, store: EmbeddingStore, vectors: Vectors) -> N
 
 def _table(store: EmbeddingStore, vectors: Vectors) -> pa.Table:
     """Return item_id, title and embedding (FixedSizeList of float32)."""
-    numbers = pa.array(np.ascontiguousarray(vectors).reshape(-1))
-    return pa.table(
-        {
-            "item_id": pa.array(store.item_ids, pa.string()),
-            "title": pa.array(store.items["title"].to_list(), pa.string()),
-            "embedding": pa.FixedSizeListArray.from_arrays(numbers, vectors.shape[1]),
-        }
-    )
+    texts = [pa.array(store.items[name].to_list(), pa.string()) for name in ("item_id", "title")]
+    embedding = pa.FixedSizeListArray.from_arrays(np.ravel(vectors), vectors.shape[1])
+    return pa.table([*texts, embedding], ["item_id", "title", "embedding"])
 
 
-PROJECTOR = {"tensors.tsv": None, "metadata.tsv": None, "projector_config.pbtxt": CONFIG}
 WRITERS: dict[str, tuple[Writer, Mapping[str, str | None]]] = {
     "parquet": (_write_parquet, {}),
     "npy": (_write_npy, {"embeddings.npy": None, "ids.json": None}),
     "datasets": (_write_datasets, {ARROW: None, "dataset_info.json": INFO, "state.json": None}),
     "word2vec": (_write_word2vec, {}),
-    "projector": (_write_projector, PROJECTOR),
+    "projector": (
+        _write_projector,
+        {"tensors.tsv": None, "metadata.tsv": None, "projector_config.pbtxt": CONFIG},
+    ),
 }
 """By format: the writer, and the files of the format's folder, each with its text if it is always the same; no files if
 the format is one file."""

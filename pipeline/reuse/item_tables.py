@@ -35,8 +35,7 @@ def read_catalogue(path: Path, id_column: str) -> pl.DataFrame:
     if "title" not in items.columns:
         return items
     title = as_text(items["title"])
-    joined = title.list.join(", ") if isinstance(title.dtype, pl.List) else title
-    return items.with_columns(joined.alias("title"))
+    return items.with_columns(title=title.list.join(", ") if isinstance(title.dtype, pl.List) else title)
 
 
 def _whole_numbers(values: pl.Series) -> pl.Series:

@@ -25,12 +25,9 @@ DYNAMIC = torch.export.Dim.DYNAMIC
 class _Tower(nn.Module):
     """Items int64 [B, T], padded on the right, and lengths int64 [B] -> user states [B, D]."""
 
-    inputs: Tensor
-
     def __init__(self, model: UserModel) -> None:
         super().__init__()
-        self.model = model
-        self.register_buffer("inputs", model.item_inputs().detach())  # [n, D]
+        self.model, self.inputs = model, nn.Buffer(model.item_inputs().detach())  # [n, D]
 
     def forward(self, items: Tensor, lengths: Tensor) -> Tensor:
         return self.model.states(items, lengths, self.inputs)
@@ -39,15 +36,11 @@ class _Tower(nn.Module):
 class _Keys(nn.Module):
     """User states [B, D] and the items and lengths of `_Tower` -> scores [B, n]; -inf: never recommended."""
 
-    keys: Tensor
-    biases: Tensor
-
     def __init__(self, model: UserModel, candidates: Tensor) -> None:
         super().__init__()
-        self.model = model
         keys, biases = model.item_keys()  # [n, D], [n]
-        self.register_buffer("keys", keys.detach())
-        self.register_buffer("biases", biases.detach().masked_fill(~candidates, -torch.inf))
+        self.model, self.keys = model, nn.Buffer(keys.detach())
+        self.biases = nn.Buffer(biases.detach().masked_fill(~candidates, -torch.inf))
 
     def forward(self, states: Tensor, items: Tensor, lengths: Tensor) -> Tensor:
         return states @ self.keys.T + self.biases + self.model.repeat_gains(states, items, lengths)
@@ -80,16 +73,10 @@ def export_onnx(artifacts: Path, out: Path) -> None:
     items = torch.from_numpy(np.random.default_rng(0).integers(0, len(inputs.items), (3, min(7, history))))
     lengths = torch.tensor([items.shape[1], 1, 0])
     with atomic_directory(out) as temporary, torch.no_grad():
-        history_shape = {"items": {0: DYNAMIC, 1: DYNAMIC}, "lengths": {0: DYNAMIC}}
-        _write(tower, (items, lengths), history_shape, "states", temporary / TOWER)
-        states = tower(items, lengths)  # [3, D]
-        _write(
-            keys,
-            (states, items, lengths),
-            {"states": {0: DYNAMIC}, **history_shape},
-            "scores",
-            temporary / KEYS,
-        )
+        shapes = {"items": {0: DYNAMIC, 1: DYNAMIC}, "lengths": {0: DYNAMIC}}
+        _write(tower, (items, lengths), shapes, "states", temporary / TOWER)
+        given, shapes = (tower(items, lengths), items, lengths), {"states": {0: DYNAMIC}, **shapes}
+        _write(keys, given, shapes, "scores", temporary / KEYS)
         write_json(temporary / IDS, inputs.items["item_id"].to_list())
         write_json(temporary / CONFIG, {"history": history, "repeated": repeated})
         run = [onnxruntime.InferenceSession(temporary / name).run for name in (TOWER, KEYS)]

@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import IndexMismatchError, NumericalError
-from ..core.files import atomic_directory
 from ..store.vectors import Vectors, groups_of_equal
-from .fast_faiss import matrix_products
-from .index_files import REMEDY, read_index, write_index
+from .index_files import REMEDY, read_index
 from .index_kinds import EXACT, Setting
-from .vectors import unit_batches, unit_vectors
+from .vectors import matrix_products, unit_batches, unit_vectors
 
 TOLERANCE = 1e-4
 """More than the rounding error of a float32 dot product of unit vectors, in any order of summation."""
@@ -44,11 +42,8 @@ class ItemIndex:
     depend neither on the batch nor on the number of threads, and equal vectors tie and are ordered by row. The other
     kinds are approximate: `exact`, the manifest and a warning say so. Their similarities are exact.
 
-    Args:
-        index: a FAISS index over vectors of unit norm.
-        setting: its kind and settings.
-        vectors: float32 [n, d], from which an `ivf_pq` index recomputes similarities; None for the other kinds, which
-            hold the vectors themselves.
+    `index` holds vectors of unit norm. An `ivf_pq` index recomputes similarities from `vectors`, float32 [n, d]; the
+    other kinds hold the vectors themselves.
     """
 
     def __init__(
@@ -89,7 +84,7 @@ class ItemIndex:
 
         Args:
             queries: float32 [b, d], finite, of any norm.
-            k: number of neighbours, at least 1.
+            k: at least 1.
 
         Returns:
             Cosine similarities float32 and rows int64, [b, min(k, n)] each. An approximate index may find fewer; then
@@ -116,9 +111,8 @@ class ItemIndex:
     def _search_approximately(self, unit: NDArray[np.float32], k: int) -> Found:
         wanted = k if self._vectors is None else min(RANKED_AGAIN * k, len(self))
         similarities, rows = self.index.search(unit, wanted)  # [b, w] each
-        if not (
-            (rows >= -1) & (rows < len(self))
-        ).all():  # inverted lists are read here, not when the index is opened
+        # Inverted lists are read here, not when the index is opened.
+        if not ((rows >= -1) & (rows < len(self))).all():
             raise IndexMismatchError("names vectors that it does not hold", "index", REMEDY)
         if self._vectors is not None:
             similarities = self._similarities(unit, self._vectors, rows)
@@ -161,7 +155,10 @@ class ItemIndex:
         """Return an index of the first k of each group of equal vectors, and their rows [m]."""
         thinned = self._thinned  # of the latest k; another thread may replace it
         if thinned is None or thinned[0] != k:
-            index, rows = self.index, np.flatnonzero(self._places < k)
+            order = np.argsort(self._groups, kind="stable")
+            grouped = self._groups[order]  # [n]; a vector is surplus if the one k places before is its equal
+            rows = np.sort(np.concatenate([order[:k], order[k:][grouped[k:] != grouped[:-k]]]))
+            index = self.index
             if len(rows) < len(self):
                 index = faiss.IndexFlatIP(self.index.d)
                 index.add(self._stored()[rows])  # pyright: ignore[reportCallIssue]
@@ -169,13 +166,8 @@ class ItemIndex:
         return thinned[1:]
 
     @cached_property
-    def _places(self) -> NDArray[np.int64]:
-        """The place of each vector among its equals, in order of rows: int64 [n], 0 for the first."""
-        group = groups_of_equal(self._stored())  # [n]
-        order = np.argsort(group, kind="stable")
-        grouped, places = group[order], np.empty(len(group), np.int64)
-        places[order] = np.arange(len(group)) - np.searchsorted(grouped, grouped)
-        return places
+    def _groups(self) -> NDArray[np.int64]:
+        return groups_of_equal(self._stored())
 
     def _similarities(
         self, unit: NDArray[np.float32], vectors: NDArray[np.float32], rows: NDArray[np.int64]
@@ -187,11 +179,6 @@ class ItemIndex:
             part = slice(start, start + step)
             np.einsum("bd,bwd->bw", unit[part], vectors[rows[part]], out=similarities[part])
         return similarities
-
-    def write(self, folder: Path, store_hash: str) -> None:
-        """Write an index in memory with the hash of its store, replacing `folder`."""
-        with atomic_directory(folder) as temporary:
-            write_index(temporary, self.index, self.setting, store_hash)
 
     @classmethod
     def open(cls, folder: Path, store_hash: str) -> "ItemIndex":

@@ -47,10 +47,7 @@ def write_index(folder: Path, index: faiss.Index, setting: Setting, store_hash: 
 
 
 def read_index(folder: Path, store_hash: str) -> tuple[faiss.Index, Setting, NDArray[np.float32] | None]:
-    """Read an index that `write_index` wrote.
-
-    Returns:
-        The index, its setting, and the vectors float32 [n, d] of an `ivf_pq` index; memory-mapped.
+    """Map an index that `write_index` wrote; return it, its setting, and an `ivf_pq` index's vectors, float32 [n, d].
 
     Raises:
         IndexMismatchError: it was built from another store, is damaged, or has another version.
@@ -63,10 +60,9 @@ def read_index(folder: Path, store_hash: str) -> tuple[faiss.Index, Setting, NDA
         vectors = map_npy(folder / VECTORS) if setting.kind == "ivf_pq" else None
     except DataError as error:
         raise IndexMismatchError(error.what, error.where, REMEDY) from None
-    index = _read_faiss(folder, setting.kind)
-    if (index.ntotal, index.d) != (manifest["count"], manifest["dimension"]):
-        wanted = f"{manifest['count']} of width {manifest['dimension']}"
-        what = f"{index.ntotal} vectors of width {index.d}, but {MANIFEST} says {wanted}"
+    index, count, width = _read_faiss(folder, setting.kind), manifest["count"], manifest["dimension"]
+    if (index.ntotal, index.d) != (count, width):
+        what = f"{index.ntotal} vectors of width {index.d}, but {MANIFEST} says {count} of width {width}"
         raise IndexMismatchError(what, str(folder / INDEX), REMEDY)
     return index, setting, vectors
 

@@ -16,21 +16,17 @@ LINKS = 32
 
 @dataclass(frozen=True)
 class Setting:
-    """Kind, settings and measured recall of an index.
-
-    Attributes:
-        kind: `flat` is exact.
-        factory: FAISS's factory string.
-        effort: value of the parameter `effort_name(kind)`, which trades time for recall; 0 for `flat`.
-        recall_at_20: share of the true 20 nearest items that it finds, measured when it was built; 1 for `flat`.
-        queries: number of items on which the recall was measured.
-    """
+    """Kind, settings and measured recall of an index; by default of an exact one."""
 
     kind: Kind = "flat"
     factory: str = "Flat"
+    """FAISS's factory string."""
     effort: int = 0
+    """Value of the parameter `effort_name(kind)`, which trades time for recall."""
     recall_at_20: float = 1.0
+    """Share of the true 20 nearest items that it finds, measured when it was built."""
     queries: int = 0
+    """Number of items on which the recall was measured."""
 
 
 EXACT = Setting()
@@ -50,15 +46,11 @@ def factory(kind: Kind, count: int, width: int) -> str:
 
     There are about sqrt(count) inverted lists. Product quantisation takes one byte for two dimensions.
     """
-    match kind:
-        case "flat":
-            return "Flat"
-        case "hnsw":
-            return f"HNSW{LINKS}"
-        case "ivf":
-            return f"IVF{_lists(count)},Flat"
-        case "ivf_pq":
-            return f"IVF{_lists(count)},PQ{width if width % 2 else width // 2}"
+    quantised = f"PQ{width if width % 2 else width // 2}"
+    lists = f"IVF{_lists(count)}"
+    return {"flat": "Flat", "hnsw": f"HNSW{LINKS}", "ivf": f"{lists},Flat", "ivf_pq": f"{lists},{quantised}"}[
+        kind
+    ]
 
 
 def effort_name(kind: Kind) -> str:

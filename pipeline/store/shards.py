@@ -6,10 +6,11 @@ not those of the manifest raises ``StoreError``.
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -17,6 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..core.errors import StoreError
+from ..core.files import map_npy
 from . import store_files as files
 from .store_files import REMEDY, SCHEMA
 from .vectors import Vectors
@@ -25,24 +27,26 @@ ARROW = pa.schema([("row", pa.int32()), *((name, pa.large_string()) for name in 
 """The columns of ``SCHEMA`` in Arrow."""
 
 
+@dataclass(eq=False)
 class Shard:
-    """One shard, from row `first` on. A file's hash is checked when the file is first read.
+    """One shard. A file's hash is checked when the file is first read."""
 
-    `names` are its files of vectors and of items (`.arrow` or `.parquet`) in the store's folder.
-    """
-
-    def __init__(
-        self, folder: Path, manifest: dict[str, Any], names: tuple[str, str], first: int, count: int
-    ) -> None:
-        self._folder, self._manifest, self.first, self.count = folder, manifest, first, count
-        self.path, self.items_path = (folder / name for name in names)
+    manifest: dict[str, Any]
+    path: Path
+    """File of vectors."""
+    items_path: Path
+    """File of items, `.arrow` or `.parquet`."""
+    first: int
+    """Row of the store at which the shard begins."""
+    count: int
 
     def map_vectors(self) -> NDArray[np.float32]:
         """Map the vectors, float32 [count, d]; check type and shape, but not the hash."""
-        vectors = files.map_array(self.path)
+        with files.as_store_errors():
+            vectors = map_npy(self.path)
         if vectors.dtype != np.dtype("<f4"):
             raise StoreError(f"numbers are {vectors.dtype}, not float32", str(self.path), REMEDY)
-        files.check_shape(self.path, vectors.shape, (self.count, self._manifest["dimension"]))
+        files.check_shape(self.path, vectors.shape, (self.count, self.manifest["dimension"]))
         return vectors
 
     def read_items(self) -> pa.Table:
@@ -57,24 +61,21 @@ class Shard:
     @cached_property
     def vectors(self) -> NDArray[np.float32]:
         """Float32 [count, d], memory-mapped."""
-        files.check_hash(self._folder, self._manifest, self.path.name)
+        files.check_hash(self.path, self.manifest)
         return self.map_vectors()
 
     @cached_property
     def items(self) -> pa.Table:
         """Columns of ``ARROW``."""
-        files.check_hash(self._folder, self._manifest, self.items_path.name)
+        files.check_hash(self.items_path, self.manifest)
         return self.read_items()
 
 
-class IdIndex:
-    """Hashes of all ids in ascending order, uint64 [n], and the row of each, int32 [n]; both are memory-mapped.
+class IdIndex(NamedTuple):
+    """Hashes of all ids in ascending order, and the row of each; two ids may have the same hash."""
 
-    Two ids may have the same hash.
-    """
-
-    def __init__(self, hashes: NDArray[np.uint64], rows: NDArray[np.int32]) -> None:
-        self.hashes, self.rows = hashes, rows
+    hashes: NDArray[np.uint64]  # [n]
+    rows: NDArray[np.int32]  # [n]
 
     @classmethod
     def of(cls, ids: Iterable[str]) -> "IdIndex":
@@ -85,13 +86,15 @@ class IdIndex:
 
     def write(self, folder: Path) -> None:
         """Write the two files of the index."""
-        for name, numbers in zip(files.INDEX, (self.hashes, self.rows), strict=True):
+        for name, numbers in zip(files.INDEX, self, strict=True):
             np.save(folder / name, numbers, allow_pickle=False)
 
     @classmethod
     def map(cls, folder: Path, manifest: dict[str, Any]) -> "IdIndex":
         """Map the index into memory; check types and shapes, but not the hashes."""
-        found, count = [files.map_array(folder / name) for name in files.INDEX], manifest["count"]
+        count = manifest["count"]
+        with files.as_store_errors():
+            found = [map_npy(folder / name) for name in files.INDEX]
         for name, numbers, dtype in zip(files.INDEX, found, ("<u8", "<i4"), strict=True):
             if numbers.dtype != np.dtype(dtype) or numbers.shape != (count,):
                 what = f"{numbers.dtype} of shape {numbers.shape}, but {files.MANIFEST} says {count} items"
@@ -106,9 +109,8 @@ class IdIndex:
 
     def check(self, folder: Path, ids: pl.Series) -> None:
         """Raise ``StoreError`` if this is not the index of these ids, by row; name the first wrong place."""
-        right, what = IdIndex.of(ids), "not the index of the item ids"
-        files.check_rows(self.hashes == right.hashes, 0, folder / files.HASHES, what)
-        files.check_rows(self.rows == right.rows, 0, folder / files.ROWS, what)
+        for name, found, right in zip(files.INDEX, self, IdIndex.of(ids), strict=True):
+            files.check_rows(found == right, 0, folder / name, "not the index of the item ids")
 
 
 def id_hashes(ids: Iterable[str]) -> NDArray[np.uint64]:
@@ -117,7 +119,7 @@ def id_hashes(ids: Iterable[str]) -> NDArray[np.uint64]:
     return np.frombuffer(digests, ">u8").astype(np.uint64)
 
 
-class Shards:
+class Shards(list[Shard]):
     """All shards of a store, in order of rows, as one table of items; only the shards of the asked rows are read.
 
     A plain store has one shard.
@@ -126,16 +128,9 @@ class Shards:
     def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
         counts = manifest["shards"] if files.is_sharded(manifest) else [manifest["count"]]
         starts = list(accumulate(counts[:-1], initial=0))
-        parts = zip(files.shard_names(manifest), starts, counts, strict=True)
-        self._shards = [Shard(folder, manifest, *part) for part in parts]
+        for (vectors, items), *rows in zip(files.shard_names(manifest), starts, counts, strict=True):
+            self.append(Shard(manifest, folder / vectors, folder / items, *rows))
         self._folder, self._manifest, self._starts = folder, manifest, np.array(starts)
-        self.rows: int = manifest["count"]
-
-    def __getitem__(self, number: int) -> Shard:
-        return self._shards[number]
-
-    def __len__(self) -> int:
-        return len(self._shards)
 
     def locate(self, row: int) -> tuple[Shard, int]:
         """Return the shard of a row, 0 <= row < n, and the row's number in the shard."""
@@ -158,17 +153,17 @@ class Shards:
         """Return some of the items, in the order of `rows`."""
         parts, order = [pl.DataFrame(schema=SCHEMA)], [np.empty(0, np.int64)]
         for shard, asked, places in self.groups(rows):
-            parts.append(as_frame(shard.items.take(places)))
+            parts.append(pl.DataFrame(shard.items.take(places)))
             order.append(asked)
         return pl.concat(parts)[np.argsort(np.concatenate(order))]
 
     @cached_property
-    def index(self) -> IdIndex:
+    def id_index(self) -> IdIndex:
         """The index of the ids: read from files, whose hashes are checked, or computed if the store is plain."""
         if not files.is_sharded(self._manifest):
             return IdIndex.of(self.ids)
         for name in files.INDEX:
-            files.check_hash(self._folder, self._manifest, name)
+            files.check_hash(self._folder / name, self._manifest)
         return IdIndex.map(self._folder, self._manifest)
 
 
@@ -177,8 +172,8 @@ class ShardedVectors(Vectors):
 
     dtype, ndim = np.dtype(np.float32), 2
 
-    def __init__(self, shards: Shards, width: int) -> None:
-        self._shards, self._shape = shards, (shards.rows, width)
+    def __init__(self, shards: Shards, shape: tuple[int, int]) -> None:
+        self._shards, self._shape = shards, shape
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -201,8 +196,3 @@ class ShardedVectors(Vectors):
         for shard, asked, places in self._shards.groups(chosen):
             found[asked] = shard.vectors[places]
         return found
-
-
-def as_frame(items: pa.Table) -> pl.DataFrame:
-    """Return items as a table of ``SCHEMA``."""
-    return pl.DataFrame({name: pl.Series(items[name]) for name in ARROW.names}, SCHEMA)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..core.errors import DataError, ParamsError, StoreError
 from ..core.files import sha256_json
 from . import store_files as files
-from .shards import ShardedVectors, Shards, as_frame
+from .shards import ShardedVectors, Shards
 from .store_files import WHITENING
 from .vectors import Vectors
 from .whitening import WhitenedVectors, Whitening
@@ -46,15 +46,16 @@ class EmbeddingStore:
         manifest = files.read_manifest(folder)
         shards = Shards(folder, manifest)
         if files.is_sharded(manifest):
-            _ = shards.index
+            for name in files.files_of(manifest):
+                files.check_present(folder / name)
+            _ = shards.id_index
             for shard in shards:
                 shard.map_vectors()
-                files.check_present(shard.items_path)
-            vectors = ShardedVectors(shards, manifest["dimension"])
+            vectors = ShardedVectors(shards, (manifest["count"], manifest["dimension"]))
         else:
             vectors = shards[0].vectors
             files.check_ids(folder, manifest, shards.ids)
-        files.check_hash(folder, manifest, WHITENING)
+        files.check_hash(folder / WHITENING, manifest)
         return cls(folder, manifest, shards, vectors, Whitening.of_store(folder, manifest))
 
     def check_finite(self) -> None:
@@ -65,15 +66,15 @@ class EmbeddingStore:
     @property
     def hash(self) -> str:
         """SHA-256 over vectors, ids and whitening; an index or a model is tied to it."""
-        hashes, sharded = self.manifest["files"], files.is_sharded(self.manifest)
+        hashes = self.manifest["files"]
         vectors = [hashes[name] for name, _ in files.shard_names(self.manifest)]
-        parts = [vectors if sharded else vectors[0], self.manifest["ids_sha256"], hashes[WHITENING]]
-        return sha256_json(parts)
+        matrix = vectors if files.is_sharded(self.manifest) else vectors[0]
+        return sha256_json([matrix, self.manifest["ids_sha256"], hashes[WHITENING]])
 
     @property
     def items(self) -> pl.DataFrame:
         """Row, item_id, title, text and text_hash of all n items; the table is made at each use."""
-        return pl.concat([as_frame(shard.items) for shard in self.shards])
+        return pl.concat([pl.DataFrame(shard.items) for shard in self.shards])
 
     @property
     def item_ids(self) -> list[str]:
@@ -82,7 +83,7 @@ class EmbeddingStore:
 
     def row(self, item_id: str) -> int:
         """Return the row of an item; raise ``DataError`` if there is no such item."""
-        for row in self.shards.index.find(item_id):
+        for row in self.shards.id_index.find(item_id):
             if not 0 <= row < len(self.vectors):
                 raise StoreError(f"the index of ids names row {row}", str(self.folder), files.REMEDY)
             shard, place = self.shards.locate(row)

@@ -2,8 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import DataError, StoreError
-from ..core.files import check_file, map_npy, read_json, sha256_json
+from ..core.files import check_file, read_json, sha256_json
 from .vectors import CHUNK
 
 SCHEMA_VERSION = 1
@@ -29,9 +30,7 @@ WHITENING = "whitening.safetensors"
 MANIFEST = "manifest.json"
 FILES = (VECTORS, ITEMS, EXPORT, WHITENING)
 """Files of a plain store, without the manifest."""
-HASHES = "id_hashes.npy"
-ROWS = "id_rows.npy"
-INDEX = (HASHES, ROWS)
+INDEX = ("id_hashes.npy", "id_rows.npy")
 """Index from ids to rows, in a store in shards."""
 SHARD = re.compile(r"(embeddings-\d{5,}\.npy|items-\d{5,}\.arrow)")
 """Names of a shard's files."""
@@ -56,16 +55,6 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-def item_table(items: pl.DataFrame, texts: Sequence[str], first: int = 0) -> pl.DataFrame:
-    """Return the columns of ``SCHEMA`` for items (item_id, title) and their texts; rows count from `first`."""
-    return items.select(
-        pl.int_range(first, first + pl.len(), dtype=pl.Int32).alias("row"),
-        pl.col("item_id", "title"),
-        pl.Series("text", texts, pl.String),
-        pl.Series("text_hash", [text_hash(text) for text in texts], pl.String),
-    )
-
-
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Read `manifest.json`; raise ``StoreError`` if it is missing, damaged, or of an unknown schema version."""
     path = folder / MANIFEST
@@ -75,16 +64,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if version not in (SCHEMA_VERSION, SHARDED_VERSION):
         known = f"this program reads versions {SCHEMA_VERSION} and {SHARDED_VERSION}"
         raise StoreError(f"schema version {version}; {known}", str(path), REBUILD)
-    sharded = is_sharded(manifest)
-    keys = (*KEYS, "shards") if sharded else KEYS
+    keys = (*KEYS, "shards") if is_sharded(manifest) else KEYS
     missing = [key for key in keys if key not in manifest]
-    if not missing and sharded and not _are_counts(manifest["shards"], manifest["count"]):
-        raise StoreError("shards is not a list of row counts whose sum is count", str(path), REMEDY)
-    names = () if "shards" in missing else files_of(manifest)
-    for section, wanted in (("model", MODEL_KEYS), ("files", names)):
-        known = manifest.get(section)
-        known = known if isinstance(known, dict) else {}
-        missing += [f"{section}.{name}" for name in wanted if name not in known]
+    if not missing:
+        if is_sharded(manifest) and not _are_counts(manifest["shards"], manifest["count"]):
+            raise StoreError("shards is not a list of row counts whose sum is count", str(path), REMEDY)
+        for section, wanted in (("model", MODEL_KEYS), ("files", files_of(manifest))):
+            known = manifest[section] if isinstance(manifest[section], dict) else {}
+            missing += [f"{section}.{name}" for name in wanted if name not in known]
     if missing:
         raise StoreError(f"key {missing[0]} is missing", str(path), REMEDY)
     return manifest
@@ -95,23 +82,19 @@ def is_sharded(manifest: dict[str, Any]) -> bool:
     return manifest["schema_version"] == SHARDED_VERSION
 
 
-def shard_files(number: int) -> tuple[str, str]:
-    """Return the names of a shard's two files. They are not read from the manifest, so no file can lie outside."""
-    return f"embeddings-{number:05d}.npy", f"items-{number:05d}.arrow"
-
-
 def shard_names(manifest: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the names of each shard's vectors and items; a plain store is one shard."""
+    """Return the names of each shard's vectors and items; a plain store is one shard.
+
+    They are not read from the manifest, so no file can lie outside.
+    """
     if not is_sharded(manifest):
         return [(VECTORS, ITEMS)]
-    return [shard_files(number) for number in range(len(manifest["shards"]))]
+    return [(f"embeddings-{i:05d}.npy", f"items-{i:05d}.arrow") for i in range(len(manifest["shards"]))]
 
 
 def files_of(manifest: dict[str, Any]) -> tuple[str, ...]:
     """Return the names of a store's files, without the manifest."""
-    if not is_sharded(manifest):
-        return FILES
-    return (*(name for names in shard_names(manifest) for name in names), *INDEX, WHITENING)
+    return (*chain(*shard_names(manifest)), *INDEX, WHITENING) if is_sharded(manifest) else FILES
 
 
 def _are_counts(shards: Any, count: Any) -> bool:
@@ -134,10 +117,10 @@ def check_present(path: Path) -> None:
         raise StoreError("file is missing", str(path), REMEDY)
 
 
-def check_hash(folder: Path, manifest: dict[str, Any], name: str) -> None:
+def check_hash(path: Path, manifest: dict[str, Any]) -> None:
     """Refuse a file that is missing or whose SHA-256 is not that of the manifest."""
     with as_store_errors():
-        check_file(folder / name, manifest["files"][name], MANIFEST)
+        check_file(path, manifest["files"][path.name], MANIFEST)
 
 
 def check_shape(path: Path, shape: tuple[int, ...], expected: tuple[Any, ...]) -> None:
@@ -168,13 +151,6 @@ def check_finite(path: Path, vectors: NDArray[np.float32]) -> None:
         check_rows(finite, start, path, "the vector is not finite")
 
 
-def check_texts(path: Path, items: pl.DataFrame) -> None:
-    """Refuse a file of items in which a text has another hash than its column `text_hash` says."""
-    hashes = pl.Series([text_hash(text) for text in items["text"]], dtype=pl.String)
-    same = hashes == items["text_hash"]
-    check_rows(same.to_numpy(), 0, path, "text_hash is not the hash of text")
-
-
 def check_export(folder: Path, ids: pl.Series, vectors: NDArray[np.float32]) -> None:
     """Refuse an `embeddings.parquet` that does not hold these ids and vectors."""
     path = folder / EXPORT
@@ -199,10 +175,3 @@ def read_table(path: Path, schema: pl.Schema) -> pa.Table:
     if columns != schema:
         raise StoreError(f"columns are {dict(columns)}, not {dict(schema)}", str(path), REMEDY)
     return table
-
-
-def map_array(path: Path) -> NDArray:
-    """Map a `.npy` file into memory; raises ``StoreError`` if it is missing or damaged."""
-    check_present(path)
-    with as_store_errors():
-        return map_npy(path)

@@ -29,12 +29,7 @@ def tune(
     the cross-entropy between the neighbours' weights and the softmax over an item's cosines with the other items of the
     batch, divided by the temperature. There is no dropout. The learning rate falls to zero as a cosine.
 
-    Args:
-        encoder: the item LLM.
-        texts: the text of each item, n.
-        sequences: only training items are read.
-        params: section `tune`.
-        batch_tokens: tokens that the encoder reads at a time.
+    Of the sequences, only training items are read. The encoder reads `batch_tokens` at a time.
 
     Returns:
         The mean loss of the last epoch.
@@ -52,19 +47,39 @@ def tune(
         what = "no user has two different training items, so there is nothing to learn"
         raise DataError(what, "interactions")
     scale = np.where(degree > 0, degree, 1) ** -POPULARITY  # [n]
-    tokens = encoder.tokenise(texts)
+    tokens, place = encoder.tokenise(texts), encoder.files.place
     optimizer = torch.optim.AdamW(encoder.model.parameters(), params.learning_rate, (0.9, 0.98))
     generator = np.random.default_rng(params.seed)
+
+    def step(batch: NDArray[np.int64]) -> float:
+        """Update the weights by a batch of items [b]; return the loss."""
+        remedy = "lower tune.batch_items or encode.max_length, or use a machine with more memory"
+        with memory_needed(f"memory ran out in a batch of {len(batch)} items", place, remedy):
+            lengths = np.array([len(tokens[item]) for item in batch])
+            parts = list(encoder.way.plan(lengths, batch_tokens))
+            vectors = [
+                encoder.way.vectors([tokens[item] for item in batch[part]], shape) for part, shape in parts
+            ]
+            rows = batch[np.concatenate([part for part, _ in parts])]  # [b]
+            wanted = torch.from_numpy(near[rows][:, rows].toarray() * scale[rows])  # [b, b]
+            loss = contrast(torch.cat(vectors), wanted.to(vectors[0]), params.temperature)
+            if not torch.isfinite(loss):
+                raise NumericalError(f"the loss is {loss.item()}", place, "lower tune.learning_rate")
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(encoder.model.parameters(), 1.0)
+            optimizer.step()
+        return loss.item()
+
     count = math.ceil(len(items) / params.batch_items)
     steps, loss = params.epochs * count, 0.0
     with track(total=steps, desc="tune", unit="batch") as bar:
         for _ in range(params.epochs):
             losses = []
             for batch in np.array_split(generator.permutation(items), count):
-                step = bar.n + 1
-                factor = min(1, step / WARMUP_STEPS) * (1 + math.cos(math.pi * bar.n / steps)) / 2
+                factor = min(1, (bar.n + 1) / WARMUP_STEPS) * (1 + math.cos(math.pi * bar.n / steps)) / 2
                 optimizer.param_groups[0]["lr"] = params.learning_rate * factor
-                losses.append(_step(encoder, optimizer, tokens, batch, near, scale, params, batch_tokens))
+                losses.append(step(batch))
                 bar.update()
             loss = float(np.mean(losses))
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
@@ -84,37 +99,6 @@ def neighbours(sequences: Sequences, item_count: int, window: int) -> csr_array:
         weights = np.full(int(pairs.sum()), 1 / apart)
         total = total + coo_array((weights, (left[pairs], right[pairs])), total.shape).tocsr()
     return csr_array(total + total.T)
-
-
-def _step(
-    encoder: ItemEncoder,
-    optimizer: torch.optim.Optimizer,
-    tokens: list[list[int]],
-    batch: NDArray[np.int64],
-    near: csr_array,
-    scale: NDArray[np.float64],
-    params: TuneParams,
-    batch_tokens: int,
-) -> float:
-    """Update the weights by a batch of items; return the loss."""
-    remedy = "lower tune.batch_items or encode.max_length, or use a machine with more memory"
-    with memory_needed(f"memory ran out in a batch of {len(batch)} items", encoder.files.place, remedy):
-        lengths = np.array([len(tokens[item]) for item in batch])
-        parts = list(encoder.way.plan(lengths, batch_tokens))
-        vectors = [
-            encoder.way.vectors([tokens[batch[place]] for place in part], shape) for part, shape in parts
-        ]
-        rows = batch[np.concatenate([part for part, _ in parts])]  # [b]
-        wanted = torch.from_numpy(near[rows][:, rows].toarray() * scale[rows])  # [b, b]
-        loss = contrast(torch.cat(vectors), wanted.to(vectors[0]), params.temperature)
-        if not torch.isfinite(loss):
-            what = f"the loss is {loss.item()}"
-            raise NumericalError(what, encoder.files.place, "lower tune.learning_rate")
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(encoder.model.parameters(), 1.0)
-        optimizer.step()
-    return loss.item()
 
 
 def contrast(vectors: Tensor, wanted: Tensor, temperature: float) -> Tensor:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from hierrec.index.build import build_index
 from hierrec.model.checkpoint import new_model, save_model
 from hierrec.model.params import BackboneParams, PoolingParams, TrainParams
 from hierrec.rag.checkpoint import lookup, save_rag
 from hierrec.rag.datastore import Datastore
 from hierrec.rag.fusion import Fusion, starts
 from hierrec.rag.params import FusionParams
-from hierrec.search.index import ItemIndex
 from hierrec.store.store import EmbeddingStore
 
 from tests.old_artifacts.readings import READINGS
@@ -74,7 +74,7 @@ def make(folder: Path) -> None:
     vectors = generator.standard_normal((ITEMS, 6)).astype(np.float32)
     make_store(folder / "store", [str(item) for item in range(ITEMS)], vectors, dimension=4)
     store = EmbeddingStore.open(folder / "store")
-    ItemIndex.build(store.whitened()).write(folder / "index", store.hash)
+    build_index(store.whitened(), folder / "index", store.hash)
     model = new_model(TRAIN, store.whitened())
     with torch.no_grad():
         model.members[0].items.residual.normal_(generator=torch.Generator().manual_seed(1))

@@ -9,7 +9,7 @@ import pytest
 from hierrec.core.errors import CheckpointError
 from hierrec.model.sources import ANONYMOUS, NO_ITEM, Query
 from hierrec.rag.datastore import Datastore, Lookup
-from hierrec.search.fast_faiss import QUERIES
+from hierrec.search.vectors import QUERIES
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hierrec.rag import nearest_keys
 from hierrec.rag.nearest_keys import NearestKeys, largest
-from hierrec.search.fast_faiss import QUERIES
+from hierrec.search.vectors import QUERIES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray

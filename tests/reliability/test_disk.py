@@ -16,12 +16,12 @@ from hierrec.core.errors import MachineError
 from hierrec.core.files import atomic_path, sha256_file, write_json
 from hierrec.data.tables import write_table
 from hierrec.encode.row_cache import RowCache
+from hierrec.index.build import build_index
 from hierrec.ingest import event_log
 from hierrec.ingest.event_log import RowFile
 from hierrec.model.checkpoint import new_model, save_model
 from hierrec.rag.datastore import Datastore, Lookup
 from hierrec.reuse.export import export
-from hierrec.search.index import ItemIndex
 from hierrec.store.store import EmbeddingStore
 
 from stages.workspace import environment, make_workspace
@@ -52,13 +52,13 @@ def datastore(folder: Path, rows: int) -> None:
     )
 
 
-WRITERS: dict[str, Callable[[Path, int], None]] = {
+WRITERS: dict[str, Callable[[Path, int], object]] = {
     "json": lambda folder, rows: write_json(folder / "a.json", "0123456789" * rows),
     "table": table,
     "store": lambda folder, rows: (
         make_store(folder / "store", [str(row) for row in range(rows)], vectors(rows)) and None
     ),
-    "index": lambda folder, rows: ItemIndex.build(vectors(rows)).write(folder / "index", "hash"),
+    "index": lambda folder, rows: build_index(vectors(rows), folder / "index", "hash"),
     "datastore": datastore,
     "checkpoint": lambda folder, rows: save_model(folder / "model", new_model(TRAIN, vectors(rows)), "hash"),
     "cache": rows_of_a_cache,

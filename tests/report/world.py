@@ -9,6 +9,7 @@ import torch
 from hierrec.data.sequences import Sequences
 from hierrec.encode.store_writer import write_store
 from hierrec.fusion.prefixes import prefix_states
+from hierrec.index.build import build_index
 from hierrec.model.checkpoint import new_model
 from hierrec.model.scorer import Scorer
 from hierrec.params import load_params
@@ -19,7 +20,6 @@ from hierrec.report.items import Items, item_map, neighbours
 from hierrec.report.page import Content, facts, flat
 from hierrec.report.people import people
 from hierrec.report.quality import Results
-from hierrec.search.index import ItemIndex
 from hierrec.serving.catalogue import Catalogue
 from hierrec.store.store import EmbeddingStore
 from hierrec.store.whitening import Whitening
@@ -62,7 +62,7 @@ class World:
         write_store(folder / "store", self.table, texts, self.vectors, whitening, "{title} <b>", description)
         self.store = EmbeddingStore.open(folder / "store")
         frozen = self.store.whitened()
-        ItemIndex.build(frozen).write(folder / "index", self.store.hash)
+        build_index(frozen, folder / "index", self.store.hash)
         self.catalogue = Catalogue(self.table, frozen, self.store.hash, folder / "index")
         self.sequences = self._sequences(generator)
         odd = [GENRES[row % len(GENRES)] if genres else [] for row in range(ITEMS)]

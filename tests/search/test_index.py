@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from hierrec.core.errors import IndexMismatchError, NumericalError
 from hierrec.core.files import read_json, write_json
+from hierrec.index.build import build_index
 from hierrec.search import index as item_index
-from hierrec.search.fast_faiss import matrix_products
 from hierrec.search.index import ItemIndex
+from hierrec.search.vectors import matrix_products
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -116,7 +117,7 @@ def test_queries_of_another_width() -> None:
 
 
 def test_another_store_is_refused(tmp_path: Path) -> None:
-    ItemIndex.build(normal(10, 4)).write(tmp_path / "index", "old")
+    build_index(normal(10, 4), tmp_path / "index", "old")
     with pytest.raises(IndexMismatchError, match=r"store old, not new(.|\n)*`dvc repro`"):
         ItemIndex.open(tmp_path / "index", "new")
 
@@ -125,7 +126,7 @@ def test_damage_is_found(tmp_path: Path) -> None:
     folder = tmp_path / "index"
     with pytest.raises(IndexMismatchError, match="missing"):
         ItemIndex.open(folder, "s")
-    ItemIndex.build(normal(10, 4)).write(folder, "s")
+    build_index(normal(10, 4), folder, "s")
     manifest, path = read_json(folder / "manifest.json"), folder / "index.faiss"
 
     content = path.read_bytes()
