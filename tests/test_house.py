@@ -16,7 +16,6 @@ ROOMS = [
     "model",
     "training",
     "rag",
-    "fusion",
     "refit",
     "evaluation",
     "params",

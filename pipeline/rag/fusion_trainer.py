@@ -17,8 +17,8 @@ from ..model.evaluator import rank_in_batches
 from ..model.metrics import metrics_from_ranks
 from ..model.scorer import Scorer, lengths
 from ..model.sources import Query, Retrieved, Source
-from ..rag.fusion import Fusion, starts
-from ..rag.params import FusionParams
+from .fusion import Fusion, starts
+from .params import FusionParams
 
 RETRIEVAL_BATCH = 2048  # queries per search
 VALIDATE_EVERY = 60  # steps

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from ..core.progress import track
 from ..data.sequences import Sequences
 from ..model.ensemble import UserModel
-from ..rag.checkpoint import lookup
-from ..rag.datastore import Datastore
-from ..rag.params import FusionParams
+from .checkpoint import lookup
+from .datastore import Datastore
+from .params import FusionParams
 
 TOKENS = 4096
 """Items of a batch, padding included."""

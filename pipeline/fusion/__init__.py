@@ -1,1 +1,0 @@
-"""Training of the fusion and computation of the datastore's states."""
