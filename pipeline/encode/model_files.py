@@ -121,10 +121,9 @@ def _fetch(model: str, revision: str | None) -> Path:
 
     wanted = [CONFIG, WEIGHTS, SHARDS, "model-*-of-*.safetensors", *TOKENIZER]
     snapshot = partial(snapshot_download, model, revision=revision, allow_patterns=wanted)
+    not_there = LocalEntryNotFoundError, ModelError  # the second after an interrupted download
     try:
-        with suppress(
-            LocalEntryNotFoundError, ModelError
-        ):  # not there, or an earlier download was interrupted
+        with suppress(*not_there):
             cached = Path(snapshot(local_files_only=True))
             ModelFiles(model, revision, cached).check()
             return cached

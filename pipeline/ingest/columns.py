@@ -69,7 +69,8 @@ def find_columns(
         elif role in EXACT and role in fitting:
             fitting = [role]
         if not fitting:
-            absent += [role] * (role in needed)
+            if role in needed:
+                absent.append(role)
             continue
         name = fitting[0]
         if len(fitting) > 1:

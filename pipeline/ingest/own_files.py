@@ -1,7 +1,7 @@
 """Reader of a data set of one's own: a table of interactions and, optionally, a table of items."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -50,12 +50,11 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
     where = None
     if params.where is not None:
         where = Where(params.where, (block for _, block in _blocks(paths, params)), _WHERE)
-    read, fine = None, False
-    while read is None:
-        with suppress(FinerFound):
-            read = _read_rows(paths, listed["item_id"], params, where, Timestamps(fine, params.time_format))
-        fine = True
-    log, roles, removed = read
+    read = partial(_read_rows, paths, listed["item_id"], params, where)
+    try:
+        log, roles, removed = read(Timestamps(False, params.time_format))
+    except FinerFound:
+        log, roles, removed = read(Timestamps(True, params.time_format))
     named = params.given.get("item")
     if isinstance(named, str) and named not in (roles["item"], columns.get("item")):
         what = f"no table has a column {quote(named)}, which ingest.columns names"
