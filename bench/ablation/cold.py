@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from hierrec.core.files import read_json, write_json
-from hierrec.model.evaluator import Scorer, rank_targets
+from hierrec.model.evaluator import HistoryScorer, rank_targets
 from hierrec.model.params import TrainParams
-from hierrec.model.scorer import Scorer as ModelReader
+from hierrec.model.scorer import Scorer
 from hierrec.training.trainer import BATCH_USERS
 from numpy.typing import NDArray
 
@@ -58,10 +58,10 @@ def measure(
     (model,) = train(split.training, data.candidates & ~cold, frozen, alone).members
     residual = {"model": None, **residuals(model, cold, settings.neighbours)}
     tf_idf = chosen_tf_idf(texts, split, settings.recent)
-    recalls, reader = {}, ModelReader(model, data.candidates)
+    recalls, reader = {}, Scorer(model, data.candidates)
     for name, histories in split.histories.items():
         states = reader.states_in_batches(histories)  # [U, D]
-        scorers: dict[str, Scorer] = {
+        scorers: dict[str, HistoryScorer] = {
             key: ModelScorer(states, model, value) for key, value in residual.items()
         }
         recalls[name] = split_recalls(name, split, data.candidates, {**scorers, "tf_idf": tf_idf})
@@ -85,7 +85,7 @@ def chosen_tf_idf(texts: list[str], split: ColdSplit, recent: list[int]) -> TfId
 
 
 def split_recalls(
-    name: str, split: ColdSplit, candidates: NDArray[np.bool_], scorers: dict[str, Scorer]
+    name: str, split: ColdSplit, candidates: NDArray[np.bool_], scorers: dict[str, HistoryScorer]
 ) -> dict[str, dict[str, float]]:
     """Return Recall@10 by ranking and method."""
     histories, targets = split.histories[name], split.targets[name]
@@ -101,7 +101,7 @@ def split_recalls(
 
 
 def recall_of(
-    scorer: Scorer,
+    scorer: HistoryScorer,
     histories: list[NDArray[np.int64]],
     targets: NDArray[np.int64],
     candidates: NDArray[np.bool_],

@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from ..data.sequences import Sequences
-from ..model.evaluator import Scorer
+from ..model.evaluator import HistoryScorer
 
 RECENT, FADING = 50, 0.9
 """Latest items of a history by which `Neighbours` compares users, and their weight per step back."""
@@ -21,7 +21,7 @@ REACH, FALL = 12, 3
 """Items of a neighbour that count after the last shared item, and the steps in which their weight falls to 1/e."""
 
 
-def baselines(sequences: Sequences, item_count: int) -> dict[str, Scorer]:
+def baselines(sequences: Sequences, item_count: int) -> dict[str, HistoryScorer]:
     """Return the baselines by name; `last_taken` only where users take items again."""
     kinds: dict[str, type[Popularity]] = {
         "popularity": Popularity,

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.sequences import Sequences
-from ..model.evaluator import Scorer
+from ..model.evaluator import HistoryScorer
 from ..model.ranking import excluded_items, top_items
 
 LENGTH = 10
@@ -23,7 +23,7 @@ class TopLists:
     Only `candidates`, bool [n], are ranked; items of the history too if they are `repeated`.
     """
 
-    def __init__(self, scorer: Scorer, candidates: NDArray[np.bool_], repeated: bool = False) -> None:
+    def __init__(self, scorer: HistoryScorer, candidates: NDArray[np.bool_], repeated: bool = False) -> None:
         self._scorer, self._candidates, self._repeated = scorer, candidates, repeated
         self._lists: list[NDArray[np.int64]] = []
 

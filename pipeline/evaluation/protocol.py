@@ -6,14 +6,14 @@ from numpy.typing import NDArray
 
 from ..core.errors import DataError
 from ..data.sequences import NO_TARGET, Sequences, halves
-from ..model.evaluator import Scorer, rank_targets
+from ..model.evaluator import HistoryScorer, rank_targets
 from .lists import TopLists
 from .params import EvaluateParams
 from .ranks import GROUPS, PERTURBED, SCHEMA, history_groups, popularity_groups
 
 
 def evaluate(
-    scorer: Scorer,
+    scorer: HistoryScorer,
     sequences: Sequences,
     candidates: NDArray[np.bool_],
     params: EvaluateParams,
@@ -53,7 +53,7 @@ def evaluate(
         raise DataError("no user has a target, so there is nothing to evaluate", "split", "check the data")
 
     def ranks(
-        by: Scorer,
+        by: HistoryScorer,
         targets: NDArray[np.int64],
         histories: list[NDArray[np.int64]],
         ranked: NDArray[np.bool_] = candidates,

@@ -7,7 +7,7 @@ from ..core.files import atomic_path, write_details, write_json
 from ..core.stage import METRICS, PLOTS, RANKS, Summary
 from ..data.sequences import NO_TARGET, Sequences
 from ..data.tables import write_table
-from ..model.evaluator import Scorer
+from ..model.evaluator import HistoryScorer
 from .lists import TopLists, list_metrics
 from .params import EvaluateParams
 from .protocol import evaluate
@@ -16,7 +16,7 @@ from .summary import headlines, recall_curve, summarise, write_csv
 
 def measure(
     variant: str,
-    scorer: Scorer,
+    scorer: HistoryScorer,
     sequences: Sequences,
     params: EvaluateParams,
     train_seed: int,

@@ -14,7 +14,7 @@ from ..data.sequences import NO_TARGET
 from .ranking import excluded_items, mean_ranks
 
 
-class Scorer(Protocol):
+class HistoryScorer(Protocol):
     """Scores the full catalogue for a batch of histories."""
 
     def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:
@@ -23,7 +23,7 @@ class Scorer(Protocol):
 
 
 def rank_targets(
-    scorer: Scorer,
+    scorer: HistoryScorer,
     histories: list[NDArray[np.int64]],
     targets: NDArray[np.int64],
     candidates: NDArray[np.bool_],
