@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from ..core.errors import DataError, memory_needed
 from ..core.files import cache_dir
+from .columns import USUAL, plain
 from .sources import BLOCK, Layout, Source, check_names
 
 _ROWS = 2**18
@@ -24,10 +25,10 @@ _BLOCK = BLOCK
 
 
 def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
-    """Read a table whose columns are text, numbers, booleans, dates, or lists of those.
+    """Read the columns of text, numbers, booleans, dates, or lists of those; other columns are left out.
 
-    Raises ``DataError`` if it is damaged, or a column has another type or no name of its own; ``OutOfMemoryError`` if a
-    block does not fit into memory.
+    Raises ``DataError`` if the table is damaged, a column has no name of its own, or a column with the usual name of a
+    role, or each column, is of another type; ``OutOfMemoryError`` if a block does not fit into memory.
     """
     remedy = "write the table again, as a plain Parquet file"
     memory = memory_needed("a block of rows does not fit into memory", source.place, remedy)
@@ -36,12 +37,12 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
             texts = [field.name for field in pq.read_schema(stream) if pa.types.is_string(field.type)]
             stream.seek(0)
             with pq.ParquetFile(stream, page_checksum_verification=True, read_dictionary=texts) as file:
-                _check_columns(source.place, file.schema_arrow)
-                rows = min(_ROWS, _BLOCK // (_NUMBER * len(file.schema_arrow)))
-                for batch in file.iter_batches(max(1, rows)):
+                names = _readable(source.place, file.schema_arrow)
+                rows = min(_ROWS, _BLOCK // (_NUMBER * max(1, len(names))))
+                for batch in file.iter_batches(max(1, rows), columns=names):
                     batch.validate(full=True)
                     for part in _slices(batch):
-                        yield pl.DataFrame({name: _plain(part[name]) for name in part.schema.names})
+                        yield pl.DataFrame({name: _plain(part[name]) for name in names})
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError, pl.exceptions.PolarsError) as error:
@@ -72,10 +73,11 @@ def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         yield batch.slice(start, end - start)
 
 
-def _check_columns(place: str, schema: pa.Schema) -> None:
+def _readable(place: str, schema: pa.Schema) -> list[str]:
+    """Return the names of the columns that can be read."""
     check_names(place, schema.names)
-    types = pa.types
-    numbers = (types.is_integer, types.is_float32, types.is_float64, types.is_boolean)
+    types, names = pa.types, list[str]()
+    numbers = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean)
     tests = (
         *numbers,
         types.is_string,
@@ -87,15 +89,27 @@ def _check_columns(place: str, schema: pa.Schema) -> None:
     for name, kind in zip(schema.names, schema.types, strict=True):
         lists = types.is_list(kind) or types.is_large_list(kind)
         scalar = kind.value_type if lists or types.is_dictionary(kind) else kind
-        if not any(test(scalar) for test in tests):
+        if any(test(scalar) for test in tests) and not (lists and types.is_decimal(scalar)):
+            names.append(name)
+        elif any(plain(name) in usual for usual in USUAL.values()):
             what = f"type is {kind}, which is neither text, number, date nor a list of those"
-            raise DataError(what, f"{place}, column {name}", "leave the column out, or convert it")
+            raise DataError(what, f"{place}, column {name}", "convert the column, or give it another name")
+    if not names:
+        raise DataError("no column is text, number, date or a list of those", place, "convert its columns")
+    return names
 
 
 def _plain(column: pa.Array) -> pl.Series:
-    """Return a column for polars: the values of a dictionary (a category of pandas), and times in UTC."""
+    """Return a column for polars: the values of a dictionary (a category of pandas), and times in UTC.
+
+    Decimals become floats; those without a fraction, as databases export ids, become text, which has all their digits.
+    """
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.float64() if column.type.scale else pa.string())
+    if pa.types.is_float16(column.type):
+        column = column.cast(pa.float32())
     if pa.types.is_timestamp(column.type):  # polars knows no zone such as +05:30
         column = column.cast(pa.timestamp(column.type.unit))
     return pl.Series(column)

@@ -54,6 +54,8 @@ class Shard:
         path = self.items_path
         items = files.read_table(path, SCHEMA).cast(ARROW)
         files.check_shape(path, (len(items),), (self.count,))
+        for name in ("item_id", "text", "text_hash"):
+            files.check_rows(items[name].is_valid(), 0, path, f"column {name} has no value")
         ordered = items["row"].to_numpy() == np.arange(self.first, self.first + len(items))
         files.check_rows(ordered, 0, path, "column row is not the row's number")
         return items

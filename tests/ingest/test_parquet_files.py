@@ -1,5 +1,6 @@
 """Parquet tables as other tools write them."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -23,6 +24,30 @@ def test_parquet_with_an_offset_for_a_zone(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "interactions.parquet")
     raw = read_files(tmp_path / "interactions.parquet", tmp_path / ITEMS)
     assert events(raw)["timestamp"].to_list() == [1_000_000, 2_000_000, 3_000_000]
+
+
+def test_decimals_are_read_and_columns_of_other_types_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "interactions.parquet"
+    table = {
+        "user": pa.array([Decimal(7), Decimal(10**30)], pa.decimal128(38, 0)),
+        "item.id": ["cup", "fork"],
+        "timestamp": pa.array([Decimal(5), Decimal(9)], pa.decimal128(38, 0)),
+        "price": pa.array([Decimal("1.50"), None], pa.decimal128(10, 2)),
+        "half": pa.array([1.5, None], pa.float32()).cast(pa.float16()),
+        "nested": [{"id": 1}, {"id": 2}],
+        "image": [b"x", None],
+        "prices": pa.array([[Decimal("1.5")], None], pa.list_(pa.decimal128(10, 2))),
+        "opened": pa.array([1, 2], pa.time64("us")),
+    }
+    pq.write_table(pa.table(table), path)
+    (block,) = read_blocks(file_source(path), Layout())
+    assert block.to_dict(as_series=False) == {
+        "user": ["7", str(10**30)],
+        "item.id": ["cup", "fork"],
+        "timestamp": ["5", "9"],
+        "price": [1.5, None],
+        "half": [1.5, None],
+    }
 
 
 def test_texts_that_repeat_are_written_out_a_block_at_a_time(

@@ -60,6 +60,14 @@ def test_every_file_is_looked_into(folder: Path) -> None:
     assert sum("another hash" in line for line in found) == 3
 
 
+@pytest.mark.parametrize("column", ["item_id", "text", "text_hash"])
+def test_a_missing_value_is_named(folder: Path, column: str) -> None:
+    missing = pl.when(pl.col("row") == 2).then(None).otherwise(column).alias(column)
+    items = pl.read_parquet(folder / "items.parquet").with_columns(missing)
+    items.write_parquet(folder / "items.parquet")
+    assert f"items.parquet, row 2: column {column} has no value" in problems(folder)
+
+
 def test_files_of_another_store_do_not_fit(folder: Path, tmp_path: Path) -> None:
     other = make_store(tmp_path / "other", list("abcdf"), VECTORS)
     shutil.copy(other / "items.parquet", folder)
