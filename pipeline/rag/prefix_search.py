@@ -31,27 +31,32 @@ class HistoryOverlap:
         self._highest = int(next_items.max(initial=0))
         pairs = users.astype(np.int64) * (self._highest + 1) + next_items  # [N]
         pairs.sort()
-        self._repeated = bool((pairs[1:] == pairs[:-1]).any())  # a user has an item twice
-        self._counted = (
-            earlier_entries(users).clip(max=WINDOW).astype(np.int8)
-        )  # [N], prefix items that count
+        repeated = (pairs[1:] == pairs[:-1]).any()  # a user has an item twice
+        counted = earlier_entries(users).clip(max=WINDOW).astype(np.int8)
+        self._counted = counted  # [N], prefix items that count
         weights = RECENCY ** np.arange(WINDOW, dtype=np.float32)  # [W]
         # Row c: the weights of a prefix of c items, latest first.
         self._weights = np.tri(WINDOW + 1, WINDOW, -1, np.float32) * weights  # [W + 1, W]
-        self._norms = np.linalg.norm(self._weights, axis=1)  # [W + 1]
+        norms = np.linalg.norm(self._weights, axis=1)  # [W + 1]
+        # [N], of each prefix; with repeats, NaN until the prefix is first compared.
+        self._norms = np.full(len(counted), np.nan, np.float32) if repeated else norms[counted]
 
     def __call__(self, history: NDArray[np.int64], entries: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the overlap of a history (item rows, oldest first) with each entry's prefix, float32 [S] in [0, 1]."""
         latest = history[::-1][:WINDOW]
         bag = np.zeros(max(self._highest, latest.max(initial=0)) + 1, np.float32)  # [n]
         np.add.at(bag, latest, self._weights[WINDOW, : len(latest)])
-        counted = self._counted[entries]  # [S]
         items = self._before[entries]  # [S, W]
         shared = bag.take(items)  # [S, W]
-        weights = self._weights.take(counted, axis=0)  # [S, W]
-        norms = self._norms[counted]  # [S]
-        if self._repeated:  # the weights of an item that is there again add up
-            sums = ((items[:, :, None] == items[:, None]) @ weights[:, :, None])[:, :, 0]  # [S, W]
-            norms = np.sqrt((weights * sums).sum(1))
+        weights = self._weights.take(self._counted[entries], axis=0)  # [S, W]
+        norms = self._norms[entries]  # [S]
+        if (new := np.isnan(norms)).any():
+            norms[new] = self._norms[entries[new]] = _norms(items[new], weights[new])
         length = norms * np.linalg.norm(bag[np.unique(latest)])  # [S]
         return (weights * shared).sum(1) / np.maximum(length, np.finfo(np.float32).tiny)
+
+
+def _norms(items: NDArray[np.integer], weights: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return the norms of bags of items, both [S, W]; the weights of an item that is there again add up."""
+    sums = ((items[:, :, None] == items[:, None]) @ weights[:, :, None])[:, :, 0]  # [S, W]
+    return np.sqrt((weights * sums).sum(1))  # [S]
