@@ -17,13 +17,16 @@ from .sources import Layout, Source, check_names
 SEPARATORS = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar", "::": "two colons"}
 """The separators that the reader can detect."""
 
+NULLS = ["", "\\N"]
+"""Values that are missing: empty ones, and what PostgreSQL and MySQL write for NULL."""
+
 _REMEDY = "write the table as UTF-8 (or set ingest.encoding) with a line of column names, columns separated by commas"
 _SAMPLE, _LINES = 2**16, 10
 """Bytes and lines of a file from which its separator is found out."""
 
 
 def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
-    """Read a table. Values are text, or null if they are empty.
+    """Read a table. Values are text, or null if they are one of `NULLS`.
 
     Raises ``DataError`` if it is damaged or in another encoding, a row has too few or too many columns, a column has no
     name of its own, or a quote is not closed.
@@ -40,7 +43,7 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
     reading = pc.ReadOptions(use_threads=False, column_names=names, skip_rows=lines, block_size=layout.size)
     parsing = pc.ParseOptions(delimiter=separator, newlines_in_values=True)
     texts = dict.fromkeys(names, pa.string())
-    converting = pc.ConvertOptions(column_types=texts, null_values=[""], strings_can_be_null=True)
+    converting = pc.ConvertOptions(column_types=texts, null_values=NULLS, strings_can_be_null=True)
     try:
         with source.open() as file, pc.open_csv(file, reading, parsing, converting) as reader:
             for batch in reader:

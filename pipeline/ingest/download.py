@@ -4,6 +4,7 @@ import glob
 import os
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -53,27 +54,38 @@ def fetch(
 def fetch_parts(source: str, md5: str | None, cache: Path, key: str) -> list[Path]:
     """Return the files of a table: one file (see `fetch`), or the files of a folder or pattern, sorted by path.
 
-    A pattern has `*`, `?`, `[…]`, and `**` for folders in folders. In a folder, files whose names start with `.` or `_`
+    A pattern has `*`, `?`, `[…]`, and `**` for folders in folders. Files and folders whose names start with `.` or `_`
     do not count. Interactions at the same time keep the order of their files. `md5` is the checksum of the files'
     bytes, one file after the other (`cat … | md5sum`). Other arguments and errors are those of `fetch`.
     """
     path = Path(os.path.expanduser(source))
     if path.is_dir():
-        paths = sorted(entry for entry in path.iterdir() if not entry.name.startswith((".", "_")))
+        paths = sorted(entry for entry in path.iterdir() if not _hidden([entry.name]))
         for folder in filter(Path.is_dir, paths):
-            remedy = f"take a pattern: ingest.{key}: {path}/**/*.parquet"
+            suffix = next((file.suffix for file in folder.rglob("[!._]*.*") if file.is_file()), ".parquet")
+            remedy = f"take a pattern: ingest.{key}: {path}/**/*{suffix}"
             raise DownloadError(f"holds a folder, {folder.name}", str(path), remedy)
     elif "://" not in source and not path.is_file() and glob.has_magic(source):
-        paths = sorted(found for found in map(Path, glob.glob(str(path), recursive=True)) if found.is_file())
+        matches = filter(Path.is_file, map(Path, glob.glob(str(path), recursive=True)))
+        # Spark's `_temporary` and the like; a name in the pattern itself is meant.
+        paths = sorted(found for found in matches if not _hidden(set(found.parts) - set(path.parts)))
     else:
         return [fetch(source, md5, cache, key=key)]
     if not paths:
         what = "the folder holds no file" if path.is_dir() else "no file matches this pattern"
         raise DownloadError(what, source, f"correct ingest.{key}")
+    for folder in {parent for found in paths for parent in found.parents}:
+        if (folder / "_delta_log").is_dir():
+            what = "is a Delta table, whose folder also holds files of removed rows"
+            raise DownloadError(what, str(folder), "export it to a folder of plain Parquet files")
     if md5 is not None and (got := md5_file(*paths)) != md5:
         what = f"the checksum does not match: md5 {md5} is expected, but these {len(paths)} files have {got}"
         raise DownloadError(what, source, f"correct ingest.{key}_md5 if these files are the right ones")
     return paths
+
+
+def _hidden(names: Iterable[str]) -> bool:
+    return any(name.startswith((".", "_")) for name in names)
 
 
 def _download(url: str, md5: str | None, cache: Path, attempts: int, wait: float, key: str) -> Path:

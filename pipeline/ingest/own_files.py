@@ -156,12 +156,18 @@ def _typed(
     # A block of JSON lines may lack a column.
     missing = pl.repeat(None, len(table), eager=True)
     values = {role: table.get_column(name, default=missing.alias(name)) for role, name in columns.items()}
-    without = f"{IDS}, or leave such rows out: ingest.where: '\"{{}}\" IS NOT NULL'"
-    typed = [as_ids(values[role], checks, without.format(columns[role])) for role in ("user", "item")]
+    typed = [as_ids(values[role], checks, _without(values[role])) for role in ("user", "item")]
     typed.append(times.read(values["timestamp"], checks))
     if "rating" in columns:
         typed.append(_ratings(values["rating"], params.min_rating is not None, checks))
     return typed
+
+
+def _without(ids: pl.Series) -> str:
+    """Return what to do about a missing id."""
+    blank = f"TRIM(\"{ids.name}\") <> ''"  # also false where the id is null
+    condition = blank if ids.dtype == pl.String else f"'\"{ids.name}\" IS NOT NULL'"
+    return f"{IDS}, or leave such rows out: ingest.where: {condition}"
 
 
 def _ratings(values: pl.Series, needed: bool, checks: Checks) -> pl.Series:

@@ -20,6 +20,8 @@ _ROWS = 2**18
 """Rows that are read at a time."""
 _NUMBER = 16
 """Bytes of the largest number in memory."""
+_NEEDED = ("user", "item", "timestamp")
+"""Roles that a table of interactions must have; a table of items needs `item`."""
 _BLOCK = BLOCK
 """Bytes of texts in memory at a time."""
 
@@ -27,8 +29,8 @@ _BLOCK = BLOCK
 def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
     """Read the columns of text, numbers, booleans, dates, or lists of those; other columns are left out.
 
-    Raises ``DataError`` if the table is damaged, a column has no name of its own, or a column with the usual name of a
-    role, or each column, is of another type; ``OutOfMemoryError`` if a block does not fit into memory.
+    Raises ``DataError`` if the table is damaged, a column has no name of its own, or the only column for a role, or each
+    column, is of another type; ``OutOfMemoryError`` if a block does not fit into memory.
     """
     remedy = "write the table again, as a plain Parquet file"
     memory = memory_needed("a block of rows does not fit into memory", source.place, remedy)
@@ -36,7 +38,8 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
         with memory, _seekable(source) as stream:
             texts = [field.name for field in pq.read_schema(stream) if pa.types.is_string(field.type)]
             stream.seek(0)
-            with pq.ParquetFile(stream, page_checksum_verification=True, read_dictionary=texts) as file:
+            options = {"page_checksum_verification": True, "coerce_int96_timestamp_unit": "us"}
+            with pq.ParquetFile(stream, read_dictionary=texts, **options) as file:
                 names = _readable(source.place, file.schema_arrow)
                 rows = min(_ROWS, _BLOCK // (_NUMBER * max(1, len(names))))
                 for batch in file.iter_batches(max(1, rows), columns=names):
@@ -76,7 +79,7 @@ def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 def _readable(place: str, schema: pa.Schema) -> list[str]:
     """Return the names of the columns that can be read."""
     check_names(place, schema.names)
-    types, names = pa.types, list[str]()
+    types, names, others = pa.types, list[str](), dict[str, pa.DataType]()
     numbers = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean)
     tests = (
         *numbers,
@@ -91,9 +94,13 @@ def _readable(place: str, schema: pa.Schema) -> list[str]:
         scalar = kind.value_type if lists or types.is_dictionary(kind) else kind
         if any(test(scalar) for test in tests) and not (lists and types.is_decimal(scalar)):
             names.append(name)
-        elif any(plain(name) in usual for usual in USUAL.values()):
-            what = f"type is {kind}, which is neither text, number, date nor a list of those"
-            raise DataError(what, f"{place}, column {name}", "convert the column, or give it another name")
+        else:
+            others[name] = kind
+    roles = {role: [name for name in schema.names if plain(name) in USUAL[role]] for role in _NEEDED}
+    for role in _NEEDED if all(roles.values()) else ("item",):
+        if (fitting := roles[role]) and others.keys() >= set(fitting):
+            what = f"type is {others[fitting[0]]}, which is neither text, number, date nor a list of those"
+            raise DataError(what, f"{place}, column {fitting[0]}", "convert the column, or name another one")
     if not names:
         raise DataError("no column is text, number, date or a list of those", place, "convert its columns")
     return names

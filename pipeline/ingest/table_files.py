@@ -38,8 +38,8 @@ def read_table(path: Path, layout: Layout | None = None, encoding: str = "utf-8"
 def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> Iterator[pl.DataFrame]:
     """Read a table in blocks, none of which is empty. There is at least one, unless the table may be empty.
 
-    The values of a CSV file are text, or null if they are empty. Other formats keep their types: text, numbers,
-    booleans, dates, and lists of those.
+    The values of a CSV file are text, or null if they are empty or `\\N`. Other formats keep their types: text,
+    numbers, booleans, dates, and lists of those.
 
     Raises:
         NoRowsError: it has no rows.
@@ -59,6 +59,9 @@ def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> I
             if not block.is_empty():
                 empty = False
                 yield block
+    except NoRowsError:
+        if empty:
+            raise
     except UnicodeError as error:  # UTF-16 without its mark raises no UnicodeDecodeError
         what = f"is not {source.encoding.upper()} ({error})"
         raise DataError(what, source.place, "set ingest.encoding to its encoding") from None

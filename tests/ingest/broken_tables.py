@@ -225,8 +225,8 @@ BROKEN_TABLES = {
         "items", {"item": [1.0, 2.5]}, ", row 2, column item: 2.5 is not a whole number"
     ),
     "null for an id": parquet("items", {"item": [1, None, 3]}, ", row 2, column item: an id is missing"),
-    "records for a title": parquet(
-        "items", {"item": ["cup"], "title": [{"a": 1}]}, ", column title: type is struct"
+    "records for users": parquet(
+        "interactions", {"user": [{"a": 1}], "item": ["cup"], "ts": [1]}, ", column user: type is struct"
     ),
     "bytes for an id": parquet("items", {"item": [b"\xff"]}, ", column item: type is large_binary"),
     "nothing but records": parquet("items", {"thing": [{"a": 1}]}, ": no column is text, number, date or a"),

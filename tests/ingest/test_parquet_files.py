@@ -1,5 +1,6 @@
 """Parquet tables as other tools write them."""
 
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -26,6 +27,13 @@ def test_parquet_with_an_offset_for_a_zone(tmp_path: Path) -> None:
     assert events(raw)["timestamp"].to_list() == [1_000_000, 2_000_000, 3_000_000]
 
 
+def test_old_timestamps_of_spark_far_in_the_future_stay_there(tmp_path: Path) -> None:
+    path, far = tmp_path / "interactions.parquet", datetime(9999, 12, 31)
+    pq.write_table(pa.table({"timestamp": [far]}), path, use_deprecated_int96_timestamps=True)
+    (block,) = read_blocks(file_source(path), Layout())
+    assert block["timestamp"].to_list() == [far]
+
+
 def test_decimals_are_read_and_columns_of_other_types_are_left_out(tmp_path: Path) -> None:
     path = tmp_path / "interactions.parquet"
     table = {
@@ -34,7 +42,8 @@ def test_decimals_are_read_and_columns_of_other_types_are_left_out(tmp_path: Pat
         "timestamp": pa.array([Decimal(5), Decimal(9)], pa.decimal128(38, 0)),
         "price": pa.array([Decimal("1.50"), None], pa.decimal128(10, 2)),
         "half": pa.array([1.5, None], pa.float32()).cast(pa.float16()),
-        "nested": [{"id": 1}, {"id": 2}],
+        "customer": [{"id": 1}, {"id": 2}],
+        "title": [{"id": 1}, {"id": 2}],
         "image": [b"x", None],
         "prices": pa.array([[Decimal("1.5")], None], pa.list_(pa.decimal128(10, 2))),
         "opened": pa.array([1, 2], pa.time64("us")),

@@ -17,6 +17,7 @@ from hierrec.ingest.row_filters import filtered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from ruamel.yaml import YAML
 
 from tests.ingest.own_tables import events
 
@@ -72,7 +73,7 @@ def test_a_condition_over_the_own_columns(
         ("Quantity + 1", r"is of type Float64, so no condition"),
         ("Quantity > 100", "keeps none of the rows"),
         ("CustomerID IS NULL", "row 4, column CustomerID: an id is missing"),
-        ("CustomerID IS NULL", """leave such rows out: ingest.where: '"CustomerID" IS NOT NULL'"""),
+        ("CustomerID IS NULL", r"""leave such rows out: ingest.where: TRIM\("CustomerID"\) <> ''"""),
     ],
 )
 def test_a_condition_that_cannot_be_is_refused(tmp_path: Path, where: str, message: str) -> None:
@@ -160,3 +161,26 @@ def test_low_ratings_are_left_out(tmp_path: Path) -> None:
 
 def test_nothing_is_counted_where_nothing_is_set(tmp_path: Path) -> None:
     assert read(shop(tmp_path, SHOP.replace(",,", ",1,"))).removed == {}
+
+
+BLANK = {
+    ".csv": "user,item,timestamp\n\\N,cup,1\n,cup,2\n  ,cup,3\nann,cup,4\n",
+    ".jsonl": '{"user": null, "item": "cup", "timestamp": 1}\n{"user": "", "item": "cup", "timestamp": 2}\n'
+    '{"user": "  ", "item": "cup", "timestamp": 3}\n{"user": "ann", "item": "cup", "timestamp": 4}\n',
+}
+
+
+@pytest.mark.parametrize("suffix", [*BLANK, ".parquet"])
+def test_what_the_message_says_leaves_out_the_rows_without_an_id(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"events{suffix}"
+    if suffix == ".parquet":
+        users = [None, "", "  ", "ann"]
+        pl.DataFrame({"user": users, "item": ["cup"] * 4, "timestamp": [1, 2, 3, 4]}).write_parquet(path)
+    else:
+        path.write_text(BLANK[suffix])
+    with pytest.raises(DataError, match=r"an id is missing \(and 2 more rows\)") as caught:
+        read_files(path, None)
+    where = YAML(typ="safe").load(str(caught.value.remedy).partition("ingest.where: ")[2])
+    raw = read_files(path, None, TableParams(where=where))
+    assert events(raw)["user_id"].to_list() == ["ann"]
+    assert raw.removed == {"removed_where": 3}

@@ -118,13 +118,16 @@ def test_the_same_rows_in_every_format(
 
 
 def write_parts(folder: Path) -> Path:
-    """Write the interactions as a folder of parts, one of them empty; return it."""
+    """Write the interactions as a folder of parts, two of them empty, as Spark does; return it."""
     parts = folder / "parts"
-    parts.mkdir()
+    (parts / "_temporary" / "0").mkdir(parents=True)
+    EVENTS.write_csv(parts / "_temporary" / "0" / "part-9.csv")
     (parts / "_SUCCESS").touch()
+    (parts / ".part-2.csv.crc").touch()
     EVENTS[:3].write_parquet(parts / "part-0.parquet")
     EVENTS[:0].write_csv(parts / "part-1.csv")
     EVENTS[3:].write_csv(parts / "part-2.csv")
+    (parts / "part-3.csv").touch()
     return parts
 
 
@@ -136,8 +139,8 @@ def test_parts_are_read_in_the_order_of_their_names(tmp_path: Path, pattern: str
     raw = read_files(paths, tmp_path / "items.csv")
     assert raw.checksums["interactions"] == md5_file(*sorted(parts.glob("part*")))
     assert fetch_parts(f"{parts}{pattern}", md5_file(*paths), tmp_path / "cache", "interactions") == paths
-    assert raw.notes[0].endswith("part-2.csv")
-    assert "3 files from" in raw.notes[0]
+    assert raw.notes[0].endswith("part-3.csv")
+    assert "4 files from" in raw.notes[0]
     same(raw, tmp_path)
 
 
@@ -162,10 +165,13 @@ def test_what_is_wrong_in_a_part_names_it_and_its_row(tmp_path: Path) -> None:
 
 def test_parts_that_are_not_there_or_others_are_refused(tmp_path: Path) -> None:
     parts, cache = write_parts(tmp_path), tmp_path / "cache"
+    (tmp_path / "delta" / "_delta_log").mkdir(parents=True)
+    EVENTS.write_csv(tmp_path / "delta" / "part-0.csv")
     for source, md5, message in (
         (f"{tmp_path}/no-*.csv", None, "no file matches this pattern"),
-        (str(parts), "0" * 32, "the checksum does not match: md5 0{32} is expected, but these 3 files have"),
-        (str(tmp_path), None, "holds a folder, parts"),
+        (str(parts), "0" * 32, "the checksum does not match: md5 0{32} is expected, but these 4 files have"),
+        (str(tmp_path), None, r"holds a folder, delta[\s\S]*\*\*/\*\.csv"),
+        (str(tmp_path / "delta" / "*.csv"), None, "delta: is a Delta table"),
         (str(tmp_path / "none.csv"), None, "no such file"),
     ):
         with pytest.raises(HierrecError, match=message):
