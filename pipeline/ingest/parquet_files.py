@@ -29,8 +29,8 @@ _BLOCK = BLOCK
 def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
     """Read the columns of text, numbers, booleans, dates, or lists of those; other columns are left out.
 
-    Raises ``DataError`` if the table is damaged, a column has no name of its own, or the only column for a role, or each
-    column, is of another type; ``OutOfMemoryError`` if a block does not fit into memory.
+    Raises ``DataError`` if the table is damaged, a column has no name of its own, or the only column for a role, or
+    each column, is of another type; ``OutOfMemoryError`` if a block does not fit into memory.
     """
     remedy = "write the table again, as a plain Parquet file"
     memory = memory_needed("a block of rows does not fit into memory", source.place, remedy)

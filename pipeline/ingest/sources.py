@@ -73,8 +73,13 @@ def file_source(path: Path, encoding: str = "utf-8") -> Source:
     """Return the source of a file, which is compressed if its name ends in `.gz` or `.zst`."""
     *_, before, last = ("", "", *(suffix.lower() for suffix in path.suffixes))
     if last not in COMPRESSED:
-        return Source(str(path), last, partial(path.open, "rb"), encoding)
+        return Source(str(path), last, partial(_native, path), encoding)
     return Source(str(path), before, partial(_unpacked, path, COMPRESSED[last]), encoding, packed=True)
+
+
+def _native(path: Path) -> IO[bytes]:
+    """Open a file with Arrow. Its threads may still read when the process ends, which aborts with a file of Python."""
+    return pa.OSFile(str(path))  # pyright: ignore[reportReturnType]
 
 
 def _unpacked(path: Path, compression: str) -> IO[bytes]:
