@@ -24,6 +24,9 @@ _BLOCK = 2**22
 """Bytes of a text file in memory at a time. Other tables have larger blocks: their rows are longer and fewer."""
 _WHERE = "params.yaml, key ingest.where"
 
+MISSING = ("null", "none", "nan", "nil", "na", "n/a", "<na>", "undefined")
+"""What programs write for a missing value, in lower case."""
+
 Paths = Path | Sequence[Path]
 """The file of a table, or several whose rows follow each other."""
 
@@ -62,6 +65,7 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
     notes = [f"interactions: {_described(roles, paths)}"]
     if listing:
         notes.append(f"items: {_described(columns, listing)}; texts: {', '.join(listed.columns[1:])}")
+    notes += _marks(log)
     log, more = filtered(log, params)
     unlisted = log.item_ids(np.arange(len(listed), len(log.item_seen)))
     if len(unlisted):
@@ -89,6 +93,17 @@ def check_columns(paths: Sequence[Path], params: TableParams) -> None:
         find_columns(block.columns, str(path), params.needed, ("rating",), params.given)
         if params.where is not None:
             Where(params.where, [block], _WHERE)
+
+
+def _marks(log: EventLog) -> list[str]:
+    """Name the users whose ids may stand for a missing id."""
+    users = log.user_ids()
+    odd = users.str.to_lowercase().is_in(MISSING).arg_true()
+    return [
+        f"user {quote(users[user])} has {log.user_counts[user]:,} interactions; if this stands for a missing id, leave"
+        " them out by ingest.where"
+        for user in odd
+    ]
 
 
 def _note(unlisted: pl.Series, listing: Sequence[Path]) -> str:

@@ -339,3 +339,12 @@ def test_the_check_of_columns_names_what_is_missing(
     (tmp_path / "b.csv").write_text("user,item,timestamp\nann,1,1\n")
     with pytest.raises(DataError, match=message):
         check_columns(sorted(tmp_path.iterdir()), params)
+
+
+def test_a_user_who_may_stand_for_nobody_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "interactions.csv"
+    path.write_text("user,item,timestamp\nNULL,cup,1\nann,cup,2\nNULL,fork,3\n")
+    notes = [note for note in read_files(path, None).notes if "stands for" in note]
+    assert notes == [
+        "user 'NULL' has 2 interactions; if this stands for a missing id, leave them out by ingest.where"
+    ]
