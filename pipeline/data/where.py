@@ -64,7 +64,8 @@ class Where:
             for name in names:
                 if name not in block.columns:
                     what = f"column {quote(name)} is missing; there are {', '.join(map(quote, block.columns[:20]))}"
-                    raise DataError(what, where, "correct its name; upper and lower case count")
+                    remedy = "correct its name (upper and lower case count); a text has single quotes: 'buy'"
+                    raise DataError(what, where, remedy)
             self._types = {name: _fitting(block[name], kind) for name, kind in self._types.items()}
 
     def keeps(self, block: pl.DataFrame) -> pl.Series:

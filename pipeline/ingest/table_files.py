@@ -48,9 +48,11 @@ def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> I
     """
     reader = READERS.get(source.suffix)
     if reader is None:
-        what = f"its name does not say which kind of table it is ({source.suffix or 'no suffix'})"
-        ends = f"{' '.join(READERS)}, and {' or '.join(COMPRESSED)}"
-        raise DataError(what, source.place, f"let it end in one of {ends} where it is compressed")
+        what = f"there is no reader for {source.suffix or 'a name without suffix'}"
+        ends = f"{' '.join(READERS)} (and {' or '.join(COMPRESSED)} where it is compressed)"
+        raise DataError(
+            what, source.place, f"export it as CSV, JSON lines or Parquet; the names end in {ends}"
+        )
     empty = not may_be_empty
     try:
         if is_html(source.unpacked):

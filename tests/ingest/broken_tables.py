@@ -200,7 +200,7 @@ BROKEN_TABLES = {
             **write_tables(folder, {**TABLES, "items.xlsx": b"PK"}),
             "ingest.items": str(folder / "items.xlsx"),
         },
-        r"items\.xlsx: its name does not say which kind of table it is",
+        r"items\.xlsx: there is no reader for \.xlsx",
     ),
     "checksum of a table": Broken(
         lambda folder: {**write_tables(folder), "ingest.items_md5": "0" * 32},

@@ -34,7 +34,7 @@ FURTHER_TEXTS = {
     ),
     "text: no ids": text(b"{}", ": none of its 0 ids is the id of an item"),
     "text: blank only": text(b'{"cup": " "}', ": none of its 0 ids is the id of an item"),
-    "text: kind of file": text(b"cup: A", ": its name does not say which kind", "further.yaml"),
+    "text: kind of file": text(b"cup: A", ": there is no reader for .yaml", "further.yaml"),
     "text: no column of texts": text(b"item_id,plot\ncup,A\n", ": column text is missing", "further.csv"),
     "text: no column of ids": text(b"id,text\ncup,A\n", ": column item is missing", "further.csv"),
     "text: row twice": text(b"item,text\ncup,A\ncup,A\n", ", row 2: item_id 'cup' is there", "further.csv"),

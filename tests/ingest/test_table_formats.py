@@ -201,7 +201,7 @@ def test_parts_that_are_not_there_or_others_are_refused(tmp_path: Path) -> None:
         ("a.csv.zst", zstd(TABLES["interactions.csv"])[:-9], {}, "cannot be read|could be read"),
         ("a.csv.gz", b"", {}, "file is empty"),
         ("a.parquet.gz", gzip.compress(b"PAR1", mtime=0), {}, "not a readable Parquet file"),
-        ("a.gz", b"", {}, "does not say which kind of table it is .no suffix."),
+        ("a.gz", b"", {}, "there is no reader for a name without suffix"),
         ("a.csv", b"user,item,timestamp\nann,caf\xe9,1\n", {}, "is not UTF-8"),
         ("a.csv", b"user,item,timestamp\nann,caf\x81,1\n", {"encoding": "cp1252"}, "is not CP1252"),
         ("a.csv", b"user,item,timestamp\nann,cup,1\n", {"encoding": "utf-16"}, "is not UTF-16"),
