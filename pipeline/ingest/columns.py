@@ -75,7 +75,8 @@ def find_columns(
         name = fitting[0]
         if len(fitting) > 1:
             what = f"has {len(fitting)} columns that can be the {role}: {' and '.join(fitting)}"
-            raise DataError(what, place, f"say which: ingest.columns: {{{role}: {name}}}")
+            fullest = min(fitting, key=lambda each: "date" in plain(each).replace("datetime", ""))
+            raise DataError(what, place, f"say which: ingest.columns: {{{role}: {fullest}}}")
         if name not in names:
             raise missing(f"column {quote(name)}, which ingest.columns names, is", [role])
         if name in found:

@@ -12,6 +12,9 @@ from .time_split import UNITS, shown_time, unit_of
 
 _SOME = 20
 """Least number of users for the warnings about few targets, and about one user with a tenth of the interactions."""
+_UNIT_NAMES: dict[int, str] = dict(
+    zip(UNITS, ("seconds", "milliseconds", "microseconds", "nanoseconds"), strict=True)
+)
 _FEW_TARGETS = 100
 """With fewer test targets, the standard error of Recall@10 may reach 0.05."""
 
@@ -33,6 +36,7 @@ def look(dataset: Dataset) -> list[str]:
         _texts(dataset.items),
         *_targets(dataset, events["ties"], unit),
         f"times from {shown_time(events['first'], unit)} to {shown_time(events['last'], unit)}",
+        *_mixed_units(events["first"], events["last"]),
         *_warnings(dataset, unit is not None and events[str(unit)], lengths),
     ]
 
@@ -72,6 +76,19 @@ def _targets(dataset: Dataset, ties: int, unit: int | None) -> list[str]:
         share = _share(ties, dataset.split["test"].count())
         lines.append(f"users whose test target is decided by a tie in time: {share}")
     return lines
+
+
+def _mixed_units(first: float, last: float) -> Iterator[str]:
+    early, late = (unit_of(time, time) for time in (first, last))
+    if early and late and early != late:
+        earliest, latest = (
+            f"{shown_time(time, None)}, fits {_UNIT_NAMES[unit]}"
+            for time, unit in ((first, early), (last, late))
+        )
+        yield (
+            f"warning: the earliest time, {earliest} since 1970, and the latest, {latest}: if these are numbers of two"
+            " units, their order is wrong; write all times of the table in one unit"
+        )
 
 
 def _texts(items: pl.DataFrame) -> str:

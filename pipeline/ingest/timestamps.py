@@ -18,6 +18,10 @@ _REMEDY = (
     " written: ingest.time_format, such as '%d.%m.%Y %H:%M'"
 )
 _FORMAT = "params.yaml, key ingest.time_format"
+_NANOSECONDS = {"days": 86_400 * 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+"""Length of the units in which columns of dates count."""
+_DAY = r"^(19\d\d|20\d\d|2100)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$"
+"""A date written as a whole number; as seconds since 1970, it would be a day of August 1970."""
 _FRACTION = re.compile(r"(?<=\d)[.,](\d+)")
 
 
@@ -29,17 +33,24 @@ class Timestamps:
     """Reader of a column of whole numbers, fractions or dates; texts may hold any of these.
 
     The numbers are int64 if all are whole, else float64. Only the last row can tell, so the column is first read as
-    whole numbers. Dates and datetimes count in their own unit since 1970, in UTC if they have no zone. Dates in texts
-    count in microseconds, or in nanoseconds if one needs them. A value that would be rounded is refused. If `fine`,
-    numbers are read as float64, and dates in texts in nanoseconds.
+    whole numbers. Dates, datetimes and dates in texts count in microseconds since 1970, or in nanoseconds if one needs
+    them, in UTC if they have no zone. A value that would be rounded is refused. If `fine`, numbers are read as float64,
+    and dates in nanoseconds.
 
-    With a format, such as "%d.%m.%Y %H:%M", texts and whole numbers are dates written so, to the microsecond.
+    With a format, such as "%d.%m.%Y %H:%M", texts and whole numbers are dates written so, to the microsecond. Raises
+    ``ParamsError`` if the format has names of zones, which would be ignored.
     """
 
     def __init__(self, fine: bool, form: str | None = None) -> None:
         self._fine, self._form = fine, form
         self._dates: bool | None = None
-        """Whether texts are dates; the first text decides."""
+        """Whether the column holds dates; the first value decides."""
+        if form is not None and "%Z" in form.replace("%%", ""):
+            remedy = (
+                "write %z and offsets such as +0200; if all times are UTC, write the zone itself, as in"
+                " '%Y-%m-%d %H:%M:%S UTC'"
+            )
+            raise ParamsError(f"{quote(form)} has %Z, but names of zones are not read", _FORMAT, remedy)
 
     def read(self, values: pl.Series, checks: Checks) -> pl.Series:
         """Return the next block as numbers.
@@ -50,17 +61,53 @@ class Timestamps:
         moments = kind in (pl.Date, pl.Datetime)
         if not (kind.is_integer() or kind.is_float() or moments or kind in (pl.String, pl.Null)):
             raise DataError(f"type is {kind}", f"{checks.place}, column {name}", _REMEDY)
-        checks.refuse(as_text(values).is_null(), lambda _: "a timestamp is missing", _REMEDY, name)
+        texts = values if moments else as_text(values).str.strip_chars()
+        if kind.is_float():
+            texts = texts.str.strip_suffix(".0")
+        missing = texts.is_null()
+        remedy = _REMEDY + _leaving_out(values.filter(missing))
+        checks.refuse(missing, lambda _: "a timestamp is missing", remedy, name)
+        first, dates = self._dates is None, moments or self._form is not None
+        if kind == pl.String and not dates:
+            values = texts
+            dates = values[:1].cast(pl.Float64, strict=False).has_nulls() if first else bool(self._dates)
+        if first:
+            self._dates = dates
+        place, kinds = f"{checks.place}, column {name}", ("numbers", "dates")
+        if dates != self._dates:
+            what = f"holds {kinds[dates]}, but the rows before hold {kinds[not dates]}"
+            remedy = "write all times of the table as dates, or all as numbers of one unit"
+            raise DataError(what, place, remedy)
         if moments:
-            return values.to_physical().cast(pl.Int64)
+            return self._in_unit(values, checks)
         if self._form is not None:
-            return self._formatted(as_text(values), self._form, checks)
-        if kind != pl.String:
-            return self._numbers(values, checks)
-        values, first = values.str.strip_chars(), self._dates is None
-        if self._dates is None:
-            self._dates = values[:1].cast(pl.Float64, strict=False).has_nulls()
-        return self._moments(values, checks, first) if self._dates else self._numbers(values, checks)
+            return self._formatted(texts, self._form, checks)
+        if dates:
+            return self._moments(values, checks, first)
+        if first and texts.str.contains(_DAY).all():
+            what = f"numbers such as {texts[0]} are dates (year, month, day), not units of time"
+            raise DataError(what, place, 'say how they are written: ingest.time_format: "%Y%m%d"')
+        return self._numbers(values, checks)
+
+    def _in_unit(self, moments: pl.Series, checks: Checks) -> pl.Series:
+        """Return dates or datetimes in microseconds, or in nanoseconds if `fine`."""
+        kind = moments.dtype
+        unit = kind.time_unit if isinstance(kind, pl.Datetime) else "days"
+        # Polars' own conversions overflow silently, and its texts of such dates panic.
+        whole, length = moments.to_physical().cast(pl.Int64), 1 if self._fine else 1000
+        if _NANOSECONDS[unit] < length:
+            if (whole % length != 0).any():
+                raise FinerFound
+            return whole // length
+        factor = _NANOSECONDS[unit] // length
+        largest, smaller = (2**63 - 1) // factor, "nanoseconds" if self._fine else "microseconds"
+
+        def describe(row: int) -> str:
+            return f"a time {whole[row]:,} {unit} since 1970 does not fit, in {smaller}, into 64 bits"
+
+        finer = ", or write all times of the table without nanoseconds" * self._fine
+        checks.refuse(~whole.is_between(-largest, largest), describe, f"correct it{finer}", moments.name)
+        return whole * factor
 
     def _numbers(self, values: pl.Series, checks: Checks) -> pl.Series:
         if not self._fine:
@@ -78,20 +125,23 @@ class Timestamps:
                 return f"{quote(values[row])} is not a number, as the first one is"
             return f"{quote(values[row])} is too large to be exact, or has too many digits"
 
-        checks.refuse(bad, describe, _REMEDY, values.name)
+        checks.refuse(bad, describe, _REMEDY + _leaving_out(values.filter(bad)), values.name)
         return numbers
 
     def _formatted(self, texts: pl.Series, form: str, checks: Checks) -> pl.Series:
         try:
-            moments = texts.str.strip_chars().str.to_datetime(form, time_unit="us", strict=False)
+            moments = texts.str.to_datetime(form, time_unit="us", strict=False)
         except pl.exceptions.PolarsError as error:
             what = f"{quote(form)} is not a format of times ({str(error).splitlines()[0]})"
             raise ParamsError(what, _FORMAT, "write one such as '%d.%m.%Y %H:%M'") from None
-        checks.refuse_values(moments.is_null(), texts, f"is not {quote(form)}", f"correct {_FORMAT}")
-        return moments.to_physical()
+        remedy = f"correct {_FORMAT}{_leaving_out(texts.filter(moments.is_null()))}"
+        checks.refuse_values(moments.is_null(), texts, f"is not {quote(form)}", remedy)
+        return self._in_unit(moments, checks)
 
     def _moments(self, texts: pl.Series, checks: Checks, first: bool) -> pl.Series:
-        times = [_nanoseconds(text) for text in texts]
+        # A number may look like a date: 1612010112345 as the first of January 1612, 23:45.
+        others = texts.set(texts.cast(pl.Float64, strict=False).is_not_null(), "")
+        times = [_nanoseconds(text) for text in others]
         if not self._fine and any(time is not None and time % 1000 for time in times):
             raise FinerFound
         unit = 1 if self._fine else 1000
@@ -105,8 +155,29 @@ class Timestamps:
             )
             return f"{quote(texts[row])} is not {wanted}"
 
-        checks.refuse(moments.is_null(), describe, _REMEDY, texts.name)
+        remedy = _REMEDY + _leaving_out(texts.filter(moments.is_null()))
+        checks.refuse(moments.is_null(), describe, remedy, texts.name)
         return moments
+
+
+def _leaving_out(refused: pl.Series) -> str:
+    """Return how `ingest.where` leaves out rows such as the first of these values; empty if it stands for a time."""
+    if not len(refused):
+        return ""
+    value, column = refused[0], f'"{refused.name}"'
+    if value is None:
+        condition = f"{column} IS NOT NULL"
+    elif value != value:  # NaN
+        condition = f"{column} < 1e300"
+    elif not isinstance(value, str) or len(value) > 60 or re.search(r"\d", value):
+        return ""
+    elif not value.strip():
+        condition = f"LENGTH(TRIM({column})) > 0"
+    else:
+        literal = value.replace("'", "''")
+        condition = f"TRIM({column}) <> '{literal}'"
+    quoted = condition.replace("'", "''")  # for YAML
+    return f"; or leave such rows out: ingest.where: '{quoted}'"
 
 
 def _nanoseconds(text: str) -> int | None:

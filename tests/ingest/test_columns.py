@@ -54,6 +54,10 @@ def test_the_order_of_the_columns_does_not_count(names: list[str]) -> None:
     [
         (["user", "asin", "sku", "ts"], None, "2 columns that can be the item: asin and sku"),
         (["user", "item", "ts", "date"], None, "2 columns that can be the timestamp: ts and date"),
+        (["user", "item", "event_date", "event_timestamp"], None, r"columns: \{timestamp: event_timestamp\}"),
+        (["user", "item", "Date", "Time"], None, r"ingest\.columns: \{timestamp: Time\}"),
+        (["user", "item", "date", "datetime"], None, r"ingest\.columns: \{timestamp: datetime\}"),
+        (["user", "item", "event_date", "order_date"], None, r"ingest\.columns: \{timestamp: event_date\}"),
         (["who", "item", "ts"], None, "column user is missing; there are 'who', 'item', 'ts'"),
         (["user", "track", "when"], None, r"columns item, timestamp are .* \{item: NAME, timestamp: NAME\}"),
         (["who", "item", "ts"], {"user": "Who"}, "column 'Who', which ingest.columns names, is missing"),
