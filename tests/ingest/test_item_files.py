@@ -21,7 +21,7 @@ def test_ids_are_read_file_by_file(tmp_path: Path) -> None:
     paths = parts(
         tmp_path, {"item": [1.0, 2.0], "price": [1.5, 2.5]}, {"item": ["3", "007"], "price": ["x", "y"]}
     )
-    items, _, _ = read_items(paths, TableParams())
+    items = read_items(paths, TableParams())[0]
     assert items["item_id"].to_list() == ["1", "2", "3", "007"]
     assert items["price"].to_list() == ["1.5", "2.5", "x", "y"]
 
@@ -33,7 +33,7 @@ def test_a_column_may_be_empty_or_missing_in_a_file(tmp_path: Path) -> None:
         {"item": [1], "tags": empty, "note": [None], "only": ["o"]},
         {"item": [2], "tags": [["a", "b"]], "note": [None], "title": ["Two"]},
     )
-    items, roles, _ = read_items(paths, TableParams())
+    items, roles = read_items(paths, TableParams())[:2]
     assert roles == {"item": "item", "title": "title"}
     assert items["tags"].to_list() == [None, ["a", "b"]]
     assert items.select("title", "note", "only").rows() == [(None, None, "o"), ("Two", None, None)]
