@@ -1,6 +1,6 @@
 """params: the whole of params.yaml is checked before DVC removes what any other stage has written.
 
-So are the columns of a table of one's own, if the table lies on this machine.
+So are the columns of tables of one's own that lie on this machine.
 """
 
 from contextlib import suppress
@@ -19,28 +19,33 @@ WRITTEN = ARTIFACTS / "params.txt"
 def main() -> Summary:
     """Write a file that is always the same, so that no later stage runs because of it."""
     ingest = load_params(Path("params.yaml")).ingest
-    if ingest.dataset == "files" and ingest.interactions and "://" not in ingest.interactions:
-        _check_files(ingest.interactions, ingest)
+    if ingest.dataset == "files":
+        _check_files(ingest)
     with atomic_path(WRITTEN) as temporary:
         temporary.write_text("params.yaml is valid\n", "utf-8")
     return ["params.yaml is valid"]
 
 
-def _check_files(interactions: str, ingest: IngestParams) -> None:
-    """Check the interactions' columns, if the table of `ingest.interactions_md5` is on this machine."""
+def _check_files(ingest: IngestParams) -> None:
+    """Check the columns of each table that is on this machine with the checksum of the params."""
     from hierrec.ingest.download import fetch_parts  # these import polars
+    from hierrec.ingest.item_files import check_item_columns
     from hierrec.ingest.own_files import check_columns
 
-    with suppress(
-        DownloadError
-    ):  # it may be missing, or another table: only `ingest` needs it, if it runs again
-        cache = cache_dir("downloads")
-        paths = fetch_parts(interactions, None, cache, "interactions")
-        try:
-            check_columns(paths, ingest)
-        except HierrecError:  # only now is the whole table read, for its checksum
-            fetch_parts(interactions, ingest.interactions_md5, cache, "interactions")
-            raise
+    cache = cache_dir("downloads")
+    for key, check in (("interactions", check_columns), ("items", check_item_columns)):
+        source, md5 = getattr(ingest, key), getattr(ingest, f"{key}_md5")
+        if source is None or "://" in source:
+            continue
+        with suppress(
+            DownloadError
+        ):  # it may be missing, or another table: only `ingest` needs it, if it runs again
+            paths = fetch_parts(source, None, cache, key)
+            try:
+                check(paths, ingest)
+            except HierrecError:  # only now is the whole table read, for its checksum
+                fetch_parts(source, md5, cache, key)
+                raise
 
 
 if __name__ == "__main__":

@@ -102,7 +102,8 @@ def refuse_duplicates(ids: pl.Series, checks: Checks, remedy: str) -> None:
     """Raise ``DataError`` for the first row that repeats the id of an earlier row."""
 
     def describe(row: int) -> str:
-        first = (ids == ids[row]).arg_true()[0]
-        return f"{ids.name} {quote(ids[row])} is there already, on {checks.unit} {first + 1}"
+        place, first = checks.find(int((ids == ids[row]).arg_true()[0]))
+        elsewhere = f" of {place}" if place != checks.find(row)[0] else ""
+        return f"{ids.name} {quote(ids[row])} is there already, on {checks.unit} {first + 1}{elsewhere}"
 
     checks.refuse(~ids.is_first_distinct(), describe, remedy)

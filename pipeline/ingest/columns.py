@@ -1,4 +1,4 @@
-"""The role of each column of a table: from `ingest.columns`, or by its usual names."""
+"""The role of each column of a table: from `ingest.columns` or `ingest.item_columns`, or by its usual names."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ EXACT = ("title", "year", "genres")
 """Roles of an item's texts. A column with the role's own name wins; other usual names are names of further texts."""
 
 Given = Mapping[str, str | int | None]
-"""The param `ingest.columns`: the name of each role's column, or its number in a table without names; null: none."""
+"""One of these params: the name of each role's column, or its number in a table without names; null: none."""
 
 
 def plain(name: str) -> str:
@@ -45,20 +45,26 @@ def find_columns(
     needed: Sequence[str],
     optional: Sequence[str] = (),
     given: Given | None = None,
+    key: str = "ingest.columns",
+    shared: bool = True,
 ) -> dict[str, str]:
     """Return the name of each role's column; `needed` roles must have one, `optional` roles may.
+
+    `key`: the param that remedies name. `shared`: `given` is `ingest.columns` for the tables of interactions and of
+    items, so that its item may be a column of the other table.
 
     Raises ``DataError`` if a needed role has no column, a role has several columns, a column has several roles, or a
     given name is missing.
     """
     given, found, absent = dict(given or {}), {}, []
-    if isinstance(given.get("item"), str) and given["item"] not in names:
-        del given["item"]  # it may be the column of the other table
+    if shared and isinstance(given.get("item"), str) and given["item"] not in names:
+        del given["item"]
 
     def missing(what: str, roles: Sequence[str]) -> DataError:
         yours = ", ".join(f"{role}: NAME" for role in roles)
         remedy = (
-            f"name columns {', '.join(needed)}, or say what yours are called: ingest.columns: {{{yours}}}"
+            f"name columns {', '.join(needed)}, or say what yours are called: {key}: {{{yours}}}; in a text file"
+            f" without a line of names, columns have numbers: {{{yours.replace('NAME', 'NUMBER')}}}"
         )
         return DataError(f"{what} missing; there are {', '.join(map(quote, names[:20]))}", place, remedy)
 
@@ -76,12 +82,13 @@ def find_columns(
         if len(fitting) > 1:
             what = f"has {len(fitting)} columns that can be the {role}: {' and '.join(fitting)}"
             fullest = min(fitting, key=lambda each: "date" in plain(each).replace("datetime", ""))
-            raise DataError(what, place, f"say which: ingest.columns: {{{role}: {fullest}}}")
+            raise DataError(what, place, f"say which: {key}: {{{role}: {fullest}}}")
         if name not in names:
-            raise missing(f"column {quote(name)}, which ingest.columns names, is", [role])
+            named = "ingest.columns" if shared else key
+            raise missing(f"column {quote(name)}, which {named} names, is", [role])
         if name in found:
             what = f"column {quote(name)} is to be both {found[name]} and {role}"
-            raise DataError(what, place, "name another column in ingest.columns")
+            raise DataError(what, place, f"name another column in {key}")
         found[name] = role
     if absent:
         what = f"column {absent[0]} is" if len(absent) == 1 else f"columns {', '.join(absent)} are"

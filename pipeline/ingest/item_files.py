@@ -1,7 +1,8 @@
 """Reader of a table of items (ids, title, year, genres, and any other texts), and of further text per item."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -13,49 +14,97 @@ from .columns import EXACT, find_columns
 from .event_log import RawDataset
 from .json_files import pairs_of
 from .params import TableParams
-from .sources import Layout, check_names, md5_file
-from .table_files import as_ids, as_text, cleaned, read_table
+from .sources import Layout, check_names, file_source, md5_file
+from .table_files import as_ids, as_text, cleaned, read_blocks, read_table
 
 EXTRA_TEXT = "extra_text"
 """Column of the further text."""
 
-_RESERVED = ("row", *MARKS, "item_id")
+_RESERVED = ("row", *MARKS)
 _LAST_YEAR = 9999
+_NO_YEAR = "or read no year: ingest.item_columns: {year: null}"
 _JSON_REMEDY = 'write one JSON object, {"id": "text", …}, in UTF-8 or in ingest.encoding'
 
 
-def read_items(paths: Sequence[Path], params: TableParams) -> tuple[pl.DataFrame, dict[str, str]]:
+def read_items(paths: Sequence[Path], params: TableParams) -> tuple[pl.DataFrame, dict[str, str], list[str]]:
     """Read items from the files of a table: item_id, title, year, genres, and every other column as text.
 
-    Returns the items, and the name of each role's column. Raises ``DataError``, with file, row and column, if a file or
-    a value is malformed.
+    Returns the items, the name of each role's column, and the columns that are left out because their names are taken
+    by roles that other columns have, or none. Raises ``DataError``, with file, row and column, if a file or a value is
+    malformed.
     """
-    place = str(paths[0])
-    checks = Checks(place)
-    tables = [read_table(path, Layout(params.separator), params.encoding) for path in paths]
-    table = pl.concat(tables, how="diagonal_relaxed", rechunk=True)
-    found = find_columns(table.columns, place, ("item",), EXACT, {} if params.by_place else params.given)
-    roles = {name: role for role, name in found.items()}
-    # A type that RecBole adds to a name is not part of the name.
-    names = [roles.get(name, name.partition(":")[0]) for name in table.columns]
-    check_names(place, names)
-    for name, column in zip(names, table.columns, strict=True):
-        if name in _RESERVED:
-            raise DataError(f"the name of column {column} is taken", place, "give it another name")
-    values = dict(zip(names, table, strict=True))
-    ids = as_ids(values.pop("item"), checks)
+    checks, parts = Checks(), list[pl.DataFrame]()
+    roles, left_out = dict[str, str](), list[str]()
+    kinds = dict[str, tuple[pl.DataType, Path]]()
+    for path in paths:
+        checks.add(str(path), sum(map(len, parts)))
+        table = read_table(path, _layout(params), params.encoding)
+        found, texts = _columns(table.columns, str(path), params)
+        part = _part(table, found, texts, str(path))
+        for name, kind in part.select(pl.exclude(pl.Null)).schema.items():
+            first, other = kinds.setdefault(name, (kind, path))
+            if kind != first:
+                what = f"holds {_kind(kind)}, but {_kind(first)} in {other}"
+                raise DataError(what, f"{path}, column {name}", "write it the same way in all files")
+        parts.append(part)
+        roles = {**found, **roles}
+        left_out += [name for name in table.columns if name not in {*found.values(), *texts, *left_out}]
+    items = pl.concat(parts, how="diagonal_relaxed", rechunk=True)
+    items = items.with_columns(pl.col(pl.Null).cast(pl.String))
     if params.item_rows == "refuse":
-        refuse_duplicates(
-            ids, checks, "keep one of the rows, or set ingest.item_rows to first, last or longest"
-        )
-    missing = pl.Series("", [None] * len(table), pl.String)
-    title = _one_line(as_text(values.pop("title", missing)))
-    year, genres = _years(values.pop("year", missing), checks), _genres(values.pop("genres", missing))
-    texts = {name: as_text(column) for name, column in values.items()}
-    items = pl.DataFrame({"item_id": ids, "title": title, "year": year, "genres": genres, **texts})
+        remedy = "keep one of the rows, or set ingest.item_rows to first, last or longest"
+        refuse_duplicates(items["item_id"].alias(roles["item"]), checks, remedy)
     if params.clean_text:
         items = items.with_columns(cleaned(column) for column in items[:, 1:])
-    return _one_row(items, params.item_rows), found
+    return _one_row(items, params.item_rows), roles, left_out
+
+
+def check_item_columns(paths: Sequence[Path], params: TableParams) -> None:
+    """Check the names of the columns of items; only the first rows are read. Raises ``DataError`` as `read_items`."""
+    for block in islice(read_blocks(file_source(paths[0], params.encoding), _layout(params)), 1):
+        _columns(block.columns, str(paths[0]), params)
+
+
+def _layout(params: TableParams) -> Layout:
+    return Layout(params.separator, () if params.items_by_place else None)
+
+
+def _columns(names: Sequence[str], place: str, params: TableParams) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the column of each role; and every further column whose name is not taken, with its name as a text."""
+    shared, key = params.item_columns is None, "ingest.item_columns"
+    found = find_columns(names, place, ("item",), EXACT, params.given_of_items, key, shared)
+    # A type that RecBole adds to a name is not part of the name.
+    texts = {name: name.partition(":")[0] for name in names if name not in found.values()}
+    for column, name in texts.items():
+        if name in _RESERVED:
+            raise DataError(f"the name of column {column} is taken", place, "give it another name")
+    texts = {column: name for column, name in texts.items() if name not in ("item_id", *EXACT)}
+    check_names(place, [texts.get(name, name) for name in names])
+    return found, texts
+
+
+def _part(
+    table: pl.DataFrame, roles: Mapping[str, str], texts: Mapping[str, str], place: str
+) -> pl.DataFrame:
+    """Return the items of one file; the type of a text without values is Null."""
+    checks, missing = Checks(place), pl.Series("", [None] * len(table), pl.String)
+    title, year, genres = (table[roles[role]] if role in roles else missing for role in EXACT)
+    columns = {
+        "item_id": as_ids(table[roles["item"]], checks),
+        "title": _one_line(as_text(title)),
+        "year": _years(year, checks),
+        "genres": _genres(genres),
+    }
+    further = {name: as_text(table[column]) for column, name in texts.items()}
+    return pl.DataFrame({**columns, **further}).with_columns(
+        pl.lit(None).alias(name)
+        for name, text in further.items()
+        if text.dtype == pl.String and not text.count()
+    )
+
+
+def _kind(dtype: pl.DataType) -> str:
+    return "lists" if isinstance(dtype, pl.List) else "text"
 
 
 def _one_row(items: pl.DataFrame, which: str) -> pl.DataFrame:
@@ -84,11 +133,12 @@ def _years(values: pl.Series, checks: Checks) -> pl.Series:
     texts = as_text(values)
     if isinstance(texts.dtype, pl.List):
         where = f"{checks.place}, column {values.name}"
-        raise DataError(f"type is {values.dtype}", where, "write one year, or nothing")
+        raise DataError(f"type is {values.dtype}", where, f"write one year, or nothing; {_NO_YEAR}")
     years = texts.str.strip_chars().cast(pl.Float64, strict=False)
     whole = (years == years.floor()) & years.is_between(-_LAST_YEAR, _LAST_YEAR)
     bad = ~whole.fill_null(False) & texts.is_not_null()
-    checks.refuse_values(bad, texts, "is not a year", f"write a whole number up to {_LAST_YEAR}, or nothing")
+    remedy = f"write a whole number up to {_LAST_YEAR}, or nothing; {_NO_YEAR}"
+    checks.refuse_values(bad, texts, "is not a year", remedy)
     return years.cast(pl.Int32)
 
 

@@ -49,7 +49,9 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
     """
     params = params or TableParams()
     paths, listing = ([table] if isinstance(table, Path) else table or [] for table in (interactions, items))
-    listed, columns = read_items(listing, params) if listing else (pl.DataFrame(schema=ITEMS), {})
+    listed, columns, left_out = (
+        read_items(listing, params) if listing else (pl.DataFrame(schema=ITEMS), {}, [])
+    )
     where = None
     if params.where is not None:
         where = Where(params.where, (block for _, block in _blocks(paths, params)), _WHERE)
@@ -64,7 +66,10 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
         raise DataError(what, ", ".join(map(str, [paths[0], *listing[:1]])), "correct it")
     notes = [f"interactions: {_described(roles, paths)}"]
     if listing:
-        notes.append(f"items: {_described(columns, listing)}; texts: {', '.join(listed.columns[1:])}")
+        lacking = f"; left out: {', '.join(left_out)}" if left_out else ""
+        notes.append(
+            f"items: {_described(columns, listing)}; texts: {', '.join(listed.columns[1:])}{lacking}"
+        )
     notes += _marks(log)
     log, more = filtered(log, params)
     unlisted = log.item_ids(np.arange(len(listed), len(log.item_seen)))
@@ -90,7 +95,7 @@ def check_columns(paths: Sequence[Path], params: TableParams) -> None:
     `read_blocks` does.
     """
     for path, block in islice(_blocks(paths, params), 1):
-        find_columns(block.columns, str(path), params.needed, ("rating",), params.given)
+        _columns(block, path, params)
         if params.where is not None:
             Where(params.where, [block], _WHERE)
 
@@ -104,6 +109,12 @@ def _marks(log: EventLog) -> list[str]:
         " them out by ingest.where"
         for user in odd
     ]
+
+
+def _columns(table: pl.DataFrame, path: Path, params: TableParams) -> dict[str, str]:
+    """Return the columns of roles."""
+    shared = params.item_columns is None
+    return find_columns(table.columns, str(path), params.needed, ("rating",), params.given, shared=shared)
 
 
 def _note(unlisted: pl.Series, listing: Sequence[Path]) -> str:
@@ -141,7 +152,7 @@ def _read_rows(
     for path, table in _blocks(paths, params):
         if path not in columns:
             checks.add(str(path), count)
-            columns[path] = find_columns(table.columns, str(path), params.needed, ("rating",), params.given)
+            columns[path] = _columns(table, path, params)
             first = first or columns[path]
             if columns[path].keys() != first.keys():
                 what = "some files of the table have a rating column, and others have none"

@@ -6,11 +6,13 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from ..core.params import Md5, Positive, Section
+from .columns import EXACT, Given
 
 Cut = Annotated[float, Field(gt=0)] | Annotated[str, Field(min_length=1)]
 """A share of the interactions below 1, a timestamp, or a date (ISO 8601, UTC)."""
 Name = Annotated[str, Field(min_length=1)]
 Role = Literal["user", "item", "timestamp", "rating", "title", "year", "genres"]
+ItemRole = Literal["item", "title", "year", "genres"]
 
 
 class Counts(Section):
@@ -42,6 +44,8 @@ class TableParams(RowParams):
     """Encoding of text files."""
     columns: dict[Role, Name | Positive | None] | None = None
     """Names of the columns that play a role, or their places where a table has no line of names."""
+    item_columns: dict[ItemRole, Name | Positive | None] | None = None
+    """The same for the table of items; None: names in `columns` are those of both tables."""
     time_format: Name | None = None
     """Format, in the notation of chrono, of timestamps that are text or whole numbers such as 20231231; None: ISO 8601,
     or numbers that count units of time."""
@@ -62,13 +66,17 @@ class TableParams(RowParams):
 
     @model_validator(mode="after")
     def _columns_agree(self) -> "TableParams":
-        if len({type(value) for value in self.given.values() if value is not None}) > 1:
-            raise ValueError("columns: name all of them, or give the places of all of them")
-        for role in self.needed:
-            if self.given.get(role, "") is None:
-                raise ValueError(f"columns: {role} cannot be left out")
-            if self.by_place and role not in self.given:
-                raise ValueError(f"columns: {role} needs a place too")
+        both = (("columns", self.given, self.needed), ("item_columns", self.given_of_items, ("item",)))
+        for key, given, needed in both:
+            if len({type(value) for value in given.values() if value is not None}) > 1:
+                raise ValueError(f"{key}: name all of them, or give the places of all of them")
+            for role in needed:
+                if given.get(role, "") is None:
+                    raise ValueError(f"{key}: {role} cannot be left out")
+                if _places(given) and role not in given:
+                    raise ValueError(f"{key}: {role} needs a place too")
+        if self.item_columns is not None and (texts := [role for role in self.given if role in EXACT]):
+            raise ValueError(f"columns: {texts[0]} is a column of items, move it to item_columns")
         return self
 
     @property
@@ -83,9 +91,25 @@ class TableParams(RowParams):
         return {role: name for role, name in (self.columns or {}).items()}
 
     @property
+    def given_of_items(self) -> dict[str, str | int | None]:
+        """`item_columns`, or where it is null the names of `columns`."""
+        if self.item_columns is None:
+            return {} if self.by_place else self.given
+        return {role: name for role, name in self.item_columns.items()}
+
+    @property
     def by_place(self) -> bool:
         """Whether the table of interactions has no line of names."""
-        return any(isinstance(value, int) for value in self.given.values())
+        return _places(self.given)
+
+    @property
+    def items_by_place(self) -> bool:
+        """Whether the table of items has no line of names."""
+        return _places(self.given_of_items)
+
+
+def _places(given: Given) -> bool:
+    return any(isinstance(value, int) for value in given.values())
 
 
 class IngestParams(TableParams):

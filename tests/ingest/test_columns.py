@@ -126,11 +126,91 @@ def test_columns_of_a_table_without_names_have_places(tmp_path: Path) -> None:
         ({"user": 1, "item": 2}, "timestamp needs a place too"),
         ({"user": None}, "user cannot be left out"),
         ({"users": "a"}, "users"),
+        ({"title": "name"}, "title is a column of items, move it to item_columns"),
     ],
 )
 def test_columns_that_contradict_each_other_are_refused(columns: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        TableParams.model_validate({"columns": columns})
+        TableParams.model_validate({"columns": columns, "item_columns": {}})
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"item": 1, "title": "name"}, "item_columns: name all of them, or give the places"),
+        ({"title": 1}, "item_columns: item needs a place too"),
+        ({"item": None}, "item_columns: item cannot be left out"),
+        ({"user": "a"}, "item_columns"),
+    ],
+)
+def test_so_are_columns_of_items(columns: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        TableParams.model_validate({"item_columns": columns})
+
+
+def shop(folder: Path, items: str, events: str = "id,user_id,product_id,time") -> tuple[Path, Path]:
+    """Write a shop's tables; its events have keys of their own, which are ids of items too."""
+    rows = "2,ann,1,5\n1,bob,2,6\n"
+    write_tables(folder, {"events.csv": f"{events}\n{rows}".encode(), "items.csv": items.encode()})
+    return folder / "events.csv", folder / "items.csv"
+
+
+def test_the_message_about_items_names_the_columns_of_items_alone(tmp_path: Path) -> None:
+    tables = shop(tmp_path, "id,name\n1,Cup\n2,Spoon\n")
+    with pytest.raises(DataError, match=r"items\.csv: column item is missing") as caught:
+        read_files(*tables)
+    assert "ingest.item_columns: {item: NAME}; in a text file without a line of names" in str(caught.value)
+    raw = read_files(*tables, TableParams(item_columns={"item": "id"}))
+    assert events(raw)["item_id"].to_list() == ["1", "2"]  # product_id, not id
+    assert raw.items.select("item_id", "name").rows() == [("1", "Cup"), ("2", "Spoon")]
+    two = shop(tmp_path, "id,movie_title,item_name\n1,Cup,Mug\n")
+    with pytest.raises(
+        DataError, match=r"(?s)2 columns .* title.*say which: ingest\.item_columns: \{title: "
+    ):
+        read_files(*two, TableParams(item_columns={"item": "id"}))
+
+
+def test_each_table_can_name_its_items_otherwise(tmp_path: Path) -> None:
+    tables = shop(tmp_path, "thing,id,item,item_id\nx,1,Cup,7\ny,2,Spoon,8\n", "id,user,thing,time")
+    raw = read_files(*tables, TableParams(columns={"item": "thing"}, item_columns={"item": "id"}))
+    assert events(raw)["item_id"].to_list() == raw.items["item_id"].to_list() == ["1", "2"]
+    assert raw.items.select("thing", "item").rows() == [("x", "Cup"), ("y", "Spoon")]
+    assert raw.notes[1].endswith("texts: title, year, genres, thing, item; left out: item_id")
+    with pytest.raises(
+        DataError, match=r"events\.csv: column 'id2', which ingest\.columns names, is missing"
+    ):
+        read_files(*tables, TableParams(columns={"item": "id2"}, item_columns={"item": "id"}))
+    with pytest.raises(DataError, match=r"items\.csv: column 'key', which ingest\.item_columns names"):
+        read_files(*tables, TableParams(columns={"item": "thing"}, item_columns={"item": "key"}))
+
+
+@pytest.mark.parametrize("key", ["columns", "item_columns"])
+def test_a_role_of_items_can_stay_empty(tmp_path: Path, key: str) -> None:
+    tables = shop(tmp_path, "sku,title,release_year,genres,year\n1,Cup,V,a|b,1990s\n")
+    with pytest.raises(DataError, match="'1990s' is not a year") as caught:
+        read_files(*tables)
+    assert "ingest.item_columns: {year: null}" in str(caught.value)
+    params = TableParams.model_validate({key: {"title": None, "year": None, "genres": None}})
+    raw = read_files(*tables, params)
+    assert raw.items.columns == ["item_id", "title", "year", "genres", "release_year"]
+    assert raw.items.rows() == [("1", None, None, [], "V"), ("2", None, None, [], None)]
+    assert raw.notes[1].endswith("release_year; left out: title, genres, year")
+
+
+def test_another_column_than_title_can_be_the_title(tmp_path: Path) -> None:
+    tables = shop(tmp_path, "sku,title,name\n1,Dr,Cup\n2,Mr,Spoon\n")
+    items = read_files(*tables, TableParams(item_columns={"title": "name"})).items
+    assert items.columns == ["item_id", "title", "year", "genres"]
+    assert items["title"].to_list() == ["Cup", "Spoon"]
+
+
+def test_columns_of_items_without_names_have_places(tmp_path: Path) -> None:
+    tables = shop(tmp_path, "1,Cup,clay\n2,Spoon,steel\n")
+    with pytest.raises(DataError, match="column item is missing") as caught:
+        read_files(*tables)
+    assert "columns have numbers: {item: NUMBER}" in str(caught.value)
+    items = read_files(*tables, TableParams(item_columns={"item": 1, "title": 2})).items
+    assert items.select("item_id", "title", "3").rows() == [("1", "Cup", "clay"), ("2", "Spoon", "steel")]
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,11 @@ def test_the_whole_pipeline_runs_on_tables_of_ones_own(shop: Project) -> None:
 
 @pytest.mark.parametrize(
     ("key", "value", "message"),
-    [("ingest__where", "price > 2", "'price' is missing"), ("ingest__columns", {"user": "who"}, "'who'")],
+    [
+        ("ingest__where", "price > 2", "'price' is missing"),
+        ("ingest__columns", {"user": "who"}, "'who'"),
+        ("ingest__item_columns", {"item": "sku"}, "'sku'"),
+    ],
 )
 def test_a_wrong_name_of_a_column_removes_nothing(
     shop: Project, key: str, value: object, message: str
@@ -144,11 +148,20 @@ def test_a_checksum_lets_dvc_see_changes(shop: Project) -> None:
     assert shop.read_json("artifacts/metrics/data.json")[0]["interactions"] > ITEMS
 
 
-def test_a_table_with_another_checksum_is_not_checked(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [("interactions", "columns user, item, timestamp are missing"), ("items", "column item is missing")],
+)
+def test_a_table_with_another_checksum_is_not_checked(tmp_path: Path, key: str, message: str) -> None:
     table = tmp_path / "other.csv"
     table.write_text("who,what,when\nann,1,1\n", "utf-8")
-    ingest = load_params(ROOT / "params.yaml").ingest
-    with pytest.raises(DataError, match="columns user, item, timestamp are missing"):
-        _check_files(str(table), ingest.model_copy(update={"interactions_md5": md5_file(table)}))
-    _check_files(str(table), ingest.model_copy(update={"interactions_md5": "0" * 32}))
-    _check_files(str(tmp_path / "missing.csv"), ingest)
+    params = load_params(ROOT / "params.yaml").ingest
+
+    def check(path: Path, md5: str | None) -> None:
+        _check_files(params.model_copy(update={key: str(path), f"{key}_md5": md5}))
+
+    for right in (md5_file(table), None):
+        with pytest.raises(DataError, match=message):
+            check(table, right)
+    check(table, "0" * 32)
+    check(tmp_path / "missing.csv", None)
