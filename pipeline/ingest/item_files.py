@@ -1,13 +1,13 @@
 """Reader of a table of items (ids, title, year, genres, and any other texts), and of further text per item."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import polars as pl
 
-from ..core.errors import DataError, quote
+from ..core.errors import DataError, NoRowsError, quote
 from ..data.tables import MARKS
 from .checks import Checks, refuse_duplicates
 from .columns import EXACT, find_columns
@@ -37,8 +37,11 @@ def read_items(paths: Sequence[Path], params: TableParams) -> tuple[pl.DataFrame
     roles, left_out = dict[str, str](), list[str]()
     kinds = dict[str, tuple[pl.DataType, Path]]()
     for path in paths:
+        blocks = list(_blocks(path, params, len(paths) > 1))
+        if not blocks:
+            continue
+        table = pl.concat(blocks, how="diagonal_relaxed", rechunk=True)
         checks.add(str(path), sum(map(len, parts)))
-        table = read_table(path, _layout(params), params.encoding)
         found, texts = _columns(table.columns, str(path), params)
         part = _part(table, found, texts, str(path))
         for name, kind in part.select(pl.exclude(pl.Null)).schema.items():
@@ -49,6 +52,8 @@ def read_items(paths: Sequence[Path], params: TableParams) -> tuple[pl.DataFrame
         parts.append(part)
         roles = {**found, **roles}
         left_out += [name for name in table.columns if name not in {*found.values(), *texts, *left_out}]
+    if not parts:
+        raise NoRowsError("the tables have no rows", str(paths[0]), "add rows")
     items = pl.concat(parts, how="diagonal_relaxed", rechunk=True)
     items = items.with_columns(pl.col(pl.Null).cast(pl.String))
     if params.item_rows == "refuse":
@@ -61,12 +66,15 @@ def read_items(paths: Sequence[Path], params: TableParams) -> tuple[pl.DataFrame
 
 def check_item_columns(paths: Sequence[Path], params: TableParams) -> None:
     """Check the names of the columns of items; only the first rows are read. Raises ``DataError`` as `read_items`."""
-    for block in islice(read_blocks(file_source(paths[0], params.encoding), _layout(params)), 1):
-        _columns(block.columns, str(paths[0]), params)
+    for path in paths:
+        for block in islice(_blocks(path, params, len(paths) > 1), 1):
+            _columns(block.columns, str(path), params)
+            return
 
 
-def _layout(params: TableParams) -> Layout:
-    return Layout(params.separator, () if params.items_by_place else None)
+def _blocks(path: Path, params: TableParams, may_be_empty: bool) -> Iterator[pl.DataFrame]:
+    layout = Layout(params.separator, () if params.items_by_place else None)
+    return read_blocks(file_source(path, params.encoding), layout, may_be_empty)
 
 
 def _columns(names: Sequence[str], place: str, params: TableParams) -> tuple[dict[str, str], dict[str, str]]:

@@ -5,8 +5,8 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hierrec.core.errors import DataError
-from hierrec.ingest.item_files import read_items
+from hierrec.core.errors import DataError, NoRowsError
+from hierrec.ingest.item_files import check_item_columns, read_items
 from hierrec.ingest.params import TableParams
 
 
@@ -55,3 +55,13 @@ def test_a_bad_row_of_a_later_file_has_its_place_there(tmp_path: Path) -> None:
         with pytest.raises(DataError) as caught:
             read_items(paths, TableParams())
         assert str(caught.value).startswith(f"{tmp_path}/{message}")
+
+
+def test_a_file_of_several_may_have_no_rows(tmp_path: Path) -> None:
+    paths = [tmp_path / f"part-{number}.csv" for number in range(3)]
+    for path, text in zip(paths, ("", "thing,title\n", "item,title\n1,One\n"), strict=True):
+        path.write_text(text)
+    check_item_columns(paths, TableParams())
+    assert read_items(paths, TableParams())[0]["title"].to_list() == ["One"]
+    with pytest.raises(NoRowsError, match="the tables have no rows"):
+        read_items(paths[:2], TableParams())
