@@ -14,6 +14,7 @@ from hierrec.core.errors import DataError
 from hierrec.data.tables import load_items
 from hierrec.encode.template import render
 from hierrec.ingest import own_files, parquet_files
+from hierrec.ingest.csv_files import NULLS
 from hierrec.ingest.dataset import build
 from hierrec.ingest.event_log import RawDataset
 from hierrec.ingest.own_files import check_columns, read_files
@@ -255,7 +256,12 @@ def test_the_sample_written_as_tables_is_the_sample(tmp_path: Path, suffix: str)
         assert_frame_equal(getattr(found, name), getattr(expected, name))
 
 
-WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8).filter(str.strip)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).filter(
+    lambda text: text not in NULLS[1:]
+)
+WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8).filter(
+    lambda text: text.strip() and text not in NULLS
+)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
@@ -263,7 +269,7 @@ WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
     pairs=st.lists(
         st.tuples(WORDS, WORDS, st.integers(-3, 3)), min_size=1, max_size=20, unique_by=lambda row: row[:2]
     ),
-    texts=st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=12), min_size=20, max_size=20),
+    texts=st.lists(TEXTS, min_size=20, max_size=20),
 )
 @example(pairs=[("0", "0", 0)], texts=["\x1f"] * 20)
 def test_whatever_is_written_is_read(
