@@ -15,15 +15,15 @@ import numpy as np
 import torch
 from hierrec.core.errors import HierrecError, ParamsError
 from hierrec.core.files import read_json, write_json
+from hierrec.fusion.fusion_trainer import FusionExamples, learn
+from hierrec.fusion.prefixes import prefix_states
 from hierrec.model.checkpoint import CHOSEN_BY, load_model
 from hierrec.model.inputs import load_inputs
 from hierrec.model.scorer import Scorer
 from hierrec.params import load_params
 from hierrec.rag.checkpoint import lookup, open_sources
 from hierrec.rag.datastore import Datastore
-from hierrec.rag.fusion_trainer import FusionExamples, learn
 from hierrec.rag.params import FusionParams
-from hierrec.rag.prefixes import prefix_states
 from hierrec.search.index import ItemIndex
 from hierrec.training.trainer import validator
 

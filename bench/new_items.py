@@ -13,12 +13,12 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
-from hierrec.data.sequences import NO_TARGET
+from hierrec.core.sequences import NO_TARGET
 from hierrec.model.checkpoint import load_model
-from hierrec.model.evaluator import rank_targets
 from hierrec.model.inputs import load_inputs
 from hierrec.model.scorer import Scorer
 from hierrec.model.sequence_model import SequenceModel
+from hierrec.ranking.evaluator import rank_targets
 from numpy.typing import NDArray
 from torch import Tensor
 

@@ -16,15 +16,15 @@ import numpy as np
 import polars as pl
 import torch
 from hierrec.core.files import read_details, write_json
-from hierrec.data.sequences import NO_TARGET, Sequences
+from hierrec.core.sequences import NO_TARGET, Sequences
+from hierrec.fusion.prefixes import remember
 from hierrec.model.ensemble import UserModel
-from hierrec.model.evaluator import rank_in_batches
 from hierrec.model.inputs import Inputs, load_inputs
-from hierrec.model.metrics import metrics_from_ranks
 from hierrec.model.scorer import Scorer
 from hierrec.params import load_params
 from hierrec.rag.checkpoint import load_parts, open_sources
-from hierrec.rag.prefixes import remember
+from hierrec.ranking.evaluator import rank_in_batches
+from hierrec.ranking.metrics import metrics_from_ranks
 from hierrec.search.index import ItemIndex
 from hierrec.training.resume import TrainingState
 from hierrec.training.trainer import fit

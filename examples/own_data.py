@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 
 from hierrec.core.errors import HierrecError
-from hierrec.data.sequences import Sequences
-from hierrec.data.tables import candidates_of
+from hierrec.core.sequences import Sequences
+from hierrec.core.tables import candidates_of
 from hierrec.evaluation.baselines import baselines
 from hierrec.evaluation.protocol import evaluate
 from hierrec.ingest.dataset import build
 from hierrec.ingest.look import look
 from hierrec.ingest.own_files import read_files
-from hierrec.model.metrics import metrics_from_ranks
 from hierrec.params import load_params
+from hierrec.ranking.metrics import metrics_from_ranks
 
 if not sys.argv[1:] or sys.argv[1].startswith("-"):
     sys.exit(__doc__)

@@ -6,11 +6,11 @@ import numpy as np
 from hierrec.evaluation.protocol import evaluate
 from hierrec.model.inputs import load_inputs
 from hierrec.model.load import load_scorer
-from hierrec.model.metrics import metrics_from_ranks
 from hierrec.model.scorer import Scorer
 from hierrec.model.sources import Query, Retrieved
 from hierrec.params import load_params
 from hierrec.rag.fusion import Fusion, Start
+from hierrec.ranking.metrics import metrics_from_ranks
 
 artifacts = Path("artifacts")
 inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")

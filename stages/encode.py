@@ -1,7 +1,7 @@
 """encode: item metadata to text, text to vectors, vectors to the embedding store."""
 
 from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, Stage, Summary
-from hierrec.data.tables import MARKS, load_items
+from hierrec.core.tables import MARKS, load_items
 from hierrec.encode.encode_items import encode_items
 from hierrec.encode.params import EncodeParams
 

@@ -2,9 +2,9 @@
 
 import polars as pl
 from hierrec.core.files import atomic_path, write_details
+from hierrec.core.sequences import Sequences
 from hierrec.core.stage import DATA, METRICS, RANKS, Stage, Summary
-from hierrec.data.sequences import Sequences
-from hierrec.data.tables import candidates_of, interaction_groups, load_items, load_split, write_table
+from hierrec.core.tables import candidates_of, interaction_groups, load_items, load_split, write_table
 from hierrec.evaluation.baselines import baselines
 from hierrec.evaluation.lists import TopLists, list_metrics
 from hierrec.evaluation.params import EvaluateParams

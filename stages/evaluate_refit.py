@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 from hierrec.core.files import write_details, write_json
+from hierrec.core.sequences import NO_TARGET
 from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, METRICS, MODELS, Stage, Summary
-from hierrec.data.sequences import NO_TARGET
 from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.protocol import evaluate as evaluate_scorer
 from hierrec.evaluation.summary import headlines, summarise_test

@@ -2,6 +2,7 @@
 
 import torch
 from hierrec.core.files import atomic_path, read_json, write_details
+from hierrec.core.sequences import NO_TARGET
 from hierrec.core.stage import (
     ARTIFACTS,
     DATA,
@@ -14,8 +15,7 @@ from hierrec.core.stage import (
     Stage,
     Summary,
 )
-from hierrec.data.sequences import NO_TARGET
-from hierrec.data.tables import load_users
+from hierrec.core.tables import load_users
 from hierrec.evaluation.comparison import beside_published, compare
 from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.ranks import BASELINES_SCHEMA, load_ranks

@@ -5,13 +5,13 @@ The fusion learns from the validation targets of one half of the users; the targ
 
 import torch
 from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, PLOTS, Stage, Summary
+from hierrec.fusion.fusion_trainer import FusionExamples, learn
+from hierrec.fusion.prefixes import remember
 from hierrec.model.checkpoint import CHOSEN_BY, load_model, write_curve
 from hierrec.model.inputs import load_inputs
 from hierrec.model.scorer import Scorer
 from hierrec.rag.checkpoint import open_sources, save_rag
-from hierrec.rag.fusion_trainer import FusionExamples, learn
 from hierrec.rag.params import FusionParams
-from hierrec.rag.prefixes import remember
 from hierrec.search.index import ItemIndex
 
 

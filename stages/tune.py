@@ -1,9 +1,9 @@
 """tune: the item LLM learns from training sequences, before its vectors are frozen."""
 
 from hierrec.core.files import atomic_directory, write_json
+from hierrec.core.sequences import Sequences
 from hierrec.core.stage import DATA, MODELS, Stage, Summary
-from hierrec.data.sequences import Sequences
-from hierrec.data.tables import interaction_groups, load_items, load_split
+from hierrec.core.tables import interaction_groups, load_items, load_split
 from hierrec.encode.encoder import ItemEncoder
 from hierrec.encode.params import EncodeParams
 from hierrec.encode.template import render_fields

@@ -6,16 +6,17 @@ from tests.stages.imports import ROOT, imported
 
 ROOMS = [
     "core",
-    "data",
     "ingest",
     "store",
     "encode",
     "tune",
     "search",
     "index",
+    "ranking",
     "model",
     "training",
     "rag",
+    "fusion",
     "refit",
     "evaluation",
     "params",

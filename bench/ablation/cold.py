@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from hierrec.core.files import read_json, write_json
-from hierrec.model.evaluator import HistoryScorer, rank_targets
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
+from hierrec.ranking.evaluator import HistoryScorer, rank_targets
 from hierrec.training.trainer import BATCH_USERS
 from numpy.typing import NDArray
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from hierrec.data.sequences import NO_TARGET, Sequences
+from hierrec.core.sequences import NO_TARGET, Sequences
 from numpy.typing import NDArray
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hierrec.model.metrics import NAMES
+from hierrec.ranking.metrics import NAMES
 
 from bench.ablation.settings import Settings
 

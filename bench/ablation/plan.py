@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 from hierrec.core.errors import DataError
 from hierrec.core.files import atomic_directory, write_json
-from hierrec.data.tables import load_items
+from hierrec.core.tables import load_items
 from hierrec.encode.template import placeholders, render_fields
 
 from bench.ablation.encoders import why_not

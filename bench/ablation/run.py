@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 from hierrec.core.files import read_json, write_json
-from hierrec.model.evaluator import rank_targets
-from hierrec.model.metrics import metrics_from_ranks
 from hierrec.model.scorer import Scorer
+from hierrec.ranking.evaluator import rank_targets
+from hierrec.ranking.metrics import metrics_from_ranks
 from hierrec.training.trainer import BATCH_USERS
 
 from bench.ablation.settings import HERE, RESULTS, WORK, command, load_settings

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-from hierrec.data.sequences import Sequences
-from hierrec.data.tables import interaction_groups, load_items, load_split
+from hierrec.core.sequences import Sequences
+from hierrec.core.tables import interaction_groups, load_items, load_split
 from hierrec.model.ensemble import UserModel
 from hierrec.model.params import TrainParams
 from hierrec.store.whitening import Whitening

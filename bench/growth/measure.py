@@ -125,7 +125,7 @@ def train(items: int, dimension: int, residual_width: int, seed: int) -> dict[st
 
 def _epoch(model: Any, params: Any, steps: int, seed: int) -> float:
     """Train a model for one epoch of `steps` steps on random histories; return the CPU seconds."""
-    from hierrec.data.sequences import NO_TARGET, Sequences
+    from hierrec.core.sequences import NO_TARGET, Sequences
     from hierrec.training.resume import TrainingState
     from hierrec.training.trainer import fit
 

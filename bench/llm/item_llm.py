@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from hierrec.data.tables import load_items
+from hierrec.core.tables import load_items
 from hierrec.encode.encoder import ItemEncoder
 from hierrec.encode.params import Pooling
 from hierrec.encode.store_writer import write_store

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import numpy as np
 from hierrec.core.files import write_json
-from hierrec.data.sequences import Sequences
+from hierrec.core.sequences import Sequences
 from hierrec.model.inputs import Inputs
 from hierrec.model.params import TrainParams
 from hierrec.params import load_params

@@ -12,8 +12,8 @@ from typing import Any
 import click
 import numpy as np
 from hierrec import Recommender
-from hierrec.data.sequences import Sequences
-from hierrec.data.tables import load_items, load_users
+from hierrec.core.sequences import Sequences
+from hierrec.core.tables import load_items, load_users
 from hierrec.model.checkpoint import load_model
 from hierrec.model.inputs import load_inputs
 from numpy.typing import NDArray

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 from hierrec.core.memory import keep_freed_memory
-from hierrec.data.sequences import NO_TARGET
+from hierrec.core.sequences import NO_TARGET
 from hierrec.model.checkpoint import load_model
-from hierrec.model.evaluator import rank_targets
 from hierrec.model.inputs import load_inputs
-from hierrec.model.metrics import metrics_from_ranks
 from hierrec.model.scorer import Scorer
 from hierrec.model.sources import ANONYMOUS
+from hierrec.ranking.evaluator import rank_targets
+from hierrec.ranking.metrics import metrics_from_ranks
 from numpy.typing import NDArray
 
 from bench.peers.theirs.record import Stopwatch, append, peak_memory, reset_peak

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
-from hierrec.data.sequences import NO_TARGET
+from hierrec.core.sequences import NO_TARGET
 from hierrec.model.checkpoint import load_model
 from hierrec.model.inputs import load_inputs
 from hierrec.params import load_params

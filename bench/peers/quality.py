@@ -13,10 +13,10 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from hierrec.data.sequences import Sequences
-from hierrec.model.evaluator import rank_in_batches
+from hierrec.core.sequences import Sequences
 from hierrec.model.inputs import load_inputs
-from hierrec.model.metrics import metrics_from_ranks
+from hierrec.ranking.evaluator import rank_in_batches
+from hierrec.ranking.metrics import metrics_from_ranks
 from numpy.typing import NDArray
 from torch import Tensor
 

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from hierrec.data.tables import load_items
+from hierrec.core.tables import load_items
 from hierrec.encode.encode_items import encode_items
+from hierrec.fusion.prefixes import prefix_states
 from hierrec.index.build import build_index
 from hierrec.ingest.dataset import build
 from hierrec.ingest.sample import sample_dataset
@@ -13,7 +14,6 @@ from hierrec.params import Params, load_params
 from hierrec.rag.checkpoint import lookup, save_rag
 from hierrec.rag.datastore import Datastore
 from hierrec.rag.fusion import Fusion, starts
-from hierrec.rag.prefixes import prefix_states
 from hierrec.training.start import untrained_model
 
 ROOT = Path(__file__).parents[2]

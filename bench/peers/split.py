@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from hierrec.data.sequences import NO_TARGET, Sequences
-from hierrec.model.metrics import metrics_from_ranks
+from hierrec.core.sequences import NO_TARGET, Sequences
+from hierrec.ranking.metrics import metrics_from_ranks
 from numpy.typing import NDArray
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from hierrec.data.sequences import Sequences
+from hierrec.core.sequences import Sequences
 from hierrec.model.checkpoint import CHOSEN_BY
 from hierrec.model.ensemble import UserModel
 from hierrec.model.inputs import load_inputs

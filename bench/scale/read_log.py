@@ -29,8 +29,8 @@ def ingest(interactions: Path, items: Path, folder: Path) -> dict[str, Any]:
 
 def load(interactions: Path, items: Path, folder: Path) -> dict[str, Any]:
     """Read the tables as training does; the first two paths are not used."""
-    from hierrec.data.sequences import Sequences
-    from hierrec.data.tables import interaction_groups, load_split
+    from hierrec.core.sequences import Sequences
+    from hierrec.core.tables import interaction_groups, load_split
 
     sequences = Sequences.from_tables(
         interaction_groups(folder / "interactions.parquet"), load_split(folder / "split.parquet")

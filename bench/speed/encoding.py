@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 from hierrec.core.files import read_json
 from hierrec.core.params import Precision
-from hierrec.data.tables import load_items
+from hierrec.core.tables import load_items
 from hierrec.encode.model_files import ModelFiles
 from hierrec.encode.template import render_fields
 from hierrec.params import load_params

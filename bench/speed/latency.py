@@ -13,11 +13,11 @@ import faiss
 import numpy as np
 import torch
 from hierrec import Recommender
-from hierrec.data.sequences import Sequences
+from hierrec.core.sequences import Sequences
 from hierrec.model.checkpoint import load_model
 from hierrec.model.ensemble import UserModel
 from hierrec.model.inputs import Inputs, load_inputs
-from hierrec.model.ranking import excluded_items
+from hierrec.ranking.ranking import excluded_items
 from numpy.typing import NDArray
 
 from bench.peers.command import run

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from ..data.sequences import Sequences
-from ..model.evaluator import HistoryScorer
+from ..core.sequences import Sequences
+from ..ranking.evaluator import HistoryScorer
 
 RECENT, FADING = 50, 0.9
 """Latest items of a history by which `Neighbours` compares users, and their weight per step back."""

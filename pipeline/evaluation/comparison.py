@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from ..core.errors import DataError
-from ..model.metrics import metrics_by_user
+from ..ranking.metrics import metrics_by_user
 from .bootstrap import certainty
 from .params import EvaluateParams
 from .ranks import GROUPS, PERTURBED, sliced, user_ranks

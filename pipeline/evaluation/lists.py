@@ -7,9 +7,9 @@ import polars as pl
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..data.sequences import Sequences
-from ..model.evaluator import HistoryScorer
-from ..model.ranking import excluded_items, top_items
+from ..core.sequences import Sequences
+from ..ranking.evaluator import HistoryScorer
+from ..ranking.ranking import excluded_items, top_items
 
 LENGTH = 10
 """Items of a list."""

@@ -5,8 +5,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..core.errors import DataError
-from ..data.sequences import NO_TARGET, Sequences, halves
-from ..model.evaluator import HistoryScorer, rank_targets
+from ..core.sequences import NO_TARGET, Sequences, halves
+from ..ranking.evaluator import HistoryScorer, rank_targets
 from .lists import TopLists
 from .params import EvaluateParams
 from .ranks import GROUPS, PERTURBED, SCHEMA, history_groups, popularity_groups

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..core.errors import DataError
-from ..data.tables import row_groups
+from ..core.tables import row_groups
 
 GROUPS = {
     "history": ("short", "middle", "long"),

@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.files import atomic_path, write_details, write_json
+from ..core.sequences import NO_TARGET, Sequences
 from ..core.stage import METRICS, PLOTS, RANKS, Summary
-from ..data.sequences import NO_TARGET, Sequences
-from ..data.tables import write_table
-from ..model.evaluator import HistoryScorer
+from ..core.tables import write_table
+from ..ranking.evaluator import HistoryScorer
 from .lists import TopLists, list_metrics
 from .params import EvaluateParams
 from .protocol import evaluate

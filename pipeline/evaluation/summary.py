@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from ..core.files import atomic_path
-from ..model.metrics import metrics_by_user, metrics_from_ranks
+from ..ranking.metrics import metrics_by_user, metrics_from_ranks
 from .bootstrap import certainty
 from .params import EvaluateParams
 from .ranks import sliced, user_ranks

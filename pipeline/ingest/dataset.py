@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ..core.errors import DataError
 from ..core.files import atomic_path, check_file, read_json, sha256_file, write_json
-from ..data.sequences import gap_buckets
-from ..data.tables import (
+from ..core.sequences import gap_buckets
+from ..core.tables import (
     MARKS,
     REMEDY,
     counts_of,

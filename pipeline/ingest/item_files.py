@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from ..core.errors import DataError, NoRowsError, quote
-from ..data.tables import MARKS
+from ..core.tables import MARKS
 from .checks import Checks, refuse_duplicates
 from .columns import EXACT, find_columns
 from .event_log import RawDataset

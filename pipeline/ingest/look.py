@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..data.tables import MARKS
+from ..core.tables import MARKS
 from .dataset import HELD_OUT, Dataset
 from .time_split import UNITS, shown_time, unit_of
 

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from ..core.errors import DataError, NoRowsError, quote
-from ..data.where import Where
+from ..core.where import Where
 from .checks import Checks
 from .columns import find_columns
 from .event_log import ITEMS, EventLog, RawDataset

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..core.errors import ParamsError
-from ..data.sequences import GAPS, gap_buckets
+from ..core.sequences import GAPS, gap_buckets
 
 UNITS = (1, 10**3, 10**6, 10**9)
 """Units of timestamps in a second: s, ms, µs, ns."""

@@ -9,8 +9,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..core.errors import DataError, StoreError
-from ..data.sequences import Sequences
-from ..data.tables import candidates_of, interaction_groups, load_gaps, load_items, load_split
+from ..core.sequences import Sequences
+from ..core.tables import candidates_of, interaction_groups, load_gaps, load_items, load_split
 from ..store.store import EmbeddingStore
 
 

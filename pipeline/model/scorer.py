@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..core.errors import DataError
-from ..data.sequences import Sequences, pad_histories
+from ..core.sequences import Sequences, pad_histories
+from ..ranking.ranking import excluded_items
 from .ensemble import UserModel
-from .ranking import excluded_items
 from .sources import Fuses, Mixture, Query, Retrieved, Source
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from ..data.sequences import GAPS, NO_GAP
+from ..core.sequences import GAPS, NO_GAP
 from .params import TrainParams
 from .phi3 import reads_one_position, state_at
 from .repeats import Repeats

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save
 
 from ..core.errors import CheckpointError, DataError
 from ..core.files import atomic_directory, read_json, seal, write_json
-from ..data.sequences import Sequences
+from ..core.sequences import Sequences
 from ..model.checkpoint import (
     CURVE,
     REMEDY,

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.sequences import Sequences
+from ..core.sequences import Sequences
 from ..model.sources import NO_ITEM, Query, Retrieved
 from ..search.index import ItemIndex
 

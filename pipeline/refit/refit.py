@@ -8,12 +8,12 @@ import torch
 
 from ..core.files import atomic_directory
 from ..core.stage import Summary
+from ..fusion.prefixes import remember
 from ..model.checkpoint import CHOSEN_BY, read_curve
 from ..model.ensemble import UserModel
 from ..model.inputs import Inputs
 from ..model.params import TrainParams
 from ..rag.checkpoint import load_parts, save_rag
-from ..rag.prefixes import remember
 from ..training.resume import Progress
 from ..training.run import run_training
 from ..training.shrinkage import shrink

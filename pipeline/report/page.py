@@ -11,9 +11,9 @@ from torch import nn
 
 from ..core import VARIANTS
 from ..model.ensemble import UserModel
-from ..model.metrics import NAMES
 from ..model.sources import Source
 from ..rag.datastore import Datastore
+from ..ranking.metrics import NAMES
 from ..search.index import ItemIndex
 from ..store.store import EmbeddingStore
 from .charts import SIZE

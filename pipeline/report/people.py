@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..data.sequences import NO_TARGET, Sequences
-from ..model.ranking import top_items
+from ..core.sequences import NO_TARGET, Sequences
 from ..model.scorer import Scorer
+from ..ranking.ranking import top_items
 from ..serving.answers import Evidence, Why
 from ..serving.catalogue import Catalogue
 from ..serving.why import explain

@@ -8,7 +8,7 @@ import polars as pl
 
 from ..core import VARIANTS
 from ..evaluation.comparison import PUBLISHED, beside_published
-from ..model.metrics import NAMES
+from ..ranking.metrics import NAMES
 from .charts import DotPlot, LineChart, Row, Value, dot_plot, line_chart
 
 SLICES = {

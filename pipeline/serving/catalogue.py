@@ -9,8 +9,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..core.errors import DataError, ParamsError
-from ..data.tables import load_items
-from ..data.where import Where
+from ..core.tables import load_items
+from ..core.where import Where
 from ..model.inputs import open_store
 from ..search.index import ItemIndex
 from ..search.vectors import unit_vectors

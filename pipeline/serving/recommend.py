@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from ..core.errors import ParamsError
-from ..data.sequences import Sequences
-from ..data.tables import load_users
+from ..core.sequences import Sequences
+from ..core.tables import load_users
 from ..model.inputs import load_inputs
 from ..model.load import load_scorer
 from ..model.scorer import Scored, Scorer

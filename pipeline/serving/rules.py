@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..core.errors import ParamsError
-from ..model.ranking import top_items
+from ..ranking.ranking import top_items
 from .catalogue import Catalogue
 
 

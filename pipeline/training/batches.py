@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import DataError
-from ..data.sequences import NO_GAP, Sequences, pad_histories
+from ..core.sequences import NO_GAP, Sequences, pad_histories
 
 # Windows are shuffled, then sorted by length within pools of so many full batches, so that a batch has little padding.
 POOL = 16

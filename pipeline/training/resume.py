@@ -17,7 +17,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from ..core.files import atomic_path, sha256_file, sha256_json
-from ..data.sequences import Sequences
+from ..core.sequences import Sequences
 from ..model.checkpoint import state_of, write_curve
 from ..model.ensemble import UserModel
 

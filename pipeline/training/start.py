@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from threadpoolctl import threadpool_limits
 
-from ..data.sequences import Sequences
+from ..core.sequences import Sequences
 from ..model.checkpoint import new_model
 from ..model.ensemble import UserModel
 from ..model.params import TrainParams

@@ -15,13 +15,13 @@ from tqdm import tqdm
 
 from ..core.errors import DataError, NumericalError
 from ..core.progress import track
-from ..data.sequences import Sequences
+from ..core.sequences import Sequences
 from ..model.checkpoint import CHOSEN_BY, state_of
 from ..model.ensemble import UserModel
-from ..model.evaluator import rank_targets
-from ..model.metrics import metrics_from_ranks
 from ..model.scorer import Scorer
 from ..model.sequence_model import SequenceModel
+from ..ranking.evaluator import rank_targets
+from ..ranking.metrics import metrics_from_ranks
 from .batches import BatchSize, batch_count, training_batches
 from .distributed import Processes
 from .objective import Objective

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from ..core.errors import DataError, NumericalError, memory_needed
 from ..core.progress import track
-from ..data.sequences import Sequences
+from ..core.sequences import Sequences
 from ..encode.encoder import ItemEncoder
 from .params import TuneParams
 

@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from ..core.files import CHECKSUMS, seal
-from ..data.sequences import Sequences
+from ..core.sequences import Sequences
+from ..fusion.prefixes import prefix_states, unchanged_prefixes
 from ..model.checkpoint import save_model
 from ..model.ensemble import UserModel
 from ..model.inputs import Inputs
@@ -16,7 +17,6 @@ from ..model.sequence_model import ItemTable
 from ..rag.checkpoint import load_rag
 from ..rag.datastore import Datastore
 from ..rag.prefix_search import earlier_entries
-from ..rag.prefixes import prefix_states, unchanged_prefixes
 from ..search.index import ItemIndex
 
 Rows = NDArray[np.int64]

@@ -8,7 +8,7 @@ import polars as pl
 
 from ..core.errors import DataError, NoRowsError, quote
 from ..core.files import read_json
-from ..data.tables import MARKS, load_interactions, load_items, load_users, row_groups
+from ..core.tables import MARKS, load_interactions, load_items, load_users, row_groups
 from ..ingest.dataset import HELD_OUT, Dataset, build
 from ..ingest.event_log import EventLog, RawDataset
 from ..ingest.item_files import read_items

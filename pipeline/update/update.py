@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import DataError, ModelError, ParamsError
 from ..core.files import CHECKSUMS, atomic_directory, cache_dir, read_json, sha256_file, write_json
-from ..data.tables import load_users
+from ..core.tables import load_users
 from ..encode.encoder import ItemEncoder
 from ..encode.params import EncodeParams
 from ..encode.row_cache import encode_texts

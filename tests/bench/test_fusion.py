@@ -12,10 +12,10 @@ from click.testing import CliRunner
 from hierrec.core.errors import ParamsError
 from hierrec.core.files import read_json, write_json
 from hierrec.model.checkpoint import load_model
-from hierrec.model.evaluator import rank_targets
-from hierrec.model.metrics import metrics_from_ranks
 from hierrec.model.scorer import Scorer
 from hierrec.params import load_params
+from hierrec.ranking.evaluator import rank_targets
+from hierrec.ranking.metrics import metrics_from_ranks
 
 from bench.ablation.settings import load_document
 from bench.fusion import ALONE, SETTINGS, Bench, changed, main

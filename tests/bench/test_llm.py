@@ -1,7 +1,7 @@
 """The comparisons with a pre-trained decoder: their users."""
 
 import numpy as np
-from hierrec.data.sequences import Sequences
+from hierrec.core.sequences import Sequences
 from hierrec.model.inputs import Inputs
 
 from bench.llm.record import some_users

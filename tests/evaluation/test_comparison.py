@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from hierrec.core.errors import DataError
 from hierrec.evaluation.comparison import compare
-from hierrec.model.metrics import metrics_from_ranks
 from hierrec.params import load_params
+from hierrec.ranking.metrics import metrics_from_ranks
 
 from tests.evaluation.tables import random_ranks, ranks_table
 

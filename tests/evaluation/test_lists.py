@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from hierrec.data.sequences import NO_TARGET, Sequences
+from hierrec.core.sequences import NO_TARGET, Sequences
 from hierrec.evaluation.lists import LENGTH, TopLists, list_metrics
-from hierrec.model.ranking import top_items
+from hierrec.ranking.ranking import top_items
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hierrec.data.sequences import NO_TARGET
+from hierrec.core.sequences import NO_TARGET
 from hierrec.evaluation.protocol import perturbed_histories
 from hypothesis import given
 from hypothesis import strategies as st

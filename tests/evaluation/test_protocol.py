@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import torch
 from hierrec.core.errors import DataError
-from hierrec.data.sequences import NO_TARGET, Sequences, halves
+from hierrec.core.sequences import NO_TARGET, Sequences, halves
 from hierrec.evaluation.lists import LENGTH, TopLists, list_metrics
 from hierrec.evaluation.protocol import evaluate
 from hierrec.evaluation.ranks import SCHEMA

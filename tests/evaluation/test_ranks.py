@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from hierrec.core.errors import DataError
-from hierrec.data.tables import write_table
+from hierrec.core.tables import write_table
 from hierrec.evaluation.ranks import load_ranks, sliced
 from hypothesis import given
 from hypothesis import strategies as st

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hierrec.core.errors import DataError
 from hierrec.evaluation.summary import RANK_LIMITS, recall_curve, slices_table, summarise
-from hierrec.model.metrics import metrics_from_ranks
 from hierrec.params import load_params
+from hierrec.ranking.metrics import metrics_from_ranks
 
 from tests.evaluation.tables import random_ranks, ranks_table
 

@@ -3,14 +3,14 @@ import json
 from pathlib import Path
 from random import Random
 
-import hierrec.data.tables as tables
+import hierrec.core.tables as tables
 import hierrec.ingest.event_log as event_log
 import hierrec.ingest.event_order as event_order
 import polars as pl
 import pytest
 from hierrec.core.files import sha256_file
-from hierrec.data.sequences import gap_buckets
-from hierrec.data.tables import load_gaps, load_interactions, load_items, load_split, load_users
+from hierrec.core.sequences import gap_buckets
+from hierrec.core.tables import load_gaps, load_interactions, load_items, load_split, load_users
 from hierrec.ingest.dataset import Dataset, build
 from hierrec.ingest.event_log import INTERACTIONS, ITEMS, EventLog, RawDataset
 from hierrec.ingest.movielens import read_movielens

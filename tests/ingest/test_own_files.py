@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 from hierrec.core.errors import DataError
-from hierrec.data.tables import load_items
+from hierrec.core.tables import load_items
 from hierrec.encode.template import render
 from hierrec.ingest import own_files, parquet_files
 from hierrec.ingest.csv_files import NULLS

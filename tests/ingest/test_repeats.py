@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from hierrec.core.errors import DataError
-from hierrec.data.sequences import Sequences
+from hierrec.core.sequences import Sequences
 from hierrec.ingest.dataset import Dataset, build
 from hierrec.ingest.look import look
 from hierrec.ingest.own_files import read_files

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 from hierrec.core.errors import DataError, ParamsError
-from hierrec.data.where import parsed
+from hierrec.core.where import parsed
 from hierrec.ingest import event_log, own_files
 from hierrec.ingest.dataset import build
 from hierrec.ingest.event_log import INTERACTIONS, EventLog, RawDataset

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 from hierrec.core.errors import DataError
-from hierrec.data.sequences import GAPS, Sequences
+from hierrec.core.sequences import GAPS, Sequences
 from hierrec.ingest.time_split import DISTANCE, TimeSplit, session_gap
 from hypothesis import assume, given
 from hypothesis import strategies as st

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 from hierrec.core.errors import DataError, ParamsError
-from hierrec.data.sequences import NO_TARGET, Sequences
+from hierrec.core.sequences import NO_TARGET, Sequences
 from hierrec.ingest.dataset import Dataset, build, refuse_unlearnable
 from hierrec.ingest.event_log import EventLog, RawDataset
 from hierrec.ingest.look import look

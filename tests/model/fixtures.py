@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hierrec.data.sequences import Sequences
+from hierrec.core.sequences import Sequences
 from hierrec.model.params import BackboneParams, PoolingParams, TrainParams
 from numpy.typing import NDArray
 

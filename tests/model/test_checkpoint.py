@@ -110,8 +110,8 @@ def test_a_damaged_file_is_refused(saved: Path, frozen: NDArray, name: str, cont
 
 def test_weights_that_are_not_numbers_do_not_pass_evaluation(saved: Path, frozen: NDArray) -> None:
     from hierrec.core.errors import NumericalError
-    from hierrec.model.evaluator import rank_targets
     from hierrec.model.scorer import Scorer
+    from hierrec.ranking.evaluator import rank_targets
 
     model = load_model(saved, frozen, "store")
     with torch.no_grad():

@@ -8,14 +8,14 @@ import polars as pl
 import pytest
 import torch
 from hierrec.core.errors import DataError
-from hierrec.data.sequences import GAPS, NO_GAP, Sequences, gap_buckets
+from hierrec.core.sequences import GAPS, NO_GAP, Sequences, gap_buckets
 from hierrec.evaluation.protocol import evaluate
+from hierrec.fusion.prefixes import prefix_states
 from hierrec.model.checkpoint import load_model, new_model, save_model, state_of
 from hierrec.model.ensemble import UserModel
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
 from hierrec.params import load_params
-from hierrec.rag.prefixes import prefix_states
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hierrec.data.sequences import pad_histories
+from hierrec.core.sequences import pad_histories
 from hierrec.model.params import PoolingParams, TrainParams
 from hierrec.model.phi3 import reads_one_position
 from hierrec.model.scorer import Scorer

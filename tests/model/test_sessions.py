@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hierrec.data.sequences import Sequences
+from hierrec.core.sequences import Sequences
+from hierrec.fusion.prefixes import prefix_states
 from hierrec.model.checkpoint import load_model, new_model, save_model, state_of
 from hierrec.model.ensemble import UserModel
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
-from hierrec.rag.prefixes import prefix_states
 from hierrec.training.batches import BatchSize, training_batches
 from hierrec.training.resume import TrainingState
 from hierrec.training.trainer import fit, validator

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hierrec.data.sequences import NO_TARGET, Sequences
+from hierrec.core.sequences import NO_TARGET, Sequences
 from hierrec.model.checkpoint import new_model
 from hierrec.model.ensemble import UserModel
 from hierrec.model.params import TrainParams

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import torch
-from hierrec.data.sequences import NO_TARGET, Sequences
+from hierrec.core.sequences import NO_TARGET, Sequences
 from hierrec.model.checkpoint import load_model
 from hierrec.model.inputs import Inputs
 from hierrec.model.scorer import Scorer

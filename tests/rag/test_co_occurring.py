@@ -4,7 +4,7 @@ from collections import defaultdict
 from math import log, sqrt
 
 import numpy as np
-from hierrec.data.sequences import Sequences
+from hierrec.core.sequences import Sequences
 from hierrec.model.sources import NO_ITEM, Query
 from hierrec.rag.similar_items import BEFORE, NEAR, RARE, CoOccurringItems
 from hypothesis import given

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hierrec.fusion.fusion_trainer import FusionExamples, learn, model_scores, train_fusion
 from hierrec.model.checkpoint import new_model
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
 from hierrec.model.sources import Query, Retrieved
 from hierrec.rag.fusion import FLOOR, Fusion, Start, starts
-from hierrec.rag.fusion_trainer import FusionExamples, learn, model_scores, train_fusion
 from hierrec.rag.params import FusionParams
 from hypothesis import given
 from hypothesis import strategies as st
@@ -195,7 +195,7 @@ def base(train_params: TrainParams, frozen: NDArray) -> Scorer:
 @pytest.fixture
 def examples(monkeypatch: pytest.MonkeyPatch) -> FusionExamples:
     """200 users with the answers of a liar and an oracle to their targets, in several batches."""
-    monkeypatch.setattr("hierrec.rag.fusion_trainer.RETRIEVAL_BATCH", 30)
+    monkeypatch.setattr("hierrec.fusion.fusion_trainer.RETRIEVAL_BATCH", 30)
     generator = np.random.default_rng(0)
     targets = generator.integers(4, ITEMS, size=200)
 

@@ -8,16 +8,16 @@ import polars as pl
 import pytest
 import torch
 from hierrec.core.errors import DataError
-from hierrec.data.sequences import NO_TARGET, Sequences, halves
-from hierrec.data.tables import load_interactions, load_split, write_table
+from hierrec.core.sequences import NO_TARGET, Sequences, halves
+from hierrec.core.tables import load_interactions, load_split, write_table
 from hierrec.evaluation.protocol import evaluate
+from hierrec.fusion.prefixes import prefix_states
 from hierrec.model.checkpoint import new_model, save_model
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
 from hierrec.model.sequence_model import SequenceModel
 from hierrec.params import load_params
 from hierrec.rag.datastore import Datastore, Lookup
-from hierrec.rag.prefixes import prefix_states
 from hierrec.training.resume import TrainingState
 from hierrec.training.trainer import fit
 from hypothesis import HealthCheck, given, settings

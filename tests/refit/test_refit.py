@@ -10,7 +10,7 @@ import torch
 from hierrec import Recommender
 from hierrec.core.errors import ParamsError
 from hierrec.core.files import cache_dir, read_details, read_json
-from hierrec.data.sequences import NO_TARGET, Sequences
+from hierrec.core.sequences import NO_TARGET, Sequences
 from hierrec.model.checkpoint import load_model, new_model, write_curve
 from hierrec.model.ensemble import UserModel
 from hierrec.model.inputs import Inputs

@@ -14,7 +14,7 @@ import pytest
 from hierrec.cli.embeddings import FORMATS
 from hierrec.core.errors import MachineError
 from hierrec.core.files import atomic_path, sha256_file, write_json
-from hierrec.data.tables import write_table
+from hierrec.core.tables import write_table
 from hierrec.encode.row_cache import RowCache
 from hierrec.index.build import build_index
 from hierrec.ingest import event_log

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 from hierrec.core.errors import CheckpointError, HierrecError
 from hierrec.core.files import sha256_file
-from hierrec.data.tables import write_table
+from hierrec.core.tables import write_table
 from hierrec.evaluation.ranks import load_ranks
 from hierrec.model.checkpoint import load_model
 from hierrec.params import load_params

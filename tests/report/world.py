@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-from hierrec.data.sequences import Sequences
+from hierrec.core.sequences import Sequences
 from hierrec.encode.store_writer import write_store
+from hierrec.fusion.prefixes import prefix_states
 from hierrec.index.build import build_index
 from hierrec.model.checkpoint import new_model
 from hierrec.model.scorer import Scorer
 from hierrec.params import load_params
 from hierrec.rag.datastore import Datastore, Lookup
 from hierrec.rag.fusion import Fusion, starts
-from hierrec.rag.prefixes import prefix_states
 from hierrec.rag.similar_items import CoOccurringItems, SimilarItems
 from hierrec.report.items import Items, item_map, neighbours
 from hierrec.report.page import Content, facts, flat

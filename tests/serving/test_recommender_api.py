@@ -14,8 +14,8 @@ import pytest
 import torch
 from hierrec import Recommender
 from hierrec.core.errors import CheckpointError, DataError, IndexMismatchError, ParamsError
-from hierrec.data.sequences import Sequences
-from hierrec.data.tables import interaction_groups, load_split
+from hierrec.core.sequences import Sequences
+from hierrec.core.tables import interaction_groups, load_split
 from hierrec.model.checkpoint import load_model
 from hierrec.model.inputs import load_inputs
 from hierrec.model.scorer import Scored, Scorer

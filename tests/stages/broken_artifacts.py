@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from hierrec.core.files import read_json, sha256_file, write_json
-from hierrec.data.tables import write_table
+from hierrec.core.tables import write_table
 from safetensors.numpy import load_file, save_file
 
 DATA, STORE, INDEX = "data", "item_embeddings", "index"

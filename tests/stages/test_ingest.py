@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from hierrec.core.files import read_details, sha256_file
-from hierrec.data.tables import load_items
+from hierrec.core.tables import load_items
 from hierrec.ingest.dataset import TABLES
 from hierrec.ingest.params import IngestParams
 from hierrec.ingest.sources import md5_file

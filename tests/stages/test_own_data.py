@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 from hierrec.core.errors import DataError
-from hierrec.data.tables import load_items, load_split
+from hierrec.core.tables import load_items, load_split
 from hierrec.ingest.sources import md5_file
 from hierrec.params import load_params
 

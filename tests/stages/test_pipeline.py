@@ -134,7 +134,7 @@ def test_a_comment_in_the_training_code_reruns_training_only(project: Project) -
         ("tune/tuner.py", {"tune"}),
         ("encode/store_writer.py", {"tune", "encode"}),
         ("index/build.py", {"index"}),
-        ("rag/fusion_trainer.py", {"train_rag", *AGAIN, "evaluate_rag", "evaluate_report"}),
+        ("fusion/fusion_trainer.py", {"train_rag", "train@refit", "train@final"}),
         ("refit/refit.py", {"train@refit", "train@final"}),
     ],
 )

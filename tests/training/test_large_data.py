@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from hierrec.data.sequences import Sequences
+from hierrec.core.sequences import Sequences
 from hierrec.model.ensemble import UserModel
 from hierrec.model.params import TrainParams
 from hierrec.training.batches import BatchSize, batch_count

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from hierrec.core.errors import ModelError
-from hierrec.data.sequences import Sequences
+from hierrec.core.sequences import Sequences
 from hierrec.model.checkpoint import load_model, new_model, save_model
 from hierrec.model.ensemble import UserModel
 from hierrec.model.params import BackboneParams, TrainParams

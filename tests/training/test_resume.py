@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from hierrec.data.sequences import Sequences
+from hierrec.core.sequences import Sequences
 from hierrec.model.checkpoint import new_model
 from hierrec.model.params import TrainParams
 from hierrec.training.resume import KEPT, Progress, TrainingState, training_key

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hierrec.data.sequences import Sequences
+from hierrec.core.sequences import Sequences
 from hierrec.model.checkpoint import load_model, new_model, save_model
 from hierrec.model.ensemble import UserModel
 from hierrec.model.params import TrainParams

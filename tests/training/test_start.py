@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hierrec.data.sequences import Sequences
+from hierrec.core.sequences import Sequences
 from hierrec.model.checkpoint import new_model
 from hierrec.model.params import TrainParams
 from hierrec.training.start import WINDOW, shared_information, untrained_model

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 from hierrec.core.errors import DataError, NumericalError
-from hierrec.data.sequences import Sequences
+from hierrec.core.sequences import Sequences
 from hierrec.model.checkpoint import new_model
 from hierrec.model.ensemble import UserModel
-from hierrec.model.evaluator import rank_targets
-from hierrec.model.metrics import metrics_from_ranks
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
+from hierrec.ranking.evaluator import rank_targets
+from hierrec.ranking.metrics import metrics_from_ranks
 from hierrec.training.distributed import Processes
 from hierrec.training.objective import Objective
 from hierrec.training.resume import TrainingState

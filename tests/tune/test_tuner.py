@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from hierrec.core.errors import DataError, NumericalError
-from hierrec.data.sequences import Sequences
+from hierrec.core.sequences import Sequences
 from hierrec.encode.encoder import ItemEncoder
 from hierrec.tune.params import TuneParams
 from hierrec.tune.tuner import contrast, neighbours, tune

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 from hierrec.core.errors import ModelError
-from hierrec.data.sequences import Sequences
+from hierrec.core.sequences import Sequences
 from hierrec.encode.encode_items import encode_items
 from hierrec.encode.encoder import ItemEncoder
 from hierrec.encode.params import EncodeParams

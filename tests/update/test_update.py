@@ -15,16 +15,16 @@ from hierrec import Recommender
 from hierrec.cli import main
 from hierrec.core.errors import DataError, ModelError, ParamsError
 from hierrec.core.files import CHECKSUMS, seal, sha256_file
-from hierrec.data.tables import load_interactions, load_items, load_users
+from hierrec.core.tables import load_interactions, load_items, load_users
 from hierrec.encode.encoder import ItemEncoder
 from hierrec.encode.template import render
+from hierrec.fusion.prefixes import prefix_states
 from hierrec.ingest.dataset import Dataset
 from hierrec.ingest.look import look
 from hierrec.model.inputs import load_inputs
 from hierrec.params import Params, load_params
 from hierrec.rag.checkpoint import load_rag
 from hierrec.rag.datastore import Datastore, Lookup
-from hierrec.rag.prefixes import prefix_states
 from hierrec.refit.refit import OFF
 from hierrec.search.index import ItemIndex
 from hierrec.store.store import EmbeddingStore

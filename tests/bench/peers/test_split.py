@@ -7,12 +7,12 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from hierrec.data.sequences import Sequences
+from hierrec.core.sequences import Sequences
 from hierrec.model.checkpoint import load_model
-from hierrec.model.evaluator import rank_targets
 from hierrec.model.inputs import Inputs
-from hierrec.model.metrics import metrics_from_ranks
 from hierrec.model.scorer import Scorer
+from hierrec.ranking.evaluator import rank_targets
+from hierrec.ranking.metrics import metrics_from_ranks
 
 from bench.peers.evaluate_ours import loop
 from bench.peers.split import export_fit, export_split, export_tests, metrics_of, validation_users

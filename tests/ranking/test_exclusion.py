@@ -1,7 +1,7 @@
 """The mask of excluded items."""
 
 import numpy as np
-from hierrec.model.ranking import excluded_items
+from hierrec.ranking.ranking import excluded_items
 from hypothesis import given
 from hypothesis import strategies as st
 

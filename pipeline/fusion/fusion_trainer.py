@@ -11,14 +11,14 @@ from torch import Tensor
 
 from ..core.errors import DataError, NumericalError
 from ..core.progress import track
-from ..data.sequences import NO_TARGET, Sequences, halves
+from ..core.sequences import NO_TARGET, Sequences, halves
 from ..model.checkpoint import CHOSEN_BY, state_of
-from ..model.evaluator import rank_in_batches
-from ..model.metrics import metrics_from_ranks
 from ..model.scorer import Scorer, lengths
 from ..model.sources import Query, Retrieved, Source
-from .fusion import Fusion, starts
-from .params import FusionParams
+from ..rag.fusion import Fusion, starts
+from ..rag.params import FusionParams
+from ..ranking.evaluator import rank_in_batches
+from ..ranking.metrics import metrics_from_ranks
 
 RETRIEVAL_BATCH = 2048  # queries per search
 VALIDATE_EVERY = 60  # steps

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from hierrec.core.errors import DataError
-from hierrec.model.metrics import metrics_by_user, metrics_from_ranks
-from hierrec.model.ranking import mean_ranks
+from hierrec.ranking.metrics import metrics_by_user, metrics_from_ranks
+from hierrec.ranking.ranking import mean_ranks
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from ..core.errors import DataError, ParamsError, quote
+from .errors import DataError, ParamsError, quote
 
 _REMEDY = (
     'write a condition on single rows, such as "Quantity > 0 AND CustomerID IS NOT NULL";'

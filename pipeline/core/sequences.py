@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ..core.errors import DataError
+from .errors import DataError
 
 NO_TARGET = -1
 NO_GAP, GAPS = 0, 66

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from hierrec.core.errors import DataError
-from hierrec.data.sequences import NO_TARGET
+from hierrec.core.sequences import NO_TARGET
 from hierrec.model.checkpoint import new_model
-from hierrec.model.evaluator import rank_in_batches, rank_targets
 from hierrec.model.scorer import Scorer
 from hierrec.params import load_params
+from hierrec.ranking.evaluator import rank_in_batches, rank_targets
 from numpy.typing import NDArray
 
 from tests.model.world import PHI3, with_backbone

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 from hierrec.core.errors import DataError
-from hierrec.data.sequences import NO_TARGET, Sequences, pad_histories
+from hierrec.core.sequences import NO_TARGET, Sequences, pad_histories
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..core.errors import DataError
 from ..core.progress import track
-from ..data.sequences import NO_TARGET
+from ..core.sequences import NO_TARGET
 from .ranking import excluded_items, mean_ranks
 
 

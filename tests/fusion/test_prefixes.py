@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from hierrec.data.sequences import Sequences
+from hierrec.core.sequences import Sequences
+from hierrec.fusion.prefixes import prefix_states, remember, unchanged_prefixes
 from hierrec.model.checkpoint import new_model
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
 from hierrec.params import load_params
 from hierrec.rag.datastore import Datastore
-from hierrec.rag.prefixes import prefix_states, remember, unchanged_prefixes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from hierrec.core.errors import NumericalError
-from hierrec.model.ranking import mean_ranks
+from hierrec.ranking.ranking import mean_ranks
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor

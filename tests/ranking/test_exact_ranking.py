@@ -7,9 +7,9 @@ import pytest
 import torch
 from hierrec.core.files import read_json
 from hierrec.index.build import build_index
-from hierrec.model.evaluator import rank_targets
 from hierrec.model.inputs import Inputs
 from hierrec.rag.checkpoint import load_rag
+from hierrec.ranking.evaluator import rank_targets
 from hierrec.search.index import ApproximateSearchWarning, ItemIndex
 
 from tests.stages.imports import code_files, top_level_imports

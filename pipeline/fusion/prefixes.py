@@ -7,11 +7,11 @@ import torch
 from numpy.typing import NDArray
 
 from ..core.progress import track
-from ..data.sequences import Sequences
+from ..core.sequences import Sequences
 from ..model.ensemble import UserModel
-from .checkpoint import lookup
-from .datastore import Datastore
-from .params import FusionParams
+from ..rag.checkpoint import lookup
+from ..rag.datastore import Datastore
+from ..rag.params import FusionParams
 
 TOKENS = 4096
 """Items of a batch, padding included."""

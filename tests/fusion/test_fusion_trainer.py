@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from hierrec.data.sequences import Sequences, halves
+from hierrec.core.sequences import Sequences, halves
+from hierrec.fusion.fusion_trainer import FusionExamples
+from hierrec.fusion.prefixes import prefix_states
 from hierrec.model.checkpoint import new_model
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
 from hierrec.rag.datastore import Datastore, Lookup
-from hierrec.rag.fusion_trainer import FusionExamples
-from hierrec.rag.prefixes import prefix_states
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from hierrec.core.errors import DataError
-from hierrec.data.tables import load_interactions, load_items, load_split, load_users
+from hierrec.core.tables import load_interactions, load_items, load_split, load_users
 from hierrec.ingest.dataset import build
 from hierrec.ingest.movielens import read_movielens
 from hypothesis import HealthCheck, given, settings

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ..core.errors import DataError
+from .errors import DataError
 from .sequences import GAPS
 
 REMEDY = "run `dvc repro`, or `dvc pull`"

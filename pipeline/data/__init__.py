@@ -1,1 +1,0 @@
-"""The tables that ingest writes, and the sequences in them."""

@@ -1,0 +1,1 @@
+"""Training of the fusion and computation of the datastore's states."""

@@ -1,0 +1,1 @@
+"""Ranks of targets among all candidates, and metrics computed from ranks."""
