@@ -14,6 +14,7 @@ STAGES: dict[str, Any] = YAML(typ="safe").load(HERE / "dvc.yaml")["stages"]
 
 # Not named: code that only checks, reads or writes. A change there would void hours of training.
 PLUMBING = {
+    "columns",
     "progress",
     "errors",
     "files",
