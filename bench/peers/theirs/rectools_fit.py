@@ -84,7 +84,9 @@ class EarlyStopping(Callback):
             for row, seen in zip(scores, self.seen[start : start + BATCH], strict=False):
                 row[columns[seen]] = -np.inf
             ranks = (scores > wanted).sum(1) + 1  # [B]
-            gain += float((1 / np.log2(ranks + 1))[(ranks <= K) & (target >= 0)].sum())
+            # A user without a known item has the state 0, for which all items tie.
+            ranked = (target >= 0) & states[start : start + BATCH].any(1)  # [B]
+            gain += float((1 / np.log2(ranks + 1))[(ranks <= K) & ranked].sum())
         return gain / len(self.users)
 
 
