@@ -37,9 +37,8 @@ def _check_files(ingest: IngestParams) -> None:
         source, md5 = getattr(ingest, key), getattr(ingest, f"{key}_md5")
         if source is None or "://" in source:
             continue
-        with suppress(
-            DownloadError
-        ):  # it may be missing, or another table: only `ingest` needs it, if it runs again
+        # It may be missing, or be another table: only `ingest` needs it, if it runs again.
+        with suppress(DownloadError):
             paths = fetch_parts(source, None, cache, key)
             try:
                 check(paths, ingest)
