@@ -79,6 +79,7 @@ def file_source(path: Path, encoding: str = "utf-8") -> Source:
 
 def _native(path: Path) -> IO[bytes]:
     """Open a file with Arrow. Its threads may still read when the process ends, which aborts with a file of Python."""
+    path.open("rb").close()  # Python's errors are plainer than Arrow's
     return pa.OSFile(str(path))  # pyright: ignore[reportReturnType]
 
 
