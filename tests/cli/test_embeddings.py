@@ -180,7 +180,10 @@ def test_bad_catalogues_and_settings_give_one_message(
 def test_a_catalogue_that_is_not_there(run: Run, tmp_path: Path) -> None:
     command = ["embeddings", "encode", "--out", str(tmp_path / "out"), "--items"]
     fails(run(*command, str(tmp_path / "absent.csv")), "absent.csv")
-    fails(run(*command, str(tmp_path / "items.xlsx")), "export it as CSV, JSON lines or Parquet; the names end in .csv")
+    fails(
+        run(*command, str(tmp_path / "items.xlsx")),
+        "export it as CSV, JSON lines or Parquet; the names end in .csv",
+    )
 
 
 def test_the_formats_are_those_that_can_be_written() -> None:
