@@ -17,7 +17,7 @@ from .item_files import read_items
 from .params import TableParams
 from .row_filters import filtered
 from .sources import Layout, file_source, md5_file
-from .table_files import IDS, as_ids, as_text, read_blocks
+from .table_files import IDS, as_ids, as_text, having, read_blocks
 from .timestamps import FinerFound, Timestamps
 
 _BLOCK = 2**22
@@ -182,18 +182,12 @@ def _typed(
     # A block of JSON lines may lack a column.
     missing = pl.repeat(None, len(table), eager=True)
     values = {role: table.get_column(name, default=missing.alias(name)) for role, name in columns.items()}
-    typed = [as_ids(values[role], checks, _without(values[role])) for role in ("user", "item")]
+    without = f"{IDS}, or leave such rows out: ingest.where: '{{}}'"
+    typed = [as_ids(values[role], checks, without.format(having(values[role]))) for role in ("user", "item")]
     typed.append(times.read(values["timestamp"], checks))
     if "rating" in columns:
         typed.append(_ratings(values["rating"], params.min_rating is not None, checks))
     return typed
-
-
-def _without(ids: pl.Series) -> str:
-    """Return what to do about a missing id."""
-    blank = f"TRIM(\"{ids.name}\") <> ''"  # also false where the id is null
-    condition = blank if ids.dtype == pl.String else f"'\"{ids.name}\" IS NOT NULL'"
-    return f"{IDS}, or leave such rows out: ingest.where: {condition}"
 
 
 def _ratings(values: pl.Series, needed: bool, checks: Checks) -> pl.Series:

@@ -41,7 +41,7 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
             options = {"page_checksum_verification": True, "coerce_int96_timestamp_unit": "us"}
             with pq.ParquetFile(stream, read_dictionary=texts, **options) as file:
                 names = _readable(source.place, file.schema_arrow)
-                rows = min(_ROWS, _BLOCK // (_NUMBER * max(1, len(names))))
+                rows = min(_ROWS, _BLOCK // (_NUMBER * len(names)))
                 for batch in file.iter_batches(max(1, rows), columns=names):
                     batch.validate(full=True)
                     for part in _slices(batch):

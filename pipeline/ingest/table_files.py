@@ -74,6 +74,12 @@ def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> I
         raise NoRowsError("table has no rows", source.place, "use one that has")
 
 
+def having(values: pl.Series) -> str:
+    """Return the SQL condition, for `ingest.where`, that leaves out the rows without a value, blank texts included."""
+    column = f'"{values.name}"'
+    return f"LENGTH(TRIM({column})) > 0" if values.dtype == pl.String else f"{column} IS NOT NULL"
+
+
 def as_ids(values: pl.Series, checks: Checks, missing: str = IDS) -> pl.Series:
     """Return a column of ids, or a block of it, as text; whole numbers have no decimal point.
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from ..core.errors import DataError, ParamsError, quote
 from .checks import Checks
-from .table_files import EXACT, as_text
+from .table_files import EXACT, as_text, having
 
 _CERTAIN = 15
 """Characters up to which two different numbers are different in float64."""
@@ -165,14 +165,12 @@ def _leaving_out(refused: pl.Series) -> str:
     if not len(refused):
         return ""
     value, column = refused[0], f'"{refused.name}"'
-    if value is None:
-        condition = f"{column} IS NOT NULL"
+    if value is None or (isinstance(value, str) and not value.strip()):
+        condition = having(refused)
     elif value != value:  # NaN
         condition = f"{column} < 1e300"
     elif not isinstance(value, str) or len(value) > 60 or re.search(r"\d", value):
         return ""
-    elif not value.strip():
-        condition = f"LENGTH(TRIM({column})) > 0"
     else:
         literal = value.replace("'", "''")
         condition = f"TRIM({column}) <> '{literal}'"

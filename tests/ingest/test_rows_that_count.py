@@ -73,7 +73,10 @@ def test_a_condition_over_the_own_columns(
         ("Quantity + 1", r"is of type Float64, so no condition"),
         ("Quantity > 100", "keeps none of the rows"),
         ("CustomerID IS NULL", "row 4, column CustomerID: an id is missing"),
-        ("CustomerID IS NULL", r"""leave such rows out: ingest.where: TRIM\("CustomerID"\) <> ''"""),
+        (
+            "CustomerID IS NULL",
+            r"""leave such rows out: ingest.where: 'LENGTH\(TRIM\("CustomerID"\)\) > 0'""",
+        ),
     ],
 )
 def test_a_condition_that_cannot_be_is_refused(tmp_path: Path, where: str, message: str) -> None:
@@ -184,3 +187,12 @@ def test_what_the_message_says_leaves_out_the_rows_without_an_id(tmp_path: Path,
     raw = read_files(path, None, TableParams(where=where))
     assert events(raw)["user_id"].to_list() == ["ann"]
     assert raw.removed == {"removed_where": 3}
+
+
+def test_one_condition_leaves_out_times_that_are_null_and_times_that_are_blank(tmp_path: Path) -> None:
+    path, times = tmp_path / "events.parquet", [None, "", "  ", "2024-01-01"]
+    pl.DataFrame({"user": ["ann"] * 4, "item": list("abcd"), "timestamp": times}).write_parquet(path)
+    with pytest.raises(DataError, match=r"a timestamp is missing \(and 2 more rows\)") as caught:
+        read_files(path, None)
+    where = YAML(typ="safe").load(str(caught.value.remedy).partition("ingest.where: ")[2])
+    assert events(read_files(path, None, TableParams(where=where)))["item_id"].to_list() == ["d"]
