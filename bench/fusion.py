@@ -21,7 +21,7 @@ from hierrec.model.checkpoint import CHOSEN_BY, load_model
 from hierrec.model.inputs import load_inputs
 from hierrec.model.scorer import Scorer
 from hierrec.params import load_params
-from hierrec.rag.checkpoint import lookup, open_sources
+from hierrec.rag.checkpoint import lookup, open_sources, open_trends
 from hierrec.rag.datastore import Datastore
 from hierrec.rag.params import FusionParams
 from hierrec.search.index import ItemIndex
@@ -117,11 +117,12 @@ class Bench:
             DataError: fewer than two users have a validation target.
             NumericalError: a loss is not finite.
         """
-        params = params.for_data(self.inputs.sequences.repeated)
+        params = params.for_data(self.inputs.sequences)
         datastore, prefixes = None, self._prefixes
         if "next_items" in params.sources:
             datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(params))
-        sources = open_sources(params, datastore, self._index, self.inputs)
+        trends = open_trends(params, self.inputs)
+        sources = open_sources(params, datastore, self._index, self.inputs, trends)
         first, second = FusionExamples.validation(self._base, self.inputs.sequences, sources, params.users)
         return self._learned(params, first, second), self._learned(params, second, first)
 

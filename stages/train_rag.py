@@ -10,7 +10,7 @@ from hierrec.fusion.prefixes import remember
 from hierrec.model.checkpoint import CHOSEN_BY, load_model, write_curve
 from hierrec.model.inputs import load_inputs
 from hierrec.model.scorer import Scorer
-from hierrec.rag.checkpoint import open_sources, save_rag
+from hierrec.rag.checkpoint import open_sources, open_trends, save_rag
 from hierrec.rag.params import FusionParams
 from hierrec.search.index import ItemIndex
 
@@ -18,15 +18,16 @@ from hierrec.search.index import ItemIndex
 @Stage
 def main(fusion: FusionParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
-    fusion = fusion.for_data(inputs.sequences.repeated)
+    fusion = fusion.for_data(inputs.sequences)
     model = load_model(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
     datastore = remember(model, inputs.sequences, fusion)
     index = ItemIndex.open(INDEX, inputs.store_hash)
-    sources = open_sources(fusion, datastore, index, inputs)
+    trends = open_trends(fusion, inputs)
+    sources = open_sources(fusion, datastore, index, inputs, trends)
     scorer = Scorer(model, inputs.validation_candidates, dtype=torch.float32, sequences=inputs.sequences)
     learned_from, held_out = FusionExamples.validation(scorer, inputs.sequences, sources, fusion.users)
     counts = inputs.sequences.training_counts(len(inputs.frozen))  # [n]
-    learned = learn(fusion, scorer, counts, learned_from, held_out)
+    learned = learn(fusion, scorer, counts, learned_from, held_out, trends)
     save_rag(MODELS / "rag", model, learned.fusion, fusion, datastore, inputs.store_hash, learned.curve)
     write_curve(PLOTS / "rag.csv", learned.curve)
     remembered, every = len(datastore or ()), int((inputs.sequences.train_length - 1).clip(min=0).sum())

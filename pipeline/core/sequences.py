@@ -37,6 +37,10 @@ class Sequences:
     """int8 [N], bucket of the time between each item and the user's item before it; empty where not read."""
     starts: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
     """bool [N], whether an item starts a session; false for a user's first item. Empty without sessions."""
+    clock: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """int64 [N], for each item the number of all users' items at an earlier time; empty where not read."""
+    one_cut: bool = False
+    """All targets come after the training items of all users: in a split by time, and for use."""
     several: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), np.int64))
     """int64 [R, 3], where a user may have several targets: the user of row r, and the number of the user's items before
     the row's validation target and before its test target. Empty: row `u` belongs to user `u`."""
@@ -66,7 +70,7 @@ class Sequences:
         names = ("train_length", "test_length", "validation", "test")
         arrays = (split[name].fill_null(NO_TARGET).to_numpy().astype(np.int64) for name in names)
         items, offsets = np.concatenate(parts, dtype=np.int64), np.append(0, np.cumsum(lengths))
-        sequences = cls(items, offsets, *arrays, repeated="repeated" in split.columns)
+        sequences = cls(items, offsets, *arrays, repeated="repeated" in split.columns, one_cut=by_time)
         if not by_time:
             paired = (sequences.validation == NO_TARGET) == (sequences.test == NO_TARGET)
             _check(paired, "test", "is there, but the other target is missing")
@@ -120,6 +124,12 @@ class Sequences:
             raise DataError("the numbers of gaps and interactions differ", remedy="run `dvc repro`")
         return replace(self, gaps=gaps)
 
+    def with_clock(self, clock: NDArray[np.int64]) -> "Sequences":
+        """Return the sequences with the clocks of all items; raise ``DataError`` if there is not one for each item."""
+        if len(clock) != len(self.items):
+            raise DataError("the numbers of clocks and interactions differ", remedy="run `dvc repro`")
+        return replace(self, clock=clock)
+
     def gaps_of(self, history: NDArray[np.int64], user: int | np.integer) -> NDArray[np.int64]:
         """Return the bucket of the gap before each item of a history, int64 [T].
 
@@ -149,7 +159,8 @@ class Sequences:
     def whole(self) -> "Sequences":
         """Return the same users with every item as a training item, and no targets."""
         lengths, nothing = np.diff(self.offsets), np.full_like(self.test, NO_TARGET)
-        return replace(self, train_length=lengths, test_length=lengths, validation=nothing, test=nothing)
+        cuts = {"train_length": lengths, "test_length": lengths, "one_cut": True}
+        return replace(self, validation=nothing, test=nothing, **cuts)
 
     def with_targets_of(self, most: int | None, seed: int) -> "Sequences":
         """Return the same users with the validation targets and the test targets of at most `most` users each.
@@ -171,9 +182,15 @@ class Sequences:
 
     def training(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return all training items, user by user, and the user of each, int64 [N] twice."""
-        owners = np.repeat(np.arange(self.user_count), np.diff(self.offsets))
-        kept = np.arange(len(self.items)) < (self.offsets[:-1] + self.train_length)[owners]
-        return self.items[kept], owners[kept]
+        kept = self.in_training()
+        return self.items[kept], self._users()[kept]
+
+    def in_training(self) -> NDArray[np.bool_]:
+        """Return which items are training items, bool [N]."""
+        return np.arange(len(self.items)) < (self.offsets[:-1] + self.train_length)[self._users()]
+
+    def _users(self) -> NDArray[np.int64]:
+        return np.repeat(np.arange(self.user_count), np.diff(self.offsets))  # [N]
 
     def training_counts(self, item_count: int) -> NDArray[np.int64]:
         """Return how often each item is a training item, int64 [item_count]."""

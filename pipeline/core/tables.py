@@ -115,6 +115,18 @@ def load_gaps(path: Path) -> NDArray[np.int8]:
     return gaps
 
 
+def load_clock(path: Path) -> NDArray[np.int64]:
+    """Read `times/clock.parquet`: the number of interactions before the time of each interaction, int64 [N]."""
+    clock = _read(path, pl.Schema({"earlier": pl.Int64}))["earlier"].to_numpy()
+    _check(
+        path,
+        "earlier",
+        ((clock >= 0) & (clock < len(clock))).all(),
+        "a number is not that of earlier interactions",
+    )
+    return clock
+
+
 def load_split(path: Path) -> pl.DataFrame:
     """Read `split.parquet`. Row i is user i.
 

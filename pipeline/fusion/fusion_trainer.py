@@ -1,6 +1,6 @@
 """Training of the fusion on validation targets; the sequence model stays fixed."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,10 +13,11 @@ from ..core.errors import DataError, NumericalError
 from ..core.progress import track
 from ..core.sequences import NO_TARGET, Sequences, halves
 from ..model.checkpoint import CHOSEN_BY, state_of
-from ..model.scorer import Scorer, lengths
+from ..model.scorer import Scorer
 from ..model.sources import Query, Retrieved, Source
 from ..rag.fusion import Fusion, starts
 from ..rag.params import FusionParams
+from ..rag.trends import Trends
 from ..ranking.evaluator import rank_in_batches
 from ..ranking.metrics import metrics_from_ranks
 
@@ -88,8 +89,17 @@ class FusionExamples:
 
     def fuse(self, rows: NDArray[np.int64], scorer: Scorer, fusion: Fusion) -> Tensor:
         """Return the fused log-probabilities [B, n] of the examples at these rows, int64 [B]."""
+        return fusion(*self._arguments(rows, scorer))
+
+    def log_likelihood(self, rows: NDArray[np.int64], scorer: Scorer, fusion: Fusion) -> Tensor:
+        """Return the fused log-probability of the target of each example, [B]."""
+        return fusion.log_likelihood(*self._arguments(rows, scorer), torch.from_numpy(self.targets[rows]))
+
+    def _arguments(
+        self, rows: NDArray[np.int64], scorer: Scorer
+    ) -> tuple[Tensor, Query, Sequence[Retrieved]]:
         batch = self.take(rows)
-        return fusion(model_scores(batch.query, scorer), lengths(batch.query.histories), batch.retrieved)
+        return model_scores(batch.query, scorer), batch.query, batch.retrieved
 
 
 @torch.no_grad()
@@ -122,11 +132,12 @@ def learn(
     counts: NDArray[np.int64],
     learned_from: FusionExamples,
     held_out: FusionExamples,
+    trends: Trends | None = None,
 ) -> Learned:
     """Train a new fusion; the metrics of the held-out examples pick the step.
 
     If the sequence model alone ranks the held-out examples better, the fusion ranks as the model does. Counts,
-    int64 [n], are the training interactions of each item. Raises as `train_fusion`.
+    int64 [n], are the training interactions of each item; trends are source `trending`. Raises as `train_fusion`.
     """
 
     def validate(score: Callable[[NDArray[np.int64]], Tensor]) -> dict[str, float]:
@@ -137,7 +148,7 @@ def learn(
         return metrics_from_ranks(ranks)
 
     seed = scorer.model.params.seed
-    fusion = Fusion(starts(params), counts, seed)
+    fusion = Fusion(starts(params), counts, seed, trends)
     curve = train_fusion(
         fusion,
         scorer,
@@ -181,7 +192,7 @@ def train_fusion(
     best, losses = state_of(fusion), []
     for step in track(range(1, params.steps + 1), desc="fusion", unit="step"):
         rows = next(batches)
-        loss = _loss(examples.fuse(rows, scorer, fusion.train()), examples.targets[rows])
+        loss = _loss(examples.log_likelihood(rows, scorer, fusion.train()))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -203,9 +214,8 @@ def _batches(examples: int, batch_users: int, generator: np.random.Generator) ->
         yield from np.array_split(generator.permutation(examples), -(-examples // batch_users))
 
 
-def _loss(log_probability: Tensor, targets: NDArray[np.int64]) -> Tensor:
-    """Return the mean negative log-likelihood over the targets that may be recommended."""
-    likelihood = log_probability.gather(1, torch.from_numpy(targets)[:, None]).squeeze(1)  # [B]
+def _loss(likelihood: Tensor) -> Tensor:
+    """Return the mean negative log-likelihood [B] over the targets that may be recommended."""
     allowed = likelihood > -torch.inf
     loss = -likelihood[allowed].sum() / allowed.sum().clamp(min=1)
     if not torch.isfinite(loss):

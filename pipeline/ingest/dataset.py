@@ -28,9 +28,10 @@ from .event_log import RawDataset
 from .event_order import OrderedEvents, Repeats
 from .time_split import TimeSplit, split_by_time
 
-_NAMES = ("items", "users", "interactions", "split", "ratings", "times/gaps", "times/none")
+_NAMES = ("items", "users", "interactions", "split", "ratings", "times/gaps", "times/none", "times/clock")
 TABLES = tuple(f"{name}.parquet" for name in _NAMES)
-"""All tables. A model depends on the table in `times/` that `train.time` names; `none` is empty."""
+"""All tables. A sequence model depends on the table in `times/` that `train.time` names: `gaps`, or `none`, which is
+empty. Source `trending` of variant `rag` depends on `times/clock`."""
 _INTERACTIONS = ("user", "item", "position")
 _RATINGS = ("user", "position", "rating", "timestamp")
 
@@ -121,7 +122,8 @@ class Dataset:
         interactions = (table.select(_INTERACTIONS) for table in self.events)
         ratings = (table.select(_RATINGS) for table in self.events)
         none = pl.DataFrame(schema={"gap": pl.Int8})
-        lists = ([self.items], [self.users], interactions, [self.split], ratings, _gaps(self.events), [none])
+        times = (_gaps(self.events), [none], [_clock(self.events)])
+        lists = ([self.items], [self.users], interactions, [self.split], ratings, *times)
         with ExitStack() as stack:  # unwinds from the last to the first
             manifest = stack.enter_context(atomic_path(folder / "manifest.json"))
             written = {name: stack.enter_context(atomic_path(folder / name)) for name in TABLES}
@@ -143,6 +145,11 @@ def _gaps(events: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         times = table["timestamp"].to_numpy()
         yield pl.DataFrame({"gap": gap_buckets(table["position"].to_numpy(), times, before)})
         before = times[-1]
+
+
+def _clock(events: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    times = np.concatenate([table["timestamp"].to_numpy() for table in events])  # [N]
+    return pl.DataFrame({"earlier": np.searchsorted(np.sort(times), times).astype(np.int64)})
 
 
 def build(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import DataError, StoreError
 from ..core.sequences import Sequences
-from ..core.tables import candidates_of, interaction_groups, load_gaps, load_items, load_split
+from ..core.tables import candidates_of, interaction_groups, load_clock, load_gaps, load_items, load_split
 from ..store.store import EmbeddingStore
 
 
@@ -47,6 +47,8 @@ def load_inputs(data: Path, item_embeddings: Path) -> Inputs:
     sequences = Sequences.from_tables(_interactions(data, len(items)), load_split(data / "split.parquet"))
     if (times := data / "times" / "gaps.parquet").exists():
         sequences = sequences.with_gaps(load_gaps(times))
+    if (times := data / "times" / "clock.parquet").exists():
+        sequences = sequences.with_clock(load_clock(times))
     candidates, validation_candidates = candidates_of(items)
     return Inputs(
         items=items,

@@ -115,14 +115,9 @@ class Scorer:
         if self.fusion is None:
             return Scored(query, scores)
         retrieved = [source.retrieve(query) for source in self.sources.values()]
-        mixture = self.fusion.mix(scores, lengths(histories), retrieved)
+        mixture = self.fusion.mix(scores, query, retrieved)
         return Scored(query, mixture.scores, retrieved, mixture)
 
     def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:
         """Return only the scores of `score`, [B, n]."""
         return self.score(histories, users).scores
-
-
-def lengths(histories: Sequence[NDArray[np.int64]]) -> Tensor:
-    """Return the number of items in each history, int64 [B]."""
-    return torch.tensor([len(history) for history in histories])

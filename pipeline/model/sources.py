@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -22,6 +23,10 @@ class Query:
 
     def __len__(self) -> int:
         return len(self.histories)
+
+    def lengths(self) -> Tensor:
+        """Return the number of items in each history, int64 [B]."""
+        return torch.tensor([len(history) for history in self.histories], dtype=torch.int64)
 
     def take(self, rows: NDArray[np.int64]) -> "Query":
         """Return the users at these rows of the batch."""
@@ -79,9 +84,9 @@ class Mixture:
 class Fuses(Protocol):
     """A fusion of the model with S sources."""
 
-    def mix(self, model_scores: Tensor, lengths: Tensor, retrieved: Sequence[Retrieved]) -> Mixture:
+    def mix(self, model_scores: Tensor, query: Query, retrieved: Sequence[Retrieved]) -> Mixture:
         """Return the fused scores and their parts.
 
-        `model_scores` [B, n] are -inf where an item may not be recommended; `lengths`, int64 [B], count each history.
+        `model_scores` [B, n] are -inf where an item may not be recommended.
         """
         ...

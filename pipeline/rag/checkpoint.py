@@ -34,16 +34,22 @@ from .own_history import OwnHistory
 from .params import FusionParams
 from .prefix_search import earlier_entries
 from .similar_items import CoOccurringItems, SimilarItems
+from .trends import Trends
 
 SCHEMA_VERSION = 3
 
 
+def open_trends(params: FusionParams, inputs: Inputs) -> Trends | None:
+    """Return source `trending`; None if `params` does not name it."""
+    return Trends(inputs.sequences, len(inputs.frozen)) if "trending" in params.sources else None
+
+
 def open_sources(
-    params: FusionParams, datastore: Datastore | None, index: ItemIndex, inputs: Inputs
+    params: FusionParams, datastore: Datastore | None, index: ItemIndex, inputs: Inputs, trends: Trends | None
 ) -> dict[str, Source]:
     """Return the sources that `params` names, in their order, over the inputs and the index of their item vectors.
 
-    The datastore is source `next_items`; None if `params` does not name it.
+    The datastore is source `next_items` and trends are source `trending`; None if `params` does not name them.
     """
     sources: dict[str, Source] = {}
     near = params.item_neighbours, params.recent_items
@@ -56,6 +62,8 @@ def open_sources(
             sources[name] = CoOccurringItems(inputs.sequences, len(inputs.frozen), *near)
         elif name == "history":
             sources[name] = OwnHistory()
+        elif name == "trending" and trends is not None:
+            sources[name] = trends
     return sources
 
 
@@ -105,7 +113,7 @@ def load_rag(folder: Path, inputs: Inputs, index: ItemIndex, dtype: torch.dtype 
     if "next_items" in params.sources:
         datastore = Datastore.open(folder / "datastore", lookup(params))
         _check_fit(datastore, model, inputs.sequences, str(folder / "datastore"))
-    sources = open_sources(params, datastore, index, inputs)
+    sources = open_sources(params, datastore, index, inputs, fusion.trends)
     return Scorer(model, inputs.candidates, sources, fusion, dtype, inputs.sequences)
 
 
@@ -117,7 +125,8 @@ def load_parts(folder: Path, inputs: Inputs) -> tuple[UserModel, Fusion, FusionP
         fusion_params = {"users": 1, "steps": 1, **config["fusion"]}
         fusion_params.pop("epochs", None)  # of older models, which had neither users nor steps
         params = FusionParams.model_validate(fusion_params)
-        fusion = Fusion(starts(params), inputs.sequences.training_counts(len(inputs.frozen)))
+        counts = inputs.sequences.training_counts(len(inputs.frozen))  # [n]
+        fusion = Fusion(starts(params), counts, trends=open_trends(params, inputs))
         weights = load_file(folder / "fusion.safetensors")
         for name, start in fusion.state_dict().items():
             # Older models have no network; a new one corrects nothing.

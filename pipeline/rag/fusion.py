@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,13 +10,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..model.sources import Mixture, Retrieved
+from ..model.sources import Mixture, Query, Retrieved
 from .own_history import LATEST
 from .params import FusionParams
+from .trends import FEATURES, WINDOWS, Trends
 
 # Added to a source's probabilities before the product, so that items that it did not retrieve stay possible.
 FLOOR = 1e-3
 
+LOWEST = -1e30
+"""Logit of an item that may not be recommended. Infinity would have no gradient."""
 NO_TRUST = -1e4
 """Bias of the gate that gives a source no weight."""
 HIDDEN = 16
@@ -52,8 +56,17 @@ def starts(params: FusionParams) -> list[Start]:
         "items": Start(0, params.recent_items - 1, 0.1, 0.05),
         "co_occurring": Start(0, params.recent_items - 1, 0.2, 0.2),
         "history": Start(0, LATEST - 1, 0.3, 1.0, doubling=True),
+        "trending": Start(0, len(WINDOWS) - 1, 0.1, 0.1),
     }
     return [known[name] for name in params.sources]
+
+
+class _Fused(NamedTuple):
+    """The fused pairs of a user and a retrieved item, and the weights behind them."""
+
+    scores: Tensor  # [P], log-probabilities, not yet normalised
+    trust: Tensor  # [B, S + 1], log-weights of model and sources
+    weights: list[Tensor]  # per source [B, K], as in `Mixture`
 
 
 class Fusion(nn.Module):
@@ -70,16 +83,19 @@ class Fusion(nn.Module):
         sources: initial values, one for each source.
         counts: int64 [n], training interactions of each item.
         seed: of the network's initial weights.
+        trends: further evidence for the network, if source `trending` is one of the sources.
     """
 
     popularity: Tensor
 
-    def __init__(self, sources: Sequence[Start], counts: NDArray[np.int64], seed: int = 0) -> None:
+    def __init__(
+        self, sources: Sequence[Start], counts: NDArray[np.int64], seed: int = 0, trends: Trends | None = None
+    ) -> None:
         super().__init__()
         temperatures = [1.0, *(source.temperature for source in sources)]  # the model's first
         self.log_temperature = nn.Parameter(torch.log(torch.tensor(temperatures)))  # [S + 1]
         self.age_weights = nn.ParameterList([source.log_weights() for source in sources])
-        self.sources = sources
+        self.sources, self.trends = sources, trends
         self.power = nn.Parameter(torch.zeros(len(sources)))
         self.gate = nn.Linear(3 * len(sources) + 1, len(sources) + 1)
         nn.init.zeros_(self.gate.weight)
@@ -89,7 +105,7 @@ class Fusion(nn.Module):
         self.register_buffer("popularity", _standardised(torch.from_numpy(counts)), persistent=False)  # [n]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.hidden = nn.Linear(2 * len(sources) + 2, HIDDEN)
+            self.hidden = nn.Linear(2 * len(sources) + 2 + (FEATURES if trends else 0), HIDDEN)
         self.correction = nn.Linear(HIDDEN, 1)
         for parameter in self.correction.parameters():
             nn.init.zeros_(parameter)
@@ -102,24 +118,64 @@ class Fusion(nn.Module):
         self.gate.bias[1:] = NO_TRUST
         self.gate.bias[0] = 0
 
-    def forward(self, model_scores: Tensor, lengths: Tensor, retrieved: Sequence[Retrieved]) -> Tensor:
+    def forward(self, model_scores: Tensor, query: Query, retrieved: Sequence[Retrieved]) -> Tensor:
         """Return log-probabilities [B, n]; arguments as for `Fuses.mix`."""
-        return self.mix(model_scores, lengths, retrieved).scores
+        return self.mix(model_scores, query, retrieved).scores
 
-    def mix(self, model_scores: Tensor, lengths: Tensor, retrieved: Sequence[Retrieved]) -> Mixture:
+    def mix(self, model_scores: Tensor, query: Query, retrieved: Sequence[Retrieved]) -> Mixture:
         """Return the fused scores and their parts; see `Fuses.mix`.
 
         The sources retrieve a small part of the catalogue. So shares of sources are computed only for the P pairs of a
         user and an item that some source retrieved; all other items have the model's probability alone.
         """
         allowed = model_scores > -torch.inf  # [B, n]
-        # Divided before masking: an infinite score has no gradient.
-        scores = model_scores.masked_fill(~allowed, 0) / self.log_temperature[0].exp()  # [B, n]
-        model = scores.masked_fill(~allowed, -torch.inf).log_softmax(-1)  # [B, n]
-        items = [torch.from_numpy(found.items).long() for found in retrieved]  # S times [B, K]
-        pairs, places = _pairs(items, allowed)  # [P], S times [B, K]
-        owners = pairs // allowed.shape[1]  # [P], users
-        probability = model.take(pairs).exp()  # [P]
+        model = (model_scores / self.log_temperature[0].exp()).log_softmax(-1)  # [B, n]
+        pairs, places, _ = _pairs(retrieved, allowed)  # [P], S times [B, K]
+        fused = self._fuse(model.take(pairs), pairs, places, query, retrieved)
+        # The model's weight alone for an item that no source retrieved.
+        scores = (model + fused.trust[:, :1]).flatten()  # [B n]
+        scores = scores.index_copy(0, pairs, fused.scores).view_as(model)  # [B, n]
+        return Mixture(scores.log_softmax(-1), fused.trust.exp(), model, fused.weights)
+
+    def log_likelihood(
+        self, model_scores: Tensor, query: Query, retrieved: Sequence[Retrieved], targets: Tensor
+    ) -> Tensor:
+        """Return the log-probability of one item for each user, [B]; -inf where it may not be recommended.
+
+        These are the scores of `mix` at `targets`, int64 [B]. Only the sum over all items reads the whole catalogue,
+        which makes a step of training twice as fast.
+        """
+        users, n = model_scores.shape
+        temperature = self.log_temperature[0].exp()
+        total = (model_scores.clamp(min=LOWEST) / temperature).logsumexp(-1)  # [B]
+        at = targets + n * torch.arange(users)  # [B]
+        pairs, places, numbers = _pairs(
+            retrieved, model_scores > -torch.inf
+        )  # [P], S times [B, K], [B n + 1]
+        owners = pairs // n  # [P]
+        model = model_scores.take(pairs) / temperature - total[owners]  # [P]
+        fused = self._fuse(model, pairs, places, query, retrieved)
+        elsewhere = 1 - model.new_zeros(users).index_add(
+            0, owners, model.exp()
+        )  # [B], the model's probability
+        mass = fused.trust[:, 0].exp() * elsewhere.clamp(min=0)  # [B]
+        mass = mass.index_add(0, owners, fused.scores.exp())  # [B]
+        alone = model_scores.take(at) / temperature - total + fused.trust[:, 0]  # [B]
+        both = torch.cat([fused.scores, fused.scores.new_zeros(1)])  # [P + 1]
+        target = numbers.take(at)  # [B]
+        return both[target].where(target < len(pairs), alone) - mass.log()
+
+    def _fuse(
+        self,
+        model: Tensor,
+        pairs: Tensor,
+        places: Sequence[Tensor],
+        query: Query,
+        retrieved: Sequence[Retrieved],
+    ) -> _Fused:
+        """Fuse the model's log-probabilities [P] of the pairs with what the sources retrieved; see `_pairs`."""
+        n, probability = len(self.popularity), model.exp()
+        owners, items = pairs // n, pairs % n  # [P] each
         features, weights, shares = [], [], []
         for source, (rows, at) in enumerate(zip(retrieved, places, strict=True)):
             similarities = torch.from_numpy(rows.similarities).to(model.dtype)  # [B, K]
@@ -127,12 +183,12 @@ class Fusion(nn.Module):
             weights.append(self._weights(source, at < len(pairs), similarities, ages))  # [B, K]
             share = model.new_zeros(len(pairs) + 1)  # the last place collects items that are not usable
             shares.append(share.index_add(0, at.flatten(), weights[-1].flatten())[:-1])  # [P]
-            zeros = model.new_zeros(len(model))  # [B]
+            zeros = model.new_zeros(len(query))  # [B]
             similarity = (weights[-1] * similarities).sum(-1)  # [B]
             greatest = zeros.scatter_reduce(0, owners, shares[-1], "amax")  # [B]
             agreement = zeros.index_add(0, owners, shares[-1] * probability)  # [B]
             features += [similarity, greatest, agreement]
-        features.append(torch.log1p(lengths.to(model.dtype)) / 5)
+        features.append(torch.log1p(query.lengths().to(model.dtype)) / 5)
         found_any = [weight.sum(-1) > 0 for weight in weights]  # S times [B]
         usable = torch.stack([torch.ones_like(found_any[0]), *found_any], dim=-1)  # [B, S + 1]
         gates = self.gate(torch.stack(features, dim=-1))  # [B, 3 S + 1] -> [B, S + 1]
@@ -140,13 +196,15 @@ class Fusion(nn.Module):
         share = torch.stack(shares)  # [S, P]
         mixed = trust[owners, 0].exp() * probability + (trust[owners, 1:].exp().T * share).sum(0)  # [P]
         logs = (share / FLOOR).log1p()  # [S, P]
-        evidence = self._evidence(model.take(pairs), self.popularity[pairs % allowed.shape[1]], logs, places)
+        evidence = self._evidence(model, self.popularity[items], logs, places)  # [E, P]
+        if self.trends is not None:
+            before = torch.from_numpy(self.trends.before(query))[owners]  # [P]
+            recent = torch.from_numpy(self.trends.evidence(before.numpy(), items.numpy()))  # [FEATURES, P]
+            evidence = torch.cat([evidence, recent.to(model.dtype)])
         # Relative to an item that no source retrieved.
         experts = self.power @ logs + self._correction(evidence)  # [P]
         # The clamp keeps an allowed item ahead of an excluded one even where all its shares underflow.
-        fused = (model + trust[:, :1]).flatten()  # [B n]
-        fused = fused.index_copy(0, pairs, mixed.clamp(min=1e-30).log() + experts).view_as(model)  # [B, n]
-        return Mixture(fused.log_softmax(-1), trust.exp(), model, weights)
+        return _Fused(mixed.clamp(min=1e-30).log() + experts, trust, weights)
 
     def _evidence(self, model: Tensor, popularity: Tensor, logs: Tensor, places: Sequence[Tensor]) -> Tensor:
         """Return the network's input for each pair, [2 S + 2, P], in units of about 1.
@@ -160,9 +218,9 @@ class Fusion(nn.Module):
         return torch.cat([(model + 8)[None] / 3, popularity[None].to(model.dtype), logs / 2, numbers / 2])
 
     def _correction(self, evidence: Tensor) -> Tensor:
-        """Return the correction of each pair, [P], from its evidence [2 S + 2, P]."""
+        """Return the correction of each pair, [P], from its evidence [E, P]."""
         corrections = []
-        for part in evidence.split(PART, dim=1):  # [2 S + 2, at most PART]
+        for part in evidence.split(PART, dim=1):  # [E, at most PART]
             hidden = F.gelu(self.hidden.weight @ part + self.hidden.bias[:, None])  # [HIDDEN, at most PART]
             corrections.append((self.correction.weight @ hidden).squeeze(0) + self.correction.bias)
         return torch.cat(corrections)
@@ -183,25 +241,27 @@ def _standardised(counts: Tensor) -> Tensor:
     return ((logs - logs.mean()) / logs.std(correction=0).clamp(min=1e-3)).float()
 
 
-def _pairs(items: Sequence[Tensor], allowed: Tensor) -> tuple[Tensor, list[Tensor]]:
+def _pairs(retrieved: Sequence[Retrieved], allowed: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
     """Number the pairs of a user and an allowed item that some source retrieved.
 
     Args:
-        items: per source int64 [B, K]; negative: none.
+        retrieved: per source; items [B, K].
         allowed: bool [B, n].
 
     Returns:
-        The place of each pair in a flat [B, n], int64 [P], ascending; and per source the number of each retrieved
-        item's pair, int64 [B, K], which is P where the item is negative or not allowed.
+        The place of each pair in a flat [B, n], int64 [P], ascending; per source the number of each retrieved item's
+        pair, int64 [B, K]; and the number of the pair at each place of a flat [B, n], int64 [B n + 1]. A number is P
+        where the item is negative, not allowed or not retrieved.
     """
-    users, count = allowed.shape
-    start = count * torch.arange(users)[:, None]  # [B, 1]
+    users, n = allowed.shape
+    start = n * torch.arange(users)[:, None]  # [B, 1]
+    items = [torch.from_numpy(found.items).long() for found in retrieved]  # S times [B, K]
     # One place more, for items that are negative.
-    places = [(rows + start).where(rows >= 0, users * count) for rows in items]  # S times [B, K]
-    retrieved = torch.zeros(users * count + 1, dtype=torch.bool)
+    places = [(rows + start).where(rows >= 0, users * n) for rows in items]  # S times [B, K]
+    found = torch.zeros(users * n + 1, dtype=torch.bool)
     for place in places:
-        retrieved.index_fill_(0, place.flatten(), True)
-    pairs = (retrieved[:-1] & allowed.flatten()).nonzero().squeeze(1)  # [P]
-    numbers = torch.full((users * count + 1,), len(pairs))
+        found.index_fill_(0, place.flatten(), True)
+    pairs = (found[:-1] & allowed.flatten()).nonzero().squeeze(1)  # [P]
+    numbers = torch.full((users * n + 1,), len(pairs))
     numbers[pairs] = torch.arange(len(pairs))
-    return pairs, [numbers.take(place) for place in places]
+    return pairs, [numbers.take(place) for place in places], numbers

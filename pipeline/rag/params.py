@@ -6,13 +6,14 @@ from pydantic import Field, model_validator
 
 from ..core.errors import ParamsError
 from ..core.params import Positive, Section
+from ..core.sequences import Sequences
 
 
 class FusionParams(Section):
     """The rag variant: its sources, and the training of the fusion."""
 
     sources: Annotated[
-        tuple[Literal["next_items", "items", "co_occurring", "history"], ...],
+        tuple[Literal["next_items", "items", "co_occurring", "history", "trending"], ...],
         Field(min_length=1, strict=False),
     ]
     prefixes: Positive | None = None
@@ -46,14 +47,17 @@ class FusionParams(Section):
             raise ValueError(f"neighbours {self.neighbours} are kept of a shortlist of only {self.shortlist}")
         return self
 
-    def for_data(self, repeated: bool) -> "FusionParams":
-        """Return the params for this data: without source `history`, unless users take items again (`repeated`).
+    def for_data(self, sequences: Sequences) -> "FusionParams":
+        """Return the params for this data.
+
+        Source `history` is left out unless users take items again, `trending` unless the items have clocks.
 
         Raises:
             ParamsError: no source is left.
         """
-        sources = tuple(name for name in self.sources if repeated or name != "history")
+        usable = {"history": sequences.repeated, "trending": len(sequences.clock) > 0}
+        sources = tuple(name for name in self.sources if usable.get(name, True))
         if not sources:
-            what = "no user of this data takes an item again, so source history has nothing to retrieve"
+            what = f"this data has nothing to retrieve for source {' and '.join(self.sources)}"
             raise ParamsError(what, "params.yaml, key fusion.sources", "name another source too")
         return self.model_copy(update={"sources": sources})

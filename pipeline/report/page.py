@@ -27,6 +27,7 @@ SOURCES = {
     "items": "similar items",
     "co_occurring": "items that go together",
     "history": "what was taken before",
+    "trending": "what was popular then",
 }
 """Names of the parts of a fused probability for people."""
 

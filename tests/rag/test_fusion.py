@@ -46,16 +46,22 @@ def retrieved(items: list[list[int]], similarities: list[list[float]], ages: lis
     return Retrieved(found, np.array(similarities, np.float32), np.array(ages, np.float32), found)
 
 
-def draw(seed: int, users: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
+def after(*lengths: int) -> Query:
+    """Return users with so many items each."""
+    states = np.zeros((len(lengths), WIDTH), np.float32)
+    return Query(states, np.arange(len(lengths)), [np.zeros(length, np.int64) for length in lengths])
+
+
+def draw(seed: int, users: int = 3) -> tuple[torch.Tensor, Query]:
     generator = torch.Generator().manual_seed(seed)
     scores = torch.randn(users, ITEMS, generator=generator)
     scores[:, :4] = -torch.inf
-    return scores, torch.full((users,), 5)
+    return scores, after(*[5] * users)
 
 
 @given(seed=st.integers(0, 99), count=st.integers(1, 12), missing=st.booleans())
 def test_probabilities_sum_to_one_over_what_is_allowed(seed: int, count: int, missing: bool) -> None:
-    scores, lengths = draw(seed)
+    scores, query = draw(seed)
     generator = torch.Generator().manual_seed(seed)
     items = torch.randint(-1, ITEMS, (3, count), generator=generator)
     if missing:
@@ -65,7 +71,7 @@ def test_probabilities_sum_to_one_over_what_is_allowed(seed: int, count: int, mi
     fusion = Fusion([START, START], COUNTS)
     for parameter in (fusion.power, *fusion.correction.parameters()):
         torch.nn.init.normal_(parameter, generator=generator)
-    mixed = fusion(scores, lengths, [found, found]).exp()
+    mixed = fusion(scores, query, [found, found]).exp()
     torch.testing.assert_close(mixed.sum(-1), torch.ones(3))
     assert not mixed[:, :4].any()
 
@@ -109,7 +115,7 @@ def by_definition(
 @given(seed=st.integers(0, 999), count=st.integers(1, 12))
 def test_retrieved_and_other_items_have_the_probability_of_the_definition(seed: int, count: int) -> None:
     generator = torch.Generator().manual_seed(seed)
-    scores, lengths = draw(seed)
+    scores, query = draw(seed)
     fusion = Fusion([START, START], COUNTS)
     for parameter in fusion.parameters():
         torch.nn.init.normal_(parameter, generator=generator)
@@ -119,17 +125,44 @@ def test_retrieved_and_other_items_have_the_probability_of_the_definition(seed: 
         ages = torch.randint(-1, 3, (count,), generator=generator)
         similarities = torch.rand(3, count, generator=generator)
         found.append(retrieved(items.tolist(), similarities.tolist(), ages.tolist()))
-    mixed = fusion.double()(scores.double(), lengths, found).exp()
+    mixed = fusion.double()(scores.double(), query, found).exp()
     for user in range(3):
         one = [(part.items[user], part.similarities[user], part.ages) for part in found]
-        expected = by_definition(fusion, scores[user].double().numpy(), int(lengths[user]), one)
+        expected = by_definition(fusion, scores[user].double().numpy(), len(query.histories[user]), one)
         np.testing.assert_allclose(mixed[user].detach(), expected, rtol=1e-9)
+    for item in (0, 4, 7, ITEMS - 1):
+        targets = torch.full((3,), item)
+        alone = fusion.log_likelihood(scores.double(), query, found, targets).exp()
+        np.testing.assert_allclose(alone.detach(), mixed[:, item].detach(), rtol=1e-9)
+
+
+@given(seed=st.integers(0, 99))
+def test_a_likelihood_has_the_gradients_of_the_whole_distribution(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    scores, query = draw(seed)
+    fusion = Fusion([START, START], COUNTS).double()
+    for parameter in fusion.parameters():
+        torch.nn.init.normal_(parameter, std=0.3, generator=generator)
+    items = torch.randint(-1, ITEMS, (3, 6), generator=generator)
+    found = [retrieved(items.tolist(), torch.rand(3, 6, generator=generator).tolist(), [0.0] * 6)] * 2
+    targets = torch.randint(4, ITEMS, (3,), generator=generator)
+    parameters = [*fusion.parameters()]
+    alone = fusion.log_likelihood(scores.double(), query, found, targets)
+    assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(alone.sum(), parameters))
+    scores = scores.double().nan_to_num(
+        neginf=0.0
+    )  # the whole distribution has no gradient with excluded items
+    alone = fusion.log_likelihood(scores, query, found, targets)
+    whole = fusion(scores, query, found).gather(1, targets[:, None])
+    expected, actual = (torch.autograd.grad(values.sum(), parameters) for values in (whole, alone))
+    for wanted, got in zip(expected, actual, strict=True):
+        torch.testing.assert_close(got, wanted, atol=1e-8, rtol=1e-7)
 
 
 def test_nothing_retrieved_leaves_the_model_alone() -> None:
-    scores, lengths = draw(0)
+    scores, query = draw(0)
     found = retrieved([[-1] * 5] * 3, [[0.0] * 5] * 3, [0.0] * 5)
-    mixed = Fusion([START], COUNTS)(scores, lengths, [found])
+    mixed = Fusion([START], COUNTS)(scores, query, [found])
     torch.testing.assert_close(mixed, scores.log_softmax(-1))
 
 
@@ -137,7 +170,7 @@ def test_interpolation_by_hand() -> None:
     scores = torch.zeros(1, ITEMS)
     found = retrieved([[7, 7, 8]], [[0.9, 0.9, 0.9]], [0.0] * 3)
     fusion = Fusion([Start(0, 0, share=3 / 7, temperature=0.05)], COUNTS)
-    mixed = fusion(scores, torch.tensor([1]), [found])
+    mixed = fusion(scores, after(1), [found])
     expected = torch.full((ITEMS,), 0.7 / ITEMS)
     expected[7] += 0.3 * 2 / 3
     expected[8] += 0.3 / 3
@@ -148,7 +181,7 @@ def test_interpolation_by_hand() -> None:
         expected
         * (torch.zeros(ITEMS).index_add(0, torch.tensor([7, 7, 8]), torch.full((3,), 1 / 3)) + FLOOR).sqrt()
     )
-    mixed = fusion(scores, torch.tensor([1]), [found])
+    mixed = fusion(scores, after(1), [found])
     torch.testing.assert_close(mixed[0].exp(), sharpened / sharpened.sum())
 
 
@@ -156,7 +189,7 @@ def test_weights_fall_with_the_distance_and_what_came_before_counts_less() -> No
     scores = torch.zeros(1, ITEMS)
     found = retrieved([[5, 6, 7, 8]], [[1.0] * 4], [-1, 0, 1, 2])
     fusion = Fusion([START], COUNTS)
-    mixture = fusion.mix(scores, torch.tensor([3]), [found])
+    mixture = fusion.mix(scores, after(3), [found])
     before, now, next_, later = mixture.weights[0][0].tolist()
     assert now > next_ > later > before > 0
 
@@ -174,7 +207,7 @@ def test_the_gate_reads_how_sure_a_source_is_and_how_long_the_history() -> None:
         with torch.no_grad():
             fusion.gate.weight.zero_()
             fusion.gate.weight[1, place] = 2.0
-            mixture = fusion.mix(scores, torch.tensor([20]), [found])
+            mixture = fusion.mix(scores, after(20), [found])
         odds = mixture.shares[0, 1] / mixture.shares[0, 0]
         assert float(odds.log()) == pytest.approx(2 * value, abs=1e-5)
 
@@ -257,7 +290,7 @@ def test_where_retrieval_does_not_gain_the_model_alone_ranks(base: Scorer, examp
     assert lost.alone == 1 > lost.best
     with torch.no_grad():
         fused = [examples.fuse(rows, base, learned.fusion) for learned in (gained, lost)]
-        mixture = lost.fusion.mix(scores, torch.full((200,), 2), examples.retrieved)
+        mixture = lost.fusion.mix(scores, examples.query, examples.retrieved)
     assert torch.equal(mixture.shares, torch.tensor([1.0, 0, 0]).expand(200, 3))
     allowed = scores > -torch.inf
     expected = (scores / lost.fusion.log_temperature[0].exp()).log_softmax(-1)

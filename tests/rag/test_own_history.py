@@ -1,5 +1,7 @@
 """Source `history`: the user's own items, the latest first; only where items are taken again."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from hierrec.rag.own_history import LATEST, OwnHistory
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.model.world import make_sequences
 from tests.rag.test_fusion import PARAMS
 
 
@@ -41,7 +44,7 @@ def test_an_item_that_was_taken_twice_has_two_shares() -> None:
     found = OwnHistory().retrieve(query([4, 7, 4]))
     with torch.no_grad():
         fusion.age_weights[0].zero_()
-        mixture = fusion.mix(torch.zeros(1, 9), torch.tensor([3]), [found])
+        mixture = fusion.mix(torch.zeros(1, 9), query([4, 7, 4]), [found])
     assert mixture.weights[0][0, :3].tolist() == pytest.approx([1 / 3] * 3)
     share = (mixture.scores[0].exp() - mixture.shares[0, 0] / 9) / mixture.shares[0, 1]
     assert share[[4, 7]].tolist() == pytest.approx([2 / 3, 1 / 3], abs=1e-6)
@@ -49,7 +52,8 @@ def test_an_item_that_was_taken_twice_has_two_shares() -> None:
 
 def test_data_without_repeats_has_no_such_source() -> None:
     params = PARAMS.model_copy(update={"sources": ("history", "items")})
-    assert params.for_data(repeated=True).sources == ("history", "items")
-    assert params.for_data(repeated=False).sources == ("items",)
+    once = make_sequences([np.arange(4)])
+    assert params.for_data(replace(once, repeated=True)).sources == ("history", "items")
+    assert params.for_data(once).sources == ("items",)
     with pytest.raises(ParamsError, match=r"fusion\.sources"):
-        params.model_copy(update={"sources": ("history",)}).for_data(repeated=False)
+        params.model_copy(update={"sources": ("history",)}).for_data(once)
