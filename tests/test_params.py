@@ -35,7 +35,7 @@ def test_the_params_of_the_project_are_valid(tmp_path: Path) -> None:
     path, _ = load(tmp_path, "train:", "train:")
     params = load_params(path)
     assert params.train.learning_rate == 1.5e-3
-    assert params.fusion.sources == ("next_items", "items", "co_occurring", "history")
+    assert params.fusion.sources == ("next_items", "items", "co_occurring", "history", "trending")
 
 
 def test_dvc_writes_the_file_as_it_is(tmp_path: Path) -> None:

@@ -37,8 +37,8 @@ class Sequences:
     """int8 [N], bucket of the time between each item and the user's item before it; empty where not read."""
     starts: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
     """bool [N], whether an item starts a session; false for a user's first item. Empty without sessions."""
-    clock: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    """int64 [N], for each item the number of all users' items at an earlier time; empty where not read."""
+    clock: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    """int32 [N], for each item the number of all users' items at an earlier time; empty where not read."""
     one_cut: bool = False
     """All targets come after the training items of all users: in a split by time, and for use."""
     several: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), np.int64))
@@ -124,7 +124,7 @@ class Sequences:
             raise DataError("the numbers of gaps and interactions differ", remedy="run `dvc repro`")
         return replace(self, gaps=gaps)
 
-    def with_clock(self, clock: NDArray[np.int64]) -> "Sequences":
+    def with_clock(self, clock: NDArray[np.int32]) -> "Sequences":
         """Return the sequences with the clocks of all items; raise ``DataError`` if there is not one for each item."""
         if len(clock) != len(self.items):
             raise DataError("the numbers of clocks and interactions differ", remedy="run `dvc repro`")

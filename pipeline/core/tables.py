@@ -115,9 +115,9 @@ def load_gaps(path: Path) -> NDArray[np.int8]:
     return gaps
 
 
-def load_clock(path: Path) -> NDArray[np.int64]:
-    """Read `times/clock.parquet`: the number of interactions before the time of each interaction, int64 [N]."""
-    clock = _read(path, pl.Schema({"earlier": pl.Int64}))["earlier"].to_numpy()
+def load_clock(path: Path) -> NDArray[np.int32]:
+    """Read `times/clock.parquet`: the number of interactions before the time of each interaction, int32 [N]."""
+    clock = _read(path, pl.Schema({"earlier": pl.Int32}))["earlier"].to_numpy()
     _check(
         path,
         "earlier",

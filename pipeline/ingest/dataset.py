@@ -149,7 +149,7 @@ def _gaps(events: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
 
 def _clock(events: Iterable[pl.DataFrame]) -> pl.DataFrame:
     times = np.concatenate([table["timestamp"].to_numpy() for table in events])  # [N]
-    return pl.DataFrame({"earlier": np.searchsorted(np.sort(times), times).astype(np.int64)})
+    return pl.DataFrame({"earlier": np.searchsorted(np.sort(times), times).astype(np.int32)})
 
 
 def build(

@@ -51,8 +51,8 @@ class Trends:
         if len(sequences.clock) != len(sequences.items):
             what = "the model reads what is popular at a time, and the data has no times"
             raise DataError(what, "times/clock.parquet", "run `dvc repro`, or `dvc pull`")
-        items, clocks = sequences.training()[0], sequences.clock[sequences.in_training()]  # [N] each
-        order = np.argsort(clocks, kind="stable")
+        items, clocks = sequences.training()[0].astype(np.int32), sequences.clock[sequences.in_training()]
+        order = np.argsort(clocks, kind="stable")  # [N]
         self._sequences, self._item_count = sequences, item_count
         self._log, self._clocks = items[order], clocks[order]  # [N] each
         self._span = np.int64(len(items) + 1)

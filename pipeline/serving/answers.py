@@ -46,11 +46,15 @@ class User:
 class Match:
     """A match of retrieval: another user (named `user` and the id) with a similar history, or an item of the history.
 
+    For source `trending`, the match is the recommended item itself.
+
     Attributes:
         similarity: a cosine; for source `next_items` a weighted mean of two, for `co_occurring` a fifth of a cosine's
-            logarithm, for `history` the share of the user's history that was a repeat.
+            logarithm, for `history` the share of the user's history that was a repeat, for `trending` a tenth of
+            log(1 + the item's interactions in a window of time).
         age: distance in items: of the recommended item from the end of the similar prefix of the other user (0: next,
-            -1: just before), or of the matched item from the latest item of the history (0: the latest).
+            -1: just before), or of the matched item from the latest item of the history (0: the latest); for
+            `trending`, the number of the window (0: the shortest).
     """
 
     id: str
@@ -65,7 +69,8 @@ class Evidence:
 
     Attributes:
         source: `next_items` (items around similar prefixes of other users), `items` (items similar to the latest ones),
-            `co_occurring` (items that users take near the latest ones) or `history` (items that the user took before).
+            `co_occurring` (items that users take near the latest ones), `history` (items that the user took before)
+            or `trending` (items that many users took lately).
         share: the item's share of the weights that the fusion gives to the source's items.
         matches: by weight, the highest first.
     """

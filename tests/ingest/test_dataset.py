@@ -10,7 +10,14 @@ import polars as pl
 import pytest
 from hierrec.core.files import sha256_file
 from hierrec.core.sequences import gap_buckets
-from hierrec.core.tables import load_gaps, load_interactions, load_items, load_split, load_users
+from hierrec.core.tables import (
+    load_clock,
+    load_gaps,
+    load_interactions,
+    load_items,
+    load_split,
+    load_users,
+)
 from hierrec.ingest.dataset import Dataset, build
 from hierrec.ingest.event_log import INTERACTIONS, ITEMS, EventLog, RawDataset
 from hierrec.ingest.movielens import read_movielens
@@ -22,7 +29,7 @@ from polars.testing import assert_frame_equal
 from tests.ingest.own_tables import events
 
 Rating = tuple[str, str, int, int]
-TABLES = ["items", "users", "interactions", "split", "ratings", "times/gaps", "times/none"]
+TABLES = ["items", "users", "interactions", "split", "ratings", "times/gaps", "times/none", "times/clock"]
 
 
 def raw_dataset(ratings: list[Rating], listed: list[str] | None = None) -> RawDataset:
@@ -150,6 +157,9 @@ def test_written_tables_are_what_the_readers_read(archive: Path, tmp_path: Path)
     gaps = gap_buckets(ratings["position"].to_numpy(), ratings["timestamp"].to_numpy())
     assert load_gaps(folder / "times" / "gaps.parquet").tolist() == gaps.tolist()
     assert pl.read_parquet(folder / "times" / "none.parquet").is_empty()
+    times = ratings["timestamp"].to_list()
+    earlier = [sum(other < time for other in times) for time in times]
+    assert load_clock(folder / "times" / "clock.parquet").tolist() == earlier
     assert dataset.interactions.schema == {"user": pl.Int32, "item": pl.Int32, "position": pl.Int32}
 
 

@@ -32,7 +32,7 @@ def timed(users: list[list[tuple[int, int]]]) -> tuple[Sequences, NDArray[np.int
     """Return leave-one-out sequences of (item, time), and the times."""
     ordered = [sorted(events, key=lambda event: event[1]) for events in users]
     times = np.array([time for events in ordered for _, time in events])
-    clock = np.searchsorted(np.sort(times), times)
+    clock = np.searchsorted(np.sort(times), times).astype(np.int32)
     sequences = make_sequences([np.array([item for item, _ in events]) for events in ordered])
     return sequences.with_clock(clock), times
 
@@ -64,7 +64,7 @@ def test_it_retrieves_what_a_naive_count_finds_before_the_latest_item(
     assert found.ages.tolist() == [window for window in range(len(WINDOWS)) for _ in range(PER_WINDOW)]
     assert found.similarities.max() <= 1
     for user, history in enumerate(query.histories):
-        moment = times[sequences.offsets[user] + len(history) - 1]
+        moment = float(times[sequences.offsets[user] + len(history) - 1])
         before = log_before(sequences, times, moment)
         assert source.before(query)[user] == len(before)
         for window, share in enumerate(WINDOWS):
@@ -87,7 +87,7 @@ def test_the_evidence_is_that_of_a_naive_search(users: list[list[tuple[int, int]
     evidence = source.evidence(before.repeat(ITEMS), np.tile(np.arange(ITEMS), len(query)))
     assert evidence.shape == (FEATURES, len(query) * ITEMS)
     for user in range(len(query)):
-        moment = times[sequences.offsets[user] + len(query.histories[user]) - 1]
+        moment = float(times[sequences.offsets[user] + len(query.histories[user]) - 1])
         past = log_before(sequences, times, moment)
         for item in range(ITEMS):
             places = [place for place, other in enumerate(past) if other == item]
@@ -109,6 +109,21 @@ def test_targets_and_what_others_take_later_change_nothing(
     later[sequences.offsets[1:] - 1] = True  # test targets
     items[later] = other
     after = Trends(replace(sequences, items=items), ITEMS).retrieve(query)
+    np.testing.assert_array_equal(before.items, after.items)
+    np.testing.assert_array_equal(before.similarities, after.similarities)
+
+
+@given(histories, st.data())
+def test_the_time_of_a_target_changes_nothing(
+    users: list[list[tuple[int, int]]], data: st.DataObject
+) -> None:
+    sequences, times = timed(users)
+    before = Trends(sequences, ITEMS).retrieve(ask(sequences))
+    moved = times.copy()
+    for target in sequences.offsets[1:] - 1:  # the last item of each user stays the last
+        moved[target] = data.draw(st.integers(int(times[target - 1]), 12))
+    clock = np.searchsorted(np.sort(moved), moved).astype(np.int32)
+    after = Trends(sequences.with_clock(clock), ITEMS).retrieve(ask(sequences))
     np.testing.assert_array_equal(before.items, after.items)
     np.testing.assert_array_equal(before.similarities, after.similarities)
 
