@@ -24,6 +24,7 @@ from hierrec.params import load_params
 from hierrec.rag.checkpoint import lookup, open_sources, open_trends
 from hierrec.rag.datastore import Datastore
 from hierrec.rag.params import FusionParams
+from hierrec.rag.trends import Trends
 from hierrec.search.index import ItemIndex
 from hierrec.training.trainer import validator
 
@@ -124,14 +125,20 @@ class Bench:
         trends = open_trends(params, self.inputs)
         sources = open_sources(params, datastore, self._index, self.inputs, trends)
         first, second = FusionExamples.validation(self._base, self.inputs.sequences, sources, params.users)
-        return self._learned(params, first, second), self._learned(params, second, first)
+        halves = (first, second), (second, first)
+        one, other = (self._learned(params, *pair, trends) for pair in halves)
+        return one, other
 
     def _learned(
-        self, params: FusionParams, learned_from: FusionExamples, held_out: FusionExamples
+        self,
+        params: FusionParams,
+        learned_from: FusionExamples,
+        held_out: FusionExamples,
+        trends: Trends | None,
     ) -> Metrics:
         """Learn on one half; return the other half's metrics in its best epoch."""
         counts = self.inputs.sequences.training_counts(len(self.inputs.frozen))
-        curve = learn(params, self._base, counts, learned_from, held_out).curve
+        curve = learn(params, self._base, counts, learned_from, held_out, trends).curve
         best = max(curve, key=lambda record: record[CHOSEN_BY])
         return {key: value for key, value in best.items() if "@" in key}
 

@@ -22,7 +22,7 @@ from hierrec.model.ensemble import UserModel
 from hierrec.model.inputs import Inputs, load_inputs
 from hierrec.model.scorer import Scorer
 from hierrec.params import load_params
-from hierrec.rag.checkpoint import load_parts, open_sources
+from hierrec.rag.checkpoint import load_parts, open_sources, open_trends
 from hierrec.ranking.evaluator import rank_in_batches
 from hierrec.ranking.metrics import metrics_from_ranks
 from hierrec.search.index import ItemIndex
@@ -96,11 +96,14 @@ def measure(run: Path, weeks: int, again: bool) -> dict[str, dict[str, dict[str,
     trained_on = log.before(cut)
 
     def scorers(model: UserModel, known: Inputs) -> dict[str, Scorer]:
-        sources = open_sources(params, remember(model, known.sequences, params), index, known)
+        datastore, trends = remember(model, known.sequences, params), open_trends(params, known)
+        sources = open_sources(params, datastore, index, known, trends)
+        fused = copy.copy(fusion)
+        fused.trends = trends
         common = {"dtype": torch.float32, "sequences": known.sequences}
         return {
             "hierarchical": Scorer(model, known.candidates, **common),
-            "rag": Scorer(model, known.candidates, sources, fusion, **common),
+            "rag": Scorer(model, known.candidates, sources, fused, **common),
         }
 
     found: dict[str, dict[str, dict[str, float]]] = {}

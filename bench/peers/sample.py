@@ -11,7 +11,7 @@ from hierrec.ingest.sample import sample_dataset
 from hierrec.model.checkpoint import save_model
 from hierrec.model.inputs import load_inputs
 from hierrec.params import Params, load_params
-from hierrec.rag.checkpoint import lookup, save_rag
+from hierrec.rag.checkpoint import lookup, open_trends, save_rag
 from hierrec.rag.datastore import Datastore
 from hierrec.rag.fusion import Fusion, starts
 from hierrec.training.start import untrained_model
@@ -30,8 +30,9 @@ def write_sample(folder: Path) -> None:
     build_index(inputs.frozen, folder / "index", inputs.store_hash)
     prefixes = prefix_states(model, inputs.sequences)
     datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(params.fusion))
-    settings = params.fusion.for_data(inputs.sequences.repeated)
-    fusion = Fusion(starts(settings), inputs.sequences.training_counts(len(inputs.frozen)))
+    settings = params.fusion.for_data(inputs.sequences)
+    counts = inputs.sequences.training_counts(len(inputs.frozen))  # [n]
+    fusion = Fusion(starts(settings), counts, trends=open_trends(settings, inputs))
     rag = folder / "models" / "rag"
     save_rag(rag, model, fusion, settings, datastore, inputs.store_hash)
 

@@ -40,7 +40,7 @@ class Sequences:
     clock: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     """int32 [N], for each item the number of all users' items at an earlier time; empty where not read."""
     one_cut: bool = False
-    """All targets come after the training items of all users: in a split by time, and for use."""
+    """All targets come after the training items of all users: in a split by time, and for use, without targets."""
     several: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), np.int64))
     """int64 [R, 3], where a user may have several targets: the user of row r, and the number of the user's items before
     the row's validation target and before its test target. Empty: row `u` belongs to user `u`."""
@@ -70,10 +70,12 @@ class Sequences:
         names = ("train_length", "test_length", "validation", "test")
         arrays = (split[name].fill_null(NO_TARGET).to_numpy().astype(np.int64) for name in names)
         items, offsets = np.concatenate(parts, dtype=np.int64), np.append(0, np.cumsum(lengths))
-        sequences = cls(items, offsets, *arrays, repeated="repeated" in split.columns, one_cut=by_time)
+        sequences = cls(items, offsets, *arrays, repeated="repeated" in split.columns)
         if not by_time:
             paired = (sequences.validation == NO_TARGET) == (sequences.test == NO_TARGET)
             _check(paired, "test", "is there, but the other target is missing")
+        untested = bool((sequences.validation == NO_TARGET).all() and (sequences.test == NO_TARGET).all())
+        sequences = replace(sequences, one_cut=by_time or untested)
         sequences._check_split()
         if "session_starts" in split.columns:
             sequences = sequences._with_sessions(split)

@@ -132,7 +132,7 @@ def learn(
     counts: NDArray[np.int64],
     learned_from: FusionExamples,
     held_out: FusionExamples,
-    trends: Trends | None = None,
+    trends: Trends | None,
 ) -> Learned:
     """Train a new fusion; the metrics of the held-out examples pick the step.
 

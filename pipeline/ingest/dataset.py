@@ -122,7 +122,7 @@ class Dataset:
         interactions = (table.select(_INTERACTIONS) for table in self.events)
         ratings = (table.select(_RATINGS) for table in self.events)
         none = pl.DataFrame(schema={"gap": pl.Int8})
-        times = (_gaps(self.events), [none], [_clock(self.events)])
+        times = (_gaps(self.events), [none], _clock(self.events))
         lists = ([self.items], [self.users], interactions, [self.split], ratings, *times)
         with ExitStack() as stack:  # unwinds from the last to the first
             manifest = stack.enter_context(atomic_path(folder / "manifest.json"))
@@ -147,9 +147,9 @@ def _gaps(events: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         before = times[-1]
 
 
-def _clock(events: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    times = np.concatenate([table["timestamp"].to_numpy() for table in events])  # [N]
-    return pl.DataFrame({"earlier": np.searchsorted(np.sort(times), times).astype(np.int32)})
+def _clock(events: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    times = pl.concat(table["timestamp"] for table in events)
+    yield pl.DataFrame({"earlier": (times.rank("min") - 1).cast(pl.Int32)})
 
 
 def build(

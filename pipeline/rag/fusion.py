@@ -18,8 +18,8 @@ from .trends import FEATURES, WINDOWS, Trends
 # Added to a source's probabilities before the product, so that items that it did not retrieve stay possible.
 FLOOR = 1e-3
 
-LOWEST = -1e30
-"""Logit of an item that may not be recommended. Infinity would have no gradient."""
+LOWEST, LEAST = -1e30, 1e-30
+"""Logit of an excluded item and the least probability, where infinity would have no gradient."""
 NO_TRUST = -1e4
 """Bias of the gate that gives a source no weight."""
 HIDDEN = 16
@@ -143,27 +143,29 @@ class Fusion(nn.Module):
         """Return the log-probability of one item for each user, [B]; -inf where it may not be recommended.
 
         These are the scores of `mix` at `targets`, int64 [B]. Only the sum over all items reads the whole catalogue,
-        which makes a step of training twice as fast.
+        which makes a step of training a sixth faster.
         """
         users, n = model_scores.shape
+        logits = model_scores.clamp(min=LOWEST)  # [B, n]
         temperature = self.log_temperature[0].exp()
-        total = (model_scores.clamp(min=LOWEST) / temperature).logsumexp(-1)  # [B]
+        total = (logits / temperature).logsumexp(-1)  # [B]
         at = targets + n * torch.arange(users)  # [B]
-        pairs, places, numbers = _pairs(
-            retrieved, model_scores > -torch.inf
-        )  # [P], S times [B, K], [B n + 1]
+        allowed = model_scores > -torch.inf  # [B, n]
+        pairs, places, numbers = _pairs(retrieved, allowed)  # [P], S times [B, K], [B n + 1]
         owners = pairs // n  # [P]
-        model = model_scores.take(pairs) / temperature - total[owners]  # [P]
+        model = logits.take(pairs) / temperature - total[owners]  # [P]
         fused = self._fuse(model, pairs, places, query, retrieved)
-        elsewhere = 1 - model.new_zeros(users).index_add(
+        others = 1 - model.new_zeros(users).index_add(
             0, owners, model.exp()
-        )  # [B], the model's probability
-        mass = fused.trust[:, 0].exp() * elsewhere.clamp(min=0)  # [B]
-        mass = mass.index_add(0, owners, fused.scores.exp())  # [B]
-        alone = model_scores.take(at) / temperature - total + fused.trust[:, 0]  # [B]
-        both = torch.cat([fused.scores, fused.scores.new_zeros(1)])  # [P + 1]
+        )  # [B], probability without pairs
+        others = fused.trust[:, 0] + others.clamp(min=LEAST).log()  # [B]
+        peak = others.scatter_reduce(0, owners, fused.scores, "amax").detach()  # [B]
+        mass = (others - peak).exp().index_add(0, owners, (fused.scores - peak[owners]).exp())  # [B]
+        alone = logits.take(at) / temperature - total + fused.trust[:, 0]  # [B]
         target = numbers.take(at)  # [B]
-        return both[target].where(target < len(pairs), alone) - mass.log()
+        both = torch.cat([fused.scores, fused.scores.new_zeros(1)])  # [P + 1]
+        likelihood = both[target].where(target < len(pairs), alone) - peak - mass.log()  # [B]
+        return likelihood.masked_fill(~allowed.take(at), -torch.inf)
 
     def _fuse(
         self,
@@ -204,7 +206,7 @@ class Fusion(nn.Module):
         # Relative to an item that no source retrieved.
         experts = self.power @ logs + self._correction(evidence)  # [P]
         # The clamp keeps an allowed item ahead of an excluded one even where all its shares underflow.
-        return _Fused(mixed.clamp(min=1e-30).log() + experts, trust, weights)
+        return _Fused(mixed.clamp(min=LEAST).log() + experts, trust, weights)
 
     def _evidence(self, model: Tensor, popularity: Tensor, logs: Tensor, places: Sequence[Tensor]) -> Tensor:
         """Return the network's input for each pair, [2 S + 2, P], in units of about 1.

@@ -19,8 +19,9 @@ PER_WINDOW = 100
 LATEST = (1, 4, 16)
 """Interactions of an item whose ages are evidence: the latest one, the fourth latest, …"""
 FEATURES = len(LATEST) + 1
-
-
+"""Values of evidence for an item: these ages and the number of interactions."""
+STEPS = 64
+"""Steps in which the end of a window moves over as many interactions as items, so that queries share lists."""
 SCALE = 10
 """A similarity is log(1 + an item's interactions in the window) / SCALE."""
 
@@ -34,8 +35,8 @@ class Trends:
     """The training interactions of all users in the order of time, read up to the time of a query.
 
     A query has the time of the user's latest item: only interactions strictly before it count. The target's time is
-    never read. If all targets follow the training items (a split by time, and every model for use), and for unknown
-    users, a query comes after all training interactions. Time is counted in interactions, so its unit does not matter.
+    never read. A query comes after all training interactions if all targets do (`Sequences.one_cut`), and for unknown
+    users. A history counts as the user's first items. Time is counted in interactions, so its unit does not matter.
 
     Recent popularity predicts better than popularity since the start (Ji et al. 2020, arXiv 2005.13829).
 
@@ -77,9 +78,13 @@ class Trends:
     def retrieve(self, query: Query) -> Retrieved:
         """Return the most taken items of each window, the shortest window first; its number is the age.
 
+        A window ends at the query, or up to a 64th of a catalogue's length before it.
+
         Divided by a temperature and exponentiated, a similarity is a power of 1 + the item's interactions.
         """
-        found = [self._top(before) for before in self.before(query).tolist()]
+        before, step = self.before(query), max(1, self._item_count // STEPS)
+        ends = np.where(before < len(self._log), before // step * step, before)  # [B]
+        found = [self._top(end) for end in ends.tolist()]
         shape = len(query), len(WINDOWS) * PER_WINDOW
         items = np.stack([rows for rows, _ in found]) if found else np.empty(shape, np.int64)
         similarities = np.stack([values for _, values in found]) if found else np.empty(shape, np.float32)

@@ -52,7 +52,8 @@ def _because(source: str, matches: Sequence[Match]) -> str:
     if source == "history":
         return "taken before" + (f" {len(matches)} times" if len(matches) > 1 else "")
     if source == "trending":
-        return f"popular lately, taken {round(taken(matches[0].similarity))} times"
+        times = round(taken(matches[0].similarity))
+        return f"popular lately, taken {times} time" + "s" * (times != 1)
     if source == "co_occurring":
         return f"often taken with {matches[0].name}"
     nearest = ", ".join(f"{match.name} ({match.similarity:.2f})" for match in matches[:NEAREST])

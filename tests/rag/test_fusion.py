@@ -285,7 +285,7 @@ def test_where_retrieval_does_not_gain_the_model_alone_ranks(base: Scorer, examp
     rows = np.arange(200)
     scores = model_scores(examples.query, base)  # [200, n]
     easy = replace(examples, targets=scores.argmax(-1).numpy())  # the model is right, and both sources lie
-    gained, lost = (learn(PARAMS, base, COUNTS, examples, held_out) for held_out in (examples, easy))
+    gained, lost = (learn(PARAMS, base, COUNTS, examples, held_out, None) for held_out in (examples, easy))
     assert gained.alone < gained.best
     assert lost.alone == 1 > lost.best
     with torch.no_grad():

@@ -6,13 +6,14 @@ from dataclasses import replace
 from math import log
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from hierrec.core.errors import DataError
 from hierrec.core.sequences import Sequences
 from hierrec.model.sources import ANONYMOUS, NO_ITEM, Query
 from hierrec.rag.fusion import Fusion, starts
-from hierrec.rag.trends import FEATURES, LATEST, PER_WINDOW, WINDOWS, Trends, taken
+from hierrec.rag.trends import FEATURES, LATEST, PER_WINDOW, STEPS, WINDOWS, Trends, taken
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -54,12 +55,13 @@ def ask(sequences: Sequences) -> Query:
     return Query(np.zeros((len(rows), 1), np.float32), np.arange(len(rows)), rows)
 
 
-@given(histories)
+@given(histories, st.sampled_from([ITEMS, 3 * STEPS]))
 def test_it_retrieves_what_a_naive_count_finds_before_the_latest_item(
-    users: list[list[tuple[int, int]]],
+    users: list[list[tuple[int, int]]], item_count: int
 ) -> None:
     sequences, times = timed(users)
-    query, source = ask(sequences), Trends(sequences, ITEMS)
+    query, source = ask(sequences), Trends(sequences, item_count)
+    step = max(1, item_count // STEPS)
     found = source.retrieve(query)
     assert found.ages.tolist() == [window for window in range(len(WINDOWS)) for _ in range(PER_WINDOW)]
     assert found.similarities.max() <= 1
@@ -67,8 +69,10 @@ def test_it_retrieves_what_a_naive_count_finds_before_the_latest_item(
         moment = float(times[sequences.offsets[user] + len(history) - 1])
         before = log_before(sequences, times, moment)
         assert source.before(query)[user] == len(before)
+        if len(before) < sequences.train_length.sum():
+            before = before[: len(before) // step * step]
         for window, share in enumerate(WINDOWS):
-            counts = Counter(before[-max(1, round(share * ITEMS)) :])
+            counts = Counter(before[-max(1, round(share * item_count)) :])
             expected = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
             part = slice(window * PER_WINDOW, (window + 1) * PER_WINDOW)
             items, similarities = found.items[user, part], found.similarities[user, part]
@@ -135,6 +139,14 @@ def test_where_all_targets_come_later_and_for_strangers_every_training_item_coun
     assert Trends(sequences.before_test(), ITEMS).before(query).tolist() == [2, 5]
     assert Trends(replace(sequences, one_cut=True), ITEMS).before(query).tolist() == [4, 4]
     assert Trends(sequences.whole(), ITEMS).before(query).tolist() == [8, 8]
+    tables = (
+        pl.DataFrame({"user": [0, 1], "item": [0, 1]}),
+        pl.DataFrame(
+            {"user": [0, 1], "train_length": [1, 1], "validation": [None, None], "test": [None, None]},
+            {"user": pl.Int32, "train_length": pl.Int32, "validation": pl.Int32, "test": pl.Int32},
+        ),
+    )
+    assert Sequences.from_tables([tables[0]], tables[1]).one_cut  # grown by `hierrec update`
     stranger = replace(query, users=np.full(2, ANONYMOUS))
     longer = replace(query, histories=[np.arange(5), np.arange(0)])
     for unknown in (stranger, longer):

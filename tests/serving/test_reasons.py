@@ -1,6 +1,6 @@
 """Why something is recommended: reasons that account for the probability, and name what was matched."""
 
-from math import expm1
+from math import expm1, log
 from pathlib import Path
 
 import numpy as np
@@ -126,9 +126,11 @@ def test_a_known_user_retrieves_nothing_of_his_own(rag: Recommender) -> None:
         ("history", 1, "taken before"),
         ("history", 3, "taken before 3 times"),
         ("trending", 1, f"popular lately, taken {round(expm1(9.14))} times"),
+        ("trending", 0, "popular lately, taken 1 time"),
     ],
 )
 def test_a_reason_in_words(source: str, count: int, words: str) -> None:
     named = zip("ABCD", (0.914, 0.8, 0.7, 0.6), strict=True)
     matches = [Match(name, name, similarity, 0) for name, similarity in named]
-    assert _because(source, matches[:count]) == words
+    matches = matches[:count] or [Match("A", "A", log(2) / 10, 0)]
+    assert _because(source, matches) == words

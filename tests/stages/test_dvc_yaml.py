@@ -22,8 +22,9 @@ PARAMS: dict[str, Any] = YAML(typ="safe").load(ROOT / "params.yaml")
 # They change no artifact: they find the package, and handle an interrupt at the start.
 FRAME = {"pipeline/__init__.py", "stages/__init__.py"}
 MOST = 90
-FUSED = {f"artifacts/models/{name}" for name in ("rag", "refit")}
 """Code dependencies in dvc.yaml."""
+FUSED = {f"artifacts/models/{name}" for name in ("rag", "refit")}
+"""Models that read the times of all users' items."""
 
 # Libraries that compute or write files, by what is imported.
 MODULES = {
