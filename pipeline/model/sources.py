@@ -37,12 +37,13 @@ class Query:
 class Retrieved:
     """The items that a source retrieved for a batch, K per user; an item may occur several times.
 
-    A match is an item of the history or a prefix of another user. An age is a distance in items: of a matched item from
-    the history's latest item, or of a retrieved item from the matched prefix's next item (negative: before it).
+    A match is an item of the history, a prefix of another user, or, in source `trending`, the retrieved item. An age is
+    a distance in items: of a matched item from the history's latest item, or of a retrieved item from the matched
+    prefix's next item (negative: before it). In `trending`, it is the number of a window.
     """
 
     items: NDArray[np.integer]  # int32 or int64 [B, K], item rows; `NO_ITEM` where fewer were found
-    similarities: NDArray[np.float32]  # [B, K], of the match, at most 1
+    similarities: NDArray[np.float32]  # [B, K], of the match, about 1 at most
     ages: NDArray[np.float32]  # [K], per column
     origins: NDArray[np.integer]  # [B, K], the match's item row or user row; [B, 0] where dropped
 

@@ -106,6 +106,7 @@ def load_rag(folder: Path, inputs: Inputs, index: ItemIndex, dtype: torch.dtype 
     Raises:
         CheckpointError: a file is missing or damaged, has another version, was built from other vectors or users, or a
             weight is not finite.
+        DataError: the model reads what is popular, and the data has no times.
         OutOfMemoryError: the model does not fit.
     """
     model, fusion, params = load_parts(folder, inputs)
