@@ -18,7 +18,7 @@ from hierrec.search.index import ItemIndex
 @Stage
 def main(fusion: FusionParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
-    fusion = fusion.for_data(inputs.sequences)
+    fusion = fusion.for_data(inputs.sequences.repeated, inputs.sequences.timed)
     model = load_model(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
     datastore = remember(model, inputs.sequences, fusion)
     index = ItemIndex.open(INDEX, inputs.store_hash)

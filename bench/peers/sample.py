@@ -30,7 +30,7 @@ def write_sample(folder: Path) -> None:
     build_index(inputs.frozen, folder / "index", inputs.store_hash)
     prefixes = prefix_states(model, inputs.sequences)
     datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(params.fusion))
-    settings = params.fusion.for_data(inputs.sequences)
+    settings = params.fusion.for_data(inputs.sequences.repeated, inputs.sequences.timed)
     counts = inputs.sequences.training_counts(len(inputs.frozen))  # [n]
     fusion = Fusion(starts(settings), counts, trends=open_trends(settings, inputs))
     rag = folder / "models" / "rag"

@@ -149,6 +149,11 @@ class Sequences:
         return self.several[:, 0] if len(self.several) else np.arange(self.user_count)
 
     @property
+    def timed(self) -> bool:
+        """Whether the order of all items in time is known."""
+        return len(self.clock) == len(self.items)
+
+    @property
     def user_count(self) -> int:
         """Number of users."""
         return len(self.train_length)

@@ -6,7 +6,6 @@ from pydantic import Field, model_validator
 
 from ..core.errors import ParamsError
 from ..core.params import Positive, Section
-from ..core.sequences import Sequences
 
 
 class FusionParams(Section):
@@ -47,15 +46,16 @@ class FusionParams(Section):
             raise ValueError(f"neighbours {self.neighbours} are kept of a shortlist of only {self.shortlist}")
         return self
 
-    def for_data(self, sequences: Sequences) -> "FusionParams":
+    def for_data(self, repeated: bool, timed: bool) -> "FusionParams":
         """Return the params for this data.
 
-        Source `history` is left out unless users take items again, `trending` unless the items have clocks.
+        Source `history` is left out unless users take items again (`repeated`), `trending` unless the order in time of
+        all items is known (`timed`).
 
         Raises:
             ParamsError: no source is left.
         """
-        usable = {"history": sequences.repeated, "trending": len(sequences.clock) > 0}
+        usable = {"history": repeated, "trending": timed}
         sources = tuple(name for name in self.sources if usable.get(name, True))
         if not sources:
             what = f"this data has nothing to retrieve for source {' and '.join(self.sources)}"

@@ -49,7 +49,7 @@ class Trends:
     """
 
     def __init__(self, sequences: Sequences, item_count: int) -> None:
-        if len(sequences.clock) != len(sequences.items):
+        if not sequences.timed:
             what = "the model reads what is popular at a time, and the data has no times"
             raise DataError(what, "times/clock.parquet", "run `dvc repro`, or `dvc pull`")
         items, clocks = sequences.training()[0].astype(np.int32), sequences.clock[sequences.in_training()]

@@ -1,7 +1,5 @@
 """Source `history`: the user's own items, the latest first; only where items are taken again."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -12,7 +10,6 @@ from hierrec.rag.own_history import LATEST, OwnHistory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.model.world import make_sequences
 from tests.rag.test_fusion import PARAMS
 
 
@@ -52,8 +49,7 @@ def test_an_item_that_was_taken_twice_has_two_shares() -> None:
 
 def test_data_without_repeats_has_no_such_source() -> None:
     params = PARAMS.model_copy(update={"sources": ("history", "items")})
-    once = make_sequences([np.arange(4)])
-    assert params.for_data(replace(once, repeated=True)).sources == ("history", "items")
-    assert params.for_data(once).sources == ("items",)
+    assert params.for_data(repeated=True, timed=False).sources == ("history", "items")
+    assert params.for_data(repeated=False, timed=False).sources == ("items",)
     with pytest.raises(ParamsError, match=r"fusion\.sources"):
-        params.model_copy(update={"sources": ("history",)}).for_data(once)
+        params.model_copy(update={"sources": ("history",)}).for_data(repeated=False, timed=True)

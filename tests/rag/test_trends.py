@@ -157,7 +157,7 @@ def test_the_fusion_reads_the_evidence_of_each_pair() -> None:
     sequences, _ = timed([[(item, item) for item in range(ITEMS)]] * 2)
     trends, query = Trends(sequences, ITEMS), ask(sequences)
     params = PARAMS.model_copy(update={"sources": ("trending",)})
-    assert params.for_data(sequences) == params
+    assert params.for_data(sequences.repeated, sequences.timed) == params
     fusion = Fusion(starts(params), sequences.training_counts(ITEMS), trends=trends)
     assert copy.deepcopy(fusion).trends is trends
     with torch.no_grad():
@@ -177,6 +177,6 @@ def test_the_fusion_reads_the_evidence_of_each_pair() -> None:
 def test_data_without_times_has_no_such_source() -> None:
     sequences = make_sequences([np.arange(4)])
     params = PARAMS.model_copy(update={"sources": ("items", "trending")})
-    assert params.for_data(sequences).sources == ("items",)
+    assert params.for_data(sequences.repeated, sequences.timed).sources == ("items",)
     with pytest.raises(DataError, match=r"clock\.parquet"):
         Trends(sequences, ITEMS)

@@ -76,7 +76,7 @@ class World:
     def _make_scorers(self, frozen: np.ndarray) -> None:
         params = load_params(ROOT / "params.yaml")
         self.train = params.train.model_copy(update={"history": HISTORY})
-        self.fusion = params.fusion.for_data(self.sequences)
+        self.fusion = params.fusion.for_data(repeated=False, timed=False)
         self.candidates = np.ones(ITEMS, np.bool_)
         self.user_ids = [f"user <{row}>" for row in range(self.sequences.user_count)]
         self.model = new_model(self.train, frozen)

@@ -136,7 +136,7 @@ def test_bad_input_gives_one_message_and_leaves_the_artifacts(project: Path) -> 
     assert (sound.returncode, sound.stderr) == (0, "")
     assert len(sound.stdout.splitlines()) == 8
     before = {path: sha256_file(path) for path in (project / "artifacts").rglob("*.*") if path.is_file()}
-    assert len(before) == 9
+    assert len(before) == 10
 
     broken = write_archive(project / "broken.zip", {**FILES, "ratings.dat": b"1::1::9::978300760\n"})
     result = run(project, broken)
