@@ -148,8 +148,22 @@ def _gaps(events: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
 
 
 def _clock(events: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    times = pl.concat(table["timestamp"] for table in events)
-    yield pl.DataFrame({"earlier": (times.rank("min") - 1).cast(pl.Int32)})
+    """Yield the number of interactions of all users at an earlier time; no row if times do not compare users.
+
+    They do not where most users begin at the same time, as in files that number each user's interactions, or where no
+    two users overlap, as in files that number all rows.
+    """
+    columns = zip(*((table["position"] == 0, table["timestamp"]) for table in events), strict=True)
+    begins, times = (pl.concat(column) for column in columns)  # [N] each
+    place = np.flatnonzero(begins.to_numpy())  # [U], of each user's first interaction
+    first, last = (times.to_numpy()[at] for at in (place, np.append(place[1:], len(times)) - 1))  # [U] each
+    order = np.argsort(first, kind="stable")
+    overlap = (first[order][1:] <= last[order][:-1]).any()
+    same = np.unique(first, return_counts=True)[1].max()
+    if overlap and same <= len(first) / 2:
+        yield pl.DataFrame({"earlier": (times.rank("min") - 1).cast(pl.Int32)})
+    else:
+        yield pl.DataFrame(schema={"earlier": pl.Int32})
 
 
 def build(

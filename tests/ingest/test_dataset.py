@@ -163,6 +163,25 @@ def test_written_tables_are_what_the_readers_read(archive: Path, tmp_path: Path)
     assert dataset.interactions.schema == {"user": pl.Int32, "item": pl.Int32, "position": pl.Int32}
 
 
+@pytest.mark.parametrize(
+    ("times", "compared"),
+    [
+        ([[10, 20, 30], [15, 25, 35], [12, 40, 50]], True),
+        ([[0, 1, 2], [0, 1, 2], [0, 1, 2]], False),  # each user's interactions are numbered
+        ([[0, 1, 2], [3, 4, 5], [6, 7, 8]], False),  # all rows are numbered
+        ([[7, 7, 7], [7, 7, 7], [7, 7, 7]], False),
+    ],
+)
+def test_times_that_do_not_compare_users_give_no_clock(
+    times: list[list[int]], compared: bool, tmp_path: Path
+) -> None:
+    rows = [
+        (f"u{user}", f"i{place}", 1, time) for user, own in enumerate(times) for place, time in enumerate(own)
+    ]
+    build(raw_dataset(rows)).write(tmp_path)
+    assert len(load_clock(tmp_path / "times" / "clock.parquet")) == len(rows) * compared
+
+
 def test_the_small_archive_by_hand(archive: Path) -> None:
     dataset = build(read_movielens(archive))
     assert dataset.items["item_id"].to_list() == ["1", "3", "4", "9", "12"]
