@@ -116,7 +116,7 @@ def load_gaps(path: Path) -> NDArray[np.int8]:
 
 
 def load_clock(path: Path) -> NDArray[np.int32]:
-    """Read `times/clock.parquet`: the number of interactions before the time of each interaction, int32 [N] or [0]."""
+    """Read `times/clock.parquet`: the number of interactions before the time of each interaction, int32 [N]."""
     clock = _read(path, pl.Schema({"earlier": pl.Int32}))["earlier"].to_numpy()
     _check(
         path,

@@ -148,7 +148,7 @@ def _gaps(events: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
 
 
 def _clock(events: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Yield the number of interactions of all users at an earlier time; no row if times do not compare users.
+    """Yield the number of interactions of all users at an earlier time; 0 if times do not compare users.
 
     They do not where most users begin at the same time, as in files that number each user's interactions, or where no
     two users overlap, as in files that number all rows.
@@ -160,10 +160,8 @@ def _clock(events: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     order = np.argsort(first, kind="stable")
     overlap = (first[order][1:] <= last[order][:-1]).any()
     same = np.unique(first, return_counts=True)[1].max()
-    if overlap and same <= len(first) / 2:
-        yield pl.DataFrame({"earlier": (times.rank("min") - 1).cast(pl.Int32)})
-    else:
-        yield pl.DataFrame(schema={"earlier": pl.Int32})
+    comparable = overlap and same <= len(first) / 2
+    yield pl.DataFrame({"earlier": ((times.rank("min") - 1) * comparable).cast(pl.Int32)})
 
 
 def build(

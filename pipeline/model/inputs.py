@@ -47,8 +47,8 @@ def load_inputs(data: Path, item_embeddings: Path) -> Inputs:
     sequences = Sequences.from_tables(_interactions(data, len(items)), load_split(data / "split.parquet"))
     if (times := data / "times" / "gaps.parquet").exists():
         sequences = sequences.with_gaps(load_gaps(times))
-    if (times := data / "times" / "clock.parquet").exists() and len(clock := load_clock(times)):
-        sequences = sequences.with_clock(clock)
+    if (times := data / "times" / "clock.parquet").exists():
+        sequences = sequences.with_clock(load_clock(times))
     candidates, validation_candidates = candidates_of(items)
     return Inputs(
         items=items,
