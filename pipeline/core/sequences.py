@@ -38,8 +38,8 @@ class Sequences:
     starts: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
     """bool [N], whether an item starts a session; false for a user's first item. Empty without sessions."""
     clock: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
-    """int32 [N], for each item the number of all users' items at an earlier time. Empty where not read; all 0 where times
-    do not compare users."""
+    """int32 [N], for each item the number of all users' items at an earlier time. Empty where not read; all 0 where
+    times do not compare users."""
     one_cut: bool = False
     """All targets come after the training items of all users: in a split by time, and for use, without targets."""
     several: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), np.int64))
