@@ -1,7 +1,8 @@
 """Training of the fusion on validation targets; the sequence model stays fixed."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
@@ -81,6 +82,10 @@ class FusionExamples:
 
         first, second = halves(owners, scorer.model.params.seed, most)
         return examples(having[first]), examples(having[second])
+
+    def only(self, kept: Sequence[bool]) -> "FusionExamples":
+        """Return the examples with the items of some sources; `kept` has a flag for each source."""
+        return replace(self, retrieved=list(compress(self.retrieved, kept)))
 
     def take(self, rows: NDArray[np.int64]) -> "FusionExamples":
         """Return the examples at these rows."""

@@ -56,8 +56,12 @@ class FusionParams(Section):
             ParamsError: no source is left.
         """
         usable = {"history": repeated, "trending": timed}
-        sources = tuple(name for name in self.sources if usable.get(name, True))
-        if not sources:
+        left = self.without(*(name for name in usable if not usable[name]))
+        if not left.sources:
             what = f"this data has nothing to retrieve for source {' and '.join(self.sources)}"
             raise ParamsError(what, "params.yaml, key fusion.sources", "name another source too")
-        return self.model_copy(update={"sources": sources})
+        return left
+
+    def without(self, *names: str) -> "FusionParams":
+        """Return the params without these sources."""
+        return self.model_copy(update={"sources": tuple(name for name in self.sources if name not in names)})

@@ -56,9 +56,7 @@ def test_why_shows_parts_and_what_was_retrieved(run: Run, artifacts: Path) -> No
     assert result.exit_code == 0, result.output
     history, trust, header, *lines = result.output.splitlines()
     assert history == "history: Toy Story (1995)"
-    assert re.fullmatch(
-        r"trust: \d+% model, \d+% next_items, \d+% items, \d+% co_occurring, \d+% trending", trust
-    )
+    assert re.fullmatch(r"trust: \d+% model, \d+% next_items, \d+% items, \d+% co_occurring", trust)
     assert header.split() == [
         "title",
         "probability",
@@ -66,7 +64,6 @@ def test_why_shows_parts_and_what_was_retrieved(run: Run, artifacts: Path) -> No
         "next_items",
         "items",
         "co_occurring",
-        "trending",
         "because",
     ]
     assert len(lines) == 10

@@ -248,6 +248,12 @@ def examples(monkeypatch: pytest.MonkeyPatch) -> FusionExamples:
     return FusionExamples.collect(query, targets, {"liar": Liar(), "oracle": Oracle()})
 
 
+def test_examples_may_keep_some_sources(examples: FusionExamples) -> None:
+    kept = examples.only([False, True])
+    assert len(kept) == len(examples)
+    assert [found is examples.retrieved[1] for found in kept.retrieved] == [True]
+
+
 def test_learns_to_trust_the_source_that_is_right(base: Scorer, examples: FusionExamples) -> None:
     targets = examples.targets
     fusion = Fusion([START, START], COUNTS)

@@ -14,7 +14,7 @@ from hierrec.core.sequences import Sequences
 from hierrec.model.sources import ANONYMOUS, NO_ITEM, Query
 from hierrec.rag.fusion import Fusion, starts
 from hierrec.rag.trends import FEATURES, LATEST, PER_WINDOW, STEPS, WINDOWS, Trends, taken
-from hypothesis import assume, given
+from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -34,7 +34,8 @@ def timed(users: list[list[tuple[int, int]]]) -> tuple[Sequences, NDArray[np.int
     ordered = [sorted(events, key=lambda event: event[1]) for events in users]
     times = np.array([time for events in ordered for _, time in events])
     clock = np.searchsorted(np.sort(times), times).astype(np.int32)
-    assume(clock.any())
+    if not clock.any():
+        reject()
     sequences = make_sequences([np.array([item for item, _ in events]) for events in ordered])
     return sequences.with_clock(clock), times
 

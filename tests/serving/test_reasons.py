@@ -22,8 +22,8 @@ def rag(artifacts: Path) -> Recommender:
 
 def test_reasons_account_for_the_probability(rag: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the correction, the probability is the mixture, sharpened by the sources' shares, up to a constant."""
-    sources = ("next_items", "items", "co_occurring", "trending")
-    power = np.array([0.3, 0.1, 0.2, 0.1], np.float32)
+    sources = ("next_items", "items", "co_occurring")
+    power = np.array([0.3, 0.1, 0.2], np.float32)
     fusion = rag._scorer.fusion
     assert isinstance(fusion, Fusion)
     # The sample's training may leave the power at zero, which would hide an error.
@@ -58,9 +58,7 @@ def test_reasons_name_what_was_matched(artifacts: Path, rag: Recommender) -> Non
         assert item.why is not None
         for evidence in item.why.evidence:
             for match in evidence.matches:
-                if evidence.source == "trending":
-                    assert match.id == item.item_id
-                elif evidence.source != "next_items":
+                if evidence.source != "next_items":
                     assert match.id == ids[-1 - match.age]
                 if evidence.source == "items":
                     cosine = vectors[store.row(match.id)] @ vectors[store.row(item.item_id)]
