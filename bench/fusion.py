@@ -125,9 +125,7 @@ class Bench:
         trends = open_trends(params, self.inputs)
         sources = open_sources(params, datastore, self._index, self.inputs, trends)
         first, second = FusionExamples.validation(self._base, self.inputs.sequences, sources, params.users)
-        halves = (first, second), (second, first)
-        one, other = (self._learned(params, *pair, trends) for pair in halves)
-        return one, other
+        return self._learned(params, first, second, trends), self._learned(params, second, first, trends)
 
     def _learned(
         self,

@@ -29,14 +29,8 @@ def main(fusion: FusionParams) -> Summary:
     learned_from, held_out = FusionExamples.validation(scorer, inputs.sequences, sources, fusion.users)
     counts = inputs.sequences.training_counts(len(inputs.frozen))  # [n]
     learned = learn(fusion, scorer, counts, learned_from, held_out, trends)
-    if trends is not None and len(sources) > 1:
-        kept = [name != "trending" for name in sources]
-        other = learn(
-            fusion.without("trending"), scorer, counts, learned_from.only(kept), held_out.only(kept), None
-        )
-        if other.best >= learned.best:
-            fusion, learned = fusion.without("trending"), other
-    save_rag(MODELS / "rag", model, learned.fusion, fusion, datastore, inputs.store_hash, learned.curve)
+    parts = learned.fusion, learned.params, datastore
+    save_rag(MODELS / "rag", model, *parts, inputs.store_hash, learned.curve)
     write_curve(PLOTS / "rag.csv", learned.curve)
     remembered, every = len(datastore or ()), int((inputs.sequences.train_length - 1).clip(min=0).sum())
     of = f" of {every:,}" * (0 < remembered < every)
@@ -45,7 +39,7 @@ def main(fusion: FusionParams) -> Summary:
         f"rag: {remembered:,}{of} training prefixes; fusion learned from {len(learned_from):,} targets",
         f"{CHOSEN_BY} on {len(held_out):,} others: {learned.best:.4f}; "
         f"plain interpolation: {learned.curve[0][CHOSEN_BY]:.4f}; the model alone: {learned.alone:.4f}{unused}",
-        f"sources: {', '.join(fusion.sources)}",
+        f"sources: {', '.join(learned.params.sources)}",
         f"model in {MODELS / 'rag'}/, learning curve in {PLOTS / 'rag.csv'}",
     ]
 

@@ -71,12 +71,11 @@ class Sequences:
         names = ("train_length", "test_length", "validation", "test")
         arrays = (split[name].fill_null(NO_TARGET).to_numpy().astype(np.int64) for name in names)
         items, offsets = np.concatenate(parts, dtype=np.int64), np.append(0, np.cumsum(lengths))
-        sequences = cls(items, offsets, *arrays, repeated="repeated" in split.columns)
+        one_cut = by_time or not (split["validation"].count() or split["test"].count())
+        sequences = cls(items, offsets, *arrays, repeated="repeated" in split.columns, one_cut=one_cut)
         if not by_time:
             paired = (sequences.validation == NO_TARGET) == (sequences.test == NO_TARGET)
             _check(paired, "test", "is there, but the other target is missing")
-        untested = bool((sequences.validation == NO_TARGET).all() and (sequences.test == NO_TARGET).all())
-        sequences = replace(sequences, one_cut=by_time or untested)
         sequences._check_split()
         if "session_starts" in split.columns:
             sequences = sequences._with_sessions(split)

@@ -118,12 +118,7 @@ def load_gaps(path: Path) -> NDArray[np.int8]:
 def load_clock(path: Path) -> NDArray[np.int32]:
     """Read `times/clock.parquet`: the number of interactions before the time of each interaction, int32 [N]."""
     clock = _read(path, pl.Schema({"earlier": pl.Int32}))["earlier"].to_numpy()
-    _check(
-        path,
-        "earlier",
-        ((clock >= 0) & (clock < len(clock))).all(),
-        "a number is not that of earlier interactions",
-    )
+    _check(path, "earlier", ((clock >= 0) & (clock < len(clock))).all(), "a number is impossible")
     return clock
 
 

@@ -116,6 +116,7 @@ def model_scores(query: Query, scorer: Scorer) -> Tensor:
 class Learned(NamedTuple):
     """A trained fusion, its learning curve, and NDCG@10 of the sequence model alone on the held-out examples."""
 
+    params: FusionParams  # with the sources of this fusion
     fusion: Fusion
     curve: FusionCurve
     alone: float
@@ -139,11 +140,30 @@ def learn(
     held_out: FusionExamples,
     trends: Trends | None,
 ) -> Learned:
-    """Train a new fusion; the metrics of the held-out examples pick the step.
+    """Train a new fusion; the metrics of the held-out examples pick the step, and whether `trending` is a source.
 
     If the sequence model alone ranks the held-out examples better, the fusion ranks as the model does. Counts,
-    int64 [n], are the training interactions of each item; trends are source `trending`. Raises as `train_fusion`.
+    int64 [n], are the training interactions of each item; trends are source `trending`, if `params` names it. Raises as
+    `train_fusion`.
     """
+    learned = _learn(params, scorer, counts, learned_from, held_out, trends)
+    left = params.without("trending")
+    if left == params or not left.sources:
+        return learned
+    kept = [name in left.sources for name in params.sources]
+    other = _learn(left, scorer, counts, learned_from.only(kept), held_out.only(kept), None)
+    return other if other.best >= learned.best else learned
+
+
+def _learn(
+    params: FusionParams,
+    scorer: Scorer,
+    counts: NDArray[np.int64],
+    learned_from: FusionExamples,
+    held_out: FusionExamples,
+    trends: Trends | None,
+) -> Learned:
+    """Train a fusion of the sources that `params` names; as `learn`."""
 
     def validate(score: Callable[[NDArray[np.int64]], Tensor]) -> dict[str, float]:
         histories, targets = held_out.query.histories, held_out.targets
@@ -163,7 +183,7 @@ def learn(
         lambda fusion: validate(lambda rows: held_out.fuse(rows, scorer, fusion)),
     )
     alone = validate(lambda rows: model_scores(held_out.query.take(rows), scorer))[CHOSEN_BY]
-    learned = Learned(fusion, curve, alone)
+    learned = Learned(params, fusion, curve, alone)
     if not learned.gains:
         fusion.trust_the_model()
     return learned

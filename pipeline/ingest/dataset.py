@@ -153,15 +153,12 @@ def _clock(events: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     They do not where most users begin at the same time, as in files that number each user's interactions, or where no
     two users overlap, as in files that number all rows.
     """
-    columns = zip(*((table["position"] == 0, table["timestamp"]) for table in events), strict=True)
-    begins, times = (pl.concat(column) for column in columns)  # [N] each
-    place = np.flatnonzero(begins.to_numpy())  # [U], of each user's first interaction
-    first, last = (times.to_numpy()[at] for at in (place, np.append(place[1:], len(times)) - 1))  # [U] each
-    order = np.argsort(first, kind="stable")
-    overlap = (first[order][1:] <= last[order][:-1]).any()
-    same = np.unique(first, return_counts=True)[1].max()
-    comparable = overlap and same <= len(first) / 2
-    yield pl.DataFrame({"earlier": ((times.rank("min") - 1) * comparable).cast(pl.Int32)})
+    times = pl.concat(table.select("user", "timestamp") for table in events)
+    spans = times.group_by("user").agg(first=pl.min("timestamp"), last=pl.max("timestamp")).sort("first")
+    overlap = (spans["first"] <= spans["last"].shift()).any()
+    same = spans["first"].value_counts()["count"].max()
+    compared = overlap and same <= len(spans) / 2  # type: ignore[operator]
+    yield times.select(earlier=(pl.col("timestamp").rank("min") - 1).cast(pl.Int32) * compared)
 
 
 def build(

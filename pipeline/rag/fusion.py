@@ -155,10 +155,10 @@ class Fusion(nn.Module):
         owners = pairs // n  # [P]
         model = logits.take(pairs) / temperature - total[owners]  # [P]
         fused = self._fuse(model, pairs, places, query, retrieved)
-        others = 1 - model.new_zeros(users).index_add(
+        paired = model.new_zeros(users).index_add(
             0, owners, model.exp()
-        )  # [B], probability without pairs
-        others = fused.trust[:, 0] + others.clamp(min=LEAST).log()  # [B]
+        )  # [B], the model's probability of pairs
+        others = fused.trust[:, 0] + (1 - paired).clamp(min=LEAST).log()  # [B], all other items together
         peak = others.scatter_reduce(0, owners, fused.scores, "amax").detach()  # [B]
         mass = (others - peak).exp().index_add(0, owners, (fused.scores - peak[owners]).exp())  # [B]
         alone = logits.take(at) / temperature - total + fused.trust[:, 0]  # [B]
@@ -232,9 +232,9 @@ class Fusion(nn.Module):
         weights = self.age_weights[source][self.sources[source].bins(ages)]  # [K]
         logits = similarities / self.log_temperature[source + 1].exp() + weights  # [B, K]
         logits = logits.masked_fill(~usable, -torch.inf)
-        peak = logits.amax(-1, keepdim=True).clamp(min=-1e30)
+        peak = logits.amax(-1, keepdim=True).clamp(min=LOWEST)
         weights = torch.exp(logits - peak)  # [B, K]
-        return weights / weights.sum(-1, keepdim=True).clamp(min=1e-30)
+        return weights / weights.sum(-1, keepdim=True).clamp(min=LEAST)
 
 
 def _standardised(counts: Tensor) -> Tensor:

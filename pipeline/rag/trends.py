@@ -52,7 +52,8 @@ class Trends:
         if not sequences.timed:
             what = "the model reads what is popular at a time, and the data has no times"
             raise DataError(what, "times/clock.parquet", "run `dvc repro`, or `dvc pull`")
-        items, clocks = sequences.training()[0].astype(np.int32), sequences.clock[sequences.in_training()]
+        kept = sequences.in_training()
+        items, clocks = sequences.items[kept].astype(np.int32), sequences.clock[kept]  # [N] each
         order = np.argsort(clocks, kind="stable")  # [N]
         self._sequences, self._item_count = sequences, item_count
         self._log, self._clocks = items[order], clocks[order]  # [N] each
@@ -68,7 +69,7 @@ class Trends:
     def before(self, query: Query) -> NDArray[np.int64]:
         """Return how many interactions of the log come before each query, int64 [B]."""
         data, every = self._sequences, len(self._log)
-        lengths = np.array([len(history) for history in query.histories], np.int64)  # [B]
+        lengths = query.lengths().numpy()  # [B]
         known = (query.users >= 0) & (lengths > 0) & (not data.one_cut)  # [B]
         latest = data.offsets[query.users] + lengths - 1  # [B]
         known &= latest < data.offsets[query.users + 1]
@@ -84,10 +85,10 @@ class Trends:
         """
         before, step = self.before(query), max(1, self._item_count // STEPS)
         ends = np.where(before < len(self._log), before // step * step, before)  # [B]
-        found = [self._top(end) for end in ends.tolist()]
         shape = len(query), len(WINDOWS) * PER_WINDOW
-        items = np.stack([rows for rows, _ in found]) if found else np.empty(shape, np.int64)
-        similarities = np.stack([values for _, values in found]) if found else np.empty(shape, np.float32)
+        items, similarities = np.empty(shape, np.int64), np.empty(shape, np.float32)
+        for user, end in enumerate(ends.tolist()):
+            items[user], similarities[user] = self._top(end)
         ages = np.repeat(np.arange(len(WINDOWS), dtype=np.float32), PER_WINDOW)
         return Retrieved(items, similarities, ages, items)
 
@@ -100,8 +101,8 @@ class Trends:
             counts = np.bincount(self._log[max(0, before - size) : before])
             rows = np.flatnonzero(counts)
             order = counts[rows] * self._item_count - rows  # by count, then by row
-            best = rows[largest(order, PER_WINDOW)]
-            best = best[np.lexsort((best, -counts[best]))]
+            chosen = largest(order, PER_WINDOW)
+            best = rows[chosen[np.argsort(-order[chosen])]]
             items[window, : len(best)] = best
             similarities[window, : len(best)] = np.log1p(counts[best]) / SCALE
         return items.ravel(), similarities.ravel()
@@ -118,10 +119,8 @@ class Trends:
             was taken one catalogue's length before the log; and the logarithm of the number of earlier interactions.
         """
         first = items * self._span  # [P]
-        start, stop = (
-            np.searchsorted(self._places, first),
-            np.searchsorted(self._places, first + before),
-        )  # [P]
+        start = np.searchsorted(self._places, first)  # [P]
+        stop = np.searchsorted(self._places, first + before)  # [P]
         features = np.empty((FEATURES, len(items)), np.float32)
         for feature, latest in zip(features, LATEST, strict=False):
             at = np.maximum(stop - latest, 0)  # [P]

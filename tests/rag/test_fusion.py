@@ -12,13 +12,14 @@ from hierrec.model.scorer import Scorer
 from hierrec.model.sources import Query, Retrieved
 from hierrec.rag.fusion import FLOOR, Fusion, Start, starts
 from hierrec.rag.params import FusionParams
+from hierrec.rag.trends import Trends
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import ndtr
 from sklearn.preprocessing import scale
 
-from tests.model.world import ITEMS
+from tests.model.world import ITEMS, make_sequences
 
 WIDTH = 16
 START = Start(lowest=-1, highest=2, share=0.5, temperature=0.05)
@@ -252,6 +253,18 @@ def test_examples_may_keep_some_sources(examples: FusionExamples) -> None:
     kept = examples.only([False, True])
     assert len(kept) == len(examples)
     assert [found is examples.retrieved[1] for found in kept.retrieved] == [True]
+
+
+def test_trending_is_left_out_where_held_out_users_lose(base: Scorer, examples: FusionExamples) -> None:
+    params = PARAMS.model_copy(update={"sources": ("trending", "items"), "steps": 7})
+    sequences = replace(make_sequences([np.arange(4)] * 200), clock=np.arange(800, dtype=np.int32))
+    learned = learn(params, base, COUNTS, examples, examples, trends := Trends(sequences, ITEMS))
+    assert learned.params.sources == ("items",)  # the oracle alone; the liar stands for trends
+    assert learned.fusion.trends is None
+    true = replace(examples, retrieved=examples.retrieved[::-1])  # the oracle stands for trends
+    kept = learn(params, base, COUNTS, true, true, trends)
+    assert kept.params == params
+    assert kept.fusion.trends is trends
 
 
 def test_learns_to_trust_the_source_that_is_right(base: Scorer, examples: FusionExamples) -> None:
