@@ -146,24 +146,7 @@ def learn(
     int64 [n], are the training interactions of each item; trends are source `trending`, if `params` names it. Raises as
     `train_fusion`.
     """
-    learned = _learn(params, scorer, counts, learned_from, held_out, trends)
-    left = params.without("trending")
-    if left == params or not left.sources:
-        return learned
-    kept = [name in left.sources for name in params.sources]
-    other = _learn(left, scorer, counts, learned_from.only(kept), held_out.only(kept), None)
-    return other if other.best >= learned.best else learned
-
-
-def _learn(
-    params: FusionParams,
-    scorer: Scorer,
-    counts: NDArray[np.int64],
-    learned_from: FusionExamples,
-    held_out: FusionExamples,
-    trends: Trends | None,
-) -> Learned:
-    """Train a fusion of the sources that `params` names; as `learn`."""
+    seed = scorer.model.params.seed
 
     def validate(score: Callable[[NDArray[np.int64]], Tensor]) -> dict[str, float]:
         histories, targets = held_out.query.histories, held_out.targets
@@ -172,21 +155,27 @@ def _learn(
         )
         return metrics_from_ranks(ranks)
 
-    seed = scorer.model.params.seed
-    fusion = Fusion(starts(params), counts, seed, trends)
-    curve = train_fusion(
-        fusion,
-        scorer,
-        learned_from,
-        params,
-        seed,
-        lambda fusion: validate(lambda rows: held_out.fuse(rows, scorer, fusion)),
-    )
+    def trained(used: FusionParams) -> Learned:
+        kept = [name in used.sources for name in params.sources]
+        examples, others = learned_from.only(kept), held_out.only(kept)
+        fusion = Fusion(starts(used), counts, seed, trends if "trending" in used.sources else None)
+        curve = train_fusion(
+            fusion,
+            scorer,
+            examples,
+            used,
+            seed,
+            lambda fusion: validate(lambda rows: others.fuse(rows, scorer, fusion)),
+        )
+        learned = Learned(used, fusion, curve, alone)
+        if not learned.gains:
+            fusion.trust_the_model()
+        return learned
+
     alone = validate(lambda rows: model_scores(held_out.query.take(rows), scorer))[CHOSEN_BY]
-    learned = Learned(params, fusion, curve, alone)
-    if not learned.gains:
-        fusion.trust_the_model()
-    return learned
+    without = params.without("trending")
+    choices = [without, params] if without.sources and without != params else [params]
+    return max(map(trained, choices), key=lambda learned: learned.best)
 
 
 def train_fusion(

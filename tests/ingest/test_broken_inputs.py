@@ -66,7 +66,7 @@ def test_it_is_refused_and_nothing_changes(
     case: str,
 ) -> None:
     before = artifacts(built)
-    assert len(before) == 9
+    assert len(before) == 10
     monkeypatch.chdir(built)
     with pytest.raises(SystemExit) as caught:
         run(built, BROKEN[case].make(tmp_path))

@@ -31,7 +31,8 @@ def test_only_the_very_same_training_has_the_same_key(
     candidates = np.ones(ITEMS, np.bool_)
     gaps, several = np.zeros(len(sequences.items), np.int8), np.zeros((2, 3), np.int64)
     starts = np.zeros(len(sequences.items), np.bool_)
-    sequences = replace(sequences, gaps=gaps, starts=starts, several=several)
+    clock = np.zeros(len(sequences.items), np.int32)
+    sequences = replace(sequences, gaps=gaps, starts=starts, clock=clock, several=several)
 
     def key(params: TrainParams = train_params, vectors: NDArray = frozen, **changes: Any) -> str:
         data = replace(sequences, **changes.pop("data", {}))
@@ -61,8 +62,8 @@ def test_only_the_very_same_training_has_the_same_key(
         with monkeypatch.context() as patch:
             patch.setattr(library, "__version__", f"{library.__version__}.1")
             others.append(key())
-    assert len(others) == 22
-    assert len({same, *others}) == 23
+    assert len(others) == 24
+    assert len({same, *others}) == 25
 
 
 class Training:
