@@ -118,7 +118,7 @@ class Bench:
             DataError: fewer than two users have a validation target.
             NumericalError: a loss is not finite.
         """
-        params = params.for_data(self.inputs.sequences.repeated, self.inputs.sequences.timed)
+        params = params.for_data(self.inputs.sequences.repeated, self.inputs.sequences.has_clock)
         datastore, prefixes = None, self._prefixes
         if "next_items" in params.sources:
             datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(params))

@@ -9,7 +9,7 @@ from hierrec.model.load import load_scorer
 from hierrec.model.scorer import Scorer
 from hierrec.model.sources import Query, Retrieved
 from hierrec.params import load_params
-from hierrec.rag.fusion import Fusion, Start
+from hierrec.rag.fusion import Fusion, InitialValues
 from hierrec.ranking.metrics import metrics_from_ranks
 
 artifacts = Path("artifacts")
@@ -36,7 +36,7 @@ class Followers:
 # %% Fuse it with the trained model at a third of the model's weight. `stages/train_rag.py` would learn the weights.
 model = load_scorer(artifacts / "models" / "hierarchical", inputs)
 counts = inputs.sequences.training_counts(len(inputs.frozen))  # [n]
-fusion = Fusion([Start(lowest=0, highest=0, share=0.33, temperature=0.1)], counts)
+fusion = Fusion([InitialValues(lowest=0, highest=0, share=0.33, temperature=0.1)], counts)
 sources = {"followers": Followers()}
 fused = Scorer(model.model, inputs.candidates, sources, fusion, sequences=inputs.sequences)
 settings = load_params(Path("params.yaml")).evaluate

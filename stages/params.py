@@ -1,6 +1,6 @@
-"""params: the whole of params.yaml is checked before DVC removes what any other stage has written.
+"""params: check all of params.yaml before DVC removes the outputs of other stages.
 
-So are the columns of tables of one's own that lie on this machine.
+For `dataset: files`, the columns of local tables are checked too.
 """
 
 from contextlib import suppress
@@ -37,7 +37,7 @@ def _check_files(ingest: IngestParams) -> None:
         source, md5 = getattr(ingest, key), getattr(ingest, f"{key}_md5")
         if source is None or "://" in source:
             continue
-        # It may be missing, or be another table: only `ingest` needs it, if it runs again.
+        # A missing or different table is no error here: only `ingest` reads it.
         with suppress(DownloadError):
             paths = fetch_parts(source, None, cache, key)
             try:

@@ -19,7 +19,7 @@ from hierrec.search.index import ItemIndex
 @Stage
 def main(fusion: FusionParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
-    fusion = fusion.for_data(inputs.sequences.repeated, inputs.sequences.timed)
+    fusion = fusion.for_data(inputs.sequences.repeated, inputs.sequences.has_clock)
     model = load_model(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
     datastore = remember(model, inputs.sequences, fusion)
     index = ItemIndex.open(INDEX, inputs.store_hash)
@@ -34,7 +34,7 @@ def main(fusion: FusionParams) -> Summary:
     write_curve(PLOTS / "rag.csv", learned.curve)
     remembered, every = len(datastore or ()), int((inputs.sequences.train_length - 1).clip(min=0).sum())
     of = f" of {every:,}" * (0 < remembered < every)
-    unused = ", so the model alone ranks: retrieval is not used" * (not learned.gains)
+    unused = ", so the model alone ranks: retrieval is not used" * (not learned.used)
     return [
         f"rag: {remembered:,}{of} training prefixes; fusion learned from {len(learned_from):,} targets",
         f"{CHOSEN_BY} on {len(held_out):,} others: {learned.best:.4f}; "

@@ -13,7 +13,7 @@ from hierrec.model.inputs import load_inputs
 from hierrec.params import Params, load_params
 from hierrec.rag.checkpoint import lookup, open_trends, save_rag
 from hierrec.rag.datastore import Datastore
-from hierrec.rag.fusion import Fusion, starts
+from hierrec.rag.fusion import Fusion, initial_values
 from hierrec.training.start import untrained_model
 
 ROOT = Path(__file__).parents[2]
@@ -30,9 +30,9 @@ def write_sample(folder: Path) -> None:
     build_index(inputs.frozen, folder / "index", inputs.store_hash)
     prefixes = prefix_states(model, inputs.sequences)
     datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(params.fusion))
-    settings = params.fusion.for_data(inputs.sequences.repeated, inputs.sequences.timed)
+    settings = params.fusion.for_data(inputs.sequences.repeated, inputs.sequences.has_clock)
     counts = inputs.sequences.training_counts(len(inputs.frozen))  # [n]
-    fusion = Fusion(starts(settings), counts, trends=open_trends(settings, inputs))
+    fusion = Fusion(initial_values(settings), counts, trends=open_trends(settings, inputs))
     rag = folder / "models" / "rag"
     save_rag(rag, model, fusion, settings, datastore, inputs.store_hash)
 

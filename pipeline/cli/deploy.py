@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ..core.errors import MachineError, ParamsError, system_reason
-from ..core.memory import no_garbage
+from ..core.memory import gc_frozen
 from ..serving.artifacts import model_folder
 from .options import FilePath, artifacts_option, force_option, replacing
 
@@ -30,7 +30,7 @@ def serve(host: str, port: int, artifacts: Path) -> None:
         from ..web.app import make_app
     except ModuleNotFoundError as error:
         raise ParamsError(f"{error.name} is not installed", remedy="pip install 'hierrec[serve]'") from None
-    with no_garbage():
+    with gc_frozen():
         from ..serving.recommend import Recommender
 
     rag = Recommender.load(model_folder(artifacts), variant="rag")

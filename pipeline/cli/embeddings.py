@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from ..core.errors import ParamsError
-from .options import FilePath, force_option, is_store, replacing
+from .options import FilePath, can_replace_store, force_option, replacing
 
 FORMATS = ("parquet", "npy", "datasets", "word2vec", "projector")
 OUT = "File or folder to write, whole or not at all."
@@ -123,7 +123,7 @@ def encode(
     except ValidationError as error:
         problem = error.errors()[0]
         raise ParamsError(problem["msg"], f"--{problem['loc'][0]}".replace("_", "-")) from None
-    with replacing(out, True, force or is_store(out), keep=items):
+    with replacing(out, True, force or can_replace_store(out), keep=items):
         summary = encode_items(read_catalogue(items, id_column), params, out)
     click.echo("\n".join(summary))
 
@@ -134,7 +134,7 @@ def encode(
 @click.option("-k", "count", type=click.IntRange(1), default=10, help="How many.")
 @click.option("--raw", is_flag=True, help="Compare the encoder's vectors, not the whitened ones.")
 def neighbours(store: Path, item: str, count: int, raw: bool) -> None:
-    """Show the items whose whitened vectors are nearest to an item's, by cosine; without text, it is 0."""
+    """Show the items whose whitened vectors are nearest to an item's, by cosine (0 for an item without text)."""
     from ..store.store import EmbeddingStore
 
     for _, item_id, title, cosine in EmbeddingStore.open(store).neighbours(item, count, raw).iter_rows():

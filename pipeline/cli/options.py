@@ -37,7 +37,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 force_option = click.option("--force", is_flag=True, help="Replace an existing file or folder.")
 
 
-def is_store(folder: Path) -> bool:
+def can_replace_store(folder: Path) -> bool:
     """Whether a folder is empty, or holds a store and nothing else; then encoding again can replace it."""
     from ..store.store_files import FILES, INDEX, KEYS, MANIFEST, SHARD
 
@@ -58,7 +58,7 @@ def _is_ours(folder: Path) -> bool:
     from ..reuse.export import is_export
 
     files = all(entry.is_file() and not entry.is_symlink() for entry in folder.iterdir())
-    return files and (is_store(folder) or is_export(folder))
+    return files and (can_replace_store(folder) or is_export(folder))
 
 
 @contextmanager

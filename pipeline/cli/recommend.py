@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from ..core import VARIANTS
-from ..core.memory import no_garbage
+from ..core.memory import gc_frozen
 from ..serving.artifacts import model_folder
 from .options import FilePath, artifacts_option, count_option, force_option, json_option, replacing
 from .show import show_table
@@ -71,7 +71,7 @@ def recommend(
         raise click.UsageError("--all and --out go together, and with neither --why nor --json")
     if why and variant != "rag":
         raise click.UsageError("--why needs --variant rag: hierarchical retrieves nothing")
-    with no_garbage():
+    with gc_frozen():
         from ..serving.recommend import Recommender
 
     rules["candidates"] = rules.get("candidates") or None

@@ -10,7 +10,7 @@ from .signals import discard_output
 
 
 class HierrecError(Exception):
-    """Base of all errors that the user can do something about.
+    """Base of all errors that hierrec reports.
 
     Args:
         what: the problem, one sentence without a final stop.

@@ -1,4 +1,4 @@
-"""Memory that the process has freed, and objects that it never frees."""
+"""Settings of glibc's malloc and of the garbage collector."""
 
 import ctypes
 import gc
@@ -9,7 +9,7 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD
 
 
 @contextmanager
-def no_garbage() -> Iterator[None]:
+def gc_frozen() -> Iterator[None]:
     """Exclude the block's objects from garbage collection for good: imports make a million objects that stay."""
     gc.disable()
     try:

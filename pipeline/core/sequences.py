@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from .errors import DataError
 
 NO_TARGET = -1
-NO_GAP, GAPS = 0, 66
-"""The bucket of an unknown gap, and the number of buckets: unknown, none, then one for each power of two."""
+UNKNOWN_GAP, GAP_BUCKETS = 0, 66
+"""The bucket of an unknown gap, and the number of buckets: 0 unknown, 1 a gap of zero, then one per power of two."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +31,20 @@ class Sequences:
     test: NDArray[np.int64]
     """int64 [R], test target, or `NO_TARGET`."""
     repeated: bool = False
-    """Users may have an item twice, so an item of the history may be recommended again. The split says so. Repeats are
-    not counted here: a target that leaked into a history would count as one."""
+    """Whether users may take an item twice; then items of the history may be recommended again. Read from the split:
+    detecting repeats here would mistake a leaked target for a repeat."""
     gaps: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
     """int8 [N], bucket of the time between each item and the user's item before it; empty where not read."""
-    starts: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
+    session_starts: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
     """bool [N], whether an item starts a session; false for a user's first item. Empty without sessions."""
     clock: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
-    """int32 [N], for each item the number of all users' items at an earlier time. Empty where not read; all 0 where
-    times do not compare users."""
+    """int32 [N], number of all users' interactions at an earlier time. Empty if not read; all 0 if the timestamps of
+    different users are not comparable."""
     one_cut: bool = False
     """All targets come after the training items of all users: in a split by time, and for use, without targets."""
-    several: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), np.int64))
-    """int64 [R, 3], where a user may have several targets: the user of row r, and the number of the user's items before
-    the row's validation target and before its test target. Empty: row `u` belongs to user `u`."""
+    target_rows: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), np.int64))
+    """int64 [R, 3]: the user of each row, and the lengths of the histories before its validation and its test target.
+    Empty if every user has exactly one row: row u is user u."""
 
     @classmethod
     def from_tables(cls, interactions: Iterable[pl.DataFrame], split: pl.DataFrame) -> "Sequences":
@@ -79,9 +79,9 @@ class Sequences:
         sequences._check_split()
         if "session_starts" in split.columns:
             sequences = sequences._with_sessions(split)
-        return sequences._with_several(split) if "test_positions" in split.columns else sequences
+        return sequences._with_all_targets(split) if "test_positions" in split.columns else sequences
 
-    def _with_several(self, split: pl.DataFrame) -> "Sequences":
+    def _with_all_targets(self, split: pl.DataFrame) -> "Sequences":
         """Return the sequences with a row for each target position in the split, and one at least for each user."""
         names = ("validation_positions", "test_positions")
         rows = pl.int_ranges(0, pl.max_horizontal(1, *(pl.col(name).list.len() for name in names)))
@@ -95,8 +95,8 @@ class Sequences:
             inside = ~there | ((position >= low[user]) & (position < high[user]))
             _check(inside, name, "is not after its cut", user)
             targets.append(np.where(there, self.items[self.offsets[user] + position * there], NO_TARGET))
-        several = np.stack([user, *(position.clip(min=0) for position in positions)], 1)  # [R, 3]
-        return replace(self, validation=targets[0], test=targets[1], several=several)
+        rows = np.stack([user, *(position.clip(min=0) for position in positions)], 1)  # [R, 3]
+        return replace(self, validation=targets[0], test=targets[1], target_rows=rows)
 
     def _with_sessions(self, split: pl.DataFrame) -> "Sequences":
         """Return the sequences with `starts`; the split has the positions of these items within each user's items."""
@@ -106,7 +106,7 @@ class Sequences:
         _check(inside, "session_starts", "is not a position of the user's items", owners)
         flags = np.zeros(len(self.items), np.bool_)
         flags[self.offsets[owners] + positions] = True
-        return replace(self, starts=flags)
+        return replace(self, session_starts=flags)
 
     def _check_split(self) -> None:
         lengths, test_length = np.diff(self.offsets), self.test_length  # [U]
@@ -136,20 +136,20 @@ class Sequences:
         """Return the bucket of the gap before each item of a history, int64 [T].
 
         Gaps are known if the history is the beginning of the user's items: then no gap belongs to a target or a later
-        item. All are `NO_GAP` for another history, and for an unknown user (-1).
+        item. All are `UNKNOWN_GAP` for another history, and for an unknown user (-1).
         """
         part = slice(self.offsets[user], self.offsets[user] + len(history))
         if user < 0 or not np.array_equal(self.items[part], history):
-            return np.full(len(history), NO_GAP, np.int64)
+            return np.full(len(history), UNKNOWN_GAP, np.int64)
         return self.gaps[part].astype(np.int64)
 
     @property
     def owners(self) -> NDArray[np.int64]:
         """The user of each row of targets, int64 [R]."""
-        return self.several[:, 0] if len(self.several) else np.arange(self.user_count)
+        return self.target_rows[:, 0] if len(self.target_rows) else np.arange(self.user_count)
 
     @property
-    def timed(self) -> bool:
+    def has_clock(self) -> bool:
         """Whether the order of all items in time is known."""
         return bool(self.clock.any())
 
@@ -209,24 +209,24 @@ class Sequences:
 
     def validation_histories(self) -> list[NDArray[np.int64]]:
         """Return R histories: the training items of a user, or, with several targets, all items before the target."""
-        return self._first(self.several[:, 1] if len(self.several) else self.train_length)
+        return self._first(self.target_rows[:, 1] if len(self.target_rows) else self.train_length)
 
     def test_histories(self) -> list[NDArray[np.int64]]:
         """Return R histories: the items before the cut of the test, or, with several targets, before the target."""
-        return self._first(self.several[:, 2] if len(self.several) else self.test_length)
+        return self._first(self.target_rows[:, 2] if len(self.target_rows) else self.test_length)
 
     def _first(self, counts: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         starts = self.offsets[self.owners]  # [R]
         return [self.items[start:end] for start, end in zip(starts, starts + counts, strict=True)]
 
 
-def halves(
+def split_users(
     users: NDArray[np.int64], seed: int, most: int | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Divide users at random into halves; return the sorted places in `users` of each half.
+    """Split the distinct users at random into two halves; return the sorted indices into `users` of each, int64.
 
-    All places of a user are in one half. The fusion of variant rag learns from the validation targets of the first
-    half; both variants are validated on the second. `most` users of each half are drawn at random; None: all.
+    All indices of a user are in one half. The fusion learns from the validation targets of the first half; both
+    variants are validated on the second. At most `most` users are drawn from each half; None: all.
     """
     names, number = np.unique(users, return_inverse=True)
     order = np.random.default_rng([seed, len(names)]).permutation(len(names))
@@ -238,14 +238,14 @@ def halves(
 def gap_buckets(positions: NDArray[np.integer], times: NDArray, before: float = 0) -> NDArray[np.int8]:
     """Return the bucket of the time between each interaction and the user's one before it, int8 [N].
 
-    `NO_GAP` for a user's first; 1 for a tie; 2 for a gap below 2 in the unit of the timestamps, 3 below 4, 4 below 8, …
+    `UNKNOWN_GAP` for a user's first; 1 for a tie; 2 for a gap below 2 units of the timestamps, 3 below 4, 4 below 8, …
     `positions`, int [N], count within each user from 0; `times`, [N], ascend within a user; `before` is the time of the
     interaction before these.
     """
     gaps = np.diff(times, prepend=times.dtype.type(before))  # [N]
-    exponents = np.frexp(gaps.astype(np.float64))[1].clip(1, GAPS - 2)  # [N], of the next power of two
+    exponents = np.frexp(gaps.astype(np.float64))[1].clip(1, GAP_BUCKETS - 2)  # [N], of the next power of two
     buckets = np.where(gaps > 0, 1 + exponents, 1)
-    buckets[positions == 0] = NO_GAP
+    buckets[positions == 0] = UNKNOWN_GAP
     return buckets.astype(np.int8)
 
 

@@ -13,21 +13,21 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from .errors import DataError
-from .sequences import GAPS
+from .sequences import GAP_BUCKETS
 
 REMEDY = "run `dvc repro`, or `dvc pull`"
 _ROW_GROUP = 2**20
 
 _TEXTS = {"title": pl.String, "year": pl.Int32, "genres": pl.List(pl.String)}
 _ITEMS = pl.Schema({"row": pl.Int32, "item_id": pl.String, **_TEXTS, "candidate": pl.Boolean})
-MARKS = ("candidate", "validation_candidate")
+CANDIDATE_COLUMNS = ("candidate", "validation_candidate")
 """Columns that mark the items that may be ranked for the test and, in a split by time, for the validation."""
 
 _USERS = pl.Schema({"user": pl.Int32, "user_id": pl.String})
 _INTERACTIONS = pl.Schema({"user": pl.Int32, "item": pl.Int32, "position": pl.Int32})
 _SPLIT = pl.Schema({"user": pl.Int32, "train_length": pl.Int32, "validation": pl.Int32, "test": pl.Int32})
 _BY_TIME = pl.Schema({"test_length": pl.Int32, "length": pl.Int32})
-_SEVERAL = pl.Schema(dict.fromkeys(("validation_positions", "test_positions"), pl.List(pl.Int32)))
+_ALL_TARGETS = pl.Schema(dict.fromkeys(("validation_positions", "test_positions"), pl.List(pl.Int32)))
 _REPEATED = pl.Schema({"repeated": pl.Boolean})
 _SESSIONS = pl.Schema({"session_starts": pl.List(pl.Int32)})
 
@@ -72,8 +72,8 @@ def load_items(path: Path) -> pl.DataFrame:
 
 def candidates_of(items: pl.DataFrame) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return the items that may be ranked for the test and for the validation, bool [n] each."""
-    known = MARKS[-1] if MARKS[-1] in items.columns else MARKS[0]
-    return items[MARKS[0]].to_numpy(), items[known].to_numpy()
+    known = CANDIDATE_COLUMNS[-1] if CANDIDATE_COLUMNS[-1] in items.columns else CANDIDATE_COLUMNS[0]
+    return items[CANDIDATE_COLUMNS[0]].to_numpy(), items[known].to_numpy()
 
 
 def load_users(path: Path) -> pl.DataFrame:
@@ -111,7 +111,7 @@ def interaction_groups(path: Path) -> Iterator[pl.DataFrame]:
 def load_gaps(path: Path) -> NDArray[np.int8]:
     """Read `times/gaps.parquet`: the bucket of the gap before each interaction, int8 [N]."""
     gaps = _read(path, pl.Schema({"gap": pl.Int8}))["gap"].to_numpy()
-    _check(path, "gap", ((gaps >= 0) & (gaps < GAPS)).all(), "a gap is not a known bucket")
+    _check(path, "gap", ((gaps >= 0) & (gaps < GAP_BUCKETS)).all(), "a gap is not a known bucket")
     return gaps
 
 
@@ -125,14 +125,14 @@ def load_clock(path: Path) -> NDArray[np.int32]:
 def load_split(path: Path) -> pl.DataFrame:
     """Read `split.parquet`. Row i is user i.
 
-    Leave-one-out: each user has a training item, and both targets or none. By time: two more columns have the number of
-    items before the cut of the test and the number of all items; any of the parts may be empty. Several targets of a
-    user: two more columns have the positions of all targets; `validation` and `test` have the first target. Repeats:
-    `repeated` says which users have an item twice. Sessions: `session_starts` has the positions of the items that start
-    a session, without each user's first item.
+    Leave-one-out: each user has a training item, and both targets or none. Optional columns:
+        `test_length`, `length`: in a split by time, the items before the test cut, and all items; a part may be empty.
+        `validation_positions`, `test_positions`: positions of all targets; `validation`, `test` hold the first item.
+        `session_starts`: positions of the items that start a session, except each user's first item.
+        `repeated`: whether the user has an item twice.
     """
     names = {name for table in row_groups(path) for name in table.columns}
-    more = [columns for columns in (_BY_TIME, _SEVERAL, _SESSIONS, _REPEATED) if names & set(columns)]
+    more = [columns for columns in (_BY_TIME, _ALL_TARGETS, _SESSIONS, _REPEATED) if names & set(columns)]
     schema = pl.Schema({name: dtype for columns in (_SPLIT, *more) for name, dtype in columns.items()})
     split = _read(path, schema, nullable={"validation", "test"})
     validation, test, by_time = split["validation"], split["test"], _BY_TIME in more

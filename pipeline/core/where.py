@@ -16,11 +16,13 @@ _TYPES = (
     "compare numbers with numbers, and text with 'text'; a decimal comma is text:"
     " CAST(REPLACE(price, ',', '.') AS DOUBLE) > 2"
 )
-_SEVERAL_ROWS = {
+_MULTI_ROW = {
     *("Agg", "Len", "Over", "Window", "SubPlan", "Rolling"),
-    *("Sort", "SortBy", "Gather", "Slice", "Explode"),
+    *("Sort", "SortBy", "Gather", "Slice", "Explode", "Quantile", "Correlation"),
 }
 """Polars' expressions that look at more than one row; a table is read in blocks, so they would see one block."""
+_SINGLE = {"Column", "Literal", "StringExpr", "ListExpr"}
+"""Names, values, and functions of one text or one list, such as `Slice`."""
 
 
 def parsed(text: str, where: str) -> pl.Expr:
@@ -30,19 +32,19 @@ def parsed(text: str, where: str) -> pl.Expr:
         tree = json.loads(expression.meta.serialize(format="json"))
     except (pl.exceptions.PolarsError, ValueError) as error:
         raise ParamsError(f"not an SQL expression ({str(error).splitlines()[0]})", where, _REMEDY) from None
-    if several := _SEVERAL_ROWS.intersection(_kinds(tree)):
+    if several := _MULTI_ROW.intersection(_kinds(tree)):
         raise ParamsError(f"looks at more than one row ({', '.join(sorted(several))})", where, _REMEDY)
     return expression
 
 
 def _kinds(tree: Any) -> Iterator[str]:
-    """Yield the kinds of expressions in a tree, values and names of columns left out."""
+    """Yield the kinds of expressions in a tree, without the content of `_SINGLE`."""
     if isinstance(tree, str):
         yield tree
     elif isinstance(tree, list | dict):
         for part in tree:
             yield from _kinds(part)
-            if isinstance(tree, dict) and part not in ("Column", "Literal"):
+            if isinstance(tree, dict) and part not in _SINGLE:
                 yield from _kinds(tree[part])
 
 

@@ -126,11 +126,11 @@ class ItemEncoder:
                 from torch import autocast, bfloat16, inference_mode
 
                 half = autocast(self.device, bfloat16, enabled=self.precision == "bfloat16")
-                for batch, shape in self.way.plan(lengths, batch_tokens):
+                for batch, shape in self.batcher.plan(lengths, batch_tokens):
                     what = f"memory ran out in a batch of {len(batch)} texts, {shape[0]} x {shape[1]} tokens"
                     remedy = "lower max_length, use a smaller model, or a machine with more memory"
                     with memory_needed(what, self.files.place, remedy), inference_mode(), half:
-                        vectors = self.way.vectors([tokens[place] for place in batch], shape)
+                        vectors = self.batcher.vectors([tokens[place] for place in batch], shape)
                         vectors = vectors.float().cpu().numpy()
                     yield batch + start, vectors
                     progress.update(len(batch))
@@ -139,7 +139,7 @@ class ItemEncoder:
         """Return at least one token id per text. Errors: see ``batches``."""
         ids_only = {"return_attention_mask": False, "return_token_type_ids": False}
         found = self._tokenizer(list(texts), truncation=True, max_length=self.max_length, **ids_only)
-        tokens = [ids or [self._mark()] for ids in found["input_ids"]]
+        tokens = [ids or [self._fallback_token()] for ids in found["input_ids"]]
         highest = max(map(max, tokens))
         if highest >= (known := self.model.get_input_embeddings().num_embeddings):
             what = f"the tokenizer gives token {highest}, but the model has {known} tokens: they do not belong together"
@@ -155,7 +155,7 @@ class ItemEncoder:
         for path in folder.glob("*.safetensors"):  # their mode allows only the owner to read them
             shutil.copymode(folder / CONFIG, path)
 
-    def _mark(self) -> int:
+    def _fallback_token(self) -> int:
         """Return the token for a text without tokens."""
         for name in ("eos", "sep", "bos", "cls", "unk", "pad"):
             if (mark := getattr(self._tokenizer, f"{name}_token_id", None)) is not None:
@@ -177,7 +177,7 @@ class ItemEncoder:
             return AutoTokenizer.from_pretrained(self.files.folder, trust_remote_code=False)
 
     @cached_property
-    def way(self) -> "T5Batches | PaddedBatches":
+    def batcher(self) -> "T5Batches | PaddedBatches":
         """The computation of batches that fits the model."""
         from .padded import PaddedBatches
         from .t5 import T5Batches

@@ -47,10 +47,10 @@ class Popularity:
         scores = np.tile(self._scores, (len(histories), 1))  # [B, n]
         for row, history, user in zip(scores, histories, users, strict=True):
             if len(history):
-                self._add(row, history, user)
+                self._score(row, history, user)
         return torch.from_numpy(scores)
 
-    def _add(self, scores: NDArray[np.float32], history: NDArray[np.int64], user: np.int64) -> None:
+    def _score(self, scores: NDArray[np.float32], history: NDArray[np.int64], user: np.int64) -> None:
         """Overwrite scores by popularity, [n], with scores above 0 for the items that this baseline can score."""
 
 
@@ -68,7 +68,7 @@ class Markov(Popularity):
         both = counts * (popularity.max() + 1) + popularity[self._followers.indices]
         self._followers.data = np.unique(both, return_inverse=True)[1] + 1
 
-    def _add(self, scores: NDArray[np.float32], history: NDArray[np.int64], user: np.int64) -> None:
+    def _score(self, scores: NDArray[np.float32], history: NDArray[np.int64], user: np.int64) -> None:
         last = history[-1]
         followers = slice(*self._followers.indptr[last : last + 2])
         scores[self._followers.indices[followers]] = self._followers.data[followers]
@@ -77,10 +77,10 @@ class Markov(Popularity):
 class Neighbours(Popularity):
     """Ranks the items by what similar users took next: nearest neighbours of sequences, after STAN.
 
-    A user is similar if he has some of the latest items of the history; later and rarer items weigh more. Each
-    neighbour gives scores to the items right after his last shared item; nearer items get higher scores (Garg et al.
-    2019, doi 10.1145/3331184.3331322; their method ignores rarity, and counts items before the shared item too). A user
-    is no neighbour of himself.
+    Users are similar if they share some of the latest items of the history; later and rarer items weigh more. Each
+    neighbour scores the items right after its last shared item; nearer items score higher (Garg et al. 2019, doi
+    10.1145/3331184.3331322; their method ignores rarity, and also scores items before the shared item). The user
+    itself is excluded.
     """
 
     def __init__(self, sequences: Sequences, item_count: int) -> None:
@@ -93,7 +93,7 @@ class Neighbours(Popularity):
         self._rarity = np.log1p(sequences.user_count / np.maximum(self._counts, 1))  # [n]
         self._lengths = np.sqrt(np.maximum(sequences.train_length, 1))  # [U]
 
-    def _add(self, scores: NDArray[np.float32], history: NDArray[np.int64], user: np.int64) -> None:
+    def _score(self, scores: NDArray[np.float32], history: NDArray[np.int64], user: np.int64) -> None:
         recent = history[-RECENT:]  # [T]
         counts = self._counts[recent]  # [T], how many users have each
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)  # [P]
@@ -118,5 +118,5 @@ class Neighbours(Popularity):
 class LastTaken(Popularity):
     """Ranks the items of the history by how recently the user took them."""
 
-    def _add(self, scores: NDArray[np.float32], history: NDArray[np.int64], user: np.int64) -> None:
+    def _score(self, scores: NDArray[np.float32], history: NDArray[np.int64], user: np.int64) -> None:
         scores[history] = np.arange(1, len(history) + 1)  # of an item's places, the last one stays

@@ -17,7 +17,7 @@ def resampled_means(
 
     Equal seeds draw the same users, so that the columns, and the variants, are paired.
 
-    `values` [N, M] are M values of each target, `users` [N] the user of each; a drawn user brings all his targets.
+    `values` [N, M] are M values of each target, `users` [N] the user of each; a drawn user brings all its targets.
     None: each user has one target.
     """
     generator = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""How much better is the second of two variants, may that be chance, and how good are published models?"""
+"""Comparison of two variants with bootstrap confidence intervals, and with published models."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from ..core.errors import DataError
-from ..ranking.metrics import metrics_by_user
+from ..ranking.metrics import metrics_by_target
 from .bootstrap import certainty
 from .params import EvaluateParams
 from .ranks import GROUPS, PERTURBED, sliced, user_ranks
@@ -43,7 +43,7 @@ def compare(ranks: dict[str, pl.DataFrame], params: EvaluateParams) -> dict[str,
 
     def compared(first: pl.DataFrame, second: pl.DataFrame) -> dict[str, Any]:
         """Compare user and rank of the same targets."""
-        before, after = metrics_by_user(first["rank"]), metrics_by_user(second["rank"])
+        before, after = metrics_by_target(first["rank"]), metrics_by_target(second["rank"])
         differences = {name: after[name] - before[name] for name in before}
         result: dict[str, Any] = certainty(differences, first["user"].to_numpy(), params)
         for name, values in result.items():

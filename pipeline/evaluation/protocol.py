@@ -5,7 +5,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..core.errors import DataError
-from ..core.sequences import NO_TARGET, Sequences, halves
+from ..core.sequences import NO_TARGET, Sequences, split_users
 from ..ranking.evaluator import HistoryScorer, rank_targets
 from .lists import TopLists
 from .params import EvaluateParams
@@ -22,10 +22,10 @@ def evaluate(
     perturb: bool = True,
     lists: TopLists | None = None,
 ) -> pl.DataFrame:
-    """Rank the whole catalogue for every target, or for the targets of `params.users` users; once per history.
+    """Rank each target in the full catalogue, for all users or for `params.users` of them.
 
-    Validation ranks the targets of the users from whom no fusion learns. So both variants are measured on the same
-    users, and no fusion on targets that it learned from. The test targets of a sample of the users are also ranked
+    Validation uses only the users that the fusion is not trained on. So both variants are measured on the same users,
+    and the fusion is never measured on its training targets. The test targets of a sample of the users are also ranked
     after perturbed histories.
 
     The history of the test target holds all items before the cut of the test, including the validation item. Unless
@@ -46,7 +46,7 @@ def evaluate(
         NumericalError: a score is NaN.
     """
     having = np.flatnonzero(sequences.validation != NO_TARGET)
-    measured = having[halves(sequences.owners[having], train_seed)[1]]
+    measured = having[split_users(sequences.owners[having], train_seed)[1]]
     sequences = sequences.with_targets_of(params.users, params.seed)
     test, before_test = sequences.test, sequences.test_histories()
     if not (test != NO_TARGET).any():
@@ -107,7 +107,7 @@ def perturbed_histories(
 
     Remaining items keep their order, and at least one remains. Replacements are distinct candidates, neither in the
     history nor the target; if there are too few, fewer items are replaced. The randomness of a user comes from the seed
-    and his row alone, so every variant reads the same histories.
+    and the row alone, so every variant reads the same histories.
 
     Args:
         histories: U histories, item rows, oldest first.

@@ -32,8 +32,8 @@ SCHEMA = pl.Schema(
     }
 )
 """All columns but `user` are null where the row lacks the target, or where `evaluate.users` leaves the user out;
-`validation` also where a fusion learns from the user (`data.sequences.halves`). A rank is 1 at best, and infinite for a
-target that was not ranked. `history`, `popularity` and `target` name the user's group in each slice."""
+`validation` also where a fusion learns from the user (`core.sequences.split_users`). A rank is 1 at best, and infinite
+for a target that was not ranked. `history`, `popularity` and `target` name the user's group in each slice."""
 
 
 BASELINES_SCHEMA = pl.Schema(
@@ -73,10 +73,9 @@ def sliced(ranks: pl.DataFrame) -> dict[str, dict[str, pl.DataFrame]]:
 
 
 def history_groups(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the third of the users that each belongs to, by the length of his uncut history, both int64 [U].
+    """Return the tercile of each history length, int64 [U]: indices into `GROUPS["history"]`.
 
-    The results are places in `GROUPS["history"]`. The limits are terciles of these users, so that they fit every data
-    set. Users with equal lengths share a group, so the groups may differ in size.
+    `lengths`, int64 [U], are those of full histories. Equal lengths share a group, so the groups may differ in size.
     """
     shorter = np.searchsorted(np.sort(lengths), lengths)  # [U], users with a shorter history
     return 3 * shorter // max(1, len(lengths))

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from ..core.files import atomic_path
-from ..ranking.metrics import metrics_by_user, metrics_from_ranks
+from ..ranking.metrics import metrics_by_target, metrics_from_ranks
 from .bootstrap import certainty
 from .params import EvaluateParams
 from .ranks import sliced, user_ranks
@@ -31,7 +31,7 @@ def summarise(ranks: pl.DataFrame, candidates: int, params: EvaluateParams) -> d
 def summarise_test(ranks: pl.DataFrame, candidates: int, params: EvaluateParams) -> dict[str, Any]:
     """Return the metrics of `summarise` without validation, for a model that was fitted to the validation targets."""
     test = user_ranks(ranks)
-    ends = certainty(metrics_by_user(test["rank"]), test["user"].to_numpy(), params)
+    ends = certainty(metrics_by_target(test["rank"]), test["user"].to_numpy(), params)
     return {
         "test": metrics_from_ranks(test["rank"]),
         "intervals": {"test": {name: {"low": end["low"], "high": end["high"]} for name, end in ends.items()}},

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from ..core.errors import DataError, NumericalError
 from ..core.progress import track
-from ..core.sequences import NO_TARGET, Sequences, halves
+from ..core.sequences import NO_TARGET, Sequences, split_users
 from ..model.checkpoint import CHOSEN_BY, state_of
 from ..model.scorer import Scorer
 from ..model.sources import Query, Retrieved, Source
-from ..rag.fusion import Fusion, starts
+from ..rag.fusion import Fusion, initial_values
 from ..rag.params import FusionParams
 from ..rag.trends import Trends
 from ..ranking.evaluator import rank_in_batches
@@ -80,7 +80,7 @@ class FusionExamples:
             states = scorer.states_in_batches(histories, users).numpy()  # [N, D]
             return cls.collect(Query(states, users, histories), sequences.validation[rows], sources)
 
-        first, second = halves(owners, scorer.model.params.seed, most)
+        first, second = split_users(owners, scorer.model.params.seed, most)
         return examples(having[first]), examples(having[second])
 
     def only(self, kept: Sequence[bool]) -> "FusionExamples":
@@ -127,7 +127,7 @@ class Learned(NamedTuple):
         return max(record[CHOSEN_BY] for record in self.curve)
 
     @property
-    def gains(self) -> bool:
+    def used(self) -> bool:
         """Whether the fusion ranks at least as well as the model alone; if not, it gives the model all weight."""
         return self.best >= self.alone
 
@@ -158,7 +158,7 @@ def learn(
     def trained(used: FusionParams) -> Learned:
         kept = [name in used.sources for name in params.sources]
         examples, others = learned_from.only(kept), held_out.only(kept)
-        fusion = Fusion(starts(used), counts, seed, trends if "trending" in used.sources else None)
+        fusion = Fusion(initial_values(used), counts, seed, trends if "trending" in used.sources else None)
         curve = train_fusion(
             fusion,
             scorer,
@@ -168,7 +168,7 @@ def learn(
             lambda fusion: validate(lambda rows: others.fuse(rows, scorer, fusion)),
         )
         learned = Learned(used, fusion, curve, alone)
-        if not learned.gains:
+        if not learned.used:
             fusion.trust_the_model()
         return learned
 

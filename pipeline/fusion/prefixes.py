@@ -32,21 +32,23 @@ class Prefixes:
 def remember(model: UserModel, sequences: Sequences, params: FusionParams) -> Datastore | None:
     """Return the datastore of training prefixes; None where `params` names no source `next_items`.
 
-    Where there are more than `params.prefixes`, users are drawn by the model's seed until theirs are as many.
+    If there are more than `params.prefixes`, whole users are sampled with the model's seed until it is reached.
     """
     if "next_items" not in params.sources:
         return None
     counts = (sequences.train_length - 1).clip(min=0)  # [U]
     order = np.random.default_rng([model.params.seed, 2]).permutation(len(counts))
     before = np.cumsum(counts[order]) - counts[order]  # [U], prefixes of the users drawn earlier
-    kept = np.zeros_like(counts)
+    skipped = np.zeros_like(counts)
     left_out = order[before >= (params.prefixes or np.inf)]
-    kept[left_out] = counts[left_out]
-    prefixes = prefix_states(model, sequences, kept)
+    skipped[left_out] = counts[left_out]
+    prefixes = prefix_states(model, sequences, skipped)
     return Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(params))
 
 
-def prefix_states(model: UserModel, sequences: Sequences, kept: NDArray[np.int64] | None = None) -> Prefixes:
+def prefix_states(
+    model: UserModel, sequences: Sequences, skipped: NDArray[np.int64] | None = None
+) -> Prefixes:
     """Compute the state after every training prefix.
 
     Long histories are read in windows that overlap by half. Each state comes from the window in which it has the
@@ -59,15 +61,15 @@ def prefix_states(model: UserModel, sequences: Sequences, kept: NDArray[np.int64
     Args:
         model: trained.
         sequences: the histories.
-        kept: int64 [U], the number of first prefixes of each user that are left out; None: all are computed.
+        skipped: int64 [U], the number of first prefixes of each user that are left out; None: all are computed.
     """
     history = model.params.history
-    kept = np.zeros(sequences.user_count, np.int64) if kept is None else kept
+    skipped = np.zeros(sequences.user_count, np.int64) if skipped is None else skipped
     windows = [
         (user, start, first, stop)
         for user in range(sequences.user_count)
         for start, first, stop in _windows(len(sequences.training_items(user)) - 1, history)
-        if first >= kept[user]
+        if first >= skipped[user]
     ]
     table = np.array(windows, np.int64).reshape(-1, 4)  # [W, 4]
     counts = table[:, 3] - table[:, 2]  # [W]
@@ -120,12 +122,12 @@ def unchanged_prefixes(
 @torch.inference_mode()
 def _read(model: UserModel, rows: NDArray[np.int64], gaps: NDArray[np.int64] | None) -> NDArray[np.float32]:
     """Return the states after each item of windows [B, T], float32 [B, T, D]; all shapes depend on [B, T] alone."""
-    read, timed = torch.from_numpy(rows), None if gaps is None else torch.from_numpy(gaps)  # [B, T]
+    read, intervals = torch.from_numpy(rows), None if gaps is None else torch.from_numpy(gaps)  # [B, T]
     parts = []
     for member in model.members:
         inputs = member.norm(member.input(member.items.vectors(read.flatten())))  # [B * T, D]
-        states = member.read(member.with_gaps(inputs.view(*read.shape, -1), timed))  # [B, T, D]
-        parts.append(member.coming_back(states))
+        states = member.read(member.with_gaps(inputs.view(*read.shape, -1), intervals))  # [B, T, D]
+        parts.append(member.session_start_state(states))
     return torch.cat(parts, -1).numpy()
 
 

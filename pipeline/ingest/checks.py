@@ -18,9 +18,9 @@ class Checks:
 
     In a table in memory, the first bad row raises an error at once.
 
-    A table that is read in blocks gets the message that the whole table would get. Every `block` gets the same checks
-    in the same order, and is left at the first check that it breaks. Later blocks are still checked: they may break an
-    earlier check, or have further bad rows. `finish` raises the error.
+    A table that is read in blocks raises the same error as the whole table. The same checks run in the same order in
+    every `block`; a failed check ends its block. Later blocks are still checked: they may fail an earlier check, or add
+    bad rows to the count. `finish` raises the error.
 
     Args:
         place: the first file; None: files are added before their rows are checked.

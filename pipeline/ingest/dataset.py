@@ -14,7 +14,7 @@ from ..core.errors import DataError
 from ..core.files import atomic_path, check_file, read_json, sha256_file, write_json
 from ..core.sequences import gap_buckets
 from ..core.tables import (
-    MARKS,
+    CANDIDATE_COLUMNS,
     REMEDY,
     counts_of,
     load_interactions,
@@ -148,10 +148,10 @@ def _gaps(events: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
 
 
 def _clock(events: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Yield the number of interactions of all users at an earlier time; 0 if times do not compare users.
+    """Yield the number of earlier interactions of all users; 0 if timestamps of different users are not comparable.
 
-    They do not where most users begin at the same time, as in files that number each user's interactions, or where no
-    two users overlap, as in files that number all rows.
+    They are not comparable if most users begin at the same time (each user's interactions are numbered), or if no two
+    users overlap in time (all rows of the file are numbered).
     """
     times = pl.concat(table.select("user", "timestamp") for table in events)
     spans = times.group_by("user").agg(first=pl.min("timestamp"), last=pl.max("timestamp")).sort("first")
@@ -191,7 +191,7 @@ def build(
     if events.repeated.any():
         split = split.with_columns(repeated=pl.Series(events.repeated))
     items = raw.items.select(pl.Series("row", rows), pl.all()).sort("row")
-    items = items.with_columns(**dict(zip(MARKS, marks, strict=False)))
+    items = items.with_columns(**dict(zip(CANDIDATE_COLUMNS, marks, strict=False)))
     named_users = pl.DataFrame({"user": users, "user_id": log.user_ids()}).sort("user")
     removed = dict(raw.removed) | ({"removed_repeats": events.removed} if events.removed else {})
     return Dataset(raw.name, raw.md5, items, named_users, events, split, raw.checksums, cut, removed)

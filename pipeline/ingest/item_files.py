@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from ..core.errors import DataError, NoRowsError, quote
-from ..core.tables import MARKS
+from ..core.tables import CANDIDATE_COLUMNS
 from .checks import Checks, refuse_duplicates
 from .columns import EXACT, find_columns
 from .event_log import RawDataset
@@ -20,7 +20,7 @@ from .table_files import as_ids, as_text, cleaned, read_blocks, read_table
 EXTRA_TEXT = "extra_text"
 """Column of the further text."""
 
-_RESERVED = ("row", *MARKS)
+_RESERVED = ("row", *CANDIDATE_COLUMNS)
 _LAST_YEAR = 9999
 _NO_YEAR = "or read no year: ingest.item_columns: {year: null}"
 _JSON_REMEDY = 'write one JSON object, {"id": "text", …}, in UTF-8 or in ingest.encoding'
@@ -29,9 +29,9 @@ _JSON_REMEDY = 'write one JSON object, {"id": "text", …}, in UTF-8 or in inges
 def read_items(paths: Sequence[Path], params: TableParams) -> tuple[pl.DataFrame, dict[str, str], list[str]]:
     """Read items from the files of a table: item_id, title, year, genres, and every other column as text.
 
-    Returns the items, the name of each role's column, and the columns that are left out because their names are taken
-    by roles that other columns have, or none. Raises ``DataError``, with file, row and column, if a file or a value is
-    malformed.
+    Returns the items, the column of each role, and the columns left out: those named item_id, title, year or genres
+    whose role is given to another column, or to none. Raises ``DataError``, with file, row and column, if a file or a
+    value is malformed.
     """
     checks, parts = Checks(), list[pl.DataFrame]()
     roles, left_out = dict[str, str](), list[str]()

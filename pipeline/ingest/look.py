@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..core.tables import MARKS
+from ..core.tables import CANDIDATE_COLUMNS
 from .dataset import HELD_OUT, Dataset
 from .time_split import UNITS, shown_time, unit_of
 
@@ -93,7 +93,7 @@ def _mixed_units(first: float, last: float) -> Iterator[str]:
 
 def _texts(items: pl.DataFrame) -> str:
     """Say how many items have text, and how long it is: the characters of all columns but the year."""
-    texts = items.drop("row", "item_id", "year", *MARKS, strict=False)
+    texts = items.drop("row", "item_id", "year", *CANDIDATE_COLUMNS, strict=False)
     joined = [text.list.join("") if isinstance(text.dtype, pl.List) else text for text in texts]
     lengths = pl.select(pl.concat_str(joined, ignore_nulls=True).str.len_chars()).to_series()
     found = lengths.filter(lengths > 0)

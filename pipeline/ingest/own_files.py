@@ -17,7 +17,7 @@ from .item_files import read_items
 from .params import TableParams
 from .row_filters import filtered
 from .sources import Layout, file_source, md5_file
-from .table_files import IDS, as_ids, as_text, having, read_blocks
+from .table_files import IDS, as_ids, as_text, not_missing_sql, read_blocks
 from .timestamps import FinerFound, Timestamps
 
 _BLOCK = 2**22
@@ -70,7 +70,7 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
         notes.append(
             f"items: {_described(columns, listing)}; texts: {', '.join(listed.columns[1:])}{lacking}"
         )
-    notes += _marks(log)
+    notes += _suspicious_users(log)
     log, more = filtered(log, params)
     unlisted = log.item_ids(np.arange(len(listed), len(log.item_seen)))
     if len(unlisted):
@@ -100,7 +100,7 @@ def check_columns(paths: Sequence[Path], params: TableParams) -> None:
             Where(params.where, [block], _WHERE)
 
 
-def _marks(log: EventLog) -> list[str]:
+def _suspicious_users(log: EventLog) -> list[str]:
     """Name the users whose ids may stand for a missing id."""
     users = log.user_ids()
     odd = users.str.to_lowercase().is_in(MISSING).arg_true()
@@ -183,7 +183,10 @@ def _typed(
     missing = pl.repeat(None, len(table), eager=True)
     values = {role: table.get_column(name, default=missing.alias(name)) for role, name in columns.items()}
     without = f"{IDS}, or leave such rows out: ingest.where: '{{}}'"
-    typed = [as_ids(values[role], checks, without.format(having(values[role]))) for role in ("user", "item")]
+    typed = [
+        as_ids(values[role], checks, without.format(not_missing_sql(values[role])))
+        for role in ("user", "item")
+    ]
     typed.append(times.read(values["timestamp"], checks))
     if "rating" in columns:
         typed.append(_ratings(values["rating"], params.min_rating is not None, checks))

@@ -140,7 +140,7 @@ class IngestParams(TableParams):
     test_from: Cut = 0.9
     """`time`: start of the test, likewise."""
     candidates: Literal["interacted", "all"]
-    """Items that may be ranked: those with an interaction, or all that are listed."""
+    """Items that may be ranked: those with an interaction (`time`: before the cut), or all."""
 
     @model_validator(mode="after")
     def _complete(self) -> "IngestParams":

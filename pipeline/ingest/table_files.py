@@ -74,7 +74,7 @@ def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> I
         raise NoRowsError("table has no rows", source.place, "use one that has")
 
 
-def having(values: pl.Series) -> str:
+def not_missing_sql(values: pl.Series) -> str:
     """Return the SQL condition, for `ingest.where`, that leaves out the rows without a value, blank texts included."""
     column = f'"{values.name}"'
     return f"LENGTH(TRIM({column})) > 0" if values.dtype == pl.String else f"{column} IS NOT NULL"

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..core.errors import ParamsError
-from ..core.sequences import GAPS, gap_buckets
+from ..core.sequences import GAP_BUCKETS, gap_buckets
 
 UNITS = (1, 10**3, 10**6, 10**9)
 """Units of timestamps in a second: s, ms, µs, ns."""
@@ -109,12 +109,12 @@ def session_gap(
         such a gap: too few to learn from.
     """
     counts = (
-        np.bincount(targets, minlength=GAPS),
-        np.bincount(training, weights, minlength=GAPS),
-    )  # [GAPS] each
+        np.bincount(targets, minlength=GAP_BUCKETS),
+        np.bincount(training, weights, minlength=GAP_BUCKETS),
+    )  # [GAP_BUCKETS] each
     shares = [count / max(count.sum(), np.finfo(np.float64).tiny) for count in counts]
-    at_least = [share[::-1].cumsum()[::-1] for share in shares]  # [GAPS] each
-    difference = at_least[0] - at_least[1]  # [GAPS]
+    at_least = [share[::-1].cumsum()[::-1] for share in shares]  # [GAP_BUCKETS] each
+    difference = at_least[0] - at_least[1]  # [GAP_BUCKETS]
     bucket = int(difference.argmax())
     learned = len(targets) > 0 and (training >= bucket).sum() >= len(targets)
     return bucket if learned and difference[bucket] >= DISTANCE else None

@@ -8,7 +8,7 @@ import polars as pl
 
 from ..core.errors import DataError, ParamsError, quote
 from .checks import Checks
-from .table_files import EXACT, as_text, having
+from .table_files import EXACT, as_text, not_missing_sql
 
 _CERTAIN = 15
 """Characters up to which two different numbers are different in float64."""
@@ -166,7 +166,7 @@ def _leaving_out(refused: pl.Series) -> str:
         return ""
     value, column = refused[0], f'"{refused.name}"'
     if value is None or (isinstance(value, str) and not value.strip()):
-        condition = having(refused)
+        condition = not_missing_sql(refused)
     elif value != value:  # NaN
         condition = f"{column} < 1e300"
     elif not isinstance(value, str) or len(value) > 60 or re.search(r"\d", value):

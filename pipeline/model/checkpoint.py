@@ -104,10 +104,10 @@ def load_model(folder: Path, frozen: NDArray[np.float32], store_hash: str) -> Us
     return model.eval()
 
 
-def read_config(folder: Path, sealed: int, remedy: str) -> dict[str, Any]:
+def read_config(folder: Path, current: int, remedy: str) -> dict[str, Any]:
     """Read the config.json of a model's folder, and compare the folder's files with their checksums.
 
-    This program writes version `sealed`, with checksums. It also reads the version before, with or without checksums.
+    This program writes version `current`, with checksums. It also reads the version before, with or without checksums.
 
     Raises:
         CheckpointError: the version is unknown (`remedy` is for this), or a file is missing or damaged.
@@ -116,10 +116,10 @@ def read_config(folder: Path, sealed: int, remedy: str) -> dict[str, Any]:
     try:
         config = read_json(where)
         version = config["schema_version"]
-        if version not in (sealed - 1, sealed) or not isinstance(version, int):
-            what = f"schema version {version}; this program reads versions {sealed - 1} and {sealed}"
+        if version not in (current - 1, current) or not isinstance(version, int):
+            what = f"schema version {version}; this program reads versions {current - 1} and {current}"
             raise CheckpointError(what, str(where), remedy)
-        if version == sealed or (folder / CHECKSUMS).exists():
+        if version == current or (folder / CHECKSUMS).exists():
             check_seal(folder)
     except DataError as error:
         raise CheckpointError(error.what, error.where, REMEDY) from None

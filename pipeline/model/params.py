@@ -55,7 +55,7 @@ class TrainParams(Section):
     residual_width: Annotated[int, Field(ge=0)]
     """Width of the learned vector beside each item's frozen vector; 0: none."""
     residual_start: Literal["auto", "zero", "co_occurrence"] = "zero"
-    """Where the learned vectors start: at zero, or such that items near one another in training sequences are alike."""
+    """Initial residuals: zero (random for trained items of equal text), or from co-occurrence in training sequences."""
     residual_dropout: Share = 0.0
     """Share of items whose residual is zeroed in training, drawn separately for input and output."""
     input_dropout: Share
@@ -85,8 +85,8 @@ class TrainParams(Section):
     patience: Positive
     """Training stops after this many validations without a better NDCG@10."""
     shrinkage: Annotated[float, Field(ge=0)] = 0.0
-    """After training, an item with n training interactions keeps n / (n + shrinkage) of its residual and of its key's
-    difference in length (`training/shrinkage.py`), if validation gains by it; 0: all."""
+    """Prior s of the shrinkage after training: with n training interactions, n / (n + s) scales the residual and the
+    deviation of the key's log-length (`training/shrinkage.py`). Kept if validation NDCG@10 improves; 0: off."""
     precision: Precision = "float32"
     """Precision of the products in training; weights, scores, loss and evaluation are float32."""
     processes: Positive = 1

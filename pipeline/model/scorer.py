@@ -62,7 +62,7 @@ class Scorer:
         self.model.eval()
         self.candidates, self.dtype = candidates, dtype
         self.repeated = sequences is not None and sequences.repeated
-        self._timed = sequences if model.params.time == "gaps" else None
+        self._gap_source = sequences if model.params.time == "gaps" else None
         if model.params.time == "gaps" and (sequences is None or not len(sequences.gaps)):
             what = "the model reads the time between items, and the data has none"
             raise DataError(what, "times/gaps.parquet", "run `dvc repro`, or `dvc pull`")
@@ -77,8 +77,8 @@ class Scorer:
         """Return the user states after the histories, [B, D]; without the users, their gaps are unknown."""
         limit, gaps = self.model.params.history, None
         rows, lengths = pad_histories(histories, limit)
-        if self._timed is not None and users is not None:
-            stored = [self._timed.gaps_of(*pair) for pair in zip(histories, users, strict=True)]
+        if self._gap_source is not None and users is not None:
+            stored = [self._gap_source.gaps_of(*pair) for pair in zip(histories, users, strict=True)]
             gaps = torch.from_numpy(pad_histories(stored, limit)[0])  # [B, T]
         return self.model.states(torch.from_numpy(rows), torch.from_numpy(lengths), self._item_inputs, gaps)
 

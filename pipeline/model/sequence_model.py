@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from ..core.sequences import GAPS, NO_GAP
+from ..core.sequences import GAP_BUCKETS, UNKNOWN_GAP
 from .params import TrainParams
 from .phi3 import reads_one_position, state_at
 from .repeats import Repeats
@@ -123,7 +123,7 @@ class SequenceModel(nn.Module):
         self.input = nn.Linear(items.width, width)
         self.norm = nn.LayerNorm(width)
         # Starts at zero, so that gaps have no effect at first.
-        gaps = torch.zeros(GAPS, width) if params.time == "gaps" else None
+        gaps = torch.zeros(GAP_BUCKETS, width) if params.time == "gaps" else None
         self.gaps: nn.Parameter | None
         self.register_parameter("gaps", None if gaps is None else nn.Parameter(gaps))
         self.dropout = nn.Dropout(params.input_dropout)
@@ -171,22 +171,22 @@ class SequenceModel(nn.Module):
         """Add the vectors of the gaps [B, T] to the inputs [B, T, D], if the model reads them."""
         if self.gaps is None:
             return inputs
-        return inputs + (self.gaps[NO_GAP] if gaps is None else F.embedding(gaps, self.gaps))
+        return inputs + (self.gaps[UNKNOWN_GAP] if gaps is None else F.embedding(gaps, self.gaps))
 
     def read(self, inputs: Tensor) -> Tensor:
         """Return the user state after each position: inputs [B, T, D] -> [B, T, D]."""
         return self.pooling(self.backbone(inputs_embeds=inputs).last_hidden_state)
 
-    def coming_back(self, states: Tensor) -> Tensor:
+    def session_start_state(self, states: Tensor) -> Tensor:
         """Return the states [..., D] for a next item that starts a session; without sessions, the same states."""
         return states if self.comeback is None else states + self.comeback(states)
 
     def item_keys(self, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return keys [n, D] and biases [n] of the items `rows`, int64 [n]; None: of all items.
 
-        `states @ keys.T + biases` equals `head(states) @ items.T`. The linear head moves to the item side, so that a
-        score costs D products instead of F + R. In training, both come from one call of `ItemTable.vectors`. With
-        `keys: unit`, all keys have one learned length. After `shrink`, each key has a factor of its own, `key_scale`.
+        With `keys: product`, `states @ keys.T + biases` equals `head(states) @ items.T`: the linear head moves to the
+        item side, so a score costs D multiplications instead of F + R. With `keys: unit`, all keys are scaled to one
+        learned length. After `shrink`, `key_scale` scales each key. Keys and biases share one residual dropout.
         """
         items = self.items.vectors(rows)  # [n, F + R]
         keys = items @ self.head.weight  # [n, D]
@@ -224,4 +224,4 @@ class SequenceModel(nn.Module):
             states = state_at(self.backbone, inputs, latest)  # [B, D]
         else:
             states = self.read(inputs)[torch.arange(len(rows), device=rows.device), latest]  # [B, D]
-        return self.coming_back(states) * (lengths > 0).unsqueeze(-1)
+        return self.session_start_state(states) * (lengths > 0).unsqueeze(-1)

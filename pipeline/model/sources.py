@@ -37,9 +37,10 @@ class Query:
 class Retrieved:
     """The items that a source retrieved for a batch, K per user; an item may occur several times.
 
-    A match is an item of the history, a prefix of another user, or, in source `trending`, the retrieved item. An age is
-    a distance in items: of a matched item from the history's latest item, or of a retrieved item from the matched
-    prefix's next item (negative: before it). In `trending`, it is the number of a window.
+    A match and its age depend on the source:
+        `items`, `co_occurring`, `history`: an item of the history; its distance from the latest item.
+        `next_items`: another user's prefix; the item's offset from the prefix's next item (negative: before it).
+        `trending`: the retrieved item itself; the number of the window.
     """
 
     items: NDArray[np.integer]  # int32 or int64 [B, K], item rows; `NO_ITEM` where fewer were found

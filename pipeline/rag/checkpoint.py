@@ -29,7 +29,7 @@ from ..model.scorer import Scorer
 from ..model.sources import Source
 from ..search.index import ItemIndex
 from .datastore import Datastore, Lookup
-from .fusion import Fusion, starts
+from .fusion import Fusion, initial_values
 from .own_history import OwnHistory
 from .params import FusionParams
 from .prefix_search import earlier_entries
@@ -106,7 +106,7 @@ def load_rag(folder: Path, inputs: Inputs, index: ItemIndex, dtype: torch.dtype 
     Raises:
         CheckpointError: a file is missing or damaged, has another version, was built from other vectors or users, or a
             weight is not finite.
-        DataError: the model reads what is popular, and the data has no times.
+        DataError: the variant has source `trending`, but the data has no usable times.
         OutOfMemoryError: the model does not fit.
     """
     model, fusion, params = load_parts(folder, inputs)
@@ -127,7 +127,7 @@ def load_parts(folder: Path, inputs: Inputs) -> tuple[UserModel, Fusion, FusionP
         fusion_params.pop("epochs", None)  # of older models, which had neither users nor steps
         params = FusionParams.model_validate(fusion_params)
         counts = inputs.sequences.training_counts(len(inputs.frozen))  # [n]
-        fusion = Fusion(starts(params), counts, trends=open_trends(params, inputs))
+        fusion = Fusion(initial_values(params), counts, trends=open_trends(params, inputs))
         weights = load_file(folder / "fusion.safetensors")
         for name, start in fusion.state_dict().items():
             # Older models have no network; a new one corrects nothing.
@@ -151,7 +151,7 @@ def fitted_on_all(folder: Path) -> bool:
 def _check_fit(datastore: Datastore, model: UserModel, sequences: Sequences, where: str) -> None:
     """Refuse a datastore whose keys have another width than the model's states, or whose users have other histories.
 
-    Adding or removing users shifts user rows, so a user could retrieve entries of his own.
+    Adding or removing users shifts user rows, so users could retrieve their own entries.
     """
     if datastore.keys.shape[1] != model.width:
         what = f"keys of width {datastore.keys.shape[1]} do not fit states of width {model.width}"

@@ -42,12 +42,11 @@ class Datastore:
 
     An entry is a training prefix: its key is the user state after the prefix, its value the next item. The nearest
     keys make a shortlist, which is ranked again by states and overlap of histories together. A user never retrieves
-    entries of his own: later entries would leak the target, earlier entries only name items of his history.
+    the user's own entries: later entries would leak the target, earlier entries only name items of the history.
 
     Args:
         keys: float16 [N, D], states scaled to norm 1 (float16 changes a cosine similarity by less than 1e-3). Entries
-            of a user are adjacent, shortest prefix first, so the items after a next item are the next items of the
-            following entries.
+            of a user are adjacent, shortest prefix first: entry e + 1 holds the item after the next item of entry e.
         next_items: int [N], item rows.
         users: int [N], user rows.
         lookup: settings of the search.

@@ -29,7 +29,7 @@ PART = 2**16
 
 
 @dataclass(frozen=True)
-class Start:
+class InitialValues:
     """Initial values for one source: plain interpolation, as in kNN-LM."""
 
     lowest: int  # age
@@ -49,14 +49,14 @@ class Start:
         return torch.where(ages < 0, 0.2 * (ages + 1) - 1.6, -0.5 * ages)
 
 
-def starts(params: FusionParams) -> list[Start]:
+def initial_values(params: FusionParams) -> list[InitialValues]:
     """Return the initial values for each source that `params` names; they were chosen by validation."""
     known = {
-        "next_items": Start(-params.preceding, params.following - 1, 1.2, 0.07),
-        "items": Start(0, params.recent_items - 1, 0.1, 0.05),
-        "co_occurring": Start(0, params.recent_items - 1, 0.2, 0.2),
-        "history": Start(0, LATEST - 1, 0.3, 1.0, doubling=True),
-        "trending": Start(0, len(WINDOWS) - 1, 0.1, 0.1),
+        "next_items": InitialValues(-params.preceding, params.following - 1, 1.2, 0.07),
+        "items": InitialValues(0, params.recent_items - 1, 0.1, 0.05),
+        "co_occurring": InitialValues(0, params.recent_items - 1, 0.2, 0.2),
+        "history": InitialValues(0, LATEST - 1, 0.3, 1.0, doubling=True),
+        "trending": InitialValues(0, len(WINDOWS) - 1, 0.1, 0.1),
     }
     return [known[name] for name in params.sources]
 
@@ -89,7 +89,11 @@ class Fusion(nn.Module):
     popularity: Tensor
 
     def __init__(
-        self, sources: Sequence[Start], counts: NDArray[np.int64], seed: int = 0, trends: Trends | None = None
+        self,
+        sources: Sequence[InitialValues],
+        counts: NDArray[np.int64],
+        seed: int = 0,
+        trends: Trends | None = None,
     ) -> None:
         super().__init__()
         temperatures = [1.0, *(source.temperature for source in sources)]  # the model's first

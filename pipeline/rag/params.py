@@ -16,7 +16,7 @@ class FusionParams(Section):
         Field(min_length=1, strict=False),
     ]
     prefixes: Positive | None = None
-    """Training prefixes in the datastore: users are drawn at random until theirs are as many; null: of all users."""
+    """Training prefixes in the datastore: whole users are sampled until this number is reached; null: all users."""
     shortlist: Positive
     """Datastore entries with the nearest keys, which are ranked again by states and histories."""
     overlap: Annotated[float, Field(ge=0, le=1)]

@@ -49,8 +49,8 @@ class Trends:
     """
 
     def __init__(self, sequences: Sequences, item_count: int) -> None:
-        if not sequences.timed:
-            what = "the model reads what is popular at a time, and the data has no times"
+        if not sequences.has_clock:
+            what = "source trending needs timestamps that are comparable between users, and the data has none"
             raise DataError(what, "times/clock.parquet", "run `dvc repro`, or `dvc pull`")
         kept = sequences.in_training()
         items, clocks = sequences.items[kept].astype(np.int32), sequences.clock[kept]  # [N] each
@@ -115,8 +115,8 @@ class Trends:
             items: int64 [P], item rows.
 
         Returns:
-            float32 [FEATURES, P]: the logarithmic age of each of the interactions `LATEST`, where an item with fewer
-            was taken one catalogue's length before the log; and the logarithm of the number of earlier interactions.
+            float32 [FEATURES, P]: the logarithm of the age of each interaction in `LATEST` (a missing one counts as n
+            interactions before the first), and the logarithm of the number of earlier interactions.
         """
         first = items * self._span  # [P]
         start = np.searchsorted(self._places, first)  # [P]

@@ -69,21 +69,22 @@ def rank_in_batches(
 ) -> NDArray[np.float64]:
     """Rank every user's target among the candidates that are not in `seen`, U arrays of item rows.
 
-    `score` returns scores of the full catalogue [B, n] for the users int64 [B]. All else is as for `rank_targets`.
+    `score` takes rows of `targets`, int64 [B], and returns scores of the full catalogue, [B, n]. All else is as for
+    `rank_targets`.
     """
-    users = np.flatnonzero(targets != NO_TARGET)
-    for user in users:
-        if not repeated and targets[user] in seen[user]:
-            what = f"the history holds the target, item {targets[user]}"
+    rows = np.flatnonzero(targets != NO_TARGET)
+    for row in rows:
+        if not repeated and targets[row] in seen[row]:
+            what = f"the history holds the target, item {targets[row]}"
             remedy = "end each history before its target, and give no user an item twice"
-            raise DataError(what, f"history of user {user}", remedy)
-    by_length = users[np.argsort([len(seen[user]) for user in users], kind="stable")]  # little padding
+            raise DataError(what, f"history {row}", remedy)
+    by_length = rows[np.argsort([len(seen[row]) for row in rows], kind="stable")]  # little padding
     ranks = np.empty(len(targets))
-    for start in track(range(0, len(users), batch_users), desc="rank", unit="batch", leave=False):
+    for start in track(range(0, len(rows), batch_users), desc="rank", unit="batch", leave=False):
         batch = by_length[start : start + batch_users]
         with torch.inference_mode():
             # Equal items tie in float32. In float64, rounding differs between the columns of a product.
             scores = score(batch).float()  # [B, n]
-        excluded = excluded_items([seen[user] for user in batch], candidates, repeated)  # [B, n]
+        excluded = excluded_items([seen[row] for row in batch], candidates, repeated)  # [B, n]
         ranks[batch] = mean_ranks(scores, torch.from_numpy(targets[batch]), excluded).numpy()
-    return ranks[users]
+    return ranks[rows]

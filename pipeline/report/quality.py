@@ -17,7 +17,7 @@ SLICES = {
     "target": ("What came next", {"new": "New to the user", "repeated": "Taken before"}),
     "perturbed": ("Damaged history", {"dropped": "Items left out", "replaced": "Items replaced"}),
 }
-"""Titles of the slices and labels of their groups. The first two divide the users into thirds."""
+"""Titles of the slices and labels of their groups. `evaluation/ranks.py` defines the groups."""
 
 LEARNED = {"hierarchical": ("sequence model", "epoch"), "rag": ("fusion", "step")}
 """What each variant trains, and the x axis of its learning curve."""

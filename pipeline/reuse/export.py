@@ -123,5 +123,5 @@ WRITERS: dict[str, tuple[Writer, Mapping[str, str | None]]] = {
         {"tensors.tsv": None, "metadata.tsv": None, "projector_config.pbtxt": CONFIG},
     ),
 }
-"""By format: the writer, and the files of the format's folder, each with its text if it is always the same; no files if
-the format is one file."""
+"""The writer of each format, and the files of its folder (empty: the format is a single file). A file's value is its
+constant content, or None."""

@@ -44,7 +44,7 @@ def choose_kind(kind: Literal["auto"] | Kind, count: int, exact_up_to: int) -> K
 def factory(kind: Kind, count: int, width: int) -> str:
     """Return the FAISS factory string for `count` vectors of a width.
 
-    There are about sqrt(count) inverted lists. Product quantisation takes one byte for two dimensions.
+    There are about sqrt(count) inverted lists. A PQ code has one byte per two dimensions (odd width: per dimension).
     """
     quantised = f"PQ{width if width % 2 else width // 2}"
     lists = f"IVF{_lists(count)}"

@@ -47,7 +47,7 @@ def are_numbers(content: Any, most: float, kind: Any = int | float) -> TypeGuard
 
 
 def require_model(folder: Path) -> None:
-    """Raise ``DataError`` if a folder holds no model, and models are near it; it names them."""
+    """Raise ``DataError`` if a folder holds no model but folders near it do; the message lists these."""
     if any((folder / name).is_file() for name in ("config.json", "model.safetensors", "fusion.safetensors")):
         return  # a model, maybe a damaged one
     near = [*folder.glob("*/config.json"), *folder.glob("models/*/config.json")]

@@ -18,7 +18,7 @@ from .vectors import CHUNK, Vectors
 ITEMS_OF_DIMENSION = 5
 """Items for each whitened dimension. With fewer, whitened vectors come near to being orthogonal and lose similarity."""
 FEW = 8
-"""Dimensions that fewer than 40 items may have, but at most one for two items."""
+"""Most dimensions for fewer than 40 items; also at most half the number of items."""
 RELATIVE_FLOOR = 1e-9
 """Share of the largest variance below which a direction is rounding noise of float32 vectors."""
 

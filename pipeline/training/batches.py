@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import DataError
-from ..core.sequences import NO_GAP, Sequences, pad_histories
+from ..core.sequences import UNKNOWN_GAP, Sequences, pad_histories
 
 # Windows are shuffled, then sorted by length within pools of so many full batches, so that a batch has little padding.
 POOL = 16
 
-FORGOTTEN = 0.1
+GAP_DROPOUT = 0.1
 """Share of windows whose gaps are unknown, so that the model learns to read histories without times."""
 
 
@@ -26,7 +26,9 @@ class Batch:
     targets: NDArray[np.int64]  # [B, T], the next item at each position
     mask: NDArray[np.bool_]  # [B, T], whether there is a target
     gaps: NDArray[np.int64] | None = None  # [B, T], gap before each item, if the model reads gaps
-    starts: NDArray[np.bool_] | None = None  # [B, T], whether each target starts a session, if there are any
+    session_starts: NDArray[np.bool_] | None = (
+        None  # [B, T], whether each target starts a session, if there are any
+    )
 
 
 def training_windows(sequences: Sequences, history: int, generator: np.random.Generator) -> list[slice]:
@@ -61,18 +63,18 @@ def training_batches(
     history: int,
     size: BatchSize,
     generator: np.random.Generator,
-    timed: bool = False,
+    with_gaps: bool = False,
 ) -> Iterator[Batch]:
-    """Yield the batches of one epoch in random order; `timed`: with gaps.
+    """Yield the batches of one epoch in random order; `with_gaps`: with gaps.
 
     Raises:
         DataError: the sequences have no gaps.
     """
-    if timed and not len(sequences.gaps):
+    if with_gaps and not len(sequences.gaps):
         raise DataError("there are no gaps to learn from", "times/gaps.parquet", "run `dvc repro`")
     groups = _groups(sequences, history, size, generator)
     for group in generator.permutation(len(groups)):
-        yield _batch(sequences, groups[group], generator if timed else None)
+        yield _batch(sequences, groups[group], generator if with_gaps else None)
 
 
 def batch_count(sequences: Sequences, history: int, size: BatchSize) -> int:
@@ -109,9 +111,11 @@ def _batch(sequences: Sequences, places: list[slice], forgets: np.random.Generat
     gaps = None
     if forgets is not None:
         gaps, _ = pad_histories([sequences.gaps[place][:-1] for place in places], limit=rows.shape[1])
-        gaps[forgets.random(len(gaps)) < FORGOTTEN] = NO_GAP
+        gaps[forgets.random(len(gaps)) < GAP_DROPOUT] = UNKNOWN_GAP
     starts = None
-    if len(sequences.starts):
-        padded, _ = pad_histories([sequences.starts[place][1:] for place in places], limit=rows.shape[1])
+    if len(sequences.session_starts):
+        padded, _ = pad_histories(
+            [sequences.session_starts[place][1:] for place in places], limit=rows.shape[1]
+        )
         starts = padded.astype(np.bool_)
     return Batch(rows, targets, np.arange(rows.shape[1]) < lengths[:, None], gaps, starts)

@@ -34,7 +34,7 @@ AGAIN = "run the same command again: it resumes after the last finished epoch"
 
 @dataclass(frozen=True)
 class Processes:
-    """The training processes, as one of them sees them.
+    """Rank and world size of this process in the process group.
 
     Each computes its share of every batch, and their gradients are averaged.
     """
@@ -74,7 +74,7 @@ class Processes:
         weight = 0.0 if idle else self.count * float(part.mask.sum() / batch.mask.sum())
         return part, weight
 
-    def meet(self) -> None:
+    def barrier(self) -> None:
         """Wait until all processes get here."""
         if self.count > 1:
             distributed.barrier()
@@ -162,7 +162,7 @@ def joined(count: int, device: str = "cpu") -> Iterator[Processes]:
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     if device == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    # gloo serves the CPU tensors of `mean`, `from_first` and `meet`.
+    # gloo serves the CPU tensors of `mean`, `from_first` and `barrier`.
     distributed.init_process_group("gloo" if device == "cpu" else "cpu:gloo,cuda:nccl", timeout=WAIT)
     try:
         yield Processes(distributed.get_rank(), count)

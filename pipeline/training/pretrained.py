@@ -16,7 +16,7 @@ SCALE = 2.0
 """Rank and weight of the product that LoRA adds to a layer."""
 
 
-class LowRank(nn.Module):
+class LoRALinear(nn.Module):
     """A frozen linear layer, plus a trained product of two narrow matrices that starts at zero.
 
     LoRA, Hu et al. 2021 (arXiv 2106.09685). `down` [r, in] is drawn from torch's global generator; `up` is [out, r].
@@ -62,19 +62,19 @@ def prepare(model: UserModel) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(params.seed + number)
             for name in layers:
-                backbone.set_submodule(name, LowRank(backbone.get_submodule(name)))  # type: ignore[arg-type]
+                backbone.set_submodule(name, LoRALinear(backbone.get_submodule(name)))  # type: ignore[arg-type]
 
 
 def merge(model: UserModel) -> None:
     """Make the backbones plain models of transformers again, with the same states up to rounding."""
     for member in model.members:
         for name, layer in list(member.backbone.named_modules()):
-            if isinstance(layer, LowRank):
+            if isinstance(layer, LoRALinear):
                 member.backbone.set_submodule(name, layer.merged())
         member.backbone.requires_grad_(True)
 
 
-def groups(model: UserModel) -> list[dict[str, Any]]:
+def parameter_groups(model: UserModel) -> list[dict[str, Any]]:
     """Return the trained weights as groups of an optimizer, each with its learning rate `initial_lr`."""
     params: TrainParams = model.params
     rates: dict[float, list[nn.Parameter]] = {}

@@ -20,14 +20,18 @@ class Windows:
     states: Tensor  # float [B, T, D]
     rows: Tensor  # int64 [B, T], the items
     targets: Tensor  # int64 [B, T], the next item at each place
-    starts: Tensor | None = None  # bool [B, T], whether each target starts a session; None: no sessions
+    session_starts: Tensor | None = (
+        None  # bool [B, T], whether each target starts a session; None: no sessions
+    )
 
 
 def repeat_softmax_loss(windows: Windows, keys: Tensor, biases: Tensor, repeats: Repeats) -> Tensor:
     """Return the cross-entropy over n items at each place, [B, T]: keys float [n, D], biases float [n]."""
     states, rows = windows.states, windows.rows
     there = F.one_hot(rows, len(keys)).to(states.dtype)  # [B, T, n]
-    weight = repeats.training_weights(_ages(rows), windows.starts) @ there  # [T, T] @ [B, T, n] -> [B, T, n]
+    weight = (
+        repeats.training_weights(_ages(rows), windows.session_starts) @ there
+    )  # [T, T] @ [B, T, n] -> [B, T, n]
     logits = states @ keys.T + biases + repeats.gains(states, weight)  # [B, T, n]
     return F.cross_entropy(logits.transpose(1, 2), windows.targets, reduction="none")
 
@@ -46,7 +50,7 @@ def sampled_repeat_softmax_loss(
     """
     states, rows, targets = windows.states, windows.rows, windows.targets
     ages = _ages(rows)  # [T, T]
-    weights = repeats.training_weights(ages, windows.starts)  # [T, T], or [B, T, T] with sessions
+    weights = repeats.training_weights(ages, windows.session_starts)  # [T, T], or [B, T, T] with sessions
     past = ages >= 0  # [T, T]
     same = (rows[:, :, None] == rows[:, None, :]).to(states.dtype)  # [B, T, T]
     is_target = rows[:, None, :] == targets[:, :, None]  # [B, T, T], place s has the target of place t

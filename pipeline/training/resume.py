@@ -43,8 +43,8 @@ def training_key(
 ) -> str:
     """Hash everything that defines a training, so that only the same training is resumed.
 
-    The number of threads is left out, so that a long training may resume on a machine with another number of cores. Its
-    last bits may then differ from an uninterrupted run, as they do between any two machines. With
+    The number of threads is left out, so a training may resume on a machine with another number of cores. The weights
+    may then differ in their last bits from an uninterrupted run, as they do between any two machines. With
     `residual_start: co_occurrence`, another kind of processor may compute other initial residuals and so start anew.
 
     Args:

@@ -38,7 +38,7 @@ def untrained_model(params: TrainParams, frozen: NDArray[np.float32], sequences:
     """
     counts = sequences.training_counts(len(frozen))  # [n]
     params = params.for_data(counts)
-    model = new_model(params, frozen, sequences.repeated, len(sequences.starts) > 0)
+    model = new_model(params, frozen, sequences.repeated, len(sequences.session_starts) > 0)
     near = params.residual_start == "co_occurrence"
     started = counts > 0  # [n]
     if not near:
@@ -46,7 +46,7 @@ def untrained_model(params: TrainParams, frozen: NDArray[np.float32], sequences:
         started &= np.bincount(group)[group] > 1
     if not params.residual_width or not started.any():
         return model
-    information = shared_information(sequences, len(counts)) if near else None
+    information = ppmi_matrix(sequences, len(counts)) if near else None
     for number, member in enumerate(model.members):
         seed = params.seed + number
         if information is not None:
@@ -62,7 +62,7 @@ def untrained_model(params: TrainParams, frozen: NDArray[np.float32], sequences:
     return model
 
 
-def shared_information(sequences: Sequences, item_count: int) -> csr_array:
+def ppmi_matrix(sequences: Sequences, item_count: int) -> csr_array:
     """Return the positive pointwise mutual information of items, symmetric [n, n], sparse.
 
     Two items occur together once for each pair of their places in a training history that are at most `WINDOW` apart

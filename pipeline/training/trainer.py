@@ -25,7 +25,7 @@ from ..ranking.metrics import metrics_from_ranks
 from .batches import BatchSize, batch_count, training_batches
 from .distributed import Processes
 from .objective import Objective
-from .pretrained import cost, groups, merge, prepare
+from .pretrained import cost, merge, parameter_groups, prepare
 from .resume import Progress, TrainingState
 from .shrinkage import shrink
 
@@ -99,7 +99,7 @@ def fit(
     device = torch.device(params.device)
     model.to(device)
     optimizer = torch.optim.AdamW(
-        groups(model),
+        parameter_groups(model),
         weight_decay=params.weight_decay,
         betas=(0.9, 0.98),
         fused=True,
@@ -114,7 +114,7 @@ def fit(
     progress.steps = progress.steps or [0] * len(members)
     if progress.epoch and processes.first:
         print(f"train: resumes after epoch {progress.epoch} of {params.epochs}", file=sys.stderr)
-    processes.meet()  # all have read the state before the first process can remove it
+    processes.barrier()  # all have read the state before the first process can remove it
     size = BatchSize(params.batch_windows, params.batch_positions)
     batches = batch_count(sequences, params.history, size)
     steps = params.epochs * len(members) * min(batches, params.epoch_batches or batches)
@@ -182,8 +182,8 @@ class _Epochs:
         objective = processes.parallel(Objective(model, self.probability))
         objective.train()
         total, examples = 0.0, 0
-        timed = params.time == "gaps"
-        batches = training_batches(self.sequences, params.history, self.size, generator, timed)
+        with_gaps = params.time == "gaps"
+        batches = training_batches(self.sequences, params.history, self.size, generator, with_gaps)
         for batch in islice(batches, params.epoch_batches):
             step += 1
             for group in self.optimizer.param_groups:
@@ -208,8 +208,8 @@ class _Epochs:
 def _update(average: SequenceModel, model: SequenceModel, decay: float, step: int) -> None:
     """Update the running average after a step, counted from 1.
 
-    The first step copies the weights, and early steps weigh more than later ones, so that the average forgets the
-    random initial weights.
+    Step 1 copies the weights. Early steps replace a larger share of the average, so it soon forgets the random
+    initial weights.
     """
     share = 1.0 if step == 1 else max(1 - decay, 9 / (step + 9))
     for mean, weight in zip(average.parameters(), model.parameters(), strict=True):

@@ -35,12 +35,12 @@ def tune(
         The mean loss of the last epoch.
 
     Raises:
-        DataError: no user has two training items, or a text is not valid Unicode.
+        DataError: no user has two different training items.
         ModelError: the model cannot be loaded, or is not a text encoder.
         NumericalError: the loss is not finite.
         OutOfMemoryError: a batch does not fit into memory.
     """
-    near = neighbours(sequences, len(texts), params.window)  # [n, n]
+    near = co_occurrence(sequences, len(texts), params.window)  # [n, n]
     degree = near.sum(1)  # [n]
     items = np.flatnonzero(degree)
     if not len(items):
@@ -56,13 +56,14 @@ def tune(
         remedy = "lower tune.batch_items or encode.max_length, or use a machine with more memory"
         with memory_needed(f"memory ran out in a batch of {len(batch)} items", place, remedy):
             lengths = np.array([len(tokens[item]) for item in batch])
-            parts = list(encoder.way.plan(lengths, batch_tokens))
+            parts = list(encoder.batcher.plan(lengths, batch_tokens))
             vectors = [
-                encoder.way.vectors([tokens[item] for item in batch[part]], shape) for part, shape in parts
+                encoder.batcher.vectors([tokens[item] for item in batch[part]], shape)
+                for part, shape in parts
             ]
             rows = batch[np.concatenate([part for part, _ in parts])]  # [b]
             wanted = torch.from_numpy(near[rows][:, rows].toarray() * scale[rows])  # [b, b]
-            loss = contrast(torch.cat(vectors), wanted.to(vectors[0]), params.temperature)
+            loss = contrastive_loss(torch.cat(vectors), wanted.to(vectors[0]), params.temperature)
             if not torch.isfinite(loss):
                 raise NumericalError(f"the loss is {loss.item()}", place, "lower tune.learning_rate")
             optimizer.zero_grad()
@@ -86,7 +87,7 @@ def tune(
     return loss
 
 
-def neighbours(sequences: Sequences, item_count: int, window: int) -> csr_array:
+def co_occurrence(sequences: Sequences, item_count: int, window: int) -> csr_array:
     """Return how near two items are in training sequences, symmetric, [n, n].
 
     Two training items of a user that are k places apart, k at most `window`, add 1 / k.
@@ -101,7 +102,7 @@ def neighbours(sequences: Sequences, item_count: int, window: int) -> csr_array:
     return csr_array(total + total.T)
 
 
-def contrast(vectors: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+def contrastive_loss(vectors: Tensor, wanted: Tensor, temperature: float) -> Tensor:
     """Return the mean cross-entropy of the items that have neighbours in the batch; 0 if none has.
 
     Args:

@@ -8,7 +8,7 @@ import polars as pl
 
 from ..core.errors import DataError, NoRowsError, quote
 from ..core.files import read_json
-from ..core.tables import MARKS, load_interactions, load_items, load_users, row_groups
+from ..core.tables import CANDIDATE_COLUMNS, load_interactions, load_items, load_users, row_groups
 from ..ingest.dataset import HELD_OUT, Dataset, build
 from ..ingest.event_log import EventLog, RawDataset
 from ..ingest.item_files import read_items
@@ -17,7 +17,7 @@ from ..ingest.params import IngestParams
 from ..ingest.time_split import shown_time, unit_of
 
 
-def grown(
+def extended_dataset(
     data: Path, interactions: Path | None, items: Path | None, ingest: IngestParams
 ) -> tuple[Dataset, list[str]]:
     """Return the data set in a folder together with the rows of further tables, and notes about rows without effect.
@@ -44,7 +44,7 @@ def grown(
             notes.append(f"{error.where}: {error.what}")
         if repeats == "refuse":
             _refuse_repeats(past, events, interactions)
-    described = known.drop("row", *MARKS, strict=False)
+    described = known.drop("row", *CANDIDATE_COLUMNS, strict=False)
     listed, items_notes = (described.clear(), []) if items is None else _listed(items, described, ingest)
     taken = events.select("item_id").unique(maintain_order=True)
     unlisted = taken.filter(~pl.col("item_id").is_in([*described["item_id"], *listed["item_id"]]))

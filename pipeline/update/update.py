@@ -28,7 +28,7 @@ from ..serving.artifacts import model_folder, require
 from ..store.store import EmbeddingStore
 from ..store.whitening import WhitenedVectors
 from .memory import write_grown
-from .tables import grown
+from .tables import extended_dataset
 
 LIVE = "live"
 """Folder of the extended artifacts, in the folder of the stages' artifacts."""
@@ -73,7 +73,7 @@ def update(
             raise DataError(what, str(out), remedy)
         model = Path("models", record["model"])
         require(base / "data", base / "item_embeddings", base / "index", base / model)
-        dataset, notes = grown(base / "data", interactions, items, params.ingest)
+        dataset, notes = extended_dataset(base / "data", interactions, items, params.ingest)
         before = load_inputs(base / "data", base / "item_embeddings")
         if fitted_on_all(base / model):
             before = before.whole()

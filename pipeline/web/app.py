@@ -33,7 +33,7 @@ Names = Annotated[list[Name], Field(max_length=10_000)]
 Count = Annotated[int, Field(ge=1, le=1000)]
 
 
-class Asked(BaseModel):
+class RecommendRequest(BaseModel):
     """The body of POST /recommend: a user of the data or a history, and the rules of the answer."""
 
     model_config = ConfigDict(extra="forbid")
@@ -50,7 +50,7 @@ class Asked(BaseModel):
     diversity: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     @model_validator(mode="after")
-    def _one(self) -> "Asked":
+    def _one(self) -> "RecommendRequest":
         if (self.user is None) == (self.history is None):
             raise ValueError("give either user or history")
         return self
@@ -125,7 +125,7 @@ def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str]) -> F
             return {"item": asked, "similar": first.similar(asked.item_id, k)}
 
     @app.post("/recommend")
-    def recommend(asked: Asked) -> dict[str, Any]:
+    def recommend(asked: RecommendRequest) -> dict[str, Any]:
         """Return the likeliest next items under the given rules, best first."""
         with lock:
             recommender = recommenders.get(asked.variant or default)

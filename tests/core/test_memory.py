@@ -5,8 +5,8 @@ import sys
 
 CODE = """
 import gc
-from hierrec.core.memory import no_garbage
-with no_garbage():
+from hierrec.core.memory import gc_frozen
+with gc_frozen():
     within = gc.isenabled()
 print(within, gc.isenabled(), gc.get_freeze_count() > 1000)
 """

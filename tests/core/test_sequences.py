@@ -121,7 +121,7 @@ def with_targets(validation: list[int], test: list[int], several: bool = False) 
     rows = (
         np.stack([np.arange(6).repeat(2), np.full(12, 2), np.full(12, 3)], 1) if several else np.empty((0, 3))
     )
-    names = ("validation", "test", "several")
+    names = ("validation", "test", "target_rows")
     return replace(sequences, **dict(zip(names, (*columns, rows.astype(np.int64)), strict=True)))
 
 

@@ -107,13 +107,13 @@ def test_texts_in_blocks_have_the_vectors_of_the_whole(
 
 def watch_shapes(encoder: ItemEncoder, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     shapes: list[tuple[int, int]] = []
-    vectors = encoder.way.vectors
+    vectors = encoder.batcher.vectors
 
     def watch(tokens: list[list[int]], shape: tuple[int, int]) -> Tensor:
         shapes.append(shape)
         return vectors(tokens, shape)
 
-    monkeypatch.setattr(encoder.way, "vectors", watch)
+    monkeypatch.setattr(encoder.batcher, "vectors", watch)
     return shapes
 
 

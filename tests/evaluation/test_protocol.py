@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import torch
 from hierrec.core.errors import DataError
-from hierrec.core.sequences import NO_TARGET, Sequences, halves
+from hierrec.core.sequences import NO_TARGET, Sequences, split_users
 from hierrec.evaluation.lists import LENGTH, TopLists, list_metrics
 from hierrec.evaluation.protocol import evaluate
 from hierrec.evaluation.ranks import SCHEMA
@@ -70,7 +70,7 @@ def test_of_many_users_a_part_is_ranked_and_never_one_from_whom_a_fusion_learns(
         assert table.filter(drawn)[name].to_list() == whole.filter(drawn)[name].to_list()
         assert not table.filter(~drawn)[name].count()
     measured = table["validation"].is_not_null()
-    assert set(measured.arg_true()) == set(halves(np.arange(12), SEED)[1]) & set(drawn.arg_true())
+    assert set(measured.arg_true()) == set(split_users(np.arange(12), SEED)[1]) & set(drawn.arg_true())
     assert table["dropped"].count() == 3
     assert summarise(table, ITEMS, some)["users"] == 5
     assert evaluate(Successor(), WALKS, ALL, PARAMS.model_copy(update={"users": 12}), SEED).equals(whole)
@@ -79,13 +79,13 @@ def test_of_many_users_a_part_is_ranked_and_never_one_from_whom_a_fusion_learns(
 
 
 def test_validation_is_of_the_users_from_whom_no_fusion_learns() -> None:
-    learned_from, held_out = halves(np.arange(12), SEED)
+    learned_from, held_out = split_users(np.arange(12), SEED)
     for scorer in (Successor(), Constant(torch.zeros(13, ITEMS))):
         ranked = evaluate(scorer, WALKS, ALL, PARAMS, SEED)["validation"].is_not_null()
         assert ranked.arg_true().to_list() == held_out.tolist()
     assert sorted([*learned_from, *held_out]) == list(range(12))
     other = evaluate(Successor(), WALKS, ALL, PARAMS, SEED + 1)["validation"].is_not_null()
-    assert other.arg_true().to_list() == halves(np.arange(12), SEED + 1)[1].tolist() != held_out.tolist()
+    assert other.arg_true().to_list() == split_users(np.arange(12), SEED + 1)[1].tolist() != held_out.tolist()
 
 
 def several(walks: list[NDArray[np.int64]], train: int, test: int) -> Sequences:
@@ -121,7 +121,9 @@ def test_of_several_targets_each_is_ranked_after_the_items_before_it() -> None:
     scorer = Successor()
     table = evaluate(scorer, sequences, ALL, PARAMS, SEED, perturb=False)
     assert table["test"].drop_nulls().to_list() == [1.0] * sum(max(0, len(walk) - 6) for walk in walks)
-    held_out = halves(np.arange(1, 8), SEED)[1] + 1  # user 0 has no target; a user's targets are in one half
+    held_out = (
+        split_users(np.arange(1, 8), SEED)[1] + 1
+    )  # user 0 has no target; a user's targets are in one half
     read = [
         (user, walk[:end].tolist())
         for user, walk in enumerate(walks)
@@ -135,7 +137,7 @@ def test_of_several_targets_each_is_ranked_after_the_items_before_it() -> None:
     metrics = summarise(evaluate(Successor(), sequences, ALL, PARAMS, SEED), ITEMS, PARAMS)
     assert (metrics["users"], metrics["targets"]) == (5, 15)
     with pytest.raises(DataError, match="test_positions, user 7: is not after its cut"):
-        replace(sequences, several=sequences.several[:0])._with_several(
+        replace(sequences, target_rows=sequences.target_rows[:0])._with_all_targets(
             pl.DataFrame({"user": [7], "validation_positions": [[4]], "test_positions": [[4]]})
         )
 
@@ -229,7 +231,7 @@ def test_a_planted_leak_is_a_typed_error() -> None:
             return [np.append(history, max(0, t)) for history, t in zip(super().test_histories(), self.test)]  # noqa: B905
 
     leaking = Leaking(**{name: getattr(WALKS, name) for name in WALKS.__dataclass_fields__})
-    with pytest.raises(DataError, match=r"history of user 0.*holds the target, item 4"):
+    with pytest.raises(DataError, match=r"history 0.*holds the target, item 4"):
         evaluate(Successor(), leaking, ALL, PARAMS, SEED)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from hierrec.core.sequences import Sequences, halves
+from hierrec.core.sequences import Sequences, split_users
 from hierrec.fusion.fusion_trainer import FusionExamples
 from hierrec.fusion.prefixes import prefix_states
 from hierrec.model.checkpoint import new_model
@@ -58,7 +58,7 @@ def test_the_halves_are_of_the_users_with_a_target(
     train_params: TrainParams, frozen: NDArray, sequences: Sequences
 ) -> None:
     having = np.flatnonzero(sequences.validation >= 0)
-    expected = [having[half] for half in halves(having, train_params.seed)]
+    expected = [having[half] for half in split_users(having, train_params.seed)]
     _, parts = remembered(train_params, frozen, sequences)
     _, fewer = remembered(train_params, frozen, sequences, most=2)
     for part, drawn, users in zip(parts, fewer, expected, strict=True):
@@ -72,11 +72,11 @@ def test_the_halves_are_of_the_users_with_a_target(
 @given(st.lists(st.integers(0, 30), min_size=2), st.integers(0, 5), st.integers(1, 40))
 def test_halves_share_nobody_and_leave_nobody_out(names: list[int], seed: int, most: int) -> None:
     users = np.array(names)
-    first, second = (set(users[half]) for half in halves(users, seed))
+    first, second = (set(users[half]) for half in split_users(users, seed))
     assert not first & second
     assert first | second == set(names)
     assert abs(len(first) - len(second)) <= 1
-    for half, whole in zip(halves(users, seed, most), halves(users, seed), strict=True):
+    for half, whole in zip(split_users(users, seed, most), split_users(users, seed), strict=True):
         drawn = set(users[half])
         assert len(drawn) == min(most, len(set(users[whole])))
         np.testing.assert_array_equal(half, whole[np.isin(users[whole], list(drawn))])

@@ -52,6 +52,7 @@ def read(path: Path, items: Path | None = None, **params: Any) -> RawDataset:
         ("Quantity = 1.5", [4]),
         ("CustomerID > 1 AND InvoiceDate >= '2010-12-04'", [4, 5]),
         ("StockCode IN ('fork', 'knife')", [1, 5]),
+        ("CustomerID > 1 AND LEFT(StockCode, 2) = 'cu' AND Quantity > 0", [0, 4]),
     ],
 )
 def test_a_condition_over_the_own_columns(
@@ -90,6 +91,8 @@ def test_a_condition_that_cannot_be_is_refused(tmp_path: Path, where: str, messa
         ("Quantity >", "not an SQL expression"),
         ("Quantity > AVG(Quantity)", r"looks at more than one row \(Agg\)"),
         ("COUNT(*) > 1", "looks at more than one row"),
+        ("QUANTILE_CONT(Quantity, 0.5) < Quantity", "looks at more than one row"),
+        ("CORR(Quantity, Quantity) > 0", "looks at more than one row"),
         ("ROW_NUMBER() OVER (PARTITION BY a) = 1", "looks at more than one row"),
         ("a IN (SELECT 1)", "where"),
     ],

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 from hierrec.core.errors import DataError
-from hierrec.core.sequences import GAPS, Sequences
+from hierrec.core.sequences import GAP_BUCKETS, Sequences
 from hierrec.ingest.time_split import DISTANCE, TimeSplit, session_gap
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -12,13 +12,13 @@ from scipy.stats import ks_2samp
 
 from tests.ingest.test_time_split import data
 
-gaps = st.lists(st.integers(1, GAPS - 1), min_size=1, max_size=40)
+gaps = st.lists(st.integers(1, GAP_BUCKETS - 1), min_size=1, max_size=40)
 
 
 @given(gaps, gaps)
 def test_the_distance_is_that_of_kolmogorov_and_smirnov(training: list[int], targets: list[int]) -> None:
     followed, before = np.array(training, np.int8), np.array(targets, np.int8)
-    excess = [np.mean(before >= gap) - np.mean(followed >= gap) for gap in range(GAPS)]
+    excess = [np.mean(before >= gap) - np.mean(followed >= gap) for gap in range(GAP_BUCKETS)]
     statistic: float = ks_2samp(training, targets, alternative="greater").statistic  # pyright: ignore[reportAttributeAccessIssue]
     assert max(excess) == pytest.approx(statistic)
     assume(abs(max(excess) - DISTANCE) > 1e-9)  # else rounding decides
@@ -61,8 +61,11 @@ def test_the_first_item_of_each_later_visit_starts_a_session() -> None:
     assert dataset.split["session_starts"].to_list() == [[2, 4, 6]] * 3
     assert dataset.cut["sessions"] == 12
     sequences = Sequences.from_tables([dataset.interactions], dataset.split)
-    assert sequences.starts.reshape(3, -1).tolist() == [[False, False, True, False, True, False, True]] * 3
-    assert (sequences.whole().starts == sequences.starts).all()
+    assert (
+        sequences.session_starts.reshape(3, -1).tolist()
+        == [[False, False, True, False, True, False, True]] * 3
+    )
+    assert (sequences.whole().session_starts == sequences.session_starts).all()
 
 
 def test_data_whose_targets_follow_as_training_items_do_has_no_sessions() -> None:

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import torch
 from hierrec.core.errors import DataError
-from hierrec.core.sequences import GAPS, NO_GAP, Sequences, gap_buckets
+from hierrec.core.sequences import GAP_BUCKETS, UNKNOWN_GAP, Sequences, gap_buckets
 from hierrec.evaluation.protocol import evaluate
 from hierrec.fusion.prefixes import prefix_states
 from hierrec.model.checkpoint import load_model, new_model, save_model, state_of
@@ -33,8 +33,8 @@ def gaps_params(train_params: TrainParams) -> TrainParams:
 
 @pytest.fixture
 def timed(sequences: Sequences) -> Sequences:
-    gaps = np.random.default_rng(7).integers(1, GAPS, len(sequences.items)).astype(np.int8)
-    gaps[sequences.offsets[:-1]] = NO_GAP
+    gaps = np.random.default_rng(7).integers(1, GAP_BUCKETS, len(sequences.items)).astype(np.int8)
+    gaps[sequences.offsets[:-1]] = UNKNOWN_GAP
     return sequences.with_gaps(gaps)
 
 
@@ -44,14 +44,14 @@ def fitted(params: TrainParams, frozen: NDArray[np.float32], sequences: Sequence
 
 def test_buckets_by_hand() -> None:
     positions, times = np.array([0, 1, 2, 3, 0, 1, 2]), np.array([5, 5, 6, 10, 7, 9, 2**40])
-    assert gap_buckets(positions, times).tolist() == [NO_GAP, 1, 2, 4, NO_GAP, 3, 41]
-    assert gap_buckets(np.arange(3), np.array([0.0, 0.25, 2.25])).tolist() == [NO_GAP, 2, 3]
+    assert gap_buckets(positions, times).tolist() == [UNKNOWN_GAP, 1, 2, 4, UNKNOWN_GAP, 3, 41]
+    assert gap_buckets(np.arange(3), np.array([0.0, 0.25, 2.25])).tolist() == [UNKNOWN_GAP, 2, 3]
 
 
 @given(st.lists(st.integers(0, 2**62), min_size=2, max_size=2).map(sorted))
 def test_a_longer_gap_is_in_no_lower_bucket(gaps: list[int]) -> None:
     shorter, longer = (int(gap_buckets(np.arange(2), np.array([0, gap]))[1]) for gap in gaps)
-    assert 0 < shorter <= longer < GAPS
+    assert 0 < shorter <= longer < GAP_BUCKETS
     assert (longer == 1) == (gaps[1] == 0)
     assert longer > shorter or gaps[1] < 2 * max(1, gaps[0])
 
@@ -106,14 +106,14 @@ def test_a_history_without_times_has_unknown_gaps(timed: Sequences) -> None:
     assert timed.gaps_of(items, user).tolist() == stored.tolist()
     assert timed.gaps_of(items[:3], user).tolist() == stored[:3].tolist()
     for history, owner in ((items, -1), (items[::-1], user), (items[1:], user), (items, 21)):
-        assert timed.gaps_of(history, owner).tolist() == [NO_GAP] * len(history)
+        assert timed.gaps_of(history, owner).tolist() == [UNKNOWN_GAP] * len(history)
 
 
 def later_changed(sequences: Sequences, first: NDArray[np.int64]) -> Sequences:
     """Change the gaps before each user's items from the place `first` on."""
     gaps = sequences.gaps.copy()
     for start, stop, place in zip(sequences.offsets[:-1], sequences.offsets[1:], first, strict=True):
-        gaps[start + place : stop] = gaps[start + place : stop] % (GAPS - 2) + 1
+        gaps[start + place : stop] = gaps[start + place : stop] % (GAP_BUCKETS - 2) + 1
     assert (gaps != sequences.gaps).any()
     return sequences.with_gaps(gaps)
 
@@ -146,7 +146,9 @@ def test_of_several_targets_the_time_of_each_changes_nothing_before_it(
         test_positions=pl.Series([list(range(3, length)) for length in lengths])
     )
     base = replace(timed, train_length=first, test_length=first)
-    several = base._with_several(split.with_columns(pl.col("validation_positions").cast(pl.List(pl.Int64))))
+    several = base._with_all_targets(
+        split.with_columns(pl.col("validation_positions").cast(pl.List(pl.Int64)))
+    )
     last = later_changed(several, np.maximum(lengths - 1, 0))
     states = [
         Scorer(model, ALL, sequences=data).states(data.test_histories(), data.owners)

@@ -35,7 +35,7 @@ def sessions() -> Sequences:
         # Training ends with a visit, so that the validation target starts the next one.
         users.append(items[: lengths[:-1].sum() + 2] % ITEMS)
         flags.append(starts[: len(users[-1])])
-    return replace(make_sequences(users), starts=np.concatenate(flags), repeated=True)
+    return replace(make_sequences(users), session_starts=np.concatenate(flags), repeated=True)
 
 
 def drawn(params: TrainParams, frozen: NDArray, repeated: bool) -> UserModel:
@@ -51,8 +51,8 @@ def drawn(params: TrainParams, frozen: NDArray, repeated: bool) -> UserModel:
 def test_each_target_of_a_batch_says_whether_it_starts_a_session(sessions: Sequences) -> None:
     names = replace(sessions, items=np.arange(len(sessions.items)))  # an item names its place
     for batch in training_batches(names, 7, BatchSize(3), np.random.default_rng(0)):
-        assert batch.starts is not None
-        assert (batch.starts[batch.mask] == sessions.starts[batch.targets[batch.mask]]).all()
+        assert batch.session_starts is not None
+        assert (batch.session_starts[batch.mask] == sessions.session_starts[batch.targets[batch.mask]]).all()
 
 
 @pytest.mark.parametrize("loss", ["sampled_softmax", "softmax"])
@@ -62,9 +62,9 @@ def test_ranks_what_starts_a_session(
 ) -> None:
     params = train_params.model_copy(update={"loss": loss, "epochs": 6})
     quality = []
-    for data in (sessions, replace(sessions, starts=np.empty(0, np.bool_))):
-        model = new_model(params, frozen, repeated, len(data.starts) > 0)
-        state = TrainingState(tmp_path / str(len(data.starts)), "key")
+    for data in (sessions, replace(sessions, session_starts=np.empty(0, np.bool_))):
+        model = new_model(params, frozen, repeated, len(data.session_starts) > 0)
+        state = TrainingState(tmp_path / str(len(data.session_starts)), "key")
         quality.append(fit(model, data, validator(data, ALL), state).best_metric)
     assert quality[0] > 0.9
     assert quality[1] < 0.8
@@ -73,13 +73,13 @@ def test_ranks_what_starts_a_session(
 def test_the_marks_of_held_out_items_change_nothing(
     train_params: TrainParams, frozen: NDArray, sessions: Sequences, tmp_path: Path
 ) -> None:
-    flags = sessions.starts.copy()
+    flags = sessions.session_starts.copy()
     for start, length, stop in zip(
         sessions.offsets, sessions.train_length, sessions.offsets[1:], strict=False
     ):
         flags[start + length : stop] ^= True
     states = []
-    for name, data in (("a", sessions), ("b", replace(sessions, starts=flags))):
+    for name, data in (("a", sessions), ("b", replace(sessions, session_starts=flags))):
         model = new_model(train_params.model_copy(update={"epochs": 2}), frozen, True, True)
         fit(model, data, validator(data, ALL), TrainingState(tmp_path / name, "key"))
         states.append(state_of(model))

@@ -14,7 +14,7 @@ from hierrec.model.checkpoint import new_model, save_model
 from hierrec.model.params import BackboneParams, PoolingParams, TrainParams
 from hierrec.rag.checkpoint import lookup, save_rag
 from hierrec.rag.datastore import Datastore
-from hierrec.rag.fusion import Fusion, starts
+from hierrec.rag.fusion import Fusion, initial_values
 from hierrec.rag.params import FusionParams
 from hierrec.store.store import EmbeddingStore
 
@@ -82,7 +82,7 @@ def make(folder: Path) -> None:
     prefixes, width = 3 * ITEMS, model.width
     states, nexts = generator.standard_normal((prefixes, width)), generator.integers(ITEMS, size=prefixes)
     datastore = Datastore.of(states, nexts, np.repeat(np.arange(ITEMS), 3), lookup(FUSION))
-    fusion = Fusion(starts(FUSION), np.ones(ITEMS, np.int64))
+    fusion = Fusion(initial_values(FUSION), np.ones(ITEMS, np.int64))
     save_rag(folder / "rag", model, fusion, FUSION, datastore, store.hash)
     readings = {name: read(folder) for name, read in READINGS.items()}
     (folder / "readings.json").write_text(json.dumps(readings, indent=1) + "\n")

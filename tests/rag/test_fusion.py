@@ -10,7 +10,7 @@ from hierrec.model.checkpoint import new_model
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
 from hierrec.model.sources import Query, Retrieved
-from hierrec.rag.fusion import FLOOR, Fusion, Start, starts
+from hierrec.rag.fusion import FLOOR, Fusion, InitialValues, initial_values
 from hierrec.rag.params import FusionParams
 from hierrec.rag.trends import Trends
 from hypothesis import given
@@ -22,7 +22,7 @@ from sklearn.preprocessing import scale
 from tests.model.world import ITEMS, make_sequences
 
 WIDTH = 16
-START = Start(lowest=-1, highest=2, share=0.5, temperature=0.05)
+START = InitialValues(lowest=-1, highest=2, share=0.5, temperature=0.05)
 ALL = np.ones(ITEMS, np.bool_)
 COUNTS = np.arange(ITEMS) ** 2
 POPULARITY = scale(np.log1p(COUNTS)).astype(np.float32)
@@ -170,7 +170,7 @@ def test_nothing_retrieved_leaves_the_model_alone() -> None:
 def test_interpolation_by_hand() -> None:
     scores = torch.zeros(1, ITEMS)
     found = retrieved([[7, 7, 8]], [[0.9, 0.9, 0.9]], [0.0] * 3)
-    fusion = Fusion([Start(0, 0, share=3 / 7, temperature=0.05)], COUNTS)
+    fusion = Fusion([InitialValues(0, 0, share=3 / 7, temperature=0.05)], COUNTS)
     mixed = fusion(scores, after(1), [found])
     expected = torch.full((ITEMS,), 0.7 / ITEMS)
     expected[7] += 0.3 * 2 / 3
@@ -199,7 +199,7 @@ def test_the_gate_reads_how_sure_a_source_is_and_how_long_the_history() -> None:
     scores = torch.zeros(1, ITEMS)
     similarities = torch.tensor([[0.9, 0.8, 0.7, 0.6]])
     found = retrieved([[7, 7, 8, 9]], similarities.tolist(), [0.0] * 4)
-    fusion = Fusion([Start(0, 0, share=1.0, temperature=1.0)], COUNTS)
+    fusion = Fusion([InitialValues(0, 0, share=1.0, temperature=1.0)], COUNTS)
     weights = similarities[0].softmax(-1)
     share = torch.stack([weights[0] + weights[1], weights[2], weights[3]])
     length = float(np.log1p(20) / 5)
@@ -214,9 +214,9 @@ def test_the_gate_reads_how_sure_a_source_is_and_how_long_the_history() -> None:
 
 
 def test_it_starts_at_an_interpolation_that_validation_chose() -> None:
-    assert starts(PARAMS) == [
-        Start(-2, 1, share=1.2, temperature=0.07),
-        Start(0, 3, share=0.1, temperature=0.05),
+    assert initial_values(PARAMS) == [
+        InitialValues(-2, 1, share=1.2, temperature=0.07),
+        InitialValues(0, 3, share=0.1, temperature=0.05),
     ]
 
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import torch
 from hierrec.core.errors import DataError
-from hierrec.core.sequences import NO_TARGET, Sequences, halves
+from hierrec.core.sequences import NO_TARGET, Sequences, split_users
 from hierrec.core.tables import load_interactions, load_split, write_table
 from hierrec.evaluation.protocol import evaluate
 from hierrec.fusion.prefixes import prefix_states
@@ -138,11 +138,11 @@ def test_a_target_that_is_added_to_the_history_stops_the_evaluation(
     params = load_params(ROOT / "params.yaml").evaluate
     targets = sequences.validation if kind == "validation" else sequences.test
     having = np.flatnonzero(targets != NO_TARGET)
-    user = int(having[halves(having, 1)[1]][-1])  # of the half whose validation targets are ranked
+    user = int(having[split_users(having, 1)[1]][-1])  # of the half whose validation targets are ranked
     leaked = sequences.items.copy()
     leaked[sequences.offsets[user]] = targets[user]
     everything = np.ones(ITEM_COUNT, np.bool_)
     scorer = Scorer(tiny, everything)
     evaluate(scorer, sequences, everything, params, 1)
-    with pytest.raises(DataError, match=rf"history of user {user}: the history holds the target"):
+    with pytest.raises(DataError, match=rf"history {user}: the history holds the target"):
         evaluate(scorer, replace(sequences, items=leaked), everything, params, 1)

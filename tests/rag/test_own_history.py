@@ -5,7 +5,7 @@ import pytest
 import torch
 from hierrec.core.errors import ParamsError
 from hierrec.model.sources import NO_ITEM, Query
-from hierrec.rag.fusion import Fusion, starts
+from hierrec.rag.fusion import Fusion, initial_values
 from hierrec.rag.own_history import LATEST, OwnHistory
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,14 +30,14 @@ def test_it_retrieves_the_latest_items(histories: list[list[int]]) -> None:
 
 
 def test_older_items_share_a_weight_with_those_up_to_twice_as_old() -> None:
-    start = starts(PARAMS.model_copy(update={"sources": ("history",)}))[0]
+    start = initial_values(PARAMS.model_copy(update={"sources": ("history",)}))[0]
     bins = start.bins(torch.arange(LATEST, dtype=torch.float32)).tolist()
     assert bins == [(age + 1).bit_length() - 1 for age in range(LATEST)]
     assert len(start.log_weights()) == bins[-1] + 1
 
 
 def test_an_item_that_was_taken_twice_has_two_shares() -> None:
-    fusion = Fusion(starts(PARAMS.model_copy(update={"sources": ("history",)})), np.ones(9, np.int64))
+    fusion = Fusion(initial_values(PARAMS.model_copy(update={"sources": ("history",)})), np.ones(9, np.int64))
     found = OwnHistory().retrieve(query([4, 7, 4]))
     with torch.no_grad():
         fusion.age_weights[0].zero_()

@@ -6,7 +6,7 @@ from hierrec.model.checkpoint import new_model
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
 from hierrec.model.sources import Query, Retrieved
-from hierrec.rag.fusion import Fusion, Start
+from hierrec.rag.fusion import Fusion, InitialValues
 from numpy.typing import NDArray
 
 from tests.model.world import ITEMS
@@ -33,7 +33,7 @@ def test_evaluation_and_recommendation_name_the_users_and_read_the_whole_length(
     train_params: TrainParams, frozen: NDArray
 ) -> None:
     model = new_model(train_params, frozen).eval()
-    fusion = Fusion([Start(0, 0, share=0.5, temperature=0.05)], np.arange(ITEMS))
+    fusion = Fusion([InitialValues(0, 0, share=0.5, temperature=0.05)], np.arange(ITEMS))
     with torch.no_grad():
         fusion.gate.weight[1, -1] = 1.0  # trusts the source more, the longer the history
     base, source = Scorer(model, ALL, dtype=torch.float32), Listening()
@@ -57,7 +57,7 @@ def test_a_scorer_in_float64_leaves_fusion_and_model_as_they_are(
 ) -> None:
     model, fusion = (
         new_model(train_params, frozen),
-        Fusion([Start(0, 0, share=0.5, temperature=0.05)], np.arange(ITEMS)),
+        Fusion([InitialValues(0, 0, share=0.5, temperature=0.05)], np.arange(ITEMS)),
     )
     Scorer(model, ALL, {"next_items": Listening()}, fusion)
     parameters = [*model.parameters(), *fusion.parameters()]

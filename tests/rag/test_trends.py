@@ -12,7 +12,7 @@ import torch
 from hierrec.core.errors import DataError
 from hierrec.core.sequences import Sequences
 from hierrec.model.sources import ANONYMOUS, NO_ITEM, Query
-from hierrec.rag.fusion import Fusion, starts
+from hierrec.rag.fusion import Fusion, initial_values
 from hierrec.rag.trends import FEATURES, LATEST, PER_WINDOW, STEPS, WINDOWS, Trends, taken
 from hypothesis import assume, given, reject
 from hypothesis import strategies as st
@@ -160,8 +160,8 @@ def test_the_fusion_reads_the_evidence_of_each_pair() -> None:
     sequences, _ = timed([[(item, item) for item in range(ITEMS)]] * 2)
     trends, query = Trends(sequences, ITEMS), ask(sequences)
     params = PARAMS.model_copy(update={"sources": ("trending",)})
-    assert params.for_data(sequences.repeated, sequences.timed) == params
-    fusion = Fusion(starts(params), sequences.training_counts(ITEMS), trends=trends)
+    assert params.for_data(sequences.repeated, sequences.has_clock) == params
+    fusion = Fusion(initial_values(params), sequences.training_counts(ITEMS), trends=trends)
     assert copy.deepcopy(fusion).trends is trends
     with torch.no_grad():
         for parameter in (fusion.hidden.weight, fusion.hidden.bias, fusion.correction.weight):
@@ -180,6 +180,6 @@ def test_the_fusion_reads_the_evidence_of_each_pair() -> None:
 def test_data_without_times_has_no_such_source() -> None:
     sequences = make_sequences([np.arange(4)])
     params = PARAMS.model_copy(update={"sources": ("items", "trending")})
-    assert params.for_data(sequences.repeated, sequences.timed).sources == ("items",)
+    assert params.for_data(sequences.repeated, sequences.has_clock).sources == ("items",)
     with pytest.raises(DataError, match=r"clock\.parquet"):
         Trends(sequences, ITEMS)

@@ -130,7 +130,7 @@ def test_a_target_in_the_history_is_a_leak(distinct: NDArray, kind: str) -> None
     clean, leaking = [np.array([1, 2]), np.array([3])], [np.array([1, 2]), np.array([3, 9])]
     histories, seen = (leaking, clean) if kind == "history" else (clean, leaking)
     everything = np.ones(ITEMS, np.bool_)
-    with pytest.raises(DataError, match=r"history of user 1: the history holds the target, item 9"):
+    with pytest.raises(DataError, match=r"history 1: the history holds the target, item 9"):
         rank_targets(scorer(distinct), histories, np.array([7, 9]), everything, 2, seen)
     # Without a target there is nothing to leak.
     assert len(rank_targets(scorer(distinct), histories, np.array([7, NO_TARGET]), everything, 2, seen)) == 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from hierrec.core.errors import DataError
-from hierrec.ranking.metrics import metrics_by_user, metrics_from_ranks
+from hierrec.ranking.metrics import metrics_by_target, metrics_from_ranks
 from hierrec.ranking.ranking import mean_ranks
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,7 +68,7 @@ def test_equals_a_naive_loop_whatever_the_ties(values: int) -> None:
     generator = np.random.default_rng(values)
     scores, target = generator.integers(values, size=(users, items)), generator.integers(items, size=users)
     ranks = mean_ranks(torch.from_numpy(scores).double(), torch.from_numpy(target))
-    found = metrics_by_user(ranks)
+    found = metrics_by_target(ranks)
     for user in range(users):
         expected = naive_metrics(scores[user].tolist(), int(target[user]))
         assert {name: float(by_user[user]) for name, by_user in found.items()} == pytest.approx(expected)

@@ -16,7 +16,7 @@ from hierrec.model.ensemble import UserModel
 from hierrec.model.inputs import Inputs
 from hierrec.model.params import TrainParams
 from hierrec.rag.checkpoint import save_rag
-from hierrec.rag.fusion import Fusion, starts
+from hierrec.rag.fusion import Fusion, initial_values
 from hierrec.rag.params import FusionParams
 from hierrec.refit.params import FinalParams
 from hierrec.refit.refit import OFF, refit
@@ -147,7 +147,7 @@ def make_chosen(
     """Write a model as if validation had chosen it, a new one by default; return its inputs."""
     everything = np.ones(ITEMS, np.bool_)
     inputs = Inputs(pl.DataFrame({"row": range(ITEMS)}), sequences, everything, everything, frozen, "hash")
-    fusion = Fusion(starts(FUSION), sequences.training_counts(ITEMS))
+    fusion = Fusion(initial_values(FUSION), sequences.training_counts(ITEMS))
     save_rag(folder, model or new_model(params, frozen), fusion, FUSION, None, "hash")
     return inputs
 

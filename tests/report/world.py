@@ -14,7 +14,7 @@ from hierrec.model.checkpoint import new_model
 from hierrec.model.scorer import Scorer
 from hierrec.params import load_params
 from hierrec.rag.datastore import Datastore, Lookup
-from hierrec.rag.fusion import Fusion, starts
+from hierrec.rag.fusion import Fusion, initial_values
 from hierrec.rag.similar_items import CoOccurringItems, SimilarItems
 from hierrec.report.items import Items, item_map, neighbours
 from hierrec.report.page import Content, facts, flat
@@ -87,7 +87,7 @@ class World:
             "items": SimilarItems(self.catalogue.index, frozen, 5, self.fusion.recent_items),
             "co_occurring": CoOccurringItems(self.sequences, ITEMS, 5, self.fusion.recent_items),
         }
-        mixture = Fusion(starts(self.fusion), self.sequences.training_counts(ITEMS)).eval()
+        mixture = Fusion(initial_values(self.fusion), self.sequences.training_counts(ITEMS)).eval()
         self.scorers = {
             "hierarchical": Scorer(self.model, self.candidates, dtype=torch.float32),
             "rag": Scorer(self.model, self.candidates, self.sources, mixture, torch.float32),

@@ -153,13 +153,13 @@ BROKEN: dict[str, Case] = {
     ),
     "tables: a planted leak": Case(
         "evaluate_hierarchical",
-        "history of user 0: the history holds the target",
+        "history 0: the history holds the target",
         EVENTS,
         rows(first_item_again),
     ),
     "tables: a planted leak, read by the baselines": Case(
         "evaluate_baselines",
-        "history of user 0: the history holds the target",
+        "history 0: the history holds the target",
         EVENTS,
         rows(first_item_again),
     ),

@@ -89,7 +89,7 @@ def train(
     model, sequences = new_model(chosen, vectors, sessions, sessions), make_sequences(USERS)
     if sessions:
         starts = np.arange(len(sequences.items)) % 3 == 0
-        sequences = replace(sequences, repeated=True, starts=starts)
+        sequences = replace(sequences, repeated=True, session_starts=starts)
     validations = 0
 
     def validate(averaged: UserModel) -> dict[str, float]:

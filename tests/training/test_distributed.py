@@ -96,7 +96,7 @@ def test_bfloat16_is_close_and_its_weights_are_float32(
 def batch_of(lengths: list[int]) -> Batch:
     mask = np.arange(max(lengths)) < np.array(lengths)[:, None]  # [B, T]
     rows = np.arange(mask.size).reshape(mask.shape)  # [B, T]
-    return Batch(rows, rows + 1, mask, starts=rows % 3 == 0)
+    return Batch(rows, rows + 1, mask, session_starts=rows % 3 == 0)
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=9), st.integers(1, 5))
@@ -110,8 +110,8 @@ def test_shares_are_the_batch_and_their_weighted_mean_is_its_mean(lengths: list[
         mean += weight * part.rows[part.mask].mean() / count
         if weight:
             windows += list(part.rows)
-        assert part.starts is not None
-        assert np.array_equal(part.starts, part.rows % 3 == 0)
+        assert part.session_starts is not None
+        assert np.array_equal(part.session_starts, part.rows % 3 == 0)
     assert mean == pytest.approx(batch.rows[batch.mask].mean())
     assert sorted(window[0] for window in windows) == batch.rows[:, 0].tolist()
 

@@ -11,7 +11,7 @@ from hierrec.model.checkpoint import load_model, new_model, save_model
 from hierrec.model.ensemble import UserModel
 from hierrec.model.params import BackboneParams, TrainParams
 from hierrec.refit.params import FinalParams
-from hierrec.training.pretrained import LowRank, groups, merge, prepare
+from hierrec.training.pretrained import LoRALinear, merge, parameter_groups, prepare
 from hierrec.training.resume import Progress, TrainingState
 from hierrec.training.trainer import fit
 from numpy.typing import NDArray
@@ -97,7 +97,7 @@ def test_a_merged_model_has_the_states_of_the_one_that_was_trained(
     with torch.no_grad():
         untouched = model.states(rows, lengths)  # [B, D]
         prepare(model)
-        layers = [layer for layer in model.modules() if isinstance(layer, LowRank)]
+        layers = [layer for layer in model.modules() if isinstance(layer, LoRALinear)]
         assert torch.allclose(
             model.states(rows, lengths), untouched, atol=1e-5
         )  # the LoRA term starts at zero
@@ -105,7 +105,7 @@ def test_a_merged_model_has_the_states_of_the_one_that_was_trained(
             layer.up.normal_()
         states = model.states(rows, lengths)
         merge(model)
-        assert not any(isinstance(layer, LowRank) for layer in model.modules())
+        assert not any(isinstance(layer, LoRALinear) for layer in model.modules())
         assert torch.allclose(model.states(rows, lengths), states, atol=1e-5)
         assert not torch.allclose(states, untouched, atol=1e-2)
     assert all(weight.requires_grad for weight in model.parameters())
@@ -137,10 +137,10 @@ def test_an_interrupted_training_ends_with_the_same_weights(
 def test_what_is_pretrained_has_its_own_learning_rate(
     train_params: TrainParams, frozen: NDArray, tmp_path: Path
 ) -> None:
-    shared = groups(new_model(pretrained(train_params, tmp_path), frozen))
+    shared = parameter_groups(new_model(pretrained(train_params, tmp_path), frozen))
     assert [group["initial_lr"] for group in shared] == [train_params.learning_rate]
     model = new_model(pretrained(train_params, tmp_path, learning_rate=1e-4), frozen)
-    own = {group["initial_lr"]: group["params"] for group in groups(model)}
+    own = {group["initial_lr"]: group["params"] for group in parameter_groups(model)}
     assert own.keys() == {train_params.learning_rate, 1e-4}
     assert {*map(id, own[1e-4])} == {*map(id, model.members[0].backbone.parameters())}
     assert sum(map(len, own.values())) == len(list(model.parameters()))

@@ -29,10 +29,10 @@ def test_only_the_very_same_training_has_the_same_key(
     train_params: TrainParams, frozen: NDArray, sequences: Sequences, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     candidates = np.ones(ITEMS, np.bool_)
-    gaps, several = np.zeros(len(sequences.items), np.int8), np.zeros((2, 3), np.int64)
+    gaps, rows = np.zeros(len(sequences.items), np.int8), np.zeros((2, 3), np.int64)
     starts = np.zeros(len(sequences.items), np.bool_)
     clock = np.zeros(len(sequences.items), np.int32)
-    sequences = replace(sequences, gaps=gaps, starts=starts, clock=clock, several=several)
+    sequences = replace(sequences, gaps=gaps, session_starts=starts, clock=clock, target_rows=rows)
 
     def key(params: TrainParams = train_params, vectors: NDArray = frozen, **changes: Any) -> str:
         data = replace(sequences, **changes.pop("data", {}))

@@ -8,7 +8,7 @@ import torch
 from hierrec.core.sequences import Sequences
 from hierrec.model.checkpoint import new_model
 from hierrec.model.params import TrainParams
-from hierrec.training.start import WINDOW, shared_information, untrained_model
+from hierrec.training.start import WINDOW, ppmi_matrix, untrained_model
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -46,7 +46,7 @@ def naive_information(histories: list[NDArray[np.int64]]) -> NDArray[np.float64]
 @given(st.lists(st.lists(st.integers(0, ITEMS - 1), min_size=1, max_size=16), min_size=1, max_size=6))
 def test_information_is_that_of_a_loop_over_pairs(histories: list[list[int]]) -> None:
     sequences = make_sequences([np.array(items) for items in histories])
-    found = shared_information(sequences, ITEMS).toarray()
+    found = ppmi_matrix(sequences, ITEMS).toarray()
     np.testing.assert_allclose(found, naive_information(sequences.training_histories()), atol=1e-5)
 
 

@@ -10,7 +10,7 @@ from hierrec.core.errors import DataError, NumericalError
 from hierrec.core.sequences import Sequences
 from hierrec.encode.encoder import ItemEncoder
 from hierrec.tune.params import TuneParams
-from hierrec.tune.tuner import contrast, neighbours, tune
+from hierrec.tune.tuner import co_occurrence, contrastive_loss, tune
 
 from tests.encode.tiny_models import TEXTS, ModelFolder
 
@@ -44,7 +44,7 @@ def saved(encoder: ItemEncoder, folder: Path) -> dict[str, bytes]:
 
 
 def test_neighbours_worked_by_hand() -> None:
-    near = neighbours(histories([[0, 1, 2], [1, 0], [3], [2, 2]], 4, 5), 6, window=2).toarray()
+    near = co_occurrence(histories([[0, 1, 2], [1, 0], [3], [2, 2]], 4, 5), 6, window=2).toarray()
     expected = np.zeros((6, 6))
     expected[0, 1] = expected[1, 0] = 2
     expected[1, 2] = expected[2, 1] = 1
@@ -57,8 +57,8 @@ def test_contrast_worked_by_hand_counts_only_items_that_have_neighbours() -> Non
     wanted = torch.tensor([[0.0, 1, 3], [0, 0, 0], [0, 0, 0]])
     chances = torch.tensor([0.0, 1 / 0.5]).log_softmax(0)
     expected = -(0.25 * chances[0] + 0.75 * chances[1])
-    torch.testing.assert_close(contrast(vectors, wanted, 0.5), expected)
-    assert contrast(vectors, torch.zeros(3, 3), 0.5) == 0
+    torch.testing.assert_close(contrastive_loss(vectors, wanted, 0.5), expected)
+    assert contrastive_loss(vectors, torch.zeros(3, 3), 0.5) == 0
 
 
 def test_texts_of_items_that_are_taken_together_become_similar(tuned: Tuned) -> None:

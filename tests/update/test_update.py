@@ -28,7 +28,7 @@ from hierrec.rag.datastore import Datastore, Lookup
 from hierrec.refit.refit import OFF
 from hierrec.search.index import ItemIndex
 from hierrec.store.store import EmbeddingStore
-from hierrec.update.tables import grown
+from hierrec.update.tables import extended_dataset
 from hierrec.update.update import update
 
 ROOT = Path(__file__).parents[2]
@@ -263,7 +263,9 @@ def test_times_come_in_the_unit_of_the_data(artifacts: Path, params: Params, tmp
     stamps = []
     for name, moment in (("s", LATE), ("ms", LATE * 1000), ("iso", "2033-05-18T03:33:20Z")):
         new = write(tmp_path / f"{name}.csv", "user,item,timestamp", [("ann", "1", moment)])
-        stamps.append(grown(artifacts / "data", new, None, params.ingest)[0].ratings["timestamp"].max())
+        stamps.append(
+            extended_dataset(artifacts / "data", new, None, params.ingest)[0].ratings["timestamp"].max()
+        )
     assert stamps == [LATE] * 3
 
 
@@ -276,13 +278,15 @@ def test_repeats_follow_the_params(artifacts: Path, params: Params, tmp_path: Pa
     again = [(users["user_id"][0], items["item_id"][taken["item"][0]], LATE)]
     new = write(tmp_path / "again.csv", "user,item,timestamp", again)
     with pytest.raises(DataError, match=r"has item .* in the data already"):
-        grown(artifacts / "data", new, None, params.ingest)
+        extended_dataset(artifacts / "data", new, None, params.ingest)
     files = params.ingest.model_copy(update={"dataset": "files", "repeats": "keep"})
-    kept, notes = grown(artifacts / "data", new, None, files)
+    kept, notes = extended_dataset(artifacts / "data", new, None, files)
     assert len(kept.interactions) == len(taken) + 1
     assert kept.split["repeated"].to_list()[0] is True
     assert notes == []
-    last, notes = grown(artifacts / "data", new, None, files.model_copy(update={"repeats": "last"}))
+    last, notes = extended_dataset(
+        artifacts / "data", new, None, files.model_copy(update={"repeats": "last"})
+    )
     assert len(last.interactions) == len(taken)
     assert notes == ["1 rows left out by ingest.repeats"]
 
@@ -294,7 +298,7 @@ def test_rows_without_effect_are_counted(artifacts: Path, params: Params, tmp_pa
     new = write(tmp_path / "new.csv", "user,item,timestamp,rating", rows)
     settings = {"dataset": "files", "repeats": "first", "where": "\"user\" <> 'bob'", "min_rating": 2}
     files = params.ingest.model_copy(update=settings)
-    dataset, notes = grown(artifacts / "data", new, items, files)
+    dataset, notes = extended_dataset(artifacts / "data", new, items, files)
     assert notes == [
         "1 rows left out by ingest.where",
         "1 rows left out by ingest.min_rating",
