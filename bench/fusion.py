@@ -186,9 +186,7 @@ def _print(name: str, metrics: Metrics) -> None:
 
 @click.command(help=(__doc__ or "").partition("\n")[0])
 @artifacts_option
-@click.option(
-    "--params", type=PATH, default=ROOT / "params.yaml", help="File whose section `fusion` is changed."
-)
+@click.option("--params", type=PATH, default=ROOT / "params.yaml", help="File whose section `fusion` is changed.")
 @click.option("--setting", "names", multiple=True, help="Only this setting; may be repeated.")
 @click.option("--out", type=PATH, default=RESULTS / "fusion.json", help="JSON file.")
 def main(artifacts: Path, params: Path, names: tuple[str, ...], out: Path) -> None:

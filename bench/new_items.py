@@ -98,9 +98,7 @@ def main(artifacts: Path, users: int, share: float, seed: int) -> None:
     asked = np.full_like(targets, NO_TARGET)
     asked[drawn] = targets[drawn]
     is_new = (asked != NO_TARGET) & new[asked]
-    click.echo(
-        f"{new.sum()} new items, {is_new.sum()} targets among them, {(asked != NO_TARGET).sum()} in all"
-    )
+    click.echo(f"{new.sum()} new items, {is_new.sum()} targets among them, {(asked != NO_TARGET).sum()} in all")
     for name, keys, biases in remedies(model, torch.from_numpy(new), torch.from_numpy(trained & ~new)):
         ranked = Ranked(states, keys, biases)
         recalls = [

@@ -50,9 +50,7 @@ def collect(runs: Sequence[Path], path: Path) -> dict[str, Any]:
             raise click.ClickException(f"{run}: seed {seed} is there already")
         found = {"train": train, "fusion": fusion}
         if any(params[name] != found[name] for name in params):
-            raise click.ClickException(
-                f"{run}: other params than the seed differ, from the other runs or {path}'s"
-            )
+            raise click.ClickException(f"{run}: other params than the seed differ, from the other runs or {path}'s")
         params = found
         figures[seed] = _figures(run / "metrics")
     figures = {**earlier["runs"], **figures}

@@ -46,9 +46,7 @@ class Log:
         sequences = self.inputs.sequences
         lengths = np.add.reduceat((self.times < moment).astype(np.int64), sequences.offsets[:-1])  # [U]
         nothing = np.full(sequences.user_count, NO_TARGET)
-        known = replace(
-            sequences, train_length=lengths, test_length=lengths, validation=nothing, test=nothing
-        )
+        known = replace(sequences, train_length=lengths, test_length=lengths, validation=nothing, test=nothing)
         candidates = known.training_counts(len(self.inputs.items)) > 0  # [n]
         return replace(self.inputs, sequences=known, candidates=candidates)
 
@@ -144,9 +142,7 @@ def _unit(times: NDArray[np.int64]) -> int:
 
 
 @click.command(help=(__doc__ or "").partition("\n")[0])
-@click.option(
-    "--run", type=click.Path(path_type=Path, exists=True), required=True, help="Run of bench.datasets."
-)
+@click.option("--run", type=click.Path(path_type=Path, exists=True), required=True, help="Run of bench.datasets.")
 @click.option("--weeks", type=click.IntRange(1), default=3, help="Weeks after the cut.")
 @click.option("--trained/--not-trained", default=True, help="Whether to train further before each week.")
 @click.option("--out", type=click.Path(path_type=Path), default=OUT, help="JSON file.")

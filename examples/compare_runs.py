@@ -16,9 +16,7 @@ first, second = (load_ranks(Path(path)) for path in paths)
 result = compare({"first": first, "second": second}, load_params(Path("params.yaml")).evaluate)
 for metric, found in result["test"].items():
     interval = f"{found['low']:+.4f} to {found['high']:+.4f}"
-    print(
-        f"{metric:9} {found['first']:.4f} → {found['second']:.4f}  95% interval {interval}  p {found['p']:.3f}"
-    )
+    print(f"{metric:9} {found['first']:.4f} → {found['second']:.4f}  95% interval {interval}  p {found['p']:.3f}")
 
 # %% Print the median gain in rank by history length.
 both = first.join(second, on="user", suffix="_second").drop_nulls(["test", "test_second"])

@@ -28,9 +28,7 @@ class Followers:
     def retrieve(self, query: Query) -> Retrieved:
         latest = np.array([history[-1] for history in query.histories])  # [B]
         ages = np.zeros(self.items.shape[1], np.float32)  # every match belongs to the latest item
-        return Retrieved(
-            self.items[latest], self.shares[latest], ages, np.repeat(latest[:, None], len(ages), 1)
-        )
+        return Retrieved(self.items[latest], self.shares[latest], ages, np.repeat(latest[:, None], len(ages), 1))
 
 
 # %% Fuse it with the trained model at a third of the model's weight. `stages/train_rag.py` would learn the weights.

@@ -17,9 +17,9 @@ def test_every_locked_version_is_one_and_has_hashes() -> None:
     entries = re.split(r"\n(?! )", (ROOT / "constraints.txt").read_text("utf-8").strip())
     assert len(entries) > 100
     for entry in entries:
-        assert re.fullmatch(
-            r"[\w.-]+==[\w.!+]+(?: ;[^\\]+)?(?: \\\n    --hash=sha256:[0-9a-f]{64})+", entry
-        ), entry[:200]
+        assert re.fullmatch(r"[\w.-]+==[\w.!+]+(?: ;[^\\]+)?(?: \\\n    --hash=sha256:[0-9a-f]{64})+", entry), entry[
+            :200
+        ]
 
 
 @pytest.fixture

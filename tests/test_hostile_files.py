@@ -114,9 +114,7 @@ def test_an_array_of_objects_is_refused_and_runs_nothing(tmp_path: Path) -> None
         ("rag/datastore/entries.parquet", "rag"),
     ],
 )
-def test_a_pickle_in_place_of_a_file_is_refused_and_runs_nothing(
-    tmp_path: Path, name: str, reading: str
-) -> None:
+def test_a_pickle_in_place_of_a_file_is_refused_and_runs_nothing(tmp_path: Path, name: str, reading: str) -> None:
     folder = Path(shutil.copytree(OLD, tmp_path / "artifacts"))
     (folder / name).write_bytes(pickle.dumps(Harm(tmp_path / "harm")))
     with pytest.raises(CheckpointError):

@@ -111,7 +111,5 @@ def test_the_command_starts_without_heavy_imports() -> None:
 
 def test_processes_that_tests_start_run_this_checkout(tmp_path: Path) -> None:
     code = "import hierrec; print(hierrec.__file__)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert Path(done.stdout.strip()).resolve() == ROOT / "pipeline" / "__init__.py"

@@ -122,9 +122,7 @@ def test_an_error_names_file_line_and_key(tmp_path: Path, old: str, new: str, ke
         ("train:", "trian:", "train"),
     ],
 )
-def test_a_misspelt_key_is_told_from_the_one_that_was_meant(
-    tmp_path: Path, old: str, new: str, meant: str
-) -> None:
+def test_a_misspelt_key_is_told_from_the_one_that_was_meant(tmp_path: Path, old: str, new: str, meant: str) -> None:
     path, line = load(tmp_path, old, new)
     with pytest.raises(ParamsError, match=rf"line {line}, key [\w.]+: Extra .*; did you mean {meant}\?"):
         load_params(path)

@@ -61,9 +61,7 @@ def measure(
     recalls, reader = {}, Scorer(model, data.candidates)
     for name, histories in split.histories.items():
         states = reader.states_in_batches(histories)  # [U, D]
-        scorers: dict[str, HistoryScorer] = {
-            key: ModelScorer(states, model, value) for key, value in residual.items()
-        }
+        scorers: dict[str, HistoryScorer] = {key: ModelScorer(states, model, value) for key, value in residual.items()}
         recalls[name] = split_recalls(name, split, data.candidates, {**scorers, "tf_idf": tf_idf})
     counts = {name: int((targets >= 0).sum()) for name, targets in split.targets.items()}
     return {

@@ -26,9 +26,7 @@ class ColdSplit:
     histories: dict[str, list[NDArray[np.int64]]]
 
 
-def choose_cold(
-    item_ids: Sequence[str], candidates: NDArray[np.bool_], share: float, seed: int
-) -> NDArray[np.bool_]:
+def choose_cold(item_ids: Sequence[str], candidates: NDArray[np.bool_], share: float, seed: int) -> NDArray[np.bool_]:
     """Return which items are cold, bool [n]: candidates whose hash of seed and id falls into the share."""
     hashes = [hashlib.sha256(f"{seed}:{item_id}".encode()).digest()[:8] for item_id in item_ids]
     places = np.array([int.from_bytes(digest) / 2**64 for digest in hashes])  # [n], in [0, 1)

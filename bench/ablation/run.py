@@ -60,9 +60,7 @@ def run(data: Data, vectors: Path, row: dict[str, Any], seed: int) -> tuple[dict
     }
     metrics = {
         split: metrics_from_ranks(
-            rank_targets(
-                scorer, histories, targets, data.candidates, BATCH_USERS, repeated=sequences.repeated
-            )
+            rank_targets(scorer, histories, targets, data.candidates, BATCH_USERS, repeated=sequences.repeated)
         )
         for split, (histories, targets) in splits.items()
     }

@@ -49,9 +49,7 @@ def collect(settings: Settings, folder: Path) -> tuple[Numbers, dict[str, str]]:
             absent[run] = "not run"
         else:
             first = next(iter(results.values()))
-            absent[run] = (
-                f"skipped: {first['skipped']}" if "skipped" in first else f"as {vectors}/{first['same_as']}"
-            )
+            absent[run] = f"skipped: {first['skipped']}" if "skipped" in first else f"as {vectors}/{first['same_as']}"
     for run, reason in list(absent.items()):
         if reason.startswith("as ") and reason[3:] in runs:
             runs[run] = runs[reason[3:]]

@@ -19,9 +19,7 @@ def main(name: str) -> None:
 
 def vectors_of(planned: dict[str, Any]) -> NDArray[np.float32] | str:
     """Return the planned vectors, float32 [n, d], or why they are skipped."""
-    return (
-        planned["skipped"] if "skipped" in planned else encode(**planned["encoder"], texts=planned["texts"])
-    )
+    return planned["skipped"] if "skipped" in planned else encode(**planned["encoder"], texts=planned["texts"])
 
 
 if __name__ == "__main__":

@@ -22,15 +22,9 @@ EXISTING = click.Path(path_type=Path, file_okay=False, exists=True)
 @click.command()
 @click.argument("name", type=click.Choice(names()))
 @click.option("--data", type=EXISTING, help="Folder with the files that NAME.yaml names.")
-@click.option(
-    "--work", type=FOLDER, help="Folder of the run; a stopped run is resumed. Default: a temporary folder."
-)
-@click.option(
-    "--run", "done", type=EXISTING, help="Run nothing; record the metrics of this project or --work folder."
-)
-@click.option(
-    "--out", default=RESULTS, type=click.Path(path_type=Path), help="Default: bench/datasets/results.json."
-)
+@click.option("--work", type=FOLDER, help="Folder of the run; a stopped run is resumed. Default: a temporary folder.")
+@click.option("--run", "done", type=EXISTING, help="Run nothing; record the metrics of this project or --work folder.")
+@click.option("--out", default=RESULTS, type=click.Path(path_type=Path), help="Default: bench/datasets/results.json.")
 def main(name: str, data: Path | None, work: Path | None, done: Path | None, out: Path) -> None:
     """Run every stage on a data set, add the results to results.json, and print the tables of both READMEs."""
     if (data is None) == (done is None):

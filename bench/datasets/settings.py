@@ -20,10 +20,7 @@ class DataSet(Section):
 
     def overrides(self, folder: Path) -> dict[str, Any]:
         """Return the params, with file names resolved in the folder."""
-        return {
-            key: str(folder.resolve() / value) if key in FILES else value
-            for key, value in self.params.items()
-        }
+        return {key: str(folder.resolve() / value) if key in FILES else value for key, value in self.params.items()}
 
 
 def names() -> list[str]:

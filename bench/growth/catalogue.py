@@ -34,14 +34,10 @@ class FileVectors(Vectors):
             start, stop, _ = rows.indices(count)
             read = np.fromfile(self.path, np.float32, (stop - start) * width, offset=4 * start * width)
             return read.reshape(-1, width)
-        return np.stack(
-            [np.fromfile(self.path, np.float32, width, offset=4 * int(row) * width) for row in rows]
-        )
+        return np.stack([np.fromfile(self.path, np.float32, width, offset=4 * int(row) * width) for row in rows])
 
 
-def write_vectors(
-    path: Path, count: int, dimension: int, seed: int, settings: CatalogueSettings
-) -> FileVectors:
+def write_vectors(path: Path, count: int, dimension: int, seed: int, settings: CatalogueSettings) -> FileVectors:
     """Generate the vectors of a catalogue, a batch at a time."""
     generator = np.random.default_rng([seed, count])
     clusters = max(1, round(settings.clusters * count**settings.growth))

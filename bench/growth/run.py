@@ -22,9 +22,7 @@ SELECTIONS = {"items", "kinds", "hnsw_up_to", "train_up_to", "residual_widths"}
 @click.command()
 @click.option("--quick", is_flag=True, help="Smoke test on small catalogues, in seconds.")
 @click.option("--items", type=int, multiple=True, help="Only these numbers of items; other results are kept.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder; default: bench/results/, with --quick no file."
-)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder; default: bench/results/, with --quick no file.")
 def main(quick: bool, items: tuple[int, ...], out: Path | None) -> None:
     """Run each measurement in its own process; write growth.json and growth.svg."""
     settings = load_settings(quick)
@@ -34,9 +32,7 @@ def main(quick: bool, items: tuple[int, ...], out: Path | None) -> None:
     if items and out is not None and (out / "growth.json").is_file():
         results = read_json(out / "growth.json")
         if results["settings"] != how:
-            raise click.ClickException(
-                f"{out / 'growth.json'}: measured with other settings; leave --items out"
-            )
+            raise click.ClickException(f"{out / 'growth.json'}: measured with other settings; leave --items out")
     for count in items or settings.items:
         results["items"][str(count)] = measure_all(count, settings) | {"machine": describe_machine("cpu")}
         if out is not None:
@@ -50,9 +46,7 @@ def main(quick: bool, items: tuple[int, ...], out: Path | None) -> None:
 
 def measure_all(count: int, settings: Settings) -> dict[str, Any]:
     """Return all measurements for one number of items."""
-    measured: dict[str, Any] = {
-        "encode": _measure("encode", items=count, count=min(settings.texts, count), seed=1)
-    }
+    measured: dict[str, Any] = {"encode": _measure("encode", items=count, count=min(settings.texts, count), seed=1)}
     with tempfile.TemporaryDirectory(prefix="growth-") as folder:
         path = Path(folder) / "vectors.f32"
         write_vectors(path, count, settings.dimension, settings.seed, settings.catalogue)

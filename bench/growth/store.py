@@ -25,9 +25,7 @@ NAMELESS = {"id": "generated", "revision": None} | dict.fromkeys(
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Smoke test on a small store, in seconds.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder; default: bench/results/, with --quick no file."
-)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder; default: bench/results/, with --quick no file.")
 def main(quick: bool, out: Path | None) -> None:
     """Write a store of 10 million generated rows, and measure it in a separate process."""
     count, shard_rows = (20_000, 5_000) if quick else (10_000_000, 1_000_000)

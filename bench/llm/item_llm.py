@@ -56,9 +56,7 @@ def encode(artifacts: Path, model: Path, out: Path, only: int | None) -> None:
         record("encoding", f"{pooling}, {name}", {"items": len(items), "cpu_seconds": round(seconds)})
         whitening = Whitening.joined([Whitening.fit(vectors, dimension)])
         rows = items.select("item_id", "title")
-        write_store(
-            out / f"{pooling}, {name}", rows, texts, vectors, whitening, template, encoder.description, None
-        )
+        write_store(out / f"{pooling}, {name}", rows, texts, vectors, whitening, template, encoder.description, None)
 
 
 @main.command("train")

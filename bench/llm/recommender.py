@@ -32,9 +32,7 @@ SHAPE = {
 @click.option("--artifacts", type=folder, required=True)
 @click.option("--model", type=folder, required=True)
 @click.option("--name", required=True, help="Name of the data set.")
-@click.option(
-    "--seconds", type=float, default=80, help="CPU seconds per variant; its last epoch is finished."
-)
+@click.option("--seconds", type=float, default=80, help="CPU seconds per variant; its last epoch is finished.")
 @click.option("--step", type=int, default=30, help="Use every STEP-th user.")
 @click.option("--history", type=int, default=20, help="Number of latest items per user.")
 @click.option("--only", multiple=True, help="Variants; all by default.")

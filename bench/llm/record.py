@@ -65,9 +65,7 @@ def train(inputs: Inputs, changes: dict[str, Any], seconds: float | None = None)
     params = TrainParams.model_validate({**default, "shrinkage": 0.0, **changes})
     start = time.process_time()
     model = untrained_model(params, inputs.frozen, inputs.sequences)
-    progress = fit(
-        model, inputs.sequences, validator(inputs.sequences, inputs.validation_candidates), Watched(seconds)
-    )
+    progress = fit(model, inputs.sequences, validator(inputs.sequences, inputs.validation_candidates), Watched(seconds))
     return {
         "ndcg@10": round(progress.best_metric, 4),
         "recall@10": round(max(row["recall@10"] for row in progress.curve), 4),

@@ -65,9 +65,7 @@ class Texts(Identifiers):
         # Tokenised once, not for every prompt, which is cheaper than in such recommenders.
         self._titles = _tokens(tokenizer, [title + separator for title in titles])
         self.vocabulary = len(tokenizer)
-        self.answers = [
-            (*tokens, EOS) for tokens in _tokens(tokenizer, [str(item) for item in range(len(titles))])
-        ]
+        self.answers = [(*tokens, EOS) for tokens in _tokens(tokenizer, [str(item) for item in range(len(titles))])]
 
     def prompt(self, history: Sequence[int]) -> list[int]:
         return [*chain.from_iterable(self._titles[item] for item in history), EOS]

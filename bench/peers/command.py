@@ -21,9 +21,7 @@ def options(function: Callable[..., None]) -> Callable[..., None]:
     path = click.Path(path_type=Path)
     for option in (
         click.option("--artifacts", type=path, default=ROOT / "artifacts", help="Artifacts of `dvc repro`."),
-        click.option(
-            "--rounds", type=click.IntRange(1), default=3, help="Rounds of timing; contestants alternate."
-        ),
+        click.option("--rounds", type=click.IntRange(1), default=3, help="Rounds of timing; contestants alternate."),
         click.option("--threads", type=click.IntRange(1), default=1, help="Threads of each contestant."),
         click.option("--device", default="cpu", help="Device of the peers: cpu, cuda."),
         click.option("--quick", is_flag=True, help="Smoke test on the embedded sample, in seconds."),

@@ -46,15 +46,11 @@ def contestants(train: TrainParams, data: Path, item_embeddings: Path) -> dict[s
             (sys.executable, "-m", "bench.peers.train_ours"),
             {
                 **ours,
-                "train": train.model_copy(update={"epochs": 10**6, "validate_every": 1}).model_dump(
-                    mode="json"
-                ),
+                "train": train.model_copy(update={"epochs": 10**6, "validate_every": 1}).model_dump(mode="json"),
             },
         ),
         # It draws negatives for each position: their vectors would take 7 GB with its default of 128 users.
-        "rectools, sampled softmax": _peer(
-            "rectools_train.py", shape | {"loss": "sampled_softmax", "batch": 24}
-        ),
+        "rectools, sampled softmax": _peer("rectools_train.py", shape | {"loss": "sampled_softmax", "batch": 24}),
         "rectools, softmax": _peer("rectools_train.py", shape | {"loss": "softmax", "batch": 128}),
         # Its default batch of 2048 takes half a minute a step; small batches learn faster at the start.
         "recbole, softmax": _peer("recbole_train.py", shape | {"batch": 256}),
@@ -76,9 +72,7 @@ def missing() -> str | None:
     return None if PEERS_PYTHON.is_file() else "the peers' environment is missing: run `make bench-env`"
 
 
-def run_contestant(
-    contestant: Contestant, split: Path, common: Mapping[str, Any], out: Path
-) -> list[dict[str, Any]]:
+def run_contestant(contestant: Contestant, split: Path, common: Mapping[str, Any], out: Path) -> list[dict[str, Any]]:
     """Run a contestant; return the lines of its curve.
 
     Args:

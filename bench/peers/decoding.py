@@ -53,23 +53,18 @@ def compare(artifacts: Path, sample: int, rounds: int, device: str) -> dict[str,
         for variant in OURS
         if (artifacts / "models" / variant).is_dir()
     }
-    theirs = {
-        name: _decode_all(BeamSearch(identifiers, TOP, device), chosen) for name, identifiers in peers.items()
-    }
+    theirs = {name: _decode_all(BeamSearch(identifiers, TOP, device), chosen) for name, identifiers in peers.items()}
     costs = in_turns(ours | theirs, rounds, device)
     users = dict.fromkeys(ours, len(user_ids)) | dict.fromkeys(theirs, len(chosen))
     contestants = {name: _contestant(summary(costs[name]), users[name], len(user_ids)) for name in costs}
     clock = f"{clock_of(device)}_seconds_per_user"
     ratios = {
-        variant: {peer: contestants[peer][clock] / contestants[variant][clock] for peer in theirs}
-        for variant in ours
+        variant: {peer: contestants[peer][clock] / contestants[variant][clock] for peer in theirs} for variant in ours
     }
     return {
         "clock": clock,
         "ratios": ratios,
-        "saved": {
-            variant: {peer: 1 - 1 / ratio for peer, ratio in row.items()} for variant, row in ratios.items()
-        },
+        "saved": {variant: {peer: 1 - 1 / ratio for peer, ratio in row.items()} for variant, row in ratios.items()},
         "contestants": contestants,
         "settings": {
             "top": TOP,
@@ -110,8 +105,7 @@ def _decode_all(decoder: BeamSearch, histories: Sequence[NDArray[np.int64]]) -> 
 def _contestant(cost: dict[str, Any], users: int, all_users: int) -> dict[str, Any]:
     per_user = {f"{clock}_seconds_per_user": cost[f"{clock}_seconds"] / users for clock in ("wall", "cpu")}
     for_all = {
-        f"{clock}_seconds_for_all": per_user[f"{clock}_seconds_per_user"] * all_users
-        for clock in ("wall", "cpu")
+        f"{clock}_seconds_for_all": per_user[f"{clock}_seconds_per_user"] * all_users for clock in ("wall", "cpu")
     }
     return {"users_timed": users, **per_user, **for_all, "runs": cost["runs"]}
 
@@ -119,9 +113,7 @@ def _contestant(cost: dict[str, Any], users: int, all_users: int) -> dict[str, A
 @click.command()
 @options
 @click.option("--sample", type=click.IntRange(1), default=48, help="Number of users for the decoders.")
-def main(
-    artifacts: Path, rounds: int, threads: int, device: str, quick: bool, out: Path | None, sample: int
-) -> None:
+def main(artifacts: Path, rounds: int, threads: int, device: str, quick: bool, out: Path | None, sample: int) -> None:
     """Time the top 20 of all users, against autoregressive decoding."""
     users = 8 if quick else sample
     result = run(

@@ -33,9 +33,7 @@ def main(_: Path, settings: dict[str, Any], out: Path) -> None:
     # The loop has the faster scorer, which computes the item keys once.
     repeated = inputs.sequences.repeated
     one_by_one = Scorer(model, inputs.candidates, dtype=torch.float32, sequences=inputs.sequences)
-    scorer = Scorer(
-        model, inputs.candidates, dtype=getattr(torch, settings["dtype"]), sequences=inputs.sequences
-    )
+    scorer = Scorer(model, inputs.candidates, dtype=getattr(torch, settings["dtype"]), sequences=inputs.sequences)
     users = np.flatnonzero(inputs.sequences.test != NO_TARGET)
     everyone = inputs.sequences.test_histories()
     for count in settings["users"]:
@@ -53,9 +51,7 @@ def main(_: Path, settings: dict[str, Any], out: Path) -> None:
         append(out, {**times, "users": len(chosen), "memory_mib": peak_memory() - before, **metrics})
 
 
-def loop(
-    scorer: Scorer, histories: list[NDArray[np.int64]], targets: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def loop(scorer: Scorer, histories: list[NDArray[np.int64]], targets: NDArray[np.int64]) -> NDArray[np.float64]:
     """Rank one user at a time in the simplest way: score, sort, look up the target."""
     ranks = []
     for history, target in zip(histories, targets, strict=True):

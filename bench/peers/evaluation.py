@@ -70,15 +70,12 @@ def compare(artifacts: Path, rounds: int, threads: int, device: str, loop_users:
         lines = measure(_ours(artifacts, "batches", "float64", counts, batch), "memory")
         memory = {str(line["users"]): line["memory_mib"] for line in lines}
     per_user = {
-        name: 1000 * statistics.median(line[clock] / line["users"] for line in lines)
-        for name, lines in runs.items()
+        name: 1000 * statistics.median(line[clock] / line["users"] for line in lines) for name, lines in runs.items()
     }
     return {
         "clock": clock,
         "ratios": {name: value / per_user[OURS] for name, value in per_user.items() if name != OURS},
-        "ratios_float32": {
-            name: value / per_user[FLOAT32] for name, value in per_user.items() if name != FLOAT32
-        },
+        "ratios_float32": {name: value / per_user[FLOAT32] for name, value in per_user.items() if name != FLOAT32},
         "milliseconds_per_user": per_user,
         "memory_mib": memory,
         "runs": runs,

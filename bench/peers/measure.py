@@ -26,9 +26,7 @@ def cost_of(function: Callable[[], object], device: str) -> Cost:
     return Cost(time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def in_turns(
-    functions: Mapping[str, Callable[[], object]], rounds: int, device: str
-) -> dict[str, list[Cost]]:
+def in_turns(functions: Mapping[str, Callable[[], object]], rounds: int, device: str) -> dict[str, list[Cost]]:
     """Call each function once per round, so that other work of the machine affects all alike."""
     costs: dict[str, list[Cost]] = {name: [] for name in functions}
     for _ in range(rounds):

@@ -100,9 +100,7 @@ class Products:
         item_ids: int64 [m], rows of the item table.
     """
 
-    def __init__(
-        self, states: NDArray[np.float32], items: NDArray[np.float32], item_ids: NDArray[np.int64]
-    ) -> None:
+    def __init__(self, states: NDArray[np.float32], items: NDArray[np.float32], item_ids: NDArray[np.int64]) -> None:
         self.states, self.items = torch.from_numpy(states), torch.from_numpy(items)
         self.item_ids = torch.from_numpy(item_ids)
 
@@ -136,9 +134,7 @@ def ranks_of(scores: Products, sequences: Sequences, candidates: NDArray[np.bool
 @click.option("--peer", type=click.Choice(sorted(LAYERS)), default="sasrec", show_default=True)
 @click.option("--seconds", type=float, default=7200, help="Limit of CPU seconds for training.")
 @click.option("--threads", type=click.IntRange(1), default=1, help="Threads of the training.")
-@click.option(
-    "--out", default=RESULTS, type=click.Path(path_type=Path), help="Default: bench/datasets/results.json."
-)
+@click.option("--out", default=RESULTS, type=click.Path(path_type=Path), help="Default: bench/datasets/results.json.")
 def main(name: str, run: Path, peer: str, seconds: float, threads: int, out: Path) -> None:
     """Measure, and add the result to those of our variants."""
     if reason := missing():

@@ -95,9 +95,7 @@ def compare(
         "clock": clock,
         "ratios": {name: rates[OURS] / rate for name, rate in rates.items() if name != OURS},
         "interactions_per_second": rates,
-        "ndcg@10": {
-            name: statistics.median(run[-1]["ndcg@10"] for run in runs) for name, runs in curves.items()
-        },
+        "ndcg@10": {name: statistics.median(run[-1]["ndcg@10"] for run in runs) for name, runs in curves.items()},
         "curves": curves,
         "skipped": skipped,
         "settings": {

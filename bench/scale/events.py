@@ -28,15 +28,11 @@ def write_log(folder: Path, interactions: int, suffix: str, seed: int = 1) -> tu
     pairs = np.unique(users * count + popular[ranks])
     pairs = pairs[generator.permutation(len(pairs))]
     files = folder / f"interactions.{suffix}", folder / f"items.{suffix}"
-    times = 1_500_000_000 + np.cumsum(
-        generator.integers(0, 3, len(pairs))
-    )  # a third have the time of the previous row
+    times = 1_500_000_000 + np.cumsum(generator.integers(0, 3, len(pairs)))  # a third have the time of the previous row
     table = pl.DataFrame({"user": pairs // count, "item": pairs % count, "timestamp": times})
     table = table.with_columns(pl.format("u{}", "user").alias("user"), pl.format("i{}", "item").alias("item"))
     items = pl.select(item=pl.format("i{}", pl.int_range(count)))
-    for path, written in zip(
-        files, (table, items.with_columns(title=pl.format("Title of {}", "item"))), strict=True
-    ):
+    for path, written in zip(files, (table, items.with_columns(title=pl.format("Title of {}", "item"))), strict=True):
         if suffix == "csv":
             written.write_csv(path, batch_size=PART)
         else:

@@ -23,20 +23,12 @@ KINDS = ("flat", "ivf", "hnsw", "ivf_pq")
 
 @click.command()
 @click.option("--items", type=int, default=1_000_000, show_default=True)
-@click.option(
-    "--kind", "kinds", type=click.Choice(KINDS), multiple=True, default=("ivf_pq",), show_default=True
-)
+@click.option("--kind", "kinds", type=click.Choice(KINDS), multiple=True, default=("ivf_pq",), show_default=True)
 @click.option("--dimension", type=int, default=64, show_default=True, help="Width of the vectors.")
-@click.option(
-    "--recall", type=float, default=0.95, show_default=True, help="Recall@20 that kinds are tuned to."
-)
+@click.option("--recall", type=float, default=0.95, show_default=True, help="Recall@20 that kinds are tuned to.")
 @click.option("--queries", type=int, default=512, show_default=True)
-@click.option(
-    "--folder", type=click.Path(path_type=Path), help="For vectors and index (a few GB), removed at the end."
-)
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=RESULT, show_default=False, help="Result file."
-)
+@click.option("--folder", type=click.Path(path_type=Path), help="For vectors and index (a few GB), removed at the end.")
+@click.option("--out", type=click.Path(path_type=Path), default=RESULT, show_default=False, help="Result file.")
 def main(
     items: int,
     kinds: tuple[str, ...],

@@ -18,12 +18,8 @@ RESULT = Path(__file__).parents[1] / "results" / "ingest_scale.json"
 @click.option("--interactions", type=int, default=1_000_000, show_default=True)
 @click.option("--suffix", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
 @click.option("--label", default="now", show_default=True, help="Label of the measured code.")
-@click.option(
-    "--folder", type=click.Path(path_type=Path), help="For log and tables (a few GB), removed at the end."
-)
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=RESULT, show_default=False, help="Result file."
-)
+@click.option("--folder", type=click.Path(path_type=Path), help="For log and tables (a few GB), removed at the end.")
+@click.option("--out", type=click.Path(path_type=Path), default=RESULT, show_default=False, help="Result file.")
 def main(interactions: int, suffix: str, label: str, folder: Path | None, out: Path) -> None:
     """Ingest a generated log and load its sequences; keep other results in the file."""
     results: dict[str, Any] = read_json(out) if out.is_file() else {"runs": {}}

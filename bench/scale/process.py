@@ -25,9 +25,7 @@ def measure(module: str, arguments: Sequence[str]) -> dict[str, Any]:
     printed = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
     cost = {"cpu_s": children_cpu() - cpu, "wall_s": time.perf_counter() - wall}
     measured = {**last_object(printed), **cost}
-    return {
-        key: float(f"{value:.4g}") if isinstance(value, float) else value for key, value in measured.items()
-    }
+    return {key: float(f"{value:.4g}") if isinstance(value, float) else value for key, value in measured.items()}
 
 
 def children_cpu() -> float:

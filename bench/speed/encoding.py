@@ -94,16 +94,12 @@ def _compare(texts: list[str], longest: int, rounds: int, threads: int) -> dict[
         seconds[THEIR_BEST] = min(by_batch.values(), key=lambda one: one["cpu_seconds"])
     return {
         "ratios": {
-            name: cost["cpu_seconds"] / seconds[OURS]["cpu_seconds"]
-            for name, cost in seconds.items()
-            if name != OURS
+            name: cost["cpu_seconds"] / seconds[OURS]["cpu_seconds"] for name, cost in seconds.items() if name != OURS
         },
         "texts_per_cpu_second": {name: len(texts) / cost["cpu_seconds"] for name, cost in seconds.items()},
         "texts_per_second": {name: len(texts) / cost["wall_seconds"] for name, cost in seconds.items()},
         "greatest_difference": {
-            name: float(np.abs(found - vectors[OURS]).max())
-            for name, found in vectors.items()
-            if name != OURS
+            name: float(np.abs(found - vectors[OURS]).max()) for name, found in vectors.items() if name != OURS
         },
         "settings": {
             "texts": len(texts),
@@ -116,9 +112,7 @@ def _compare(texts: list[str], longest: int, rounds: int, threads: int) -> dict[
 
 
 def _median(lines: list[dict[str, Any]]) -> dict[str, float]:
-    return {
-        clock: statistics.median(line[clock] for line in lines) for clock in ("cpu_seconds", "wall_seconds")
-    }
+    return {clock: statistics.median(line[clock] for line in lines) for clock in ("cpu_seconds", "wall_seconds")}
 
 
 def _ours(batch_tokens: int, precision: Precision) -> Contestant:
@@ -172,9 +166,7 @@ def encode_again(items: pl.DataFrame, threads: int) -> dict[str, Any]:
     type=click.Path(path_type=Path, exists=True),
     help="JSON file of long texts: {id: text}; optional.",
 )
-def main(
-    artifacts: Path, rounds: int, threads: int, quick: bool, out: Path | None, abstracts: Path | None
-) -> None:
+def main(artifacts: Path, rounds: int, threads: int, quick: bool, out: Path | None, abstracts: Path | None) -> None:
     """Measure texts a second, against sentence-transformers, and encoding again."""
     result = run(
         "encoding",

@@ -55,8 +55,7 @@ def compare(artifacts: Path, users: int, rounds: int, threads: int) -> dict[str,
         PLAIN: _plain(model, inputs, rag.item_ids),
     }
     histories = [
-        [rag.item_ids[row] for row in history[-model.params.history :]]
-        for history in _spread(inputs.sequences, users)
+        [rag.item_ids[row] for row in history[-model.params.history :]] for history in _spread(inputs.sequences, users)
     ]
     for history in histories[:WARM]:
         for answer in ways.values():
@@ -72,10 +71,7 @@ def compare(artifacts: Path, users: int, rounds: int, threads: int) -> dict[str,
     }
     return {
         "clock": "cpu",
-        "ratios": {
-            f"{PLAIN} / {HIERARCHICAL}": milliseconds[PLAIN]["cpu_p50"]
-            / milliseconds[HIERARCHICAL]["cpu_p50"]
-        },
+        "ratios": {f"{PLAIN} / {HIERARCHICAL}": milliseconds[PLAIN]["cpu_p50"] / milliseconds[HIERARCHICAL]["cpu_p50"]},
         "milliseconds": milliseconds,
         "settings": {
             "users": len(histories),

@@ -38,9 +38,7 @@ def main(kills: int, dvc_kills: int, seed: int, chosen: tuple[str, ...]) -> None
         )
         for place, stage in enumerate(stages):
             share = kills // len(stages) + (place < kills % len(stages))
-            counts = torture(
-                workspace, stage, share, sizes[stage], expected, random.Random(f"{seed} {stage}")
-            )
+            counts = torture(workspace, stage, share, sizes[stage], expected, random.Random(f"{seed} {stage}"))
             failures += counts[2]
             print(f"{stage:<24}{sizes[stage][1]:>6}{counts[0]:>22}{counts[1]:>10}{counts[2]:>24}", flush=True)
         if dvc_kills:

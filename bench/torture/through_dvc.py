@@ -119,9 +119,7 @@ def _reached(workspace: Workspace, stage: str, phase: str) -> bool:
     return all((workspace.folder / out).exists() for out in workspace.stages[stage])
 
 
-def _next_repro(
-    workspace: Workspace, expected: dict[str, str], lock: dict, committed: bytes
-) -> tuple[str, str]:
+def _next_repro(workspace: Workspace, expected: dict[str, str], lock: dict, committed: bytes) -> tuple[str, str]:
     """Run `dvc repro` to its end; return the problem afterwards, if any, and the repair of DVC's files."""
     done, remedy = _repro(workspace), ""
     if done.returncode and (remedy := mend(workspace.folder, done.stderr, committed)):

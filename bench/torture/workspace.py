@@ -72,9 +72,7 @@ class Workspace:
     def contents(self) -> dict[str, str]:
         """Return the hash of every artifact, and the files that a killed writer left in the cache."""
         artifacts = [path for path in (self.folder / "artifacts").rglob("*") if path.is_file()]
-        leftovers = [
-            path for path in self.cache.rglob("*") if path.is_file() and not ROWS.fullmatch(path.name)
-        ]
+        leftovers = [path for path in self.cache.rglob("*") if path.is_file() and not ROWS.fullmatch(path.name)]
         return {
             **{str(path.relative_to(self.folder)): sha256_file(path) for path in artifacts},
             **{str(path.relative_to(self.folder)): "left over" for path in leftovers},

@@ -64,9 +64,7 @@ def build(films: list[Film], abstracts: dict[str, str], debian: Path, params: di
     rng = random.Random(params["seed"])
     train = [film for film in films if not film.held_out]
     banned = {plain(film.title) for film in films if film.held_out}
-    several = sorted(
-        {film.title for film in films if film.held_out and " " in film.title}, key=len, reverse=True
-    )
+    several = sorted({film.title for film in films if film.held_out and " " in film.title}, key=len, reverse=True)
     naming = re.compile(r"\b(?:" + "|".join(map(re.escape, several)) + r")(?!\w)")
     passages = {
         film.id: sentences
@@ -103,9 +101,7 @@ def build(films: list[Film], abstracts: dict[str, str], debian: Path, params: di
     rest += [("phrase", title() if rng.random() < 0.5 else word()) for _ in range(params["phrases"])]
     for names_of, gloss in rng.sample(synsets, min(params["glosses"], len(synsets))):
         short = gloss.split(";")[0] if rng.random() < 0.7 else gloss
-        rest.append(
-            ("gloss", rng.choice((short, f"{names_of[0]}: {short}", f"{', '.join(names_of)}: {short}")))
-        )
+        rest.append(("gloss", rng.choice((short, f"{names_of[0]}: {short}", f"{', '.join(names_of)}: {short}"))))
     keys = sorted(passages)
     by_id = {film.id: film for film in train}
     for _ in range(params["passages"]):
@@ -120,13 +116,9 @@ def build(films: list[Film], abstracts: dict[str, str], debian: Path, params: di
     word = word_source(rng, common, rare)
     invent = TitleMaker(rng, word, make.titles, names, lemmas, make.passages)
     stories = [(by_id[key].title, passages[key]) for key in keys]
-    mixer = PassageMixer(
-        rng, stories, [name for name in names if " " in name], invent, word, params["swapped"]
-    )
+    mixer = PassageMixer(rng, stories, [name for name in names if " " in name], invent, word, params["swapped"])
     rest += [
-        ("passage", text)
-        for text in (mixer() for _ in range(params["mixed_passages"]))
-        if not naming.search(text)
+        ("passage", text) for text in (mixer() for _ in range(params["mixed_passages"])) if not naming.search(text)
     ]
     rng.shuffle(rest)
     corpus = pl.DataFrame(first + rest, schema=["kind", "text"], orient="row")

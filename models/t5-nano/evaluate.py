@@ -30,9 +30,7 @@ def compare(ours: np.ndarray, theirs: np.ndarray, held_out: np.ndarray) -> dict[
         "spearman_held_out": pair_correlation(ours[held_out], theirs[held_out]),
         "spearman_all": pair_correlation(ours, theirs),
         "overlap10_held_out_among_all": overlap(ours, theirs, held_out),
-        "overlap10_held_out_among_held_out": overlap(
-            ours[held_out], theirs[held_out], np.arange(len(held_out))
-        ),
+        "overlap10_held_out_among_held_out": overlap(ours[held_out], theirs[held_out], np.arange(len(held_out))),
         "overlap10_all": overlap(ours, theirs, np.arange(len(ours))),
     }
 

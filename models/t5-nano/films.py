@@ -62,9 +62,7 @@ def read_films(archive: Path) -> list[Film]:
         id, title, genres = line.split("::")
         dated = re.match(r"^(?P<title>.*?)\s*\((?P<year>\d{4})\)\s*$", title)
         year = int(dated["year"]) if dated else None
-        films.append(
-            Film(id, reading_order(dated["title"] if dated else title), year, tuple(genres.split("|")))
-        )
+        films.append(Film(id, reading_order(dated["title"] if dated else title), year, tuple(genres.split("|"))))
     return films
 
 

@@ -27,9 +27,7 @@ def config(vocabulary: int, params: dict) -> T5Config:
     )
 
 
-def embeddings(
-    vectors: np.ndarray, frequency: np.ndarray, spare: int, rng: np.random.Generator
-) -> np.ndarray:
+def embeddings(vectors: np.ndarray, frequency: np.ndarray, spare: int, rng: np.random.Generator) -> np.ndarray:
     """Initial token embeddings (the idea of model2vec): the pieces' teacher vectors in the target space.
 
     The encoder's last RMS norm takes the length of a token's state away, so the weight of a token (a/(a+p),

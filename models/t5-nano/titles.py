@@ -21,8 +21,7 @@ def title_case(phrase: str) -> str:
     """Capitalise as a title, function words but the first left small."""
     words = phrase.split(" ")
     return " ".join(
-        word if i and word.lower() in FUNCTION_WORDS else word[:1].upper() + word[1:]
-        for i, word in enumerate(words)
+        word if i and word.lower() in FUNCTION_WORDS else word[:1].upper() + word[1:] for i, word in enumerate(words)
     )
 
 

@@ -114,9 +114,7 @@ def main() -> None:
     folder = Path("work/tokenizer")
     wrapped.save_pretrained(folder)
     content = json.loads((folder / "tokenizer.json").read_text("utf-8"))
-    (folder / "tokenizer.json").write_text(
-        json.dumps(content, ensure_ascii=False, separators=(",", ":")), "utf-8"
-    )
+    (folder / "tokenizer.json").write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), "utf-8")
     print(len(wrapped), {path.name: path.stat().st_size for path in folder.iterdir()})
 
 

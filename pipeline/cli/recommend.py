@@ -16,10 +16,8 @@ from .show import show_table
 if TYPE_CHECKING:
     from ..serving.rules import Rules
 
-LATEST = 5
-"""Items of the history that are shown."""
-LEAST_SHARE = 0.005
-"""Share of a probability from which the evidence of a source is shown."""
+LATEST = 5  # items of the history that are shown
+LEAST_SHARE = 0.005  # share of a probability from which the evidence of a source is shown
 HISTORY = "Title or id of an item of the history; repeat the option for each item, oldest first."
 MODEL = "Folder of the model.  [default: models/final of the artifacts, else the model of --variant there]"
 ALL = "Recommend to every user of the data set and write the file --out. A killed run continues where it stopped."

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 LEFTOVER = ".hierrec.part"
 """Suffix of temporary files and folders. A killed writer leaves them behind. No other program uses the suffix."""
 
-CHECKSUMS = "checksums.json"
-"""File in a folder with the SHA-256 of the folder's other files."""
+CHECKSUMS = "checksums.json"  # file in a folder with the SHA-256 of the folder's other files
 
 _REMEDY = "run `dvc repro`, or `dvc pull`"
 

@@ -33,8 +33,7 @@ def _no_float16(value: object) -> object:
 Precision = Annotated[Literal["float32", "bfloat16"], BeforeValidator(_no_float16)]
 """Precision of a model's matrix products."""
 
-LARGEST, DEEPEST = 2**18, 50
-"""Limits of params.yaml: number of characters, and depth of nested values."""
+LARGEST, DEEPEST = 2**18, 50  # limits of params.yaml: number of characters, and depth of nested values
 
 
 class Section(BaseModel):

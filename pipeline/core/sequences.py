@@ -265,9 +265,7 @@ def pad_histories(
     return rows, lengths
 
 
-def _check(
-    holds: NDArray[np.bool_], column: str, problem: str, users: NDArray[np.int64] | None = None
-) -> None:
+def _check(holds: NDArray[np.bool_], column: str, problem: str, users: NDArray[np.int64] | None = None) -> None:
     if not holds.all():
         row = int(np.argmin(holds))
         user = row if users is None else int(users[row])

@@ -76,8 +76,7 @@ class Stage:
         return self.function(**{name: getattr(params, name) for name in fields})
 
 
-SharedStage = partial(Stage, processes=True)
-"""A stage that torchrun may start in several processes."""
+SharedStage = partial(Stage, processes=True)  # a stage that torchrun may start in several processes
 
 
 def _show(summary: Summary) -> None:

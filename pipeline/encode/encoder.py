@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from .padded import PaddedBatches
     from .t5 import T5Batches
 
-BLOCK = 65_536
-"""Texts tokenised at a time."""
+BLOCK = 65_536  # texts tokenised at a time
 
 ARITHMETIC = 2
 """Version of the computation. A change of a vector's last bits needs a new version, so that caches are not mixed."""
@@ -201,9 +200,7 @@ class ItemEncoder:
             config = AutoConfig.from_pretrained(self.files.folder, trust_remote_code=False)
             auto = AutoModelForTextEncoding if type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING else AutoModel
             safe = {"use_safetensors": True, "trust_remote_code": False, "output_loading_info": True}
-            model, report = auto.from_pretrained(
-                self.files.folder, config=config, dtype=torch.float32, **safe
-            )
+            model, report = auto.from_pretrained(self.files.folder, config=config, dtype=torch.float32, **safe)
         # The pooler is not used; any other missing weight would be random.
         random = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
         if random:

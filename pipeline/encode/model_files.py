@@ -28,10 +28,8 @@ OTHERWISE = "set the model to a local folder, or to t5-nano, which is bundled"
 class ModelFiles:
     """A model in a local folder: config, tokenizer and safetensors weights."""
 
-    name: str
-    """The name in manifests: the bundled model's name, the hub id, or the folder's name."""
-    revision: str | None
-    """Commit of a hub model, else None."""
+    name: str  # the name in manifests: the bundled model's name, the hub id, or the folder's name
+    revision: str | None  # commit of a hub model, else None
     folder: Path
 
     @classmethod
@@ -65,9 +63,7 @@ class ModelFiles:
         if not (self.folder / CONFIG).is_file():
             raise ModelError(f"{CONFIG} is missing: not a model of transformers", self.place, OTHERWISE)
         if not self.tokenizer:
-            raise ModelError(
-                "there are no tokenizer files", self.place, "save the tokenizer beside the model"
-            )
+            raise ModelError("there are no tokenizer files", self.place, "save the tokenizer beside the model")
         missing = [path.name for path in self.weights if not path.is_file()]
         if missing:
             what = f"{missing[0]} is missing; weights are read from safetensors only, never from pickle"

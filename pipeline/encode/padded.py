@@ -13,8 +13,7 @@ from ..core.errors import ModelError
 from .model_files import OTHERWISE
 from .params import Pooling
 
-LENGTH_STEP = 4
-"""Texts are padded to a multiple of this many tokens."""
+LENGTH_STEP = 4  # texts are padded to a multiple of this many tokens
 
 
 class PaddedBatches:
@@ -44,9 +43,7 @@ class PaddedBatches:
         lengths = torch.tensor([[len(text)] for text in rows])  # [rows, 1]
         real = torch.arange(shape[1]) < lengths  # [rows, t]
         tokens = torch.tensor(list(chain.from_iterable(rows)))
-        ids = (
-            torch.full(shape, self._padding).masked_scatter(real, tokens).to(self._model.device)
-        )  # [rows, t]
+        ids = torch.full(shape, self._padding).masked_scatter(real, tokens).to(self._model.device)  # [rows, t]
         mask = real.long().to(self._model.device)  # [rows, t]
         try:
             hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state  # [rows, t, D]

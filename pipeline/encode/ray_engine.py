@@ -26,14 +26,11 @@ from .params import Pooling
 BLOCK = 2048
 """Texts that a worker encodes at a time. If it dies, they are encoded again."""
 
-OBJECTS = 512 * 2**20
-"""Bytes of a local cluster's object store; the rest is spilled to the disk."""
+OBJECTS = 512 * 2**20  # bytes of a local cluster's object store; the rest is spilled to the disk
 
-CONNECT_SECONDS = 10.0
-"""Time after which a cluster that does not answer is an error."""
+CONNECT_SECONDS = 10.0  # time after which a cluster that does not answer is an error
 
-RETRIES = 3
-"""Retries of a block whose worker died."""
+RETRIES = 3  # retries of a block whose worker died
 
 CLUSTER = "check the cluster with `ray status`; RAY_ADDRESS names it, and without RAY_ADDRESS a local one is started"
 
@@ -97,12 +94,10 @@ ANSWER = pa.schema(
 class EncodeWorker:
     """An actor of Ray Data; it loads its encoder once."""
 
-    loaded: tuple[str, str | None, int, str, Pooling, Precision]
-    """Arguments of ``ItemEncoder.load``."""
+    loaded: tuple[str, str | None, int, str, Pooling, Precision]  # arguments of ``ItemEncoder.load``
     fingerprint: str
     batch_tokens: int
-    threads: int
-    """torch's number of threads."""
+    threads: int  # torch's number of threads
 
     def __call__(self, block: pa.Table) -> pa.Table:
         """Encode a block of texts (columns place, text).

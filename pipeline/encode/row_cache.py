@@ -14,11 +14,9 @@ from ..core.files import atomic_path, map_npy, sha256_file
 from ..store.store_files import text_hash
 from .encoder import ItemEncoder
 
-SAVE_SECONDS = 10.0
-"""Seconds of work that may be lost if the process is killed."""
+SAVE_SECONDS = 10.0  # seconds of work that may be lost if the process is killed
 
-Keys = NDArray[np.bytes_]
-"""Hashes of texts in hexadecimal, S64."""
+Keys = NDArray[np.bytes_]  # hashes of texts in hexadecimal, S64
 
 
 class RowCache:

@@ -13,10 +13,8 @@ BRACKETS = re.compile(r"\s*(?:\([^()]*\)|\[[^\[\]]*\])")
 SENTENCE = re.compile(r"[^.!?\n]+[.!?\n]*|[.!?\n]+")
 SENTENCE_PARTS = re.compile(r"(\s*)(.*?)([.!?\s]*)", re.DOTALL)
 CLAUSE = re.compile(r"(^|[,;|/])([^,;|/]*)")
-TIE = r"[\s:–—-]*"
-"""Characters that tie a placeholder to its neighbour."""
-STANDARD = ("title", "year", "genres")
-"""Columns that a template may name even if the items have none of them."""
+TIE = r"[\s:–—-]*"  # characters that tie a placeholder to its neighbour
+STANDARD = ("title", "year", "genres")  # columns that a template may name even if the items have none of them
 
 
 def render(items: pl.DataFrame, template: str) -> list[str]:
@@ -100,9 +98,7 @@ def _without(template: str, missing: frozenset[str]) -> str:
             continue
         start, body, end = SENTENCE_PARTS.fullmatch(sentence).groups()  # type: ignore[union-attr]
         clauses = "".join(
-            separator + tied.sub("", clause)
-            for separator, clause in CLAUSE.findall(body)
-            if not is_void(clause)
+            separator + tied.sub("", clause) for separator, clause in CLAUSE.findall(body) if not is_void(clause)
         )
         kept += start + re.sub(r"^[,;|/]\s*", "", clauses) + end
     return kept.strip()

@@ -15,8 +15,7 @@ from ..ranking.evaluator import HistoryScorer
 
 RECENT, FADING = 50, 0.9
 """Latest items of a history by which `Neighbours` compares users, and their weight per step back."""
-NEIGHBOURS = 500
-"""Number of most similar users that `Neighbours` uses."""
+NEIGHBOURS = 500  # number of most similar users that `Neighbours` uses
 REACH, FALL = 12, 3
 """Items of a neighbour that count after the last shared item, and the steps in which their weight falls to 1/e."""
 

@@ -60,7 +60,4 @@ def certainty(
     means = resampled_means(stacked, params.resamples, params.seed, users)  # [R, M]
     low, high, p = *intervals(means), p_values(means)
     ends = zip(low.tolist(), high.tolist(), p.tolist(), strict=True)
-    return {
-        name: dict(zip(("low", "high", "p"), end, strict=True))
-        for name, end in zip(values, ends, strict=True)
-    }
+    return {name: dict(zip(("low", "high", "p"), end, strict=True)) for name, end in zip(values, ends, strict=True)}

@@ -11,10 +11,8 @@ from ..core.sequences import Sequences
 from ..ranking.evaluator import HistoryScorer
 from ..ranking.ranking import excluded_items, top_items
 
-LENGTH = 10
-"""Items of a list."""
-_BLOCK = 4096
-"""Lists whose vectors are in memory at a time."""
+LENGTH = 10  # items of a list
+_BLOCK = 4096  # lists whose vectors are in memory at a time
 
 
 class TopLists:

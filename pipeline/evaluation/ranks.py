@@ -36,9 +36,7 @@ SCHEMA = pl.Schema(
 for a target that was not ranked. `history`, `popularity` and `target` name the user's group in each slice."""
 
 
-BASELINES_SCHEMA = pl.Schema(
-    {"baseline": pl.String, **{name: SCHEMA[name] for name in ("user", "validation", "test")}}
-)
+BASELINES_SCHEMA = pl.Schema({"baseline": pl.String, **{name: SCHEMA[name] for name in ("user", "validation", "test")}})
 """The ranks of all baselines, one baseline after the other; the other columns are as in `SCHEMA`."""
 
 

@@ -40,9 +40,7 @@ class FusionExamples:
         return len(self.targets)
 
     @classmethod
-    def collect(
-        cls, query: Query, targets: NDArray[np.int64], sources: Mapping[str, Source]
-    ) -> "FusionExamples":
+    def collect(cls, query: Query, targets: NDArray[np.int64], sources: Mapping[str, Source]) -> "FusionExamples":
         """Retrieve items from every source for every user."""
         parts: list[list[Retrieved]] = [[] for _ in sources]
         rows = np.arange(len(targets))
@@ -100,9 +98,7 @@ class FusionExamples:
         """Return the fused log-probability of the target of each example, [B]."""
         return fusion.log_likelihood(*self._arguments(rows, scorer), torch.from_numpy(self.targets[rows]))
 
-    def _arguments(
-        self, rows: NDArray[np.int64], scorer: Scorer
-    ) -> tuple[Tensor, Query, Sequence[Retrieved]]:
+    def _arguments(self, rows: NDArray[np.int64], scorer: Scorer) -> tuple[Tensor, Query, Sequence[Retrieved]]:
         batch = self.take(rows)
         return model_scores(batch.query, scorer), batch.query, batch.retrieved
 
@@ -150,9 +146,7 @@ def learn(
 
     def validate(score: Callable[[NDArray[np.int64]], Tensor]) -> dict[str, float]:
         histories, targets = held_out.query.histories, held_out.targets
-        ranks = rank_in_batches(
-            score, histories, targets, scorer.candidates, params.batch_users, scorer.repeated
-        )
+        ranks = rank_in_batches(score, histories, targets, scorer.candidates, params.batch_users, scorer.repeated)
         return metrics_from_ranks(ranks)
 
     def trained(used: FusionParams) -> Learned:

@@ -13,10 +13,8 @@ from ..rag.checkpoint import lookup
 from ..rag.datastore import Datastore
 from ..rag.params import FusionParams
 
-TOKENS = 4096
-"""Items of a batch, padding included."""
-STEP = 16
-"""Windows are padded to a multiple of so many items, at most to the longest window."""
+TOKENS = 4096  # items of a batch, padding included
+STEP = 16  # windows are padded to a multiple of so many items, at most to the longest window
 
 
 @dataclass(frozen=True)
@@ -46,9 +44,7 @@ def remember(model: UserModel, sequences: Sequences, params: FusionParams) -> Da
     return Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(params))
 
 
-def prefix_states(
-    model: UserModel, sequences: Sequences, skipped: NDArray[np.int64] | None = None
-) -> Prefixes:
+def prefix_states(model: UserModel, sequences: Sequences, skipped: NDArray[np.int64] | None = None) -> Prefixes:
     """Compute the state after every training prefix.
 
     Long histories are read in windows that overlap by half. Each state comes from the window in which it has the

@@ -19,22 +19,17 @@ from ..search.index_kinds import Kind, Setting, effort_name, efforts, factory
 from ..search.vectors import matrix_products, unit_batches, unit_vectors
 from ..store.vectors import Vectors
 
-SEED = 1
-"""Seed of the training sample, of k-means, and of the items on which recall is measured."""
+SEED = 1  # seed of the training sample, of k-means, and of the items on which recall is measured
 
 SAMPLE_PER_LIST = 64
-LEAST_SAMPLE = 16_384
-"""Size of the training sample: vectors per inverted list, and least number of vectors."""
+LEAST_SAMPLE = 16_384  # size of the training sample: vectors per inverted list, and least number of vectors
 
-SHARD = 1_000_000
-"""Vectors whose inverted lists are in memory at a time while an `ivf_pq` index is built."""
+SHARD = 1_000_000  # vectors whose inverted lists are in memory at a time while an `ivf_pq` index is built
 
 NEIGHBOURS = 20
-QUERIES = 512
-"""Recall is measured on this many neighbours of each of this many items."""
+QUERIES = 512  # Recall is measured on this many neighbours of each of this many items
 
-ROUNDING = 1e-6
-"""Largest difference between two sums of one similarity in different orders."""
+ROUNDING = 1e-6  # largest difference between two sums of one similarity in different orders
 
 
 def build_index(

@@ -15,8 +15,7 @@ from .sources import Source, is_html
 
 LARGEST_MEMBER = 256 * 2**20
 """Bytes of an unpacked member that are always read; MovieLens-1M's largest has 25 million."""
-LARGEST_RATIO = 50
-"""A larger member is read if its size is at most its packed size times this."""
+LARGEST_RATIO = 50  # a larger member is read if its size is at most its packed size times this
 
 _BROKEN = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),

@@ -17,12 +17,10 @@ from .sources import Layout, Source, check_names
 SEPARATORS = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar", "::": "two colons"}
 """The separators that the reader can detect."""
 
-NULLS = ["", "\\N"]
-"""Values that are missing: empty ones, and what PostgreSQL and MySQL write for NULL."""
+NULLS = ["", "\\N"]  # values that are missing: empty ones, and what PostgreSQL and MySQL write for NULL
 
 _REMEDY = "write the table as UTF-8 (or set ingest.encoding) with a line of column names, columns separated by commas"
-_SAMPLE, _LINES = 2**16, 10
-"""Bytes and lines of a file from which its separator is found out."""
+_SAMPLE, _LINES = 2**16, 10  # bytes and lines of a file from which its separator is found out
 
 
 def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:

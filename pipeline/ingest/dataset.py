@@ -35,8 +35,7 @@ empty. Source `trending` of variant `rag` depends on `times/clock`."""
 _INTERACTIONS = ("user", "item", "position")
 _RATINGS = ("user", "position", "rating", "timestamp")
 
-HELD_OUT = 2
-"""Interactions of a user that are held out: the validation and the test target."""
+HELD_OUT = 2  # interactions of a user that are held out: the validation and the test target
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,7 @@ import requests
 from ..core.errors import DownloadError
 from .sources import is_html, md5_file
 
-_STALE = 3600
-"""Seconds without a write after which the download of another process counts as killed."""
+_STALE = 3600  # seconds without a write after which the download of another process counts as killed
 
 
 def fetch(

@@ -14,15 +14,11 @@ from ..core.files import cache_dir
 from .checks import Checks
 
 ITEMS = pl.Schema({"item_id": pl.String, "title": pl.String, "year": pl.Int32, "genres": pl.List(pl.String)})
-INTERACTIONS = pl.Schema(
-    {"user_id": pl.String, "item_id": pl.String, "rating": pl.Int8, "timestamp": pl.Int64}
-)
+INTERACTIONS = pl.Schema({"user_id": pl.String, "item_id": pl.String, "rating": pl.Int8, "timestamp": pl.Int64})
 
-BLOCK = 2**20
-"""Rows in memory at a time."""
+BLOCK = 2**20  # rows in memory at a time
 
-_IN_MEMORY = 2**26
-"""Bytes of a file that stay in memory; a longer one goes to the disk."""
+_IN_MEMORY = 2**26  # bytes of a file that stay in memory; a longer one goes to the disk
 
 
 class RowFile:

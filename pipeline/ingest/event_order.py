@@ -15,8 +15,7 @@ from .event_log import EventLog, RowFile
 
 Repeats = Literal["keep", "first", "last", "refuse"]
 
-BUCKET = 2**20
-"""Rows of a bucket, not counting the rows of its last user."""
+BUCKET = 2**20  # rows of a bucket, not counting the rows of its last user
 
 
 class OrderedEvents:

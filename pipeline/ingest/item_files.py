@@ -17,8 +17,7 @@ from .params import TableParams
 from .sources import Layout, check_names, file_source, md5_file
 from .table_files import as_ids, as_text, cleaned, read_blocks, read_table
 
-EXTRA_TEXT = "extra_text"
-"""Column of the further text."""
+EXTRA_TEXT = "extra_text"  # column of the further text
 
 _RESERVED = ("row", *CANDIDATE_COLUMNS)
 _LAST_YEAR = 9999
@@ -91,9 +90,7 @@ def _columns(names: Sequence[str], place: str, params: TableParams) -> tuple[dic
     return found, texts
 
 
-def _part(
-    table: pl.DataFrame, roles: Mapping[str, str], texts: Mapping[str, str], place: str
-) -> pl.DataFrame:
+def _part(table: pl.DataFrame, roles: Mapping[str, str], texts: Mapping[str, str], place: str) -> pl.DataFrame:
     """Return the items of one file; the type of a text without values is Null."""
     checks, missing = Checks(place), pl.Series("", [None] * len(table), pl.String)
     title, year, genres = (table[roles[role]] if role in roles else missing for role in EXACT)
@@ -105,9 +102,7 @@ def _part(
     }
     further = {name: as_text(table[column]) for column, name in texts.items()}
     return pl.DataFrame({**columns, **further}).with_columns(
-        pl.lit(None).alias(name)
-        for name, text in further.items()
-        if text.dtype == pl.String and not text.count()
+        pl.lit(None).alias(name) for name, text in further.items() if text.dtype == pl.String and not text.count()
     )
 
 

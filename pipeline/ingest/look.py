@@ -12,11 +12,8 @@ from .time_split import UNITS, shown_time, unit_of
 
 _SOME = 20
 """Least number of users for the warnings about few targets, and about one user with a tenth of the interactions."""
-_UNIT_NAMES: dict[int, str] = dict(
-    zip(UNITS, ("seconds", "milliseconds", "microseconds", "nanoseconds"), strict=True)
-)
-_FEW_TARGETS = 100
-"""With fewer test targets, the standard error of Recall@10 may reach 0.05."""
+_UNIT_NAMES: dict[int, str] = dict(zip(UNITS, ("seconds", "milliseconds", "microseconds", "nanoseconds"), strict=True))
+_FEW_TARGETS = 100  # with fewer test targets, the standard error of Recall@10 may reach 0.05
 
 
 def look(dataset: Dataset) -> list[str]:
@@ -82,8 +79,7 @@ def _mixed_units(first: float, last: float) -> Iterator[str]:
     early, late = (unit_of(time, time) for time in (first, last))
     if early and late and early != late:
         earliest, latest = (
-            f"{shown_time(time, None)}, fits {_UNIT_NAMES[unit]}"
-            for time, unit in ((first, early), (last, late))
+            f"{shown_time(time, None)}, fits {_UNIT_NAMES[unit]}" for time, unit in ((first, early), (last, late))
         )
         yield (
             f"warning: the earliest time, {earliest} since 1970, and the latest, {latest}: if these are numbers of two"

@@ -16,8 +16,7 @@ from .params import Counts
 from .sources import Layout, Source, md5_file
 from .table_files import read_blocks, unescaped
 
-_BLOCK = 2**22
-"""Bytes of a file in memory at a time."""
+_BLOCK = 2**22  # bytes of a file in memory at a time
 _NO_GENRES = "(no genres listed)"
 _ARTICLES = (
     "The|A|An"  # English

@@ -27,8 +27,7 @@ _WHERE = "params.yaml, key ingest.where"
 MISSING = ("null", "none", "nan", "nil", "na", "n/a", "<na>", "undefined")
 """What programs write for a missing value, in lower case."""
 
-Paths = Path | Sequence[Path]
-"""The file of a table, or several whose rows follow each other."""
+Paths = Path | Sequence[Path]  # the file of a table, or several whose rows follow each other
 
 
 def read_files(interactions: Paths, items: Paths | None, params: TableParams | None = None) -> RawDataset:
@@ -49,9 +48,7 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
     """
     params = params or TableParams()
     paths, listing = ([table] if isinstance(table, Path) else table or [] for table in (interactions, items))
-    listed, columns, left_out = (
-        read_items(listing, params) if listing else (pl.DataFrame(schema=ITEMS), {}, [])
-    )
+    listed, columns, left_out = read_items(listing, params) if listing else (pl.DataFrame(schema=ITEMS), {}, [])
     where = None
     if params.where is not None:
         where = Where(params.where, (block for _, block in _blocks(paths, params)), _WHERE)
@@ -67,9 +64,7 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
     notes = [f"interactions: {_described(roles, paths)}"]
     if listing:
         lacking = f"; left out: {', '.join(left_out)}" if left_out else ""
-        notes.append(
-            f"items: {_described(columns, listing)}; texts: {', '.join(listed.columns[1:])}{lacking}"
-        )
+        notes.append(f"items: {_described(columns, listing)}; texts: {', '.join(listed.columns[1:])}{lacking}")
     notes += _suspicious_users(log)
     log, more = filtered(log, params)
     unlisted = log.item_ids(np.arange(len(listed), len(log.item_seen)))
@@ -183,10 +178,7 @@ def _typed(
     missing = pl.repeat(None, len(table), eager=True)
     values = {role: table.get_column(name, default=missing.alias(name)) for role, name in columns.items()}
     without = f"{IDS}, or leave such rows out: ingest.where: '{{}}'"
-    typed = [
-        as_ids(values[role], checks, without.format(not_missing_sql(values[role])))
-        for role in ("user", "item")
-    ]
+    typed = [as_ids(values[role], checks, without.format(not_missing_sql(values[role]))) for role in ("user", "item")]
     typed.append(times.read(values["timestamp"], checks))
     if "rating" in columns:
         typed.append(_ratings(values["rating"], params.min_rating is not None, checks))

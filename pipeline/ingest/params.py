@@ -27,12 +27,9 @@ class Counts(Section):
 class RowParams(Section):
     """Filters of interactions, for any data set."""
 
-    min_rating: float | None = None
-    """Interactions with a lower rating are left out."""
-    min_user_interactions: Positive | None = None
-    """Users with fewer interactions are left out."""
-    min_item_interactions: Positive | None = None
-    """Items with fewer interactions are left out."""
+    min_rating: float | None = None  # interactions with a lower rating are left out
+    min_user_interactions: Positive | None = None  # users with fewer interactions are left out
+    min_item_interactions: Positive | None = None  # items with fewer interactions are left out
 
 
 class TableParams(RowParams):

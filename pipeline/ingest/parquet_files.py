@@ -16,14 +16,11 @@ from ..core.files import cache_dir
 from .columns import USUAL, plain
 from .sources import BLOCK, Layout, Source, check_names
 
-_ROWS = 2**18
-"""Rows that are read at a time."""
-_NUMBER = 16
-"""Bytes of the largest number in memory."""
+_ROWS = 2**18  # rows that are read at a time
+_NUMBER = 16  # bytes of the largest number in memory
 _NEEDED = ("user", "item", "timestamp")
 """Roles that a table of interactions must have; a table of items needs `item`."""
-_BLOCK = BLOCK
-"""Bytes of texts in memory at a time."""
+_BLOCK = BLOCK  # bytes of texts in memory at a time
 
 
 def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from .event_log import INTERACTIONS, ITEMS, EventLog, RawDataset
 
-_START = 956_700_000
-"""Seconds since 1970 at which the first user starts."""
+_START = 956_700_000  # seconds since 1970 at which the first user starts
 
 
 def sample_dataset(seed: int = 1, users: int = 600, shortest: int = 8, longest: int = 60) -> RawDataset:
@@ -52,9 +51,7 @@ def _histories(
     followed by the earliest unseen film of the series.
     """
     genres = sorted(set(films["genres"].explode()))
-    has = np.array(
-        [[genre in own for genre in genres] for own in films["genres"].to_list()], np.int64
-    )  # [n, g]
+    has = np.array([[genre in own for genre in genres] for own in films["genres"].to_list()], np.int64)  # [n, g]
     years = films["year"].to_numpy().astype(np.int64)
     apart = np.abs(years[:, None] - years[None, :])  # [n, n]
     closeness = (1 + 3 * has @ has.T) * (1 + (apart <= 20) + 2 * (apart <= 7))  # [n, n]

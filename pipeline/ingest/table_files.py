@@ -22,10 +22,8 @@ READERS: dict[str, Reader] = {
 }
 """The reader of each suffix, lower case. `docs/own-data.md` shows how to add one."""
 
-EXACT = 2**53
-"""Floats from here on do not hold every whole number."""
-IDS = "give every row an id: text, or a whole number"
-"""What to do about an id that is malformed."""
+EXACT = 2**53  # floats from here on do not hold every whole number
+IDS = "give every row an id: text, or a whole number"  # what to do about an id that is malformed
 _ENTITY = r"&#?\w+;"
 
 
@@ -50,9 +48,7 @@ def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> I
     if reader is None:
         what = f"there is no reader for {source.suffix or 'a name without suffix'}"
         ends = f"{' '.join(READERS)} (and {' or '.join(COMPRESSED)} where it is compressed)"
-        raise DataError(
-            what, source.place, f"export it as CSV, JSON lines or Parquet; the names end in {ends}"
-        )
+        raise DataError(what, source.place, f"export it as CSV, JSON lines or Parquet; the names end in {ends}")
     empty = not may_be_empty
     try:
         if is_html(source.unpacked):

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from ..core.errors import ParamsError
 from ..core.sequences import GAP_BUCKETS, gap_buckets
 
-UNITS = (1, 10**3, 10**6, 10**9)
-"""Units of timestamps in a second: s, ms, µs, ns."""
+UNITS = (1, 10**3, 10**6, 10**9)  # units of timestamps in a second: s, ms, µs, ns
 DISTANCE = 0.5
 """Least distance (one-sided Kolmogorov-Smirnov) of the gaps before targets from the gaps before training items."""
 
@@ -91,9 +90,7 @@ def split_by_time(
     return split, [known, early], counts
 
 
-def session_gap(
-    training: NDArray[np.int8], targets: NDArray[np.int8], weights: NDArray[np.float64]
-) -> int | None:
+def session_gap(training: NDArray[np.int8], targets: NDArray[np.int8], weights: NDArray[np.float64]) -> int | None:
     """Return the shortest gap that starts a session, as a bucket of `gap_buckets`.
 
     This gap separates targets from training items best: no other gap has a larger difference between the share of

@@ -10,8 +10,7 @@ from ..core.errors import DataError, ParamsError, quote
 from .checks import Checks
 from .table_files import EXACT, as_text, not_missing_sql
 
-_CERTAIN = 15
-"""Characters up to which two different numbers are different in float64."""
+_CERTAIN = 15  # characters up to which two different numbers are different in float64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _REMEDY = (
     "write numbers, dates, or ISO 8601 such as 2001-12-31T23:59:59, the same way in all rows, or say how dates are"
@@ -150,9 +149,7 @@ class Timestamps:
 
         def describe(row: int) -> str:
             is_first = first and row == 0
-            wanted = (
-                "a number or a date in ISO 8601" if is_first else "a date in ISO 8601, as the first one is"
-            )
+            wanted = "a number or a date in ISO 8601" if is_first else "a date in ISO 8601, as the first one is"
             return f"{quote(texts[row])} is not {wanted}"
 
         remedy = _REMEDY + _leaving_out(texts.filter(moments.is_null()))

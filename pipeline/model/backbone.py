@@ -133,6 +133,4 @@ def _accept_vectors(model: PreTrainedModel) -> None:
             "correct its config (do the heads share the width?), or name another decoder, e.g. phi3, gpt2",
         ) from None
     if not torch.allclose(states[0, :3], states[1, :3], atol=1e-5):
-        raise ModelError(
-            f"{model_type} reads the future of a sequence", KEY, "name a causal decoder, e.g. phi3"
-        )
+        raise ModelError(f"{model_type} reads the future of a sequence", KEY, "name a causal decoder, e.g. phi3")

@@ -147,9 +147,7 @@ def state_of(model: nn.Module) -> dict[str, torch.Tensor]:
 
 def write_curve(path: Path, records: Curve) -> None:
     """Write a learning curve as CSV, rounded to 6 digits, one row per record."""
-    table = pl.DataFrame(records).with_columns(
-        pl.col("^(epoch|step)$").cast(pl.Int32), pl.selectors.float().round(6)
-    )
+    table = pl.DataFrame(records).with_columns(pl.col("^(epoch|step)$").cast(pl.Int32), pl.selectors.float().round(6))
     with atomic_path(path) as temporary:
         table.write_csv(temporary)
 

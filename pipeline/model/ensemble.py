@@ -46,9 +46,7 @@ class Ensemble(nn.Module):
     def repeat_gains(self, states: Tensor, rows: Tensor, lengths: Tensor) -> Tensor:
         """Return the mean of the members' gains; see `SequenceModel.repeat_gains`."""
         parts = states.split([member.width for member in self.members], -1)  # M of [B, D]
-        gains = [
-            member.repeat_gains(part, rows, lengths) for member, part in zip(self.members, parts, strict=True)
-        ]
+        gains = [member.repeat_gains(part, rows, lengths) for member, part in zip(self.members, parts, strict=True)]
         return torch.stack(gains).mean(0)
 
     def item_inputs(self) -> Tensor:
@@ -61,14 +59,11 @@ class Ensemble(nn.Module):
         """Return the user states after each history, [B, M * D]; see `SequenceModel.states`."""
         inputs = self.item_inputs() if item_inputs is None else item_inputs  # [n, M * D]
         parts = inputs.split([member.width for member in self.members], -1)  # M of [n, D]
-        states = [
-            member.states(rows, lengths, part, gaps) for member, part in zip(self.members, parts, strict=True)
-        ]
+        states = [member.states(rows, lengths, part, gaps) for member, part in zip(self.members, parts, strict=True)]
         return torch.cat(states, -1)
 
 
-UserModel = SequenceModel | Ensemble
-"""Turns a history into a user state, and ranks all items with one product."""
+UserModel = SequenceModel | Ensemble  # turns a history into a user state, and ranks all items with one product
 
 
 def together(members: Sequence[SequenceModel]) -> UserModel:

@@ -29,9 +29,7 @@ class BackboneParams(Section):
     @model_validator(mode="after")
     def _of_what_is_pretrained(self) -> "BackboneParams":
         if self.pretrained is None and (self.tuning != "full" or self.learning_rate is not None):
-            raise ValueError(
-                "tuning and learning_rate are for a pre-trained backbone only; name one in pretrained"
-            )
+            raise ValueError("tuning and learning_rate are for a pre-trained backbone only; name one in pretrained")
         return self
 
 
@@ -103,9 +101,7 @@ class TrainParams(Section):
         sparse = counts.sum() < SPARSE * (counts > 0).sum()
         keys, start = ("unit", "co_occurrence") if sparse else ("product", "zero")
         decided = {"keys": keys, "residual_start": start}
-        return self.model_copy(
-            update={key: to for key, to in decided.items() if getattr(self, key) == "auto"}
-        )
+        return self.model_copy(update={key: to for key, to in decided.items() if getattr(self, key) == "auto"})
 
     def with_rate(self, learning_rate: float) -> "TrainParams":
         """Return the params with this learning rate; a pre-trained backbone's own rate changes by the same factor."""

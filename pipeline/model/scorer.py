@@ -88,9 +88,7 @@ class Scorer:
     ) -> Tensor:
         """Return the user states [N, D] of many histories, `size` at a time; arguments as for `states`."""
         parts = [slice(start, start + size) for start in range(0, len(histories), size)]
-        return torch.cat(
-            [self.states(histories[part], None if users is None else users[part]) for part in parts]
-        )
+        return torch.cat([self.states(histories[part], None if users is None else users[part]) for part in parts])
 
     def model_scores(self, states: Tensor, histories: Sequence[NDArray[np.int64]]) -> Tensor:
         """Return the model's logits [B, n] for states [B, D]; -inf where an item may not be recommended."""

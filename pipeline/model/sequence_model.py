@@ -130,11 +130,7 @@ class SequenceModel(nn.Module):
         self.backbone = backbone
         self.pooling = Pooling(params.pooling.kind, params.pooling.window)
         self.head = nn.Linear(width, items.width)
-        scale = (
-            nn.Parameter(torch.tensor(math.log(KEY_LENGTH / math.sqrt(width))))
-            if params.keys == "unit"
-            else None
-        )
+        scale = nn.Parameter(torch.tensor(math.log(KEY_LENGTH / math.sqrt(width)))) if params.keys == "unit" else None
         self.key_length: nn.Parameter | None  # logarithm of the length that all keys have
         self.register_parameter("key_length", scale)
         self.repeats = Repeats(params.history, width, sessions) if repeated else None
@@ -142,9 +138,7 @@ class SequenceModel(nn.Module):
         for parameter in self.comeback.parameters() if self.comeback else ():
             nn.init.zeros_(parameter)
         self.key_scale: Tensor
-        self.register_buffer(
-            "key_scale", torch.ones(len(items))
-        )  # [n], set after training (training/shrinkage.py)
+        self.register_buffer("key_scale", torch.ones(len(items)))  # [n], set after training (training/shrinkage.py)
 
     @property
     def width(self) -> int:

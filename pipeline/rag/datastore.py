@@ -52,9 +52,7 @@ class Datastore:
         lookup: settings of the search.
     """
 
-    def __init__(
-        self, keys: NDArray[np.float16], next_items: NDArray, users: NDArray, lookup: Lookup
-    ) -> None:
+    def __init__(self, keys: NDArray[np.float16], next_items: NDArray, users: NDArray, lookup: Lookup) -> None:
         self.keys = keys
         self.next_items = np.asarray(next_items, np.int32)
         self.users = np.asarray(users, np.int32)

@@ -20,10 +20,8 @@ FLOOR = 1e-3
 
 LOWEST, LEAST = -1e30, 1e-30
 """Logit of an excluded item and the least probability, where infinity would have no gradient."""
-NO_TRUST = -1e4
-"""Bias of the gate that gives a source no weight."""
-HIDDEN = 16
-"""Width of the network that corrects the score of a retrieved item."""
+NO_TRUST = -1e4  # bias of the gate that gives a source no weight
+HIDDEN = 16  # width of the network that corrects the score of a retrieved item
 PART = 2**16
 """Pairs that the network reads at a time. Arrays of one size take less memory than batches, which differ in size."""
 
@@ -159,9 +157,7 @@ class Fusion(nn.Module):
         owners = pairs // n  # [P]
         model = logits.take(pairs) / temperature - total[owners]  # [P]
         fused = self._fuse(model, pairs, places, query, retrieved)
-        paired = model.new_zeros(users).index_add(
-            0, owners, model.exp()
-        )  # [B], the model's probability of pairs
+        paired = model.new_zeros(users).index_add(0, owners, model.exp())  # [B], the model's probability of pairs
         others = fused.trust[:, 0] + (1 - paired).clamp(min=LEAST).log()  # [B], all other items together
         peak = others.scatter_reduce(0, owners, fused.scores, "amax").detach()  # [B]
         mass = (others - peak).exp().index_add(0, owners, (fused.scores - peak[owners]).exp())  # [B]

@@ -5,8 +5,7 @@ from numpy.typing import NDArray
 
 from ..model.sources import NO_ITEM, Query, Retrieved
 
-LATEST = 128
-"""Items of a history that are retrieved, repeats included."""
+LATEST = 128  # items of a history that are retrieved, repeats included
 
 
 class OwnHistory:

@@ -9,10 +9,8 @@ from ..core.sequences import Sequences
 from ..model.sources import NO_ITEM, Query, Retrieved
 from ..search.index import ItemIndex
 
-NEAR = 5
-"""Distance in a history up to which two items occur together."""
-BEFORE = 0.5
-"""Weight of an item that was taken before the other item; an item that was taken after it has weight 1."""
+NEAR = 5  # distance in a history up to which two items occur together
+BEFORE = 0.5  # weight of an item that was taken before the other item; an item that was taken after it has weight 1
 RARE = 5
 """Added to an item's number of interactions, so that a single history does not decide what is near a rare item."""
 

@@ -12,18 +12,13 @@ from ..core.sequences import Sequences
 from ..model.sources import NO_ITEM, Query, Retrieved
 from .nearest_keys import largest
 
-WINDOWS = (0.25, 1, 4)
-"""Interactions that are counted, in multiples of the number of items."""
-PER_WINDOW = 100
-"""Items of a window that are retrieved, at most."""
-LATEST = (1, 4, 16)
-"""Interactions of an item whose ages are evidence: the latest one, the fourth latest, …"""
-FEATURES = len(LATEST) + 1
-"""Values of evidence for an item: these ages and the number of interactions."""
+WINDOWS = (0.25, 1, 4)  # interactions that are counted, in multiples of the number of items
+PER_WINDOW = 100  # items of a window that are retrieved, at most
+LATEST = (1, 4, 16)  # interactions of an item whose ages are evidence: the latest one, the fourth latest, …
+FEATURES = len(LATEST) + 1  # values of evidence for an item: these ages and the number of interactions
 STEPS = 64
 """Steps in which the end of a window moves over as many interactions as items, so that queries share lists."""
-SCALE = 10
-"""A similarity is log(1 + an item's interactions in the window) / SCALE."""
+SCALE = 10  # a similarity is log(1 + an item's interactions in the window) / SCALE
 
 
 def taken(similarity: float) -> float:

@@ -9,8 +9,7 @@ from typing import NamedTuple
 SIZE = SimpleNamespace(width=360, height=230, left=46, right=340, top=12, bottom=190)
 """Size of a line chart and the ends of its axes, in pixels."""
 
-Ticks = list[tuple[float, str]]
-"""Places and labels on an axis: pixels in a line chart, percent in a dot plot."""
+Ticks = list[tuple[float, str]]  # places and labels on an axis: pixels in a line chart, percent in a dot plot
 
 
 class LineChart(NamedTuple):

@@ -31,8 +31,7 @@ SOURCES = {
 }
 """Names of the parts of a fused probability for people."""
 
-Facts = dict[str, dict[str, str]]
-"""For each heading, labelled values."""
+Facts = dict[str, dict[str, str]]  # for each heading, labelled values
 
 TEMPLATES = Path(__file__).parent / "templates"
 

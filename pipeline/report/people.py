@@ -12,8 +12,7 @@ from ..serving.answers import Evidence, Why
 from ..serving.catalogue import Catalogue
 from ..serving.why import explain
 
-PLACES = (0.1, 0.4, 0.7, 0.95)
-"""Quantiles of the history length at which users are chosen."""
+PLACES = (0.1, 0.4, 0.7, 0.95)  # quantiles of the history length at which users are chosen
 RECENT = 15
 RECOMMENDED = 10
 

@@ -14,13 +14,11 @@ from ..core.files import atomic_directory, atomic_path, sha256_json, write_json
 from ..store.store import EmbeddingStore
 from ..store.vectors import Vectors
 
-NINE_DIGITS = "%.9g"
-"""Enough digits to tell any two float32 numbers apart."""
+NINE_DIGITS = "%.9g"  # enough digits to tell any two float32 numbers apart
 
 ARROW = "data-00000-of-00001.arrow"
 INFO = '{\n  "citation": "",\n  "description": "",\n  "homepage": "",\n  "license": ""\n}\n'
-MODEL = "user_tower.onnx", "item_keys.onnx", "ids.json", "config.json"
-"""Files of a model as ONNX (`onnx_export`)."""
+MODEL = "user_tower.onnx", "item_keys.onnx", "ids.json", "config.json"  # files of a model as ONNX (`onnx_export`)
 
 CONFIG = 'embeddings {\n  tensor_path: "tensors.tsv"\n  metadata_path: "metadata.tsv"\n}\n'
 

@@ -17,8 +17,7 @@ from ..model.inputs import load_inputs
 from .export import MODEL
 
 TOWER, KEYS, IDS, CONFIG = MODEL
-TOLERANCE = 1e-5
-"""Most that a score may differ from torch's, relative to the largest score."""
+TOLERANCE = 1e-5  # most that a score may differ from torch's, relative to the largest score
 DYNAMIC = torch.export.Dim.DYNAMIC
 
 
@@ -91,9 +90,7 @@ def export_onnx(artifacts: Path, out: Path) -> None:
                 raise ModelError(what, str(out), "use another backbone")
 
 
-def _write(
-    module: nn.Module, arguments: tuple[Tensor, ...], shapes: dict[str, Any], output: str, path: Path
-) -> None:
+def _write(module: nn.Module, arguments: tuple[Tensor, ...], shapes: dict[str, Any], output: str, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch about itself
         # Strict, because a non-strict export takes lengths for constants.

@@ -15,20 +15,16 @@ from .index_files import REMEDY, read_index
 from .index_kinds import EXACT, Setting
 from .vectors import matrix_products, unit_batches, unit_vectors
 
-TOLERANCE = 1e-4
-"""More than the rounding error of a float32 dot product of unit vectors, in any order of summation."""
+TOLERANCE = 1e-4  # more than the rounding error of a float32 dot product of unit vectors, in any order of summation
 
-GATHER = 2**24
-"""Numbers gathered at a time to recompute similarities."""
+GATHER = 2**24  # numbers gathered at a time to recompute similarities
 
-FOUND = 2**22
-"""Neighbours that an exact search finds at a time: queries of a block, times neighbours of each."""
+FOUND = 2**22  # neighbours that an exact search finds at a time: queries of a block, times neighbours of each
 
 RANKED_AGAIN = 8
 """Rows that an `ivf_pq` index finds per row wanted. Their similarities are recomputed from the full vectors."""
 
-Found = tuple[NDArray[np.float32], NDArray[np.int64]]
-"""Similarities and rows, [b, k] each."""
+Found = tuple[NDArray[np.float32], NDArray[np.int64]]  # similarities and rows, [b, k] each
 
 
 class ApproximateSearchWarning(UserWarning):

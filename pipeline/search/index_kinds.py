@@ -7,11 +7,9 @@ import numpy as np
 
 Kind = Literal["flat", "ivf", "hnsw", "ivf_pq"]
 
-IN_MEMORY_UP_TO = 5_000_000
-"""Items up to which `auto` keeps an approximate index and its vectors in memory."""
+IN_MEMORY_UP_TO = 5_000_000  # items up to which `auto` keeps an approximate index and its vectors in memory
 
-LINKS = 32
-"""Neighbours of a node in an HNSW graph."""
+LINKS = 32  # neighbours of a node in an HNSW graph
 
 
 @dataclass(frozen=True)
@@ -19,14 +17,10 @@ class Setting:
     """Kind, settings and measured recall of an index; by default of an exact one."""
 
     kind: Kind = "flat"
-    factory: str = "Flat"
-    """FAISS's factory string."""
-    effort: int = 0
-    """Value of the parameter `effort_name(kind)`, which trades time for recall."""
-    recall_at_20: float = 1.0
-    """Share of the true 20 nearest items that it finds, measured when it was built."""
-    queries: int = 0
-    """Number of items on which the recall was measured."""
+    factory: str = "Flat"  # FAISS's factory string
+    effort: int = 0  # value of the parameter `effort_name(kind)`, which trades time for recall
+    recall_at_20: float = 1.0  # share of the true 20 nearest items that it finds, measured when it was built
+    queries: int = 0  # number of items on which the recall was measured
 
 
 EXACT = Setting()
@@ -48,9 +42,7 @@ def factory(kind: Kind, count: int, width: int) -> str:
     """
     quantised = f"PQ{width if width % 2 else width // 2}"
     lists = f"IVF{_lists(count)}"
-    return {"flat": "Flat", "hnsw": f"HNSW{LINKS}", "ivf": f"{lists},Flat", "ivf_pq": f"{lists},{quantised}"}[
-        kind
-    ]
+    return {"flat": "Flat", "hnsw": f"HNSW{LINKS}", "ivf": f"{lists},Flat", "ivf_pq": f"{lists},{quantised}"}[kind]
 
 
 def effort_name(kind: Kind) -> str:

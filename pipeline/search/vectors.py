@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from ..core.errors import NumericalError
 from ..store.vectors import Vectors
 
-BATCH = 65_536
-"""Vectors held at a time."""
+BATCH = 65_536  # vectors held at a time
 
 QUERIES = 16
 """Batch size from which one product with the matrix of all vectors beats reading all vectors for each query."""

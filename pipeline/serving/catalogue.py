@@ -35,9 +35,7 @@ class Catalogue:
         index: folder of their index; read when neighbours are first asked for.
     """
 
-    def __init__(
-        self, items: pl.DataFrame, vectors: NDArray[np.float32], store_hash: str, index: Path
-    ) -> None:
+    def __init__(self, items: pl.DataFrame, vectors: NDArray[np.float32], store_hash: str, index: Path) -> None:
         items = items.with_columns(pl.col("title").fill_null(pl.col("item_id")))
         self._table, self._vectors, self._store_hash, self._folder = items, vectors, store_hash, index
         self.item_ids: list[str] = items["item_id"].to_list()

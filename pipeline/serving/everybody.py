@@ -13,8 +13,7 @@ from ..core.progress import track
 from .recommend import Recommender
 from .rules import Rules
 
-BLOCK = 1024
-"""Users of a part: a killed run computes at most so many again."""
+BLOCK = 1024  # users of a part: a killed run computes at most so many again
 
 WRITERS = {
     ".parquet": pl.LazyFrame.sink_parquet,

@@ -10,8 +10,7 @@ from rapidfuzz import fuzz, process
 from ..core.errors import DataError
 
 CANDIDATES = 5
-SIMILAR = 65
-"""Least similarity, 0 to 100, of a name that is suggested for an unknown one."""
+SIMILAR = 65  # least similarity, 0 to 100, of a name that is suggested for an unknown one
 
 _ARTICLE = re.compile(
     "the|an?|la|les?|l|une?|il|lo|gli|un[oa]|der|die|das|eine?|el|los|las|os?|den|det|het", re.IGNORECASE

@@ -31,8 +31,7 @@ from .why import explain
 BATCH = 64
 """Histories scored at a time. This bounds memory and keeps arrays in the processor's cache."""
 
-History = User | Sequence[str | int]
-"""A user of the data, or item ids and titles, oldest first."""
+History = User | Sequence[str | int]  # a user of the data, or item ids and titles, oldest first
 
 
 class Recommender:
@@ -48,9 +47,7 @@ class Recommender:
     `variant` is `hierarchical` or `rag`; `item_ids` are in the order of `score`, `user_ids` in that of the data.
     """
 
-    def __init__(
-        self, scorer: Scorer, catalogue: Catalogue, sequences: Sequences, user_ids: list[str]
-    ) -> None:
+    def __init__(self, scorer: Scorer, catalogue: Catalogue, sequences: Sequences, user_ids: list[str]) -> None:
         self._scorer, self._catalogue, self._sequences = scorer, catalogue, sequences
         self._user_rows = {user_id: row for row, user_id in enumerate(user_ids)}
         self.variant = "hierarchical" if scorer.fusion is None else "rag"
@@ -130,9 +127,7 @@ class Recommender:
         """
         return self.recommend_many([history], k, why, **rules)[0]
 
-    def answer(
-        self, user: str | None, history: Sequence[str], k: int, why: bool, **rules: Unpack[Rules]
-    ) -> Answer:
+    def answer(self, user: str | None, history: Sequence[str], k: int, why: bool, **rules: Unpack[Rules]) -> Answer:
         """Recommend to a user of the data, or to a history if `user` is None; raises as `recommend`."""
         known = self.user(user) if user is not None else None
         rows = () if known else self._catalogue.rows(history, "history")
@@ -198,9 +193,7 @@ class Recommender:
         """
         return self.score_many([history], items)[0]
 
-    def score_many(
-        self, histories: Sequence[History], items: Sequence[str | int] | None = None
-    ) -> NDArray[np.float32]:
+    def score_many(self, histories: Sequence[History], items: Sequence[str | int] | None = None) -> NDArray[np.float32]:
         """Return the scores of many histories, float32 [B, n]; as `score` for each."""
         rows = np.arange(len(self.item_ids)) if items is None else self._catalogue.rows(items, "items")
         scores = np.empty((len(histories), len(rows)), np.float32)

@@ -67,9 +67,7 @@ class Choice:
         return top[top >= 0].tolist()
 
 
-def diverse(
-    scores: NDArray[np.float32], vectors: NDArray[np.float32], k: int, diversity: float
-) -> NDArray[np.int64]:
+def diverse(scores: NDArray[np.float32], vectors: NDArray[np.float32], k: int, diversity: float) -> NDArray[np.int64]:
     """Return the rows of at most k items by maximal marginal relevance (Carbonell and Goldstein 1998, SIGIR).
 
     The first item has the best score. Each further item maximises (1 - diversity) * relevance - diversity *

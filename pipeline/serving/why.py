@@ -11,8 +11,7 @@ from .answers import Evidence, Match, Why
 from .catalogue import Catalogue
 
 MODEL = "model"
-NEAREST = 2
-"""Matches of a source that its reason names."""
+NEAREST = 2  # matches of a source that its reason names
 
 
 def explain(

@@ -32,12 +32,9 @@ class Shard:
     """One shard. A file's hash is checked when the file is first read."""
 
     manifest: dict[str, Any]
-    path: Path
-    """File of vectors."""
-    items_path: Path
-    """File of items, `.arrow` or `.parquet`."""
-    first: int
-    """Row of the store at which the shard begins."""
+    path: Path  # file of vectors
+    items_path: Path  # file of items, `.arrow` or `.parquet`
+    first: int  # row of the store at which the shard begins
     count: int
 
     def map_vectors(self) -> NDArray[np.float32]:

@@ -17,8 +17,7 @@ from .store_files import WHITENING
 from .vectors import Vectors
 from .whitening import WhitenedVectors, Whitening
 
-COMPARED = 4096
-"""Vectors held in float64 at a time while neighbours are searched."""
+COMPARED = 4096  # vectors held in float64 at a time while neighbours are searched
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,14 +25,10 @@ class EmbeddingStore:
     """The vectors of items, the items, and the settings of the encoder."""
 
     folder: Path
-    manifest: dict[str, Any]
-    """Content of `manifest.json`."""
-    shards: Shards
-    """The files of vectors and items; a plain store has one shard."""
-    vectors: Vectors
-    """float32 [n, d], read-only: the encoder's output, not whitened."""
-    whitening: Whitening
-    """The map fitted on these vectors."""
+    manifest: dict[str, Any]  # content of `manifest.json`
+    shards: Shards  # the files of vectors and items; a plain store has one shard
+    vectors: Vectors  # float32 [n, d], read-only: the encoder's output, not whitened
+    whitening: Whitening  # the map fitted on these vectors
 
     @classmethod
     def open(cls, path: str | Path) -> "EmbeddingStore":

@@ -18,22 +18,17 @@ from ..core.errors import DataError, StoreError
 from ..core.files import check_file, read_json, sha256_json
 from .vectors import CHUNK
 
-SCHEMA_VERSION = 1
-"""A plain store: one file of vectors and one of items."""
-SHARDED_VERSION = 2
-"""A store whose vectors and items lie in shards."""
+SCHEMA_VERSION = 1  # a plain store: one file of vectors and one of items
+SHARDED_VERSION = 2  # a store whose vectors and items lie in shards
 
 VECTORS = "embeddings.npy"
 ITEMS = "items.parquet"
 EXPORT = "embeddings.parquet"
 WHITENING = "whitening.safetensors"
 MANIFEST = "manifest.json"
-FILES = (VECTORS, ITEMS, EXPORT, WHITENING)
-"""Files of a plain store, without the manifest."""
-INDEX = ("id_hashes.npy", "id_rows.npy")
-"""Index from ids to rows, in a store in shards."""
-SHARD = re.compile(r"(embeddings-\d{5,}\.npy|items-\d{5,}\.arrow)")
-"""Names of a shard's files."""
+FILES = (VECTORS, ITEMS, EXPORT, WHITENING)  # files of a plain store, without the manifest
+INDEX = ("id_hashes.npy", "id_rows.npy")  # index from ids to rows, in a store in shards
+SHARD = re.compile(r"(embeddings-\d{5,}\.npy|items-\d{5,}\.arrow)")  # names of a shard's files
 KEYS = (
     *("model", "pooling", "max_length", "dtype", "template", "count", "dimension", "whitened_dimension"),
     *("ids_sha256", "files"),

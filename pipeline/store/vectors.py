@@ -7,8 +7,7 @@ from typing import Protocol, overload
 import numpy as np
 from numpy.typing import NDArray
 
-CHUNK = 65_536
-"""Vectors read at a time."""
+CHUNK = 65_536  # vectors read at a time
 
 
 class Vectors(Protocol):

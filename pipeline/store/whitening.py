@@ -17,20 +17,16 @@ from .vectors import CHUNK, Vectors
 
 ITEMS_OF_DIMENSION = 5
 """Items for each whitened dimension. With fewer, whitened vectors come near to being orthogonal and lose similarity."""
-FEW = 8
-"""Most dimensions for fewer than 40 items; also at most half the number of items."""
-RELATIVE_FLOOR = 1e-9
-"""Share of the largest variance below which a direction is rounding noise of float32 vectors."""
+FEW = 8  # most dimensions for fewer than 40 items; also at most half the number of items
+RELATIVE_FLOOR = 1e-9  # share of the largest variance below which a direction is rounding noise of float32 vectors
 
 
 @dataclass(frozen=True)
 class Whitening:
     """The affine map `(x - mean) @ projection`, fitted on item vectors."""
 
-    mean: NDArray[np.float32]
-    """float32 [d]."""
-    projection: NDArray[np.float32]
-    """float32 [d, w]; a column of zeros stands for a direction without variance."""
+    mean: NDArray[np.float32]  # float32 [d]
+    projection: NDArray[np.float32]  # float32 [d, w]; a column of zeros stands for a direction without variance
 
     @classmethod
     def fit(cls, vectors: NDArray[np.float32], dimension: int | None) -> "Whitening":

@@ -26,9 +26,7 @@ class Batch:
     targets: NDArray[np.int64]  # [B, T], the next item at each position
     mask: NDArray[np.bool_]  # [B, T], whether there is a target
     gaps: NDArray[np.int64] | None = None  # [B, T], gap before each item, if the model reads gaps
-    session_starts: NDArray[np.bool_] | None = (
-        None  # [B, T], whether each target starts a session, if there are any
-    )
+    session_starts: NDArray[np.bool_] | None = None  # [B, T], whether each target starts a session, if there are any
 
 
 def training_windows(sequences: Sequences, history: int, generator: np.random.Generator) -> list[slice]:
@@ -82,9 +80,7 @@ def batch_count(sequences: Sequences, history: int, size: BatchSize) -> int:
     return max(1, len(_groups(sequences, history, size, np.random.default_rng(0))))
 
 
-def _groups(
-    sequences: Sequences, history: int, size: BatchSize, generator: np.random.Generator
-) -> list[list[slice]]:
+def _groups(sequences: Sequences, history: int, size: BatchSize, generator: np.random.Generator) -> list[list[slice]]:
     """Return the windows of each batch."""
     windows = training_windows(sequences, history, generator)
     order = generator.permutation(len(windows))
@@ -114,8 +110,6 @@ def _batch(sequences: Sequences, places: list[slice], forgets: np.random.Generat
         gaps[forgets.random(len(gaps)) < GAP_DROPOUT] = UNKNOWN_GAP
     starts = None
     if len(sequences.session_starts):
-        padded, _ = pad_histories(
-            [sequences.session_starts[place][1:] for place in places], limit=rows.shape[1]
-        )
+        padded, _ = pad_histories([sequences.session_starts[place][1:] for place in places], limit=rows.shape[1])
         starts = padded.astype(np.bool_)
     return Batch(rows, targets, np.arange(rows.shape[1]) < lengths[:, None], gaps, starts)

@@ -68,9 +68,7 @@ class Processes:
         """
         idle = self.rank >= len(batch.rows)
         windows = slice(1) if idle else slice(self.rank, None, self.count)
-        part = replace(
-            batch, **{name: array[windows] for name, array in vars(batch).items() if array is not None}
-        )
+        part = replace(batch, **{name: array[windows] for name, array in vars(batch).items() if array is not None})
         weight = 0.0 if idle else self.count * float(part.mask.sum() / batch.mask.sum())
         return part, weight
 

@@ -34,13 +34,9 @@ class Objective(nn.Module):
         with torch.autocast(device.type, torch.bfloat16, enabled=params.precision == "bfloat16"):
             states = self.model(rows, gaps)  # [B, T, D]
         states = states.float()
-        starts = (
-            None if batch.session_starts is None else torch.from_numpy(batch.session_starts).to(device)
-        )  # [B, T]
+        starts = None if batch.session_starts is None else torch.from_numpy(batch.session_starts).to(device)  # [B, T]
         if starts is not None:
-            states = torch.where(
-                starts[..., None], self.model.session_start_state(states), states
-            )  # [B, T, D]
+            states = torch.where(starts[..., None], self.model.session_start_state(states), states)  # [B, T, D]
         if self.model.repeats is not None:
             windows = Windows(states, rows, torch.from_numpy(batch.targets).to(device), starts)
             return self._with_repeats(windows, self.model.repeats, sampler)[mask.to(device)].mean()
@@ -72,9 +68,7 @@ class Objective(nn.Module):
 
     def _negatives(self, sampler: torch.Generator) -> Tensor:
         """Draw negatives, int64 [S]."""
-        return torch.multinomial(
-            self.probability, self.model.params.negatives, replacement=True, generator=sampler
-        )
+        return torch.multinomial(self.probability, self.model.params.negatives, replacement=True, generator=sampler)
 
 
 def softmax_loss(states: Tensor, targets: Tensor, keys: Tensor, biases: Tensor) -> Tensor:

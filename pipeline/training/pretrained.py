@@ -12,8 +12,7 @@ from ..model.ensemble import UserModel
 from ..model.params import TrainParams
 
 RANK = 8
-SCALE = 2.0
-"""Rank and weight of the product that LoRA adds to a layer."""
+SCALE = 2.0  # rank and weight of the product that LoRA adds to a layer
 
 
 class LoRALinear(nn.Module):

@@ -20,18 +20,14 @@ class Windows:
     states: Tensor  # float [B, T, D]
     rows: Tensor  # int64 [B, T], the items
     targets: Tensor  # int64 [B, T], the next item at each place
-    session_starts: Tensor | None = (
-        None  # bool [B, T], whether each target starts a session; None: no sessions
-    )
+    session_starts: Tensor | None = None  # bool [B, T], whether each target starts a session; None: no sessions
 
 
 def repeat_softmax_loss(windows: Windows, keys: Tensor, biases: Tensor, repeats: Repeats) -> Tensor:
     """Return the cross-entropy over n items at each place, [B, T]: keys float [n, D], biases float [n]."""
     states, rows = windows.states, windows.rows
     there = F.one_hot(rows, len(keys)).to(states.dtype)  # [B, T, n]
-    weight = (
-        repeats.training_weights(_ages(rows), windows.session_starts) @ there
-    )  # [T, T] @ [B, T, n] -> [B, T, n]
+    weight = repeats.training_weights(_ages(rows), windows.session_starts) @ there  # [T, T] @ [B, T, n] -> [B, T, n]
     logits = states @ keys.T + biases + repeats.gains(states, weight)  # [B, T, n]
     return F.cross_entropy(logits.transpose(1, 2), windows.targets, reduction="none")
 
@@ -65,9 +61,7 @@ def sampled_repeat_softmax_loss(
     seen = (rows[:, :, None] == negatives).cumsum(1) > 0  # [B, T, S]
     sampled = sampled.masked_fill(seen | (targets[:, :, None] == negatives), -torch.inf)
     positive = (states * F.embedding(targets, keys)).sum(-1) + biases[targets]  # [B, T]
-    positive = positive[..., None] + repeats.gains(
-        states, (weights * is_target).sum(-1, keepdim=True)
-    )  # [B, T, 1]
+    positive = positive[..., None] + repeats.gains(states, (weights * is_target).sum(-1, keepdim=True))  # [B, T, 1]
     total = torch.cat([positive, own, sampled], dim=-1).logsumexp(-1)  # [B, T]
     return total - positive.squeeze(-1)
 

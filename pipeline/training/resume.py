@@ -38,9 +38,7 @@ class Progress:
     shrunk: bool = False  # whether the kept model is shrunk (`params.shrinkage`)
 
 
-def training_key(
-    model: UserModel, sequences: Sequences, candidates: NDArray[np.bool_], code: list[str]
-) -> str:
+def training_key(model: UserModel, sequences: Sequences, candidates: NDArray[np.bool_], code: list[str]) -> str:
     """Hash everything that defines a training, so that only the same training is resumed.
 
     The number of threads is left out, so a training may resume on a machine with another number of cores. The weights
@@ -84,15 +82,11 @@ class TrainingState:
         self.path = folder / f"{key}.state"
         self.curve = curve
 
-    def save(
-        self, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
-    ) -> None:
+    def save(self, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
         """Write the state after an epoch, atomically."""
         header = dict(vars(progress))
         groups = {"model": state_of(model), "average": state_of(average), "best": header.pop("best")}
-        tensors = {
-            f"{group}/{name}": tensor for group, state in groups.items() for name, tensor in state.items()
-        }
+        tensors = {f"{group}/{name}": tensor for group, state in groups.items() for name, tensor in state.items()}
         for index, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{index}/{name}": value.cpu() for name, value in moments.items()}
         content = save(tensors, metadata={"progress": json.dumps(header)})
@@ -128,9 +122,7 @@ class TrainingState:
         except FileNotFoundError:
             return None
         except OSError as error:
-            print(
-                f"train: starts from scratch: {self.path} cannot be read ({error.strerror})", file=sys.stderr
-            )
+            print(f"train: starts from scratch: {self.path} cannot be read ({error.strerror})", file=sys.stderr)
             return None
         if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
             print(f"train: starts from scratch: the state in {self.path} is damaged", file=sys.stderr)

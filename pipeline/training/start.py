@@ -12,10 +12,8 @@ from ..model.ensemble import UserModel
 from ..model.params import TrainParams
 from ..store.vectors import groups_of_equal
 
-WINDOW = 10
-"""Distance in a history up to which two items occur together."""
-RARE = 5
-"""An item with n training interactions starts n / (n + RARE) as far from zero as a frequent one."""
+WINDOW = 10  # distance in a history up to which two items occur together
+RARE = 5  # an item with n training interactions starts n / (n + RARE) as far from zero as a frequent one
 CONTEXT = 0.75
 """Power of an item's count where it is the context of another item, so that rare items are not overrated."""
 
@@ -80,9 +78,7 @@ def ppmi_matrix(sequences: Sequences, item_count: int) -> csr_array:
     pairs = (pairs + pairs.T).tocoo()
     totals = np.bincount(pairs.row, pairs.data, item_count)  # [n]
     contexts = totals**CONTEXT / max(1, (totals**CONTEXT).sum())  # [n]
-    information = (
-        np.log(pairs.data / (totals[pairs.row] * contexts[pairs.col])) * pairs.data / (pairs.data + 1)
-    )
+    information = np.log(pairs.data / (totals[pairs.row] * contexts[pairs.col])) * pairs.data / (pairs.data + 1)
     kept = (information > 0) & (pairs.row != pairs.col)
     positive = csr_array((information[kept].astype(np.float32), (pairs.row[kept], pairs.col[kept])), shape)
     return csr_array((positive + positive.T) / 2)

@@ -11,11 +11,8 @@ class TuneParams(Section):
     """Tuning of the item LLM on training sequences."""
 
     seed: Seed
-    epochs: Annotated[int, Field(ge=0)]
-    """Passes over the items; 0: the item LLM stays as it is."""
+    epochs: Annotated[int, Field(ge=0)]  # passes over the items; 0: the item LLM stays as it is
     learning_rate: Annotated[float, Field(gt=0)]
     temperature: Annotated[float, Field(gt=0, le=1)]
-    window: Positive
-    """Largest distance between two items of a user that count as near."""
-    batch_items: Annotated[int, Field(ge=2)]
-    """Items that are contrasted in one step."""
+    window: Positive  # largest distance between two items of a user that count as near
+    batch_items: Annotated[int, Field(ge=2)]  # items that are contrasted in one step

@@ -20,9 +20,7 @@ POPULARITY = 0.5
 WARMUP_STEPS = 20
 
 
-def tune(
-    encoder: ItemEncoder, texts: list[str], sequences: Sequences, params: TuneParams, batch_tokens: int
-) -> float:
+def tune(encoder: ItemEncoder, texts: list[str], sequences: Sequences, params: TuneParams, batch_tokens: int) -> float:
     """Tune the encoder's weights in place.
 
     An epoch divides the items that have neighbours into random batches, so that each item is encoded once. The loss is
@@ -57,10 +55,7 @@ def tune(
         with memory_needed(f"memory ran out in a batch of {len(batch)} items", place, remedy):
             lengths = np.array([len(tokens[item]) for item in batch])
             parts = list(encoder.batcher.plan(lengths, batch_tokens))
-            vectors = [
-                encoder.batcher.vectors([tokens[item] for item in batch[part]], shape)
-                for part, shape in parts
-            ]
+            vectors = [encoder.batcher.vectors([tokens[item] for item in batch[part]], shape) for part, shape in parts]
             rows = batch[np.concatenate([part for part, _ in parts])]  # [b]
             wanted = torch.from_numpy(near[rows][:, rows].toarray() * scale[rows])  # [b, b]
             loss = contrastive_loss(torch.cat(vectors), wanted.to(vectors[0]), params.temperature)

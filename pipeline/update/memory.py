@@ -19,8 +19,7 @@ from ..rag.datastore import Datastore
 from ..rag.prefix_search import earlier_entries
 from ..search.index import ItemIndex
 
-Rows = NDArray[np.int64]
-"""The new row of each old row of items, int64 [n before], or of users, int64 [U before]."""
+Rows = NDArray[np.int64]  # the new row of each old row of items, int64 [n before], or of users, int64 [U before]
 
 
 def write_grown(

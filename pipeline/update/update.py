@@ -30,10 +30,8 @@ from ..store.whitening import WhitenedVectors
 from .memory import write_grown
 from .tables import extended_dataset
 
-LIVE = "live"
-"""Folder of the extended artifacts, in the folder of the stages' artifacts."""
-RECORD = "live.json"
-"""File of an extended folder: from which model it was made."""
+LIVE = "live"  # folder of the extended artifacts, in the folder of the stages' artifacts
+RECORD = "live.json"  # file of an extended folder: from which model it was made
 
 
 def update(

@@ -112,9 +112,7 @@ def test_a_run_of_other_params_does_not_go_on(tmp_path: Path) -> None:
 def test_a_stage_that_fails_is_one_line(tmp_path: Path) -> None:
     data, out = tmp_path / "empty", tmp_path / "results.json"
     data.mkdir()
-    done = CliRunner().invoke(
-        main, ["beauty", "--data", str(data), "--work", str(tmp_path / "run"), "--out", str(out)]
-    )
+    done = CliRunner().invoke(main, ["beauty", "--data", str(data), "--work", str(tmp_path / "run"), "--out", str(out)])
     assert done.exit_code == 1
     assert "Error: stages.ingest ended with status 1, see above; the same command goes on" in done.output
     assert not out.exists()
@@ -128,9 +126,7 @@ def test_the_readmes_say_what_the_results_say() -> None:
 
 def test_the_table_of_costs_sums_seconds_and_takes_the_largest_memory() -> None:
     stages = {"cpu_seconds": (1.0, 2.4), "seconds": (3.0, 1000.0), "peak_mib": (2000, 7)}
-    measured = {
-        cost: dict(zip(("train_rag", "encode"), values, strict=True)) for cost, values in stages.items()
-    }
+    measured = {cost: dict(zip(("train_rag", "encode"), values, strict=True)) for cost, values in stages.items()}
     shown = cost_table({"beauty": {**measured, "params": {}}, "ml-1m": {"seconds": None, "params": {}}})
     assert shown.splitlines() == [
         "| CPU seconds / seconds / peak MiB | Beauty |",

@@ -14,8 +14,6 @@ print("{\\"rows\\": 3}")
 
 
 def test_what_c_printed_comes_last() -> None:
-    printed = subprocess.run(
-        [sys.executable, "-c", PRINTS], stdout=subprocess.PIPE, check=True, env={}
-    ).stdout
+    printed = subprocess.run([sys.executable, "-c", PRINTS], stdout=subprocess.PIPE, check=True, env={}).stdout
     assert printed.splitlines()[-1] == b"resizing to 144000 bytes"
     assert last_object(printed) == {"rows": 3}

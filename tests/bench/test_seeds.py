@@ -10,12 +10,8 @@ from hierrec.core.files import read_json, write_json
 from bench.seeds import AGAIN, GAIN, collect, main
 
 
-def make_run(
-    folder: Path, seed: int, ndcg: tuple[float, float], epochs: int = 3, neighbours: int = 5
-) -> Path:
-    write_json(
-        folder / "models" / "hierarchical" / "config.json", {"train": {"seed": seed, "epochs": epochs}}
-    )
+def make_run(folder: Path, seed: int, ndcg: tuple[float, float], epochs: int = 3, neighbours: int = 5) -> Path:
+    write_json(folder / "models" / "hierarchical" / "config.json", {"train": {"seed": seed, "epochs": epochs}})
     write_json(folder / "models" / "rag" / "config.json", {"fusion": {"neighbours": neighbours}})
     for variant, value in zip(("hierarchical", "rag"), ndcg, strict=True):
         write_json(folder / "metrics" / f"{variant}.json", {"test": {"ndcg@10": value}})

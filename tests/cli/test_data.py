@@ -48,18 +48,13 @@ def test_it_says_what_ingest_said(run: Run, shop: tuple[Path, list[str]]) -> Non
     lines = run("data", "--artifacts", str(folder)).output.splitlines()
     assert lines == summary[: len(lines)]
     assert "1 rows left out by ingest.where" in lines
-    assert (
-        "cut: validation from 300 (9 targets), test from 600 (9 targets); new in the test: 0 users, 0 items"
-        in lines
-    )
+    assert "cut: validation from 300 (9 targets), test from 600 (9 targets); new in the test: 0 users, 0 items" in lines
     assert any("an item twice: 9 of 9" in line for line in lines)
     assert len(lines) == 9
 
 
 @pytest.mark.parametrize("name", ["items.parquet", "ratings.parquet", "manifest.json"])
-def test_damaged_or_missing_tables_give_one_message(
-    run: Run, shop: tuple[Path, list[str]], name: str
-) -> None:
+def test_damaged_or_missing_tables_give_one_message(run: Run, shop: tuple[Path, list[str]], name: str) -> None:
     path = shop[0] / "data" / name
     for damage in (lambda: path.write_bytes(path.read_bytes()[:-9]), path.unlink):
         damage()
@@ -69,9 +64,7 @@ def test_damaged_or_missing_tables_give_one_message(
         assert "dvc repro" in result.stderr
 
 
-def test_the_metrics_of_a_split_by_time_are_shown_with_its_counts(
-    run: Run, shop: tuple[Path, list[str]]
-) -> None:
+def test_the_metrics_of_a_split_by_time_are_shown_with_its_counts(run: Run, shop: tuple[Path, list[str]]) -> None:
     for variant in ("hierarchical", "rag"):
         metrics = '{"test": {"ndcg@10": 0.5}, "validation": {"ndcg@10": 0.5}}'
         (shop[0] / "metrics" / f"{variant}.json").write_text(metrics)
@@ -90,6 +83,4 @@ def test_an_extended_folder_needs_no_metrics(run: Run, shop: tuple[Path, list[st
     shutil.rmtree(folder / "metrics")
     lines = run("data", "--artifacts", str(folder)).output.splitlines()
     assert set(lines) < set(whole)
-    assert [
-        line for line in whole if line not in lines and "left out" not in line and "cut: " not in line
-    ] == []
+    assert [line for line in whole if line not in lines and "left out" not in line and "cut: " not in line] == []

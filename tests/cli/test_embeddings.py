@@ -27,9 +27,7 @@ def catalogue(tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("shared_imports")
-def test_two_encode_into_one_folder_and_one_cache_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_encode_into_one_folder_and_one_cache_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     items = tmp_path / "items [1]*.csv"
     items.write_text("item_id,title\n" + "".join(f"{n},Film {n} of love\n" for n in range(200)), "utf-8")
 
@@ -113,9 +111,7 @@ def test_encode_takes_a_template_for_each_field(run: Run, catalogue: Path, tmp_p
     fails(run(*command, *one), "--whitening-dimension", "lists of one length")
 
 
-def test_encode_replaces_a_store_but_nothing_else(
-    run: Run, catalogue: Path, store: Path, tmp_path: Path
-) -> None:
+def test_encode_replaces_a_store_but_nothing_else(run: Run, catalogue: Path, store: Path, tmp_path: Path) -> None:
     command = ["embeddings", "encode", "--items", str(catalogue), "--id-column", "sku", "--out"]
     assert run(*command, str(store)).exit_code == 0
     assert EmbeddingStore.open(store).item_ids == ["A 1", "7", "ß"]
@@ -230,9 +226,7 @@ def test_neighbours(run: Run, store: Path) -> None:
     fails(run("embeddings", "neighbours", str(store), "z"), "no item 'z'")
     raw = run("embeddings", "neighbours", str(store), "c", "-k", "3", "--raw").stdout
     expected = EmbeddingStore.open(store).neighbours("c", 3, raw=True)
-    assert [float(line.split()[0]) for line in raw.splitlines()] == pytest.approx(
-        expected["cosine"], abs=1e-4
-    )
+    assert [float(line.split()[0]) for line in raw.splitlines()] == pytest.approx(expected["cosine"], abs=1e-4)
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -115,9 +115,7 @@ def test_any_error_of_a_command_gives_one_message(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_a_command_with_one_line_and_nothing_half_written(
-    tmp_path: Path, number: signal.Signals
-) -> None:
+def test_a_signal_ends_a_command_with_one_line_and_nothing_half_written(tmp_path: Path, number: signal.Signals) -> None:
     if signal.getsignal(number) is signal.SIG_IGN:
         pytest.skip("the tests run under nohup, and an ignored signal stays ignored")
     vectors = np.random.default_rng(0).standard_normal((100_000, 6)).astype(np.float32)

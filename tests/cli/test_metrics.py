@@ -80,9 +80,7 @@ def test_metrics_of_other_data_give_a_warning(run: Run, tmp_path: Path) -> None:
         assert (data in result.stderr) == (md5 == "new")
 
 
-@pytest.mark.parametrize(
-    "baselines", [[], 3, {"a\nb": SPLITS}, {"markov": {}}, {"markov": {**SPLITS, "test": 1}}]
-)
+@pytest.mark.parametrize("baselines", [[], 3, {"a\nb": SPLITS}, {"markov": {}}, {"markov": {**SPLITS, "test": 1}}])
 def test_baselines_that_are_none_give_one_message(run: Run, tmp_path: Path, baselines: Any) -> None:
     write_metrics(tmp_path)
     write_json(tmp_path / "metrics" / "baselines.json", baselines)
@@ -96,13 +94,8 @@ def test_the_commit_of_the_metrics_is_named(run: Run, tmp_path: Path) -> None:
     settings = ["-c", "user.name=tester", "-c", "user.email=tester@example.org"]
     for command in (["init", "--quiet"], ["add", "."], [*settings, "commit", "--quiet", "-m", "a run"]):
         subprocess.run(["git", *command], cwd=tmp_path, check=True)
-    head = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert (
-        f"run: committed in {head.stdout.strip()} of 20"
-        in run("metrics", "--artifacts", str(tmp_path)).output
-    )
+    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=tmp_path, capture_output=True, text=True)
+    assert f"run: committed in {head.stdout.strip()} of 20" in run("metrics", "--artifacts", str(tmp_path)).output
     write_metrics(tmp_path, {**SPLITS, "users": 3})
     assert "run: of this folder, not committed" in run("metrics", "--artifacts", str(tmp_path)).output
 
@@ -129,9 +122,7 @@ def test_diff_shows_the_change_since_a_commit_with_intervals_and_the_changed_par
     assert "compared with" in origin
 
 
-def test_a_comparison_with_other_data_gives_a_warning(
-    run: Run, tmp_path: Path, committed: Callable[..., None]
-) -> None:
+def test_a_comparison_with_other_data_gives_a_warning(run: Run, tmp_path: Path, committed: Callable[..., None]) -> None:
     committed(SPLITS, epochs=2)
     for params, warned in (("train: {epochs: 3}", False), ("ingest: {dataset: files}", True)):
         (tmp_path / "params.yaml").write_text(params)
@@ -170,9 +161,7 @@ def test_the_data_set_is_named(run: Run, tmp_path: Path) -> None:
     assert "data: ml-1m: 30 items, 1,200 users" in run("metrics", "--artifacts", str(tmp_path)).output
 
 
-@pytest.mark.parametrize(
-    "counts", [[], None, {"users": "many"}, {"users": 1.5}, {"users": True}, {"a\nb": 1}]
-)
+@pytest.mark.parametrize("counts", [[], None, {"users": "many"}, {"users": 1.5}, {"users": True}, {"a\nb": 1}])
 def test_counts_that_are_none_give_one_message(run: Run, tmp_path: Path, counts: Any) -> None:
     write_metrics(tmp_path)
     write_json(tmp_path / "metrics" / "data.json", counts)

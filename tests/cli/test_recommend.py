@@ -36,9 +36,7 @@ def test_a_user_is_recommended_what_the_api_recommends(run: Run, artifacts: Path
 @pytest.mark.parametrize("variant", ["hierarchical", "rag"])
 def test_a_history_of_titles_as_json(run: Run, artifacts: Path, variant: str) -> None:
     titles = ["--history", "toy story", "--history", "Heat (1995)"]
-    result = run(
-        "recommend", *titles, "--variant", variant, "-k", "3", "--json", "--artifacts", str(artifacts)
-    )
+    result = run("recommend", *titles, "--variant", variant, "-k", "3", "--json", "--artifacts", str(artifacts))
     assert result.exit_code == 0, result.output
     answer = json.loads(result.stdout)
     assert answer["user"] is None
@@ -123,9 +121,7 @@ def test_fewer_similar_items_than_asked_for_are_explained(run: Run, artifacts: P
     assert run("similar", "heat", "-k", "4", "--artifacts", str(artifacts)).stderr == ""
 
 
-def test_similar_items_of_an_approximate_index_are_called_so(
-    run: Run, artifacts: Path, tmp_path: Path
-) -> None:
+def test_similar_items_of_an_approximate_index_are_called_so(run: Run, artifacts: Path, tmp_path: Path) -> None:
     for folder in ("data", "item_embeddings"):
         shutil.copytree(artifacts / folder, tmp_path / folder)
     store = EmbeddingStore.open(tmp_path / "item_embeddings")

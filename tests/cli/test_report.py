@@ -37,9 +37,7 @@ def test_the_last_run_with_other_metrics_stands_beside_this_one(
     assert (tmp_path / "report.html").read_text("utf-8") == PAGE
 
 
-def test_what_cannot_be_compared_gives_one_message(
-    run: Run, tmp_path: Path, committed: Callable[..., None]
-) -> None:
+def test_what_cannot_be_compared_gives_one_message(run: Run, tmp_path: Path, committed: Callable[..., None]) -> None:
     arguments = ("report", "--artifacts", str(tmp_path), "--out", str(tmp_path / "page.html"))
     assert "artifacts are missing" in run(*arguments).stderr
     (tmp_path / "report.html").write_text("<main></main>")

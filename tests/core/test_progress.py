@@ -24,9 +24,7 @@ def run(every: float, shown: bool = True, stderr: int = subprocess.PIPE) -> str:
 def test_a_log_gets_whole_lines_with_an_estimate() -> None:
     lines = [line.strip() for line in run(0.1).replace("\r", "\n").splitlines() if line.strip()]
     assert 2 <= len(lines) <= 8
-    assert all(
-        line.startswith("work: ") and " of 20 step, " in line and line.endswith(" left") for line in lines
-    )
+    assert all(line.startswith("work: ") and " of 20 step, " in line and line.endswith(" left") for line in lines)
     assert lines[-1].startswith("work: 20 of 20")
 
 

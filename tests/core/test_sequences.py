@@ -118,9 +118,7 @@ def with_targets(validation: list[int], test: list[int], several: bool = False) 
     """Six users of four items with these targets, `NO_TARGET` for none. `several`: two rows of targets each."""
     sequences = make_sequences([np.arange(4)] * 6)
     columns = (np.array(values).repeat(1 + several) for values in (validation, test))
-    rows = (
-        np.stack([np.arange(6).repeat(2), np.full(12, 2), np.full(12, 3)], 1) if several else np.empty((0, 3))
-    )
+    rows = np.stack([np.arange(6).repeat(2), np.full(12, 2), np.full(12, 3)], 1) if several else np.empty((0, 3))
     names = ("validation", "test", "target_rows")
     return replace(sequences, **dict(zip(names, (*columns, rows.astype(np.int64)), strict=True)))
 

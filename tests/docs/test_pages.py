@@ -56,27 +56,19 @@ def test_links_lead_to_files_and_headings(page: str) -> None:
 
 def test_each_decision_has_a_line_in_the_list() -> None:
     folder = ROOT / "docs" / "decisions"
-    listed = re.findall(
-        r"^\| [\d-]+ \| \[[^]]+\]\(decisions/([^)]+)\)", folder.with_suffix(".md").read_text(), re.M
-    )
+    listed = re.findall(r"^\| [\d-]+ \| \[[^]]+\]\(decisions/([^)]+)\)", folder.with_suffix(".md").read_text(), re.M)
     sections = [f"{page.name}#{anchor}" for page in folder.glob("*.md") for anchor in sections_of(page)]
     assert sorted(listed) == sorted(sections)
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_numbers_have_a_leading_zero(page: str) -> None:
-    prose = re.sub(
-        r"^```.*?^```$|`[^`\n]*`", "", (ROOT / page).read_text("utf-8"), flags=re.MULTILINE | re.DOTALL
-    )
+    prose = re.sub(r"^```.*?^```$|`[^`\n]*`", "", (ROOT / page).read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     assert not re.findall(r"(?<![\w.])\.\d+", prose)
 
 
 def test_pictures_are_small_and_shown() -> None:
-    shown = {
-        name
-        for page in PAGES
-        for name in re.findall(r"pictures/(\w+)\.png", (ROOT / page).read_text("utf-8"))
-    }
+    shown = {name for page in PAGES for name in re.findall(r"pictures/(\w+)\.png", (ROOT / page).read_text("utf-8"))}
     pictures = list((ROOT / "docs" / "pictures").iterdir())
     assert {path.name for path in pictures} == {f"{name}.png" for name in shown}
     assert all(path.stat().st_size < 200_000 for path in pictures)

@@ -63,9 +63,7 @@ def test_a_failure_leaves_the_old_store(params: EncodeParams, tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
 
 
-def test_few_items_have_fewer_directions_and_the_summary_says_so(
-    params: EncodeParams, tmp_path: Path
-) -> None:
+def test_few_items_have_fewer_directions_and_the_summary_says_so(params: EncodeParams, tmp_path: Path) -> None:
     summary = encode_items(ITEMS, params.model_copy(update={"whitening_dimension": 50}), tmp_path / "store")
     assert summary[1].endswith("whitened to 2, not 16, which are too many for so few texts")
     verify(tmp_path / "store")

@@ -60,9 +60,7 @@ def test_any_text_in_any_kind_of_model(kind: str, model_folder: ModelFolder) -> 
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
-@given(
-    texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1), budget=st.integers(1, 200)
-)
+@given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1), budget=st.integers(1, 200))
 def test_the_batch_does_not_matter(encoder: ItemEncoder, texts: list[str], budget: int) -> None:
     vectors = encoder.encode(texts, budget)
     assert np.isfinite(vectors).all()
@@ -84,9 +82,7 @@ def test_what_else_is_encoded_changes_no_bit(budget: int, precision: Precision) 
 
 
 @pytest.mark.parametrize("kind", ["t5-nano", *KINDS])
-def test_bfloat16_moves_vectors_by_rounding_and_the_manifest_says_so(
-    kind: str, model_folder: ModelFolder
-) -> None:
+def test_bfloat16_moves_vectors_by_rounding_and_the_manifest_says_so(kind: str, model_folder: ModelFolder) -> None:
     model = kind if kind == "t5-nano" else str(model_folder(kind))
     exact, rounded = (ItemEncoder.load(model, None, 32, precision=precision) for precision in PRECISIONS)
     expected, vectors = (encoder.encode(AWKWARD + TEXTS, 128) for encoder in (exact, rounded))
@@ -97,9 +93,7 @@ def test_bfloat16_moves_vectors_by_rounding_and_the_manifest_says_so(
     assert [encoder.description["dtype"] for encoder in (exact, rounded)] == list(PRECISIONS)
 
 
-def test_texts_in_blocks_have_the_vectors_of_the_whole(
-    encoder: ItemEncoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_texts_in_blocks_have_the_vectors_of_the_whole(encoder: ItemEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = encoder.encode(AWKWARD, 100)
     monkeypatch.setattr("hierrec.encode.encoder.BLOCK", 5)
     assert np.array_equal(encoder.encode(AWKWARD, 100), whole)
@@ -117,9 +111,7 @@ def watch_shapes(encoder: ItemEncoder, monkeypatch: pytest.MonkeyPatch) -> list[
     return shapes
 
 
-def test_t5_computes_one_shape_and_longer_texts_alone(
-    encoder: ItemEncoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_t5_computes_one_shape_and_longer_texts_alone(encoder: ItemEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
     shapes = watch_shapes(encoder, monkeypatch)
     encoder.encode(TEXTS * 20, 100)
     encoder.encode(TEXTS[:1], 100)

@@ -22,9 +22,7 @@ def test_it_knows_the_threads_of_torch_before_torch_is_imported(threads: str | N
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
     if threads is not None:
         environment["OMP_NUM_THREADS"] = threads
-    done = subprocess.run(
-        [sys.executable, "-c", BOTH], env=environment, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", BOTH], env=environment, capture_output=True, text=True, check=True)
     without, imported, torch_threads = json.loads(done.stdout)
     assert without == imported
     assert imported["threads"] == torch_threads

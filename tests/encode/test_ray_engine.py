@@ -101,9 +101,7 @@ def test_the_store_is_the_local_one_and_the_cache_is_asked(
     assert "0 texts encoded" in again[0]
 
 
-def test_errors_of_a_worker_arrive_as_they_are(
-    cluster: None, model_folder: ModelFolder, tmp_path: Path
-) -> None:
+def test_errors_of_a_worker_arrive_as_they_are(cluster: None, model_folder: ModelFolder, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     save_model("t5", folder)
     engine = ray_engine.RayEncoder(ItemEncoder.load(str(folder), None, 32), str(folder), 1)
@@ -165,9 +163,7 @@ def test_a_worker_encodes_a_block_into_its_places(model_folder: ModelFolder, pre
     assert np.array_equal(vectors, encoder.encode(MANY[:2], 200))
 
 
-def test_where_ray_is_missing_the_remedy_is_named(
-    model_folder: ModelFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_ray_is_missing_the_remedy_is_named(model_folder: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     folder = str(model_folder("t5"))
     engine = ray_engine.RayEncoder(ItemEncoder.load(folder, None, 32), folder, 1)

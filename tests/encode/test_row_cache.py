@@ -38,9 +38,7 @@ def encode(folder: str, cache: Path, texts: Sequence[str]) -> tuple[NDArray[np.f
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
 @given(
-    batches=st.lists(
-        st.dictionaries(st.integers(0, 20), st.floats(width=32, allow_nan=False), min_size=1), max_size=4
-    ),
+    batches=st.lists(st.dictionaries(st.integers(0, 20), st.floats(width=32, allow_nan=False), min_size=1), max_size=4),
     wanted=st.lists(st.integers(0, 25), min_size=1),
 )
 def test_gives_back_what_was_put(
@@ -88,9 +86,7 @@ def test_only_changed_texts_are_encoded(folder: str, tmp_path: Path) -> None:
     assert np.array_equal(fresh, second)
 
 
-def test_another_model_or_setting_shares_no_row(
-    folder: str, model_folder: ModelFolder, tmp_path: Path
-) -> None:
+def test_another_model_or_setting_shares_no_row(folder: str, model_folder: ModelFolder, tmp_path: Path) -> None:
     encode(folder, tmp_path, TEXTS)
     assert encode(str(model_folder("t5-full")), tmp_path, TEXTS)[1] == len(TEXTS)
     encoder = ItemEncoder.load(folder, None, 31)
@@ -259,9 +255,7 @@ def test_a_vector_that_is_not_finite_names_its_item(copy: Path, tmp_path: Path) 
     save_file(weights, copy / "model.safetensors", {"format": "pt"})
     texts = ["Heat", "Alien", "M"]
     with pytest.raises(NumericalError, match="item 2"):
-        encode_texts(
-            ItemEncoder.load(str(copy), None, 32), texts, 100, ["item 0", "item 1", "item 2"], tmp_path
-        )
+        encode_texts(ItemEncoder.load(str(copy), None, 32), texts, 100, ["item 0", "item 1", "item 2"], tmp_path)
 
 
 def test_no_texts(folder: str, tmp_path: Path) -> None:

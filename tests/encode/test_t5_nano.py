@@ -43,9 +43,7 @@ class Encoder:
     @torch.inference_mode()
     def __call__(self, texts: Sequence[str], max_length: int = 128) -> np.ndarray:
         """Encode texts in one batch: float32 [n, d]."""
-        batch = self.tokenizer(
-            list(texts), padding=True, truncation=True, max_length=max_length, return_tensors="pt"
-        )
+        batch = self.tokenizer(list(texts), padding=True, truncation=True, max_length=max_length, return_tensors="pt")
         states = self.model(**batch).last_hidden_state  # [n, T, d]
         mask = batch["attention_mask"].unsqueeze(-1).float()  # [n, T, 1]
         return ((states * mask).sum(1) / mask.sum(1)).numpy()
@@ -118,9 +116,7 @@ def test_any_text_has_a_finite_vector(encoder: Encoder, text: str) -> None:
 @given(texts=st.lists(st.text(max_size=80), min_size=1, max_size=6), repeat=st.integers(1, 3))
 def test_a_vector_does_not_depend_on_its_batch(encoder: Encoder, texts: list[str], repeat: int) -> None:
     alone = np.concatenate([encoder([text]) for text in texts])
-    together = encoder(["a text that is longer than most of the others in this batch " * 3, *texts * repeat])[
-        1:
-    ]
+    together = encoder(["a text that is longer than most of the others in this batch " * 3, *texts * repeat])[1:]
     np.testing.assert_allclose(together, np.tile(alone, (repeat, 1)), atol=1e-5)
 
 
@@ -197,9 +193,7 @@ def correlation(encoder: Encoder, texts: list[str]) -> float:
     teacher = AutoModel.from_pretrained(get_model_path()).eval()
     ours, theirs = [], []
     for start in range(0, len(texts), 32):
-        batch = tokenizer(
-            texts[start : start + 32], padding=True, truncation=True, max_length=256, return_tensors="pt"
-        )
+        batch = tokenizer(texts[start : start + 32], padding=True, truncation=True, max_length=256, return_tensors="pt")
         with torch.inference_mode():
             states = teacher(**batch).last_hidden_state  # [b, T, 384]
         mask = batch["attention_mask"].unsqueeze(-1).float()
@@ -207,7 +201,5 @@ def correlation(encoder: Encoder, texts: list[str]) -> float:
         theirs.append(torch.nn.functional.normalize(pooled, dim=1).numpy())
         ours.append(encoder(texts[start : start + 32], max_length=256))
     upper = np.triu_indices(len(texts), 1)
-    a, b = (
-        cosines(np.concatenate(vectors))[upper].argsort().argsort() for vectors in (ours, theirs)
-    )  # ranks
+    a, b = (cosines(np.concatenate(vectors))[upper].argsort().argsort() for vectors in (ours, theirs))  # ranks
     return float(np.corrcoef(a, b)[0, 1])

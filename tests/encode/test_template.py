@@ -60,9 +60,7 @@ def test_values_are_never_read_as_template() -> None:
 
 
 def test_blank_nan_and_empty_are_missing() -> None:
-    items = pl.DataFrame(
-        {"title": [" ", "Heat \n 2 "], "score": [math.nan, 0.5], "tags": [[""], [" a", "b"]]}
-    )
+    items = pl.DataFrame({"title": [" ", "Heat \n 2 "], "score": [math.nan, 0.5], "tags": [[""], [" a", "b"]]})
     assert render(items, "{title}. Score {score}. {tags}") == ["", "Heat 2. Score 0.5. a, b"]
 
 
@@ -109,6 +107,4 @@ def test_bad_templates(template: str, message: str) -> None:
 
 
 def test_a_standard_column_that_is_not_there_is_missing() -> None:
-    assert render(pl.DataFrame({"item_id": ["1"], "maker": ["Kemp"]}), "{title} ({year}). By {maker}.") == [
-        "By Kemp."
-    ]
+    assert render(pl.DataFrame({"item_id": ["1"], "maker": ["Kemp"]}), "{title} ({year}). By {maker}.") == ["By Kemp."]

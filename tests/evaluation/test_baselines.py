@@ -97,9 +97,7 @@ def test_markov_is_what_a_plain_loop_counts(sequences: Sequences, items: list[in
         followed.update(b for a, b in pairwise(taken) if history and a == history[-1])
     expected = sorted({(followed[item], popularity[item]) for item in range(ITEMS)}, reverse=True)
     found = order(scores(Markov(sequences, ITEMS), history))
-    assert [{(followed[item], popularity[item]) for item in place} for place in found] == [
-        {pair} for pair in expected
-    ]
+    assert [{(followed[item], popularity[item]) for item in place} for place in found] == [{pair} for pair in expected]
 
 
 def by_loops(sequences: Sequences, item_count: int, history: list[int], user: int) -> NDArray[np.float64]:

@@ -111,9 +111,7 @@ def test_the_metrics_are_those_of_plain_loops(seed: int) -> None:
     top = np.array([items + [-1] * (LENGTH - len(items)) for items in lists])
     targets, ranks = generator.integers(ITEMS, size=5), [*generator.integers(1, 50, 4) / 2 + 0.5, math.inf]
     counts, vectors = generator.integers(0, 9, ITEMS), generator.normal(size=(ITEMS, 6)).astype(np.float32)
-    found = list_metrics(
-        top, taken(targets, counts), pl.DataFrame({"test": ranks}), np.arange(ITEMS) < 33, vectors
-    )
+    found = list_metrics(top, taken(targets, counts), pl.DataFrame({"test": ranks}), np.arange(ITEMS) < 33, vectors)
     expected = naive(lists, targets.tolist(), ranks, counts.tolist(), 33, vectors)
     assert found.keys() == expected.keys()
     for name, value in expected.items():

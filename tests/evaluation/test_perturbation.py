@@ -36,9 +36,7 @@ def test_dropping_keeps_the_order_and_the_share(data: tuple, share: float, seed:
 
 
 @given(users(), shares, seeds)
-def test_replacing_keeps_the_rest_in_place_and_never_names_the_target(
-    data: tuple, share: float, seed: int
-) -> None:
+def test_replacing_keeps_the_rest_in_place_and_never_names_the_target(data: tuple, share: float, seed: int) -> None:
     histories, targets = data
     perturbed = perturbed_histories(histories, targets, CANDIDATES, share, seed)
     for history, target, dropped, replaced in zip(histories, targets, *perturbed.values(), strict=True):
@@ -76,7 +74,5 @@ def test_users_with_the_same_history_are_perturbed_differently() -> None:
 @pytest.mark.parametrize("spare", [0, 2])
 def test_a_user_who_has_nearly_everything_keeps_more(spare: int) -> None:
     history = np.arange(ITEMS - 1 - spare)
-    perturbed = perturbed_histories(
-        [history], np.array([ITEMS - 1]), np.ones(ITEMS, np.bool_), share=0.5, seed=3
-    )
+    perturbed = perturbed_histories([history], np.array([ITEMS - 1]), np.ones(ITEMS, np.bool_), share=0.5, seed=3)
     assert (perturbed["replaced"][0] != history).sum() == spare

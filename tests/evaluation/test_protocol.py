@@ -121,9 +121,7 @@ def test_of_several_targets_each_is_ranked_after_the_items_before_it() -> None:
     scorer = Successor()
     table = evaluate(scorer, sequences, ALL, PARAMS, SEED, perturb=False)
     assert table["test"].drop_nulls().to_list() == [1.0] * sum(max(0, len(walk) - 6) for walk in walks)
-    held_out = (
-        split_users(np.arange(1, 8), SEED)[1] + 1
-    )  # user 0 has no target; a user's targets are in one half
+    held_out = split_users(np.arange(1, 8), SEED)[1] + 1  # user 0 has no target; a user's targets are in one half
     read = [
         (user, walk[:end].tolist())
         for user, walk in enumerate(walks)
@@ -244,9 +242,7 @@ def test_no_target_at_all_is_a_typed_error() -> None:
 def test_the_lists_are_those_of_the_test_histories() -> None:
     lists = TopLists(Successor(), ALL)
     table = evaluate(Successor(), WALKS, ALL, PARAMS, SEED, lists=lists)
-    histories = [
-        history for history, test in zip(WALKS.test_histories(), WALKS.test, strict=True) if test >= 0
-    ]
+    histories = [history for history, test in zip(WALKS.test_histories(), WALKS.test, strict=True) if test >= 0]
     expected = [
         [item for step in range(ITEMS) if (item := (history[-1] + 1 + step) % ITEMS) not in history][:LENGTH]
         for history in histories

@@ -20,9 +20,7 @@ from tests.model.world import ITEMS
 Halves = tuple[FusionExamples, FusionExamples]
 
 
-def remembered(
-    params: TrainParams, frozen: NDArray, sequences: Sequences, most: int = 100
-) -> tuple[Datastore, Halves]:
+def remembered(params: TrainParams, frozen: NDArray, sequences: Sequences, most: int = 100) -> tuple[Datastore, Halves]:
     model = new_model(params, frozen).eval()
     prefixes = prefix_states(model, sequences)
     lookup = Lookup(shortlist=8, overlap=0.3, neighbours=5, following=2, preceding=2)

@@ -27,17 +27,14 @@ def test_every_prefix_once_with_its_state(train_params: TrainParams, frozen: NDA
     scorer = Scorer(model, np.ones(ITEMS, np.bool_), dtype=torch.float32)
     prefixes = prefix_states(model, sequences)
     expected = [
-        (user, position)
-        for user in range(sequences.user_count)
-        for position in range(1, sequences.train_length[user])
+        (user, position) for user in range(sequences.user_count) for position in range(1, sequences.train_length[user])
     ]
     assert list(zip(prefixes.users, prefixes.positions, strict=True)) == expected
     for index, (user, position) in enumerate(expected):
         items = sequences.training_items(user)
         assert prefixes.next_items[index] == items[position]
         contexts = [
-            scorer.states([items[:position][-length:]])[0]
-            for length in range(min(5, position), min(10, position) + 1)
+            scorer.states([items[:position][-length:]])[0] for length in range(min(5, position), min(10, position) + 1)
         ]
         state = torch.from_numpy(prefixes.states[index])
         assert any(torch.allclose(state, context, atol=1e-4) for context in contexts)

@@ -26,9 +26,7 @@ Matrix = NDArray[np.float32]
 def clusters(count: int, width: int = 16) -> Matrix:
     generator = np.random.default_rng(0)
     centres = generator.normal(size=(count // 20, width))
-    return (centres[np.arange(count) % len(centres)] + 0.4 * generator.normal(size=(count, width))).astype(
-        np.float32
-    )
+    return (centres[np.arange(count) % len(centres)] + 0.4 * generator.normal(size=(count, width))).astype(np.float32)
 
 
 class Built(NamedTuple):
@@ -85,9 +83,7 @@ def test_the_recall_in_the_manifest_is_the_one_that_is_reached(built: Built) -> 
 
 
 def test_more_effort_only_where_recall_asks_for_it(tmp_path: Path) -> None:
-    low, high = (
-        build_index(clusters(1500), tmp_path / "index", "s", "ivf", recall).setting for recall in (0.3, 0.99)
-    )
+    low, high = (build_index(clusters(1500), tmp_path / "index", "s", "ivf", recall).setting for recall in (0.3, 0.99))
     assert low.effort < high.effort
     assert low.recall_at_20 < high.recall_at_20
 
@@ -165,15 +161,11 @@ def test_vectors_may_be_computed_as_they_are_read(tmp_path: Path) -> None:
     whitening = Whitening.fit(raw, 8)
     build_index(WhitenedVectors(whitening, raw), tmp_path / "lazy", "s", "flat")
     build_index(whitening.apply(raw), tmp_path / "whole", "s", "flat")
-    assert (tmp_path / "lazy" / "index.faiss").read_bytes() == (
-        tmp_path / "whole" / "index.faiss"
-    ).read_bytes()
+    assert (tmp_path / "lazy" / "index.faiss").read_bytes() == (tmp_path / "whole" / "index.faiss").read_bytes()
 
 
 def test_too_few_vectors(tmp_path: Path) -> None:
-    with pytest.raises(
-        ParamsError, match=r"index\.kind: FAISS cannot index 100 vectors of width 16 with IVF8,PQ8"
-    ):
+    with pytest.raises(ParamsError, match=r"index\.kind: FAISS cannot index 100 vectors of width 16 with IVF8,PQ8"):
         build_index(clusters(100), tmp_path / "index", "s", "ivf_pq")
     assert not list(tmp_path.iterdir())
 

@@ -39,13 +39,10 @@ def write_raw(path: Path, items: pl.DataFrame, interactions: pl.DataFrame) -> Pa
     movies = items.select(
         pl.concat_str("item_id", pl.lit("::"), "title", year, pl.lit("::"), pl.col("genres").list.join("|"))
     )
-    users = interactions.select(
-        pl.format("{}::M::25::4::10001", pl.col("user_id").unique(maintain_order=True))
-    )
+    users = interactions.select(pl.format("{}::M::25::4::10001", pl.col("user_id").unique(maintain_order=True)))
     ratings = interactions.select(pl.format("{}::{}::{}::{}", "user_id", "item_id", "rating", "timestamp"))
     tables = {"movies.dat": movies, "users.dat": users, "ratings.dat": ratings}
     files = {
-        name: "".join(f"{line}\n" for line in table.to_series()).encode("latin-1")
-        for name, table in tables.items()
+        name: "".join(f"{line}\n" for line in table.to_series()).encode("latin-1") for name, table in tables.items()
     }
     return write_archive(path, files)

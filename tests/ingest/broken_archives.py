@@ -63,18 +63,14 @@ ARCHIVES = {
     "truncated zip": archive(cut, r"a\.zip: is not a readable zip archive"),
     "HTML instead of a zip": archive(pages, r"a\.zip: is a web page, not a zip archive"),
     "empty zip file": archive(lambda path: path.write_bytes(b""), r"a\.zip: is not a readable zip archive"),
-    "zip without members": archive(
-        lambda path: write_archive(path, {}), r"a\.zip: no file is named movies\.dat"
-    ),
+    "zip without members": archive(lambda path: write_archive(path, {}), r"a\.zip: no file is named movies\.dat"),
     "missing member": archive(
         lambda path: write_archive(path, {"movies.dat": b"", "users.dat": b""}),
         r"no file is named ratings\.dat",
     ),
     "member twice": archive(add_member("b/users.dat"), r"2 files are named users\.dat"),
     "member above": archive(add_member("../evil"), r"points outside the archive: '\.\./evil'"),
-    "member with an absolute name": archive(
-        add_member("/etc/evil"), "points outside the archive: '/etc/evil'"
-    ),
+    "member with an absolute name": archive(add_member("/etc/evil"), "points outside the archive: '/etc/evil'"),
     "member of a drive": archive(add_member("C:\\evil"), "points outside the archive"),
     "zip bomb": archive(bomb, r"ratings\.dat: unpacks to 1,073,741,824 bytes; at most"),
     "no archive": archive(Path.unlink, r"a\.zip: no such file.*correct ingest\.archive"),

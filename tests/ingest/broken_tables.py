@@ -51,9 +51,7 @@ def further(third: bytes, last: bytes) -> Callable[[bytes], bytes]:
 
     def edit(content: bytes) -> bytes:
         values = [b"note", b"x", third, b"x", b"x", b"x", last, b"x", b"x"]
-        return b"".join(
-            line + b"," + value + b"\n" for line, value in zip(content.splitlines(), values, strict=True)
-        )
+        return b"".join(line + b"," + value + b"\n" for line, value in zip(content.splitlines(), values, strict=True))
 
     return edit
 
@@ -68,9 +66,7 @@ BROKEN_TABLES = {
     "empty table": table(EVENTS, lambda _: b"", ": file is empty"),
     "blank table": table(EVENTS, lambda _: b"\n\n", ": file is empty"),
     "header only": table(EVENTS, lambda content: content.split(b"\n")[0], ": table has no rows"),
-    "items without rows": table(
-        ITEMS, lambda content: content.split(b"\n")[0] + b"\n", ": table has no rows"
-    ),
+    "items without rows": table(ITEMS, lambda content: content.split(b"\n")[0] + b"\n", ": table has no rows"),
     "HTML instead of a table": table(EVENTS, lambda _: PAGE, ": is a web page, not a table"),
     "two separators": table(
         EVENTS,
@@ -95,22 +91,14 @@ BROKEN_TABLES = {
         first(replace(b"plot", b"validation_candidate")),
         ": the name of column validation_candidate is taken",
     ),
-    "column too few": table(
-        EVENTS, replace(b"bob,kettle,60", b"bob,kettle"), ", row 6: Expected 3 columns, got 2"
-    ),
+    "column too few": table(EVENTS, replace(b"bob,kettle,60", b"bob,kettle"), ", row 6: Expected 3 columns, got 2"),
     "column too many": table(EVENTS, replace(b",60", b",60,5"), ", row 6: Expected 3 columns, got 4"),
-    "comma in a text": table(
-        ITEMS, replace(b"Stirs.", b"Stirs, well."), ", row 4: Expected 5 columns, got 6"
-    ),
-    "quote never closed": table(
-        ITEMS, replace(b"Stirs.", b'"Stirs.'), ", row 4, line 5: a quote is never closed"
-    ),
+    "comma in a text": table(ITEMS, replace(b"Stirs.", b"Stirs, well."), ", row 4: Expected 5 columns, got 6"),
+    "quote never closed": table(ITEMS, replace(b"Stirs.", b'"Stirs.'), ", row 4, line 5: a quote is never closed"),
     "quote never closed in the middle": table(
         ITEMS, replace(b",Spoon,", b',"Spoon,'), ", row 4, line 5: a quote is never closed|Expected 5 columns"
     ),
-    "two quotes never closed": table(
-        EVENTS, further(b'"bad', b'"worse'), ", row 2, line 3: a quote is never closed"
-    ),
+    "two quotes never closed": table(EVENTS, further(b'"bad', b'"worse'), ", row 2, line 3: a quote is never closed"),
     "a quote closed rows later": table(
         EVENTS, further(b'"bad', b'worse"'), ", line 3: a quoted value goes on to line 7, and swallows"
     ),
@@ -129,20 +117,12 @@ BROKEN_TABLES = {
     "Latin-1": table(ITEMS, lambda content: content.decode().encode("latin-1"), ", row 3: is not UTF-8"),
     "Latin-1 in the header": table(ITEMS, first(replace(b"plot", b"r\xe9sum\xe9")), ", line 1: is not UTF-8"),
     "UTF-16": table(EVENTS, lambda content: content.decode().encode("utf-16"), ", line 1: is not UTF-8"),
-    "user missing": table(
-        EVENTS, replace(b"bob,kettle", b",kettle"), ", row 6, column user: an id is missing"
-    ),
+    "user missing": table(EVENTS, replace(b"bob,kettle", b",kettle"), ", row 6, column user: an id is missing"),
     "item missing": table(EVENTS, replace(b"bob,kettle", b"bob, "), ", row 6, column item: an id is missing"),
     "item without an id": table(ITEMS, replace(b"fork,", b","), ", row 5, column item: an id is missing"),
-    "zero byte in an id": table(
-        EVENTS, replace(b"cleo", b"cl\0eo"), ", row 8, column user: 'cl.x00eo' has a control"
-    ),
-    "timestamp missing": table(
-        EVENTS, replace(b",60", b","), ", row 6, column timestamp: a timestamp is missing"
-    ),
-    "text for a timestamp": table(
-        EVENTS, replace(b",60", b",noon"), ", row 6, column timestamp: 'noon' is not a num"
-    ),
+    "zero byte in an id": table(EVENTS, replace(b"cleo", b"cl\0eo"), ", row 8, column user: 'cl.x00eo' has a control"),
+    "timestamp missing": table(EVENTS, replace(b",60", b","), ", row 6, column timestamp: a timestamp is missing"),
+    "text for a timestamp": table(EVENTS, replace(b",60", b",noon"), ", row 6, column timestamp: 'noon' is not a num"),
     "text for all timestamps": table(
         EVENTS,
         lambda content: content.replace(b"0\n", b"x\n"),
@@ -150,12 +130,8 @@ BROKEN_TABLES = {
     ),
     "NaN for a timestamp": table(EVENTS, replace(b",60", b",nan"), ", row 6, column timestamp: 'nan' is"),
     "infinite timestamp": table(EVENTS, replace(b",60", b",inf"), ", row 6, column timestamp: 'inf' is"),
-    "overflow of a timestamp": table(
-        EVENTS, replace(b",60", b"," + b"9" * 25), ", row 6, .* is too large to be exact"
-    ),
-    "date among numbers": table(
-        EVENTS, replace(b",60", b",2001-01-01"), ", row 6, column timestamp: '2001-01-01' is"
-    ),
+    "overflow of a timestamp": table(EVENTS, replace(b",60", b"," + b"9" * 25), ", row 6, .* is too large to be exact"),
+    "date among numbers": table(EVENTS, replace(b",60", b",2001-01-01"), ", row 6, column timestamp: '2001-01-01' is"),
     "number among dates": table(
         EVENTS, replace(b",100", b",2001-01-01"), ", row 2, column timestamp: '300' is not a date in ISO 8601"
     ),
@@ -184,12 +160,8 @@ BROKEN_TABLES = {
     ),
     "text for a year": table(ITEMS, replace(b"1961", b"old"), ", row 1, column year: 'old' is not a year"),
     "half a year": table(ITEMS, replace(b"1961", b"1961.5"), ", row 1, column year: '1961.5' is not a year"),
-    "overflow of a year": table(
-        ITEMS, replace(b"1961", b"19610000000"), ", row 1, column year: '19610000000' is"
-    ),
-    "short histories only": table(
-        EVENTS, lambda _: b"user,item,timestamp\nann,cup,1\nbob,cup,2\n", "|no user has 3"
-    ),
+    "overflow of a year": table(ITEMS, replace(b"1961", b"19610000000"), ", row 1, column year: '19610000000' is"),
+    "short histories only": table(EVENTS, lambda _: b"user,item,timestamp\nann,cup,1\nbob,cup,2\n", "|no user has 3"),
     "one item only": table(ITEMS, lambda _: b"item\njug\n", ": lists none of the 4 items"),
     "no such table": Broken(
         lambda folder: {**write_tables(folder), "ingest.items": str(folder / "absent.csv")},
@@ -218,12 +190,8 @@ BROKEN_TABLES = {
         r"items\.parquet: not a readable Parquet file",
     ),
     "Parquet called CSV": parquet("items", {"item": ["cup"]}, ", line 1: is not UTF-8", "items.csv"),
-    "lists for ids": parquet(
-        "items", {"item": [["cup"]]}, r", column item: type is List\(String\), not text"
-    ),
-    "fractions for ids": parquet(
-        "items", {"item": [1.0, 2.5]}, ", row 2, column item: 2.5 is not a whole number"
-    ),
+    "lists for ids": parquet("items", {"item": [["cup"]]}, r", column item: type is List\(String\), not text"),
+    "fractions for ids": parquet("items", {"item": [1.0, 2.5]}, ", row 2, column item: 2.5 is not a whole number"),
     "null for an id": parquet("items", {"item": [1, None, 3]}, ", row 2, column item: an id is missing"),
     "records for users": parquet(
         "interactions", {"user": [{"a": 1}], "item": ["cup"], "ts": [1]}, ", column user: type is struct"
@@ -231,15 +199,9 @@ BROKEN_TABLES = {
     "bytes for an id": parquet("items", {"item": [b"\xff"]}, ", column item: type is large_binary"),
     "nothing but records": parquet("items", {"thing": [{"a": 1}]}, ": no column is text, number, date or a"),
     "lists for years": parquet("items", {"item": ["cup"], "year": [[1999]]}, ", column year: type is List"),
-    "null for a timestamp": timestamps(
-        pl.Series([1, None]), ", row 2, column timestamp: a timestamp is missing"
-    ),
-    "NaN in Parquet": timestamps(
-        pl.Series([1.5, float("nan")]), ", row 2, column timestamp: a timestamp is missing"
-    ),
-    "infinity in Parquet": timestamps(
-        pl.Series([1.5, float("inf")]), ", row 2, column timestamp: inf is too large"
-    ),
+    "null for a timestamp": timestamps(pl.Series([1, None]), ", row 2, column timestamp: a timestamp is missing"),
+    "NaN in Parquet": timestamps(pl.Series([1.5, float("nan")]), ", row 2, column timestamp: a timestamp is missing"),
+    "infinity in Parquet": timestamps(pl.Series([1.5, float("inf")]), ", row 2, column timestamp: inf is too large"),
     "nanoseconds as floats": timestamps(pl.Series([1.6e18]), ", row 1, .* is too large to be exact"),
     "overflow in Parquet": timestamps(pl.Series([1, 2**64 - 1], dtype=pl.UInt64), ", row 2, .* is too large"),
     "booleans for timestamps": timestamps(pl.Series([True]), ", column timestamp: type is Boolean"),

@@ -29,9 +29,7 @@ FURTHER_TEXTS = {
     "text: half a surrogate pair": text(rb'{"cup": "\ud83d"}', ", key 'cup': has half of a surrogate pair"),
     "text: key twice": text(b'{"cup": "A", "cup": "B"}', ", row 2: item_id 'cup' is there already, on row 1"),
     "text: key empty": text(b'{"": "A"}', ", row 1, column item_id: an id is missing"),
-    "text: other ids": text(
-        json.dumps({"1": "A", "2": "B"}).encode(), ": none of its 2 ids, such as '1', is the id"
-    ),
+    "text: other ids": text(json.dumps({"1": "A", "2": "B"}).encode(), ": none of its 2 ids, such as '1', is the id"),
     "text: no ids": text(b"{}", ": none of its 0 ids is the id of an item"),
     "text: blank only": text(b'{"cup": " "}', ": none of its 0 ids is the id of an item"),
     "text: kind of file": text(b"cup: A", ": there is no reader for .yaml", "further.yaml"),

@@ -23,8 +23,7 @@ def write_large_archive(path: Path, ratings: int, users: int, movies: int) -> No
     each = -(-ratings // users)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         rows = "".join(
-            f'{number},"Film {number}, The ({1900 + number % 120})",Drama|War\n'
-            for number in range(1, movies + 1)
+            f'{number},"Film {number}, The ({1900 + number % 120})",Drama|War\n' for number in range(1, movies + 1)
         )
         archive.writestr("ml-25m/movies.csv", "movieId,title,genres\n" + rows)
         with archive.open("ml-25m/ratings.csv", "w", force_zip64=True) as file:
@@ -59,9 +58,7 @@ def main() -> None:
         look(dataset)
         seconds = time.perf_counter() - start
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        print(
-            f"{dataset.counts}: {seconds:.0f} s, peak {peak / 1024:.0f} MiB (generator: {before / 1024:.0f} MiB)"
-        )
+        print(f"{dataset.counts}: {seconds:.0f} s, peak {peak / 1024:.0f} MiB (generator: {before / 1024:.0f} MiB)")
 
 
 if __name__ == "__main__":

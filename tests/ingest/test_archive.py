@@ -33,9 +33,7 @@ def read_members(path: Path, names: tuple[str, ...]) -> dict[str, Member]:
 
 
 def test_members_are_read_whatever_else_lies_in_the_archive(tmp_path: Path) -> None:
-    path = write_archive(
-        tmp_path / "a.zip", {**FILES, "README": b"\x00\xff", "sub/notes.txt": b"x"}, "any/depth/"
-    )
+    path = write_archive(tmp_path / "a.zip", {**FILES, "README": b"\x00\xff", "sub/notes.txt": b"x"}, "any/depth/")
     members = read_members(path, NAMES)
     assert {name: member.text.encode("latin-1") for name, member in members.items()} == FILES
     assert members["movies.dat"].place == f"{path}, any/depth/movies.dat"
@@ -47,9 +45,7 @@ def test_members_may_lie_in_the_root(tmp_path: Path) -> None:
 
 def test_windows_line_ends_are_read_as_plain_ones(tmp_path: Path) -> None:
     files = {name: content.replace(b"\n", b"\r\n") for name, content in FILES.items()}
-    texts = {
-        name: m.text for name, m in read_members(write_archive(tmp_path / "a.zip", files), NAMES).items()
-    }
+    texts = {name: m.text for name, m in read_members(write_archive(tmp_path / "a.zip", files), NAMES).items()}
     assert texts == {name: content.decode("latin-1") for name, content in FILES.items()}
 
 
@@ -80,9 +76,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch
     monkeypatch.setattr(archives, "LARGEST_MEMBER", 999_999)
     path = write_archive(tmp_path / "a.zip", {**FILES, "ratings.dat": b"0" * 1_000_000})
     assert path.stat().st_size < 10_000
-    with pytest.raises(
-        DataError, match=r"ratings\.dat: unpacks to 1,000,000 bytes; at most 999,999 are read"
-    ):
+    with pytest.raises(DataError, match=r"ratings\.dat: unpacks to 1,000,000 bytes; at most 999,999 are read"):
         read_members(path, NAMES)
 
 

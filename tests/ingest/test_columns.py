@@ -90,9 +90,7 @@ def test_columns_that_are_named_count_in_both_tables(tmp_path: Path) -> None:
     assert raw.items.columns == ["item_id", "title", "year", "genres", "note"]
     assert raw.items["title"].to_list() == ["Cup", "Spoon"]
     assert events(raw).rows() == [("ann", "cup", 5.0, 2), ("ann", "spoon", 2.5, 1), ("bob", "cup", None, 7)]
-    assert raw.notes[0].startswith(
-        "interactions: user = who, item = item, timestamp = ts, rating = stars, of "
-    )
+    assert raw.notes[0].startswith("interactions: user = who, item = item, timestamp = ts, rating = stars, of ")
     assert raw.notes[1].startswith("items: item = item, title = label, year = year, of ")
     without = params.model_copy(update={"columns": {**(params.columns or {}), "rating": None}})
     raw = read_files(tmp_path / "interactions.csv", tmp_path / "items.csv", without)
@@ -164,9 +162,7 @@ def test_the_message_about_items_names_the_columns_of_items_alone(tmp_path: Path
     assert events(raw)["item_id"].to_list() == ["1", "2"]  # product_id, not id
     assert raw.items.select("item_id", "name").rows() == [("1", "Cup"), ("2", "Spoon")]
     two = shop(tmp_path, "id,movie_title,item_name\n1,Cup,Mug\n")
-    with pytest.raises(
-        DataError, match=r"(?s)2 columns .* title.*say which: ingest\.item_columns: \{title: "
-    ):
+    with pytest.raises(DataError, match=r"(?s)2 columns .* title.*say which: ingest\.item_columns: \{title: "):
         read_files(*two, TableParams(item_columns={"item": "id"}))
 
 
@@ -176,9 +172,7 @@ def test_each_table_can_name_its_items_otherwise(tmp_path: Path) -> None:
     assert events(raw)["item_id"].to_list() == raw.items["item_id"].to_list() == ["1", "2"]
     assert raw.items.select("thing", "item").rows() == [("x", "Cup"), ("y", "Spoon")]
     assert raw.notes[1].endswith("texts: title, year, genres, thing, item; left out: item_id")
-    with pytest.raises(
-        DataError, match=r"events\.csv: column 'id2', which ingest\.columns names, is missing"
-    ):
+    with pytest.raises(DataError, match=r"events\.csv: column 'id2', which ingest\.columns names, is missing"):
         read_files(*tables, TableParams(columns={"item": "id2"}, item_columns={"item": "id"}))
     with pytest.raises(DataError, match=r"items\.csv: column 'key', which ingest\.item_columns names"):
         read_files(*tables, TableParams(columns={"item": "thing"}, item_columns={"item": "key"}))
@@ -221,8 +215,6 @@ def test_columns_of_items_without_names_have_places(tmp_path: Path) -> None:
     ],
 )
 def test_a_rating_is_a_number(tmp_path: Path, stars: bytes, message: str) -> None:
-    write_tables(
-        tmp_path, {**TABLES, "interactions.csv": b"user,item,time,stars\nann,cup,1," + stars + b"\n"}
-    )
+    write_tables(tmp_path, {**TABLES, "interactions.csv": b"user,item,time,stars\nann,cup,1," + stars + b"\n"})
     with pytest.raises(DataError, match=message):
         read_files(tmp_path / "interactions.csv", tmp_path / "items.csv")

@@ -170,12 +170,8 @@ def test_written_tables_are_what_the_readers_read(archive: Path, tmp_path: Path)
         ([[7, 7, 7], [7, 7, 7], [7, 7, 7]], False),
     ],
 )
-def test_times_that_do_not_compare_users_give_no_clock(
-    times: list[list[int]], compared: bool, tmp_path: Path
-) -> None:
-    rows = [
-        (f"u{user}", f"i{place}", 1, time) for user, own in enumerate(times) for place, time in enumerate(own)
-    ]
+def test_times_that_do_not_compare_users_give_no_clock(times: list[list[int]], compared: bool, tmp_path: Path) -> None:
+    rows = [(f"u{user}", f"i{place}", 1, time) for user, own in enumerate(times) for place, time in enumerate(own)]
     build(raw_dataset(rows)).write(tmp_path)
     every = [time for own in times for time in own]
     earlier = [sum(other < time for other in every) * compared for time in every]
@@ -269,9 +265,7 @@ def test_writing_replaces_its_own_files_only(archive: Path, tmp_path: Path) -> N
     assert len(load_items(folder / "items.parquet")) == 5
 
 
-def test_the_manifest_takes_its_place_last(
-    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_manifest_takes_its_place_last(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     placed: list[str] = []
     replace = Path.replace
 

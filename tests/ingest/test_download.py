@@ -136,10 +136,7 @@ def test_another_file_says_what_was_expected_and_what_came(server: Server, cache
     with pytest.raises(DownloadError) as caught:
         fetch(server.url, MD5, cache, wait=0)
     message = str(caught.value)
-    assert (
-        f"md5 {MD5} is expected, but its 14 bytes have {hashlib.md5(b'something else').hexdigest()}"
-        in message
-    )
+    assert f"md5 {MD5} is expected, but its 14 bytes have {hashlib.md5(b'something else').hexdigest()}" in message
     assert "correct ingest.md5" in message
     assert server.requests == 2
     assert_says_both_ways_out(caught.value, server.url)
@@ -155,9 +152,7 @@ def test_a_web_page_is_called_a_web_page(server: Server, cache: Path) -> None:
 
 def test_nobody_listens(server: Server, cache: Path) -> None:
     server.close()
-    with pytest.raises(
-        DownloadError, match=r"tried 3 times.*127\.0\.0\.1 cannot be reached \(.*refused\)"
-    ) as caught:
+    with pytest.raises(DownloadError, match=r"tried 3 times.*127\.0\.0\.1 cannot be reached \(.*refused\)") as caught:
         fetch(server.url, MD5, cache, attempts=3, wait=0)
     assert len(caught.value.what) < 120
     assert_says_both_ways_out(caught.value, server.url)
@@ -182,9 +177,7 @@ def test_a_cache_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
     assert "HIERREC_CACHE" in str(caught.value)
 
 
-def test_no_progress_bar_without_a_terminal(
-    server: Server, cache: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_no_progress_bar_without_a_terminal(server: Server, cache: Path, capfd: pytest.CaptureFixture[str]) -> None:
     server.answers = [WHOLE]
     fetch(server.url, MD5, cache)
     assert "%" not in capfd.readouterr().err
@@ -204,9 +197,7 @@ def test_a_progress_bar_on_a_terminal(server: Server, cache: Path, monkeypatch: 
     assert b"100%" in seen
 
 
-def test_a_local_archive_is_used_in_place(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_local_archive_is_used_in_place(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "local.zip"
     path.write_bytes(CONTENT)
     assert fetch(str(path), MD5, cache) == path
@@ -228,9 +219,7 @@ def test_a_local_archive_with_another_checksum(tmp_path: Path, cache: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["absent.zip", "~nobody-of-this-name/x.zip", "a\0b"])
-def test_a_path_without_a_file(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_path_without_a_file(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DownloadError, match="no such file") as caught:
         fetch(name, MD5, cache)

@@ -18,9 +18,7 @@ def parts(folder: Path, *tables: dict[str, Any]) -> list[Path]:
 
 
 def test_ids_are_read_file_by_file(tmp_path: Path) -> None:
-    paths = parts(
-        tmp_path, {"item": [1.0, 2.0], "price": [1.5, 2.5]}, {"item": ["3", "007"], "price": ["x", "y"]}
-    )
+    paths = parts(tmp_path, {"item": [1.0, 2.0], "price": [1.5, 2.5]}, {"item": ["3", "007"], "price": ["x", "y"]})
     items = read_items(paths, TableParams())[0]
     assert items["item_id"].to_list() == ["1", "2", "3", "007"]
     assert items["price"].to_list() == ["1.5", "2.5", "x", "y"]

@@ -35,9 +35,7 @@ def write_texts(path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["texts.json", "texts.csv", "texts.parquet", "TEXTS.JSON"])
-def test_items_get_their_text_and_the_others_keep_what_they_have(
-    archive: Path, tmp_path: Path, name: str
-) -> None:
+def test_items_get_their_text_and_the_others_keep_what_they_have(archive: Path, tmp_path: Path, name: str) -> None:
     raw = read_movielens(archive)
     path = write_texts(tmp_path / name)
     more = add_item_text(raw, path)
@@ -87,13 +85,9 @@ def test_no_content_crashes_the_reader(tmp_path: Path, content: bytes) -> None:
         assert read_item_text(path).columns == ["item_id", "extra_text"]
 
 
-@pytest.mark.parametrize(
-    ("name", "content"), [("texts.json", '{"1": "Été"}'), ("texts.csv", "item_id,text\n1,Été\n")]
-)
+@pytest.mark.parametrize(("name", "content"), [("texts.json", '{"1": "Été"}'), ("texts.csv", "item_id,text\n1,Été\n")])
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig"])
-def test_the_encoding_is_that_of_all_text_files(
-    tmp_path: Path, name: str, content: str, encoding: str
-) -> None:
+def test_the_encoding_is_that_of_all_text_files(tmp_path: Path, name: str, content: str, encoding: str) -> None:
     path = tmp_path / name
     path.write_text(content, encoding)
     read_as = "utf-8" if encoding == "utf-8-sig" else encoding

@@ -58,16 +58,12 @@ def test_items_that_the_table_lacks_are_added_without_text(tmp_path: Path) -> No
         ("longest", ("cup", "A larger cup", 1999, ["A", "B"], "a b")),
     ],
 )
-def test_of_several_rows_each_column_has_one_text(
-    tmp_path: Path, which: str, cup: tuple[object, ...]
-) -> None:
+def test_of_several_rows_each_column_has_one_text(tmp_path: Path, which: str, cup: tuple[object, ...]) -> None:
     write_tables(tmp_path, {**TABLES, "items.csv": VARIED.encode()})
     params = TableParams.model_validate({"item_rows": which})
     items = read_files(tmp_path / "interactions.csv", tmp_path / "items.csv", params).items
     assert items.rows()[:2] == [cup, ("kettle", "Kettle", None, [], None)]
-    with pytest.raises(
-        DataError, match=r"row 2: item 'cup' is there already, on row 1 .*\n.*ingest\.item_rows"
-    ):
+    with pytest.raises(DataError, match=r"row 2: item 'cup' is there already, on row 1 .*\n.*ingest\.item_rows"):
         read_files(tmp_path / "interactions.csv", tmp_path / "items.csv")
 
 

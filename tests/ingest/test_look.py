@@ -66,9 +66,7 @@ def test_ties_are_those_of_a_plain_count(pairs: list[tuple[int, int, int]], buck
 def test_times_are_shown_as_dates_whatever_their_unit(unit: int) -> None:
     lines = looked([("1", "2", 3, 978_307_200 * unit), ("1", "3", 3, (978_307_200 + 86_400) * unit)])
     assert lines[6] == "times from 2001-01-01 00:00:00 to 2001-01-02 00:00:00"
-    assert lines[7:] == [
-        "warning: all times are midnight: within a day, interactions keep the order of the rows"
-    ]
+    assert lines[7:] == ["warning: all times are midnight: within a day, interactions keep the order of the rows"]
     assert len(looked([("1", "2", 3, 978_307_200 * unit), ("1", "3", 3, 978_307_260 * unit)])) == 7
 
 

@@ -90,9 +90,7 @@ def with_titles(*titles: str) -> dict[str, bytes]:
 
 
 def test_titles_of_the_csv_archives(tmp_path: Path) -> None:
-    files = with_titles(
-        "Name (1995) (2000)", '"Say ""Hi"", The (1999) "', "Series (2006–2007)", "No year at all"
-    )
+    files = with_titles("Name (1995) (2000)", '"Say ""Hi"", The (1999) "', "Series (2006–2007)", "No year at all")
     raw = read_movielens(write_archive(tmp_path / "a.zip", files))
     assert raw.items.select("title", "year").rows() == [
         ("Name (1995)", 2000),
@@ -104,9 +102,7 @@ def test_titles_of_the_csv_archives(tmp_path: Path) -> None:
 
 def test_titles_of_100k(tmp_path: Path) -> None:
     titles = ["A (1995) (V)", "unknown", "B (1994)", "C (TV)"]
-    movies = [
-        flags([str(number), title, "Drama"]) for number, title in zip((1, 3, 4, 9), titles, strict=True)
-    ]
+    movies = [flags([str(number), title, "Drama"]) for number, title in zip((1, 3, 4, 9), titles, strict=True)]
     movies[1][2] = ""
     movies[1][5:] = ["1", *["0"] * 18]
     files = {**FAMILY["ml-100k/"], "u.item": lines(movies, "|")}
@@ -152,9 +148,7 @@ def test_an_archive_of_none_of_the_family_says_what_is_lacking(tmp_path: Path) -
         read_movielens(write_archive(tmp_path / "a.zip", {"movies.csv": b""}))
 
 
-def test_a_large_member_is_read_if_it_is_packed_to_some_size(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_large_member_is_read_if_it_is_packed_to_some_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "LARGEST_MEMBER", 100)
     path = write_archive(tmp_path / "a.zip", CSV)
     assert len(read_movielens(path).interactions) == 10

@@ -88,9 +88,7 @@ def as_parquet(folder: Path) -> RawDataset:
     write_tables(folder)
     events = pl.read_csv(folder / EVENTS).with_columns(pl.col("user").cast(pl.Categorical))
     events.write_parquet(folder / "interactions.parquet")
-    pl.read_csv(folder / ITEMS).with_columns(pl.col("genres").str.split("|")).write_parquet(
-        folder / "items.parquet"
-    )
+    pl.read_csv(folder / ITEMS).with_columns(pl.col("genres").str.split("|")).write_parquet(folder / "items.parquet")
     return read_files(folder / "interactions.parquet", folder / "items.parquet")
 
 
@@ -132,9 +130,7 @@ SAME_ORDER: dict[str, list[Any]] = {
     "datetimes with a zone": [datetime(2001, 1, 1, hour, tzinfo=UTC) for hour in (1, 2, 2)],
     "written dates": ["2001-01-01", "2001-01-02", "2001-01-02"],
     "written datetimes": ["2001-01-01T01:00", "2001-01-01 02:00:00", "2001-01-01T02:00:00.000"],
-    "written nanoseconds": [
-        f"2001-01-01T00:00:00.{digits}" for digits in ("000000005", "000000009", "000000009")
-    ],
+    "written nanoseconds": [f"2001-01-01T00:00:00.{digits}" for digits in ("000000005", "000000009", "000000009")],
     "nanoseconds among seconds": [
         "2001-01-01T00:00:00",
         "2001-01-01T00:00:00.000000001",
@@ -256,9 +252,7 @@ def test_the_sample_written_as_tables_is_the_sample(tmp_path: Path, suffix: str)
         assert_frame_equal(getattr(found, name), getattr(expected, name))
 
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).filter(
-    lambda text: text not in NULLS[1:]
-)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).filter(lambda text: text not in NULLS[1:])
 WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8).filter(
     lambda text: text.strip() and text not in NULLS
 )
@@ -266,15 +260,11 @@ WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(
-    pairs=st.lists(
-        st.tuples(WORDS, WORDS, st.integers(-3, 3)), min_size=1, max_size=20, unique_by=lambda row: row[:2]
-    ),
+    pairs=st.lists(st.tuples(WORDS, WORDS, st.integers(-3, 3)), min_size=1, max_size=20, unique_by=lambda row: row[:2]),
     texts=st.lists(TEXTS, min_size=20, max_size=20),
 )
 @example(pairs=[("0", "0", 0)], texts=["\x1f"] * 20)
-def test_whatever_is_written_is_read(
-    tmp_path: Path, pairs: list[tuple[str, str, int]], texts: list[str]
-) -> None:
+def test_whatever_is_written_is_read(tmp_path: Path, pairs: list[tuple[str, str, int]], texts: list[str]) -> None:
     ids = sorted({item for _, item, _ in pairs})
     with (tmp_path / EVENTS).open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("user", "item", "timestamp"), *pairs])
@@ -317,9 +307,7 @@ def test_a_text_of_several_lines_is_one_value_of_an_item(tmp_path: Path, quote: 
     assert items["plot"][0] == text.replace("\n", " ")
 
 
-def test_the_check_of_columns_refuses_nothing_that_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_check_of_columns_refuses_nothing_that_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_files, "_BLOCK", 64)
     header = "user,item,timestamp,code\n"
     (tmp_path / "a.csv").write_text(header)
@@ -338,9 +326,7 @@ def test_the_check_of_columns_refuses_nothing_that_is_read(
         (TableParams(columns={"user": "who"}), "b.csv: column 'who', which ingest.columns names, is missing"),
     ],
 )
-def test_the_check_of_columns_names_what_is_missing(
-    tmp_path: Path, params: TableParams, message: str
-) -> None:
+def test_the_check_of_columns_names_what_is_missing(tmp_path: Path, params: TableParams, message: str) -> None:
     (tmp_path / "a.csv").write_text("user,item,timestamp\n")
     (tmp_path / "b.csv").write_text("user,item,timestamp\nann,1,1\n")
     with pytest.raises(DataError, match=message):
@@ -351,6 +337,4 @@ def test_a_user_who_may_stand_for_nobody_is_named(tmp_path: Path) -> None:
     path = tmp_path / "interactions.csv"
     path.write_text("user,item,timestamp\nNULL,cup,1\nann,cup,2\nNULL,fork,3\n")
     notes = [note for note in read_files(path, None).notes if "stands for" in note]
-    assert notes == [
-        "user 'NULL' has 2 interactions; if this stands for a missing id, leave them out by ingest.where"
-    ]
+    assert notes == ["user 'NULL' has 2 interactions; if this stands for a missing id, leave them out by ingest.where"]

@@ -59,9 +59,7 @@ def test_decimals_are_read_and_columns_of_other_types_are_left_out(tmp_path: Pat
     }
 
 
-def test_texts_that_repeat_are_written_out_a_block_at_a_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_texts_that_repeat_are_written_out_a_block_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet_files, "_BLOCK", 10_000)
     path = tmp_path / "items.parquet"
     texts = ["x" * 900, None, "y" * 30_000] * 40

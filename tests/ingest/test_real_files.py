@@ -26,9 +26,7 @@ def needs(path: Path) -> pytest.MarkDecorator:
 def test_online_retail_from_its_published_columns() -> None:
     params = TableParams(where="Quantity > 0 AND CustomerID IS NOT NULL", item_rows="longest")
     raw = read_files(RETAIL, RETAIL, params)
-    table = pl.read_parquet(RETAIL).filter(
-        pl.col("CustomerID").is_not_null() & ~pl.col("Quantity").str.contains("-")
-    )
+    table = pl.read_parquet(RETAIL).filter(pl.col("CustomerID").is_not_null() & ~pl.col("Quantity").str.contains("-"))
     assert events(raw).select("user_id", "item_id").rows() == table.select("CustomerID", "StockCode").rows()
     assert raw.removed == {"removed_where": 541_909 - 397_924}
     assert raw.items["item_id"].n_unique() == len(raw.items) == 4_070

@@ -31,9 +31,7 @@ def dataset(folder: Path, repeats: str, rows: list[str] = ROWS) -> Dataset:
 def histories(found: Dataset) -> list[list[str]]:
     names = found.items["item_id"].to_list()
     interactions = found.interactions
-    return [
-        [names[item] for item in interactions.filter(user=user)["item"]] for user in range(len(found.users))
-    ]
+    return [[names[item] for item in interactions.filter(user=user)["item"]] for user in range(len(found.users))]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +71,5 @@ def test_without_repeats_the_tables_are_the_same_whatever_the_param(tmp_path: Pa
 
 
 def test_they_can_be_refused(tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"row 3: user 'ann', item 'cup' is there already, on row 1 \(and 1 more"
-    ):
+    with pytest.raises(DataError, match=r"row 3: user 'ann', item 'cup' is there already, on row 1 \(and 1 more"):
         dataset(tmp_path, "refuse")

@@ -157,9 +157,7 @@ def test_low_ratings_are_left_out(tmp_path: Path) -> None:
     assert raw.items["item_id"].to_list() == ["cup", "jug"]
     with pytest.raises(DataError, match=r"row 2, column stars: a rating is missing"):
         read(shop(tmp_path, text.replace("3.5", "")), min_rating=4)
-    with pytest.raises(
-        DataError, match=r"(?s)column rating is missing; there are .*ingest\.columns: {rating: NAME}"
-    ):
+    with pytest.raises(DataError, match=r"(?s)column rating is missing; there are .*ingest\.columns: {rating: NAME}"):
         read(shop(tmp_path, text.replace("stars", "x")), min_rating=4)
     with pytest.raises(ValidationError, match="rating cannot be left out"):
         TableParams(min_rating=4, columns={"rating": None})

@@ -85,9 +85,7 @@ def recall_at_10(dataset: Dataset, scores_of_next: np.ndarray) -> float:
 
 def test_order_and_metadata_say_more_than_popularity(dataset: Dataset) -> None:
     n = len(dataset.items)
-    train = dataset.interactions.join(dataset.split, on="user").filter(
-        pl.col("position") < pl.col("train_length")
-    )
+    train = dataset.interactions.join(dataset.split, on="user").filter(pl.col("position") < pl.col("train_length"))
     popularity = np.bincount(train["item"], minlength=n).astype(float)
     pairs = train.with_columns(next=pl.col("item").shift(-1).over("user")).drop_nulls("next")
     follows = np.zeros((n, n))

@@ -61,10 +61,7 @@ def test_the_first_item_of_each_later_visit_starts_a_session() -> None:
     assert dataset.split["session_starts"].to_list() == [[2, 4, 6]] * 3
     assert dataset.cut["sessions"] == 12
     sequences = Sequences.from_tables([dataset.interactions], dataset.split)
-    assert (
-        sequences.session_starts.reshape(3, -1).tolist()
-        == [[False, False, True, False, True, False, True]] * 3
-    )
+    assert sequences.session_starts.reshape(3, -1).tolist() == [[False, False, True, False, True, False, True]] * 3
     assert (sequences.whole().session_starts == sequences.session_starts).all()
 
 

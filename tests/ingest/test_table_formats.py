@@ -32,10 +32,7 @@ ITEMS = pl.read_csv(TABLES["items.csv"])
 
 
 def lines(table: pl.DataFrame) -> bytes:
-    rows = (
-        json.dumps({key: value for key, value in row.items() if value is not None})
-        for row in table.to_dicts()
-    )
+    rows = (json.dumps({key: value for key, value in row.items() if value is not None}) for row in table.to_dicts())
     return "".join(row + "\n" for row in rows).encode()
 
 

@@ -65,9 +65,7 @@ def test_the_parts_by_hand() -> None:
 
 def test_all_targets_by_hand() -> None:
     dataset = data(ROWS, TimeSplit(10, 20, every_target=True))
-    found = dataset.users.join(dataset.split, on="user").select(
-        "user_id", "validation_positions", "test_positions"
-    )
+    found = dataset.users.join(dataset.split, on="user").select("user_id", "validation_positions", "test_positions")
     assert found.rows() == [("ann", [2], [3]), ("bob", [], [3]), ("cid", [], []), ("dee", [], [])]
     assert (dataset.cut["validation_targets"], dataset.cut["test_targets"]) == (1, 2)
     first = data(ROWS, CUTS)
@@ -78,9 +76,7 @@ def test_all_targets_by_hand() -> None:
 def test_the_cuts_are_shown_as_dates() -> None:
     day = 86_400.0
     rows = [(user, item, 1e9 + time * day) for user, item, time in ROWS]
-    shown = next(
-        line for line in look(data(rows, TimeSplit(1e9 + 10 * day, "2001-09-29"))) if line.startswith("cut")
-    )
+    shown = next(line for line in look(data(rows, TimeSplit(1e9 + 10 * day, "2001-09-29"))) if line.startswith("cut"))
     assert "test from 2001-09-29 00:00:00" in shown
     assert "validation from 2001-09-19 01:46:40 (" in shown
     assert "(2 targets)" in shown
@@ -139,9 +135,7 @@ def test_what_comes_behind_the_cut_changes_nothing_before_it() -> None:
     assert first.items.equals(second.items)
 
 
-@pytest.mark.parametrize(
-    "cuts", [TimeSplit("2001-09-09T01:46:50", "2001-09-09T01:47:00"), TimeSplit(0.4, 0.55)]
-)
+@pytest.mark.parametrize("cuts", [TimeSplit("2001-09-09T01:46:50", "2001-09-09T01:47:00"), TimeSplit(0.4, 0.55)])
 def test_a_cut_is_a_date_or_a_share(cuts: TimeSplit) -> None:
     rows = [(user, item, time + 10**9) for user, item, time in ROWS]
     dataset = data(rows, cuts)

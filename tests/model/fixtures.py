@@ -44,6 +44,4 @@ def frozen() -> NDArray[np.float32]:
 def sequences() -> Sequences:
     """Forty users who step from item i to i + 1 around the ring, of lengths 1 to 23."""
     generator = np.random.default_rng(1)
-    return make_sequences(
-        [(generator.integers(ITEMS) + np.arange(1 + user % 23)) % ITEMS for user in range(40)]
-    )
+    return make_sequences([(generator.integers(ITEMS) + np.arange(1 + user % 23)) % ITEMS for user in range(40)])

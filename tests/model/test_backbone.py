@@ -109,9 +109,7 @@ def test_a_refused_setting_is_reported() -> None:
 
 def test_too_few_positions_are_refused() -> None:
     with pytest.raises(ParamsError, match="positions"):
-        build_backbone(
-            backbone(model_type="gpt2", n_embd=16, n_layer=1, n_head=2, n_positions=10), history=11
-        )
+        build_backbone(backbone(model_type="gpt2", n_embd=16, n_layer=1, n_head=2, n_positions=10), history=11)
 
 
 def test_a_missing_pretrained_model_says_what_to_do(tmp_path: Path) -> None:

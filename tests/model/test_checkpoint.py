@@ -48,9 +48,7 @@ def test_round_trip(saved: Path, train_params: TrainParams, frozen: NDArray) -> 
 
 
 @pytest.mark.parametrize("kind", ["recency", "window"])
-def test_round_trip_of_another_backbone(
-    tmp_path: Path, train_params: TrainParams, frozen: NDArray, kind: str
-) -> None:
+def test_round_trip_of_another_backbone(tmp_path: Path, train_params: TrainParams, frozen: NDArray, kind: str) -> None:
     backbone = BackboneParams(pretrained=None, revision=None, config={"model_type": "llama", **LLAMA})
     pooling = train_params.pooling.model_copy(update={"kind": kind})
     params = train_params.model_copy(update={"backbone": backbone, "pooling": pooling})

@@ -39,9 +39,7 @@ def test_a_score_is_the_mean_of_the_members_logits(three: Ensemble, batch: list[
     empty = [np.array([], np.int64)] * len(batch)  # nothing is masked
     together, *alone = (Scorer(model, np.ones(ITEMS, np.bool_)) for model in (three, *three.members))
     scores = torch.stack([one.model_scores(one.states(arrays), empty) for one in alone])  # [M, B, n]
-    torch.testing.assert_close(
-        together.model_scores(together.states(arrays), empty), scores.mean(0), rtol=0, atol=1e-9
-    )
+    torch.testing.assert_close(together.model_scores(together.states(arrays), empty), scores.mean(0), rtol=0, atol=1e-9)
     assert scores.std(0).min() > 0
     assert together.states(arrays).shape == (len(batch), three.width)
 

@@ -76,9 +76,7 @@ def test_gaps_reach_the_model_and_its_file(
     assert state_of(model)["gaps"].any()
     save_model(tmp_path / "model", model, "hash")
     histories, users = timed.test_histories()[20:30], np.arange(20, 30)
-    scores = Scorer(load_model(tmp_path / "model", frozen, "hash"), ALL, sequences=timed).states(
-        histories, users
-    )
+    scores = Scorer(load_model(tmp_path / "model", frozen, "hash"), ALL, sequences=timed).states(histories, users)
     assert torch.equal(scores, Scorer(model, ALL, sequences=timed).states(histories, users))
     other = timed.with_gaps((timed.gaps % 9 + 1).astype(np.int8))
     assert not torch.equal(scores, Scorer(model, ALL, sequences=other).states(histories, users))
@@ -146,14 +144,9 @@ def test_of_several_targets_the_time_of_each_changes_nothing_before_it(
         test_positions=pl.Series([list(range(3, length)) for length in lengths])
     )
     base = replace(timed, train_length=first, test_length=first)
-    several = base._with_all_targets(
-        split.with_columns(pl.col("validation_positions").cast(pl.List(pl.Int64)))
-    )
+    several = base._with_all_targets(split.with_columns(pl.col("validation_positions").cast(pl.List(pl.Int64))))
     last = later_changed(several, np.maximum(lengths - 1, 0))
-    states = [
-        Scorer(model, ALL, sequences=data).states(data.test_histories(), data.owners)
-        for data in (several, last)
-    ]
+    states = [Scorer(model, ALL, sequences=data).states(data.test_histories(), data.owners) for data in (several, last)]
     assert len(states[0]) > 200
     assert torch.equal(*states)
 

@@ -14,9 +14,7 @@ lengths = st.integers(1, 9)
 
 
 @given(kind=kinds, window=st.integers(1, 5), length=lengths, cut=st.integers(0, 8), seed=st.integers(0, 99))
-def test_later_states_change_no_earlier_user(
-    kind: Kind, window: int, length: int, cut: int, seed: int
-) -> None:
+def test_later_states_change_no_earlier_user(kind: Kind, window: int, length: int, cut: int, seed: int) -> None:
     states = torch.randn(2, length, 3, generator=torch.Generator().manual_seed(seed))
     changed = states.clone()
     changed[:, cut:] += 1.0

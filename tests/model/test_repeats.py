@@ -66,9 +66,7 @@ def test_a_saved_model_gives_the_same_scores(
     model = drawn(train_params.model_copy(update={"members": members}), frozen)
     save_model(tmp_path / "model", model, "hash")
     loaded = load_model(tmp_path / "model", frozen, "hash")
-    scores = [
-        Scorer(one, ALL, sequences=repeated).score_histories(HISTORIES, USERS) for one in (model, loaded)
-    ]
+    scores = [Scorer(one, ALL, sequences=repeated).score_histories(HISTORIES, USERS) for one in (model, loaded)]
     assert torch.equal(*scores)
     plain = new_model(train_params, frozen)
     save_model(tmp_path / "plain", plain, "hash")
@@ -77,9 +75,7 @@ def test_a_saved_model_gives_the_same_scores(
 
 
 @torch.no_grad()
-def test_only_items_of_the_history_gain(
-    train_params: TrainParams, frozen: NDArray, repeated: Sequences
-) -> None:
+def test_only_items_of_the_history_gain(train_params: TrainParams, frozen: NDArray, repeated: Sequences) -> None:
     model = drawn(train_params, frozen)
     scorer = Scorer(model, ALL, sequences=repeated)
     states = scorer.states(HISTORIES)
@@ -93,7 +89,6 @@ def test_only_items_of_the_history_gain(
 def test_members_gain_their_mean(train_params: TrainParams, frozen: NDArray, repeated: Sequences) -> None:
     model = drawn(train_params.model_copy(update={"members": 2}), frozen)
     together, *alone = (
-        Scorer(one, ALL, sequences=repeated).score_histories(HISTORIES, USERS)
-        for one in (model, *model.members)
+        Scorer(one, ALL, sequences=repeated).score_histories(HISTORIES, USERS) for one in (model, *model.members)
     )
     torch.testing.assert_close(together, torch.stack(alone).mean(0), rtol=0, atol=1e-9)

@@ -116,9 +116,7 @@ def test_scores_are_products_of_the_projected_user_with_the_item_table(
         torch.testing.assert_close(users @ keys.T + biases, model.head(users) @ model.items.vectors().T)
 
 
-def test_unit_keys_divide_each_score_by_the_length_of_the_items_key(
-    train_params: TrainParams, frozen: NDArray
-) -> None:
+def test_unit_keys_divide_each_score_by_the_length_of_the_items_key(train_params: TrainParams, frozen: NDArray) -> None:
     model = new_member(train_params.model_copy(update={"keys": "unit"}), frozen).eval()
     with torch.no_grad():
         model.items.residual.normal_(generator=torch.Generator().manual_seed(0))
@@ -143,9 +141,7 @@ def test_gradients_of_items_without_text_stay_small(train_params: TrainParams, f
     assert gradient.norm() < 1e4  # 1e9 without a minimum length
 
 
-def test_the_residual_starts_at_zero_and_can_be_switched_off(
-    train_params: TrainParams, frozen: NDArray
-) -> None:
+def test_the_residual_starts_at_zero_and_can_be_switched_off(train_params: TrainParams, frozen: NDArray) -> None:
     assert not new_member(train_params, frozen).items.residual.any()
     model = new_member(train_params.model_copy(update={"residual_width": 0}), frozen)
     assert model.items.vectors().shape == frozen.shape
@@ -191,9 +187,7 @@ def test_the_share_is_a_param(train_params: TrainParams, frozen: NDArray) -> Non
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_training_drops_a_share_of_the_input(
-    train_params: TrainParams, frozen: NDArray, dropout: float
-) -> None:
+def test_training_drops_a_share_of_the_input(train_params: TrainParams, frozen: NDArray, dropout: float) -> None:
     params = with_backbone(train_params, PHI3 | {"resid_pdrop": 0.0})
     model = new_member(params.model_copy(update={"input_dropout": dropout}), frozen).train()
     rows = torch.arange(8)[None]

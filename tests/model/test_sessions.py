@@ -74,9 +74,7 @@ def test_the_marks_of_held_out_items_change_nothing(
     train_params: TrainParams, frozen: NDArray, sessions: Sequences, tmp_path: Path
 ) -> None:
     flags = sessions.session_starts.copy()
-    for start, length, stop in zip(
-        sessions.offsets, sessions.train_length, sessions.offsets[1:], strict=False
-    ):
+    for start, length, stop in zip(sessions.offsets, sessions.train_length, sessions.offsets[1:], strict=False):
         flags[start + length : stop] ^= True
     states = []
     for name, data in (("a", sessions), ("b", replace(sessions, session_starts=flags))):
@@ -86,9 +84,7 @@ def test_the_marks_of_held_out_items_change_nothing(
     assert all(torch.equal(states[1][name], value) for name, value in states[0].items())
 
 
-def test_learns_in_bfloat16(
-    train_params: TrainParams, frozen: NDArray, sessions: Sequences, tmp_path: Path
-) -> None:
+def test_learns_in_bfloat16(train_params: TrainParams, frozen: NDArray, sessions: Sequences, tmp_path: Path) -> None:
     params = train_params.model_copy(update={"precision": "bfloat16", "epochs": 1})
     model = new_model(params, frozen, True, True)
     fit(model, sessions, None, TrainingState(tmp_path, "key"))
@@ -111,9 +107,7 @@ def test_a_saved_model_gives_the_same_scores(
     save_model(tmp_path / "model", model, "hash")
     loaded = load_model(tmp_path / "model", frozen, "hash")
     histories, users = sessions.test_histories()[:5], np.arange(5)
-    scores = [
-        Scorer(one, ALL, sequences=sessions).score_histories(histories, users) for one in (model, loaded)
-    ]
+    scores = [Scorer(one, ALL, sequences=sessions).score_histories(histories, users) for one in (model, loaded)]
     assert torch.equal(*scores)
 
 

@@ -57,8 +57,6 @@ def make_sequences(users: list[NDArray[np.int64]]) -> Sequences:
         offsets=np.concatenate([[0], np.cumsum(lengths)]),
         train_length=np.where(split, lengths - 2, lengths),
         test_length=np.where(split, lengths - 1, lengths),
-        validation=np.array(
-            [items[-2] if held else NO_TARGET for items, held in zip(users, split, strict=True)]
-        ),
+        validation=np.array([items[-2] if held else NO_TARGET for items, held in zip(users, split, strict=True)]),
         test=np.array([items[-1] if held else NO_TARGET for items, held in zip(users, split, strict=True)]),
     )

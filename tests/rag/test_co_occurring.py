@@ -26,10 +26,7 @@ def naive(sequences: Sequences, item: int) -> list[tuple[int, float]]:
                 distance = there - here
                 if other != item and 0 < abs(distance) <= NEAR:
                     strength[other] += (1 if distance > 0 else BEFORE) / abs(distance)
-    near = {
-        other: value / sqrt((counts[item] + RARE) * (counts[other] + RARE))
-        for other, value in strength.items()
-    }
+    near = {other: value / sqrt((counts[item] + RARE) * (counts[other] + RARE)) for other, value in strength.items()}
     best = sorted(near, key=lambda other: (-round(near[other], 9), other))[:NEIGHBOURS]
     return [(other, log(near[other]) / 5) for other in best]
 
@@ -38,9 +35,7 @@ def naive(sequences: Sequences, item: int) -> list[tuple[int, float]]:
 def test_its_neighbours_are_those_of_a_naive_count(rows: list[list[int]]) -> None:
     sequences = make_sequences([np.array(row) for row in rows])
     source = CoOccurringItems(sequences, ITEMS, NEIGHBOURS, recent=2)
-    query = Query(
-        np.zeros((ITEMS, 1), np.float32), np.arange(ITEMS), [np.array([0, i]) for i in range(ITEMS)]
-    )
+    query = Query(np.zeros((ITEMS, 1), np.float32), np.arange(ITEMS), [np.array([0, i]) for i in range(ITEMS)])
     found = source.retrieve(query)
     assert found.ages.tolist() == [0] * NEIGHBOURS + [1] * NEIGHBOURS
     for item in range(ITEMS):
@@ -57,8 +52,6 @@ def test_targets_and_what_follows_them_change_nothing(rows: list[list[int]]) -> 
     sequences = make_sequences([np.array(row) for row in rows])
     query = Query(np.zeros((1, 1), np.float32), np.array([0]), [np.arange(ITEMS)])
     cut = make_sequences([np.array([*row[:-2], row[-1], row[-2]]) for row in rows])
-    first, second = (
-        CoOccurringItems(data, ITEMS, NEIGHBOURS, ITEMS).retrieve(query) for data in (sequences, cut)
-    )
+    first, second = (CoOccurringItems(data, ITEMS, NEIGHBOURS, ITEMS).retrieve(query) for data in (sequences, cut))
     np.testing.assert_array_equal(first.items, second.items)
     np.testing.assert_array_equal(first.similarities, second.similarities)

@@ -28,9 +28,7 @@ def make(seed: int, entries: int, users: int, neighbours: int) -> tuple[Datastor
     users=st.integers(1, 4),
     neighbours=st.integers(1, 12),
 )
-def test_equals_brute_force_without_the_users_own(
-    seed: int, entries: int, users: int, neighbours: int
-) -> None:
+def test_equals_brute_force_without_the_users_own(seed: int, entries: int, users: int, neighbours: int) -> None:
     datastore, states, owners = make(seed, entries, users, neighbours)
     queries = np.random.default_rng(seed + 1).standard_normal((5, 6)).astype(np.float32)
     asking = np.array([ANONYMOUS, 0, 1, 2, 3])

@@ -105,9 +105,7 @@ def by_definition(
     inputs = weights["hidden.weight"] @ np.array(evidence) + weights["hidden.bias"][:, None]  # [H, n]
     hidden = inputs * ndtr(inputs)  # GELU
     retrieved_any = np.sum(numbers, 0) > 0
-    correction = np.where(
-        retrieved_any, (weights["correction.weight"] @ hidden)[0] + weights["correction.bias"], 0
-    )
+    correction = np.where(retrieved_any, (weights["correction.weight"] @ hidden)[0] + weights["correction.bias"], 0)
     mixture = np.exp(np.log(gates @ distributions / gates.sum()) + sharpening + correction)
     return np.where(allowed, mixture, 0) / mixture[allowed].sum()
 
@@ -150,9 +148,7 @@ def test_a_likelihood_has_the_gradients_of_the_whole_distribution(seed: int) -> 
     parameters = [*fusion.parameters()]
     alone = fusion.log_likelihood(scores.double(), query, found, targets)
     assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(alone.sum(), parameters))
-    scores = scores.double().nan_to_num(
-        neginf=0.0
-    )  # the whole distribution has no gradient with excluded items
+    scores = scores.double().nan_to_num(neginf=0.0)  # the whole distribution has no gradient with excluded items
     alone = fusion.log_likelihood(scores, query, found, targets)
     whole = fusion(scores, query, found).gather(1, targets[:, None])
     expected, actual = (torch.autograd.grad(values.sum(), parameters) for values in (whole, alone))
@@ -179,8 +175,7 @@ def test_interpolation_by_hand() -> None:
     with torch.no_grad():
         fusion.power.fill_(0.5)
     sharpened = (
-        expected
-        * (torch.zeros(ITEMS).index_add(0, torch.tensor([7, 7, 8]), torch.full((3,), 1 / 3)) + FLOOR).sqrt()
+        expected * (torch.zeros(ITEMS).index_add(0, torch.tensor([7, 7, 8]), torch.full((3,), 1 / 3)) + FLOOR).sqrt()
     )
     mixed = fusion(scores, after(1), [found])
     torch.testing.assert_close(mixed[0].exp(), sharpened / sharpened.sum())
@@ -275,11 +270,7 @@ def test_learns_to_trust_the_source_that_is_right(base: Scorer, examples: Fusion
         with torch.no_grad():
             log_probability = examples.fuse(np.arange(200), base, fused)
         hit = log_probability.argmax(-1).numpy() == targets
-        return {
-            "ndcg@10": float(
-                hit.mean() + log_probability.gather(1, torch.from_numpy(targets)[:, None]).mean()
-            )
-        }
+        return {"ndcg@10": float(hit.mean() + log_probability.gather(1, torch.from_numpy(targets)[:, None]).mean())}
 
     curve = train_fusion(fusion, base, examples, PARAMS, 0, validate)
     with torch.no_grad():

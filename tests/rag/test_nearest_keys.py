@@ -48,9 +48,7 @@ KINDS = ("normal", "few directions", "duplicates", "nearly equal", "norms", "one
     k=st.integers(1, 90),
     scale=st.sampled_from([0.0, 1e-6, 1.0, 1e4]),
 )
-def test_equals_comparing_all_keys(
-    seed: int, count: int, width: int, kind: str, k: int, scale: float
-) -> None:
+def test_equals_comparing_all_keys(seed: int, count: int, width: int, kind: str, k: int, scale: float) -> None:
     keys = make(seed, count, width, kind)
     generator = np.random.default_rng(seed + 1)
     queries = scale * generator.standard_normal((QUERIES, width))
@@ -80,9 +78,7 @@ def test_the_codes_leave_few_keys_to_compare(monkeypatch: pytest.MonkeyPatch) ->
     keys = (keys / np.linalg.norm(keys, axis=1, keepdims=True)).astype(np.float16)
     nearest, compared = NearestKeys(keys), []
     products = nearest_keys._products
-    monkeypatch.setattr(
-        nearest_keys, "_products", lambda *args: compared.append(len(args[-1])) or products(*args)
-    )
+    monkeypatch.setattr(nearest_keys, "_products", lambda *args: compared.append(len(args[-1])) or products(*args))
     nearest.search(keys[:1].astype(np.float32), 100)
     assert 100 <= sum(compared) < 1500
 
@@ -106,9 +102,7 @@ def test_many_ties_go_to_the_lower_keys() -> None:
 
 
 @pytest.mark.parametrize(("together", "products"), [(1, 1), (5, 900), (7, 2000)])
-def test_the_size_of_a_block_changes_nothing(
-    together: int, products: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_size_of_a_block_changes_nothing(together: int, products: int, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = make(7, 300, 20, "duplicates")
     queries = np.random.default_rng(8).standard_normal((QUERIES + 1, 20)).astype(np.float32)
     whole = NearestKeys(keys).search(queries, 40)

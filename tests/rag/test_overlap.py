@@ -21,9 +21,7 @@ def bag(history: list[int]) -> np.ndarray:
     history=st.lists(st.integers(0, 39), max_size=30),
     repeats=st.booleans(),
 )
-def test_equals_the_cosine_of_the_bags(
-    seed: int, users: int, length: int, history: list[int], repeats: bool
-) -> None:
+def test_equals_the_cosine_of_the_bags(seed: int, users: int, length: int, history: list[int], repeats: bool) -> None:
     generator = np.random.default_rng(seed)
     lengths = generator.integers(2, length + 1, size=users)
     sequences = [generator.permutation(60)[:count] % (7 if repeats else 60) for count in lengths]

@@ -46,15 +46,11 @@ def test_evaluation_and_recommendation_name_the_users_and_read_the_whole_length(
     torch.testing.assert_close(scored.scores, expected)
     for query in source.queries:
         assert query.users.tolist() == USERS.tolist()
-        assert [history.tolist() for history in query.histories] == [
-            history.tolist() for history in HISTORIES
-        ]
+        assert [history.tolist() for history in query.histories] == [history.tolist() for history in HISTORIES]
     assert len(source.queries) == 3
 
 
-def test_a_scorer_in_float64_leaves_fusion_and_model_as_they_are(
-    train_params: TrainParams, frozen: NDArray
-) -> None:
+def test_a_scorer_in_float64_leaves_fusion_and_model_as_they_are(train_params: TrainParams, frozen: NDArray) -> None:
     model, fusion = (
         new_model(train_params, frozen),
         Fusion([InitialValues(0, 0, share=0.5, temperature=0.05)], np.arange(ITEMS)),

@@ -103,9 +103,7 @@ def test_the_evidence_is_that_of_a_naive_search(users: list[list[tuple[int, int]
 
 
 @given(histories, st.integers(0, ITEMS - 1))
-def test_targets_and_what_others_take_later_change_nothing(
-    users: list[list[tuple[int, int]]], other: int
-) -> None:
+def test_targets_and_what_others_take_later_change_nothing(users: list[list[tuple[int, int]]], other: int) -> None:
     sequences, times = timed(users)
     query = ask(sequences)
     before = Trends(sequences, ITEMS).retrieve(query)
@@ -120,9 +118,7 @@ def test_targets_and_what_others_take_later_change_nothing(
 
 
 @given(histories, st.data())
-def test_the_time_of_a_target_changes_nothing(
-    users: list[list[tuple[int, int]]], data: st.DataObject
-) -> None:
+def test_the_time_of_a_target_changes_nothing(users: list[list[tuple[int, int]]], data: st.DataObject) -> None:
     sequences, times = timed(users)
     before = Trends(sequences, ITEMS).retrieve(ask(sequences))
     moved = times.copy()

@@ -83,9 +83,7 @@ def test_items_with_equal_vectors_tie(frozen: NDArray, users: tuple) -> None:
     histories, targets = users
     ranks = rank_targets(scorer(frozen), histories, targets, np.ones(ITEMS, np.bool_), batch_users=16)
     having = targets != NO_TARGET
-    twins = np.array(
-        [(target + TWIN) % ITEMS in history for history, target in zip(histories, targets, strict=True)]
-    )
+    twins = np.array([(target + TWIN) % ITEMS in history for history, target in zip(histories, targets, strict=True)])
     # A ranked twin shares two places with the target, so the mean rank lies between; else it is whole.
     np.testing.assert_array_equal(ranks % 1, np.where(twins[having], 0, 0.5))
     assert 0 < twins[having].sum() < having.sum()
@@ -96,9 +94,7 @@ def test_users_without_a_target_are_passed_over(distinct: NDArray, users: tuple)
     having = np.flatnonzero(targets != NO_TARGET)
     model = scorer(distinct)
     ranks = rank_targets(model, histories, targets, CANDIDATES, batch_users=8)
-    only = rank_targets(
-        model, [histories[user] for user in having], targets[having], CANDIDATES, batch_users=8
-    )
+    only = rank_targets(model, [histories[user] for user in having], targets[having], CANDIDATES, batch_users=8)
     assert len(ranks) == len(having) == 45
     np.testing.assert_array_equal(ranks, only)
 

@@ -91,9 +91,7 @@ def test_equals_ranx_whatever_the_ties(values: int, monkeypatch: pytest.MonkeyPa
     tied[every, target] = False
     above = np.cumsum(tied, 1) <= tied.sum(1, keepdims=True) // 2
     places = scores + np.where(tied, np.where(above, 0.25, -0.25), 0.0)
-    places += (
-        generator.permuted(np.tile(np.arange(items), (users, 1)), axis=1) / (1000 * items) * (places % 1 != 0)
-    )
+    places += generator.permuted(np.tile(np.arange(items), (users, 1)), axis=1) / (1000 * items) * (places % 1 != 0)
     chosen = np.flatnonzero(whole)
     qrels = Qrels({f"u{u}": {f"i{target[u]}": 1} for u in chosen})
     run = Run({f"u{u}": {f"i{i}": float(places[u, i]) for i in range(items)} for u in chosen})

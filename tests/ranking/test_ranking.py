@@ -25,12 +25,8 @@ def batches(draw: st.DrawFn) -> tuple[Tensor, Tensor, Tensor]:
     rows, columns = draw(st.integers(1, 4)), draw(st.integers(1, 12))
     # Few distinct values, so that ties are common.
     values = st.sampled_from([-math.inf, -1.0, 0.0, 0.5, 2.0])
-    scores = draw(
-        st.lists(st.lists(values, min_size=columns, max_size=columns), min_size=rows, max_size=rows)
-    )
-    excluded = draw(
-        st.lists(st.lists(st.booleans(), min_size=columns, max_size=columns), min_size=rows, max_size=rows)
-    )
+    scores = draw(st.lists(st.lists(values, min_size=columns, max_size=columns), min_size=rows, max_size=rows))
+    excluded = draw(st.lists(st.lists(st.booleans(), min_size=columns, max_size=columns), min_size=rows, max_size=rows))
     target = draw(st.lists(st.integers(0, columns - 1), min_size=rows, max_size=rows))
     dtype = draw(st.sampled_from([torch.float32, torch.float64]))
     return torch.tensor(scores, dtype=dtype), torch.tensor(target), torch.tensor(excluded)
@@ -39,9 +35,7 @@ def batches(draw: st.DrawFn) -> tuple[Tensor, Tensor, Tensor]:
 @given(batches())
 def test_equals_a_naive_loop(batch: tuple[Tensor, Tensor, Tensor]) -> None:
     scores, target, excluded = batch
-    expected = [
-        naive_rank(*row) for row in zip(scores.tolist(), target.tolist(), excluded.tolist(), strict=True)
-    ]
+    expected = [naive_rank(*row) for row in zip(scores.tolist(), target.tolist(), excluded.tolist(), strict=True)]
     ranks = mean_ranks(scores, target, excluded)
     assert ranks.dtype == torch.float64
     assert ranks.tolist() == expected

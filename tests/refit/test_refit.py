@@ -75,9 +75,7 @@ def test_the_fusion_is_what_it_was_and_the_sequence_model_is_not(refitted: Path)
 
 
 def test_the_configs_say_what_a_model_knows_and_where_its_test_figures_are(refitted: Path) -> None:
-    fitted = {
-        name: read_json(refitted / "models" / name / "config.json")["fitted"] for name in ("refit", "final")
-    }
+    fitted = {name: read_json(refitted / "models" / name / "config.json")["fitted"] for name in ("refit", "final")}
     assert fitted["refit"]["items"] == "training and validation"
     assert fitted["refit"]["test_figures"] == "artifacts/metrics/refit.json"
     assert fitted["final"]["items"] == "all"
@@ -95,9 +93,7 @@ def test_the_metrics_have_the_keys_of_the_others_without_validation(refitted: Pa
         assert values["users"] == split["test"].count()
 
 
-def test_other_test_items_change_no_byte_of_the_model_that_is_measured_on_them(
-    refitted: Path, tmp_path: Path
-) -> None:
+def test_other_test_items_change_no_byte_of_the_model_that_is_measured_on_them(refitted: Path, tmp_path: Path) -> None:
     copy = run_stages(refitted.parent, tmp_path / "copy", ())
     rotated_test_items(copy)
     again = run_stages(copy.parent, tmp_path / "again", STAGES[:2])
@@ -107,9 +103,7 @@ def test_other_test_items_change_no_byte_of_the_model_that_is_measured_on_them(
     assert differing == {"final"}  # reads the test items, so the change is seen
 
 
-def test_what_recommends_by_default_is_the_final_model(
-    refitted: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_recommends_by_default_is_the_final_model(refitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(refitted.parent)
     history = ["Toy Story (1995)", "heat"]
     default, final = Recommender.load(), Recommender.load("artifacts/models/final")
@@ -132,9 +126,7 @@ def test_switched_off_they_leave_a_note_no_metrics_and_the_measured_model_recomm
         assert [path.name for path in (off / "models" / name).iterdir()] == [OFF]
     assert read_details(off / "metrics" / "refit.json") == {}
     monkeypatch.chdir(off.parent)
-    assert Recommender.load().recommend(["heat"]) == Recommender.load("artifacts/models/rag").recommend(
-        ["heat"]
-    )
+    assert Recommender.load().recommend(["heat"]) == Recommender.load("artifacts/models/rag").recommend(["heat"])
 
 
 def make_chosen(

@@ -57,9 +57,7 @@ def memory(mebibytes: int, max_length: int, texts: list[str]) -> dict[str, Any]:
     limits = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (used + mebibytes * MEBIBYTE, limits[1]))
     try:
-        vectors, _, found = encode_items._encode(
-            encoder, texts, BATCH, [f"item {row}" for row in range(len(texts))]
-        )
+        vectors, _, found = encode_items._encode(encoder, texts, BATCH, [f"item {row}" for row in range(len(texts))])
     except OutOfMemoryError as error:
         return {"error": str(error)}
     finally:

@@ -13,9 +13,7 @@ from tests.old_artifacts.readings import READINGS
 
 OLD = Path(__file__).parents[1] / "old_artifacts" / "version_3"
 READERS = {"store": "whitened", "index": "nearest", "hierarchical": "hierarchical", "rag": "rag"}
-FILES = sorted(
-    path.relative_to(OLD) for name in READERS for path in (OLD / name).rglob("*") if path.is_file()
-)
+FILES = sorted(path.relative_to(OLD) for name in READERS for path in (OLD / name).rglob("*") if path.is_file())
 MODELS = [name for name in FILES if name.parts[0] in ("hierarchical", "rag")]
 
 many = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -47,9 +47,7 @@ def rows_of_a_cache(folder: Path, rows: int) -> None:
 
 
 def datastore(folder: Path, rows: int) -> None:
-    Datastore.of(vectors(rows), np.arange(rows), np.arange(rows), Lookup(1, 0, 1, 1, 0)).write(
-        folder / "datastore"
-    )
+    Datastore.of(vectors(rows), np.arange(rows), np.arange(rows), Lookup(1, 0, 1, 1, 0)).write(folder / "datastore")
 
 
 WRITERS: dict[str, Callable[[Path, int], object]] = {
@@ -70,9 +68,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[int, EmbeddingStore
     """Stores by their number of rows, on a disk with room."""
     folder = tmp_path_factory.mktemp("stores")
     return {
-        rows: EmbeddingStore.open(
-            make_store(folder / str(rows), [str(row) for row in range(rows)], vectors(rows))
-        )
+        rows: EmbeddingStore.open(make_store(folder / str(rows), [str(row) for row in range(rows)], vectors(rows)))
         for rows in (FITS, TOO_MANY)
     }
 
@@ -80,9 +76,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[int, EmbeddingStore
 def mount(folder: Path, *options: str) -> None:
     """Mount or remount a small file system in memory, or skip where that is not allowed."""
     try:
-        subprocess.run(
-            ["mount", "-t", "tmpfs", *options, "tmpfs", str(folder)], check=True, capture_output=True
-        )
+        subprocess.run(["mount", "-t", "tmpfs", *options, "tmpfs", str(folder)], check=True, capture_output=True)
     except (FileNotFoundError, subprocess.CalledProcessError):
         pytest.skip("needs the right to mount a tmpfs")
 

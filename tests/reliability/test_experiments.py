@@ -59,9 +59,7 @@ def test_an_interrupted_stage_says_so_in_one_line_and_leaves_nothing_half_writte
 ) -> None:
     found = results["interrupts"][stage]
     assert found["status"] == 128 + signal.SIGINT
-    said = [
-        line for line in found["output"].splitlines() if " epoch=" not in line
-    ]  # validations of a training
+    said = [line for line in found["output"].splitlines() if " epoch=" not in line]  # validations of a training
     assert [line for line in said if line] == [INTERRUPTED]
     assert found["half"] == []
     assert found["differs"] == []

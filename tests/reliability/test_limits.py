@@ -35,8 +35,6 @@ def test_each_stage_draws_a_part_and_the_variants_are_measured_on_the_same_users
         metrics = read_details(artifacts / "metrics" / f"{variant}.json")
         assert metrics["users"] == len(users[-1]) == 120
         assert ranks["dropped"].count() == 40
-    baselines = pl.read_parquet(artifacts / "ranks" / "baselines.parquet").filter(
-        pl.col("test").is_not_null()
-    )
+    baselines = pl.read_parquet(artifacts / "ranks" / "baselines.parquet").filter(pl.col("test").is_not_null())
     users += [part["user"].to_list() for _, part in baselines.group_by("baseline")]
     assert all(drawn == users[0] for drawn in users)

@@ -69,9 +69,7 @@ def assert_refused(folder: Path, artifact: Versioned, version: int) -> None:
     assert f"`{artifact.command}`" in str(caught.value.remedy)
 
 
-@pytest.mark.parametrize(
-    ("folder", "name"), [(folder, name) for folder, names in READ.items() for name in names]
-)
+@pytest.mark.parametrize(("folder", "name"), [(folder, name) for folder, names in READ.items() for name in names])
 def test_what_is_read_means_what_it_meant(folder: str, name: str) -> None:
     expected = json.loads((OLD / folder / "readings.json").read_text("utf-8"))
     np.testing.assert_allclose(READINGS[name](OLD / folder), expected[name], rtol=1e-4, atol=1e-5)

@@ -43,9 +43,7 @@ def whole(expected: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_stages(expected.parent, tmp_path_factory.mktemp("whole") / "project", REPORT)
 
 
-def test_folder_time_zone_locale_umask_and_seeds_of_the_process_do_not_matter(
-    whole: Path, tmp_path: Path
-) -> None:
+def test_folder_time_zone_locale_umask_and_seeds_of_the_process_do_not_matter(whole: Path, tmp_path: Path) -> None:
     """A new process has another hash seed, and random generators in another state than `expected` had."""
     folder, umask = tmp_path / "a\n [b]* run=3", 0o027
     make_workspace(folder, BRIEF)
@@ -82,8 +80,7 @@ def test_the_batches_of_encode_move_vectors_by_rounding_and_no_metric(
 ) -> None:
     again = run_stages(sample_run, tmp_path / "project", AFTER_INGEST, {"encode.batch_tokens": 96})
     vectors, others = (
-        np.load(folder / "item_embeddings" / "embeddings.npy", allow_pickle=False)
-        for folder in (expected, again)
+        np.load(folder / "item_embeddings" / "embeddings.npy", allow_pickle=False) for folder in (expected, again)
     )
     np.testing.assert_allclose(others, vectors, atol=1e-5)
     assert metrics(again) == metrics(expected)
@@ -99,9 +96,7 @@ def test_validation_of_rag_is_that_of_the_users_from_whom_its_fusion_did_not_lea
     curve = pl.read_csv(expected / "plots" / "rag.csv")  # of these users
     best = curve.row(curve["ndcg@10"].arg_max() or 0, named=True)
     metrics = read_details(expected / "metrics" / "rag.json")
-    assert metrics["validation"] == pytest.approx(
-        {name: best[name] for name in metrics["validation"]}, abs=1e-5
-    )
+    assert metrics["validation"] == pytest.approx({name: best[name] for name in metrics["validation"]}, abs=1e-5)
     assert metrics["validation_users"] == metrics["users"] / 2
 
 

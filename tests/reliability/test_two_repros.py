@@ -56,9 +56,7 @@ def artifacts(workspace: Path) -> list[str]:
     return sorted(str(path.relative_to(workspace)) for path in (workspace / "artifacts").rglob("*"))
 
 
-def test_the_second_of_two_is_refused_and_the_first_ends_well(
-    workspace: Path, first: subprocess.Popen[str]
-) -> None:
+def test_the_second_of_two_is_refused_and_the_first_ends_well(workspace: Path, first: subprocess.Popen[str]) -> None:
     before = artifacts(workspace)
     second = repro(workspace, "ingest")
     assert second.returncode != 0
@@ -71,9 +69,7 @@ def test_the_second_of_two_is_refused_and_the_first_ends_well(
     assert "Stage 'ingest' didn't change" in repro(workspace, "ingest").stdout
 
 
-def test_the_locks_of_a_killed_one_do_not_block_the_next(
-    workspace: Path, first: subprocess.Popen[str]
-) -> None:
+def test_the_locks_of_a_killed_one_do_not_block_the_next(workspace: Path, first: subprocess.Popen[str]) -> None:
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     assert writes(workspace), "nothing was left locked"
@@ -84,9 +80,7 @@ def test_the_locks_of_a_killed_one_do_not_block_the_next(
 
 
 @pytest.mark.parametrize("length", [0, 16, 300])
-def test_a_cut_dvc_lock_is_refused_and_the_one_before_gives_back_the_stage(
-    workspace: Path, length: int
-) -> None:
+def test_a_cut_dvc_lock_is_refused_and_the_one_before_gives_back_the_stage(workspace: Path, length: int) -> None:
     assert repro(workspace, "ingest").returncode == 0
     lock = workspace / "dvc.lock"
     whole = lock.read_bytes()

@@ -77,9 +77,7 @@ def shown(browser: Chrome, element: WebElement, wanted: str, x: float = 0, y: fl
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
-def test_it_renders_without_complaint_and_without_network(
-    browser: Chrome, page: Path, size: tuple[int, int]
-) -> None:
+def test_it_renders_without_complaint_and_without_network(browser: Chrome, page: Path, size: tuple[int, int]) -> None:
     show(browser, page, size)
     assert browser.find_element(By.TAG_NAME, "h1").text == "What comes next?"
     assert browser.get_log("browser") == []

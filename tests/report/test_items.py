@@ -41,9 +41,7 @@ def test_without_genres_there_is_one_colour(plain_world: World) -> None:
 def test_a_large_catalogue_is_cut_to_the_most_popular(world: World) -> None:
     counts = np.arange(ITEMS)
     drawn = item_map(Items(world.catalogue, world.items.genres, counts), world.vectors, limit=7)
-    assert [point[2] for point in drawn.points] == [
-        world.catalogue[row].title for row in range(ITEMS - 7, ITEMS)
-    ]
+    assert [point[2] for point in drawn.points] == [world.catalogue[row].title for row in range(ITEMS - 7, ITEMS)]
     assert drawn.total == ITEMS
 
 

@@ -57,9 +57,7 @@ def test_texts_are_escaped(world: World) -> None:
 
 def test_it_loads_nothing(world: World) -> None:
     page = render(world.content(full_results(MOVIELENS)))
-    links = [
-        value or "" for name, value in Parsed(page).attributes if name in {"src", "href", "srcset", "data"}
-    ]
+    links = [value or "" for name, value in Parsed(page).attributes if name in {"src", "href", "srcset", "data"}]
     assert links
     assert all(link.startswith(("#", "data:,")) for link in links)
     assert not re.search(r"https?:|url\(|@import|\bfetch\(|XMLHttpRequest", page)
@@ -102,9 +100,7 @@ def test_the_baselines_stand_in_the_table_above_the_variants(world: World) -> No
 
 def test_a_full_map_stays_light(world: World) -> None:
     content = world.content(full_results())
-    points = [
-        (place % 1000, place % 997, f"A title of usual length {place}", "Comedy") for place in range(5000)
-    ]
+    points = [(place % 1000, place % 997, f"A title of usual length {place}", "Comedy") for place in range(5000)]
     full = replace(content, map=ItemMap(content.map.groups, points, 100_000))
     page = render(full)
     assert len(page.encode()) < 1_000_000

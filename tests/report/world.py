@@ -45,9 +45,7 @@ class World:
             {
                 "item_id": [f"id {row}" for row in range(ITEMS)],
                 "title": [*ODD, *(f"Film {row}" for row in range(len(ODD), ITEMS))],
-                "year": pl.Series(
-                    [1990 + row % 5 if genres else None for row in range(ITEMS)], dtype=pl.Int32
-                ),
+                "year": pl.Series([1990 + row % 5 if genres else None for row in range(ITEMS)], dtype=pl.Int32),
             }
         )
         whitening = Whitening.fit(self.vectors, 8)
@@ -121,20 +119,14 @@ def variant_metrics(factor: float) -> dict[str, Any]:
         "test": values,
         "users": 40,
         "candidates": ITEMS,
-        "intervals": {
-            "test": {name: {"low": value - 0.01, "high": value + 0.01} for name, value in values.items()}
-        },
-        "slices": {
-            name: {group: {"users": 40, **values} for group in names} for name, names in groups.items()
-        },
+        "intervals": {"test": {name: {"low": value - 0.01, "high": value + 0.01} for name, value in values.items()}},
+        "slices": {name: {group: {"users": 40, **values} for group in names} for name, names in groups.items()},
     }
 
 
 def full_results(counts: dict[str, int] = COUNTS) -> Results:
     """Return all that an evaluation writes."""
-    curve = pl.DataFrame(
-        {"epoch": [0, 1, 2], "train_loss": [float("nan"), 5.0, 4.5], "ndcg@10": [0.1, 0.2, 0.3]}
-    )
+    curve = pl.DataFrame({"epoch": [0, 1, 2], "train_loss": [float("nan"), 5.0, 4.5], "ndcg@10": [0.1, 0.2, 0.3]})
     recall = pl.DataFrame({"k": [1, 10, 100, 1000], "recall": [0.1, 0.3, 0.6, 1.0]})
     comparison = {
         name: {

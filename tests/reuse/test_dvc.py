@@ -24,9 +24,7 @@ def test_get_the_latest_and_by_tag(published: Published, other: Project, version
     assert store.item_ids == ITEMS["item_id"].to_list()
 
 
-def test_an_import_stays_until_it_is_updated(
-    published: Published, importer: Project, version_in: VersionIn
-) -> None:
+def test_an_import_stays_until_it_is_updated(published: Published, importer: Project, version_in: VersionIn) -> None:
     folder = importer.folder / "item_embeddings"
     assert version_in(folder, published) == 1
     assert "update available" in importer.run("dvc", "status")

@@ -87,9 +87,7 @@ def test_files_types_and_shapes(folder: Path, manifest: dict[str, Any]) -> None:
         "mean": ("float32", (d,)),
         "projection": ("float32", (d, w)),
     }
-    assert str(pq.read_schema(folder / "embeddings.parquet").field("embedding").type).startswith(
-        "fixed_size_list<"
-    )
+    assert str(pq.read_schema(folder / "embeddings.parquet").field("embedding").type).startswith("fixed_size_list<")
     export = pl.read_parquet(folder / "embeddings.parquet")
     items = pl.read_parquet(folder / "items.parquet")
     assert export["item_id"].to_list() == items["item_id"].to_list() == ITEMS["item_id"].to_list()
@@ -102,9 +100,7 @@ def test_hashes(folder: Path, manifest: dict[str, Any]) -> None:
     hashes = [hashlib.sha256(text.encode("utf-8")).hexdigest() for text in items["text"]]
     assert items["text_hash"].to_list() == hashes
     assert manifest["ids_sha256"] == sha256_of_json(items["item_id"].to_list())
-    assert manifest["files"] == {
-        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES
-    }
+    assert manifest["files"] == {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
     files = manifest["files"]
     store_hash = [files["embeddings.npy"], manifest["ids_sha256"], files["whitening.safetensors"]]
     assert EmbeddingStore.open(folder).hash == sha256_of_json(store_hash)

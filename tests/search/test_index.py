@@ -164,9 +164,7 @@ def test_many_equal_vectors_take_bounded_memory(monkeypatch: pytest.MonkeyPatch)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert rows[::2].tolist() == [[0, 2, 4, 6, 8]] * 1500
-    assert (
-        peak < 16 * 2**20
-    )  # all tied queries at their widest: 1,500 rows of 1,536, 12 bytes each, and their vectors
+    assert peak < 16 * 2**20  # all tied queries at their widest: 1,500 rows of 1,536, 12 bytes each, and their vectors
 
 
 def test_queries_in_blocks_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,18 +43,14 @@ def test_every_user_is_answered_as_alone(
     found = READERS[suffix](out)
     columns = ["user_id", "rank", "item_id", "title"]
     assert found.columns == expected.columns
-    assert found.select(pl.col(columns).cast(pl.String)).equals(
-        expected.select(pl.col(columns).cast(pl.String))
-    )
+    assert found.select(pl.col(columns).cast(pl.String)).equals(expected.select(pl.col(columns).cast(pl.String)))
     for name in ("score", "probability"):
         assert found[name].to_list() == pytest.approx(expected[name].to_list(), abs=1e-4)
     assert found["user_id"].n_unique() == len(recommender.user_ids)
     assert os.listdir(tmp_path) == [out.name]
 
 
-def test_a_wrong_rule_leaves_nothing_behind(
-    recommender: Recommender, artifacts: Path, tmp_path: Path
-) -> None:
+def test_a_wrong_rule_leaves_nothing_behind(recommender: Recommender, artifacts: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError):
         recommend_everybody(recommender, tmp_path / "all.csv", [artifacts], 7, exclude=["no such film"])
     assert not os.listdir(tmp_path)
@@ -119,9 +115,7 @@ def test_parts_of_another_question_are_not_used(
         with monkeypatch.context() as patch:
             patch.setattr(everybody.shutil, "rmtree", lambda *_, **__: None)
             recommend_everybody(recommender, out, [artifacts], 3, **rules)
-    assert len(list((tmp_path / ".all.parquet.parts").iterdir())) == 2 * -(
-        -len(recommender.user_ids) // asked
-    )
+    assert len(list((tmp_path / ".all.parquet.parts").iterdir())) == 2 * -(-len(recommender.user_ids) // asked)
     users = [recommender.user(user) for user in recommender.user_ids]
     expected = recommender.recommend_table(users, 3, diversity=0.5).drop("history")
     assert pl.read_parquet(out)["item_id"].to_list() == expected["item_id"].to_list()

@@ -56,9 +56,7 @@ def article_dropped(text: str) -> str:
     case=cases,
     year=st.sampled_from(["", " ({})", " {}"]),
 )
-def test_every_title_of_the_sample_finds_itself(
-    row: int, changes: set, punctuation: bool, case, year: str
-) -> None:
+def test_every_title_of_the_sample_finds_itself(row: int, changes: set, punctuation: bool, case, year: str) -> None:
     title = TITLES[row]
     if not year and TITLES.count(title) > 1:
         year = " ({})"

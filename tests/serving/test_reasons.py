@@ -66,9 +66,7 @@ def test_reasons_name_what_was_matched(artifacts: Path, rag: Recommender) -> Non
                 elif evidence.source == "next_items":
                     taken = [one.item_id for one in rag.user(match.id).history]
                     end = len(taken) - 2  # of the training items, which alone are remembered
-                    assert item.item_id in (
-                        taken[1 + match.age : end] if match.age >= 0 else taken[: end + match.age]
-                    )
+                    assert item.item_id in (taken[1 + match.age : end] if match.age >= 0 else taken[: end + match.age])
 
 
 def test_reasons_come_by_weight_the_greatest_first(rag: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:

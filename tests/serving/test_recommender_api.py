@@ -199,9 +199,7 @@ def test_missing_artifacts_are_named_together(tmp_path: Path) -> None:
         assert str(tmp_path / part) in str(caught.value)
 
 
-def test_artifacts_may_lie_elsewhere(
-    artifacts: Path, recommenders: dict[str, Recommender], tmp_path: Path
-) -> None:
+def test_artifacts_may_lie_elsewhere(artifacts: Path, recommenders: dict[str, Recommender], tmp_path: Path) -> None:
     model, data = tmp_path / "model", tmp_path / "tables"
     shutil.copytree(artifacts / "models" / "rag", model)
     shutil.copytree(artifacts / "data", data)
@@ -215,9 +213,7 @@ def test_artifacts_may_lie_elsewhere(
         assert Recommender.load("rag").recommend(HISTORY) == recommenders["rag"].recommend(HISTORY)
 
 
-def test_the_hierarchical_variant_needs_an_index_for_similar_items_only(
-    artifacts: Path, tmp_path: Path
-) -> None:
+def test_the_hierarchical_variant_needs_an_index_for_similar_items_only(artifacts: Path, tmp_path: Path) -> None:
     shutil.copytree(artifacts, tmp_path / "artifacts", ignore=shutil.ignore_patterns("index", "rag"))
     recommender = Recommender.load(tmp_path / "artifacts" / "models" / "hierarchical")
     assert len(recommender.recommend(HISTORY)) == 10
@@ -237,9 +233,7 @@ def test_a_damaged_model_is_refused(artifacts: Path, tmp_path: Path) -> None:
     ("place", "problem"),
     [(".", "no model"), ("models", "no model"), ("models/rga", "no such folder")],
 )
-def test_a_folder_without_a_model_names_those_that_are_there(
-    artifacts: Path, place: str, problem: str
-) -> None:
+def test_a_folder_without_a_model_names_those_that_are_there(artifacts: Path, place: str, problem: str) -> None:
     with pytest.raises(DataError) as caught:
         Recommender.load(artifacts / place)
     assert caught.value.where == str(artifacts / place)

@@ -99,9 +99,7 @@ def test_a_model_of_repeats_leaves_seen_items_out_on_demand(artifacts: Path) -> 
     assert found == [item for item in whole if item.item_id not in seen]
 
 
-def plain_diverse(
-    scores: NDArray[np.float32], vectors: NDArray[np.float32], k: int, diversity: float
-) -> list[int]:
+def plain_diverse(scores: NDArray[np.float32], vectors: NDArray[np.float32], k: int, diversity: float) -> list[int]:
     """Maximal marginal relevance, item by item."""
     left = sorted(np.flatnonzero(scores > -np.inf).tolist(), key=lambda row: -scores[row])
     chosen: list[int] = []
@@ -125,9 +123,7 @@ def plain_diverse(
     diversity=st.sampled_from([0.25, 0.5, 0.75, 1.0]),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_diversity_is_maximal_marginal_relevance(
-    scores: list[float], k: int, diversity: float, seed: int
-) -> None:
+def test_diversity_is_maximal_marginal_relevance(scores: list[float], k: int, diversity: float, seed: int) -> None:
     # Coordinates are 0 or .5: products are exact, and equal values are frequent.
     generator = np.random.default_rng(seed)
     vectors = np.eye(4, dtype=np.float32)[generator.integers(0, 4, len(scores))]
@@ -193,9 +189,7 @@ def test_scores_of_some_items(recommender: Recommender) -> None:
         ({"diversity": float("nan")}, ParamsError, "diversity: is nan"),
     ],
 )
-def test_wrong_rules_are_refused(
-    recommender: Recommender, rules: Any, error: type[Exception], message: str
-) -> None:
+def test_wrong_rules_are_refused(recommender: Recommender, rules: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         recommender.recommend(HISTORY, **rules)
 
@@ -234,7 +228,5 @@ def test_many_as_a_table(recommender: Recommender) -> None:
     for name in ("item_id", "title"):
         assert table[name].to_list() == [getattr(item, name) for items in many for item in items]
     for name in ("score", "probability"):
-        assert table[name].to_list() == [
-            pytest.approx(getattr(item, name)) for items in many for item in items
-        ]
+        assert table[name].to_list() == [pytest.approx(getattr(item, name)) for items in many for item in items]
     assert recommender.recommend_table([]).schema == table.schema

@@ -111,10 +111,7 @@ def targets_of(users: int) -> Callable[[Path], None]:
 def _with_targets(split: pl.DataFrame, users: int) -> pl.DataFrame:
     others, held = pl.col("user") >= users, pl.col("test").is_not_null()
     return split.with_columns(
-        pl.when(others & held)
-        .then(pl.col("train_length") + 2)
-        .otherwise("train_length")
-        .alias("train_length"),
+        pl.when(others & held).then(pl.col("train_length") + 2).otherwise("train_length").alias("train_length"),
         *(pl.when(~others).then(name).alias(name) for name in ("validation", "test")),
     )
 
@@ -126,22 +123,16 @@ ENTRIES = f"{RAG}/datastore/entries.parquet"
 BROKEN: dict[str, Case] = {
     "tables: items missing": Case("encode", r"items\.parquet: file is missing", ITEMS, Path.unlink),
     "tables: items are no table": Case("encode", "not a readable Parquet file", ITEMS, garbage),
-    "tables: rows out of order": Case(
-        "encode", "column row: rows are not numbered", ITEMS, rows(pl.DataFrame.reverse)
-    ),
+    "tables: rows out of order": Case("encode", "column row: rows are not numbered", ITEMS, rows(pl.DataFrame.reverse)),
     "tables: id twice": Case("encode", "an id occurs twice", ITEMS, table(pl.lit("1").alias("item_id"))),
-    "tables: no candidate": Case(
-        "encode", "no item may be ranked", ITEMS, table(pl.lit(False).alias("candidate"))
-    ),
+    "tables: no candidate": Case("encode", "no item may be ranked", ITEMS, table(pl.lit(False).alias("candidate"))),
     "tables: interactions out of order": Case(
         "train_hierarchical", "column user: users are not numbered", EVENTS, rows(pl.DataFrame.reverse)
     ),
     "tables: item that is not listed": Case(
         "train_hierarchical", "not listed", EVENTS, table((pl.col("item") + 10_000).alias("item"))
     ),
-    "tables: split of other users": Case(
-        "train_hierarchical", r"`dvc repro`", SPLIT, rows(lambda split: split[:-1])
-    ),
+    "tables: split of other users": Case("train_hierarchical", r"`dvc repro`", SPLIT, rows(lambda split: split[:-1])),
     "tables: one changed byte": Case(
         "train_hierarchical", r"split\.parquet.*not a readable Parquet|column", SPLIT, flip
     ),
@@ -167,20 +158,14 @@ BROKEN: dict[str, Case] = {
         "evaluate_baselines", "nothing to evaluate", SPLIT, targets_of(0)
     ),
     "store: NaN": Case("index", r"embeddings\.npy, row 3: the vector is not finite", MATRIX, number(np.nan)),
-    "store: infinity": Case(
-        "index", r"embeddings\.npy, row 3: the vector is not finite", MATRIX, number(np.inf)
-    ),
-    "store: NaN, in training": Case(
-        "train_hierarchical", "row 3: the vector is not finite", MATRIX, number(np.nan)
-    ),
+    "store: infinity": Case("index", r"embeddings\.npy, row 3: the vector is not finite", MATRIX, number(np.inf)),
+    "store: NaN, in training": Case("train_hierarchical", "row 3: the vector is not finite", MATRIX, number(np.nan)),
     "store: a row too few": Case(
         "index", r"embeddings\.npy: shape \(\d+, \d+\), but", MATRIX, vectors(lambda matrix: matrix[:-1])
     ),
     "store: other vectors": Case("index", "content has another hash", MATRIX, flip),
     "store: truncated": Case("index", "content has another hash", MATRIX, cut),
-    "store: ids out of order": Case(
-        "index", "another hash", f"{STORE}/items.parquet", rows(pl.DataFrame.reverse)
-    ),
+    "store: ids out of order": Case("index", "another hash", f"{STORE}/items.parquet", rows(pl.DataFrame.reverse)),
     "store: whitening damaged": Case("index", "another hash", f"{STORE}/whitening.safetensors", flip),
     "store: manifest of version 3": Case(
         "index", "schema version 3; this program reads versions 1 and 2", MANIFEST, entry(schema_version=3)
@@ -189,9 +174,7 @@ BROKEN: dict[str, Case] = {
         "index", "key shards is missing", MANIFEST, entry(schema_version=2)
     ),
     "store: manifest without a key": Case("index", "key count is missing", MANIFEST, without("count")),
-    "store: manifest is a list": Case(
-        "index", "schema version None", MANIFEST, lambda path: write_json(path, [])
-    ),
+    "store: manifest is a list": Case("index", "schema version None", MANIFEST, lambda path: write_json(path, [])),
     "store: manifest missing": Case("index", r"manifest\.json: file is missing", MANIFEST, Path.unlink),
     "store: of other items": Case(
         "train_hierarchical",
@@ -210,9 +193,7 @@ BROKEN: dict[str, Case] = {
     ),
     "index: a vector more": Case("train_rag", r"vectors of width \d+, but", INDEX_MANIFEST, entry(count=1)),
     "index: damaged": Case("train_rag", "content has another hash", f"{INDEX}/index.faiss", flip),
-    "index: missing": Case(
-        "evaluate_rag", r"index\.faiss: file is missing", f"{INDEX}/index.faiss", Path.unlink
-    ),
+    "index: missing": Case("evaluate_rag", r"index\.faiss: file is missing", f"{INDEX}/index.faiss", Path.unlink),
     "checkpoint: of another shape": Case(
         "train_rag", "cannot be read", f"{MODEL}/model.safetensors", tensors(lambda value: value[:-1])
     ),
@@ -233,9 +214,7 @@ BROKEN: dict[str, Case] = {
         "evaluate_rag", "another hash", f"{RAG}/base/model.safetensors", flip, sealed=False
     ),
     "curve: truncated": Case("evaluate_report", "another hash", f"{RAG}/curve.csv", cut, sealed=False),
-    "checkpoint: truncated": Case(
-        "evaluate_hierarchical", "cannot be read", f"{MODEL}/model.safetensors", cut
-    ),
+    "checkpoint: truncated": Case("evaluate_hierarchical", "cannot be read", f"{MODEL}/model.safetensors", cut),
     "checkpoint: NaN": Case(
         "evaluate_hierarchical",
         "is not finite",
@@ -257,9 +236,7 @@ BROKEN: dict[str, Case] = {
     "rag: an item more than a user has": Case(
         "evaluate_rag", "has another history", ENTRIES, table(pl.lit(0, pl.Int32).alias("user"))
     ),
-    "rag: NaN in a key": Case(
-        "evaluate_rag", "not finite", KEYS, keys(lambda matrix: matrix * np.float16(np.nan))
-    ),
+    "rag: NaN in a key": Case("evaluate_rag", "not finite", KEYS, keys(lambda matrix: matrix * np.float16(np.nan))),
     "rag: entries damaged": Case("evaluate_rag", "cannot be read", ENTRIES, garbage),
     "ranks: missing": Case("evaluate_report", "file is missing"),
     "params: a typo": Case(
@@ -267,9 +244,7 @@ BROKEN: dict[str, Case] = {
     ),
     "params: a wrong type": Case("encode", r"key encode\.max_length: ", params={"encode.max_length": "long"}),
     "params: out of range": Case("encode", r"key encode\.batch_tokens: ", params={"encode.batch_tokens": 0}),
-    "params: infinite": Case(
-        "params", r"key train\.learning_rate: ", params={"train.learning_rate": float("inf")}
-    ),
+    "params: infinite": Case("params", r"key train\.learning_rate: ", params={"train.learning_rate": float("inf")}),
     "params: a source twice": Case("params", r"key fusion: ", params={"fusion.sources": ["items", "items"]}),
     "params: an unknown index": Case("index", r"key index\.kind: .*'flat'", params={"index.kind": "Flatt"}),
     "params: more neighbours than the shortlist has": Case(

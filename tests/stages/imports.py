@@ -54,9 +54,7 @@ def module_files(module: str) -> set[Path]:
 def imported(path: Path) -> list[str]:
     """Return the dotted names that a file imports, wherever in the file, type checking included."""
     package = (
-        ["hierrec", *path.relative_to(ROOT / "pipeline").parent.parts]
-        if path.is_relative_to(ROOT / "pipeline")
-        else []
+        ["hierrec", *path.relative_to(ROOT / "pipeline").parent.parts] if path.is_relative_to(ROOT / "pipeline") else []
     )
     names = []
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):

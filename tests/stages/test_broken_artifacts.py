@@ -70,9 +70,7 @@ def test_the_corpus_does_not_shrink() -> None:
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_it_is_refused_and_nothing_changes(
-    project: Path, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
+def test_it_is_refused_and_nothing_changes(project: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     case = BROKEN[name]
     spoil(project, case)
     before = artifacts(project)

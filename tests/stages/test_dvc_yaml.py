@@ -111,9 +111,7 @@ def test_it_declares_the_params_that_it_reads_and_the_libraries_that_compute_or_
     assert sections == set(stage(name).sections)
     imported = imports(name)
     libraries = {
-        library
-        for module, library in MODULES.items()
-        if any(f"{name}.".startswith(f"{module}.") for name in imported)
+        library for module, library in MODULES.items() if any(f"{name}.".startswith(f"{module}.") for name in imported)
     }
     assert declared_libraries(name) == sorted(libraries)
 
@@ -126,9 +124,7 @@ def test_it_declares_the_artifacts_that_it_uses_and_no_more(name: str) -> None:
     if name != "params":  # its file only says that the params were checked
         declared -= {str(WRITTEN)}
     used = {str(getattr(stage_module, constant)) for constant in artifact_folders(name)}
-    used |= {
-        str(path) for path in [getattr(importlib.import_module(f"stages.{name}"), "WRITTEN", None)] if path
-    }
+    used |= {str(path) for path in [getattr(importlib.import_module(f"stages.{name}"), "WRITTEN", None)] if path}
     assert {"/".join(path.split("/")[:2]) for path in declared} == used
     source = (ROOT / "stages" / f"{name}.py").read_text("utf-8")
     models = {f"artifacts/models/{model}" for model in re.findall(r'MODELS / "(\w+)"', source)}
@@ -164,9 +160,7 @@ def test_every_param_has_a_default_that_is_valid_and_no_name_that_dvc_passes_ove
 
 def test_nothing_that_later_stages_read_holds_ratings_or_times() -> None:
     for name in STAGES:
-        assert not {"artifacts/data/ratings.parquet", "artifacts/data/manifest.json"} & set(
-            STAGES[name]["deps"]
-        )
+        assert not {"artifacts/data/ratings.parquet", "artifacts/data/manifest.json"} & set(STAGES[name]["deps"])
         # Other times in the archive rerun no stage of the sequence model, unless it reads them.
         times = {path for path in STAGES[name]["deps"] if "times" in path}
         fused = set(STAGES[name]["deps"]) & FUSED or name == "train_rag"

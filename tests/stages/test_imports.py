@@ -39,15 +39,11 @@ def heavy_imports() -> dict[str, set[str]]:
     after = [name for name in STAGES if name not in before]
     command = [sys.executable, "-c", PROGRAM, " ".join(before), " ".join(after)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return {
-        stage: {MODULES[module] for module in modules} for stage, modules in json.loads(done.stdout).items()
-    }
+    return {stage: {MODULES[module] for module in modules} for stage, modules in json.loads(done.stdout).items()}
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_a_stage_imports_no_library_that_it_does_not_declare(
-    heavy_imports: dict[str, set[str]], name: str
-) -> None:
+def test_a_stage_imports_no_library_that_it_does_not_declare(heavy_imports: dict[str, set[str]], name: str) -> None:
     assert heavy_imports[name] <= set(declared_libraries(name))
 
 

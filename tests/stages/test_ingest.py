@@ -45,9 +45,7 @@ def test_an_archive_becomes_artifacts_and_a_summary(project: Path) -> None:
         "times from 2000-12-29 14:26:40 to 2000-12-31 22:32:48",
         "2 users with a validation and a test target; tables in artifacts/data/",
     ]
-    files = {
-        path.relative_to(project).as_posix() for path in (project / "artifacts").rglob("*") if path.is_file()
-    }
+    files = {path.relative_to(project).as_posix() for path in (project / "artifacts").rglob("*") if path.is_file()}
     assert files == {
         *(f"artifacts/data/{table}" for table in TABLES),
         "artifacts/data/manifest.json",
@@ -146,6 +144,4 @@ def test_bad_input_gives_one_message_and_leaves_the_artifacts(project: Path) -> 
         f"error: {broken}, ml-1m/ratings.dat, line 1, column Rating: '9' is not a whole number from 1 to 5",
         "  what to do: correct the file, or fetch the archive again",
     ]
-    assert {
-        path: sha256_file(path) for path in (project / "artifacts").rglob("*.*") if path.is_file()
-    } == before
+    assert {path: sha256_file(path) for path in (project / "artifacts").rglob("*.*") if path.is_file()} == before

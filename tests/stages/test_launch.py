@@ -83,9 +83,7 @@ def test_killed_and_again_it_makes_what_torchrun_makes(workspace: Path, tmp_path
 )
 def test_a_signal_ends_all(workspace: Path, tmp_path: Path, number: signal.Signals, processes: int) -> None:
     folder = Path(shutil.copytree(workspace, tmp_path / "project", symlinks=True))
-    set_params(
-        folder / "params.yaml", {"train.epochs": 1000, "train.patience": 1000, "train.processes": processes}
-    )
+    set_params(folder / "params.yaml", {"train.epochs": 1000, "train.patience": 1000, "train.processes": processes})
     process = start(folder, *STAGE)
     while not list((folder / ".cache").glob("train/*.state")):
         assert process.poll() is None, process.communicate()
@@ -99,9 +97,7 @@ def test_a_signal_ends_all(workspace: Path, tmp_path: Path, number: signal.Signa
     assert not psutil.wait_procs(children, timeout=30)[1]
 
 
-def test_a_gpu_that_is_not_there_is_said_once(
-    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_gpu_that_is_not_there_is_said_once(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = Path(shutil.copytree(workspace, tmp_path / "project", symlinks=True))
     set_params(folder / "params.yaml", {"train.device": "cuda"})
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")

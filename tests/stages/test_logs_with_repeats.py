@@ -36,9 +36,7 @@ def shop(folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    ("split", "targets"), [("leave_one_out", "first"), ("time", "first"), ("time", "all")]
-)
+@pytest.mark.parametrize(("split", "targets"), [("leave_one_out", "first"), ("time", "first"), ("time", "all")])
 def test_all_stages_read_it(tmp_path: Path, split: str, targets: str) -> None:
     time = "gaps" if targets == "all" else "none"
     params = {
@@ -74,9 +72,7 @@ def test_all_stages_read_it(tmp_path: Path, split: str, targets: str) -> None:
     same = [item.item_id for item in user.history]  # the same items without times
     assert (model.score(user) == model.score(same)).all() == (time == "none")
     recommended = {item.item_id for item in recommender.recommend(user, k=ITEMS)}
-    assert recommended >= {
-        item.item_id for item in user.history
-    }  # items of the history are recommended again
+    assert recommended >= {item.item_id for item in user.history}  # items of the history are recommended again
     sessions = split == "time" and targets == "first"
     assert ("session_starts" in pl.read_parquet_schema(artifacts / "data" / "split.parquet")) == sessions
     weights = load_file(artifacts / "models" / "hierarchical" / "model.safetensors")

@@ -66,9 +66,7 @@ def write_shop(folder: Path) -> dict[str, str]:
     ]
     table = pl.DataFrame(rows, ["user", "item", "timestamp"], orient="row")
     table.write_csv(folder / "interactions.csv")
-    pl.DataFrame({"item_id": [*ids[:50], "of no item"], "text": "Found in a wreck."}).write_csv(
-        folder / "texts.csv"
-    )
+    pl.DataFrame({"item_id": [*ids[:50], "of no item"], "text": "Found in a wreck."}).write_csv(folder / "texts.csv")
     return {
         "ingest.dataset": "files",
         "ingest.interactions": str(folder / "interactions.csv"),
@@ -116,9 +114,7 @@ def test_the_whole_pipeline_runs_on_tables_of_ones_own(shop: Project) -> None:
         ("ingest__item_columns", {"item": "sku"}, "'sku'"),
     ],
 )
-def test_a_wrong_name_of_a_column_removes_nothing(
-    shop: Project, key: str, value: object, message: str
-) -> None:
+def test_a_wrong_name_of_a_column_removes_nothing(shop: Project, key: str, value: object, message: str) -> None:
     before = contents(shop.folder / "artifacts")
     shop.set(**{key: value})
     assert message in shop.run("dvc", "repro", status=255)

@@ -65,9 +65,7 @@ def test_both_variants_have_metrics_in_git(project: Project) -> None:
         assert metrics["users"] == 120
     (baselines,) = project.read_json("artifacts/metrics/baselines.json")
     assert set(baselines) == {"popularity", "markov", "neighbours"}
-    assert all(
-        set(values[split]) == METRICS for values in baselines.values() for split in ("validation", "test")
-    )
+    assert all(set(values[split]) == METRICS for values in baselines.values() for split in ("validation", "test"))
     tracked = project.run("git", "ls-files", "artifacts").split()
     assert {"artifacts/metrics/hierarchical.json", "artifacts/plots/rag.csv"} <= set(tracked)
     assert not [path for path in tracked if path.endswith((".parquet", ".npy", ".safetensors"))]

@@ -25,9 +25,7 @@ def test_the_index_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     contents = []
     for shard_rows in (None, 7):
         project = tmp_path / str(shard_rows)
-        make_store(
-            project / "artifacts" / "item_embeddings", IDS, VECTORS, dimension=4, shard_rows=shard_rows
-        )
+        make_store(project / "artifacts" / "item_embeddings", IDS, VECTORS, dimension=4, shard_rows=shard_rows)
         monkeypatch.chdir(project)
         assert "40 items" in index.function(index=INDEX)[0]
         contents.append((project / "artifacts" / "index" / "index.faiss").read_bytes())
@@ -60,9 +58,7 @@ def test_the_recommender_reads_it(tmp_path: Path) -> None:
 
 
 def test_commands(tmp_path: Path) -> None:
-    pl.DataFrame({"item_id": ["a", "b", "c"], "title": ["Heat", "M", "Alien"]}).write_csv(
-        tmp_path / "items.csv"
-    )
+    pl.DataFrame({"item_id": ["a", "b", "c"], "title": ["Heat", "M", "Alien"]}).write_csv(tmp_path / "items.csv")
 
     def run(*words: str) -> str:
         done = CliRunner().invoke(command, ["embeddings", *words], catch_exceptions=False)

@@ -47,9 +47,7 @@ def test_the_stages_run_the_code_beside_them(tmp_path: Path) -> None:
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=ignored)
     code = "import stages, hierrec; print(hierrec.__file__)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, env={}, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env={}, capture_output=True, text=True, check=True)
     assert Path(done.stdout.strip()).resolve() == (folder / "pipeline" / "__init__.py").resolve()
 
 
@@ -74,15 +72,11 @@ def test_a_typed_error_becomes_one_message(capsys: pytest.CaptureFixture[str]) -
     "error",
     [
         MemoryError(),
-        RuntimeError(
-            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"
-        ),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
     ],
 )
-def test_memory_that_runs_out_becomes_one_message(
-    error: Exception, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_memory_that_runs_out_becomes_one_message(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
     @Stage
     def main(ingest: IngestParams) -> Summary:
         raise error
@@ -166,9 +160,7 @@ def test_the_environment_has_the_declared_libraries() -> None:
         ),
     ],
 )
-def test_libraries_that_are_not_as_declared_are_refused(
-    project: Path, text: str | None, problem: str
-) -> None:
+def test_libraries_that_are_not_as_declared_are_refused(project: Path, text: str | None, problem: str) -> None:
     (project / "pyproject.toml").unlink()
     if text is not None:
         (project / "pyproject.toml").write_text(text)

@@ -108,8 +108,7 @@ def test_a_lookup_reads_no_other_shard(folder: Path) -> None:
 def test_exports_are_those_of_the_plain_store(tmp_path: Path) -> None:
     ids = ["a", *IDS[1:5], "b", "c"]  # the text formats take no empty id
     stores = [
-        EmbeddingStore.open(make_store(tmp_path / str(rows), ids, VECTORS, shard_rows=rows))
-        for rows in (None, 2)
+        EmbeddingStore.open(make_store(tmp_path / str(rows), ids, VECTORS, shard_rows=rows)) for rows in (None, 2)
     ]
     for form, (_, is_folder) in WRITERS.items():
         first, second = (tmp_path / f"{form}{number}" for number in range(2))
@@ -219,9 +218,7 @@ def test_wrong_shards(folder: Path, shards: Any) -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(name=st.sampled_from(FILES[:4]), place=st.floats(0, 1, exclude_max=True), new=st.binary(max_size=4))
-def test_no_bytes_crash_a_reader(
-    name: str, place: float, new: bytes, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_no_bytes_crash_a_reader(name: str, place: float, new: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = make_store(tmp_path_factory.mktemp("stores") / "store", IDS, VECTORS, shard_rows=3)
     content = (folder / name).read_bytes()
     at = int(place * len(content))

@@ -169,9 +169,7 @@ def test_rewriting_replaces_the_whole_store(folder: Path) -> None:
     assert np.array_equal(EmbeddingStore.open(folder).vectors, VECTORS * 2)
 
 
-@pytest.mark.parametrize(
-    "name", ["embeddings.npy", "items.parquet", "embeddings.parquet", "whitening.safetensors"]
-)
+@pytest.mark.parametrize("name", ["embeddings.npy", "items.parquet", "embeddings.parquet", "whitening.safetensors"])
 def test_one_flipped_bit_is_found(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1

@@ -20,9 +20,7 @@ def correlated(count: int, width: int, seed: int = 0) -> NDArray[np.float32]:
 
 
 @given(st.integers(4, 90), st.integers(1, 12), st.integers(0, 100), st.data())
-def test_whitened_vectors_have_unit_covariance(
-    count: int, width: int, seed: int, data: st.DataObject
-) -> None:
+def test_whitened_vectors_have_unit_covariance(count: int, width: int, seed: int, data: st.DataObject) -> None:
     vectors = correlated(count, width, seed)
     dimension = data.draw(st.integers(1, max(1, min(max(min(8, count // 2), count // 5), width))))
     spread = np.linalg.svd(vectors - vectors.mean(0), compute_uv=False)
@@ -83,9 +81,7 @@ def test_directions_without_variance_become_zero() -> None:
 
 
 @pytest.mark.parametrize(("count", "dimension", "there"), [(10, 7, 5), (5, 5, 2), (2, 9, 1), (1, 3, 1)])
-def test_there_are_at_most_as_many_directions_as_the_vectors_have(
-    count: int, dimension: int, there: int
-) -> None:
+def test_there_are_at_most_as_many_directions_as_the_vectors_have(count: int, dimension: int, there: int) -> None:
     vectors = correlated(count, 6)
     whitened = Whitening.fit(vectors, dimension).apply(vectors)
     assert whitened.shape == (count, there)

@@ -37,9 +37,7 @@ def test_each_target_once_with_its_past(lengths: list[int], history: int, size: 
             assert mask[:length].all()
             assert (targets[:length] == rows[:length] + 1).all()
             seen.update(targets[:length].tolist())
-    expected = [
-        item for user in range(sequences.user_count) for item in sequences.training_items(user)[1:].tolist()
-    ]
+    expected = [item for user in range(sequences.user_count) for item in sequences.training_items(user)[1:].tolist()]
     assert seen == Counter(expected)
 
 
@@ -48,8 +46,7 @@ def test_the_generator_decides_who_shares_a_batch_and_the_order_of_batches() -> 
 
     def epoch(seed: int) -> list[list[list[int]]]:
         return [
-            part.rows.tolist()
-            for part in training_batches(sequences, 7, BatchSize(3), np.random.default_rng(seed))
+            part.rows.tolist() for part in training_batches(sequences, 7, BatchSize(3), np.random.default_rng(seed))
         ]
 
     assert epoch(1) == epoch(1)
@@ -72,9 +69,7 @@ def test_batches_are_as_large_as_their_limits_allow() -> None:
     sequences = unique_items([7] * 12 + [13] * 12)  # windows of 4 and of 10 positions
 
     def shapes(size: BatchSize) -> list[tuple[int, ...]]:
-        return sorted(
-            part.rows.shape for part in training_batches(sequences, 12, size, np.random.default_rng(0))
-        )
+        return sorted(part.rows.shape for part in training_batches(sequences, 12, size, np.random.default_rng(0)))
 
     assert shapes(BatchSize(6)) == [(6, 4)] * 2 + [(6, 10)] * 2
     assert shapes(BatchSize(6, 30)) == [(3, 10)] * 4 + [(6, 4)] * 2

@@ -50,9 +50,7 @@ def test_interrupted_there_it_goes_on_to_the_same_weights(results: dict[str, Any
         ("multinomial.default", "cpu"),  # negatives, from the CPU's generator
     ],
 )
-def test_gradients_steps_and_average_are_computed_there(
-    results: dict[str, Any], operation: str, place: str
-) -> None:
+def test_gradients_steps_and_average_are_computed_there(results: dict[str, Any], operation: str, place: str) -> None:
     assert results["places"][f"aten.{operation}"] == [place]
 
 
@@ -63,9 +61,7 @@ def test_another_device_encodes_what_the_cpu_encodes(results: dict[str, Any]) ->
 
 @pytest.mark.skipif(not GPUS, reason="needs a GPU and a torch that can use it")
 def test_a_gpu_encodes_what_the_cpu_encodes() -> None:
-    there, here = (
-        ItemEncoder.load("t5-nano", None, 32, device).encode(TEXTS, 64) for device in ("cuda", "cpu")
-    )
+    there, here = (ItemEncoder.load("t5-nano", None, 32, device).encode(TEXTS, 64) for device in ("cuda", "cpu"))
     np.testing.assert_allclose(there, here, atol=1e-4)
 
 

@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from tests.model.world import ITEMS, new_member
 
 
-def test_many_negatives_give_the_loss_over_the_whole_catalogue(
-    train_params: TrainParams, frozen: NDArray
-) -> None:
+def test_many_negatives_give_the_loss_over_the_whole_catalogue(train_params: TrainParams, frozen: NDArray) -> None:
     probability = torch.arange(1, ITEMS + 1) / torch.arange(1, ITEMS + 1).sum()
     batch = Batch(np.array([[1, 2, 3]]), np.array([[2, 3, 4]]), np.ones((1, 3), np.bool_))
     losses = []

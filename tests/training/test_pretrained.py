@@ -26,9 +26,7 @@ SMALL: dict[str, Any] = LLAMA
 KINDS: dict[str, Any] = {
     "llama": lambda: LlamaForCausalLM(LlamaConfig(vocab_size=11, **SMALL)),
     "phi3": lambda: Phi3Model(Phi3Config(vocab_size=11, pad_token_id=0, **SMALL)),
-    "gpt2": lambda: GPT2Model(
-        GPT2Config(vocab_size=11, **{key: GPT2[key] for key in GPT2 if key != "model_type"})
-    ),
+    "gpt2": lambda: GPT2Model(GPT2Config(vocab_size=11, **{key: GPT2[key] for key in GPT2 if key != "model_type"})),
 }
 
 
@@ -98,9 +96,7 @@ def test_a_merged_model_has_the_states_of_the_one_that_was_trained(
         untouched = model.states(rows, lengths)  # [B, D]
         prepare(model)
         layers = [layer for layer in model.modules() if isinstance(layer, LoRALinear)]
-        assert torch.allclose(
-            model.states(rows, lengths), untouched, atol=1e-5
-        )  # the LoRA term starts at zero
+        assert torch.allclose(model.states(rows, lengths), untouched, atol=1e-5)  # the LoRA term starts at zero
         for layer in layers:
             layer.up.normal_()
         states = model.states(rows, lengths)

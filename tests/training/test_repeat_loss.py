@@ -78,9 +78,7 @@ def test_each_place_has_the_weights_of_its_kind_of_target(seed: int) -> None:
             repeat_softmax_loss(*arguments),
         ]
 
-    for found, start, other in zip(
-        losses(both, starts), losses(both, None), losses(within, None), strict=True
-    ):
+    for found, start, other in zip(losses(both, starts), losses(both, None), losses(within, None), strict=True):
         torch.testing.assert_close(found, torch.where(starts, start, other))
 
 
@@ -98,9 +96,7 @@ def test_a_state_has_the_gains_that_training_gave_its_place(seed: int) -> None:
 
 
 def test_without_weights_an_item_taken_once_gains_nothing() -> None:
-    gains = Repeats(8, WIDTH)(
-        torch.ones(2, WIDTH), torch.tensor([[3, 1, 3], [2, 0, 0]]), torch.tensor([3, 1]), 5
-    )
+    gains = Repeats(8, WIDTH)(torch.ones(2, WIDTH), torch.tensor([[3, 1, 3], [2, 0, 0]]), torch.tensor([3, 1]), 5)
     expected = torch.tensor([[0, 0, 0, math.log(2), 0], [0, 0, 0, 0, 0]])
     torch.testing.assert_close(gains, expected)
 

@@ -50,18 +50,14 @@ def test_information_is_that_of_a_loop_over_pairs(histories: list[list[int]]) ->
     np.testing.assert_allclose(found, naive_information(sequences.training_histories()), atol=1e-5)
 
 
-def test_neighbours_in_sequences_start_alike(
-    train_params: TrainParams, frozen: NDArray, sequences: Sequences
-) -> None:
+def test_neighbours_in_sequences_start_alike(train_params: TrainParams, frozen: NDArray, sequences: Sequences) -> None:
     vectors = torch.nn.functional.normalize(started(train_params, frozen, sequences))
     alike = vectors @ vectors.T  # [n, n]
     ring = torch.arange(ITEMS)
     assert (alike[ring, (ring + 1) % ITEMS] > alike[ring, (ring + ITEMS // 2) % ITEMS]).all()
 
 
-def test_trained_items_have_length_1_in_the_mean_and_others_none(
-    train_params: TrainParams, frozen: NDArray
-) -> None:
+def test_trained_items_have_length_1_in_the_mean_and_others_none(train_params: TrainParams, frozen: NDArray) -> None:
     sequences = make_sequences([np.arange(user % 5, 12) for user in range(20)])  # items 12 to 23: no users
     lengths = started(train_params, frozen, sequences).norm(dim=1)
     trained = torch.from_numpy(sequences.training_counts(ITEMS) > 0)
@@ -80,9 +76,7 @@ def test_items_that_are_held_out_change_nothing(
     assert torch.equal(started(train_params, frozen, sequences), started(train_params, frozen, others))
 
 
-def test_the_number_of_threads_changes_no_bit(
-    train_params: TrainParams, frozen: NDArray, sequences: Sequences
-) -> None:
+def test_the_number_of_threads_changes_no_bit(train_params: TrainParams, frozen: NDArray, sequences: Sequences) -> None:
     vectors = []
     for threads in (1, 2):
         with threadpool_limits(limits=threads):
@@ -91,9 +85,7 @@ def test_the_number_of_threads_changes_no_bit(
 
 
 @pytest.mark.parametrize("width", [0, 8, 100])
-def test_any_width_starts(
-    train_params: TrainParams, frozen: NDArray, sequences: Sequences, width: int
-) -> None:
+def test_any_width_starts(train_params: TrainParams, frozen: NDArray, sequences: Sequences, width: int) -> None:
     vectors = started(train_params, frozen, sequences, residual_width=width)
     assert vectors.shape == (ITEMS, width)
     assert vectors.isfinite().all()
@@ -104,9 +96,7 @@ def test_sequences_of_one_item_start_at_zero(train_params: TrainParams, frozen: 
     assert not started(train_params, frozen, make_sequences([np.array([3]), np.array([5])])).any()
 
 
-def test_members_start_from_their_own_seeds(
-    train_params: TrainParams, frozen: NDArray, sequences: Sequences
-) -> None:
+def test_members_start_from_their_own_seeds(train_params: TrainParams, frozen: NDArray, sequences: Sequences) -> None:
     second = started(train_params, frozen, sequences, members=2)
     assert torch.equal(second, started(train_params, frozen, sequences, seed=train_params.seed + 1))
 

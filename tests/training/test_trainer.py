@@ -120,9 +120,7 @@ def test_without_validation_all_epochs_are_trained_and_the_last_average_is_kept(
 ) -> None:
     params = train_params.model_copy(update={"patience": 1})
     rising = iter(range(1, 10))  # so that the latest is the best
-    expected, _ = trained(
-        params, frozen, sequences, lambda _: {"ndcg@10": float(next(rising))}, tmp_path / "a"
-    )
+    expected, _ = trained(params, frozen, sequences, lambda _: {"ndcg@10": float(next(rising))}, tmp_path / "a")
     model, progress = trained(params, frozen, sequences, None, tmp_path / "b")
     assert (progress.epoch, progress.curve) == (params.epochs, [])
     state = model.state_dict()
@@ -134,8 +132,7 @@ def test_warmup_makes_the_first_step_shorter(
 ) -> None:
     start = new_model(train_params, frozen).members[0].head.weight
     long, short = (
-        head_after_a_step(train_params, frozen, sequences, tmp_path, warmup_steps=steps) - start
-        for steps in (1, 10)
+        head_after_a_step(train_params, frozen, sequences, tmp_path, warmup_steps=steps) - start for steps in (1, 10)
     )
     assert long.any()
     assert torch.allclose(short, long / 10, atol=1e-7)
@@ -256,9 +253,7 @@ def test_stops_early_and_keeps_the_first_of_the_best(
     assert not torch.equal(heads[0], heads[-1])
 
 
-def test_an_item_without_training_keeps_no_residual(
-    train_params: TrainParams, frozen: NDArray, tmp_path: Path
-) -> None:
+def test_an_item_without_training_keeps_no_residual(train_params: TrainParams, frozen: NDArray, tmp_path: Path) -> None:
     users = [np.arange(8) for _ in range(10)]
     params = train_params.model_copy(update={"residual_dropout": 0.0})  # else a step may skip an item
     model, _ = trained(params, frozen, make_sequences(users), constant, tmp_path)

@@ -56,9 +56,7 @@ def equals_whole(grown: EmbeddingStore, params: EncodeParams, folder: Path) -> N
 
 
 def test_a_new_item_has_a_vector_of_each_field(params: EncodeParams, tmp_path: Path) -> None:
-    of_fields = params.model_copy(
-        update={"template": ["{title}.", "{kind}"], "whitening_dimension": [1, None]}
-    )
+    of_fields = params.model_copy(update={"template": ["{title}.", "{kind}"], "whitening_dimension": [1, None]})
     grown, encoded = grow(of_fields, tmp_path)
     assert encoded == 2
     equals_whole(grown, of_fields, tmp_path)
@@ -73,9 +71,7 @@ def test_a_new_item_has_the_precision_of_the_store(params: EncodeParams, tmp_pat
     equals_whole(grown, half, tmp_path)
 
 
-def test_a_new_item_is_encoded_by_the_tuned_encoder_and_no_other(
-    params: EncodeParams, tmp_path: Path
-) -> None:
+def test_a_new_item_is_encoded_by_the_tuned_encoder_and_no_other(params: EncodeParams, tmp_path: Path) -> None:
     encoder = ItemEncoder.load(params.model, None, params.max_length)
     lengths = np.full(4, 3)
     taken = Sequences(

@@ -96,9 +96,7 @@ def tables(folder: Path, name: str, rows: list[Row], items: list[tuple]) -> tupl
 
 
 @pytest.fixture(scope="module")
-def live(
-    artifacts: Path, params: Params, steps: list[tuple], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def live(artifacts: Path, params: Params, steps: list[tuple], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The result of the two updates, in order."""
     folder = tmp_path_factory.mktemp("live")
     for number, step in enumerate(steps):
@@ -127,9 +125,7 @@ def test_two_updates_give_the_bytes_of_one(
 
 def test_it_is_what_a_rebuild_with_the_same_weights_gives(artifacts: Path, live: Path) -> None:
     inputs = load_inputs(live / "data", live / "item_embeddings")
-    scorer = load_rag(
-        live / "models" / "rag", inputs, ItemIndex.open(live / "index", inputs.store_hash), torch.float32
-    )
+    scorer = load_rag(live / "models" / "rag", inputs, ItemIndex.open(live / "index", inputs.store_hash), torch.float32)
     assert (inputs.sequences.train_length == np.diff(inputs.sequences.offsets)).all()
     rebuilt = prefix_states(scorer.model, inputs.sequences)
     datastore = scorer.sources["next_items"]
@@ -263,16 +259,13 @@ def test_times_come_in_the_unit_of_the_data(artifacts: Path, params: Params, tmp
     stamps = []
     for name, moment in (("s", LATE), ("ms", LATE * 1000), ("iso", "2033-05-18T03:33:20Z")):
         new = write(tmp_path / f"{name}.csv", "user,item,timestamp", [("ann", "1", moment)])
-        stamps.append(
-            extended_dataset(artifacts / "data", new, None, params.ingest)[0].ratings["timestamp"].max()
-        )
+        stamps.append(extended_dataset(artifacts / "data", new, None, params.ingest)[0].ratings["timestamp"].max())
     assert stamps == [LATE] * 3
 
 
 def test_repeats_follow_the_params(artifacts: Path, params: Params, tmp_path: Path) -> None:
     users, items = (
-        load(artifacts / "data" / f"{name}.parquet")
-        for name, load in [("users", load_users), ("items", load_items)]
+        load(artifacts / "data" / f"{name}.parquet") for name, load in [("users", load_users), ("items", load_items)]
     )
     taken = load_interactions(artifacts / "data" / "interactions.parquet")
     again = [(users["user_id"][0], items["item_id"][taken["item"][0]], LATE)]
@@ -284,9 +277,7 @@ def test_repeats_follow_the_params(artifacts: Path, params: Params, tmp_path: Pa
     assert len(kept.interactions) == len(taken) + 1
     assert kept.split["repeated"].to_list()[0] is True
     assert notes == []
-    last, notes = extended_dataset(
-        artifacts / "data", new, None, files.model_copy(update={"repeats": "last"})
-    )
+    last, notes = extended_dataset(artifacts / "data", new, None, files.model_copy(update={"repeats": "last"}))
     assert len(last.interactions) == len(taken)
     assert notes == ["1 rows left out by ingest.repeats"]
 
@@ -333,9 +324,7 @@ def test_a_day_without_interactions_adds_nothing(
         assert pl.read_parquet(tmp_path / "out" / table).equals(pl.read_parquet(artifacts / table))
 
 
-def test_what_does_not_belong_together_is_refused(
-    artifacts: Path, params: Params, live: Path, tmp_path: Path
-) -> None:
+def test_what_does_not_belong_together_is_refused(artifacts: Path, params: Params, live: Path, tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match="nothing to add"):
         update(artifacts, params, None, None, tmp_path / "out")
     new = write(tmp_path / "new.csv", "user,item,timestamp", [("ann", "1", LATE)])
@@ -355,9 +344,7 @@ def test_what_does_not_belong_together_is_refused(
 
 
 @pytest.mark.usefixtures("shared_imports")
-def test_a_kill_leaves_the_old_state_or_the_new(
-    artifacts: Path, sample_run: Path, live: Path, tmp_path: Path
-) -> None:
+def test_a_kill_leaves_the_old_state_or_the_new(artifacts: Path, sample_run: Path, live: Path, tmp_path: Path) -> None:
     shutil.copytree(live, tmp_path / "artifacts" / "live")
     new = write(tmp_path / "new.csv", "user,item,timestamp", [("ann", "1", LATE)])
     command = [

@@ -30,9 +30,7 @@ def recommenders(tmp_path_factory: pytest.TempPathFactory, artifacts: Path) -> d
     first = pl.col("item_id") == items["item_id"][0]
     hostile = pl.when(first).then(pl.lit(HOSTILE)).otherwise(pl.col("title"))
     items.with_columns(title=hostile).write_parquet(data / "items.parquet")
-    return {
-        name: Recommender.load(artifacts / "models" / name, data=data) for name in ("rag", "hierarchical")
-    }
+    return {name: Recommender.load(artifacts / "models" / name, data=data) for name in ("rag", "hierarchical")}
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +84,7 @@ def test_rules_hold(address: str, artifacts: Path, recommenders: dict[str, Recom
     rest = post(address, user=user, k=2, exclude=best[:1]).json()["recommended"]
     assert [item["item_id"] for item in rest] == best[1:]
     old = post(address, user=user, k=5, where="year < 1980").json()["recommended"]
-    years = dict(
-        pl.read_parquet(artifacts / "data" / "items.parquet", columns=["item_id", "year"]).iter_rows()
-    )
+    years = dict(pl.read_parquet(artifacts / "data" / "items.parquet", columns=["item_id", "year"]).iter_rows())
     assert old
     assert all(years[item["item_id"]] < 1980 for item in old)
 
@@ -152,19 +148,14 @@ def test_a_foreign_host_name_is_refused(address: str) -> None:
     assert response.status_code == 400
 
 
-def test_a_hundred_requests_at_once_are_answered_rightly(
-    address: str, recommenders: dict[str, Recommender]
-) -> None:
+def test_a_hundred_requests_at_once_are_answered_rightly(address: str, recommenders: dict[str, Recommender]) -> None:
     asked = [
         {"user": user, "variant": variant, "k": 3}
         for user in recommenders["rag"].user_ids[:50]
         for variant in ("rag", "hierarchical")
     ]
     expected = [
-        [
-            item.item_id
-            for item in recommenders[one["variant"]].recommend(recommenders["rag"].user(one["user"]), 3)
-        ]
+        [item.item_id for item in recommenders[one["variant"]].recommend(recommenders["rag"].user(one["user"]), 3)]
         for one in asked
     ]
     with ThreadPoolExecutor(100) as pool:

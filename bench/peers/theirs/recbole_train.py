@@ -96,9 +96,7 @@ def make_config(settings: dict[str, Any], folder: Path) -> Config:
     )
 
 
-def top_items(
-    model: SASRec, dataset: Any, histories: list[np.ndarray], history: int, repeated: bool
-) -> np.ndarray:
+def top_items(model: SASRec, dataset: Any, histories: list[np.ndarray], history: int, repeated: bool) -> np.ndarray:
     """Return the top items of the users by RecBole's full-sort scores: int64 [V, 20].
 
     Items of the history are excluded, unless users repeat items.
@@ -110,8 +108,7 @@ def top_items(
     top = []
     for start in range(0, len(histories), RANKED_AT_A_TIME):
         batch = [
-            np.array([numbers[str(item)] for item in items])
-            for items in histories[start : start + RANKED_AT_A_TIME]
+            np.array([numbers[str(item)] for item in items]) for items in histories[start : start + RANKED_AT_A_TIME]
         ]
         rows = torch.zeros(len(batch), history, dtype=torch.long)
         for row, own in zip(rows, batch, strict=True):

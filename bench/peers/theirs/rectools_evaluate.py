@@ -27,15 +27,11 @@ def main(split: Path, settings: dict[str, Any], out: Path) -> None:
     torch.set_num_threads(settings["threads"])
     dataset = read_dataset(split / "training.csv")
     targets = pd.read_csv(split / "targets.csv").rename(columns={"user": Columns.User, "item": Columns.Item})
-    model = make_model(
-        settings, get_trainer_func=trainer, get_trainer_func_kwargs={"device": settings["device"]}
-    )
+    model = make_model(settings, get_trainer_func=trainer, get_trainer_func_kwargs={"device": settings["device"]})
     model.fit(dataset)
     metrics = {f"{metric.__name__}@{k}": metric(k=k) for metric in (Recall, NDCG) for k in (10, TOP)}
     watch = Stopwatch()
-    table = model.recommend(
-        targets[Columns.User].to_numpy(), dataset, k=TOP, filter_viewed=not settings["repeated"]
-    )
+    table = model.recommend(targets[Columns.User].to_numpy(), dataset, k=TOP, filter_viewed=not settings["repeated"])
     values = calc_metrics(metrics, reco=table, interactions=targets)
     append(out, {**watch.read(), "users": len(targets), **values})
 

@@ -90,9 +90,7 @@ class EarlyStopping(Callback):
         return gain / len(self.users)
 
 
-def vectors(
-    module: LightningModule, dataset: Dataset, users: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def vectors(module: LightningModule, dataset: Dataset, users: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the users after their histories [V, D], the known items [m, D], and their ids [m]."""
     preparator = module.data_preparator
     known = preparator.transform_dataset_u2i(dataset, users)

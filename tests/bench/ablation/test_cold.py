@@ -26,9 +26,7 @@ def texts(data: Data) -> list[str]:
 
 @pytest.fixture(scope="module")
 def frozen(data: Data) -> np.ndarray:
-    return frozen_vectors(
-        np.random.default_rng(0).standard_normal((len(data.items), 24), np.float32), dimension=16
-    )
+    return frozen_vectors(np.random.default_rng(0).standard_normal((len(data.items), 24), np.float32), dimension=16)
 
 
 def test_a_cold_item_has_no_residual_and_every_cold_target_counts(

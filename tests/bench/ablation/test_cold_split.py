@@ -11,15 +11,11 @@ from bench.ablation.cold_split import choose_cold, split_cold
 from tests.model.world import make_sequences
 
 ITEMS = 12
-users = st.lists(
-    st.lists(st.integers(0, ITEMS - 1), min_size=1, max_size=ITEMS, unique=True), min_size=1, max_size=8
-)
+users = st.lists(st.lists(st.integers(0, ITEMS - 1), min_size=1, max_size=ITEMS, unique=True), min_size=1, max_size=8)
 
 
 @given(users, arrays(bool, ITEMS))
-def test_training_has_no_cold_item_and_the_other_items_in_their_order(
-    items: list[list[int]], cold: np.ndarray
-) -> None:
+def test_training_has_no_cold_item_and_the_other_items_in_their_order(items: list[list[int]], cold: np.ndarray) -> None:
     sequences = make_sequences([np.array(user) for user in items])
     training = split_cold(sequences, cold).training
     assert not cold[training.items].any()

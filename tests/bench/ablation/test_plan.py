@@ -15,9 +15,7 @@ from bench.ablation.training import Data
 
 
 @pytest.fixture
-def plan(
-    tmp_path: Path, settings: Settings, document: dict[str, Any], data: Data, abstracts: dict[str, str]
-) -> Path:
+def plan(tmp_path: Path, settings: Settings, document: dict[str, Any], data: Data, abstracts: dict[str, str]) -> Path:
     write_plan(tmp_path / "plan", settings, document, data.items, abstracts)
     return tmp_path / "plan"
 

@@ -23,9 +23,7 @@ def random_codes(data: Data, width: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal((len(data.items), width), np.float32)
 
 
-def test_it_measures_validation_and_test_and_is_repeatable(
-    data: Data, vectors: Path, row: dict[str, Any]
-) -> None:
+def test_it_measures_validation_and_test_and_is_repeatable(data: Data, vectors: Path, row: dict[str, Any]) -> None:
     write_vectors(vectors, random_codes(data, width=24))
     result, _ = run(data, vectors, row, seed=1)
     assert set(result) == {"validation", "test", "parameters"}

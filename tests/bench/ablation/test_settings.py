@@ -61,8 +61,6 @@ def changed(tmp_path: Path, change: dict[str, Any]) -> Path:
         ({"epoch": 3}, "epoch"),
     ],
 )
-def test_settings_that_do_not_fit_together_are_refused(
-    tmp_path: Path, change: dict[str, Any], named: str
-) -> None:
+def test_settings_that_do_not_fit_together_are_refused(tmp_path: Path, change: dict[str, Any], named: str) -> None:
     with pytest.raises(ParamsError, match=named):
         load_settings(changed(tmp_path, change))

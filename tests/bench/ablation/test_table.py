@@ -25,9 +25,7 @@ def result(value: float) -> dict[str, Any]:
 def results(tmp_path: Path) -> Path:
     for seed, value in ((1, 0.1), (2, 0.2), (3, 0.3)):
         write_json(tmp_path / f"runs/default/default-{seed}.json", result(value))
-        write_json(
-            tmp_path / f"costs/default/default-{seed}.json", {"train_cpu_seconds": 10.0 * seed, "threads": 1}
-        )
+        write_json(tmp_path / f"costs/default/default-{seed}.json", {"train_cpu_seconds": 10.0 * seed, "threads": 1})
     write_json(tmp_path / "runs/default/pooling_last-1.json", {"same_as": "default"})
     write_json(tmp_path / "runs/minilm-abstracts/text_only_252-1.json", {"skipped": "there are no abstracts"})
     recalls = {ranking: {"model": 0.5, "tf_idf": 0.25, "random": 0.03} for ranking in ("all", "cold", "warm")}

@@ -15,9 +15,7 @@ from bench.growth.settings import load_settings
 
 def test_vectors_are_those_of_their_seed_and_come_in_clusters(tmp_path: Path) -> None:
     settings = load_settings(quick=True)
-    vectors, again = (
-        write_vectors(tmp_path / name, 3883, 128, settings.seed, settings.catalogue) for name in "ab"
-    )
+    vectors, again = (write_vectors(tmp_path / name, 3883, 128, settings.seed, settings.catalogue) for name in "ab")
     rows = vectors[:]
     assert rows.shape == vectors.shape == (3883, 128)
     assert np.array_equal(rows, again[:])

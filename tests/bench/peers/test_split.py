@@ -64,9 +64,7 @@ def test_all_ways_of_evaluating_agree(artifacts: Path, inputs: Inputs) -> None:
     assert metrics_of(top, sequences.validation) == pytest.approx(metrics_from_ranks(ranks))
 
 
-def test_where_users_take_items_again_those_of_the_history_are_ranked(
-    artifacts: Path, inputs: Inputs
-) -> None:
+def test_where_users_take_items_again_those_of_the_history_are_ranked(artifacts: Path, inputs: Inputs) -> None:
     model = load_model(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash)
     sequences, users = inputs.sequences, np.arange(inputs.sequences.user_count)
     again = replace(sequences, repeated=True)
@@ -79,9 +77,7 @@ def test_where_users_take_items_again_those_of_the_history_are_ranked(
     assert any(best & own for best, own in zip(top(again), seen, strict=True))
 
 
-def test_early_stopping_gets_the_validation_targets_and_no_test_target(
-    inputs: Inputs, tmp_path: Path
-) -> None:
+def test_early_stopping_gets_the_validation_targets_and_no_test_target(inputs: Inputs, tmp_path: Path) -> None:
     export_fit(inputs.sequences, tmp_path)
     for name, histories in (
         ("training", inputs.sequences.validation_histories()),
