@@ -21,7 +21,7 @@ from hierrec.model.checkpoint import CHOSEN_BY, load_model
 from hierrec.model.inputs import load_inputs
 from hierrec.model.scorer import Scorer
 from hierrec.params import load_params
-from hierrec.rag.checkpoint import lookup, open_sources, open_trends
+from hierrec.rag.checkpoint import open_sources, open_trends
 from hierrec.rag.datastore import Datastore
 from hierrec.rag.params import FusionParams
 from hierrec.rag.trends import Trends
@@ -121,7 +121,7 @@ class Bench:
         params = params.for_data(self.inputs.sequences.repeated, self.inputs.sequences.has_clock)
         datastore, prefixes = None, self._prefixes
         if "next_items" in params.sources:
-            datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(params))
+            datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, params)
         trends = open_trends(params, self.inputs)
         sources = open_sources(params, datastore, self._index, self.inputs, trends)
         first, second = FusionExamples.validation(self._base, self.inputs.sequences, sources, params.users)

@@ -11,7 +11,7 @@ from hierrec.ingest.sample import sample_dataset
 from hierrec.model.checkpoint import save_model
 from hierrec.model.inputs import load_inputs
 from hierrec.params import Params, load_params
-from hierrec.rag.checkpoint import lookup, open_trends, save_rag
+from hierrec.rag.checkpoint import open_trends, save_rag
 from hierrec.rag.datastore import Datastore
 from hierrec.rag.fusion import Fusion, initial_values
 from hierrec.training.start import untrained_model
@@ -29,7 +29,7 @@ def write_sample(folder: Path) -> None:
     save_model(folder / "models" / "hierarchical", model, inputs.store_hash)
     build_index(inputs.frozen, folder / "index", inputs.store_hash)
     prefixes = prefix_states(model, inputs.sequences)
-    datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(params.fusion))
+    datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, params.fusion)
     settings = params.fusion.for_data(inputs.sequences.repeated, inputs.sequences.has_clock)
     counts = inputs.sequences.training_counts(len(inputs.frozen))  # [n]
     fusion = Fusion(initial_values(settings), counts, trends=open_trends(settings, inputs))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -120,17 +121,11 @@ class Sequences:
                 follows[user] = targets[user] in self.items[start + first[user] : start + stop[user]]
             _check(follows, name, "is not an item after the cut")
 
-    def with_gaps(self, gaps: NDArray[np.int8]) -> "Sequences":
-        """Return the sequences with the gaps of all items; raise ``DataError`` if there is not one for each item."""
-        if len(gaps) != len(self.items):
-            raise DataError("the numbers of gaps and interactions differ", remedy="run `dvc repro`")
-        return replace(self, gaps=gaps)
-
-    def with_clock(self, clock: NDArray[np.int32]) -> "Sequences":
-        """Return the sequences with the clocks of all items; raise ``DataError`` if there is not one for each item."""
-        if len(clock) != len(self.items):
-            raise DataError("the numbers of clocks and interactions differ", remedy="run `dvc repro`")
-        return replace(self, clock=clock)
+    def with_times(self, name: Literal["gaps", "clock"], times: NDArray) -> "Sequences":
+        """Return the sequences with gaps or clocks; raise ``DataError`` if there is not one for each item."""
+        if len(times) != len(self.items):
+            raise DataError(f"the numbers of {name} and interactions differ", remedy="run `dvc repro`")
+        return replace(self, **{name: times})
 
     def gaps_of(self, history: NDArray[np.int64], user: int | np.integer) -> NDArray[np.int64]:
         """Return the bucket of the gap before each item of a history, int64 [T].

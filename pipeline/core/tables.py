@@ -108,18 +108,16 @@ def interaction_groups(path: Path) -> Iterator[pl.DataFrame]:
         yield group
 
 
-def load_gaps(path: Path) -> NDArray[np.int8]:
-    """Read `times/gaps.parquet`: the bucket of the gap before each interaction, int8 [N]."""
-    gaps = _read(path, pl.Schema({"gap": pl.Int8}))["gap"].to_numpy()
-    _check(path, "gap", ((gaps >= 0) & (gaps < GAP_BUCKETS)).all(), "a gap is not a known bucket")
-    return gaps
+def load_times(path: Path) -> NDArray[np.integer]:
+    """Read a table of `times/`: a number for each interaction, int8 or int32 [N].
 
-
-def load_clock(path: Path) -> NDArray[np.int32]:
-    """Read `times/clock.parquet`: the number of interactions before the time of each interaction, int32 [N]."""
-    clock = _read(path, pl.Schema({"earlier": pl.Int32}))["earlier"].to_numpy()
-    _check(path, "earlier", ((clock >= 0) & (clock < len(clock))).all(), "a number is impossible")
-    return clock
+    `gaps` has the bucket of the gap before it, `clock` the number of interactions before its time.
+    """
+    column, kind = {"gaps": ("gap", pl.Int8), "clock": ("earlier", pl.Int32)}[path.stem]
+    numbers = _read(path, pl.Schema({column: kind}))[column]
+    most = (GAP_BUCKETS if column == "gap" else len(numbers)) - 1
+    _check(path, column, numbers.is_between(0, most).all(), "a number is impossible")
+    return numbers.to_numpy()
 
 
 def load_split(path: Path) -> pl.DataFrame:

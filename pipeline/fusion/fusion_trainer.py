@@ -85,28 +85,11 @@ class FusionExamples:
         """Return the examples with the items of some sources; `kept` has a flag for each source."""
         return replace(self, retrieved=list(compress(self.retrieved, kept)))
 
-    def take(self, rows: NDArray[np.int64]) -> "FusionExamples":
-        """Return the examples at these rows."""
-        retrieved = [found.take(rows) for found in self.retrieved]
-        return FusionExamples(self.query.take(rows), self.targets[rows], retrieved)
-
-    def fuse(self, rows: NDArray[np.int64], scorer: Scorer, fusion: Fusion) -> Tensor:
-        """Return the fused log-probabilities [B, n] of the examples at these rows, int64 [B]."""
-        return fusion(*self._arguments(rows, scorer))
-
-    def log_likelihood(self, rows: NDArray[np.int64], scorer: Scorer, fusion: Fusion) -> Tensor:
-        """Return the fused log-probability of the target of each example, [B]."""
-        return fusion.log_likelihood(*self._arguments(rows, scorer), torch.from_numpy(self.targets[rows]))
-
-    def _arguments(self, rows: NDArray[np.int64], scorer: Scorer) -> tuple[Tensor, Query, Sequence[Retrieved]]:
-        batch = self.take(rows)
-        return model_scores(batch.query, scorer), batch.query, batch.retrieved
-
-
-@torch.no_grad()
-def model_scores(query: Query, scorer: Scorer) -> Tensor:
-    """Return the sequence model's logits for the users of a query, [B, n]."""
-    return scorer.model_scores(torch.from_numpy(query.states), query.histories)
+    @torch.no_grad()
+    def scored(self, rows: NDArray[np.int64], scorer: Scorer) -> tuple[Tensor, Query, Sequence[Retrieved]]:
+        """Return what a fusion reads for the examples at these rows: first the sequence model's logits, [B, n]."""
+        query, found = self.query.take(rows), [found.take(rows) for found in self.retrieved]
+        return scorer.model_scores(torch.from_numpy(query.states), query.histories), query, found
 
 
 class Learned(NamedTuple):
@@ -159,14 +142,14 @@ def learn(
             examples,
             used,
             seed,
-            lambda fusion: validate(lambda rows: others.fuse(rows, scorer, fusion)),
+            lambda fusion: validate(lambda rows: fusion(*others.scored(rows, scorer))),
         )
         learned = Learned(used, fusion, curve, alone)
         if not learned.used:
             fusion.trust_the_model()
         return learned
 
-    alone = validate(lambda rows: model_scores(held_out.query.take(rows), scorer))[CHOSEN_BY]
+    alone = validate(lambda rows: held_out.scored(rows, scorer)[0])[CHOSEN_BY]
     without = params.without("trending")
     choices = [without, params] if without.sources and without != params else [params]
     return max(map(trained, choices), key=lambda learned: learned.best)
@@ -200,7 +183,8 @@ def train_fusion(
     best, losses = state_of(fusion), []
     for step in track(range(1, params.steps + 1), desc="fusion", unit="step"):
         rows = next(batches)
-        loss = _loss(examples.log_likelihood(rows, scorer, fusion.train()))
+        targets = torch.from_numpy(examples.targets[rows])
+        loss = _loss(fusion.train().log_likelihood(*examples.scored(rows, scorer), targets))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from ..core.progress import track
 from ..core.sequences import Sequences
 from ..model.ensemble import UserModel
-from ..rag.checkpoint import lookup
 from ..rag.datastore import Datastore
 from ..rag.params import FusionParams
 
@@ -41,7 +40,7 @@ def remember(model: UserModel, sequences: Sequences, params: FusionParams) -> Da
     left_out = order[before >= (params.prefixes or np.inf)]
     skipped[left_out] = counts[left_out]
     prefixes = prefix_states(model, sequences, skipped)
-    return Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup(params))
+    return Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, params)
 
 
 def prefix_states(model: UserModel, sequences: Sequences, skipped: NDArray[np.int64] | None = None) -> Prefixes:

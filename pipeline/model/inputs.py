@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import DataError, StoreError
 from ..core.sequences import Sequences
-from ..core.tables import candidates_of, interaction_groups, load_clock, load_gaps, load_items, load_split
+from ..core.tables import candidates_of, interaction_groups, load_items, load_split, load_times
 from ..store.store import EmbeddingStore
 
 
@@ -45,19 +45,10 @@ def load_inputs(data: Path, item_embeddings: Path) -> Inputs:
     items = load_items(data / "items.parquet")
     store = open_store(item_embeddings, items)
     sequences = Sequences.from_tables(_interactions(data, len(items)), load_split(data / "split.parquet"))
-    if (times := data / "times" / "gaps.parquet").exists():
-        sequences = sequences.with_gaps(load_gaps(times))
-    if (times := data / "times" / "clock.parquet").exists():
-        sequences = sequences.with_clock(load_clock(times))
-    candidates, validation_candidates = candidates_of(items)
-    return Inputs(
-        items=items,
-        sequences=sequences,
-        candidates=candidates,
-        validation_candidates=validation_candidates,
-        frozen=store.whitened(),
-        store_hash=store.hash,
-    )
+    for name in ("gaps", "clock"):
+        if (times := data / "times" / f"{name}.parquet").exists():
+            sequences = sequences.with_times(name, load_times(times))
+    return Inputs(items, sequences, *candidates_of(items), store.whitened(), store.hash)
 
 
 def _interactions(data: Path, item_count: int) -> Iterator[pl.DataFrame]:

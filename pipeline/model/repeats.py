@@ -21,16 +21,12 @@ class Repeats(nn.Module):
         sessions: whether the data has sessions.
     """
 
-    bins: Tensor
-
     def __init__(self, history: int, width: int, sessions: bool = False) -> None:
         super().__init__()
         bins = torch.log2(torch.arange(1, history + 1).double()).long()
-        self.register_buffer("bins", bins, persistent=False)  # [history], of each age
+        self.bins: Tensor = nn.Buffer(bins, persistent=False)  # [history], of each age
         self.log_weight = nn.Parameter(torch.zeros(int(bins[-1]) + 1))
-        within = nn.Parameter(torch.zeros_like(self.log_weight)) if sessions else None
-        self.within: nn.Parameter | None
-        self.register_parameter("within", within)
+        self.within = nn.Parameter(torch.zeros_like(self.log_weight)) if sessions else None
         self.tendency = nn.Parameter(torch.zeros(width))
 
     def weights(self, ages: Tensor) -> Tensor:

@@ -36,13 +36,11 @@ class ItemTable(nn.Module):
             learns to use the text alone. The other residuals are not rescaled: evaluation reads them unscaled too.
     """
 
-    frozen: Tensor
-
     def __init__(self, frozen: Tensor, residual_width: int, residual_dropout: float = 0.0) -> None:
         super().__init__()
         self.residual_dropout = residual_dropout
         # Not in the checkpoint: the store holds the frozen vectors, and the checkpoint records its hash.
-        self.register_buffer("frozen", frozen / math.sqrt(frozen.shape[1]), persistent=False)
+        self.frozen: Tensor = nn.Buffer(frozen / math.sqrt(frozen.shape[1]), persistent=False)
         self.residual = nn.Parameter(torch.zeros(frozen.shape[0], residual_width))
 
     def __len__(self) -> int:
@@ -123,22 +121,19 @@ class SequenceModel(nn.Module):
         self.input = nn.Linear(items.width, width)
         self.norm = nn.LayerNorm(width)
         # Starts at zero, so that gaps have no effect at first.
-        gaps = torch.zeros(GAP_BUCKETS, width) if params.time == "gaps" else None
-        self.gaps: nn.Parameter | None
-        self.register_parameter("gaps", None if gaps is None else nn.Parameter(gaps))
+        self.gaps = nn.Parameter(torch.zeros(GAP_BUCKETS, width)) if params.time == "gaps" else None
         self.dropout = nn.Dropout(params.input_dropout)
         self.backbone = backbone
         self.pooling = Pooling(params.pooling.kind, params.pooling.window)
         self.head = nn.Linear(width, items.width)
-        scale = nn.Parameter(torch.tensor(math.log(KEY_LENGTH / math.sqrt(width)))) if params.keys == "unit" else None
-        self.key_length: nn.Parameter | None  # logarithm of the length that all keys have
-        self.register_parameter("key_length", scale)
+        length = torch.tensor(math.log(KEY_LENGTH / math.sqrt(width)))  # logarithm of the length that all keys have
+        self.key_length = nn.Parameter(length) if params.keys == "unit" else None
         self.repeats = Repeats(params.history, width, sessions) if repeated else None
         self.comeback = nn.Linear(width, width) if sessions else None
         for parameter in self.comeback.parameters() if self.comeback else ():
             nn.init.zeros_(parameter)
-        self.key_scale: Tensor
-        self.register_buffer("key_scale", torch.ones(len(items)))  # [n], set after training (training/shrinkage.py)
+        # [n], set after training (training/shrinkage.py)
+        self.key_scale: Tensor = nn.Buffer(torch.ones(len(items)))
 
     @property
     def width(self) -> int:

@@ -1,6 +1,6 @@
 """The rag variant on disk: sequence model, fusion and datastore in one folder."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,10 @@ from ..model.inputs import Inputs
 from ..model.scorer import Scorer
 from ..model.sources import Source
 from ..search.index import ItemIndex
-from .datastore import Datastore, Lookup
+from .datastore import Datastore, earlier_entries
 from .fusion import Fusion, initial_values
-from .own_history import OwnHistory
 from .params import FusionParams
-from .prefix_search import earlier_entries
-from .similar_items import CoOccurringItems, SimilarItems
+from .similar_items import CoOccurringItems, OwnHistory, SimilarItems
 from .trends import Trends
 
 SCHEMA_VERSION = 3
@@ -51,25 +49,15 @@ def open_sources(
 
     The datastore is source `next_items` and trends are source `trending`; None if `params` does not name them.
     """
-    sources: dict[str, Source] = {}
     near = params.item_neighbours, params.recent_items
-    for name in params.sources:
-        if name == "next_items" and datastore is not None:
-            sources[name] = datastore
-        elif name == "items":
-            sources[name] = SimilarItems(index, inputs.frozen, *near)
-        elif name == "co_occurring":
-            sources[name] = CoOccurringItems(inputs.sequences, len(inputs.frozen), *near)
-        elif name == "history":
-            sources[name] = OwnHistory()
-        elif name == "trending" and trends is not None:
-            sources[name] = trends
-    return sources
-
-
-def lookup(params: FusionParams) -> Lookup:
-    """Return the settings of the datastore's search."""
-    return Lookup(params.shortlist, params.overlap, params.neighbours, params.following, params.preceding)
+    known: dict[str, Callable[[], Any]] = {
+        "next_items": lambda: datastore,
+        "items": lambda: SimilarItems(index, inputs.frozen, *near),
+        "co_occurring": lambda: CoOccurringItems(inputs.sequences, len(inputs.frozen), *near),
+        "history": OwnHistory,
+        "trending": lambda: trends,
+    }
+    return {name: known[name]() for name in params.sources}
 
 
 def save_rag(
@@ -112,7 +100,7 @@ def load_rag(folder: Path, inputs: Inputs, index: ItemIndex, dtype: torch.dtype 
     model, fusion, params = load_parts(folder, inputs)
     datastore = None
     if "next_items" in params.sources:
-        datastore = Datastore.open(folder / "datastore", lookup(params))
+        datastore = Datastore.open(folder / "datastore", params)
         _check_fit(datastore, model, inputs.sequences, str(folder / "datastore"))
     sources = open_sources(params, datastore, index, inputs, fusion.trends)
     return Scorer(model, inputs.candidates, sources, fusion, dtype, inputs.sequences)

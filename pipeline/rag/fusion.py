@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..model.sources import Mixture, Query, Retrieved
-from .own_history import LATEST
 from .params import FusionParams
+from .similar_items import LATEST
 from .trends import FEATURES, WINDOWS, Trends
 
 # Added to a source's probabilities before the product, so that items that it did not retrieve stay possible.
@@ -59,14 +58,6 @@ def initial_values(params: FusionParams) -> list[InitialValues]:
     return [known[name] for name in params.sources]
 
 
-class _Fused(NamedTuple):
-    """The fused pairs of a user and a retrieved item, and the weights behind them."""
-
-    scores: Tensor  # [P], log-probabilities, not yet normalised
-    trust: Tensor  # [B, S + 1], log-weights of model and sources
-    weights: list[Tensor]  # per source [B, K], as in `Mixture`
-
-
 class Fusion(nn.Module):
     """A learned mixture of distributions over the items, then a product of experts (implements `Fuses`).
 
@@ -83,8 +74,6 @@ class Fusion(nn.Module):
         seed: of the network's initial weights.
         trends: further evidence for the network, if source `trending` is one of the sources.
     """
-
-    popularity: Tensor
 
     def __init__(
         self,
@@ -104,7 +93,7 @@ class Fusion(nn.Module):
         with torch.no_grad():
             self.gate.bias.copy_(torch.log(torch.tensor([1.0, *(source.share for source in sources)])))
         # Not in the checkpoint: it follows from the data, which may grow.
-        self.register_buffer("popularity", _standardised(torch.from_numpy(counts)), persistent=False)  # [n]
+        self.popularity: Tensor = nn.Buffer(_standardised(torch.from_numpy(counts)), persistent=False)  # [n]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.hidden = nn.Linear(2 * len(sources) + 2 + (FEATURES if trends else 0), HIDDEN)
@@ -133,11 +122,11 @@ class Fusion(nn.Module):
         allowed = model_scores > -torch.inf  # [B, n]
         model = (model_scores / self.log_temperature[0].exp()).log_softmax(-1)  # [B, n]
         pairs, places, _ = _pairs(retrieved, allowed)  # [P], S times [B, K]
-        fused = self._fuse(model.take(pairs), pairs, places, query, retrieved)
+        found, trust, weights = self._fuse(model.take(pairs), pairs, places, query, retrieved)
         # The model's weight alone for an item that no source retrieved.
-        scores = (model + fused.trust[:, :1]).flatten()  # [B n]
-        scores = scores.index_copy(0, pairs, fused.scores).view_as(model)  # [B, n]
-        return Mixture(scores.log_softmax(-1), fused.trust.exp(), model, fused.weights)
+        scores = (model + trust[:, :1]).flatten()  # [B n]
+        scores = scores.index_copy(0, pairs, found).view_as(model)  # [B, n]
+        return Mixture(scores.log_softmax(-1), trust.exp(), model, weights)
 
     def log_likelihood(
         self, model_scores: Tensor, query: Query, retrieved: Sequence[Retrieved], targets: Tensor
@@ -156,14 +145,14 @@ class Fusion(nn.Module):
         pairs, places, numbers = _pairs(retrieved, allowed)  # [P], S times [B, K], [B n + 1]
         owners = pairs // n  # [P]
         model = logits.take(pairs) / temperature - total[owners]  # [P]
-        fused = self._fuse(model, pairs, places, query, retrieved)
+        found, trust, _ = self._fuse(model, pairs, places, query, retrieved)
         paired = model.new_zeros(users).index_add(0, owners, model.exp())  # [B], the model's probability of pairs
-        others = fused.trust[:, 0] + (1 - paired).clamp(min=LEAST).log()  # [B], all other items together
-        peak = others.scatter_reduce(0, owners, fused.scores, "amax").detach()  # [B]
-        mass = (others - peak).exp().index_add(0, owners, (fused.scores - peak[owners]).exp())  # [B]
-        alone = logits.take(at) / temperature - total + fused.trust[:, 0]  # [B]
+        others = trust[:, 0] + (1 - paired).clamp(min=LEAST).log()  # [B], all other items together
+        peak = others.scatter_reduce(0, owners, found, "amax").detach()  # [B]
+        mass = (others - peak).exp().index_add(0, owners, (found - peak[owners]).exp())  # [B]
+        alone = logits.take(at) / temperature - total + trust[:, 0]  # [B]
         target = numbers.take(at)  # [B]
-        both = torch.cat([fused.scores, fused.scores.new_zeros(1)])  # [P + 1]
+        both = torch.cat([found, found.new_zeros(1)])  # [P + 1]
         likelihood = both[target].where(target < len(pairs), alone) - peak - mass.log()  # [B]
         return likelihood.masked_fill(~allowed.take(at), -torch.inf)
 
@@ -174,8 +163,12 @@ class Fusion(nn.Module):
         places: Sequence[Tensor],
         query: Query,
         retrieved: Sequence[Retrieved],
-    ) -> _Fused:
-        """Fuse the model's log-probabilities [P] of the pairs with what the sources retrieved; see `_pairs`."""
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Fuse the model's log-probabilities [P] of the pairs with what the sources retrieved; see `_pairs`.
+
+        Returns log-probabilities [P], not yet normalised; log-weights of model and sources, [B, S + 1]; and, per
+        source, weights as in `Mixture`.
+        """
         n, probability = len(self.popularity), model.exp()
         owners, items = pairs // n, pairs % n  # [P] each
         features, weights, shares = [], [], []
@@ -206,7 +199,7 @@ class Fusion(nn.Module):
         # Relative to an item that no source retrieved.
         experts = self.power @ logs + self._correction(evidence)  # [P]
         # The clamp keeps an allowed item ahead of an excluded one even where all its shares underflow.
-        return _Fused(mixed.clamp(min=LEAST).log() + experts, trust, weights)
+        return mixed.clamp(min=LEAST).log() + experts, trust, weights
 
     def _evidence(self, model: Tensor, popularity: Tensor, logs: Tensor, places: Sequence[Tensor]) -> Tensor:
         """Return the network's input for each pair, [2 S + 2, P], in units of about 1.

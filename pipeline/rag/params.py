@@ -8,15 +8,9 @@ from ..core.errors import ParamsError
 from ..core.params import Positive, Section
 
 
-class FusionParams(Section):
-    """The rag variant: its sources, and the training of the fusion."""
+class Lookup(Section):
+    """Settings of a datastore's search."""
 
-    sources: Annotated[
-        tuple[Literal["next_items", "items", "co_occurring", "history", "trending"], ...],
-        Field(min_length=1, strict=False),
-    ]
-    prefixes: Positive | None = None
-    """Training prefixes in the datastore: whole users are sampled until this number is reached; null: all users."""
     shortlist: Positive
     """Datastore entries with the nearest keys, which are ranked again by states and histories."""
     overlap: Annotated[float, Field(ge=0, le=1)]
@@ -27,6 +21,17 @@ class FusionParams(Section):
     """Items taken from an entry: its next item and the items after it."""
     preceding: Annotated[int, Field(ge=0)]
     """Items taken from the end of an entry's prefix."""
+
+
+class FusionParams(Lookup):
+    """The rag variant: its sources, and the training of the fusion."""
+
+    sources: Annotated[
+        tuple[Literal["next_items", "items", "co_occurring", "history", "trending"], ...],
+        Field(min_length=1, strict=False),
+    ]
+    prefixes: Positive | None = None
+    """Training prefixes in the datastore: users are drawn at random until theirs are as many; null: of all users."""
     item_neighbours: Positive
     """Items retrieved per item of the recent history, by each of the sources `items` and `co_occurring`."""
     recent_items: Positive

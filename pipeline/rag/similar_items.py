@@ -1,4 +1,4 @@
-"""Sources that look up items near each of the latest items of a history: by text, or by co-occurrence."""
+"""Sources that read the history alone: items near its latest items, by text or co-occurrence, and its own items."""
 
 from abc import ABC, abstractmethod
 
@@ -13,6 +13,8 @@ NEAR = 5  # distance in a history up to which two items occur together
 BEFORE = 0.5  # weight of an item that was taken before the other item; an item that was taken after it has weight 1
 RARE = 5
 """Added to an item's number of interactions, so that a single history does not decide what is near a rare item."""
+LATEST = 128
+"""Items of a history that `OwnHistory` retrieves, repeats included."""
 
 
 class NearItems(ABC):
@@ -123,6 +125,27 @@ class CoOccurringItems(NearItems):
         others = near != item
         near, strengths = near[others], strengths[others]
         return near, strengths / np.sqrt((self._counts[item] + RARE) * (self._counts[near] + RARE))
+
+
+class OwnHistory:
+    """Source `history`, in data in which users take items again: the latest items of the user's own history.
+
+    An item that was taken several times occurs several times.
+    """
+
+    def retrieve(self, query: Query) -> Retrieved:
+        """Return the latest items, the last one first.
+
+        The similarity is the share of the history that was a repeat when it was taken. It is the same for all items of
+        a user, so it does not order them; the fusion's gate reads how often this user takes items again.
+        """
+        shape = len(query), LATEST
+        items, similarities = np.full(shape, NO_ITEM, np.int64), np.zeros(shape, np.float32)
+        for user, history in enumerate(query.histories):
+            latest = history[-LATEST:][::-1]
+            items[user, : len(latest)] = latest
+            similarities[user, : len(latest)] = 1 - len(np.unique(history)) / max(1, len(history))
+        return Retrieved(items, similarities, np.arange(LATEST, dtype=np.float32), items)
 
 
 def _sums(

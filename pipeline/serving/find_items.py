@@ -95,8 +95,7 @@ class ItemFinder:
             readings.insert(0 if year["certain"] else 1, split)  # "Blade Runner 2049" is a title first
         for title, wanted in readings:
             for reading, rows_of in self._readings:
-                rows = rows_of.get(reading(title), [])
-                rows = [row for row in rows if wanted is None or self._years[row] == wanted]
+                rows = [row for row in rows_of.get(reading(title), ()) if wanted in (None, self._years[row])]
                 if rows:
                     return rows
         return []

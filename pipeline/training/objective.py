@@ -1,7 +1,7 @@
 """The training objective: next-item loss over all items, by exact softmax or softmax with sampled negatives."""
 
 import math
-from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,15 @@ from torch.nn import functional as F
 from ..model.repeats import Repeats
 from ..model.sequence_model import SequenceModel
 from .batches import Batch
-from .repeat_loss import Windows, repeat_softmax_loss, sampled_repeat_softmax_loss
+
+
+class Windows(NamedTuple):
+    """A batch of windows, their states and targets."""
+
+    states: Tensor  # float [B, T, D]
+    rows: Tensor  # int64 [B, T], the items
+    targets: Tensor  # int64 [B, T], the next item at each place
+    session_starts: Tensor | None = None  # bool [B, T], whether each target starts a session; None: no sessions
 
 
 class Objective(nn.Module):
@@ -63,7 +71,7 @@ class Objective(nn.Module):
         rows, targets = inverse[: -len(negatives)].view(2, *rows.shape)  # [B, T] each
         log_probability = self.probability[items.cpu()].log().to(rows.device)  # [k]
         keys, biases = self.model.item_keys(items)  # [k, D], [k]
-        windows, negatives = replace(windows, rows=rows, targets=targets), inverse[-len(negatives) :]
+        windows, negatives = windows._replace(rows=rows, targets=targets), inverse[-len(negatives) :]
         return sampled_repeat_softmax_loss(windows, keys, biases, repeats, negatives, log_probability)
 
     def _negatives(self, sampler: torch.Generator) -> Tensor:
@@ -95,3 +103,56 @@ def sampled_softmax_loss(
     sampled = sampled.masked_fill(targets[:, None] == negatives[None, :], -torch.inf)
     total = torch.logsumexp(torch.cat([positive[:, None], sampled], dim=1), dim=1)  # [M]
     return (total - positive).mean()
+
+
+def repeat_softmax_loss(windows: Windows, keys: Tensor, biases: Tensor, repeats: Repeats) -> Tensor:
+    """Return the cross-entropy over n items at each place of windows, [B, T], for a model with repeats.
+
+    At place t, the history is the window up to t. Its items are candidates with a gain of their own. Rows and targets
+    index the keys [n, D] and biases [n].
+    """
+    states, rows = windows.states, windows.rows
+    there = F.one_hot(rows, len(keys)).to(states.dtype)  # [B, T, n]
+    weight = repeats.training_weights(_ages(rows), windows.session_starts) @ there  # [T, T] @ [B, T, n] -> [B, T, n]
+    logits = states @ keys.T + biases + repeats.gains(states, weight)  # [B, T, n]
+    return F.cross_entropy(logits.transpose(1, 2), windows.targets, reduction="none")
+
+
+def sampled_repeat_softmax_loss(
+    windows: Windows,
+    keys: Tensor,
+    biases: Tensor,
+    repeats: Repeats,
+    negatives: Tensor,
+    log_probability: Tensor,
+) -> Tensor:
+    """Return an estimate of `repeat_softmax_loss`; negatives and log_probability as for `sampled_softmax_loss`.
+
+    The items of the history are counted exactly. Sampled negatives stand for all other items.
+    """
+    states, rows, targets = windows.states, windows.rows, windows.targets
+    ages = _ages(rows)  # [T, T]
+    weights = repeats.training_weights(ages, windows.session_starts)  # [T, T], or [B, T, T] with sessions
+    past = ages >= 0  # [T, T]
+    same = (rows[:, :, None] == rows[:, None, :]).to(states.dtype)  # [B, T, T]
+    is_target = rows[:, None, :] == targets[:, :, None]  # [B, T, T], place s has the target of place t
+    window_keys = F.embedding(rows, keys)  # [B, T, D]
+    # An item at several places is one candidate, so each place has its share of it.
+    places = (past.to(states.dtype) @ same).clamp(min=1)  # [B, T, T]
+    own = states @ window_keys.transpose(1, 2) + biases[rows][:, None]  # [B, T, T]
+    own = own + repeats.gains(states, weights @ same) - places.log()  # [B, T, T]
+    own = own.masked_fill(~past | is_target, -torch.inf)
+    correction = log_probability[negatives] + math.log(len(negatives))  # [S]
+    sampled = states @ F.embedding(negatives, keys).T + (biases[negatives] - correction)  # [B, T, S]
+    seen = (rows[:, :, None] == negatives).cumsum(1) > 0  # [B, T, S]
+    sampled = sampled.masked_fill(seen | (targets[:, :, None] == negatives), -torch.inf)
+    positive = (states * F.embedding(targets, keys)).sum(-1) + biases[targets]  # [B, T]
+    positive = positive[..., None] + repeats.gains(states, (weights * is_target).sum(-1, keepdim=True))  # [B, T, 1]
+    total = torch.cat([positive, own, sampled], dim=-1).logsumexp(-1)  # [B, T]
+    return total - positive.squeeze(-1)
+
+
+def _ages(rows: Tensor) -> Tensor:
+    """Return the age of place s (column) at place t (row), int64 [T, T]; negative for later places."""
+    place = torch.arange(rows.shape[1], device=rows.device)
+    return place[:, None] - place

@@ -119,15 +119,15 @@ class TrainingState:
         """Return the saved bytes; None where the file is missing, unreadable or damaged."""
         try:
             content = self.path.read_bytes()
+            if hashlib.sha256(content[DIGEST:]).digest() == content[:DIGEST]:
+                return content[DIGEST:]
+            what = "is damaged"
         except FileNotFoundError:
             return None
         except OSError as error:
-            print(f"train: starts from scratch: {self.path} cannot be read ({error.strerror})", file=sys.stderr)
-            return None
-        if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
-            print(f"train: starts from scratch: the state in {self.path} is damaged", file=sys.stderr)
-            return None
-        return content[DIGEST:]
+            what = f"cannot be read ({error.strerror})"
+        print(f"train: starts from scratch: {self.path} {what}", file=sys.stderr)
+        return None
 
     def remove(self) -> None:
         """Remove the state of this finished training, and abandoned states older than `KEPT`."""

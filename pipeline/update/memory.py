@@ -15,8 +15,7 @@ from ..model.ensemble import UserModel
 from ..model.inputs import Inputs
 from ..model.sequence_model import ItemTable
 from ..rag.checkpoint import load_rag
-from ..rag.datastore import Datastore
-from ..rag.prefix_search import earlier_entries
+from ..rag.datastore import Datastore, earlier_entries
 from ..search.index import ItemIndex
 
 Rows = NDArray[np.int64]  # the new row of each old row of items, int64 [n before], or of users, int64 [U before]

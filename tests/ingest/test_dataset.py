@@ -11,11 +11,10 @@ import pytest
 from hierrec.core.files import sha256_file
 from hierrec.core.sequences import gap_buckets
 from hierrec.core.tables import (
-    load_clock,
-    load_gaps,
     load_interactions,
     load_items,
     load_split,
+    load_times,
     load_users,
 )
 from hierrec.ingest.dataset import Dataset, build
@@ -155,9 +154,9 @@ def test_written_tables_are_what_the_readers_read(archive: Path, tmp_path: Path)
     assert_frame_equal(pl.read_parquet(folder / "ratings.parquet"), dataset.ratings)
     ratings = dataset.ratings
     gaps = gap_buckets(ratings["position"].to_numpy(), ratings["timestamp"].to_numpy())
-    assert load_gaps(folder / "times" / "gaps.parquet").tolist() == gaps.tolist()
+    assert load_times(folder / "times" / "gaps.parquet").tolist() == gaps.tolist()
     assert pl.read_parquet(folder / "times" / "none.parquet").is_empty()
-    assert not load_clock(folder / "times" / "clock.parquet").any()  # no two users overlap in time
+    assert not load_times(folder / "times" / "clock.parquet").any()  # no two users overlap in time
     assert dataset.interactions.schema == {"user": pl.Int32, "item": pl.Int32, "position": pl.Int32}
 
 
@@ -175,7 +174,7 @@ def test_times_that_do_not_compare_users_give_no_clock(times: list[list[int]], c
     build(raw_dataset(rows)).write(tmp_path)
     every = [time for own in times for time in own]
     earlier = [sum(other < time for other in every) * compared for time in every]
-    assert load_clock(tmp_path / "times" / "clock.parquet").tolist() == earlier
+    assert load_times(tmp_path / "times" / "clock.parquet").tolist() == earlier
 
 
 def test_the_small_archive_by_hand(archive: Path) -> None:

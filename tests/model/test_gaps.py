@@ -35,7 +35,7 @@ def gaps_params(train_params: TrainParams) -> TrainParams:
 def timed(sequences: Sequences) -> Sequences:
     gaps = np.random.default_rng(7).integers(1, GAP_BUCKETS, len(sequences.items)).astype(np.int8)
     gaps[sequences.offsets[:-1]] = UNKNOWN_GAP
-    return sequences.with_gaps(gaps)
+    return sequences.with_times("gaps", gaps)
 
 
 def fitted(params: TrainParams, frozen: NDArray[np.float32], sequences: Sequences, folder: Path) -> UserModel:
@@ -78,7 +78,7 @@ def test_gaps_reach_the_model_and_its_file(
     histories, users = timed.test_histories()[20:30], np.arange(20, 30)
     scores = Scorer(load_model(tmp_path / "model", frozen, "hash"), ALL, sequences=timed).states(histories, users)
     assert torch.equal(scores, Scorer(model, ALL, sequences=timed).states(histories, users))
-    other = timed.with_gaps((timed.gaps % 9 + 1).astype(np.int8))
+    other = timed.with_times("gaps", (timed.gaps % 9 + 1).astype(np.int8))
     assert not torch.equal(scores, Scorer(model, ALL, sequences=other).states(histories, users))
     # The datastore's states are those of the scorer.
     prefixes = prefix_states(model, timed)
@@ -113,7 +113,7 @@ def later_changed(sequences: Sequences, first: NDArray[np.int64]) -> Sequences:
     for start, stop, place in zip(sequences.offsets[:-1], sequences.offsets[1:], first, strict=True):
         gaps[start + place : stop] = gaps[start + place : stop] % (GAP_BUCKETS - 2) + 1
     assert (gaps != sequences.gaps).any()
-    return sequences.with_gaps(gaps)
+    return sequences.with_times("gaps", gaps)
 
 
 def test_the_time_of_a_target_changes_nothing(

@@ -12,7 +12,7 @@ import torch
 from hierrec.index.build import build_index
 from hierrec.model.checkpoint import new_model, save_model
 from hierrec.model.params import BackboneParams, PoolingParams, TrainParams
-from hierrec.rag.checkpoint import lookup, save_rag
+from hierrec.rag.checkpoint import save_rag
 from hierrec.rag.datastore import Datastore
 from hierrec.rag.fusion import Fusion, initial_values
 from hierrec.rag.params import FusionParams
@@ -81,7 +81,7 @@ def make(folder: Path) -> None:
     save_model(folder / "hierarchical", model, store.hash)
     prefixes, width = 3 * ITEMS, model.width
     states, nexts = generator.standard_normal((prefixes, width)), generator.integers(ITEMS, size=prefixes)
-    datastore = Datastore.of(states, nexts, np.repeat(np.arange(ITEMS), 3), lookup(FUSION))
+    datastore = Datastore.of(states, nexts, np.repeat(np.arange(ITEMS), 3), FUSION)
     fusion = Fusion(initial_values(FUSION), np.ones(ITEMS, np.int64))
     save_rag(folder / "rag", model, fusion, FUSION, datastore, store.hash)
     readings = {name: read(folder) for name, read in READINGS.items()}

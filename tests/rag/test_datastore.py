@@ -18,7 +18,7 @@ def make(seed: int, entries: int, users: int, neighbours: int) -> tuple[Datastor
     generator = np.random.default_rng(seed)
     states = generator.standard_normal((entries, 6))
     owners = generator.integers(users, size=entries)
-    lookup = Lookup(2 * neighbours, 0.0, neighbours, following=1, preceding=0)
+    lookup = Lookup(shortlist=2 * neighbours, overlap=0.0, neighbours=neighbours, following=1, preceding=0)
     return Datastore.of(states, np.arange(entries) + 100, owners, lookup), states, owners
 
 
@@ -64,7 +64,9 @@ def test_keys_in_blocks_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) 
 def test_equal_similarities_go_by_entry() -> None:
     taken = np.random.default_rng(0).integers(2, size=60)  # 60 users of one state and two entries each
     owners, items = np.arange(120) // 2, np.stack([taken, 100 + np.arange(60)], 1).ravel()
-    datastore = Datastore.of(np.ones((120, 6)), items, owners, Lookup(80, 0.5, 40, following=1, preceding=0))
+    datastore = Datastore.of(
+        np.ones((120, 6)), items, owners, Lookup(shortlist=80, overlap=0.5, neighbours=40, following=1, preceding=0)
+    )
     query = Query(np.ones((1, 6), np.float32), np.array([ANONYMOUS]), [np.array([1])])
     found = datastore.retrieve(query)
     alike = 1 + 2 * np.flatnonzero(taken[:40])  # second entries of users who took item 1, among the first 80
@@ -76,7 +78,9 @@ def test_equal_similarities_go_by_entry() -> None:
 def test_takes_what_came_around_the_prefix_and_never_another_users_items() -> None:
     states = np.eye(6)  # users 7 and 8, three prefixes each
     owners, items = np.array([7, 7, 7, 8, 8, 8]), np.array([10, 11, 12, 20, 21, 22])
-    datastore = Datastore.of(states, items, owners, Lookup(4, 0.0, 2, following=3, preceding=2))
+    datastore = Datastore.of(
+        states, items, owners, Lookup(shortlist=4, overlap=0.0, neighbours=2, following=3, preceding=2)
+    )
     query = states[1] + 0.5 * states[4]  # nearest: the second prefix of user 7, then that of user 8
     found = datastore.retrieve(Query(query[None].astype(np.float32), np.array([ANONYMOUS]), [np.array([0])]))
     assert found.items.tolist() == [[11, 21, 12, 22, NO_ITEM, NO_ITEM, 10, 20, NO_ITEM, NO_ITEM]]
@@ -89,11 +93,17 @@ def test_the_shortlist_is_ranked_by_states_and_histories_together() -> None:
     states = np.tile([[1.0, 0.0], [0.9, 0.1], [0.8, 0.2]], (2, 1))  # users 7 and 8
     owners, items = np.array([7, 7, 7, 8, 8, 8]), np.array([10, 11, 12, 20, 21, 22])
     query = Query(np.array([[1.0, 0.0]], np.float32), np.array([ANONYMOUS]), [np.array([5, 20, 21])])
-    by_states = Datastore.of(states, items, owners, Lookup(6, 0.0, 2, 1, 0)).retrieve(query)
+    by_states = Datastore.of(
+        states, items, owners, Lookup(shortlist=6, overlap=0.0, neighbours=2, following=1, preceding=0)
+    ).retrieve(query)
     assert by_states.items.tolist() == [[10, 20]]
-    together = Datastore.of(states, items, owners, Lookup(6, 0.5, 2, 1, 0)).retrieve(query)
+    together = Datastore.of(
+        states, items, owners, Lookup(shortlist=6, overlap=0.5, neighbours=2, following=1, preceding=0)
+    ).retrieve(query)
     assert together.items.tolist() == [[22, 21]]  # users who had 20 and 21, and 20
-    short = Datastore.of(states, items, owners, Lookup(2, 0.5, 2, 1, 0)).retrieve(query)
+    short = Datastore.of(
+        states, items, owners, Lookup(shortlist=2, overlap=0.5, neighbours=2, following=1, preceding=0)
+    ).retrieve(query)
     assert sorted(short.items[0]) == [10, 20]  # the others are not on the shortlist
 
 
@@ -140,14 +150,14 @@ def test_a_damaged_file_is_refused(tmp_path: Path, name: str, content: bytes | N
     if content is not None:
         (tmp_path / "datastore" / name).write_bytes(content)
     with pytest.raises(CheckpointError, match="what to do"):
-        Datastore.open(tmp_path / "datastore", Lookup(8, 0.0, 4, 1, 0))
+        Datastore.open(tmp_path / "datastore", Lookup(shortlist=8, overlap=0.0, neighbours=4, following=1, preceding=0))
 
 
 def test_keys_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     make(0, 30, 3, 4)[0].write(tmp_path / "datastore")
     np.save(tmp_path / "datastore" / "keys.npy", np.zeros((29, 6), np.float16))
     with pytest.raises(CheckpointError, match="30 entries"):
-        Datastore.open(tmp_path / "datastore", Lookup(8, 0.0, 4, 1, 0))
+        Datastore.open(tmp_path / "datastore", Lookup(shortlist=8, overlap=0.0, neighbours=4, following=1, preceding=0))
 
 
 @pytest.mark.parametrize("column", ["next_item", "user"])
@@ -156,4 +166,4 @@ def test_entries_that_are_no_rows_are_refused(tmp_path: Path, column: str) -> No
     path = tmp_path / "datastore" / "entries.parquet"
     pl.read_parquet(path).with_columns(-pl.col(column)).write_parquet(path)
     with pytest.raises(CheckpointError, match="an entry is negative"):
-        Datastore.open(tmp_path / "datastore", Lookup(8, 0.0, 4, 1, 0))
+        Datastore.open(tmp_path / "datastore", Lookup(shortlist=8, overlap=0.0, neighbours=4, following=1, preceding=0))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hierrec.fusion.fusion_trainer import FusionExamples, learn, model_scores, train_fusion
+from hierrec.fusion.fusion_trainer import FusionExamples, learn, train_fusion
 from hierrec.model.checkpoint import new_model
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
@@ -268,13 +268,13 @@ def test_learns_to_trust_the_source_that_is_right(base: Scorer, examples: Fusion
 
     def validate(fused: Fusion) -> dict[str, float]:
         with torch.no_grad():
-            log_probability = examples.fuse(np.arange(200), base, fused)
+            log_probability = fused(*examples.scored(np.arange(200), base))
         hit = log_probability.argmax(-1).numpy() == targets
         return {"ndcg@10": float(hit.mean() + log_probability.gather(1, torch.from_numpy(targets)[:, None]).mean())}
 
     curve = train_fusion(fusion, base, examples, PARAMS, 0, validate)
     with torch.no_grad():
-        probability = examples.fuse(np.arange(200), base, fusion).exp()
+        probability = fusion(*examples.scored(np.arange(200), base)).exp()
     assert probability.gather(1, torch.from_numpy(targets)[:, None]).mean() > 0.9
     assert curve[-1]["train_loss"] < curve[1]["train_loss"]
 
@@ -293,13 +293,13 @@ def test_the_best_validated_weights_are_kept(base: Scorer, examples: FusionExamp
 
 def test_where_retrieval_does_not_gain_the_model_alone_ranks(base: Scorer, examples: FusionExamples) -> None:
     rows = np.arange(200)
-    scores = model_scores(examples.query, base)  # [200, n]
+    scores = examples.scored(rows, base)[0]  # [200, n]
     easy = replace(examples, targets=scores.argmax(-1).numpy())  # the model is right, and both sources lie
     gained, lost = (learn(PARAMS, base, COUNTS, examples, held_out, None) for held_out in (examples, easy))
     assert gained.alone < gained.best
     assert lost.alone == 1 > lost.best
     with torch.no_grad():
-        fused = [examples.fuse(rows, base, learned.fusion) for learned in (gained, lost)]
+        fused = [learned.fusion(*examples.scored(rows, base)) for learned in (gained, lost)]
         mixture = lost.fusion.mix(scores, examples.query, examples.retrieved)
     assert torch.equal(mixture.shares, torch.tensor([1.0, 0, 0]).expand(200, 3))
     allowed = scores > -torch.inf

@@ -1,7 +1,7 @@
 """Overlap of histories is the cosine of two bags of items, weighted by recency."""
 
 import numpy as np
-from hierrec.rag.prefix_search import RECENCY, WINDOW, HistoryOverlap
+from hierrec.rag.datastore import RECENCY, WINDOW, HistoryOverlap
 from hypothesis import given
 from hypothesis import strategies as st
 

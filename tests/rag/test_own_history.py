@@ -6,7 +6,7 @@ import torch
 from hierrec.core.errors import ParamsError
 from hierrec.model.sources import NO_ITEM, Query
 from hierrec.rag.fusion import Fusion, initial_values
-from hierrec.rag.own_history import LATEST, OwnHistory
+from hierrec.rag.similar_items import LATEST, OwnHistory
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -37,7 +37,7 @@ def timed(users: list[list[tuple[int, int]]]) -> tuple[Sequences, NDArray[np.int
     if not clock.any():
         reject()
     sequences = make_sequences([np.array([item for item, _ in events]) for events in ordered])
-    return sequences.with_clock(clock), times
+    return sequences.with_times("clock", clock), times
 
 
 def log_before(sequences: Sequences, times: NDArray[np.int64], moment: float) -> list[int]:
@@ -126,7 +126,7 @@ def test_the_time_of_a_target_changes_nothing(users: list[list[tuple[int, int]]]
         moved[target] = data.draw(st.integers(int(times[target - 1]), 12))
     clock = np.searchsorted(np.sort(moved), moved).astype(np.int32)
     assume(clock.any())
-    after = Trends(sequences.with_clock(clock), ITEMS).retrieve(ask(sequences))
+    after = Trends(sequences.with_times("clock", clock), ITEMS).retrieve(ask(sequences))
     np.testing.assert_array_equal(before.items, after.items)
     np.testing.assert_array_equal(before.similarities, after.similarities)
 

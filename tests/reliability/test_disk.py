@@ -47,7 +47,12 @@ def rows_of_a_cache(folder: Path, rows: int) -> None:
 
 
 def datastore(folder: Path, rows: int) -> None:
-    Datastore.of(vectors(rows), np.arange(rows), np.arange(rows), Lookup(1, 0, 1, 1, 0)).write(folder / "datastore")
+    Datastore.of(
+        vectors(rows),
+        np.arange(rows),
+        np.arange(rows),
+        Lookup(shortlist=1, overlap=0, neighbours=1, following=1, preceding=0),
+    ).write(folder / "datastore")
 
 
 WRITERS: dict[str, Callable[[Path, int], object]] = {

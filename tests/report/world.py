@@ -79,7 +79,13 @@ class World:
         self.user_ids = [f"user <{row}>" for row in range(self.sequences.user_count)]
         self.model = new_model(self.train, frozen)
         prefixes = prefix_states(self.model, self.sequences)
-        lookup = Lookup(40, self.fusion.overlap, 20, self.fusion.following, self.fusion.preceding)
+        lookup = Lookup(
+            shortlist=40,
+            overlap=self.fusion.overlap,
+            neighbours=20,
+            following=self.fusion.following,
+            preceding=self.fusion.preceding,
+        )
         self.sources = {
             "next_items": Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup),
             "items": SimilarItems(self.catalogue.index, frozen, 5, self.fusion.recent_items),

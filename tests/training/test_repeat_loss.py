@@ -4,7 +4,7 @@ import math
 
 import torch
 from hierrec.model.repeats import Repeats
-from hierrec.training.repeat_loss import Windows, repeat_softmax_loss, sampled_repeat_softmax_loss
+from hierrec.training.objective import Windows, repeat_softmax_loss, sampled_repeat_softmax_loss
 from hypothesis import given
 from hypothesis import strategies as st
 
