@@ -12,7 +12,8 @@ from hierrec.search.index import ItemIndex
 def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     scorer = load_rag(MODELS / "rag", inputs, ItemIndex.open(INDEX, inputs.store_hash))
-    return measure("rag", scorer, inputs, evaluate, scorer.model.params.seed)
+    seed, candidates = scorer.model.params.seed, (inputs.candidates, inputs.validation_candidates)
+    return measure("rag", scorer, inputs.sequences, evaluate, seed, *candidates, inputs.frozen)
 
 
 if __name__ == "__main__":

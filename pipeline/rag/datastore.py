@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ..core.errors import CheckpointError, DataError
 from ..core.files import atomic_directory, map_npy
-from ..core.tables import row_groups
 from ..model.sources import NO_ITEM, Query, Retrieved
 from ..search.vectors import unit_vectors
 from .nearest_keys import BLOCK, Nearest, NearestKeys, largest
@@ -117,9 +118,10 @@ class Datastore:
         where = str(folder)
         try:
             keys = map_npy(folder / "keys.npy")
-            entries = pl.concat(row_groups(folder / "entries.parquet"))
+            entries = pq.read_table(folder / "entries.parquet")  # polars panics on some damaged files
+            entries.validate(full=True)
             next_items, users = (entries[name].to_numpy() for name in ("next_item", "user"))
-        except (DataError, pl.exceptions.ColumnNotFoundError) as error:
+        except (DataError, OSError, ValueError, KeyError, pa.ArrowException) as error:
             raise CheckpointError(f"cannot be read: {error}", where, REMEDY) from None
         if (keys.dtype, next_items.dtype, users.dtype) != TYPES:
             raise CheckpointError("keys are not float16, or entries are not int32", where, REMEDY)

@@ -12,7 +12,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from ..core.errors import NumericalError, StoreError
-from .store_files import REMEDY, WHITENING, check_shape
+from .store_files import REMEDY, WHITENING, check_present, check_shape
 from .vectors import CHUNK, Vectors
 
 ITEMS_OF_DIMENSION = 5
@@ -91,6 +91,7 @@ class Whitening:
     def of_store(cls, folder: Path, manifest: dict[str, Any]) -> "Whitening":
         """Read a store's whitening; raise ``StoreError`` if it is missing, damaged, not finite, or of another shape."""
         path, shape = folder / WHITENING, (manifest["dimension"], manifest["whitened_dimension"])
+        check_present(path)
         try:
             tensors = load_tensors(path.read_bytes())
             mean, projection = tensors["mean"], tensors["projection"]
