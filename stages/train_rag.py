@@ -1,12 +1,12 @@
 """train_rag: remember training prefixes, and learn to fuse retrieved items with the model's scores.
 
 The fusion learns from the validation targets of one half of the users; the targets of the other half pick the step, and
-whether source `trending` is used.
+whether source `trending` is used. Then it learns from the targets of all users, for the models that are fitted again.
 """
 
 import torch
 from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, PLOTS, Stage, Summary
-from hierrec.fusion.fusion_trainer import FusionExamples, learn
+from hierrec.fusion.fusion_trainer import FusionExamples, learn, learn_from_all
 from hierrec.fusion.prefixes import remember
 from hierrec.model.checkpoint import CHOSEN_BY, load_model, write_curve
 from hierrec.model.inputs import load_inputs
@@ -30,7 +30,10 @@ def main(fusion: FusionParams) -> Summary:
     counts = inputs.sequences.training_counts(len(inputs.frozen))  # [n]
     learned = learn(fusion, scorer, counts, learned_from, held_out, trends)
     parts = learned.fusion, learned.params, datastore
-    save_rag(MODELS / "rag", model, *parts, inputs.store_hash, learned.curve)
+    from_all = learned.fusion  # of many users, more would teach nothing
+    if len(learned_from) < fusion.users:
+        from_all = learn_from_all(fusion, learned, scorer, counts, learned_from.joined(held_out))
+    save_rag(MODELS / "rag", model, *parts, inputs.store_hash, learned.curve, from_all=from_all)
     write_curve(PLOTS / "rag.csv", learned.curve)
     remembered, every = len(datastore or ()), int((inputs.sequences.train_length - 1).clip(min=0).sum())
     of = f" of {every:,}" * (0 < remembered < every)

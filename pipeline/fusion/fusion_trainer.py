@@ -24,6 +24,7 @@ from ..ranking.metrics import metrics_from_ranks
 
 RETRIEVAL_BATCH = 2048  # queries per search
 VALIDATE_EVERY = 60  # steps
+EPOCHS = 30  # passes over the examples at most: with few examples, more steps overfit
 ValidateFusion = Callable[[Fusion], dict[str, float]]
 FusionCurve = list[dict[str, float]]
 
@@ -80,6 +81,14 @@ class FusionExamples:
 
         first, second = split_users(owners, scorer.model.params.seed, most)
         return examples(having[first]), examples(having[second])
+
+    def joined(self, other: "FusionExamples") -> "FusionExamples":
+        """Return these examples and then the other ones, of the same sources."""
+        query, more = self.query, other.query
+        states, users = np.concatenate([query.states, more.states]), np.concatenate([query.users, more.users])
+        retrieved = [Retrieved.joined(pair) for pair in zip(self.retrieved, other.retrieved, strict=True)]
+        targets = np.concatenate([self.targets, other.targets])
+        return FusionExamples(Query(states, users, query.histories + more.histories), targets, retrieved)
 
     def only(self, kept: Sequence[bool]) -> "FusionExamples":
         """Return the examples with the items of some sources; `kept` has a flag for each source."""
@@ -155,20 +164,38 @@ def learn(
     return max(map(trained, choices), key=lambda learned: learned.best)
 
 
+def learn_from_all(
+    params: FusionParams, learned: Learned, scorer: Scorer, counts: NDArray[np.int64], examples: FusionExamples
+) -> Fusion:
+    """Train the chosen fusion anew on the examples of both halves, for the models that are fitted again.
+
+    No validation target is left to pick a step, so the last one is kept. `learned` is what `learn` returned for
+    `params`, which name the sources of the examples. Raises as `train_fusion`.
+    """
+    used, seed = learned.params, scorer.model.params.seed
+    examples = examples.only([name in used.sources for name in params.sources])
+    fusion = Fusion(initial_values(used), counts, seed, learned.fusion.trends)
+    train_fusion(fusion, scorer, examples, used, seed)
+    if not learned.used:
+        fusion.trust_the_model()
+    return fusion
+
+
 def train_fusion(
     fusion: Fusion,
     scorer: Scorer,
     examples: FusionExamples,
     params: FusionParams,
     seed: int,
-    validate: ValidateFusion,
+    validate: ValidateFusion | None = None,
 ) -> FusionCurve:
     """Maximise the likelihood of the targets under the mixture; leave the best validated weights in `fusion`.
 
     The model must not have been trained on the targets: it is overconfident on its training targets, so the fusion
     would give all weight to the model. The scorer is of the sequence model alone, in float32. The seed orders the
     examples. `validate` returns metrics of a fusion on other users, every `VALIDATE_EVERY` steps; NDCG@10 picks the
-    weights. The learning rate falls to zero, which evens out the noise of the last steps.
+    weights. Without it, the last weights stay. There are `params.steps` steps, but at most `EPOCHS` passes over the
+    examples. The learning rate falls to zero, which evens out the noise of the last steps.
 
     Returns:
         One record per validation; step 0, without a loss, is the untrained interpolation.
@@ -177,11 +204,12 @@ def train_fusion(
         NumericalError: the loss is not finite.
     """
     optimizer = torch.optim.AdamW(fusion.parameters(), lr=params.learning_rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0, params.steps)
+    steps = min(params.steps, EPOCHS * -(-len(examples) // params.batch_users))
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0, steps)
     batches = _batches(len(examples), params.batch_users, np.random.default_rng([seed, len(examples)]))
-    curve = [{"step": 0, **validate(fusion.eval())}]
+    curve: FusionCurve = [{"step": 0, **validate(fusion.eval())}] if validate else []
     best, losses = state_of(fusion), []
-    for step in track(range(1, params.steps + 1), desc="fusion", unit="step"):
+    for step in track(range(1, steps + 1), desc="fusion", unit="step"):
         rows = next(batches)
         targets = torch.from_numpy(examples.targets[rows])
         loss = _loss(fusion.train().log_likelihood(*examples.scored(rows, scorer), targets))
@@ -190,13 +218,14 @@ def train_fusion(
         optimizer.step()
         schedule.step()
         losses.append(loss.item())
-        if step % VALIDATE_EVERY and step < params.steps:
+        if validate is None or (step % VALIDATE_EVERY and step < steps):
             continue
         curve.append({"step": step, "train_loss": sum(losses) / len(losses), **validate(fusion.eval())})
         losses.clear()
         if curve[-1][CHOSEN_BY] > max(record[CHOSEN_BY] for record in curve[:-1]):
             best = state_of(fusion)
-    fusion.load_state_dict(best)
+    if validate is not None:
+        fusion.load_state_dict(best)
     return curve
 
 

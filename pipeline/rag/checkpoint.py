@@ -36,6 +36,9 @@ from .trends import Trends
 
 SCHEMA_VERSION = 3
 
+FUSION = "fusion.safetensors"
+FROM_ALL = "fusion_from_all.safetensors"  # the fusion that learned from all users, for models that are fitted again
+
 
 def open_trends(params: FusionParams, inputs: Inputs) -> Trends | None:
     """Return source `trending`; None if `params` does not name it."""
@@ -69,16 +72,20 @@ def save_rag(
     store_hash: str,
     curve: Curve = (),
     fitted: Mapping[str, Any] | None = None,
+    from_all: Fusion | None = None,
 ) -> None:
     """Write the variant, without item vectors and index, and the fusion's learning curve.
 
-    `fitted` is written into the config: how a model was fitted again, and on which items.
+    `fitted` is written into the config: how a model was fitted again, and on which items. `from_all` is the fusion for
+    models that are fitted again.
     """
     with atomic_directory(folder) as temporary:
         save_model(temporary / "base", model, store_hash)
         if datastore is not None:
             datastore.write(temporary / "datastore")
-        (temporary / "fusion.safetensors").write_bytes(save(state_of(fusion)))
+        (temporary / FUSION).write_bytes(save(state_of(fusion)))
+        if from_all is not None:
+            (temporary / FROM_ALL).write_bytes(save(state_of(from_all)))
         config = {"schema_version": SCHEMA_VERSION, "fusion": params.model_dump(mode="json")}
         write_json(temporary / "config.json", config | ({"fitted": fitted} if fitted else {}))
         if curve:
@@ -106,8 +113,8 @@ def load_rag(folder: Path, inputs: Inputs, index: ItemIndex, dtype: torch.dtype 
     return Scorer(model, inputs.candidates, sources, fusion, dtype, inputs.sequences)
 
 
-def load_parts(folder: Path, inputs: Inputs) -> tuple[UserModel, Fusion, FusionParams]:
-    """Read the parts that are learned: all but the datastore; raises as `load_rag`."""
+def load_parts(folder: Path, inputs: Inputs, file: str = FUSION) -> tuple[UserModel, Fusion, FusionParams]:
+    """Read the parts that are learned: all but the datastore; `file` is the fusion's. Raises as `load_rag`."""
     model = load_model(folder / "base", inputs.frozen, inputs.store_hash)
     config = read_config(folder, SCHEMA_VERSION, REMEDY)
     try:
@@ -116,7 +123,7 @@ def load_parts(folder: Path, inputs: Inputs) -> tuple[UserModel, Fusion, FusionP
         params = FusionParams.model_validate(fusion_params)
         counts = inputs.sequences.training_counts(len(inputs.frozen))  # [n]
         fusion = Fusion(initial_values(params), counts, trends=open_trends(params, inputs))
-        weights = load_file(folder / "fusion.safetensors")
+        weights = load_file(folder / file)
         for name, start in fusion.state_dict().items():
             # Older models have no network; a new one corrects nothing.
             if name.startswith(("hidden.", "correction.")):

@@ -39,7 +39,7 @@ class FusionParams(Lookup):
     users: Positive
     """Most users of each half: the validation targets of one half train the fusion, the other half validates it."""
     steps: Positive
-    """Training steps. The fusion has few weights, so more users need no more steps."""
+    """Training steps at most (`EPOCHS`). The fusion has few weights, so more users need no more steps."""
     batch_users: Positive
     learning_rate: Annotated[float, Field(gt=0)]
 

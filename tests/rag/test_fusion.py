@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hierrec.fusion.fusion_trainer import FusionExamples, learn, train_fusion
+from hierrec.fusion.fusion_trainer import EPOCHS, FusionExamples, learn, learn_from_all, train_fusion
 from hierrec.model.checkpoint import new_model
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
@@ -260,6 +260,44 @@ def test_trending_is_left_out_where_held_out_users_lose(base: Scorer, examples: 
     kept = learn(params, base, COUNTS, true, true, trends)
     assert kept.params == params
     assert kept.fusion.trends is trends
+
+
+def test_the_fusion_of_all_users_has_the_chosen_sources_and_learns_from_both_halves(
+    base: Scorer, examples: FusionExamples
+) -> None:
+    params = PARAMS.model_copy(update={"sources": ("trending", "items"), "steps": 7})
+    sequences = replace(make_sequences([np.arange(4)] * 200), clock=np.arange(800, dtype=np.int32))
+    learned = learn(params, base, COUNTS, examples, examples, Trends(sequences, ITEMS))  # by the oracle alone
+    both = examples.joined(examples)
+    assert len(both) == len(both.query) == 400
+    np.testing.assert_array_equal(both.retrieved[0].items, np.tile(examples.retrieved[0].items, (2, 1)))
+    fusion = learn_from_all(params, learned, base, COUNTS, both)
+    assert fusion.trends is None
+    again, twice = Fusion(initial_values(learned.params), COUNTS, base.model.params.seed), both.only([False, True])
+    train_fusion(again, base, twice, learned.params, base.model.params.seed)
+    for name, weight in again.state_dict().items():
+        assert torch.equal(weight, fusion.state_dict()[name])
+    easy = replace(examples, targets=examples.scored(np.arange(200), base)[0].argmax(-1).numpy())
+    params = PARAMS.model_copy(update={"steps": 7})
+    lost = learn(params, base, COUNTS, examples, easy, None)
+    alone = learn_from_all(params, lost, base, COUNTS, examples.joined(easy)).mix(
+        examples.scored(np.arange(200), base)[0], examples.query, examples.retrieved
+    )
+    assert torch.equal(alone.shares, torch.tensor([1.0, 0, 0]).expand(200, 3))
+
+
+def test_few_examples_are_passed_over_thirty_times_at_most(base: Scorer, examples: FusionExamples) -> None:
+    few = FusionExamples(
+        examples.query.take(np.arange(9)),
+        examples.targets[:9],
+        [found.take(np.arange(9)) for found in examples.retrieved],
+    )
+    params = PARAMS.model_copy(update={"batch_users": 9, "steps": 180})
+    curve = train_fusion(Fusion([START, START], COUNTS), base, few, params, 0, lambda _: {"ndcg@10": 0.5})
+    assert [record["step"] for record in curve] == [0, EPOCHS]
+    params = params.model_copy(update={"steps": 7})
+    curve = train_fusion(Fusion([START, START], COUNTS), base, few, params, 0, lambda _: {"ndcg@10": 0.5})
+    assert [record["step"] for record in curve] == [0, 7]
 
 
 def test_learns_to_trust_the_source_that_is_right(base: Scorer, examples: FusionExamples) -> None:
