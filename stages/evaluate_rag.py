@@ -4,7 +4,7 @@ from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, Stage, Summ
 from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.results import measure
 from hierrec.model.inputs import load_inputs
-from hierrec.rag.checkpoint import load_rag
+from hierrec.rag.checkpoint import load_rag, of_held_out
 from hierrec.search.index import ItemIndex
 
 
@@ -13,7 +13,8 @@ def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     scorer = load_rag(MODELS / "rag", inputs, ItemIndex.open(INDEX, inputs.store_hash))
     seed, candidates = scorer.model.params.seed, (inputs.candidates, inputs.validation_candidates)
-    return measure("rag", scorer, inputs.sequences, evaluate, seed, *candidates, inputs.frozen)
+    validating = of_held_out(scorer, MODELS / "rag")
+    return measure("rag", scorer, inputs.sequences, evaluate, seed, *candidates, inputs.frozen, validating)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """train_rag: remember training prefixes, and learn to fuse retrieved items with the model's scores.
 
 The fusion learns from the validation targets of one half of the users; the targets of the other half pick the step, and
-whether source `trending` is used. Then it learns from the targets of all users, for the models that are fitted again.
+whether source `trending` is used. This fusion ranks validation targets of the other half. Where users are few, the
+fusion that ranks all else then learns from the targets of all users.
 """
 
 import torch
@@ -29,11 +30,11 @@ def main(fusion: FusionParams) -> Summary:
     learned_from, held_out = FusionExamples.validation(scorer, inputs.sequences, sources, fusion.users)
     counts = inputs.sequences.training_counts(len(inputs.frozen))  # [n]
     learned = learn(fusion, scorer, counts, learned_from, held_out, trends)
-    parts = learned.fusion, learned.params, datastore
-    from_all = learned.fusion  # of many users, more would teach nothing
+    final = learned.fusion  # of many users, more would teach nothing
     if len(learned_from) < fusion.users:
-        from_all = learn_from_all(fusion, learned, scorer, counts, learned_from.joined(held_out))
-    save_rag(MODELS / "rag", model, *parts, inputs.store_hash, learned.curve, from_all=from_all)
+        final = learn_from_all(fusion, learned, scorer, counts, learned_from.joined(held_out))
+    parts = final, learned.params, datastore
+    save_rag(MODELS / "rag", model, *parts, inputs.store_hash, learned.curve, of_half=learned.fusion)
     write_curve(PLOTS / "rag.csv", learned.curve)
     remembered, every = len(datastore or ()), int((inputs.sequences.train_length - 1).clip(min=0).sum())
     of = f" of {every:,}" * (0 < remembered < every)

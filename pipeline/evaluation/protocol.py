@@ -21,12 +21,13 @@ def evaluate(
     validation_candidates: NDArray[np.bool_] | None = None,
     perturb: bool = True,
     lists: TopLists | None = None,
+    validating: HistoryScorer | None = None,
 ) -> pl.DataFrame:
     """Rank each target in the full catalogue, for all users or for `params.users` of them.
 
-    Validation uses only the users that the fusion is not trained on. So both variants are measured on the same users,
-    and the fusion is never measured on its training targets. The test targets of a sample of the users are also ranked
-    after perturbed histories.
+    Validation uses only one half of the users. So both variants are measured on the same users, and the fusion of
+    `validating`, which learned from the other half, is never measured on its training targets. The test targets of a
+    sample of the users are also ranked after perturbed histories.
 
     The history of the test target holds all items before the cut of the test, including the validation item. Unless
     users have items twice, items of the true history and of the perturbed history are not ranked.
@@ -37,6 +38,7 @@ def evaluate(
         validation_candidates: bool [n], items that may be ranked for the validation; None: `candidates`.
         perturb: rank after perturbed histories too; if not, their columns are null.
         lists: of this scorer and these candidates; it keeps the best items of each test history.
+        validating: ranks the validation targets; None: the scorer.
 
     Returns:
         A row for each target (without any, for the user); columns as in `ranks.SCHEMA`.
@@ -68,7 +70,7 @@ def evaluate(
     held_out[measured] = sequences.validation[measured]
     known = candidates if validation_candidates is None else validation_candidates
     columns = {
-        "validation": ranks(scorer, held_out, sequences.validation_histories(), known),
+        "validation": ranks(validating or scorer, held_out, sequences.validation_histories(), known),
         "test": ranks(lists or scorer, test, before_test),
     }
     if perturb:

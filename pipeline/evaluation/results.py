@@ -23,13 +23,15 @@ def measure(
     candidates: NDArray[np.bool_],
     validation_candidates: NDArray[np.bool_] | None = None,
     vectors: NDArray[np.float32] | None = None,
+    validating: HistoryScorer | None = None,
 ) -> Summary:
     """Rank the targets; write ranks, metrics and the recall curve of a variant; return the stage's summary.
 
     `vectors`, float32 [n, d], are item vectors for the diversity of lists. All else is as for `evaluate`.
     """
     lists = TopLists(scorer, candidates, sequences.repeated)
-    ranks = evaluate(scorer, sequences, candidates, params, train_seed, validation_candidates, lists=lists)
+    known = validation_candidates
+    ranks = evaluate(scorer, sequences, candidates, params, train_seed, known, lists=lists, validating=validating)
     shown, count = list_metrics(lists.items, sequences, ranks, candidates, vectors), int(candidates.sum())
     metrics = {**summarise(ranks, count, params), "lists": shown}
     with atomic_path(RANKS / f"{variant}.parquet") as temporary:

@@ -167,7 +167,7 @@ def learn(
 def learn_from_all(
     params: FusionParams, learned: Learned, scorer: Scorer, counts: NDArray[np.int64], examples: FusionExamples
 ) -> Fusion:
-    """Train the chosen fusion anew on the examples of both halves, for the models that are fitted again.
+    """Train the chosen fusion anew on the examples of both halves.
 
     No validation target is left to pick a step, so the last one is kept. `learned` is what `learn` returned for
     `params`, which name the sources of the examples. Raises as `train_fusion`.

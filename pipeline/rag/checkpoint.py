@@ -1,5 +1,6 @@
 """The rag variant on disk: sequence model, fusion and datastore in one folder."""
 
+import copy
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from .trends import Trends
 SCHEMA_VERSION = 3
 
 FUSION = "fusion.safetensors"
-FROM_ALL = "fusion_from_all.safetensors"  # the fusion that learned from all users, for models that are fitted again
+OF_HALF = "fusion_of_half.safetensors"  # the fusion that learned from one half of the users, for validation
 
 
 def open_trends(params: FusionParams, inputs: Inputs) -> Trends | None:
@@ -72,20 +73,20 @@ def save_rag(
     store_hash: str,
     curve: Curve = (),
     fitted: Mapping[str, Any] | None = None,
-    from_all: Fusion | None = None,
+    of_half: Fusion | None = None,
 ) -> None:
     """Write the variant, without item vectors and index, and the fusion's learning curve.
 
-    `fitted` is written into the config: how a model was fitted again, and on which items. `from_all` is the fusion for
-    models that are fitted again.
+    `fitted` is written into the config: how a model was fitted again, and on which items. `of_half` is the
+    fusion that ranks validation targets (`of_held_out`).
     """
     with atomic_directory(folder) as temporary:
         save_model(temporary / "base", model, store_hash)
         if datastore is not None:
             datastore.write(temporary / "datastore")
         (temporary / FUSION).write_bytes(save(state_of(fusion)))
-        if from_all is not None:
-            (temporary / FROM_ALL).write_bytes(save(state_of(from_all)))
+        if of_half is not None:
+            (temporary / OF_HALF).write_bytes(save(state_of(of_half)))
         config = {"schema_version": SCHEMA_VERSION, "fusion": params.model_dump(mode="json")}
         write_json(temporary / "config.json", config | ({"fitted": fitted} if fitted else {}))
         if curve:
@@ -113,8 +114,24 @@ def load_rag(folder: Path, inputs: Inputs, index: ItemIndex, dtype: torch.dtype 
     return Scorer(model, inputs.candidates, sources, fusion, dtype, inputs.sequences)
 
 
-def load_parts(folder: Path, inputs: Inputs, file: str = FUSION) -> tuple[UserModel, Fusion, FusionParams]:
-    """Read the parts that are learned: all but the datastore; `file` is the fusion's. Raises as `load_rag`."""
+def of_held_out(scorer: Scorer, folder: Path) -> Scorer:
+    """Return the scorer that `load_rag` read from the folder, with the fusion that learned from one half of the users.
+
+    It ranks the validation targets of the other half. Raises ``CheckpointError`` if the fusion is missing or damaged.
+    """
+    held_out, fusion = copy.copy(scorer), copy.deepcopy(scorer.fusion)
+    assert isinstance(fusion, Fusion)
+    try:
+        fusion.load_state_dict(load_file(folder / OF_HALF))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise CheckpointError(f"{OF_HALF} cannot be read: {str(error)[:500]}", str(folder), REMEDY) from None
+    check_finite(fusion, str(folder))
+    held_out.fusion = fusion
+    return held_out
+
+
+def load_parts(folder: Path, inputs: Inputs) -> tuple[UserModel, Fusion, FusionParams]:
+    """Read the parts that are learned: all but the datastore; raises as `load_rag`."""
     model = load_model(folder / "base", inputs.frozen, inputs.store_hash)
     config = read_config(folder, SCHEMA_VERSION, REMEDY)
     try:
@@ -123,7 +140,7 @@ def load_parts(folder: Path, inputs: Inputs, file: str = FUSION) -> tuple[UserMo
         params = FusionParams.model_validate(fusion_params)
         counts = inputs.sequences.training_counts(len(inputs.frozen))  # [n]
         fusion = Fusion(initial_values(params), counts, trends=open_trends(params, inputs))
-        weights = load_file(folder / file)
+        weights = load_file(folder / FUSION)
         for name, start in fusion.state_dict().items():
             # Older models have no network; a new one corrects nothing.
             if name.startswith(("hidden.", "correction.")):

@@ -13,7 +13,7 @@ from ..model.checkpoint import CHOSEN_BY, read_curve
 from ..model.ensemble import UserModel
 from ..model.inputs import Inputs
 from ..model.params import TrainParams
-from ..rag.checkpoint import FROM_ALL, load_parts, save_rag
+from ..rag.checkpoint import load_parts, save_rag
 from ..training.resume import Progress
 from ..training.run import run_training
 from ..training.shrinkage import shrink
@@ -32,7 +32,7 @@ def refit(
     module: str,
     fitted: Mapping[str, Any],
 ) -> Summary:
-    """Train the sequence model again, rebuild the datastore, take the fusion of all users, and write all of it.
+    """Train the sequence model again, rebuild the datastore, keep the fusion, and write all of it.
 
     Where the chosen model is shrunk, a model of new weights is shrunk too. An interrupted training resumes, and several
     processes share it, as in `train_hierarchical`.
@@ -70,7 +70,7 @@ def refit(
         return model, inputs
 
     def write(model: UserModel, inputs: Inputs, _: Progress) -> Summary:
-        chosen, fusion, params = load_parts(source, inputs, FROM_ALL)
+        chosen, fusion, params = load_parts(source, inputs)
         changes, new = _changes(final, chosen.params, curve), final.new_for(chosen.params)
         count = int(inputs.sequences.train_length.sum())
         if new and any((member.key_scale != 1).any() for member in chosen.members):
@@ -84,7 +84,7 @@ def refit(
         return [
             f"{changes['epochs']} {'epochs of new weights' if new else 'more epochs'} on {count:,} interactions,"
             f" {fitted['items']}",
-            f"{len(datastore or ()):,} remembered prefixes; the fusion learned from validation targets of all users",
+            f"{len(datastore or ()):,} remembered prefixes; the fusion is unchanged",
             f"model in {target}/",
         ]
 

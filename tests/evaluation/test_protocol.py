@@ -60,6 +60,16 @@ def test_one_row_per_user_and_nulls_where_there_is_no_target() -> None:
     assert not table.head(12).drop("validation").null_count().sum_horizontal()[0]
 
 
+def test_another_scorer_may_rank_the_validation_targets() -> None:
+    scorer, validating = Successor(), Constant(torch.zeros(13, ITEMS, dtype=torch.float64))
+    plain, table = (
+        evaluate(scorer, WALKS, ALL, PARAMS, SEED),
+        evaluate(scorer, WALKS, ALL, PARAMS, SEED, validating=validating),
+    )
+    assert table.drop("validation").equals(plain.drop("validation"))
+    assert (table["validation"].drop_nulls() > plain["validation"].drop_nulls()).all()
+
+
 def test_of_many_users_a_part_is_ranked_and_never_one_from_whom_a_fusion_learns() -> None:
     whole = evaluate(Successor(), WALKS, ALL, PARAMS, SEED)
     some = PARAMS.model_copy(update={"users": 5, "perturbed_users": 3})
