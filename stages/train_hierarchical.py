@@ -5,6 +5,7 @@ from hierrec.model.checkpoint import CHOSEN_BY, save_model
 from hierrec.model.ensemble import UserModel
 from hierrec.model.inputs import Inputs, load_inputs
 from hierrec.model.params import TrainParams
+from hierrec.training.distributed import check_device
 from hierrec.training.resume import Progress
 from hierrec.training.run import run_training
 from hierrec.training.start import untrained_model
@@ -14,6 +15,8 @@ LEARNING_CURVE = PLOTS / "hierarchical.csv"
 
 @SharedStage
 def main(train: TrainParams) -> Summary:
+    check_device(train.device, train.processes)  # before the inputs are read
+
     def load() -> tuple[UserModel, Inputs]:
         inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
         return untrained_model(train, inputs.frozen, inputs.sequences), inputs

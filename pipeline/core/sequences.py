@@ -100,7 +100,7 @@ class Sequences:
         return replace(self, validation=targets[0], test=targets[1], target_rows=rows)
 
     def _with_sessions(self, split: pl.DataFrame) -> "Sequences":
-        """Return the sequences with `starts`; the split has the positions of these items within each user's items."""
+        """Return the sequences with `session_starts`; the split has these items' positions within each user's items."""
         starts = split.select("user", "session_starts").explode("session_starts").drop_nulls()
         owners, positions = starts.to_numpy().T  # [S] each
         inside = (positions >= 0) & (positions < np.diff(self.offsets)[owners])  # [S]
