@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from hierrec.core.errors import HierrecError, ParamsError
 from hierrec.core.files import read_json, write_json
-from hierrec.fusion.fusion_trainer import FusionExamples, learn
+from hierrec.fusion.fusion_trainer import FusionExamples, FusionTrainer, Learned
 from hierrec.fusion.prefixes import prefix_states
 from hierrec.model.checkpoint import CHOSEN_BY, load_model
 from hierrec.model.inputs import load_inputs
@@ -24,7 +24,6 @@ from hierrec.params import load_params
 from hierrec.rag.checkpoint import open_sources, open_trends
 from hierrec.rag.datastore import Datastore
 from hierrec.rag.params import FusionParams
-from hierrec.rag.trends import Trends
 from hierrec.search.index import ItemIndex
 from hierrec.training.trainer import validator
 
@@ -124,21 +123,16 @@ class Bench:
             datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, params)
         trends = open_trends(params, self.inputs)
         sources = open_sources(params, datastore, self._index, self.inputs, trends)
-        first, second = FusionExamples.validation(self._base, self.inputs.sequences, sources, params.users)
-        return self._learned(params, first, second, trends), self._learned(params, second, first, trends)
-
-    def _learned(
-        self,
-        params: FusionParams,
-        learned_from: FusionExamples,
-        held_out: FusionExamples,
-        trends: Trends | None,
-    ) -> Metrics:
-        """Learn on one half; return the other half's metrics in its best epoch."""
+        examples, (first, second) = FusionExamples.validation(self._base, self.inputs.sequences, sources, params.users)
         counts = self.inputs.sequences.training_counts(len(self.inputs.frozen))
-        curve = learn(params, self._base, counts, learned_from, held_out, trends).curve
-        best = max(curve, key=lambda record: record[CHOSEN_BY])
-        return {key: value for key, value in best.items() if "@" in key}
+        trainer = FusionTrainer(params, self._base, counts, examples, trends)
+        return _best(trainer.learn(first, second)), _best(trainer.learn(second, first))
+
+
+def _best(learned: Learned) -> Metrics:
+    """Return the metrics of the held-out half in the best step."""
+    best = max(learned.curve, key=lambda record: record[CHOSEN_BY])
+    return {key: value for key, value in best.items() if "@" in key}
 
 
 def compare(bench: Bench, settings: Mapping[str, FusionParams]) -> dict[str, Metrics]:

@@ -7,7 +7,7 @@ fusion that ranks all else then learns from the targets of all users.
 
 import torch
 from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, PLOTS, Stage, Summary
-from hierrec.fusion.fusion_trainer import FusionExamples, learn, learn_from_all
+from hierrec.fusion.fusion_trainer import FusionExamples, FusionTrainer
 from hierrec.fusion.prefixes import remember
 from hierrec.model.checkpoint import CHOSEN_BY, load_model, write_curve
 from hierrec.model.inputs import load_inputs
@@ -27,12 +27,13 @@ def main(fusion: FusionParams) -> Summary:
     trends = open_trends(fusion, inputs)
     sources = open_sources(fusion, datastore, index, inputs, trends)
     scorer = Scorer(model, inputs.validation_candidates, dtype=torch.float32, sequences=inputs.sequences)
-    learned_from, held_out = FusionExamples.validation(scorer, inputs.sequences, sources, fusion.users)
+    examples, (first, second) = FusionExamples.validation(scorer, inputs.sequences, sources, fusion.users)
     counts = inputs.sequences.training_counts(len(inputs.frozen))  # [n]
-    learned = learn(fusion, scorer, counts, learned_from, held_out, trends)
-    final = learned.fusion  # of many users, more would teach nothing
-    if len(learned_from) < fusion.users:
-        final = learn_from_all(fusion, learned, scorer, counts, learned_from.joined(held_out))
+    trainer = FusionTrainer(fusion, scorer, counts, examples, trends)
+    learned = trainer.learn(first, second)
+    final, again = learned.fusion, ""  # of many users, more would teach nothing
+    if len(first) < fusion.users:
+        final, again = trainer.learn_from_all(learned), f"; then learned from all {len(examples.targets):,}"
     parts = final, learned.params, datastore
     save_rag(MODELS / "rag", model, *parts, inputs.store_hash, learned.curve, of_half=learned.fusion)
     write_curve(PLOTS / "rag.csv", learned.curve)
@@ -40,9 +41,9 @@ def main(fusion: FusionParams) -> Summary:
     of = f" of {every:,}" * (0 < remembered < every)
     unused = ", so the model alone ranks: retrieval is not used" * (not learned.used)
     return [
-        f"rag: {remembered:,}{of} training prefixes; fusion learned from {len(learned_from):,} targets",
-        f"{CHOSEN_BY} on {len(held_out):,} others: {learned.best:.4f}; "
-        f"plain interpolation: {learned.curve[0][CHOSEN_BY]:.4f}; the model alone: {learned.alone:.4f}{unused}",
+        f"rag: {remembered:,}{of} training prefixes",
+        f"fusion: learned from {len(first):,} targets; {CHOSEN_BY} on {len(second):,} others: {learned.best:.4f}; "
+        f"plain interpolation: {learned.curve[0][CHOSEN_BY]:.4f}; the model alone: {learned.alone:.4f}{unused}{again}",
         f"sources: {', '.join(learned.params.sources)}",
         f"model in {MODELS / 'rag'}/, learning curve in {PLOTS / 'rag.csv'}",
     ]

@@ -1,8 +1,7 @@
 """Training of the fusion on validation targets; the sequence model stays fixed."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import compress
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +24,7 @@ from ..ranking.metrics import metrics_from_ranks
 RETRIEVAL_BATCH = 2048  # queries per search
 VALIDATE_EVERY = 60  # steps
 EPOCHS = 30  # passes over the examples at most: with few examples, more steps overfit
+Rows = NDArray[np.int64]
 ValidateFusion = Callable[[Fusion], dict[str, float]]
 FusionCurve = list[dict[str, float]]
 
@@ -34,29 +34,29 @@ class FusionExamples:
     """N targets of users and the items retrieved for them; all training steps share one retrieval."""
 
     query: Query
-    targets: NDArray[np.int64]  # [N], item rows
-    retrieved: list[Retrieved]  # one per source, in the fusion's order
-
-    def __len__(self) -> int:
-        return len(self.targets)
+    targets: Rows  # [N], item rows
+    retrieved: dict[str, Retrieved]  # by the name of the source
 
     @classmethod
-    def collect(cls, query: Query, targets: NDArray[np.int64], sources: Mapping[str, Source]) -> "FusionExamples":
-        """Retrieve items from every source for every user."""
-        parts: list[list[Retrieved]] = [[] for _ in sources]
-        rows = np.arange(len(targets))
-        starts = range(0, max(1, len(targets)), RETRIEVAL_BATCH)
-        for start in track(starts, desc="retrieve", unit="batch"):
-            batch = query.take(rows[start : start + RETRIEVAL_BATCH])
-            for part, source in zip(parts, sources.values(), strict=True):
-                part.append(source.retrieve(batch))
-        return cls(query, targets, [Retrieved.joined(part) for part in parts])
+    def collect(cls, queries: Sequence[Query], targets: Rows, sources: Mapping[str, Source]) -> "FusionExamples":
+        """Retrieve items from every source for the users of all queries, one query after the other."""
+        batches = [
+            query.take(rows)
+            for query in queries
+            for rows in np.split(np.arange(len(query)), range(RETRIEVAL_BATCH, len(query), RETRIEVAL_BATCH))
+        ]
+        parts: dict[str, list[Retrieved]] = {name: [] for name in sources}
+        for batch in track(batches, desc="retrieve", unit="batch"):
+            for name, source in sources.items():
+                parts[name].append(Retrieved.joined([source.retrieve(batch)]))
+        retrieved = {name: Retrieved.joined(parts.pop(name)) for name in sources}
+        return cls(Query.joined(queries), targets, retrieved)
 
     @classmethod
     def validation(
         cls, scorer: Scorer, sequences: Sequences, sources: Mapping[str, Source], most: int
-    ) -> tuple["FusionExamples", "FusionExamples"]:
-        """Return the validation targets of two halves of the users, with the histories before them.
+    ) -> tuple["FusionExamples", tuple[Rows, Rows]]:
+        """Return the validation targets of two halves of the users as examples, and the rows of each half.
 
         The fusion learns from the first half; the second is held out. Of each half, `most` users are drawn at random
         with the model's seed.
@@ -74,30 +74,19 @@ class FusionExamples:
             )
         before = sequences.validation_histories()
 
-        def examples(rows: NDArray[np.int64]) -> "FusionExamples":
+        def query(rows: Rows) -> Query:
             histories, users = [before[row] for row in rows], sequences.owners[rows]
-            states = scorer.states_in_batches(histories, users).numpy()  # [N, D]
-            return cls.collect(Query(states, users, histories), sequences.validation[rows], sources)
+            return Query(scorer.states_in_batches(histories, users).numpy(), users, histories)
 
-        first, second = split_users(owners, scorer.model.params.seed, most)
-        return examples(having[first]), examples(having[second])
-
-    def joined(self, other: "FusionExamples") -> "FusionExamples":
-        """Return these examples and then the other ones, of the same sources."""
-        query, more = self.query, other.query
-        states, users = np.concatenate([query.states, more.states]), np.concatenate([query.users, more.users])
-        retrieved = [Retrieved.joined(pair) for pair in zip(self.retrieved, other.retrieved, strict=True)]
-        targets = np.concatenate([self.targets, other.targets])
-        return FusionExamples(Query(states, users, query.histories + more.histories), targets, retrieved)
-
-    def only(self, kept: Sequence[bool]) -> "FusionExamples":
-        """Return the examples with the items of some sources; `kept` has a flag for each source."""
-        return replace(self, retrieved=list(compress(self.retrieved, kept)))
+        first, second = (having[half] for half in split_users(owners, scorer.model.params.seed, most))
+        targets = sequences.validation[np.concatenate([first, second])]  # [N]
+        halves = np.arange(len(first)), np.arange(len(first), len(targets))
+        return cls.collect([query(first), query(second)], targets, sources), halves
 
     @torch.no_grad()
-    def scored(self, rows: NDArray[np.int64], scorer: Scorer) -> tuple[Tensor, Query, Sequence[Retrieved]]:
-        """Return what a fusion reads for the examples at these rows: first the sequence model's logits, [B, n]."""
-        query, found = self.query.take(rows), [found.take(rows) for found in self.retrieved]
+    def scored(self, rows: Rows, scorer: Scorer, sources: Sequence[str]) -> tuple[Tensor, Query, Sequence[Retrieved]]:
+        """Return the model's logits [B, n], queries and retrieved items of the examples at these rows."""
+        query, found = self.query.take(rows), [self.retrieved[name].take(rows) for name in sources]
         return scorer.model_scores(torch.from_numpy(query.states), query.histories), query, found
 
 
@@ -120,119 +109,116 @@ class Learned(NamedTuple):
         return self.best >= self.alone
 
 
-def learn(
-    params: FusionParams,
-    scorer: Scorer,
-    counts: NDArray[np.int64],
-    learned_from: FusionExamples,
-    held_out: FusionExamples,
-    trends: Trends | None,
-) -> Learned:
-    """Train a new fusion; the metrics of the held-out examples pick the step, and whether `trending` is a source.
-
-    If the sequence model alone ranks the held-out examples better, the fusion ranks as the model does. Counts,
-    int64 [n], are the training interactions of each item; trends are source `trending`, if `params` names it. Raises as
-    `train_fusion`.
-    """
-    seed = scorer.model.params.seed
-
-    def validate(score: Callable[[NDArray[np.int64]], Tensor]) -> dict[str, float]:
-        histories, targets = held_out.query.histories, held_out.targets
-        ranks = rank_in_batches(score, histories, targets, scorer.candidates, params.batch_users, scorer.repeated)
-        return metrics_from_ranks(ranks)
-
-    def trained(used: FusionParams) -> Learned:
-        kept = [name in used.sources for name in params.sources]
-        examples, others = learned_from.only(kept), held_out.only(kept)
-        fusion = Fusion(initial_values(used), counts, seed, trends if "trending" in used.sources else None)
-        curve = train_fusion(
-            fusion,
-            scorer,
-            examples,
-            used,
-            seed,
-            lambda fusion: validate(lambda rows: fusion(*others.scored(rows, scorer))),
-        )
-        learned = Learned(used, fusion, curve, alone)
-        if not learned.used:
-            fusion.trust_the_model()
-        return learned
-
-    alone = validate(lambda rows: held_out.scored(rows, scorer)[0])[CHOSEN_BY]
-    without = params.without("trending")
-    choices = [without, params] if without.sources and without != params else [params]
-    return max(map(trained, choices), key=lambda learned: learned.best)
-
-
-def learn_from_all(
-    params: FusionParams, learned: Learned, scorer: Scorer, counts: NDArray[np.int64], examples: FusionExamples
-) -> Fusion:
-    """Train the chosen fusion anew on the examples of both halves.
-
-    No validation target is left to pick a step, so the last one is kept. `learned` is what `learn` returned for
-    `params`, which name the sources of the examples. Raises as `train_fusion`.
-    """
-    used, seed = learned.params, scorer.model.params.seed
-    examples = examples.only([name in used.sources for name in params.sources])
-    fusion = Fusion(initial_values(used), counts, seed, learned.fusion.trends)
-    train_fusion(fusion, scorer, examples, used, seed)
-    if not learned.used:
-        fusion.trust_the_model()
-    return fusion
-
-
-def train_fusion(
-    fusion: Fusion,
-    scorer: Scorer,
-    examples: FusionExamples,
-    params: FusionParams,
-    seed: int,
-    validate: ValidateFusion | None = None,
-) -> FusionCurve:
-    """Maximise the likelihood of the targets under the mixture; leave the best validated weights in `fusion`.
+@dataclass(frozen=True)
+class FusionTrainer:
+    """Trains fusions on the same examples; the sequence model stays fixed.
 
     The model must not have been trained on the targets: it is overconfident on its training targets, so the fusion
-    would give all weight to the model. The scorer is of the sequence model alone, in float32. The seed orders the
-    examples. `validate` returns metrics of a fusion on other users, every `VALIDATE_EVERY` steps; NDCG@10 picks the
-    weights. Without it, the last weights stay. There are `params.steps` steps, but at most `EPOCHS` passes over the
-    examples. The learning rate falls to zero, which evens out the noise of the last steps.
-
-    Returns:
-        One record per validation; step 0, without a loss, is the untrained interpolation.
-
-    Raises:
-        NumericalError: the loss is not finite.
+    would give all weight to the model.
     """
-    optimizer = torch.optim.AdamW(fusion.parameters(), lr=params.learning_rate, weight_decay=0.01)
-    steps = min(params.steps, EPOCHS * -(-len(examples) // params.batch_users))
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0, steps)
-    batches = _batches(len(examples), params.batch_users, np.random.default_rng([seed, len(examples)]))
-    curve: FusionCurve = [{"step": 0, **validate(fusion.eval())}] if validate else []
-    best, losses = state_of(fusion), []
-    for step in track(range(1, steps + 1), desc="fusion", unit="step"):
-        rows = next(batches)
-        targets = torch.from_numpy(examples.targets[rows])
-        loss = _loss(fusion.train().log_likelihood(*examples.scored(rows, scorer), targets))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        losses.append(loss.item())
-        if validate is None or (step % VALIDATE_EVERY and step < steps):
-            continue
-        curve.append({"step": step, "train_loss": sum(losses) / len(losses), **validate(fusion.eval())})
-        losses.clear()
-        if curve[-1][CHOSEN_BY] > max(record[CHOSEN_BY] for record in curve[:-1]):
-            best = state_of(fusion)
-    if validate is not None:
-        fusion.load_state_dict(best)
-    return curve
+
+    params: FusionParams  # its sources are those of the examples
+    scorer: Scorer  # of the sequence model alone, in float32
+    counts: NDArray[np.int64]  # [n], training interactions of each item
+    examples: FusionExamples
+    trends: Trends | None = None  # source `trending`, if `params` names it
+
+    def learn(self, rows: Rows, held_out: Rows) -> Learned:
+        """Train a new fusion; the held-out examples pick the step, and whether `trending` is a source.
+
+        If the sequence model alone ranks the held-out examples better, the fusion ranks as the model does. Rows are of
+        the examples. Raises as `train`.
+        """
+
+        def trained(params: FusionParams) -> Learned:
+            fusion = self._new(params)
+            curve = self.train(fusion, params, rows, lambda fusion: self._metrics(held_out, params, fusion))
+            learned = Learned(params, fusion, curve, alone)
+            if not learned.used:
+                fusion.trust_the_model()
+            return learned
+
+        alone = self._metrics(held_out, self.params)[CHOSEN_BY]
+        without = self.params.without("trending")
+        choices = [without, self.params] if without.sources and without != self.params else [self.params]
+        return max(map(trained, choices), key=lambda learned: learned.best)
+
+    def learn_from_all(self, learned: Learned) -> Fusion:
+        """Train the chosen fusion anew on all examples; none is left to pick a step, so the last one is kept.
+
+        Raises as `train`.
+        """
+        fusion = self._new(learned.params)
+        self.train(fusion, learned.params, np.arange(len(self.examples.targets)))
+        if not learned.used:
+            fusion.trust_the_model()
+        return fusion
+
+    def train(
+        self, fusion: Fusion, params: FusionParams, rows: Rows, validate: ValidateFusion | None = None
+    ) -> FusionCurve:
+        """Maximise the likelihood of the targets under the mixture; leave the best validated weights in `fusion`.
+
+        `validate` returns metrics of a fusion on other users, every `VALIDATE_EVERY` steps; NDCG@10 picks the weights.
+        Without it, the last weights stay. There are `params.steps` steps, but at most `EPOCHS` passes over the
+        examples. The learning rate falls to zero, which evens out the noise of the last steps.
+
+        Returns:
+            One record per validation; step 0, without a loss, is the untrained interpolation.
+
+        Raises:
+            NumericalError: the loss is not finite.
+        """
+        optimizer = torch.optim.AdamW(fusion.parameters(), lr=params.learning_rate, weight_decay=0.01)
+        steps = min(params.steps, EPOCHS * -(-len(rows) // params.batch_users))
+        schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0, steps)
+        batches = _batches(rows, params.batch_users, np.random.default_rng([self._seed, len(rows)]))
+        curve: FusionCurve = [{"step": 0, **validate(fusion.eval())}] if validate else []
+        best, losses = state_of(fusion), []
+        for step in track(range(1, steps + 1), desc="fusion", unit="step"):
+            batch = next(batches)
+            targets = torch.from_numpy(self.examples.targets[batch])
+            inputs = self.examples.scored(batch, self.scorer, params.sources)
+            loss = _loss(fusion.train().log_likelihood(*inputs, targets))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            losses.append(loss.item())
+            if validate is None or (step % VALIDATE_EVERY and step < steps):
+                continue
+            curve.append({"step": step, "train_loss": sum(losses) / len(losses), **validate(fusion.eval())})
+            losses.clear()
+            if curve[-1][CHOSEN_BY] > max(record[CHOSEN_BY] for record in curve[:-1]):
+                best = state_of(fusion)
+        if validate is not None:
+            fusion.load_state_dict(best)
+        return curve
+
+    @property
+    def _seed(self) -> int:
+        return self.scorer.model.params.seed
+
+    def _new(self, params: FusionParams) -> Fusion:
+        trends = self.trends if "trending" in params.sources else None
+        return Fusion(initial_values(params), self.counts, self._seed, trends)
+
+    def _metrics(self, rows: Rows, params: FusionParams, fusion: Fusion | None = None) -> dict[str, float]:
+        """Return the metrics of a fusion on the examples at these rows; None: of the sequence model alone."""
+
+        def score(batch: Rows) -> Tensor:
+            inputs = self.examples.scored(rows[batch], self.scorer, params.sources if fusion else ())
+            return fusion(*inputs) if fusion else inputs[0]  # [B, n]
+
+        query, targets, scorer = self.examples.query.take(rows), self.examples.targets[rows], self.scorer
+        ranks = rank_in_batches(score, query.histories, targets, scorer.candidates, params.batch_users, scorer.repeated)
+        return metrics_from_ranks(ranks)
 
 
-def _batches(examples: int, batch_users: int, generator: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """Yield batches of rows without end, each pass over the examples in another random order."""
+def _batches(rows: Rows, batch_users: int, generator: np.random.Generator) -> Iterator[Rows]:
+    """Yield batches of rows without end, each pass over them in another random order."""
     while True:
-        yield from np.array_split(generator.permutation(examples), -(-examples // batch_users))
+        yield from np.array_split(generator.permutation(rows), -(-len(rows) // batch_users))
 
 
 def _loss(likelihood: Tensor) -> Tensor:

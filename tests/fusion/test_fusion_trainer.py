@@ -17,16 +17,18 @@ from numpy.typing import NDArray
 
 from tests.model.world import ITEMS
 
-Halves = tuple[FusionExamples, FusionExamples]
+Halves = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
-def remembered(params: TrainParams, frozen: NDArray, sequences: Sequences, most: int = 100) -> tuple[Datastore, Halves]:
+def remembered(
+    params: TrainParams, frozen: NDArray, sequences: Sequences, most: int = 100
+) -> tuple[Datastore, FusionExamples, Halves]:
     model = new_model(params, frozen).eval()
     prefixes = prefix_states(model, sequences)
     lookup = Lookup(shortlist=8, overlap=0.3, neighbours=5, following=2, preceding=2)
     datastore = Datastore.of(prefixes.states, prefixes.next_items, prefixes.users, lookup)
     base = Scorer(model, np.ones(ITEMS, np.bool_), dtype=torch.float32)
-    return datastore, FusionExamples.validation(base, sequences, {"next_items": datastore}, most)
+    return datastore, *FusionExamples.validation(base, sequences, {"next_items": datastore}, most)
 
 
 def test_test_items_change_nothing_and_validation_items_the_targets_alone(
@@ -42,14 +44,15 @@ def test_test_items_change_nothing_and_validation_items_the_targets_alone(
         validation=np.where(held, (sequences.validation + 7) % ITEMS, -1),
         test=np.where(held, (sequences.test + 5) % ITEMS, -1),
     )
-    first, learned = remembered(train_params, frozen, sequences)
-    second, learned_again = remembered(train_params, frozen, changed)
+    first, learned, halves = remembered(train_params, frozen, sequences)
+    second, again, halves_again = remembered(train_params, frozen, changed)
     np.testing.assert_array_equal(first.keys, second.keys)
     np.testing.assert_array_equal(first.next_items, second.next_items)
-    for half, again in zip(learned, learned_again, strict=True):
-        np.testing.assert_array_equal((half.targets + 7) % ITEMS, again.targets)
-        np.testing.assert_array_equal(half.query.states, again.query.states)
-        np.testing.assert_array_equal(half.retrieved[0].items, again.retrieved[0].items)
+    np.testing.assert_array_equal((learned.targets + 7) % ITEMS, again.targets)
+    np.testing.assert_array_equal(learned.query.states, again.query.states)
+    np.testing.assert_array_equal(learned.retrieved["next_items"].items, again.retrieved["next_items"].items)
+    for half, half_again in zip(halves, halves_again, strict=True):
+        np.testing.assert_array_equal(half, half_again)
 
 
 def test_the_halves_are_of_the_users_with_a_target(
@@ -57,14 +60,16 @@ def test_the_halves_are_of_the_users_with_a_target(
 ) -> None:
     having = np.flatnonzero(sequences.validation >= 0)
     expected = [having[half] for half in split_users(having, train_params.seed)]
-    _, parts = remembered(train_params, frozen, sequences)
-    _, fewer = remembered(train_params, frozen, sequences, most=2)
-    for part, drawn, users in zip(parts, fewer, expected, strict=True):
-        np.testing.assert_array_equal(part.query.users, users)
-        np.testing.assert_array_equal(part.targets, sequences.validation[users])
-        assert len(drawn) == 2 < len(part)
-        np.testing.assert_array_equal(drawn.targets, sequences.validation[drawn.query.users])
-        assert set(drawn.query.users) < set(users)
+    _, every, halves = remembered(train_params, frozen, sequences)
+    _, some, drawn = remembered(train_params, frozen, sequences, most=2)
+    np.testing.assert_array_equal(np.concatenate(halves), np.arange(len(every.targets)))
+    for half, users in zip(halves, expected, strict=True):
+        np.testing.assert_array_equal(every.query.users[half], users)
+        np.testing.assert_array_equal(every.targets[half], sequences.validation[users])
+    for fewer, users in zip(drawn, expected, strict=True):
+        assert len(fewer) == 2 < len(users)
+        np.testing.assert_array_equal(some.targets[fewer], sequences.validation[some.query.users[fewer]])
+        assert set(some.query.users[fewer]) < set(users)
 
 
 @given(st.lists(st.integers(0, 30), min_size=2), st.integers(0, 5), st.integers(1, 40))

@@ -1,11 +1,12 @@
 """The fusion is a distribution over allowed items, and learns which source to trust."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from hierrec.fusion.fusion_trainer import EPOCHS, FusionExamples, learn, learn_from_all, train_fusion
+from hierrec.fusion.fusion_trainer import EPOCHS, FusionExamples, FusionTrainer
 from hierrec.model.checkpoint import new_model
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
@@ -24,6 +25,7 @@ from tests.model.world import ITEMS, make_sequences
 WIDTH = 16
 START = InitialValues(lowest=-1, highest=2, share=0.5, temperature=0.05)
 ALL = np.ones(ITEMS, np.bool_)
+ROWS = np.arange(200)
 COUNTS = np.arange(ITEMS) ** 2
 POPULARITY = scale(np.log1p(COUNTS)).astype(np.float32)
 PARAMS = FusionParams(
@@ -239,116 +241,131 @@ def examples(monkeypatch: pytest.MonkeyPatch) -> FusionExamples:
             return Retrieved(wrong, np.ones_like(wrong, np.float32), np.zeros(1, np.float32), wrong)
 
     states = generator.standard_normal((200, WIDTH)).astype(np.float32)
-    histories = [np.array([0, 1])] * 200
-    query = Query(states, np.arange(200), histories)
-    return FusionExamples.collect(query, targets, {"liar": Liar(), "oracle": Oracle()})
+    query = Query(states, np.arange(200), [np.array([0, 1])] * 200)
+    halves = [query.take(rows) for rows in (ROWS[:100], ROWS[100:])]
+    return FusionExamples.collect(halves, targets, {"next_items": Liar(), "items": Oracle()})
 
 
-def test_examples_may_keep_some_sources(examples: FusionExamples) -> None:
-    kept = examples.only([False, True])
-    assert len(kept) == len(examples)
-    assert [found is examples.retrieved[1] for found in kept.retrieved] == [True]
+def test_examples_are_in_the_order_of_the_queries(examples: FusionExamples) -> None:
+    np.testing.assert_array_equal(examples.query.users, ROWS)
+    assert len(examples.query.histories) == len(examples.query.states) == 200
+    np.testing.assert_array_equal(examples.retrieved["items"].items[:, 0], examples.targets)
+    assert len(examples.retrieved["items"].origins[0]) == 0
 
 
-def test_trending_is_left_out_where_held_out_users_lose(base: Scorer, examples: FusionExamples) -> None:
+@pytest.fixture
+def trainer(base: Scorer, examples: FusionExamples) -> FusionTrainer:
+    return FusionTrainer(PARAMS, base, COUNTS, examples)
+
+
+def new_fusion() -> Fusion:
+    return Fusion([START, START], COUNTS)
+
+
+def scored(trainer: FusionTrainer) -> tuple[torch.Tensor, Query, Sequence[Retrieved]]:
+    return trainer.examples.scored(ROWS, trainer.scorer, PARAMS.sources)
+
+
+def where_the_model_is_right(trainer: FusionTrainer) -> FusionTrainer:
+    """Return the trainer with targets for the last 100 users that the model ranks first, and no source."""
+    targets = np.where(ROWS < 100, trainer.examples.targets, scored(trainer)[0].argmax(-1).numpy())
+    return replace(trainer, examples=replace(trainer.examples, targets=targets))
+
+
+@pytest.fixture
+def with_trends(base: Scorer, examples: FusionExamples) -> FusionTrainer:
+    """A trainer with the liar as source `trending`, and the oracle as source `items`."""
     params = PARAMS.model_copy(update={"sources": ("trending", "items"), "steps": 7})
     sequences = replace(make_sequences([np.arange(4)] * 200), clock=np.arange(800, dtype=np.int32))
-    learned = learn(params, base, COUNTS, examples, examples, trends := Trends(sequences, ITEMS))
-    assert learned.params.sources == ("items",)  # the oracle alone; the liar stands for trends
+    named = dict(zip(params.sources, examples.retrieved.values(), strict=True))
+    return FusionTrainer(params, base, COUNTS, replace(examples, retrieved=named), Trends(sequences, ITEMS))
+
+
+def test_trending_is_left_out_where_held_out_users_lose(with_trends: FusionTrainer) -> None:
+    learned = with_trends.learn(ROWS, ROWS)
+    assert learned.params.sources == ("items",)
     assert learned.fusion.trends is None
-    true = replace(examples, retrieved=examples.retrieved[::-1])  # the oracle stands for trends
-    kept = learn(params, base, COUNTS, true, true, trends)
-    assert kept.params == params
-    assert kept.fusion.trends is trends
+    liar, oracle = with_trends.examples.retrieved.values()
+    exchanged = replace(with_trends.examples, retrieved={"trending": oracle, "items": liar})
+    kept = replace(with_trends, examples=exchanged).learn(ROWS, ROWS)
+    assert kept.params == with_trends.params
+    assert kept.fusion.trends is with_trends.trends
 
 
 def test_the_fusion_of_all_users_has_the_chosen_sources_and_learns_from_both_halves(
-    base: Scorer, examples: FusionExamples
+    with_trends: FusionTrainer,
 ) -> None:
-    params = PARAMS.model_copy(update={"sources": ("trending", "items"), "steps": 7})
-    sequences = replace(make_sequences([np.arange(4)] * 200), clock=np.arange(800, dtype=np.int32))
-    learned = learn(params, base, COUNTS, examples, examples, Trends(sequences, ITEMS))  # by the oracle alone
-    both = examples.joined(examples)
-    assert len(both) == len(both.query) == 400
-    np.testing.assert_array_equal(both.retrieved[0].items, np.tile(examples.retrieved[0].items, (2, 1)))
-    fusion = learn_from_all(params, learned, base, COUNTS, both)
+    learned = with_trends.learn(ROWS[:100], ROWS[100:])
+    assert learned.params.sources == ("items",)
+    fusion = with_trends.learn_from_all(learned)
     assert fusion.trends is None
-    again, twice = Fusion(initial_values(learned.params), COUNTS, base.model.params.seed), both.only([False, True])
-    train_fusion(again, base, twice, learned.params, base.model.params.seed)
+    again = Fusion(initial_values(learned.params), COUNTS, with_trends.scorer.model.params.seed)
+    with_trends.train(again, learned.params, ROWS)
+    half = Fusion(initial_values(learned.params), COUNTS, with_trends.scorer.model.params.seed)
+    with_trends.train(half, learned.params, ROWS[:100])
     for name, weight in again.state_dict().items():
         assert torch.equal(weight, fusion.state_dict()[name])
-    easy = replace(examples, targets=examples.scored(np.arange(200), base)[0].argmax(-1).numpy())
-    params = PARAMS.model_copy(update={"steps": 7})
-    lost = learn(params, base, COUNTS, examples, easy, None)
-    alone = learn_from_all(params, lost, base, COUNTS, examples.joined(easy)).mix(
-        examples.scored(np.arange(200), base)[0], examples.query, examples.retrieved
-    )
-    assert torch.equal(alone.shares, torch.tensor([1.0, 0, 0]).expand(200, 3))
+    assert not torch.equal(half.log_temperature, fusion.log_temperature)
 
 
-def test_few_examples_are_passed_over_thirty_times_at_most(base: Scorer, examples: FusionExamples) -> None:
-    few = FusionExamples(
-        examples.query.take(np.arange(9)),
-        examples.targets[:9],
-        [found.take(np.arange(9)) for found in examples.retrieved],
-    )
-    params = PARAMS.model_copy(update={"batch_users": 9, "steps": 180})
-    curve = train_fusion(Fusion([START, START], COUNTS), base, few, params, 0, lambda _: {"ndcg@10": 0.5})
-    assert [record["step"] for record in curve] == [0, EPOCHS]
-    params = params.model_copy(update={"steps": 7})
-    curve = train_fusion(Fusion([START, START], COUNTS), base, few, params, 0, lambda _: {"ndcg@10": 0.5})
-    assert [record["step"] for record in curve] == [0, 7]
+def test_a_fusion_that_gave_no_gain_gives_none_after_learning_from_all(trainer: FusionTrainer) -> None:
+    trainer = where_the_model_is_right(trainer)
+    fusion = trainer.learn_from_all(trainer.learn(ROWS[:100], ROWS[100:]))
+    shares = fusion.mix(*scored(trainer)).shares
+    assert torch.equal(shares, torch.tensor([1.0, 0, 0]).expand(200, 3))
 
 
-def test_learns_to_trust_the_source_that_is_right(base: Scorer, examples: FusionExamples) -> None:
-    targets = examples.targets
-    fusion = Fusion([START, START], COUNTS)
+def test_few_examples_are_passed_over_thirty_times_at_most(trainer: FusionTrainer) -> None:
+    for steps, last in ((180, EPOCHS), (7, 7)):
+        params = PARAMS.model_copy(update={"batch_users": 9, "steps": steps})
+        curve = trainer.train(new_fusion(), params, ROWS[:9], lambda _: {"ndcg@10": 0.5})
+        assert [record["step"] for record in curve] == [0, last]
+
+
+def test_learns_to_trust_the_source_that_is_right(trainer: FusionTrainer) -> None:
+    targets, fusion = trainer.examples.targets, new_fusion()
 
     def validate(fused: Fusion) -> dict[str, float]:
         with torch.no_grad():
-            log_probability = fused(*examples.scored(np.arange(200), base))
+            log_probability = fused(*scored(trainer))
         hit = log_probability.argmax(-1).numpy() == targets
         return {"ndcg@10": float(hit.mean() + log_probability.gather(1, torch.from_numpy(targets)[:, None]).mean())}
 
-    curve = train_fusion(fusion, base, examples, PARAMS, 0, validate)
+    curve = trainer.train(fusion, PARAMS, ROWS, validate)
     with torch.no_grad():
-        probability = fusion(*examples.scored(np.arange(200), base)).exp()
+        probability = fusion(*scored(trainer)).exp()
     assert probability.gather(1, torch.from_numpy(targets)[:, None]).mean() > 0.9
     assert curve[-1]["train_loss"] < curve[1]["train_loss"]
 
 
-def test_the_best_validated_weights_are_kept(base: Scorer, examples: FusionExamples) -> None:
-    fusion = Fusion([START, START], COUNTS)
-    powers = []
+def test_the_best_validated_weights_are_kept(trainer: FusionTrainer) -> None:
+    fusion, powers = new_fusion(), []
 
     def validate(fused: Fusion) -> dict[str, float]:
         powers.append(fused.power.detach().clone())
         return {"ndcg@10": (0.1, 0.3, 0.2)[len(powers) - 1]}
 
-    train_fusion(fusion, base, examples, PARAMS.model_copy(update={"steps": 120}), 0, validate)
+    trainer.train(fusion, PARAMS.model_copy(update={"steps": 120}), ROWS, validate)
     assert [torch.equal(fusion.power, power) for power in powers] == [False, True, False]
 
 
-def test_where_retrieval_does_not_gain_the_model_alone_ranks(base: Scorer, examples: FusionExamples) -> None:
-    rows = np.arange(200)
-    scores = examples.scored(rows, base)[0]  # [200, n]
-    easy = replace(examples, targets=scores.argmax(-1).numpy())  # the model is right, and both sources lie
-    gained, lost = (learn(PARAMS, base, COUNTS, examples, held_out, None) for held_out in (examples, easy))
+def test_where_retrieval_does_not_gain_the_model_alone_ranks(trainer: FusionTrainer) -> None:
+    gained, lost = (which.learn(ROWS[:100], ROWS[100:]) for which in (trainer, where_the_model_is_right(trainer)))
     assert gained.alone < gained.best
     assert lost.alone == 1 > lost.best
+    scores, query, found = scored(trainer)
     with torch.no_grad():
-        fused = [learned.fusion(*examples.scored(rows, base)) for learned in (gained, lost)]
-        mixture = lost.fusion.mix(scores, examples.query, examples.retrieved)
+        fused = [learned.fusion(scores, query, found) for learned in (gained, lost)]
+        mixture = lost.fusion.mix(scores, query, found)
     assert torch.equal(mixture.shares, torch.tensor([1.0, 0, 0]).expand(200, 3))
     allowed = scores > -torch.inf
     expected = (scores / lost.fusion.log_temperature[0].exp()).log_softmax(-1)
     torch.testing.assert_close(fused[1][allowed], expected[allowed], atol=1e-5, rtol=1e-5)
-    assert (fused[0].argmax(-1).numpy() == examples.targets).mean() > 0.9
+    assert (fused[0].argmax(-1).numpy() == trainer.examples.targets).mean() > 0.9
 
 
-def test_a_target_that_is_no_candidate_teaches_nothing(base: Scorer, examples: FusionExamples) -> None:
-    scorer = Scorer(base.model, np.arange(ITEMS) != examples.targets[0], dtype=torch.float32)
-    fusion = Fusion([START, START], COUNTS)
+def test_a_target_that_is_no_candidate_teaches_nothing(trainer: FusionTrainer) -> None:
+    scorer = Scorer(trainer.scorer.model, np.arange(ITEMS) != trainer.examples.targets[0], dtype=torch.float32)
     params = PARAMS.model_copy(update={"steps": 7})
-    _, record = train_fusion(fusion, scorer, examples, params, 0, lambda _: {"ndcg@10": 0.5})
+    _, record = replace(trainer, scorer=scorer).train(new_fusion(), params, ROWS, lambda _: {"ndcg@10": 0.5})
     assert 0 < record["train_loss"] < np.inf
