@@ -1,7 +1,8 @@
 """Conditions on the rows of a table: an SQL expression over its columns, evaluated a block at a time."""
 
+import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import polars as pl
@@ -13,7 +14,7 @@ _REMEDY = (
     ' a column with the name of an SQL word needs quotes, such as "user"'
 )
 _TYPES = (
-    "compare numbers with numbers, and text with 'text'; a decimal comma is text:"
+    "compare a column with numbers or with 'text', not with both; a decimal comma is text:"
     " CAST(REPLACE(price, ',', '.') AS DOUBLE) > 2"
 )
 _MULTI_ROW = {
@@ -29,7 +30,7 @@ def parsed(text: str, where: str) -> pl.Expr:
     """Return the parsed expression; raise ``ParamsError``, at `where`, if it is malformed or needs several rows."""
     try:
         expression = pl.sql_expr(text)
-        tree = json.loads(expression.meta.serialize(format="json"))
+        tree = _tree(expression)
     except (pl.exceptions.PolarsError, ValueError) as error:
         raise ParamsError(f"not an SQL expression ({str(error).splitlines()[0]})", where, _REMEDY) from None
     if several := _MULTI_ROW.intersection(_kinds(tree)):
@@ -51,8 +52,8 @@ def _kinds(tree: Any) -> Iterator[str]:
 class Where:
     """A condition on rows.
 
-    In a CSV file all columns are text, so a column whose values are all numbers is compared as numbers. If the
-    expression does not allow that (`item_id = '7'`), all columns of text are compared as text.
+    In a CSV file all columns are text. A column of text that the condition compares with a text, or reads with a
+    function of texts, stays text; another one whose values are all numbers is compared as numbers.
 
     `blocks` are all blocks of the table, `where` is the expression's place in messages. Raises ``ParamsError`` if it is
     no condition on single rows, and ``DataError`` if it names a column that is not there.
@@ -60,13 +61,15 @@ class Where:
 
     def __init__(self, text: str, blocks: Iterable[pl.DataFrame], where: str) -> None:
         self._expression, self._where = parsed(text, where), where
-        names = self._expression.meta.root_names()
-        self._types: dict[str, type[pl.DataType]] = dict.fromkeys(names, pl.Int64)
+        names, beside = self._expression.meta.root_names(), set(_beside(_tree(self._expression)))
+        self._with_numbers = {name for name, kind in beside if kind == pl.Float64}
+        kinds = {name: pl.String if (name, pl.String) in beside else pl.Int64 for name in names}
+        self._types: dict[str, type[pl.DataType]] = kinds
         for block in blocks:
             for name in names:
                 if name not in block.columns:
                     what = f"column {quote(name)} is missing; there are {', '.join(map(quote, block.columns[:20]))}"
-                    remedy = "correct its name (upper and lower case count); a text has single quotes: 'buy'"
+                    remedy = "correct its name (upper and lower case count), or add it to the table; a text has single quotes: 'buy'"
                     raise DataError(what, where, remedy)
             self._types = {name: _fitting(block[name], kind) for name, kind in self._types.items()}
 
@@ -76,25 +79,56 @@ class Where:
         Raises ``DataError`` if the expression cannot be computed, or is no condition.
         """
         texts = [name for name in self._types if block.schema.get(name) == pl.String]
-        numbers = block.with_columns(pl.col(name).cast(self._types[name]) for name in texts)
+        typed = block.with_columns(pl.col(name).cast(self._types[name]) for name in texts)
         try:
-            kept = numbers.select(self._expression).to_series()
+            # Polars would compare a text with a decimal number as texts.
+            if wrong := sorted(name for name in self._with_numbers if typed.schema.get(name) == pl.String):
+                raise pl.exceptions.PolarsError(f"cannot compare a number with the text of column {quote(wrong[0])}")
+            kept = typed.select(self._expression).to_series()
         except pl.exceptions.PolarsError as error:
-            try:
-                kept = block.select(self._expression).to_series()
-            except pl.exceptions.PolarsError:
-                what = f"cannot be computed ({str(error).splitlines()[0]}){_example(block, self._types)}"
-                raise DataError(what, self._where, _TYPES) from None
+            what = f"cannot be computed ({str(error).splitlines()[0]}){_example(typed, texts)}"
+            raise DataError(what, self._where, _TYPES) from None
         if kept.dtype != pl.Boolean:
             raise DataError(f"is of type {kept.dtype}, so no condition", self._where, _REMEDY)
         kept = kept.fill_null(False)
         return kept if len(kept) == len(block) else pl.repeat(kept[0], len(block), eager=True)
 
 
-def _example(block: pl.DataFrame, types: Mapping[str, type[pl.DataType]]) -> str:
+def _tree(expression: pl.Expr) -> Any:
+    return json.loads(expression.meta.serialize(format="json"))
+
+
+def _beside(tree: Any) -> Iterator[tuple[str, type[pl.DataType]]]:
+    """Yield the columns that an operation reads beside a value, each with `String` or, for numbers, `Float64`.
+
+    A function of texts reads its columns as texts, whatever other values it takes.
+    """
+    if isinstance(tree, list):
+        for part in tree:
+            yield from _beside(part)
+    elif isinstance(tree, dict):
+        operands = tree.get("input") or [tree.get("left"), tree.get("right")]
+        names = [part["Column"] for part in operands if isinstance(part, dict) and "Column" in part]
+        kinds = [_type_of(part) for part in operands if isinstance(part, dict) and "Literal" in part]
+        if "StringExpr" in str(tree.get("function", ""))[:20]:
+            kinds = [pl.String()]
+        for kind in kinds if names else ():
+            if kind == pl.String or kind.is_numeric():
+                yield from ((name, pl.String if kind == pl.String else pl.Float64) for name in names)
+        for part in tree.values():
+            yield from _beside(part)
+
+
+def _type_of(literal: dict[str, Any]) -> pl.DataType:
+    """Return the type of a value, or of the values of a list."""
+    kind = pl.select(pl.Expr.deserialize(io.StringIO(json.dumps(literal)), format="json")).to_series().dtype
+    return kind.inner if isinstance(kind, pl.List) else kind  # type: ignore[return-value]
+
+
+def _example(block: pl.DataFrame, names: Iterable[str]) -> str:
     """Return the name of a text column and one of its values that is no number, or an empty text."""
-    for name, kind in types.items():
-        if kind == pl.String and block.schema.get(name) == pl.String:
+    for name in names:
+        if block.schema[name] == pl.String:
             texts = block[name].filter(block[name].cast(pl.Float64, strict=False).is_null()).drop_nulls()
             if len(texts):
                 return f"; column {quote(name)} is text, such as {quote(texts[0])}"

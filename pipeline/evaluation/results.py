@@ -30,8 +30,8 @@ def measure(
     `vectors`, float32 [n, d], are item vectors for the diversity of lists. All else is as for `evaluate`.
     """
     lists = TopLists(scorer, candidates, sequences.repeated)
-    known = validation_candidates
-    ranks = evaluate(scorer, sequences, candidates, params, train_seed, known, lists=lists, validating=validating)
+    protocol = candidates, params, train_seed, validation_candidates
+    ranks = evaluate(scorer, sequences, *protocol, lists=lists, validating=validating)
     shown, count = list_metrics(lists.items, sequences, ranks, candidates, vectors), int(candidates.sum())
     metrics = {**summarise(ranks, count, params), "lists": shown}
     with atomic_path(RANKS / f"{variant}.parquet") as temporary:

@@ -208,7 +208,7 @@ class FusionTrainer:
 
         def score(batch: Rows) -> Tensor:
             inputs = self.examples.scored(rows[batch], self.scorer, params.sources if fusion else ())
-            return fusion(*inputs) if fusion else inputs[0]  # [B, n]
+            return fusion(*inputs).scores if fusion else inputs[0]  # [B, n]
 
         query, targets, scorer = self.examples.query.take(rows), self.examples.targets[rows], self.scorer
         ranks = rank_in_batches(score, query.histories, targets, scorer.candidates, params.batch_users, scorer.repeated)

@@ -3,18 +3,17 @@
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..core.errors import DataError
 from ..core.sequences import Sequences, pad_histories
 from ..ranking.ranking import excluded_items
 from .ensemble import UserModel
-from .sources import Fuses, Mixture, Query, Retrieved, Source
+from .sources import Mixture, Query, Retrieved, Source
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,8 @@ class Scorer:
         model: trained.
         candidates: bool [n], items that may be recommended.
         sources: of retrieval, in the fusion's order; none for variant `hierarchical`.
-        fusion: trained with this model and these sources; None without sources.
+        fusion: module (model scores, query, retrieved) -> `Mixture`, trained with this model and these sources; None
+            without sources.
         dtype: float64 rounds too little to change a rank, whatever the batch size; float32 is twice as fast.
         sequences: the users whose histories are scored. They say whether an item of the history may be recommended
             again (without them, it may not), and hold the gaps, if the model reads any.
@@ -54,7 +54,7 @@ class Scorer:
         model: UserModel,
         candidates: NDArray[np.bool_],
         sources: Mapping[str, Source] | None = None,
-        fusion: Fuses | None = None,
+        fusion: nn.Module | None = None,
         dtype: torch.dtype = torch.float64,
         sequences: Sequences | None = None,
     ) -> None:
@@ -67,8 +67,7 @@ class Scorer:
             what = "the model reads the time between items, and the data has none"
             raise DataError(what, "times/gaps.parquet", "run `dvc repro`, or `dvc pull`")
         self.sources = dict(sources or {})
-        module: Any = copy.deepcopy(fusion)
-        self.fusion: Fuses | None = None if fusion is None else module.to(dtype).eval()
+        self.fusion = None if fusion is None else copy.deepcopy(fusion).to(dtype).eval()
         with torch.no_grad():
             self._item_inputs = self.model.item_inputs()  # [n, D]
             self._keys, self._biases = self.model.item_keys()  # [n, D], [n]
@@ -113,7 +112,7 @@ class Scorer:
         if self.fusion is None:
             return Scored(query, scores)
         retrieved = [source.retrieve(query) for source in self.sources.values()]
-        mixture = self.fusion.mix(scores, query, retrieved)
+        mixture: Mixture = self.fusion(scores, query, retrieved)
         return Scored(query, mixture.scores, retrieved, mixture)
 
     def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:

@@ -87,14 +87,3 @@ class Mixture:
     shares: Tensor  # [B, S + 1], weights of model and sources; rows sum to 1
     model: Tensor  # [B, n], log-probabilities of the model alone
     weights: list[Tensor]  # per source [B, K], of each retrieved item in the source's distribution
-
-
-class Fuses(Protocol):
-    """A fusion of the model with S sources."""
-
-    def mix(self, model_scores: Tensor, query: Query, retrieved: Sequence[Retrieved]) -> Mixture:
-        """Return the fused scores and their parts.
-
-        `model_scores` [B, n] are -inf where an item may not be recommended.
-        """
-        ...

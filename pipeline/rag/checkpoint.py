@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
+from torch import nn
 
 from ..core.errors import CheckpointError, DataError
 from ..core.files import atomic_directory, read_json, seal, write_json
@@ -119,14 +120,8 @@ def of_held_out(scorer: Scorer, folder: Path) -> Scorer:
 
     It ranks the validation targets of the other half. Raises ``CheckpointError`` if the fusion is missing or damaged.
     """
-    held_out, fusion = copy.copy(scorer), copy.deepcopy(scorer.fusion)
-    assert isinstance(fusion, Fusion)
-    try:
-        fusion.load_state_dict(load_file(folder / OF_HALF))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise CheckpointError(f"{OF_HALF} cannot be read: {str(error)[:500]}", str(folder), REMEDY) from None
-    check_finite(fusion, str(folder))
-    held_out.fusion = fusion
+    held_out = copy.copy(scorer)
+    held_out.fusion = _with_weights(copy.deepcopy(scorer.fusion), folder, OF_HALF)
     return held_out
 
 
@@ -140,16 +135,25 @@ def load_parts(folder: Path, inputs: Inputs) -> tuple[UserModel, Fusion, FusionP
         params = FusionParams.model_validate(fusion_params)
         counts = inputs.sequences.training_counts(len(inputs.frozen))  # [n]
         fusion = Fusion(initial_values(params), counts, trends=open_trends(params, inputs))
-        weights = load_file(folder / FUSION)
-        for name, start in fusion.state_dict().items():
-            # Older models have no network; a new one corrects nothing.
-            if name.startswith(("hidden.", "correction.")):
-                weights.setdefault(name, start)
-        fusion.load_state_dict(weights)
-    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"cannot be read: {str(error)[:500]}", str(folder), REMEDY) from None
+    return model, _with_weights(fusion, folder, FUSION), params
+
+
+def _with_weights(fusion: nn.Module | None, folder: Path, name: str) -> Fusion:
+    """Return the fusion, with the weights in a file of the folder."""
+    assert isinstance(fusion, Fusion)
+    try:
+        weights = load_file(folder / name)
+        for key, start in fusion.state_dict().items():
+            # Older models have no network; a new one corrects nothing.
+            if key.startswith(("hidden.", "correction.")):
+                weights.setdefault(key, start)
+        fusion.load_state_dict(weights)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise CheckpointError(f"{name} cannot be read: {str(error)[:500]}", str(folder), REMEDY) from None
     check_finite(fusion, str(folder))
-    return model, fusion, params
+    return fusion
 
 
 def fitted_on_all(folder: Path) -> bool:

@@ -73,8 +73,7 @@ class Datastore:
         for row, nearest in zip(rows, found, strict=True):
             entries, cosines = self._shortlist(queries[row], nearest, int(query.users[row]))
             scores = (1 - weight) * cosines + weight * self._overlap(query.histories[row], entries)  # [S]
-            best = largest(scores, self.lookup.neighbours)
-            best = best[np.argsort(-scores[best], kind="stable")]  # [K]
+            best = largest(scores, self.lookup.neighbours)  # [K]
             neighbours[row, : len(best)], similarities[row, : len(best)] = entries[best], scores[best]
         return self._around(neighbours, similarities)
 

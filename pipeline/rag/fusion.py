@@ -59,7 +59,7 @@ def initial_values(params: FusionParams) -> list[InitialValues]:
 
 
 class Fusion(nn.Module):
-    """A learned mixture of distributions over the items, then a product of experts (implements `Fuses`).
+    """A learned mixture of distributions over the items, then a product of experts.
 
     Source s gives p_s(i), the share of item i in softmax(similarity / temperature_s + weight_s[age]) over its retrieved
     items (kNN-LM, arXiv 1911.00172). A gate weighs model and sources; it is linear in three confidence features per
@@ -109,13 +109,10 @@ class Fusion(nn.Module):
         self.gate.bias[1:] = NO_TRUST
         self.gate.bias[0] = 0
 
-    def forward(self, model_scores: Tensor, query: Query, retrieved: Sequence[Retrieved]) -> Tensor:
-        """Return log-probabilities [B, n]; arguments as for `Fuses.mix`."""
-        return self.mix(model_scores, query, retrieved).scores
+    def forward(self, model_scores: Tensor, query: Query, retrieved: Sequence[Retrieved]) -> Mixture:
+        """Return the fused scores and their parts.
 
-    def mix(self, model_scores: Tensor, query: Query, retrieved: Sequence[Retrieved]) -> Mixture:
-        """Return the fused scores and their parts; see `Fuses.mix`.
-
+        `model_scores`, [B, n], are -inf where an item may not be recommended; `retrieved` has the items of each source.
         The sources retrieve a small part of the catalogue. So shares of sources are computed only for the P pairs of a
         user and an item that some source retrieved; all other items have the model's probability alone.
         """
@@ -133,8 +130,8 @@ class Fusion(nn.Module):
     ) -> Tensor:
         """Return the log-probability of one item for each user, [B]; -inf where it may not be recommended.
 
-        These are the scores of `mix` at `targets`, int64 [B]. Only the sum over all items reads the whole catalogue,
-        which makes a step of training a sixth faster.
+        These are the scores of `forward` at `targets`, int64 [B]. Only the sum over all items reads the whole
+        catalogue, which makes a step of training a sixth faster.
         """
         users, n = model_scores.shape
         logits = model_scores.clamp(min=LOWEST)  # [B, n]

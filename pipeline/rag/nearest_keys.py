@@ -149,7 +149,7 @@ class NearestKeys:
         ends = np.cumsum(np.bincount(places, minlength=len(queries)))[:-1]
         for query, rows_of, bound in zip(queries, np.split(rows, ends), least + errors, strict=True):
             products = _products(query, whole, rows_of)  # [m]
-            best = largest(products, k)
+            best = np.sort(largest(products, k))
             if len(best) == k and (products[best].min() > bound or len(rows_of) == len(whole)):
                 yield rows_of[best], products[best]
             else:
@@ -163,7 +163,7 @@ class NearestKeys:
         least = np.partition(_products(query, self.keys, rows), -k)[-k]
         rows = _at_least(bounds, least - error)  # [m], at least k
         products = _products(query, self.keys, rows)  # [m]
-        best = largest(products, k)
+        best = np.sort(largest(products, k))
         return rows[best], products[best]
 
 
@@ -174,13 +174,9 @@ def _estimate(sample: NDArray[np.float32], k: int) -> NDArray[np.float32]:
 
 
 def largest(values: NDArray, k: int) -> NDArray[np.int64]:
-    """Return the places of the k largest values, or of all, ascending; of equal values, the first ones."""
-    if k >= len(values):
-        return np.arange(len(values))
-    least = np.partition(values, -k)[-k]
-    chosen = values > least
-    chosen[np.flatnonzero(values == least)[: k - np.count_nonzero(chosen)]] = True
-    return np.flatnonzero(chosen)
+    """Return the places of the k largest values, or of all, the largest first; ties by place."""
+    places = np.flatnonzero(values >= np.partition(values, -k)[-k]) if k < len(values) else np.arange(len(values))
+    return places[np.argsort(-values[places], kind="stable")][:k]
 
 
 def to_float32(keys: NDArray) -> NDArray[np.float32]:

@@ -95,9 +95,7 @@ class Trends:
             size = max(1, round(share * self._item_count))
             counts = np.bincount(self._log[max(0, before - size) : before])
             rows = np.flatnonzero(counts)
-            order = counts[rows] * self._item_count - rows  # by count, then by row
-            chosen = largest(order, PER_WINDOW)
-            best = rows[chosen[np.argsort(-order[chosen])]]
+            best = rows[largest(counts[rows], PER_WINDOW)]
             items[window, : len(best)] = best
             similarities[window, : len(best)] = np.log1p(counts[best]) / SCALE
         return items.ravel(), similarities.ravel()

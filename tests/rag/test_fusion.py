@@ -74,7 +74,7 @@ def test_probabilities_sum_to_one_over_what_is_allowed(seed: int, count: int, mi
     fusion = Fusion([START, START], COUNTS)
     for parameter in (fusion.power, *fusion.correction.parameters()):
         torch.nn.init.normal_(parameter, generator=generator)
-    mixed = fusion(scores, query, [found, found]).exp()
+    mixed = fusion(scores, query, [found, found]).scores.exp()
     torch.testing.assert_close(mixed.sum(-1), torch.ones(3))
     assert not mixed[:, :4].any()
 
@@ -126,7 +126,7 @@ def test_retrieved_and_other_items_have_the_probability_of_the_definition(seed: 
         ages = torch.randint(-1, 3, (count,), generator=generator)
         similarities = torch.rand(3, count, generator=generator)
         found.append(retrieved(items.tolist(), similarities.tolist(), ages.tolist()))
-    mixed = fusion.double()(scores.double(), query, found).exp()
+    mixed = fusion.double()(scores.double(), query, found).scores.exp()
     for user in range(3):
         one = [(part.items[user], part.similarities[user], part.ages) for part in found]
         expected = by_definition(fusion, scores[user].double().numpy(), len(query.histories[user]), one)
@@ -152,7 +152,7 @@ def test_a_likelihood_has_the_gradients_of_the_whole_distribution(seed: int) -> 
     assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(alone.sum(), parameters))
     scores = scores.double().nan_to_num(neginf=0.0)  # the whole distribution has no gradient with excluded items
     alone = fusion.log_likelihood(scores, query, found, targets)
-    whole = fusion(scores, query, found).gather(1, targets[:, None])
+    whole = fusion(scores, query, found).scores.gather(1, targets[:, None])
     expected, actual = (torch.autograd.grad(values.sum(), parameters) for values in (whole, alone))
     for wanted, got in zip(expected, actual, strict=True):
         torch.testing.assert_close(got, wanted, atol=1e-8, rtol=1e-7)
@@ -161,7 +161,7 @@ def test_a_likelihood_has_the_gradients_of_the_whole_distribution(seed: int) -> 
 def test_nothing_retrieved_leaves_the_model_alone() -> None:
     scores, query = draw(0)
     found = retrieved([[-1] * 5] * 3, [[0.0] * 5] * 3, [0.0] * 5)
-    mixed = Fusion([START], COUNTS)(scores, query, [found])
+    mixed = Fusion([START], COUNTS)(scores, query, [found]).scores
     torch.testing.assert_close(mixed, scores.log_softmax(-1))
 
 
@@ -169,7 +169,7 @@ def test_interpolation_by_hand() -> None:
     scores = torch.zeros(1, ITEMS)
     found = retrieved([[7, 7, 8]], [[0.9, 0.9, 0.9]], [0.0] * 3)
     fusion = Fusion([InitialValues(0, 0, share=3 / 7, temperature=0.05)], COUNTS)
-    mixed = fusion(scores, after(1), [found])
+    mixed = fusion(scores, after(1), [found]).scores
     expected = torch.full((ITEMS,), 0.7 / ITEMS)
     expected[7] += 0.3 * 2 / 3
     expected[8] += 0.3 / 3
@@ -179,7 +179,7 @@ def test_interpolation_by_hand() -> None:
     sharpened = (
         expected * (torch.zeros(ITEMS).index_add(0, torch.tensor([7, 7, 8]), torch.full((3,), 1 / 3)) + FLOOR).sqrt()
     )
-    mixed = fusion(scores, after(1), [found])
+    mixed = fusion(scores, after(1), [found]).scores
     torch.testing.assert_close(mixed[0].exp(), sharpened / sharpened.sum())
 
 
@@ -187,7 +187,7 @@ def test_weights_fall_with_the_distance_and_what_came_before_counts_less() -> No
     scores = torch.zeros(1, ITEMS)
     found = retrieved([[5, 6, 7, 8]], [[1.0] * 4], [-1, 0, 1, 2])
     fusion = Fusion([START], COUNTS)
-    mixture = fusion.mix(scores, after(3), [found])
+    mixture = fusion(scores, after(3), [found])
     before, now, next_, later = mixture.weights[0][0].tolist()
     assert now > next_ > later > before > 0
 
@@ -205,7 +205,7 @@ def test_the_gate_reads_how_sure_a_source_is_and_how_long_the_history() -> None:
         with torch.no_grad():
             fusion.gate.weight.zero_()
             fusion.gate.weight[1, place] = 2.0
-            mixture = fusion.mix(scores, after(20), [found])
+            mixture = fusion(scores, after(20), [found])
         odds = mixture.shares[0, 1] / mixture.shares[0, 0]
         assert float(odds.log()) == pytest.approx(2 * value, abs=1e-5)
 
@@ -311,7 +311,7 @@ def test_the_fusion_of_all_users_has_the_chosen_sources_and_learns_from_both_hal
 def test_a_fusion_that_gave_no_gain_gives_none_after_learning_from_all(trainer: FusionTrainer) -> None:
     trainer = where_the_model_is_right(trainer)
     fusion = trainer.learn_from_all(trainer.learn(ROWS[:100], ROWS[100:]))
-    shares = fusion.mix(*scored(trainer)).shares
+    shares = fusion(*scored(trainer)).shares
     assert torch.equal(shares, torch.tensor([1.0, 0, 0]).expand(200, 3))
 
 
@@ -327,13 +327,13 @@ def test_learns_to_trust_the_source_that_is_right(trainer: FusionTrainer) -> Non
 
     def validate(fused: Fusion) -> dict[str, float]:
         with torch.no_grad():
-            log_probability = fused(*scored(trainer))
+            log_probability = fused(*scored(trainer)).scores
         hit = log_probability.argmax(-1).numpy() == targets
         return {"ndcg@10": float(hit.mean() + log_probability.gather(1, torch.from_numpy(targets)[:, None]).mean())}
 
     curve = trainer.train(fusion, PARAMS, ROWS, validate)
     with torch.no_grad():
-        probability = fusion(*scored(trainer)).exp()
+        probability = fusion(*scored(trainer)).scores.exp()
     assert probability.gather(1, torch.from_numpy(targets)[:, None]).mean() > 0.9
     assert curve[-1]["train_loss"] < curve[1]["train_loss"]
 
@@ -355,8 +355,8 @@ def test_where_retrieval_does_not_gain_the_model_alone_ranks(trainer: FusionTrai
     assert lost.alone == 1 > lost.best
     scores, query, found = scored(trainer)
     with torch.no_grad():
-        fused = [learned.fusion(scores, query, found) for learned in (gained, lost)]
-        mixture = lost.fusion.mix(scores, query, found)
+        fused = [learned.fusion(scores, query, found).scores for learned in (gained, lost)]
+        mixture = lost.fusion(scores, query, found)
     assert torch.equal(mixture.shares, torch.tensor([1.0, 0, 0]).expand(200, 3))
     allowed = scores > -torch.inf
     expected = (scores / lost.fusion.log_temperature[0].exp()).log_softmax(-1)

@@ -41,7 +41,7 @@ def test_an_item_that_was_taken_twice_has_two_shares() -> None:
     found = OwnHistory().retrieve(query([4, 7, 4]))
     with torch.no_grad():
         fusion.age_weights[0].zero_()
-        mixture = fusion.mix(torch.zeros(1, 9), query([4, 7, 4]), [found])
+        mixture = fusion(torch.zeros(1, 9), query([4, 7, 4]), [found])
     assert mixture.weights[0][0, :3].tolist() == pytest.approx([1 / 3] * 3)
     share = (mixture.scores[0].exp() - mixture.shares[0, 0] / 9) / mixture.shares[0, 1]
     assert share[[4, 7]].tolist() == pytest.approx([2 / 3, 1 / 3], abs=1e-6)

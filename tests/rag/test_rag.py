@@ -48,7 +48,7 @@ def test_evaluation_and_recommendation_name_the_users_and_read_the_whole_length(
     evaluated, scored = scorer.score_histories(HISTORIES, USERS), scorer.score(HISTORIES, USERS)
     with torch.inference_mode():
         found = source.retrieve(scored.query)
-        expected = fusion(base.score_histories(HISTORIES, USERS), scored.query, [found])
+        expected = fusion(base.score_histories(HISTORIES, USERS), scored.query, [found]).scores
     torch.testing.assert_close(evaluated, expected)
     torch.testing.assert_close(scored.scores, expected)
     for query in source.queries:

@@ -163,9 +163,9 @@ def test_the_fusion_reads_the_evidence_of_each_pair() -> None:
         for parameter in (fusion.hidden.weight, fusion.hidden.bias, fusion.correction.weight):
             parameter.zero_()
         fusion.hidden.weight[0, -1] = fusion.correction.weight[0, 0] = 1  # reads the number of interactions
-        mixed = fusion.mix(torch.zeros(2, ITEMS), query, [found := trends.retrieve(query)])
+        mixed = fusion(torch.zeros(2, ITEMS), query, [found := trends.retrieve(query)])
         fusion.correction.weight.zero_()
-        plain = fusion.mix(torch.zeros(2, ITEMS), query, [found])
+        plain = fusion(torch.zeros(2, ITEMS), query, [found])
     gains = (mixed.scores - plain.scores)[0]
     evidence = torch.from_numpy(trends.evidence(trends.before(query)[[0] * ITEMS], np.arange(ITEMS)))[-1]
     retrieved = np.isin(np.arange(ITEMS), found.items[0])
