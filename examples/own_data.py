@@ -1,17 +1,20 @@
-"""Describe a table of interactions and measure the baselines on it: own_data.py EVENTS.csv [user=Listener …].
+"""Describe a table of interactions and measure the baselines on it: own_data.py EVENTS [user=Listener …].
 
-The arguments after the table name its columns. Other params are those of params.yaml.
+EVENTS is a file, a folder or a pattern. The arguments after it name its columns. Other params are those of
+params.yaml.
 """
 
 import sys
 from pathlib import Path
 
 from hierrec.core.errors import HierrecError
+from hierrec.core.files import cache_dir
 from hierrec.core.sequences import Sequences
 from hierrec.core.tables import candidates_of
 from hierrec.evaluation.baselines import baselines
 from hierrec.evaluation.protocol import evaluate
 from hierrec.ingest.dataset import build
+from hierrec.ingest.download import fetch_parts
 from hierrec.ingest.look import look
 from hierrec.ingest.own_files import read_files
 from hierrec.params import load_params
@@ -25,7 +28,8 @@ try:
     params = load_params(Path("params.yaml"))
     named = {"columns": dict(pair.split("=", 1) for pair in sys.argv[2:])} if sys.argv[2:] else {}
     ingest = params.ingest.model_copy(update=named)
-    dataset = build(read_files([Path(sys.argv[1])], None, ingest), ingest.candidates, ingest.repeats)
+    paths = fetch_parts(sys.argv[1], None, cache_dir("downloads"), "interactions")
+    dataset = build(read_files(paths, None, ingest), ingest.candidates, ingest.repeats)
 except HierrecError as error:
     sys.exit(f"error: {error}")
 print(*look(dataset), sep="\n")

@@ -11,6 +11,7 @@ from hierrec.core.files import atomic_path, cache_dir
 from hierrec.core.stage import ARTIFACTS, Stage, Summary
 from hierrec.ingest.params import IngestParams
 from hierrec.params import load_params
+from ruamel.yaml import YAML, YAMLError
 
 WRITTEN = ARTIFACTS / "params.txt"
 
@@ -27,24 +28,37 @@ def main() -> Summary:
 
 
 def _check_files(ingest: IngestParams) -> None:
-    """Check the columns of each table that is on this machine with the checksum of the params."""
+    """Check the columns of each table that is on this machine with the checksum of the params.
+
+    A missing table is an error only if `ingest` will read it: because its params have changed since it ran.
+    """
     from hierrec.ingest.download import fetch_parts  # these import polars
     from hierrec.ingest.item_files import check_item_columns
     from hierrec.ingest.own_files import check_columns
 
-    cache = cache_dir("downloads")
+    cache, changed = cache_dir("downloads"), _changed()
     for key, check in (("interactions", check_columns), ("items", check_item_columns)):
         source, md5 = getattr(ingest, key), getattr(ingest, f"{key}_md5")
         if source is None or "://" in source:
             continue
-        # A missing or different table is no error here: only `ingest` reads it.
-        with suppress(DownloadError):
+        with suppress(*(() if changed else (DownloadError,))):
             paths = fetch_parts(source, None, cache, key)
-            try:
-                check(paths, ingest)
-            except HierrecError:  # only now is the whole table read, for its checksum
-                fetch_parts(source, md5, cache, key)
-                raise
+            with suppress(DownloadError):  # another table is for `ingest` to refuse
+                try:
+                    check(paths, ingest)
+                except HierrecError:  # only now is the whole table read, for its checksum
+                    fetch_parts(source, md5, cache, key)
+                    raise
+
+
+def _changed() -> bool:
+    """Return whether section `ingest` differs from the one in dvc.lock, so that `ingest` will run."""
+    yaml = YAML(typ="safe")
+    try:
+        locked = yaml.load(Path("dvc.lock"))["stages"]["ingest"]["params"]["params.yaml"]["ingest"]
+    except (OSError, YAMLError, KeyError, TypeError):
+        return True
+    return locked != yaml.load(Path("params.yaml"))["ingest"]
 
 
 if __name__ == "__main__":

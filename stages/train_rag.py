@@ -20,7 +20,7 @@ from hierrec.search.index import ItemIndex
 @Stage
 def main(fusion: FusionParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
-    fusion = fusion.for_data(inputs.sequences.repeated, inputs.sequences.has_clock)
+    asked, fusion = fusion, fusion.for_data(inputs.sequences.repeated, inputs.sequences.has_clock)
     model = load_model(MODELS / "hierarchical", inputs.frozen, inputs.store_hash)
     datastore = remember(model, inputs.sequences, fusion)
     index = ItemIndex.open(INDEX, inputs.store_hash)
@@ -39,12 +39,14 @@ def main(fusion: FusionParams) -> Summary:
     write_curve(PLOTS / "rag.csv", learned.curve)
     remembered, every = len(datastore or ()), int((inputs.sequences.train_length - 1).clip(min=0).sum())
     of = f" of {every:,}" * (0 < remembered < every)
+    why = {name: "no gain" if name in fusion.sources else "not for these data" for name in asked.sources}
+    left_out = ", ".join(f"{name} ({why[name]})" for name in asked.sources if name not in learned.params.sources)
     unused = ", so the model alone ranks: retrieval is not used" * (not learned.used)
     return [
         f"rag: {remembered:,}{of} training prefixes",
         f"fusion: learned from {len(first):,} targets; {CHOSEN_BY} on {len(second):,} others: {learned.best:.4f}; "
         f"plain interpolation: {learned.curve[0][CHOSEN_BY]:.4f}; the model alone: {learned.alone:.4f}{unused}{again}",
-        f"sources: {', '.join(learned.params.sources)}",
+        f"sources: {', '.join(learned.params.sources)}{f'; left out: {left_out}' * bool(left_out)}",
         f"model in {MODELS / 'rag'}/, learning curve in {PLOTS / 'rag.csv'}",
     ]
 

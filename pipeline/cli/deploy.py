@@ -46,8 +46,10 @@ def serve(host: str, port: int, artifacts: Path) -> None:
 
 
 @click.command()
-@click.option("--interactions", type=FilePath(), help="Table of user, item and timestamp, of any format.")
-@click.option("--items", type=FilePath(), help="Table of new items, with the columns of the data's items.")
+@click.option("--interactions", type=FilePath(), help="Table of user, item and timestamp: file, folder or pattern.")
+@click.option(
+    "--items", type=FilePath(), help="Table of new items, with the columns of the data's: file, folder or pattern."
+)
 @click.option("--out", type=FilePath(), help="Folder to write.  [default: live in the artifacts]")
 @click.option("--params", type=FilePath(), help="Params.  [default: params.yaml beside the artifacts]")
 @artifacts_option

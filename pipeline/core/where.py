@@ -63,13 +63,13 @@ class Where:
         self._expression, self._where = parsed(text, where), where
         names, beside = self._expression.meta.root_names(), set(_beside(_tree(self._expression)))
         self._with_numbers = {name for name, kind in beside if kind == pl.Float64}
-        kinds = {name: pl.String if (name, pl.String) in beside else pl.Int64 for name in names}
-        self._types: dict[str, type[pl.DataType]] = kinds
+        self._types: dict[str, type[pl.DataType]] = dict.fromkeys(names, pl.Int64)
+        self._types |= {name: kind for name, kind in beside if kind == pl.String}
         for block in blocks:
             for name in names:
                 if name not in block.columns:
                     what = f"column {quote(name)} is missing; there are {', '.join(map(quote, block.columns[:20]))}"
-                    remedy = "correct its name (upper and lower case count), or add it to the table; a text has single quotes: 'buy'"
+                    remedy = "correct its name (case counts), or add it to the table; a text has single quotes: 'buy'"
                     raise DataError(what, where, remedy)
             self._types = {name: _fitting(block[name], kind) for name, kind in self._types.items()}
 

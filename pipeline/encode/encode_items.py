@@ -13,7 +13,7 @@ from .encoder import ItemEncoder
 from .params import EncodeParams
 from .row_cache import encode_texts
 from .store_writer import write_store
-from .template import render_fields
+from .template import placeholders, render_fields
 
 
 def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> list[str]:
@@ -52,14 +52,15 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
     vectors = np.concatenate(parts, 1)
     whitening.fill_missing(vectors, fields)
     title = pl.col("title") if "title" in items.columns else pl.lit(None, pl.String)
-    items = items.select("item_id", title.fill_null(pl.col("item_id")).alias("title"))
+    named = items.select("item_id", title.fill_null(pl.col("item_id")).alias("title"))
     written = encode.template, encoder.description, encode.shard_rows
-    write_store(folder, items, texts, vectors, whitening, *written)
+    write_store(folder, named, texts, vectors, whitening, *written)
     how = f"whitened to {' + '.join(map(str, kept))}" if kept else "centred only"
     if kept != asked:
         how += f", not {' + '.join(map(str, asked))}, which are too many for so few texts"
     summary = [
         f"encode: {len(items):,} items by {encode.model}; {encoded:,} texts encoded, the rest from the cache",
+        _described(items, texts, encode),
         f"vectors of width {vectors.shape[1]}, {how}",
     ]
     if used < encode.batch_tokens:
@@ -68,6 +69,17 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
             f" with batch_tokens {used} every run gives these vectors, bit for bit"
         )
     return [*summary, f"written to {folder}/"]
+
+
+def _described(items: pl.DataFrame, texts: list[str], encode: EncodeParams) -> str:
+    """Say how many items have a text, and, if none has one, which columns the template does not name."""
+    with_text = sum(bool(text.strip()) for text in texts)
+    said = f"{with_text:,} of {len(items):,} items have a text by encode.template"
+    if with_text:
+        return said
+    named = {"item_id", *(name for template in encode.templates for name in placeholders(template))}
+    others = [column.name for column in items if column.name not in named and any(column.drop_nulls().to_list())]
+    return f"{said}: their vectors are equal" + f"; columns with texts: {', '.join(others)}" * bool(others)
 
 
 def _encode(

@@ -30,7 +30,7 @@ def fetch(
         cache: folder of downloads.
         attempts: number of tries; an answer such as 404 is final at once.
         wait: seconds before the second try, doubled before each further one.
-        key: the param `ingest.<key>` that names the source, for messages.
+        key: the param `ingest.<key>`, or the option `--…`, that names the source, for messages.
 
     Raises ``DownloadError`` if the file is missing, unreachable, or has another checksum.
     """
@@ -42,7 +42,7 @@ def fetch(
     path = Path(os.path.expanduser(source))
     if not path.is_file():
         what = "is a folder, not a file" if path.is_dir() else "no such file"
-        raise DownloadError(what, str(path), f"correct ingest.{key}; or {_ways_out(key)}")
+        raise DownloadError(what, str(path), f"correct {_param(key)}; or {_ways_out(key)}")
     try:
         _verify(path, md5, str(path), key)
     except OSError as error:
@@ -62,7 +62,7 @@ def fetch_parts(source: str, md5: str | None, cache: Path, key: str) -> list[Pat
         paths = sorted(entry for entry in path.iterdir() if not _hidden([entry.name]))
         for folder in filter(Path.is_dir, paths):
             suffix = next((file.suffix for file in folder.rglob("[!._]*.*") if file.is_file()), ".parquet")
-            remedy = f"take a pattern: ingest.{key}: {path}/**/*{suffix}"
+            remedy = f"take a pattern: {_param(key)}: {path}/**/*{suffix}"
             raise DownloadError(f"holds a folder, {folder.name}", str(path), remedy)
     elif "://" not in source and not path.is_file() and glob.has_magic(source):
         matches = filter(Path.is_file, map(Path, glob.glob(str(path), recursive=True)))
@@ -72,7 +72,7 @@ def fetch_parts(source: str, md5: str | None, cache: Path, key: str) -> list[Pat
         return [fetch(source, md5, cache, key=key)]
     if not paths:
         what = "the folder holds no file" if path.is_dir() else "no file matches this pattern"
-        raise DownloadError(what, source, f"correct ingest.{key}")
+        raise DownloadError(what, source, f"correct {_param(key)}")
     for folder in {parent for found in paths for parent in found.parents}:
         if (folder / "_delta_log").is_dir():
             what = "is a Delta table, whose folder also holds files of removed rows"
@@ -140,7 +140,13 @@ def _md5_key(key: str) -> str:
     return "md5" if key == "archive" else f"{key}_md5"
 
 
+def _param(key: str) -> str:
+    return key if key.startswith("-") else f"ingest.{key}"
+
+
 def _ways_out(key: str) -> str:
+    if key.startswith("-"):
+        return "name a file of this machine"
     params = f"(ingest.{key}: its path, ingest.{_md5_key(key)}: its checksum or null)"
     local = f"use a file on this machine {params}"
     return f"{local}, or try the embedded sample with `make demo`" if key == "archive" else local

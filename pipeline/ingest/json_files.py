@@ -32,8 +32,9 @@ def pairs_of(text: bytes | str, where: str, remedy: str) -> list[tuple[str, obje
 def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
     """Read a table, one object a line; a key that an object lacks is null.
 
-    Lists of lists become one list. Records, and lists of records, are left out. Raises ``DataError`` if a line is no
-    object or has a key twice, or if the values of a key differ in kind.
+    Lists of lists become one list. Key `id` of an object `user` is column `user.id`; of a list of objects, it is a
+    column of lists. Raises ``DataError`` if a line is no object or has a key twice, or if the values of a key differ in
+    kind.
     """
     before = 0
     for block in source.line_blocks(layout.size):
@@ -57,20 +58,24 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
         # Then a key may be repeated, null, or in a record. Polars turns half of a surrogate pair into a zero byte.
         if any(text.count(key) > count for key, count in keys) or b"\\ud" in text.lower():
             _check(source.place, numbered)
-        check_names(source.place, table.columns)
+        columns = [part for column in table for part in _flat(column)]
+        check_names(source.place, [column.name for column in columns])
         before += block.count(b"\n")
-        yield _flat(table)
+        yield pl.DataFrame(columns)
 
 
-def _flat(table: pl.DataFrame) -> pl.DataFrame:
-    columns = []
-    for column in table:
-        while isinstance(column.dtype, pl.List) and isinstance(column.dtype.inner, pl.List):
-            column = column.list.eval(pl.element().explode())
-        inner = column.dtype.inner if isinstance(column.dtype, pl.List) else column.dtype
-        if not isinstance(inner, pl.Struct):
-            columns.append(column)
-    return pl.DataFrame(columns)
+def _flat(column: pl.Series) -> list[pl.Series]:
+    """Return a column of text, numbers or lists of those as it is; of objects, a column for each of their keys."""
+    while isinstance(column.dtype, pl.List) and isinstance(column.dtype.inner, pl.List):
+        column = column.list.eval(pl.element().explode())
+    kind = column.dtype.inner if isinstance(column.dtype, pl.List) else column.dtype
+    if not isinstance(kind, pl.Struct):
+        return [column]
+    parts = []
+    for name in kind.to_schema():
+        own = column.list.eval(pl.element().struct.field(name)) if column.dtype != kind else column.struct.field(name)
+        parts += _flat(own.alias(f"{column.name}.{name}"))
+    return parts
 
 
 def _from_python(place: str, number: int, line: bytes) -> bytes:

@@ -64,7 +64,7 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
     notes = [f"interactions: {_described(roles, paths)}"]
     if listing:
         lacking = f"; left out: {', '.join(left_out)}" if left_out else ""
-        notes.append(f"items: {_described(columns, listing)}; texts: {', '.join(listed.columns[1:])}{lacking}")
+        notes.append(f"items: {_described(columns, listing)}; texts: {', '.join(_texts(listed))}{lacking}")
     notes += _suspicious_users(log)
     log, more = filtered(log, params)
     unlisted = log.item_ids(np.arange(len(listed), len(log.item_seen)))
@@ -81,6 +81,11 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
         listed = pl.concat([listed, added], how="diagonal")
     checksums = {"interactions": md5_file(*paths), **({"items": md5_file(*listing)} if listing else {})}
     return RawDataset("files", None, listed, log, checksums, tuple(notes), removed | more)
+
+
+def _texts(items: pl.DataFrame) -> list[str]:
+    """Return the names of the columns in which some item has a text."""
+    return [column.name for column in items[:, 1:] if any(column.drop_nulls().to_list())]
 
 
 def check_columns(paths: Sequence[Path], params: TableParams) -> None:
@@ -125,7 +130,7 @@ def _note(unlisted: pl.Series, listing: Sequence[Path]) -> str:
 
 def _described(columns: Mapping[str, str], paths: Sequence[Path]) -> str:
     """Return the name of each role's column, and the files."""
-    files = str(paths[0]) if len(paths) == 1 else f"{len(paths)} files from {paths[0]} to {paths[-1].name}"
+    files = str(paths[0]) if len(paths) == 1 else f"{len(paths)} files from {paths[0]} to {paths[-1]}"
     return f"{', '.join(f'{role} = {name}' for role, name in columns.items())}, of {files}"
 
 

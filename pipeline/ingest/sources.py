@@ -52,8 +52,10 @@ class Source:
     """Whether it is compressed or lies in an archive; then it can only be read from the start to the end."""
 
     def open(self) -> IO[bytes]:
-        """Open its text in UTF-8, whatever its encoding."""
-        if self.encoding == "utf-8":
+        """Open its text in UTF-8, whatever its encoding. A file that starts with the mark of UTF-8 is in UTF-8."""
+        with self.unpacked() as file:
+            marked = self.encoding != "utf-8" and file.read(3) == b"\xef\xbb\xbf"
+        if marked or self.encoding == "utf-8":
             return self.unpacked()
         stream = pa.PythonFile(self.unpacked(), "r")
         return pa.transcoding_input_stream(stream, self.encoding, "utf-8")  # pyright: ignore[reportReturnType]

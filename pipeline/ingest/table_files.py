@@ -77,7 +77,7 @@ def not_missing_sql(values: pl.Series) -> str:
 
 
 def as_ids(values: pl.Series, checks: Checks, missing: str = IDS) -> pl.Series:
-    """Return a column of ids, or a block of it, as text; whole numbers have no decimal point.
+    """Return a column of ids, or a block of it, as text without outer blanks; whole numbers have no decimal point.
 
     Raises ``DataError`` if an id has control characters, is neither text nor a whole number, or is missing, for which
     `missing` is the remedy.
@@ -90,7 +90,7 @@ def as_ids(values: pl.Series, checks: Checks, missing: str = IDS) -> pl.Series:
     elif not (values.dtype.is_integer() or values.dtype in (pl.String, pl.Null)):
         what = f"type is {values.dtype}, not text or a whole number"
         raise DataError(what, f"{checks.place}, column {name}", IDS)
-    ids = values.cast(pl.String)
+    ids = values.cast(pl.String).str.strip_chars(" \u00a0")
     checks.refuse(ids.fill_null("").str.strip_chars() == "", lambda _: "an id is missing", missing, name)
     checks.refuse_values(ids.str.contains(r"[\x00-\x1f\x7f]"), ids, "has a control character", IDS)
     return ids

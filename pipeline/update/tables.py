@@ -7,9 +7,10 @@ from pathlib import Path
 import polars as pl
 
 from ..core.errors import DataError, NoRowsError, quote
-from ..core.files import read_json
+from ..core.files import cache_dir, read_json
 from ..core.tables import CANDIDATE_COLUMNS, load_interactions, load_items, load_users, row_groups
 from ..ingest.dataset import HELD_OUT, Dataset, build
+from ..ingest.download import fetch_parts
 from ..ingest.event_log import EventLog, RawDataset
 from ..ingest.item_files import read_items
 from ..ingest.own_files import read_files
@@ -22,15 +23,17 @@ def extended_dataset(
 ) -> tuple[Dataset, list[str]]:
     """Return the data set in a folder together with the rows of further tables, and notes about rows without effect.
 
-    Tables are read as ingest reads them; a table may have no rows. `ingest` says how they are written, which rows count
-    (`where`, `min_rating`), and what happens to an item that a user has already (`repeats`).
+    Tables are read as ingest reads them, from a file, folder or pattern; a table may have no rows. `ingest` says how
+    they are written, which rows count (`where`, `min_rating`), and what happens to an item that a user has already
+    (`repeats`).
 
     Interactions are merged in order of time; at equal times, the data's come first. All interactions are for training:
     nothing is held out. Known items keep their texts. A new item may be recommended if the table of items lists it, or
     if somebody has taken it; an item that is not listed has no text.
 
     Raises:
-        DataError: a table is missing or malformed; a repeated interaction is refused; the timestamps are of another
+        DownloadError: a table is missing.
+        DataError: a table is malformed; a repeated interaction is refused; the timestamps are of another
             kind than the data's; or a text is of another type.
     """
     known, users = load_items(data / "items.parquet"), load_users(data / "users.parquet")
@@ -78,7 +81,8 @@ def _read_events(path: Path, ingest: IngestParams, past: pl.DataFrame) -> tuple[
     """Read interactions in the form of `past`, in each user's order, and the numbers of rows that do not count."""
     # These bounds hold for the whole data set, which is not counted again here.
     rows = {"min_user_interactions": None, "min_item_interactions": None}
-    new = build(read_files(path, None, ingest.model_copy(update=rows)), repeats=ingest.repeats)
+    raw = read_files(_files(path, "--interactions"), None, ingest.model_copy(update=rows))
+    new = build(raw, repeats=ingest.repeats)
     events = _named(pl.concat(new.events), new.items, new.users)
     times = _alike(events["timestamp"], past["timestamp"], path)
     return events.with_columns(timestamp=times), Counter(new.removed)
@@ -129,7 +133,7 @@ def _refuse_repeats(past: pl.DataFrame, events: pl.DataFrame, path: Path) -> Non
 def _listed(path: Path, known: pl.DataFrame, ingest: IngestParams) -> tuple[pl.DataFrame, list[str]]:
     """Read the new items of a table, with the columns that known items have too; notes name rows without effect."""
     try:
-        table = read_items([path], ingest)[0]
+        table = read_items(_files(path, "--items"), ingest)[0]
     except NoRowsError as error:
         return known.clear(), [f"{error.where}: {error.what}"]
     items = table.join(known, on="item_id", how="anti", maintain_order="left")
@@ -141,3 +145,7 @@ def _listed(path: Path, known: pl.DataFrame, ingest: IngestParams) -> tuple[pl.D
     again = len(table) - len(items)
     note = f"{again:,} items of {path} are in the data already: they keep their texts until a training"
     return items, [note] * (again > 0)
+
+
+def _files(table: Path, option: str) -> list[Path]:
+    return fetch_parts(str(table), None, cache_dir("downloads"), option)

@@ -32,6 +32,7 @@ def test_a_store_comes_out(params: EncodeParams, tmp_path: Path) -> None:
     summary = encode_items(ITEMS, params, tmp_path / "store")
     assert summary == [
         f"encode: 4 items by {params.model}; 3 texts encoded, the rest from the cache",
+        "4 of 4 items have a text by encode.template",
         "vectors of width 16, centred only",
         f"written to {tmp_path / 'store'}/",
     ]
@@ -65,7 +66,7 @@ def test_a_failure_leaves_the_old_store(params: EncodeParams, tmp_path: Path) ->
 
 def test_few_items_have_fewer_directions_and_the_summary_says_so(params: EncodeParams, tmp_path: Path) -> None:
     summary = encode_items(ITEMS, params.model_copy(update={"whitening_dimension": 50}), tmp_path / "store")
-    assert summary[1].endswith("whitened to 2, not 16, which are too many for so few texts")
+    assert summary[2].endswith("whitened to 2, not 16, which are too many for so few texts")
     verify(tmp_path / "store")
     assert EmbeddingStore.open(tmp_path / "store").whitened().shape == (4, 2)
 

@@ -253,8 +253,11 @@ def test_the_sample_written_as_tables_is_the_sample(tmp_path: Path, suffix: str)
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).filter(lambda text: text not in NULLS[1:])
-WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8).filter(
-    lambda text: text.strip() and text not in NULLS
+BLANKS = " \u00a0"  # around an id
+WORDS = (
+    st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
+    .map(lambda text: text.strip(BLANKS))
+    .filter(lambda text: text.strip() and text not in NULLS)
 )
 
 
@@ -267,7 +270,8 @@ WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 def test_whatever_is_written_is_read(tmp_path: Path, pairs: list[tuple[str, str, int]], texts: list[str]) -> None:
     ids = sorted({item for _, item, _ in pairs})
     with (tmp_path / EVENTS).open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("user", "item", "timestamp"), *pairs])
+        rows = [(f"{user}{BLANKS}", f" {item}", time) for user, item, time in pairs]
+        csv.writer(file).writerows([("user", "item", "timestamp"), *rows])
     with (tmp_path / ITEMS).open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("item", "plot"), *zip(ids, texts, strict=False)])
     raw = read_files(tmp_path / EVENTS, tmp_path / ITEMS, TableParams(clean_text=False))

@@ -221,17 +221,30 @@ def test_an_unknown_encoding_is_refused() -> None:
         TableParams(encoding="utf-9")
 
 
-def test_records_are_left_out_and_lists_of_lists_flat(tmp_path: Path) -> None:
+def test_keys_of_objects_are_columns_and_lists_of_lists_flat(tmp_path: Path) -> None:
     write_tables(tmp_path)
     rows = [
         {"asin": "cup", "categories": [["Home", "Clay"], ["Gifts"]], "salesRank": {"Home": 5}, "price": 2.5},
-        {"asin": "kettle", "related": [{"also": ["x"]}]},
+        {"asin": "kettle", "related": [{"also": ["x"], "why": {"seen": "y"}}, {"also": ["z", None]}]},
         *({"asin": item} for item in ("teapot", "spoon")),
     ]
     (tmp_path / "meta.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
     items = read_files(tmp_path / "interactions.csv", tmp_path / "meta.json").items
-    assert items.columns == ["item_id", "title", "year", "genres", "categories", "price"]
-    assert items.row(0)[4:] == (["Home", "Clay", "Gifts"], "2.5")
+    further = ["categories", "salesRank.Home", "price", "related.also", "related.why.seen"]
+    assert items.columns == ["item_id", "title", "year", "genres", *further]
+    assert items.row(0)[4:] == (["Home", "Clay", "Gifts"], "5", "2.5", None, None)
+    assert items.row(1)[4:] == (None, None, None, ["x", "z"], ["y"])
+
+
+def test_columns_of_objects_may_have_a_role(tmp_path: Path) -> None:
+    rows = [{"who": {"id": user, "age": 3}, "what": [7, user], "ts": user} for user in range(3)]
+    (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    given = {"user": "who.id", "item": "who.age"}
+    log = read_files(tmp_path / "log.jsonl", None, TableParams(columns=given, where='"who.id" > 0'))
+    assert events(log)["user_id"].to_list() == ["1", "2"]
+    (tmp_path / "twice.jsonl").write_text('{"a": {"b": 1}, "a.b": 2}')
+    with pytest.raises(DataError, match=r"two columns are named 'a\.b'"):
+        read_table(tmp_path / "twice.jsonl")
 
 
 FUZZED = ("JSON lines", "Python's dicts", "two colons", "RecBole", "Latin-1 in JSON", "UTF-16")
@@ -262,4 +275,4 @@ def test_a_key_that_is_null_or_in_a_text_or_in_a_record_is_not_there_twice(tmp_p
     ]
     path = tmp_path / "a.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
-    assert read_table(path).rows() == [(row["user"], row["item"]) for row in rows]
+    assert read_table(path).rows() == [(None, 1, None), ("ann", 2, "bob"), ('"user": 3', 3, None)]
