@@ -16,7 +16,7 @@ ItemRole = Literal["item", "title", "year", "genres"]
 
 
 class Counts(Section):
-    """Numbers that a data set must have, or ingest stops."""
+    """Numbers that a data set must have, or ingest stops. params.yaml describes the keys."""
 
     interactions: Positive
     users: Positive
@@ -25,33 +25,24 @@ class Counts(Section):
 
 
 class RowParams(Section):
-    """Filters of interactions, for any data set."""
+    """Filters of interactions, for any data set. params.yaml describes the keys."""
 
-    min_rating: float | None = None  # interactions with a lower rating are left out
-    min_user_interactions: Positive | None = None  # users with fewer interactions are left out
-    min_item_interactions: Positive | None = None  # items with fewer interactions are left out
+    min_rating: float | None = None
+    min_user_interactions: Positive | None = None
+    min_item_interactions: Positive | None = None
 
 
 class TableParams(RowParams):
-    """How the tables of `dataset: files` are read."""
+    """How the tables of `dataset: files` are read. params.yaml describes the keys."""
 
     separator: Name | None = None
-    """Separator of the columns of text files; None: it is detected."""
     encoding: str = "utf-8"
-    """Encoding of text files."""
     columns: dict[Role, Name | Positive | None] | None = None
-    """Names of the columns that play a role, or their places where a table has no line of names."""
     item_columns: dict[ItemRole, Name | Positive | None] | None = None
-    """The same for the table of items; None: names in `columns` are those of both tables."""
     time_format: Name | None = None
-    """Format, in the notation of chrono, of timestamps that are text or whole numbers such as 20231231; None: ISO 8601,
-    or numbers that count units of time."""
     where: Name | None = None
-    """SQL expression over the columns of the interactions; rows for which it is not true are left out."""
     item_rows: Literal["refuse", "first", "last", "longest"] = "refuse"
-    """Which text of each column is kept where an item has several rows."""
     clean_text: bool = True
-    """Whether HTML entities in texts become characters, and runs of white space one space."""
 
     @field_validator("encoding")
     @classmethod
@@ -110,34 +101,24 @@ def _places(given: Given) -> bool:
 
 
 class IngestParams(TableParams):
-    """Where the interactions come from."""
+    """Where the interactions come from. params.yaml describes the keys."""
 
     dataset: Literal["movielens", "files", "sample"]
     archive: Name
-    """`movielens`: URL or path of an archive of MovieLens; its members tell which."""
     md5: Md5 | None
     expected: Counts | None
     interactions: Name | None
-    """`files`: path (or URL), folder or pattern of the table of user, item, timestamp."""
     interactions_md5: Md5 | None
     items: Name | None
-    """`files`: the same for the table of items and their texts; None: the items are those of the interactions."""
     items_md5: Md5 | None
     item_text: Name | None
-    """Path (or URL) of further text per item, for any data set; JSON, CSV or Parquet."""
     item_text_md5: Md5 | None
     repeats: Literal["keep", "first", "last", "refuse"] = "keep"
-    """`files`: which interactions count where a user has several with one item."""
     split: Literal["leave_one_out", "time"] = "leave_one_out"
-    """How targets are held out: the last two interactions of each user, or interactions after two points in time."""
     targets: Literal["first", "all"] = "first"
-    """`time`: which interactions of a user after a cut are targets."""
     validation_from: Cut = 0.8
-    """`time`: start of the validation: a share of the interactions (below 1), a timestamp or a date."""
     test_from: Cut = 0.9
-    """`time`: start of the test, likewise."""
     candidates: Literal["interacted", "all"]
-    """Items that may be ranked: those with an interaction (`time`: before the cut), or all."""
 
     @model_validator(mode="after")
     def _complete(self) -> "IngestParams":
