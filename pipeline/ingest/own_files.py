@@ -159,9 +159,8 @@ def _read_rows(
             kept = where.keeps(table)
             table, rows = table.filter(kept), rows[kept.to_numpy()]
         if len(table):
-            with checks.block(rows):
-                log.append(*_typed(table, columns[path], times, params, checks), lines=rows)
-    checks.finish()
+            checks.rows = rows
+            log.append(*_typed(table, columns[path], times, params, checks), lines=rows)
     if not count:
         raise NoRowsError("the tables have no rows", str(paths[0]), "add rows")
     if not len(log):
