@@ -100,7 +100,15 @@ def _places(given: Given) -> bool:
     return any(isinstance(value, int) for value in given.values())
 
 
-class IngestParams(TableParams):
+class TimeSplit(Section):
+    """Where the interactions of all users are cut, and which are targets. params.yaml describes the keys."""
+
+    validation_from: Cut = 0.8
+    test_from: Cut = 0.9
+    targets: Literal["first", "all"] = "first"
+
+
+class IngestParams(TableParams, TimeSplit):
     """Where the interactions come from. params.yaml describes the keys."""
 
     dataset: Literal["movielens", "files", "sample"]
@@ -115,9 +123,6 @@ class IngestParams(TableParams):
     item_text_md5: Md5 | None
     repeats: Literal["keep", "first", "last", "refuse"] = "keep"
     split: Literal["leave_one_out", "time"] = "leave_one_out"
-    targets: Literal["first", "all"] = "first"
-    validation_from: Cut = 0.8
-    test_from: Cut = 0.9
     candidates: Literal["interacted", "all"]
 
     @model_validator(mode="after")
