@@ -14,7 +14,7 @@ from .checks import Checks
 from .columns import find_columns
 from .event_log import ITEMS, EventLog, RawDataset
 from .item_files import read_items
-from .params import TableParams
+from .params import TableParams, by_place
 from .row_filters import filtered
 from .sources import Layout, file_source, md5_file
 from .table_files import IDS, as_ids, as_text, not_missing_sql, read_blocks
@@ -131,7 +131,7 @@ def _described(columns: Mapping[str, str], paths: Sequence[Path]) -> str:
 
 def _blocks(paths: Sequence[Path], params: TableParams) -> Iterator[tuple[Path, pl.DataFrame]]:
     """Yield the blocks of interactions, each with its file."""
-    layout = Layout(params.separator, () if params.by_place else None, _BLOCK, one_line=True)
+    layout = Layout(params.separator, () if by_place(params.given) else None, _BLOCK, one_line=True)
     for path in paths:
         for block in read_blocks(file_source(path, params.encoding), layout, may_be_empty=len(paths) > 1):
             yield path, block

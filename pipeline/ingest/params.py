@@ -24,16 +24,11 @@ class Counts(Section):
     items: Positive
 
 
-class RowParams(Section):
-    """Filters of interactions, for any data set. params.yaml describes the keys."""
+class TableParams(Section):
+    """How the tables of `dataset: files` are read, and which interactions of any data set count.
 
-    min_rating: float | None = None
-    min_user_interactions: Positive | None = None
-    min_item_interactions: Positive | None = None
-
-
-class TableParams(RowParams):
-    """How the tables of `dataset: files` are read. params.yaml describes the keys."""
+    params.yaml describes the keys.
+    """
 
     separator: Name | None = None
     encoding: str = "utf-8"
@@ -43,6 +38,9 @@ class TableParams(RowParams):
     where: Name | None = None
     item_rows: Literal["refuse", "first", "last", "longest"] = "refuse"
     clean_text: bool = True
+    min_rating: float | None = None
+    min_user_interactions: Positive | None = None
+    min_item_interactions: Positive | None = None
 
     @field_validator("encoding")
     @classmethod
@@ -61,7 +59,7 @@ class TableParams(RowParams):
             for role in needed:
                 if given.get(role, "") is None:
                     raise ValueError(f"{key}: {role} cannot be left out")
-                if _places(given) and role not in given:
+                if by_place(given) and role not in given:
                     raise ValueError(f"{key}: {role} needs a place too")
         if self.item_columns is not None and (texts := [role for role in self.given if role in EXACT]):
             raise ValueError(f"columns: {texts[0]} is a column of items, move it to item_columns")
@@ -82,21 +80,12 @@ class TableParams(RowParams):
     def given_of_items(self) -> dict[str, str | int | None]:
         """`item_columns`, or where it is null the names of `columns`."""
         if self.item_columns is None:
-            return {} if self.by_place else self.given
+            return {} if by_place(self.given) else self.given
         return {role: name for role, name in self.item_columns.items()}
 
-    @property
-    def by_place(self) -> bool:
-        """Whether the table of interactions has no line of names."""
-        return _places(self.given)
 
-    @property
-    def items_by_place(self) -> bool:
-        """Whether the table of items has no line of names."""
-        return _places(self.given_of_items)
-
-
-def _places(given: Given) -> bool:
+def by_place(given: Given) -> bool:
+    """Return whether columns are given by their numbers, as in a table without a line of names."""
     return any(isinstance(value, int) for value in given.values())
 
 
