@@ -47,8 +47,8 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
             for batch in reader:
                 read += len(batch)
                 block = pl.DataFrame({name: pl.Series(batch[name]) for name in names})
-                if block.select(pl.any_horizontal(pl.all().str.contains(r"[\r\n]").any())).item():
-                    count()  # before the block is refused: an unclosed quote may have swallowed these lines
+                if layout.one_line and block.select(pl.any_horizontal(pl.all().str.contains(r"[\r\n]").any())).item():
+                    count()  # refuses the quote, before a check refuses the value
                 yield block
                 count()  # only now: the first block alone is ready soon, whatever the size of the file
     except pa.ArrowInvalid as error:
