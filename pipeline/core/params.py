@@ -1,12 +1,10 @@
 """Read params.yaml into frozen sections. Unknown keys are refused; errors name file, line and key."""
 
-import re
-import sys
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -21,34 +19,14 @@ Md5 = Annotated[str, Field(pattern=r"^([0-9a-f]{32})?$")]
 """An MD5 checksum, empty if a shell could not compute it. `ingest` refuses an empty one if the file exists."""
 
 
-def _no_float16(value: object) -> object:
-    if value == "float16":
-        raise ValueError(
-            "float16 ends at 65,504: T5 encoders overflow in it, and small gradients vanish in training;"
-            " bfloat16 is as small and has float32's range"
-        )
-    return value
-
-
-Precision = Annotated[Literal["float32", "bfloat16"], BeforeValidator(_no_float16)]
-"""Precision of a model's matrix products."""
-
-LARGEST, DEEPEST = 2**18, 50  # limits of params.yaml: number of characters, and depth of nested values
+Precision = Literal["float32", "bfloat16"]
+"""Precision of a model's matrix products. Float16 ends at 65,504: T5 encoders overflow in it."""
 
 
 class Section(BaseModel):
     """A frozen section of params.yaml. Types are strict: "2" and true are not numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
-
-    @field_validator("*")
-    @classmethod
-    def _no_denormal(cls, value: object) -> object:
-        # Training flushes denormal numbers to zero, and its config would record 0.0.
-        for number in value.values() if isinstance(value, dict) else [value]:
-            if isinstance(number, float) and 0 < abs(number) < sys.float_info.min:
-                raise ValueError(f"{number} is too small to compute with")
-        return value
 
 
 class Sections(Section, extra="ignore"):
@@ -66,9 +44,7 @@ def read_params(path: Path, model: type[P]) -> P:
             of range. Then the message names line and key.
     """
     try:
-        text = path.read_text("utf-8")
-        _check_size(path, text)
-        document = YAML(typ="rt").load(text)
+        document = YAML(typ="rt").load(path.read_text("utf-8"))
     except FileNotFoundError:
         raise ParamsError("file is missing", str(path), "run from the root of the project") from None
     except OSError as error:
@@ -82,17 +58,6 @@ def read_params(path: Path, model: type[P]) -> P:
         problems = "; ".join(_describe(path, document, problem, model) for problem in error.errors())
         remedy = "correct params.yaml; every key is described there"
         raise ParamsError(problems, remedy=remedy) from None
-
-
-def _check_size(path: Path, text: str) -> None:
-    """Refuse a file that could take minutes to parse."""
-    depth = deepest = 0
-    for character in re.findall(r"[\[\]{}]", text):
-        depth += 1 if character in "[{" else -1
-        deepest = max(deepest, depth)
-    indent = max((len(line) - len(line.lstrip(" -?")) for line in text.splitlines()), default=0)
-    if len(text) > LARGEST or deepest > DEEPEST or indent > 2 * DEEPEST:
-        raise ParamsError("is too large or nested too deep for params", str(path), "restore it from git")
 
 
 def _describe(path: Path, document: Any, problem: ErrorDetails, model: type[BaseModel]) -> str:

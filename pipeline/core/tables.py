@@ -129,7 +129,7 @@ def load_split(path: Path) -> pl.DataFrame:
         `session_starts`: positions of the items that start a session, except each user's first item.
         `repeated`: whether the user has an item twice.
     """
-    names = {name for table in row_groups(path) for name in table.columns}
+    names = set(next(row_groups(path)).columns)
     more = [columns for columns in (_BY_TIME, _ALL_TARGETS, _SESSIONS, _REPEATED) if names & set(columns)]
     schema = pl.Schema({name: dtype for columns in (_SPLIT, *more) for name, dtype in columns.items()})
     split = _read(path, schema, nullable={"validation", "test"})

@@ -13,29 +13,20 @@ Template = Annotated[str, Field(min_length=1)]
 
 
 class EncodeParams(Section):
-    """The item LLM: text in, one frozen vector per item out."""
+    """The item LLM: text in, one frozen vector per item out. params.yaml describes the keys."""
 
     model: Annotated[str, Field(min_length=1)]
-    """`t5-nano` (bundled), a model id of a hub, or a path."""
     revision: str | None
     template: Template | Annotated[list[Template], Field(min_length=1)]
-    """Template of an item's text, or of each of its fields; each field has its own vector, and these are joined."""
     pooling: Pooling = "mean"
-    """A text's vector: the mean of its tokens' states, or the last state: in a decoder only this has read it all."""
     precision: Precision = "float32"
-    """Of the matrix products. bfloat16 is faster on processors and GPUs that compute in it; vectors are rounded."""
     max_length: Annotated[int, Field(ge=2)]
-    """Most tokens of a text; the rest is cut."""
     batch_tokens: Positive
     whitening_dimension: Positive | list[Positive | None] | None
-    """Dimensions kept by PCA whitening, for each field; null: vectors are centred only."""
     shard_rows: Positive | None = None
-    """Items of a shard of the store; null: a plain store."""
     engine: Literal["local", "ray"] = "local"
     workers: Positive | None = None
-    """Processes of engine `ray`; null: one per processor of the cluster, or per GPU with `device: cuda`."""
     device: Literal["cpu", "cuda"] = "cpu"
-    """Device that computes the vectors; vectors from a GPU differ in their last bits."""
 
     @field_validator("whitening_dimension")
     @classmethod

@@ -46,7 +46,10 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
         with source.open() as file, pc.open_csv(file, reading, parsing, converting) as reader:
             for batch in reader:
                 read += len(batch)
-                yield pl.DataFrame({name: pl.Series(batch[name]) for name in names})
+                block = pl.DataFrame({name: pl.Series(batch[name]) for name in names})
+                if layout.one_line and block.select(pl.any_horizontal(pl.all().str.contains(r"[\r\n]").any())).item():
+                    count()  # refuses the quote, before a check refuses the value
+                yield block
                 count()  # only now: the first block alone is ready soon, whatever the size of the file
     except pa.ArrowInvalid as error:
         count()  # it knows more about an unclosed quote

@@ -23,7 +23,7 @@ class OrderedEvents:
 
     Yields tables of user, item and position (int32), rating (int8 if all are whole numbers, else float64) and timestamp
     (int64 or float64), as often as it is iterated. Raises ``DataError`` if repeats are refused and a user has an item
-    twice.
+    twice: for the first such row of the first bucket that has one.
 
     Args:
         log: at least one interaction.
@@ -53,14 +53,12 @@ class OrderedEvents:
         self._deal_out(log, users, np.searchsorted(last, np.arange(len(counts))))
         for number, rows in enumerate(self._buckets()):
             if repeats == "refuse":
-                with log.checks.block(rows["line"]):
-                    _refuse_repeats(rows, log, users)
+                _refuse_repeats(rows, log, users)
             ordered = rows[np.lexsort((rows["timestamp"], rows["user"]))]  # stable
             kept = ordered if repeats == "refuse" else self._counting(ordered, repeats)
             self._rows.write(int(self._starts[number]), kept)
             self._lengths[number] = len(kept)
             self.removed += len(rows) - len(kept)
-        log.checks.finish()
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
         for rows in self._buckets():
@@ -112,8 +110,9 @@ def _pairs(rows: NDArray[np.void]) -> NDArray[np.uint64]:
 
 
 def _refuse_repeats(rows: NDArray[np.void], log: EventLog, users: NDArray[np.int32]) -> None:
-    """Refuse rows, in the order of their files, that repeat the user and item of an earlier row."""
+    """Refuse a bucket's rows, in the order of their files, that repeat the user and item of an earlier row."""
     pairs, checks = _pairs(rows), log.checks
+    checks.rows = rows["line"]
 
     def describe(row: int) -> str:
         user = log.user_ids(np.flatnonzero(users == rows["user"][row]))[0]

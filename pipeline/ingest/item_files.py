@@ -13,7 +13,7 @@ from .checks import Checks, refuse_duplicates
 from .columns import EXACT, find_columns
 from .event_log import RawDataset
 from .json_files import pairs_of
-from .params import TableParams
+from .params import TableParams, by_place
 from .sources import Layout, check_names, file_source, md5_file
 from .table_files import as_ids, as_text, cleaned, read_blocks, read_table
 
@@ -72,7 +72,7 @@ def check_item_columns(paths: Sequence[Path], params: TableParams) -> None:
 
 
 def _blocks(path: Path, params: TableParams, may_be_empty: bool) -> Iterator[pl.DataFrame]:
-    layout = Layout(params.separator, () if params.items_by_place else None)
+    layout = Layout(params.separator, () if by_place(params.given_of_items) else None)
     return read_blocks(file_source(path, params.encoding), layout, may_be_empty)
 
 

@@ -39,10 +39,9 @@ def blocks(source: Source, separator: str, layout: Layout) -> Iterator[pl.DataFr
         if layout.plain is None:
             there = lines != ""
             lines, rows = lines.filter(there), rows[there.to_numpy()]
-        with checks.block(rows):
-            fields = _split(lines, separator, names, checks)
-            yield fields.select(pl.when(pl.all() != "").then(pl.all()))
-    checks.finish()
+        checks.rows = rows
+        fields = _split(lines, separator, names, checks)
+        yield fields.select(pl.when(pl.all() != "").then(pl.all()))
 
 
 def numbers(row: Sequence[str]) -> list[str]:

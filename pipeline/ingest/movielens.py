@@ -92,15 +92,12 @@ def _read_ratings(source: Source, version: Sequence[File], listed: Sequence[pl.S
     checks.user, checks.item = user, movie
     log, before = EventLog(listed[0].cast(pl.String), checks), 0
     for block in _blocks(source, file):
-        with checks.block(np.arange(before, before + len(block))):
-            table = _typed(block, file, checks)
-            for name, ids, of in zip((movie, user), listed, lists, strict=False):
-                checks.refuse_values(
-                    ~table[name].is_in(ids.implode()), table[name], f"is not listed in {of.name}", REMEDY
-                )
-            log.append(table[user].cast(pl.String), table[movie].cast(pl.String), table[time], table[rating])
+        checks.rows = np.arange(before, before + len(block))
+        table = _typed(block, file, checks)
+        for name, ids, of in zip((movie, user), listed, lists, strict=False):
+            checks.refuse_values(~table[name].is_in(ids.implode()), table[name], f"is not listed in {of.name}", REMEDY)
+        log.append(table[user].cast(pl.String), table[movie].cast(pl.String), table[time], table[rating])
         before += len(block)
-    checks.finish()
     return log
 
 

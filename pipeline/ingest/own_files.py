@@ -14,7 +14,7 @@ from .checks import Checks
 from .columns import find_columns
 from .event_log import ITEMS, EventLog, RawDataset
 from .item_files import read_items
-from .params import TableParams
+from .params import TableParams, by_place
 from .row_filters import filtered
 from .sources import Layout, file_source, md5_file
 from .table_files import IDS, as_ids, as_text, not_missing_sql, read_blocks
@@ -136,7 +136,7 @@ def _described(columns: Mapping[str, str], paths: Sequence[Path]) -> str:
 
 def _blocks(paths: Sequence[Path], params: TableParams) -> Iterator[tuple[Path, pl.DataFrame]]:
     """Yield the blocks of interactions, each with its file."""
-    layout = Layout(params.separator, () if params.by_place else None, _BLOCK, one_line=True)
+    layout = Layout(params.separator, () if by_place(params.given) else None, _BLOCK, one_line=True)
     for path in paths:
         for block in read_blocks(file_source(path, params.encoding), layout, may_be_empty=len(paths) > 1):
             yield path, block
@@ -164,9 +164,8 @@ def _read_rows(
             kept = where.keeps(table)
             table, rows = table.filter(kept), rows[kept.to_numpy()]
         if len(table):
-            with checks.block(rows):
-                log.append(*_typed(table, columns[path], times, params, checks), lines=rows)
-    checks.finish()
+            checks.rows = rows
+            log.append(*_typed(table, columns[path], times, params, checks), lines=rows)
     if not count:
         raise NoRowsError("the tables have no rows", str(paths[0]), "add rows")
     if not len(log):

@@ -16,7 +16,7 @@ ItemRole = Literal["item", "title", "year", "genres"]
 
 
 class Counts(Section):
-    """Numbers that a data set must have, or ingest stops."""
+    """Numbers that a data set must have, or ingest stops. params.yaml describes the keys."""
 
     interactions: Positive
     users: Positive
@@ -24,34 +24,23 @@ class Counts(Section):
     items: Positive
 
 
-class RowParams(Section):
-    """Filters of interactions, for any data set."""
+class TableParams(Section):
+    """How the tables of `dataset: files` are read, and which interactions of any data set count.
 
-    min_rating: float | None = None  # interactions with a lower rating are left out
-    min_user_interactions: Positive | None = None  # users with fewer interactions are left out
-    min_item_interactions: Positive | None = None  # items with fewer interactions are left out
-
-
-class TableParams(RowParams):
-    """How the tables of `dataset: files` are read."""
+    params.yaml describes the keys.
+    """
 
     separator: Name | None = None
-    """Separator of the columns of text files; None: it is detected."""
     encoding: str = "utf-8"
-    """Encoding of text files."""
     columns: dict[Role, Name | Positive | None] | None = None
-    """Names of the columns that play a role, or their places where a table has no line of names."""
     item_columns: dict[ItemRole, Name | Positive | None] | None = None
-    """The same for the table of items; None: names in `columns` are those of both tables."""
     time_format: Name | None = None
-    """Format, in the notation of chrono, of timestamps that are text or whole numbers such as 20231231; None: ISO 8601,
-    or numbers that count units of time."""
     where: Name | None = None
-    """SQL expression over the columns of the interactions; rows for which it is not true are left out."""
     item_rows: Literal["refuse", "first", "last", "longest"] = "refuse"
-    """Which text of each column is kept where an item has several rows."""
     clean_text: bool = True
-    """Whether HTML entities in texts become characters, and runs of white space one space."""
+    min_rating: float | None = None
+    min_user_interactions: Positive | None = None
+    min_item_interactions: Positive | None = None
 
     @field_validator("encoding")
     @classmethod
@@ -70,7 +59,7 @@ class TableParams(RowParams):
             for role in needed:
                 if given.get(role, "") is None:
                     raise ValueError(f"{key}: {role} cannot be left out")
-                if _places(given) and role not in given:
+                if by_place(given) and role not in given:
                     raise ValueError(f"{key}: {role} needs a place too")
         if self.item_columns is not None and (texts := [role for role in self.given if role in EXACT]):
             raise ValueError(f"columns: {texts[0]} is a column of items, move it to item_columns")
@@ -91,53 +80,39 @@ class TableParams(RowParams):
     def given_of_items(self) -> dict[str, str | int | None]:
         """`item_columns`, or where it is null the names of `columns`."""
         if self.item_columns is None:
-            return {} if self.by_place else self.given
+            return {} if by_place(self.given) else self.given
         return {role: name for role, name in self.item_columns.items()}
 
-    @property
-    def by_place(self) -> bool:
-        """Whether the table of interactions has no line of names."""
-        return _places(self.given)
 
-    @property
-    def items_by_place(self) -> bool:
-        """Whether the table of items has no line of names."""
-        return _places(self.given_of_items)
-
-
-def _places(given: Given) -> bool:
+def by_place(given: Given) -> bool:
+    """Return whether columns are given by their numbers, as in a table without a line of names."""
     return any(isinstance(value, int) for value in given.values())
 
 
-class IngestParams(TableParams):
-    """Where the interactions come from."""
+class TimeSplit(Section):
+    """Where the interactions of all users are cut, and which are targets. params.yaml describes the keys."""
+
+    validation_from: Cut = 0.8
+    test_from: Cut = 0.9
+    targets: Literal["first", "all"] = "first"
+
+
+class IngestParams(TableParams, TimeSplit):
+    """Where the interactions come from. params.yaml describes the keys."""
 
     dataset: Literal["movielens", "files", "sample"]
     archive: Name
-    """`movielens`: URL or path of an archive of MovieLens; its members tell which."""
     md5: Md5 | None
     expected: Counts | None
     interactions: Name | None
-    """`files`: path (or URL), folder or pattern of the table of user, item, timestamp."""
     interactions_md5: Md5 | None
     items: Name | None
-    """`files`: the same for the table of items and their texts; None: the items are those of the interactions."""
     items_md5: Md5 | None
     item_text: Name | None
-    """Path (or URL) of further text per item, for any data set; JSON, CSV or Parquet."""
     item_text_md5: Md5 | None
     repeats: Literal["keep", "first", "last", "refuse"] = "keep"
-    """`files`: which interactions count where a user has several with one item."""
     split: Literal["leave_one_out", "time"] = "leave_one_out"
-    """How targets are held out: the last two interactions of each user, or interactions after two points in time."""
-    targets: Literal["first", "all"] = "first"
-    """`time`: which interactions of a user after a cut are targets."""
-    validation_from: Cut = 0.8
-    """`time`: start of the validation: a share of the interactions (below 1), a timestamp or a date."""
-    test_from: Cut = 0.9
-    """`time`: start of the test, likewise."""
     candidates: Literal["interacted", "all"]
-    """Items that may be ranked: those with an interaction (`time`: before the cut), or all."""
 
     @model_validator(mode="after")
     def _complete(self) -> "IngestParams":

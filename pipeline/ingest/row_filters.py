@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from ..core.errors import NoRowsError
 from .event_log import EventLog
-from .params import RowParams
+from .params import TableParams
 
 
-def filtered(log: EventLog, params: RowParams) -> tuple[EventLog, dict[str, int]]:
+def filtered(log: EventLog, params: TableParams) -> tuple[EventLog, dict[str, int]]:
     """Return the interactions that count, and `{"removed_<param>": rows}` for each param that is set.
 
     First, rows below `min_rating` are removed; then users and items in turn, until nothing changes: without a user, an

@@ -15,16 +15,16 @@ SPARSE = 64
 
 
 class BackboneParams(Section):
-    """The recommendation LLM: a transformers decoder, from a config or pre-trained."""
+    """The recommendation LLM: a transformers decoder, from a config or pre-trained.
+
+    params.yaml describes the keys.
+    """
 
     pretrained: str | None
     revision: str | None
     config: dict[str, Any]
-    """`model_type` and keys of its config; ignored where `pretrained` is set."""
     tuning: Literal["full", "lora", "frozen"] = "full"
-    """Which weights of a pre-trained decoder are trained: all, low-rank additions to its linear layers, or none."""
     learning_rate: Annotated[float, Field(gt=0)] | None = None
-    """Learning rate of a pre-trained decoder's weights; null: the learning rate of all other weights."""
 
     @model_validator(mode="after")
     def _of_what_is_pretrained(self) -> "BackboneParams":
@@ -34,63 +34,44 @@ class BackboneParams(Section):
 
 
 class PoolingParams(Section):
-    """How hidden states are pooled to the user state."""
+    """How hidden states are pooled to the user state. params.yaml describes the keys."""
 
     kind: Literal["mean", "last", "window", "recency"]
     window: Positive
 
 
 class TrainParams(Section):
-    """The recommendation LLM, its head and their training."""
+    """The recommendation LLM, its head and their training. params.yaml describes the keys."""
 
     seed: Seed
     members: Positive = 1
-    """Models that rank by their mean logits, trained with the seeds `seed`, `seed` + 1, …"""
     history: Annotated[int, Field(ge=2)]
-    """Number of latest items that the model reads; training cuts longer histories into windows."""
     time: Literal["none", "gaps"] = "none"
-    """Times that the model reads: none, or the gaps between the items of a history."""
     residual_width: Annotated[int, Field(ge=0)]
-    """Width of the learned vector beside each item's frozen vector; 0: none."""
     residual_start: Literal["auto", "zero", "co_occurrence"] = "zero"
-    """Initial residuals: zero (random for trained items of equal text), or from co-occurrence in training sequences."""
-    residual_dropout: Share = 0.0
-    """Share of items whose residual is zeroed in training, drawn separately for input and output."""
+    residual_dropout: Share = 0.0  # drawn separately for input and output
     input_dropout: Share
     backbone: BackboneParams
     pooling: PoolingParams
     keys: Literal["auto", "product", "unit"] = "product"
-    """An item's score: the product of user state and item key, or this product with all keys scaled to one length."""
     loss: Literal["sampled_softmax", "softmax"]
     negatives: Positive
     epochs: Positive
-    epoch_batches: Positive | None = None
-    """Batches of an epoch at most, drawn at random, so that large data is validated as often as small data."""
+    epoch_batches: Positive | None = None  # so that large data is validated as often as small data
     batch_windows: Positive
-    """Most windows of a batch."""
-    batch_positions: Positive | None = None
-    """Most positions of a batch, padding included, so that long windows do not lead to few large steps."""
+    batch_positions: Positive | None = None  # so that long windows do not lead to few large steps
     learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
     warmup_steps: Annotated[int, Field(ge=0)]
     gradient_clip: Annotated[float, Field(gt=0)]
     average: Share
-    """Decay per step of the running average of the weights, which is validated and kept; 0: the latest weights."""
     validate_every: Positive
-    """Epochs between two validations."""
     validation_users: Positive | None = None
-    """Users whose validation targets are ranked, at most, drawn at random."""
     patience: Positive
-    """Training stops after this many validations without a better NDCG@10."""
     shrinkage: Annotated[float, Field(ge=0)] = 0.0
-    """Prior s of the shrinkage after training: with n training interactions, n / (n + s) scales the residual and the
-    deviation of the key's log-length (`training/shrinkage.py`). Kept if validation NDCG@10 improves; 0: off."""
     precision: Precision = "float32"
-    """Precision of the products in training; weights, scores, loss and evaluation are float32."""
     processes: Positive = 1
-    """Processes that share every batch."""
     device: Literal["cpu", "cuda"] = "cpu"
-    """Where the model is trained; it is validated on the CPU."""
 
     def for_data(self, counts: "NDArray[np.int64]") -> "TrainParams":
         """Decide `keys` and `residual_start` where they are `auto`, by the training interactions of items, int64 [n].

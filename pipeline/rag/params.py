@@ -9,37 +9,27 @@ from ..core.params import Positive, Section
 
 
 class Lookup(Section):
-    """Settings of a datastore's search."""
+    """Settings of a datastore's search. params.yaml describes the keys."""
 
     shortlist: Positive
-    """Datastore entries with the nearest keys, which are ranked again by states and histories."""
     overlap: Annotated[float, Field(ge=0, le=1)]
-    """Weight of the histories in that ranking; the states have the rest."""
     neighbours: Positive
-    """Entries of the shortlist that are kept."""
     following: Positive
-    """Items taken from an entry: its next item and the items after it."""
     preceding: Annotated[int, Field(ge=0)]
-    """Items taken from the end of an entry's prefix."""
 
 
 class FusionParams(Lookup):
-    """The rag variant: its sources, and the training of the fusion."""
+    """The rag variant: its sources, and the training of the fusion. params.yaml describes the keys."""
 
     sources: Annotated[
         tuple[Literal["next_items", "items", "co_occurring", "history", "trending"], ...],
         Field(min_length=1, strict=False),
     ]
     prefixes: Positive | None = None
-    """Training prefixes in the datastore: users are drawn at random until theirs are as many; null: of all users."""
     item_neighbours: Positive
-    """Items retrieved per item of the recent history, by each of the sources `items` and `co_occurring`."""
     recent_items: Positive
-    """Latest items of the history that are looked up."""
     users: Positive
-    """Most users of each half: the validation targets of one half train the fusion, the other half validates it."""
     steps: Positive
-    """Training steps at most (`EPOCHS`). The fusion has few weights, so more users need no more steps."""
     batch_users: Positive
     learning_rate: Annotated[float, Field(gt=0)]
 

@@ -9,16 +9,15 @@ from ..model.params import TrainParams
 
 
 class FinalParams(Section):
-    """How the chosen models are fitted again, on the held-out items too. There is no validation any more."""
+    """How the chosen models are fitted again, on the held-out items too. There is no validation any more.
+
+    params.yaml describes the keys.
+    """
 
     fit: bool
-    """False: the stages run and write that there is no such model."""
     start: Literal["auto", "chosen", "new"] = "chosen"
-    """What is trained: the chosen weights further, or new weights for as many epochs as validation chose."""
     epochs: Positive
-    """Epochs of the further training of the chosen weights."""
     rate: Annotated[float, Field(gt=0)]
-    """Learning rate of the further training, as a share of `train.learning_rate`."""
 
     def new_for(self, chosen: TrainParams) -> bool:
         """Return whether new weights are trained.

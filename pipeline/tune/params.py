@@ -8,11 +8,11 @@ from ..core.params import Positive, Section, Seed
 
 
 class TuneParams(Section):
-    """Tuning of the item LLM on training sequences."""
+    """Tuning of the item LLM on training sequences. params.yaml describes the keys."""
 
     seed: Seed
-    epochs: Annotated[int, Field(ge=0)]  # passes over the items; 0: the item LLM stays as it is
+    epochs: Annotated[int, Field(ge=0)]
     learning_rate: Annotated[float, Field(gt=0)]
     temperature: Annotated[float, Field(gt=0, le=1)]
-    window: Positive  # largest distance between two items of a user that count as near
-    batch_items: Annotated[int, Field(ge=2)]  # items that are contrasted in one step
+    window: Positive
+    batch_items: Annotated[int, Field(ge=2)]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hierrec.core.errors import DataError
 from hierrec.core.sequences import Sequences
+from hierrec.ingest import event_order
 from hierrec.ingest.dataset import Dataset, build
 from hierrec.ingest.look import look
 from hierrec.ingest.own_files import read_files
@@ -73,3 +74,9 @@ def test_without_repeats_the_tables_are_the_same_whatever_the_param(tmp_path: Pa
 def test_they_can_be_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"row 3: user 'ann', item 'cup' is there already, on row 1 \(and 1 more"):
         dataset(tmp_path, "refuse")
+
+
+def test_the_first_bucket_with_repeats_names_its_first_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_order, "BUCKET", 1)  # a user each
+    with pytest.raises(DataError, match=r"row 5: user 'ann', item 'cup' is there already, on row 3 \(and 1 more"):
+        dataset(tmp_path, "refuse", ["bob,cup,1", "bob,cup,2", *ROWS])

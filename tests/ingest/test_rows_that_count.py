@@ -12,7 +12,7 @@ from hierrec.ingest import event_log, own_files
 from hierrec.ingest.dataset import build
 from hierrec.ingest.event_log import INTERACTIONS, EventLog, RawDataset
 from hierrec.ingest.own_files import read_files
-from hierrec.ingest.params import RowParams, TableParams
+from hierrec.ingest.params import TableParams
 from hierrec.ingest.row_filters import filtered
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -138,7 +138,7 @@ def test_k_core(rows: list[tuple[int, int]], users: int, items: int, block: int)
     table = pl.DataFrame([(str(u), str(i), 3, u + i) for u, i in rows], INTERACTIONS, orient="row")
     listed = table["item_id"].unique(maintain_order=True)
     log, expected = EventLog.of(table, listed), core(rows, users, items)
-    params = RowParams(min_user_interactions=users, min_item_interactions=items)
+    params = TableParams(min_user_interactions=users, min_item_interactions=items)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(event_log, "BLOCK", block)
         if not expected:
