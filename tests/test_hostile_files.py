@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hierrec.core.errors import CheckpointError, DataError, HierrecError, ModelError, ParamsError
 from hierrec.core.files import map_npy, sha256_file
-from hierrec.encode.encoder import ItemEncoder
 from hierrec.encode.model_files import BUNDLED, ModelFiles
 from hierrec.model.backbone import build_backbone
 from hierrec.params import load_params
 
+from tests.encode.encoders import item_encoder
 from tests.old_artifacts.readings import READINGS
 
 ROOT = Path(__file__).parents[1]
@@ -163,8 +163,8 @@ def with_code(folder: Path, harm: Path) -> Path:
 
 def test_code_in_an_encoders_folder_is_not_run(tmp_path: Path) -> None:
     folder = with_code(Path(shutil.copytree(BUNDLED["t5-nano"], tmp_path / "model")), tmp_path / "harm")
-    vectors = ItemEncoder.load(str(folder), None, 32).encode(["A film"], 64)
-    expected = ItemEncoder.load("t5-nano", None, 32).encode(["A film"], 64)
+    vectors = item_encoder(folder, 32).encode(["A film"], 64)
+    expected = item_encoder("t5-nano", 32).encode(["A film"], 64)
     np.testing.assert_array_equal(vectors, expected)
     assert not (tmp_path / "harm").exists()
 

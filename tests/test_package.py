@@ -74,7 +74,10 @@ def test_the_bundled_encoder_works_from_another_folder(installed: Path) -> None:
     code = (
         "import hierrec\n"
         "from hierrec.encode.encoder import ItemEncoder\n"
-        "vectors = ItemEncoder.load('t5-nano', None, 64).encode(['A space war', 'A love story'], 4096)\n"
+        "from hierrec.encode.params import EncodeParams\n"
+        "some = {'model': 't5-nano', 'revision': None, 'template': '{title}', 'max_length': 64}\n"
+        "encoder = ItemEncoder.of(EncodeParams(**some, batch_tokens=4096, whitening_dimension=None))\n"
+        "vectors = encoder.encode(['A space war', 'A love story'], 4096)\n"
         "print(hierrec.__file__, vectors.shape[0])"
     )
     file, count = python(installed, code).split()

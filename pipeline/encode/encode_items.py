@@ -32,11 +32,12 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
         MachineError: the store or the cache cannot be written, or the cluster of Ray fails.
     """
     fields, texts = render_fields(items, encode.templates)
-    encoder = ItemEncoder.of(encode)
     if encode.engine == "ray":
         from .ray_engine import RayEncoder
 
-        encoder = RayEncoder(encoder, encode.model, encode.workers)
+        encoder = RayEncoder.of(encode)
+    else:
+        encoder = ItemEncoder.of(encode)
     names = [f"item {item_id}" for item_id in items["item_id"]]
     parts, maps, kept, asked, encoded, used = [], [], [], [], 0, encode.batch_tokens
     for field, dimension in zip(fields, encode.dimensions, strict=True):

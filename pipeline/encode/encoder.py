@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from ..core.errors import ModelError, memory_needed
 from ..core.files import sha256_json
 from ..core.gpu import require_gpu
-from ..core.params import Precision
 from ..core.progress import track
 from .machine import machine
 from .model_files import CONFIG, OTHERWISE, ModelFiles
-from .params import EncodeParams, Pooling
+from .params import EncodeParams
 
 if TYPE_CHECKING:
     from .padded import PaddedBatches
@@ -36,7 +35,7 @@ Encoded = Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]
 
 @dataclass(eq=False)
 class ItemEncoder:
-    """A frozen text encoder of transformers, which reads at most `max_length` tokens of a text.
+    """A frozen text encoder of transformers, which reads at most `params.max_length` tokens of a text.
 
     A text's vector is the mean of its tokens' states, or with `pooling` `last` the state of its last token. With
     `precision` `bfloat16`, matrix products are computed in bfloat16 (autocast); weights and vectors stay float32.
@@ -46,43 +45,21 @@ class ItemEncoder:
     """
 
     files: ModelFiles
-    max_length: int
-    device: str = "cpu"
-    pooling: Pooling = "mean"
-    precision: Precision = "float32"
+    params: EncodeParams
 
     @classmethod
-    def load(
-        cls,
-        model: str,
-        revision: str | None,
-        max_length: int,
-        device: str = "cpu",
-        pooling: Pooling = "mean",
-        precision: Precision = "float32",
-    ) -> "ItemEncoder":
-        """Find a model by bundled name, hub id or path; see ``ModelFiles.find``."""
-        return cls(ModelFiles.find(model, revision), max_length, device, pooling, precision)
-
-    @classmethod
-    def of(cls, params: EncodeParams) -> "ItemEncoder":
-        """Return the encoder that section `encode` describes."""
-        settings = params.max_length, params.device, params.pooling, params.precision
-        return cls.load(params.model, params.revision, *settings)
-
-    @property
-    def settings(self) -> tuple[int, str, Pooling, Precision]:
-        """The arguments of ``load`` after model and revision."""
-        return self.max_length, self.device, self.pooling, self.precision
+    def of(cls, params: EncodeParams) -> Self:
+        """Find the model that section `encode` names; errors: see ``ModelFiles.find``."""
+        return cls(ModelFiles.find(params.model, params.revision), params)
 
     @cached_property
     def description(self) -> dict[str, Any]:
         """The model and the settings that decide a text's vector, for the manifest; without paths."""
         return {
             "model": {"id": self.files.name, "revision": self.files.revision, **self.files.hashes},
-            "pooling": self.pooling,
-            "max_length": self.max_length,
-            "dtype": self.precision,
+            "pooling": self.params.pooling,
+            "max_length": self.params.max_length,
+            "dtype": self.params.precision,
         }
 
     @cached_property
@@ -97,7 +74,7 @@ class ItemEncoder:
         Workers of Ray share it, because they use this process's number of threads.
         """
         libraries = [version(library) for library in ("torch", "transformers", "tokenizers")]
-        return sha256_json([self.fingerprint, ARITHMETIC, batch_tokens, self.device, machine(), *libraries])
+        return sha256_json([self.fingerprint, ARITHMETIC, batch_tokens, self.params.device, machine(), *libraries])
 
     def encode(self, texts: Sequence[str], batch_tokens: int) -> NDArray[np.float32]:
         """Return one vector per text, float32 [n, d]; n is at least 1. Arguments and errors: see ``batches``."""
@@ -124,7 +101,7 @@ class ItemEncoder:
                 lengths = np.array([len(ids) for ids in tokens])
                 from torch import autocast, bfloat16, inference_mode
 
-                half = autocast(self.device, bfloat16, enabled=self.precision == "bfloat16")
+                half = autocast(self.params.device, bfloat16, enabled=self.params.precision == "bfloat16")
                 for batch, shape in self.batcher.plan(lengths, batch_tokens):
                     what = f"memory ran out in a batch of {len(batch)} texts, {shape[0]} x {shape[1]} tokens"
                     remedy = "lower max_length, use a smaller model, or a machine with more memory"
@@ -137,7 +114,7 @@ class ItemEncoder:
     def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
         """Return at least one token id per text. Errors: see ``batches``."""
         ids_only = {"return_attention_mask": False, "return_token_type_ids": False}
-        found = self._tokenizer(list(texts), truncation=True, max_length=self.max_length, **ids_only)
+        found = self._tokenizer(list(texts), truncation=True, max_length=self.params.max_length, **ids_only)
         tokens = [ids or [self._fallback_token()] for ids in found["input_ids"]]
         highest = max(map(max, tokens))
         if highest >= (known := self.model.get_input_embeddings().num_embeddings):
@@ -146,7 +123,7 @@ class ItemEncoder:
         return tokens
 
     def save(self, folder: Path) -> None:
-        """Write the model as it is now, and its tokenizer, into a folder that ``load`` reads."""
+        """Write the model as it is now, and its tokenizer, into a folder that `params.model` may name."""
         with _without_bars():
             self._whole.save_pretrained(folder)
         for path in self.files.tokenizer:
@@ -181,10 +158,10 @@ class ItemEncoder:
         from .padded import PaddedBatches
         from .t5 import T5Batches
 
-        if (t5 := T5Batches.of(self.model, self.pooling)) is not None:
+        if (t5 := T5Batches.of(self.model, self.params.pooling)) is not None:
             return t5
         padding = getattr(self._tokenizer, "pad_token_id", None) or 0
-        return PaddedBatches(self.model, self.pooling, padding, self.max_length, self.files.place)
+        return PaddedBatches(self.model, self.params.pooling, padding, self.params.max_length, self.files.place)
 
     @cached_property
     def model(self) -> Any:
@@ -194,7 +171,7 @@ class ItemEncoder:
         from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING
 
         place = self.files.place
-        if self.device == "cuda":
+        if self.params.device == "cuda":
             require_gpu("device")
         with self._loading("model"), _without_bars():
             config = AutoConfig.from_pretrained(self.files.folder, trust_remote_code=False)
@@ -206,14 +183,14 @@ class ItemEncoder:
         if random:
             raise ModelError(f"the weights lack {random[0]} ({len(random)} in all)", place, OTHERWISE)
         limit = getattr(config, "max_position_embeddings", None)
-        if limit is not None and self.max_length > (limit := min(limit, self._tokenizer.model_max_length)):
-            what = f"the model reads at most {limit} tokens, not {self.max_length}"
+        if limit is not None and self.params.max_length > (limit := min(limit, self._tokenizer.model_max_length)):
+            what = f"the model reads at most {limit} tokens, not {self.params.max_length}"
             raise ModelError(what, place, f"set max_length to {limit} or less")
         self._whole = model
         encoder = model.get_encoder() if config.is_encoder_decoder else model
         if not isinstance(encoder.get_input_embeddings(), torch.nn.Embedding):
             raise ModelError(f"{type(model).__name__} does not read text", place, OTHERWISE)
-        return encoder.to(self.device).eval()
+        return encoder.to(self.params.device).eval()
 
 
 @contextmanager

@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 
 from ..core import errors
 from ..core.errors import HierrecError, MachineError, ModelError, ParamsError
-from ..core.params import Precision
 from ..core.progress import track
 from .encoder import Encoded, ItemEncoder
-from .params import Pooling
+from .params import EncodeParams
 
 BLOCK = 2048
 """Texts that a worker encodes at a time. If it dies, they are encoded again."""
@@ -43,10 +42,6 @@ class RayEncoder(ItemEncoder):
     for each processor of the cluster, or for each GPU if the encoder uses one.
     """
 
-    def __init__(self, encoder: ItemEncoder, name: str, workers: int | None) -> None:
-        super().__init__(encoder.files, *encoder.settings)
-        self._name, self._workers = name, workers
-
     def batches(self, texts: Sequence[str], batch_tokens: int) -> Encoded:
         """Yield batches in any order. Arguments and errors: see ``ItemEncoder.batches``, and:
 
@@ -58,9 +53,8 @@ class RayEncoder(ItemEncoder):
             return
         import torch
 
-        gpus, threads = int(self.device == "cuda"), torch.get_num_threads()
-        loaded = self._name, self.files.revision, *self.settings
-        with _cluster(self._workers) as ray, track(total=len(texts), desc="encode", unit="text") as progress:
+        gpus, threads = int(self.params.device == "cuda"), torch.get_num_threads()
+        with _cluster(self.params.workers) as ray, track(total=len(texts), desc="encode", unit="text") as progress:
             there = int(ray.cluster_resources().get("GPU" if gpus else "CPU", 0))
             if gpus and not there:  # Ray would wait for one
                 remedy = "set it to cpu, or add a machine with a GPU"
@@ -69,10 +63,10 @@ class RayEncoder(ItemEncoder):
                 warnings.simplefilter("ignore")  # deprecations within Ray
                 answers = ray.data.from_arrow(_blocks(texts)).map_batches(
                     EncodeWorker,
-                    fn_constructor_args=(loaded, self.fingerprint, batch_tokens, threads),
+                    fn_constructor_args=(self.params, self.fingerprint, batch_tokens, threads),
                     batch_size=None,
                     batch_format="pyarrow",
-                    compute=ray.data.ActorPoolStrategy(size=self._workers or max(1, there)),
+                    compute=ray.data.ActorPoolStrategy(size=self.params.workers or max(1, there)),
                     num_cpus=1,
                     num_gpus=gpus or None,
                     ray_remote_args_fn=lambda: {"max_task_retries": RETRIES},
@@ -94,7 +88,7 @@ ANSWER = pa.schema(
 class EncodeWorker:
     """An actor of Ray Data; it loads its encoder once."""
 
-    loaded: tuple[str, str | None, int, str, Pooling, Precision]  # arguments of ``ItemEncoder.load``
+    params: EncodeParams
     fingerprint: str
     batch_tokens: int
     threads: int  # torch's number of threads
@@ -120,7 +114,7 @@ class EncodeWorker:
         import torch
 
         torch.set_num_threads(self.threads)
-        encoder = ItemEncoder.load(*self.loaded)
+        encoder = ItemEncoder.of(self.params)
         if encoder.fingerprint != self.fingerprint:
             what = "a worker of Ray has another model under that name"
             raise ModelError(what, encoder.files.place, "install the same release and the same model there")

@@ -114,8 +114,8 @@ def _write_store(base: Path, folder: Path, items: pl.DataFrame, encode: EncodePa
     new = items.join(known, on="item_id", how="anti", maintain_order="left")
     vectors, texts, encoded = old.vectors[:], known["text"].to_list(), 0
     if len(new):
-        settings = manifest["max_length"], encode.device, manifest["pooling"], manifest["dtype"]
-        encoder = ItemEncoder.load(encode.model, encode.revision, *settings)
+        kept = {"max_length": manifest["max_length"], "pooling": manifest["pooling"], "precision": manifest["dtype"]}
+        encoder = ItemEncoder.of(encode.model_copy(update=kept))
         if any(manifest[key] != value for key, value in encoder.description.items()):
             what = "is not the item LLM of the store, or its settings differ"
             raise ModelError(what, encoder.files.place, "set encode to the params of the artifacts")

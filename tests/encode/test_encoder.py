@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from tests.encode.encoders import item_encoder
 from tests.encode.tiny_models import TEXTS, ModelFolder
 
 KINDS = ["t5", "t5-full", "bert", "bart", "gpt2"]
@@ -29,13 +30,13 @@ AWKWARD = ["", " ", "a", "word " * 10_000, "🎬🎥", "七人の侍", "\x00\n\t
 
 @pytest.fixture(scope="module")
 def encoder(model_folder: ModelFolder) -> ItemEncoder:
-    return ItemEncoder.load(str(model_folder("t5")), None, 32)
+    return item_encoder(model_folder("t5"), 32)
 
 
 @pytest.mark.parametrize("pooling", get_args(Pooling))
 @pytest.mark.parametrize("kind", KINDS)
 def test_pools_what_transformers_gives(kind: str, pooling: Pooling, model_folder: ModelFolder) -> None:
-    encoder = ItemEncoder.load(str(model_folder(kind)), None, 16, pooling=pooling)
+    encoder = item_encoder(model_folder(kind), 16, pooling=pooling)
     texts = [TEXTS[0][:end] for end in range(1, len(TEXTS[0]))]  # of every length
     vectors = encoder.encode(texts, 64)
     for text, vector in zip(texts, vectors, strict=True):
@@ -48,7 +49,7 @@ def test_pools_what_transformers_gives(kind: str, pooling: Pooling, model_folder
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_text_in_any_kind_of_model(kind: str, model_folder: ModelFolder) -> None:
-    encoder = ItemEncoder.load(str(model_folder(kind)), None, 32)
+    encoder = item_encoder(model_folder(kind), 32)
     texts = AWKWARD + TEXTS
     vectors = encoder.encode(texts, 128)
     assert vectors.dtype == np.float32
@@ -72,7 +73,7 @@ def test_the_batch_does_not_matter(encoder: ItemEncoder, texts: list[str], budge
 )
 def test_what_else_is_encoded_changes_no_bit(budget: int, precision: Precision) -> None:
     # Wide enough for sums whose order depends on the shape.
-    encoder = ItemEncoder.load("t5-nano", None, 64, precision=precision)
+    encoder = item_encoder("t5-nano", 64, precision=precision)
     texts = [f"{text} {number}" for number in range(40) for text in TEXTS]
     vectors = encoder.encode(texts, budget)
     shuffled = np.random.default_rng(0).permutation(len(texts))
@@ -84,7 +85,7 @@ def test_what_else_is_encoded_changes_no_bit(budget: int, precision: Precision) 
 @pytest.mark.parametrize("kind", ["t5-nano", *KINDS])
 def test_bfloat16_moves_vectors_by_rounding_and_the_manifest_says_so(kind: str, model_folder: ModelFolder) -> None:
     model = kind if kind == "t5-nano" else str(model_folder(kind))
-    exact, rounded = (ItemEncoder.load(model, None, 32, precision=precision) for precision in PRECISIONS)
+    exact, rounded = (item_encoder(model, 32, precision=precision) for precision in PRECISIONS)
     expected, vectors = (encoder.encode(AWKWARD + TEXTS, 128) for encoder in (exact, rounded))
     assert vectors.dtype == np.float32
     assert not np.array_equal(vectors, expected)
@@ -122,7 +123,7 @@ def test_t5_computes_one_shape_and_longer_texts_alone(encoder: ItemEncoder, monk
 
 
 def test_batches_keep_to_the_budget(model_folder: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = ItemEncoder.load(str(model_folder("bert")), None, 32)
+    encoder = item_encoder(model_folder("bert"), 32)
     shapes = watch_shapes(encoder, monkeypatch)
     places = np.concatenate([places for places, _ in encoder.batches(TEXTS * 20, 100)])
     assert sorted(places) == list(range(len(TEXTS) * 20))
@@ -148,7 +149,7 @@ def test_half_precision_weights_compute_in_float32(copy: Path) -> None:
 
     T5EncoderModel.from_pretrained(copy).half().save_pretrained(copy)
     assert next(iter(load_file(copy / "model.safetensors").values())).dtype == torch.float16
-    encoder = ItemEncoder.load(str(copy), None, 32)
+    encoder = item_encoder(copy, 32)
     vectors = encoder.encode(TEXTS, 100)
     assert vectors.dtype == np.float32
     assert not np.array_equal(vectors, vectors.astype(np.float16))
@@ -157,7 +158,7 @@ def test_half_precision_weights_compute_in_float32(copy: Path) -> None:
 
 def test_fingerprint_covers_weights_tokenizer_config_and_settings(copy: Path) -> None:
     def fingerprint(max_length: int = 32, pooling: Pooling = "mean", precision: Precision = "float32") -> str:
-        return ItemEncoder.load(str(copy), None, max_length, "cpu", pooling, precision).fingerprint
+        return item_encoder(copy, max_length, pooling=pooling, precision=precision).fingerprint
 
     seen = [fingerprint(), fingerprint(33), fingerprint(pooling="last"), fingerprint(precision="bfloat16")]
     weights = load_file(copy / "model.safetensors")
@@ -175,7 +176,7 @@ def test_the_cache_key_covers_what_else_decides_the_last_bits(
     encoder: ItemEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def key(batch_tokens: int = 100, device: str = "cpu") -> str:
-        return ItemEncoder(encoder.files, 32, device).cache_key(batch_tokens)
+        return item_encoder(encoder.files.folder, 32, device=device).cache_key(batch_tokens)
 
     seen = [key(), key(101), key(device="cuda")]
     monkeypatch.setattr("hierrec.encode.encoder.ARITHMETIC", 0)
@@ -198,7 +199,7 @@ def test_the_cache_key_covers_what_else_decides_the_last_bits(
 
 
 def test_the_fingerprint_does_not_know_the_folder(model_folder: ModelFolder, copy: Path) -> None:
-    here, there = (ItemEncoder.load(str(folder), None, 32) for folder in (model_folder("t5"), copy))
+    here, there = (item_encoder(folder, 32) for folder in (model_folder("t5"), copy))
     assert here.fingerprint == there.fingerprint
     assert str(copy.parent) not in json.dumps(there.description)
     assert there.description["model"]["id"] == "copy"
@@ -206,8 +207,8 @@ def test_the_fingerprint_does_not_know_the_folder(model_folder: ModelFolder, cop
 
 def test_the_fingerprint_needs_no_torch(model_folder: ModelFolder) -> None:
     script = (
-        "import sys; from hierrec.encode.encoder import ItemEncoder\n"
-        f"ItemEncoder.load({str(model_folder('t5'))!r}, None, 32).cache_key(100)\n"
+        "import sys; from tests.encode.encoders import item_encoder\n"
+        f"item_encoder({str(model_folder('t5'))!r}, 32).cache_key(100)\n"
         "assert not {'torch', 'transformers'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
@@ -218,7 +219,7 @@ def test_weights_that_are_missing_are_not_drawn_at_random(copy: Path) -> None:
     del weights["encoder.final_layer_norm.weight"]
     save_file(weights, copy / "model.safetensors", {"format": "pt"})
     with pytest.raises(ModelError, match=r"lack encoder\.final_layer_norm\.weight"):
-        ItemEncoder.load(str(copy), None, 32).encode(TEXTS, 100)
+        item_encoder(copy, 32).encode(TEXTS, 100)
 
 
 def test_damaged_files(copy: Path) -> None:
@@ -229,7 +230,7 @@ def test_damaged_files(copy: Path) -> None:
         content = (copy / name).read_bytes()
         (copy / name).write_bytes(content[:100])
         with pytest.raises(ModelError, match=f"model copy: the {message}"):
-            ItemEncoder.load(str(copy), None, 32).encode(TEXTS, 100)
+            item_encoder(copy, 32).encode(TEXTS, 100)
         (copy / name).write_bytes(content)
 
 
@@ -239,12 +240,12 @@ def test_a_tokenizer_of_another_model(copy: Path) -> None:
     small = T5Config(vocab_size=10, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
     T5EncoderModel(small).save_pretrained(copy)
     with pytest.raises(ModelError, match="do not belong together"):
-        ItemEncoder.load(str(copy), None, 32).encode(TEXTS, 100)
+        item_encoder(copy, 32).encode(TEXTS, 100)
 
 
 def test_more_tokens_than_the_model_has_positions(model_folder: ModelFolder) -> None:
     with pytest.raises(ModelError, match=r"at most 64 tokens, not 65(.|\n)*max_length to 64"):
-        ItemEncoder.load(str(model_folder("bert")), None, 65).encode(TEXTS, 100)
+        item_encoder(model_folder("bert"), 65).encode(TEXTS, 100)
 
 
 def test_a_model_that_reads_no_text(copy: Path) -> None:
@@ -260,4 +261,4 @@ def test_a_model_that_reads_no_text(copy: Path) -> None:
     )
     ViTModel(vit).save_pretrained(copy)
     with pytest.raises(ModelError):
-        ItemEncoder.load(str(copy), None, 32).encode(TEXTS, 100)
+        item_encoder(copy, 32).encode(TEXTS, 100)

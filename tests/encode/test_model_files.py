@@ -14,6 +14,7 @@ import pytest
 from hierrec.core.errors import ModelError
 from hierrec.encode.model_files import ModelFiles
 
+from tests.encode.encoders import item_encoder
 from tests.encode.tiny_models import ModelFolder
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -135,9 +136,9 @@ def find_on_hub(home: Path, port: int, model: str = "lab/tiny", **settings: str)
     """Find a model in a new process, as the hub's client reads its settings once; return the output."""
     script = f"""
 from hierrec.core.errors import ModelError
-from hierrec.encode.encoder import ItemEncoder
+from tests.encode.encoders import item_encoder
 try:
-    encoder = ItemEncoder.load({model!r}, {COMMIT!r}, 32)
+    encoder = item_encoder({model!r}, 32, revision={COMMIT!r})
     print(encoder.files.name, encoder.files.revision, encoder.fingerprint)
 except ModelError as error:
     print(error)
@@ -160,9 +161,7 @@ except ModelError as error:
 def test_a_hub_model_is_fetched_once_and_kept(
     hub: ThreadingHTTPServer, model_folder: ModelFolder, tmp_path: Path
 ) -> None:
-    from hierrec.encode.encoder import ItemEncoder
-
-    here = ItemEncoder.load(str(model_folder("t5")), None, 32)
+    here = item_encoder(model_folder("t5"), 32)
     expected = f"lab/tiny {COMMIT} {here.fingerprint}"
     port, requests = hub.server_port, hub.requests  # type: ignore[attr-defined]
     assert find_on_hub(tmp_path, port) == expected

@@ -19,8 +19,9 @@ from hierrec.encode import ray_engine
 from hierrec.encode.encode_items import encode_items
 from hierrec.encode.encoder import Encoded, ItemEncoder
 from hierrec.encode.params import EncodeParams
-from hierrec.encode.ray_engine import EncodeWorker, unpack
+from hierrec.encode.ray_engine import EncodeWorker, RayEncoder, unpack
 
+from tests.encode.encoders import encode_params, item_encoder
 from tests.encode.tiny_models import TEXTS, ModelFolder, save_model
 
 pytest.importorskip("ray")
@@ -54,11 +55,12 @@ def workers() -> list[psutil.Process]:
 
 
 def test_a_killed_worker_changes_nothing(cluster: None, small_blocks: None) -> None:
-    encoder = ItemEncoder.load("t5-nano", None, 32)
+    encoder = item_encoder("t5-nano", 32)
     texts = MANY * 5  # 200 blocks: most are not yet encoded when the first arrives
     expected = encoder.encode(texts, 200)
     vectors, victim, places = np.empty_like(expected), None, []
-    for batch, found in ray_engine.RayEncoder(encoder, "t5-nano", 2).batches(texts, 200):
+    engine = RayEncoder.of(encode_params("t5-nano", 32, workers=2))
+    for batch, found in engine.batches(texts, 200):
         if victim is None:
             victim = workers()[0]
             victim.kill()
@@ -104,7 +106,7 @@ def test_the_store_is_the_local_one_and_the_cache_is_asked(
 def test_errors_of_a_worker_arrive_as_they_are(cluster: None, model_folder: ModelFolder, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     save_model("t5", folder)
-    engine = ray_engine.RayEncoder(ItemEncoder.load(str(folder), None, 32), str(folder), 1)
+    engine = RayEncoder.of(encode_params(folder, 32))
     _ = engine.fingerprint
     weights = folder / "model.safetensors"
     weights.write_bytes(model_folder("t5-full").joinpath("model.safetensors").read_bytes())
@@ -116,7 +118,7 @@ def test_a_cluster_without_gpus_is_not_waited_for(cluster: None) -> None:
     ray = pytest.importorskip("ray")
     if ray.cluster_resources().get("GPU"):
         pytest.skip("needs a machine without a GPU")
-    engine = ray_engine.RayEncoder(ItemEncoder.load("t5-nano", None, 32, "cuda"), "t5-nano", 1)
+    engine = RayEncoder.of(encode_params("t5-nano", 32, device="cuda"))
     with pytest.raises(ParamsError, match="has no GPU"):
         list(engine.batches(["a"], 64))
 
@@ -140,7 +142,7 @@ class Fails(ItemEncoder):
     ],
 )
 def test_an_error_is_an_answer(error: errors.HierrecError) -> None:
-    worker = EncodeWorker(("m", None, 8, "cpu", "mean", "float32"), "", 64, 1)
+    worker = EncodeWorker(encode_params("m", 8), "", 64, 1)
     worker._encoder = Fails(error)
     answer = worker(pa.table({"place": [0], "text": ["a"]}))
     with pytest.raises(type(error)) as raised:
@@ -150,13 +152,10 @@ def test_an_error_is_an_answer(error: errors.HierrecError) -> None:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_worker_encodes_a_block_into_its_places(model_folder: ModelFolder, precision: Precision) -> None:
-    folder = str(model_folder("t5"))
-    encoder = ItemEncoder.load(folder, None, 32, precision=precision)
+    encoder = item_encoder(model_folder("t5"), 32, precision=precision)
     import torch
 
-    worker = EncodeWorker(
-        (folder, None, 32, "cpu", "mean", precision), encoder.fingerprint, 200, torch.get_num_threads()
-    )
+    worker = EncodeWorker(encoder.params, encoder.fingerprint, 200, torch.get_num_threads())
     block = pa.table({"place": [7, 3], "text": MANY[:2]})
     places, vectors = unpack(worker(block).to_pylist()[0])
     assert places.tolist() == [7, 3]
@@ -165,8 +164,7 @@ def test_a_worker_encodes_a_block_into_its_places(model_folder: ModelFolder, pre
 
 def test_where_ray_is_missing_the_remedy_is_named(model_folder: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    folder = str(model_folder("t5"))
-    engine = ray_engine.RayEncoder(ItemEncoder.load(folder, None, 32), folder, 1)
+    engine = RayEncoder.of(encode_params(model_folder("t5"), 32))
     with pytest.raises(ParamsError, match=r"pip install 'hierrec\[ray\]'"):
         list(engine.batches(["a"], 64))
 

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
+from tests.encode.encoders import item_encoder
 from tests.encode.tiny_models import TEXTS, ModelFolder
 
 MANY = [f"Film {number}. {TEXTS[number % len(TEXTS)]}" for number in range(60)]
@@ -32,7 +33,7 @@ def folder(model_folder: ModelFolder) -> str:
 
 
 def encode(folder: str, cache: Path, texts: Sequence[str]) -> tuple[NDArray[np.float32], int]:
-    encoder = ItemEncoder.load(folder, None, 32)
+    encoder = item_encoder(folder, 32)
     return encode_texts(encoder, texts, 200, texts, cache)
 
 
@@ -63,7 +64,7 @@ def test_gives_back_what_was_put(
 def test_equals_the_encoder_in_order(folder: str, tmp_path: Path) -> None:
     vectors, encoded = encode(folder, tmp_path, MANY)
     assert encoded == len(MANY)
-    np.testing.assert_allclose(vectors, ItemEncoder.load(folder, None, 32).encode(MANY, 10_000), atol=1e-5)
+    np.testing.assert_allclose(vectors, item_encoder(folder, 32).encode(MANY, 10_000), atol=1e-5)
 
 
 def test_equal_texts_are_encoded_once_and_are_equal_in_every_bit(folder: str, tmp_path: Path) -> None:
@@ -89,7 +90,7 @@ def test_only_changed_texts_are_encoded(folder: str, tmp_path: Path) -> None:
 def test_another_model_or_setting_shares_no_row(folder: str, model_folder: ModelFolder, tmp_path: Path) -> None:
     encode(folder, tmp_path, TEXTS)
     assert encode(str(model_folder("t5-full")), tmp_path, TEXTS)[1] == len(TEXTS)
-    encoder = ItemEncoder.load(folder, None, 31)
+    encoder = item_encoder(folder, 31)
     assert encode_texts(encoder, TEXTS, 200, TEXTS, tmp_path)[1] == len(TEXTS)
 
 
@@ -100,10 +101,10 @@ def test_nothing_to_encode_runs_no_model(folder: str, tmp_path: Path) -> None:
 import sys, time
 from pathlib import Path
 import numpy as np
-from hierrec.encode.encoder import ItemEncoder
 from hierrec.encode.row_cache import encode_texts
+from tests.encode.encoders import item_encoder
 start = time.perf_counter()
-encoder = ItemEncoder.load({folder!r}, None, 32)
+encoder = item_encoder({folder!r}, 32)
 texts = {MANY!r}
 vectors, encoded = encode_texts(encoder, texts, 200, texts, Path({str(tmp_path / "cache")!r}))
 assert time.perf_counter() - start < 1
@@ -191,7 +192,7 @@ def test_a_cache_that_another_number_of_threads_filled_changes_no_bit(tmp_path: 
 
     def run(threads: int, cache: str) -> tuple[bytes, int]:
         torch.set_num_threads(threads)
-        encoder = ItemEncoder.load("t5-nano", None, 32)
+        encoder = item_encoder("t5-nano", 32)
         vectors, encoded = encode_texts(encoder, texts, 4096, texts, tmp_path / cache)
         return vectors.tobytes(), encoded
 
@@ -216,9 +217,9 @@ class StopsAfter(ItemEncoder):
 
 
 def test_work_done_before_a_failure_is_kept(folder: str, tmp_path: Path) -> None:
-    encoder = ItemEncoder.load(folder, None, 32)
+    encoder = item_encoder(folder, 32)
     with pytest.raises(NumericalError, match="stopped"):
-        encode_texts(StopsAfter(encoder.files, 32), MANY, 200, MANY, tmp_path)
+        encode_texts(StopsAfter(encoder.files, encoder.params), MANY, 200, MANY, tmp_path)
     encoded = encode_texts(encoder, MANY, 200, MANY, tmp_path)[1]
     assert 0 < encoded < len(MANY)
 
@@ -228,9 +229,9 @@ def test_work_done_before_a_kill_is_kept(folder: str, tmp_path: Path) -> None:
     script = f"""
 from pathlib import Path
 from hierrec.encode import row_cache
-from hierrec.encode.encoder import ItemEncoder
+from tests.encode.encoders import item_encoder
 row_cache.SAVE_SECONDS = 0.0
-encoder = ItemEncoder.load({folder!r}, None, 32)
+encoder = item_encoder({folder!r}, 32)
 texts = [f"Film {{number}}." for number in range(20_000)]
 row_cache.encode_texts(encoder, texts, 100, texts, Path({str(tmp_path)!r}))
 """
@@ -241,13 +242,13 @@ row_cache.encode_texts(encoder, texts, 100, texts, Path({str(tmp_path)!r}))
     process.kill()
     assert process.wait() < 0, "the process ended before it was killed"
     saved = sum(len(np.load(path)) for path in tmp_path.rglob("*.npy"))
-    cache = RowCache(tmp_path, ItemEncoder.load(folder, None, 32).cache_key(100))
+    cache = RowCache(tmp_path, item_encoder(folder, 32).cache_key(100))
     found, _ = cache.get(np.array([text_hash(text) for text in texts], "S64"))
     assert 0 < found.sum() == saved < len(texts)
 
 
 def test_a_vector_that_is_not_finite_names_its_item(copy: Path, tmp_path: Path) -> None:
-    encoder = ItemEncoder.load(str(copy), None, 32)
+    encoder = item_encoder(copy, 32)
     ids = {text: encoder._tokenizer(text)["input_ids"] for text in ("Heat", "Alien", "M")}
     token = (set(ids["M"]) - {*ids["Heat"], *ids["Alien"]}).pop()
     weights = load_file(copy / "model.safetensors")
@@ -255,7 +256,7 @@ def test_a_vector_that_is_not_finite_names_its_item(copy: Path, tmp_path: Path) 
     save_file(weights, copy / "model.safetensors", {"format": "pt"})
     texts = ["Heat", "Alien", "M"]
     with pytest.raises(NumericalError, match="item 2"):
-        encode_texts(ItemEncoder.load(str(copy), None, 32), texts, 100, ["item 0", "item 1", "item 2"], tmp_path)
+        encode_texts(item_encoder(copy, 32), texts, 100, ["item 0", "item 1", "item 2"], tmp_path)
 
 
 def test_no_texts(folder: str, tmp_path: Path) -> None:

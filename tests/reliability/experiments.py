@@ -26,6 +26,7 @@ from hierrec.training.trainer import fit
 
 from bench.torture import forked
 from bench.torture.workspace import Workspace, differences
+from tests.encode.encoders import encode_params, item_encoder
 from tests.model.world import ITEMS, make_sequences
 from tests.old_artifacts.make import TRAIN
 
@@ -51,7 +52,7 @@ def in_a_fork(experiment: Callable[[], Any]) -> Any:
 
 def memory(mebibytes: int, max_length: int, texts: list[str]) -> dict[str, Any]:
     """Encode with little more memory than the model takes; compare with a run of the batch size that was found."""
-    encoder = ItemEncoder.load("t5-nano", None, max_length)
+    encoder = item_encoder("t5-nano", max_length)
     encoder.encode(TEXTS[:1], 64)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     limits = resource.getrlimit(resource.RLIMIT_AS)
@@ -76,7 +77,7 @@ def encode(log: Path, kill_at: int | None) -> int:
                 yield places, vectors
 
     row_cache.SAVE_SECONDS = 0.0
-    encoder = Logged(ItemEncoder.load("t5-nano", None, 128).files, 128)
+    encoder = Logged.of(encode_params("t5-nano", 128))
     if kill_at is not None:
         sys.addaudithook(forked.Bomb(kill_at, signal.SIGKILL))
     texts = [f"Film {number}" for number in range(120)]

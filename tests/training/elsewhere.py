@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hierrec.encode.encoder import ItemEncoder
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.backend_registration import _DummyBackendModule, _setup_privateuseone_for_python_backend
 
+from tests.encode.encoders import item_encoder
 from tests.encode.tiny_models import TEXTS
 from tests.training.several import train
 
@@ -106,9 +106,9 @@ def main(folder: Path) -> None:
     with Everywhere():
         train(folder / "parts", {"device": NAME, "epochs": 2}, None, False)
         results["there, in two parts"] = train(folder / "parts", {"device": NAME}, None, False)
-    results["vectors"] = ItemEncoder.load("t5-nano", None, 32).encode(TEXTS, 64).tolist()
+    results["vectors"] = item_encoder("t5-nano", 32).encode(TEXTS, 64).tolist()
     with Everywhere():
-        results["vectors there"] = ItemEncoder.load("t5-nano", None, 32, NAME).encode(TEXTS, 64).tolist()
+        results["vectors there"] = item_encoder("t5-nano", 32, device=NAME).encode(TEXTS, 64).tolist()
     places = {operation: sorted(where) for operation, where in PLACES.items()}
     print(json.dumps(results | {"places": places}))
 

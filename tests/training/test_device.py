@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 from hierrec.core.errors import ParamsError
-from hierrec.encode.encoder import ItemEncoder
 from hierrec.training.distributed import check_device
 
+from tests.encode.encoders import item_encoder
 from tests.encode.tiny_models import TEXTS
 from tests.module_output import module_output
 from tests.training.elsewhere import NAME
@@ -61,7 +61,7 @@ def test_another_device_encodes_what_the_cpu_encodes(results: dict[str, Any]) ->
 
 @pytest.mark.skipif(not GPUS, reason="needs a GPU and a torch that can use it")
 def test_a_gpu_encodes_what_the_cpu_encodes() -> None:
-    there, here = (ItemEncoder.load("t5-nano", None, 32, device).encode(TEXTS, 64) for device in ("cuda", "cpu"))
+    there, here = (item_encoder("t5-nano", 32, device=device).encode(TEXTS, 64) for device in ("cuda", "cpu"))
     np.testing.assert_allclose(there, here, atol=1e-4)
 
 
@@ -92,7 +92,7 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 def test_nothing_is_encoded_on_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ParamsError, match=r"^device: ") as caught:
-        ItemEncoder.load("t5-nano", None, 32, "cuda").encode(["Heat"], 64)
+        item_encoder("t5-nano", 32, device="cuda").encode(["Heat"], 64)
     assert "set it to cpu" in str(caught.value)
 
 

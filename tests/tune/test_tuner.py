@@ -12,6 +12,7 @@ from hierrec.encode.encoder import ItemEncoder
 from hierrec.tune.params import TuneParams
 from hierrec.tune.tuner import co_occurrence, contrastive_loss, tune
 
+from tests.encode.encoders import item_encoder
 from tests.encode.tiny_models import TEXTS, ModelFolder
 
 PARAMS = TuneParams(seed=1, epochs=30, learning_rate=1e-2, temperature=0.1, window=2, batch_items=4)
@@ -32,7 +33,7 @@ def histories(training: list[list[int]], validation: int, test: int) -> Sequence
 @pytest.fixture
 def tuned(model_folder: ModelFolder) -> Tuned:
     def tuned(sequences: Sequences, kind: str = "t5", **changed: float) -> tuple[ItemEncoder, float]:
-        encoder = ItemEncoder.load(str(model_folder(kind)), None, 32)
+        encoder = item_encoder(model_folder(kind), 32)
         return encoder, tune(encoder, TEXTS, sequences, PARAMS.model_copy(update=changed), 64)
 
     return tuned
@@ -92,7 +93,7 @@ def test_a_saved_encoder_gives_its_vectors_and_has_another_cache(
     assert loss > 0
     encoder.save(tmp_path)
     assert (tmp_path / "model.safetensors").stat().st_mode == (tmp_path / "config.json").stat().st_mode
-    loaded, before = (ItemEncoder.load(str(path), None, 32) for path in (tmp_path, model_folder(kind)))
+    loaded, before = (item_encoder(path, 32) for path in (tmp_path, model_folder(kind)))
     vectors = loaded.encode(TEXTS, 64)
     np.testing.assert_array_equal(vectors, encoder.encode(TEXTS, 64))
     assert np.abs(vectors - before.encode(TEXTS, 64)).max() > 1e-4

@@ -8,13 +8,13 @@ import pytest
 from hierrec.core.errors import ModelError
 from hierrec.core.sequences import Sequences
 from hierrec.encode.encode_items import encode_items
-from hierrec.encode.encoder import ItemEncoder
 from hierrec.encode.params import EncodeParams
 from hierrec.store.store import EmbeddingStore
 from hierrec.tune.params import TuneParams
 from hierrec.tune.tuner import tune
 from hierrec.update.update import _write_store
 
+from tests.encode.encoders import item_encoder
 from tests.encode.tiny_models import TEXTS, ModelFolder
 
 ITEMS = pl.DataFrame(
@@ -72,7 +72,7 @@ def test_a_new_item_has_the_precision_of_the_store(params: EncodeParams, tmp_pat
 
 
 def test_a_new_item_is_encoded_by_the_tuned_encoder_and_no_other(params: EncodeParams, tmp_path: Path) -> None:
-    encoder = ItemEncoder.load(params.model, None, params.max_length)
+    encoder = item_encoder(params.model, params.max_length)
     lengths = np.full(4, 3)
     taken = Sequences(
         items=np.tile([0, 1, 2, 3, 4], 4),

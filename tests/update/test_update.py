@@ -16,7 +16,6 @@ from hierrec.cli import main
 from hierrec.core.errors import DataError, ModelError, ParamsError
 from hierrec.core.files import CHECKSUMS, seal, sha256_file
 from hierrec.core.tables import load_interactions, load_items, load_users
-from hierrec.encode.encoder import ItemEncoder
 from hierrec.encode.template import render
 from hierrec.fusion.prefixes import prefix_states
 from hierrec.ingest.dataset import Dataset
@@ -30,6 +29,8 @@ from hierrec.search.index import ItemIndex
 from hierrec.store.store import EmbeddingStore
 from hierrec.update.tables import extended_dataset
 from hierrec.update.update import update
+
+from tests.encode.encoders import item_encoder
 
 ROOT = Path(__file__).parents[2]
 Row = tuple[str, str, int]
@@ -138,7 +139,7 @@ def test_it_is_what_a_rebuild_with_the_same_weights_gives(artifacts: Path, live:
     store, old = (EmbeddingStore.open(folder / "item_embeddings") for folder in (live, artifacts))
     texts = render(inputs.items, store.manifest["template"])
     assert store.items["text"].to_list() == texts
-    encoder = ItemEncoder.load("t5-nano", None, store.manifest["max_length"])
+    encoder = item_encoder("t5-nano", store.manifest["max_length"])
     blank = np.array([not text for text in texts])
     assert store.vectors[~blank].tobytes() == encoder.encode(texts, 1024)[~blank].tobytes()
     assert [store.item_ids[row] for row in np.flatnonzero(blank)] == ["without-text"]
