@@ -1,6 +1,5 @@
 """A workspace: a copy of the project that runs the pipeline on the embedded sample, outside the working tree."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -41,20 +40,6 @@ def make_workspace(folder: Path, overrides: Mapping[str, Any] = SAMPLE) -> None:
         else:
             shutil.copy(source, folder / part)
     set_params(folder / "params.yaml", overrides)
-
-
-def stages_of(definitions: Path) -> dict[str, dict[str, Any]]:
-    """Return the stages in a dvc.yaml, in order, by the names of their files in `stages/`.
-
-    A stage with `foreach` is several stages: DVC's name `train@refit` is `train_refit` here.
-    """
-    found: dict[str, dict[str, Any]] = {}
-    for name, definition in YAML(typ="safe").load(definitions)["stages"].items():
-        for item in definition.get("foreach", []):
-            found[f"{name}_{item}"] = json.loads(json.dumps(definition["do"]).replace("${item}", item))
-        if "foreach" not in definition:
-            found[name] = definition
-    return found
 
 
 def track(folder: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from hierrec.core.files import read_json, write_json
 
-from stages.workspace import environment, stages_of
+from bench.dvc_stages import stages_of
+from stages.workspace import environment
 
 SKIPPED = ("evaluate_report", "train_final")
 """Stages without metrics of one variant."""

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stages.workspace import ROOT, stages_of
+from bench.dvc_stages import stages_of
+from stages.workspace import ROOT
 
 TITLES = {
     "beauty": "Beauty",

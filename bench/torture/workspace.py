@@ -9,7 +9,8 @@ from typing import Any
 
 from hierrec.core.files import sha256_file
 
-from stages.workspace import SAMPLE, make_workspace, stages_of
+from bench.dvc_stages import stages_of
+from stages.workspace import SAMPLE, make_workspace
 
 SMALL: dict[str, Any] = {
     **SAMPLE,

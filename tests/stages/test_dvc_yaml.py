@@ -12,8 +12,8 @@ from hierrec.model.params import TrainParams
 from hierrec.params import Params
 from ruamel.yaml import YAML
 
+from bench.dvc_stages import stages_of
 from stages.params import WRITTEN
-from stages.workspace import stages_of
 from tests.stages.imports import ROOT, artifact_folders, code_files, imports
 
 PIPELINE: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")
