@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import DataError
 from ..core.sequences import UNKNOWN_GAP, Sequences, pad_histories
+from ..model.params import TrainParams
 
 # Windows are shuffled, then sorted by length within pools of so many full batches, so that a batch has little padding.
 POOL = 16
@@ -49,49 +50,37 @@ def training_windows(sequences: Sequences, history: int, generator: np.random.Ge
     return windows
 
 
-class BatchSize(NamedTuple):
-    """Limits of a batch; one window is always a batch."""
-
-    windows: int
-    positions: int | None = None  # with padding; None: any number
-
-
-def training_batches(
-    sequences: Sequences,
-    history: int,
-    size: BatchSize,
-    generator: np.random.Generator,
-    with_gaps: bool = False,
-) -> Iterator[Batch]:
-    """Yield the batches of one epoch in random order; `with_gaps`: with gaps.
+def training_batches(sequences: Sequences, params: TrainParams, generator: np.random.Generator) -> Iterator[Batch]:
+    """Yield all batches of one epoch in random order.
 
     Raises:
         DataError: the sequences have no gaps.
     """
+    with_gaps = params.time == "gaps"
     if with_gaps and not len(sequences.gaps):
         raise DataError("there are no gaps to learn from", "times/gaps.parquet", "run `dvc repro`")
-    groups = _groups(sequences, history, size, generator)
+    groups = _groups(sequences, params, generator)
     for group in generator.permutation(len(groups)):
         yield _batch(sequences, groups[group], generator if with_gaps else None)
 
 
-def batch_count(sequences: Sequences, history: int, size: BatchSize) -> int:
+def batch_count(sequences: Sequences, params: TrainParams) -> int:
     """Return the number of batches of an epoch; random phases change it by a few."""
-    return max(1, len(_groups(sequences, history, size, np.random.default_rng(0))))
+    return max(1, len(_groups(sequences, params, np.random.default_rng(0))))
 
 
-def _groups(sequences: Sequences, history: int, size: BatchSize, generator: np.random.Generator) -> list[list[slice]]:
-    """Return the windows of each batch."""
-    windows = training_windows(sequences, history, generator)
+def _groups(sequences: Sequences, params: TrainParams, generator: np.random.Generator) -> list[list[slice]]:
+    """Return the windows of each batch; one window is always a batch."""
+    windows, most = training_windows(sequences, params.history, generator), params.batch_windows
     order = generator.permutation(len(windows))
     groups = []
-    for start in range(0, len(order), POOL * size.windows):
-        pool = [windows[index] for index in order[start : start + POOL * size.windows]]
+    for start in range(0, len(order), POOL * most):
+        pool = [windows[index] for index in order[start : start + POOL * most]]
         pool.sort(key=lambda window: window.stop - window.start)
         group: list[slice] = []
         for window in pool:
             positions = (len(group) + 1) * (window.stop - window.start - 1)  # the longest comes last
-            if group and (len(group) == size.windows or positions > (size.positions or positions)):
+            if group and (len(group) == most or positions > (params.batch_positions or positions)):
                 groups.append(group)
                 group = []
             group.append(window)

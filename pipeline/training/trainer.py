@@ -22,7 +22,7 @@ from ..model.scorer import Scorer
 from ..model.sequence_model import SequenceModel
 from ..ranking.evaluator import rank_targets
 from ..ranking.metrics import metrics_from_ranks
-from .batches import BatchSize, batch_count, training_batches
+from .batches import batch_count, training_batches
 from .distributed import Processes
 from .objective import Objective
 from .pretrained import cost, merge, parameter_groups, prepare
@@ -115,15 +115,14 @@ def fit(
     if progress.epoch and processes.first:
         print(f"train: resumes after epoch {progress.epoch} of {params.epochs}", file=sys.stderr)
     processes.barrier()  # all have read the state before the first process can remove it
-    size = BatchSize(params.batch_windows, params.batch_positions)
-    batches = batch_count(sequences, params.history, size)
+    batches = batch_count(sequences, params)
     steps = params.epochs * len(members) * min(batches, params.epoch_batches or batches)
     with (
         track(total=steps, desc="train", unit="batch", shown=processes.first) as bar,
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
     ):
         bar.update(progress.epoch * steps // params.epochs)
-        epochs = _Epochs(sequences, size, probability, optimizer, processes, bar)
+        epochs = _Epochs(sequences, probability, optimizer, processes, bar)
         while progress.epoch < params.epochs and progress.stale < params.patience:
             losses = []
             for number, (member, average) in enumerate(zip(members, averaged.members, strict=True)):
@@ -165,7 +164,6 @@ class _Epochs:
     """The arguments that all epochs of all members share."""
 
     sequences: Sequences
-    size: BatchSize
     probability: Tensor  # float32 [n]
     optimizer: torch.optim.Optimizer
     processes: Processes
@@ -182,8 +180,7 @@ class _Epochs:
         objective = processes.parallel(Objective(model, self.probability))
         objective.train()
         total, examples = 0.0, 0
-        with_gaps = params.time == "gaps"
-        batches = training_batches(self.sequences, params.history, self.size, generator, with_gaps)
+        batches = training_batches(self.sequences, params, generator)
         for batch in islice(batches, params.epoch_batches):
             step += 1
             for group in self.optimizer.param_groups:

@@ -12,7 +12,7 @@ from hierrec.model.checkpoint import load_model, new_model, save_model, state_of
 from hierrec.model.ensemble import UserModel
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
-from hierrec.training.batches import BatchSize, training_batches
+from hierrec.training.batches import training_batches
 from hierrec.training.resume import TrainingState
 from hierrec.training.trainer import fit, validator
 from numpy.typing import NDArray
@@ -48,9 +48,12 @@ def drawn(params: TrainParams, frozen: NDArray, repeated: bool) -> UserModel:
     return model.eval()
 
 
-def test_each_target_of_a_batch_says_whether_it_starts_a_session(sessions: Sequences) -> None:
+def test_each_target_of_a_batch_says_whether_it_starts_a_session(
+    train_params: TrainParams, sessions: Sequences
+) -> None:
     names = replace(sessions, items=np.arange(len(sessions.items)))  # an item names its place
-    for batch in training_batches(names, 7, BatchSize(3), np.random.default_rng(0)):
+    params = train_params.model_copy(update={"history": 7, "batch_windows": 3})
+    for batch in training_batches(names, params, np.random.default_rng(0)):
         assert batch.session_starts is not None
         assert (batch.session_starts[batch.mask] == sessions.session_starts[batch.targets[batch.mask]]).all()
 

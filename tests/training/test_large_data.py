@@ -7,7 +7,7 @@ import torch
 from hierrec.core.sequences import Sequences
 from hierrec.model.ensemble import UserModel
 from hierrec.model.params import TrainParams
-from hierrec.training.batches import BatchSize, batch_count
+from hierrec.training.batches import batch_count
 from hierrec.training.resume import Progress
 from numpy.typing import NDArray
 
@@ -23,7 +23,7 @@ def test_an_epoch_is_a_random_part_of_the_batches(
         params = train_params.model_copy(update=changes)
         return trained(params, frozen, sequences, lambda _: {"ndcg@10": 0.5}, tmp_path / str(most))
 
-    batches = batch_count(sequences, train_params.history, BatchSize(4))
+    batches = batch_count(sequences, train_params.model_copy(update={"batch_windows": 4}))
     (whole, progress), (limited, same) = fitted(None), fitted(10**6)
     assert progress.steps[0] >= train_params.epochs * (batches - 1)
     assert same.curve == progress.curve
