@@ -44,6 +44,13 @@ def test_a_store_comes_out(params: EncodeParams, tmp_path: Path) -> None:
     assert np.allclose(store.whitened().mean(0), 0, atol=1e-6)
 
 
+def test_the_summary_says_if_no_item_has_a_text(params: EncodeParams, tmp_path: Path) -> None:
+    untitled = ITEMS.drop("row").with_columns(title=pl.lit(None, pl.String))
+    summary = encode_items(untitled, params.model_copy(update={"template": "{title}."}), tmp_path / "store")
+    said = "0 of 4 items have a text by encode.template: their vectors are equal; columns with texts: name"
+    assert summary[1] == said
+
+
 def test_texts_that_were_encoded_come_from_the_cache(params: EncodeParams, tmp_path: Path) -> None:
     encode_items(ITEMS, params, tmp_path / "first")
     more = pl.concat([ITEMS.reverse(), ITEMS.head(1).with_columns(item_id=pl.lit("e"), name=pl.lit("New"))])

@@ -97,8 +97,17 @@ def further_columns(content: bytes) -> bytes:
     return b"".join(line + b",5\n" for line in content.splitlines()) if b"timestamp" in content else content
 
 
+def marked(folder: Path, params: TableParams) -> RawDataset:
+    """Read the tables with the mark of UTF-8, and params that name another encoding."""
+    write_tables(folder)
+    for name in (EVENTS, ITEMS):
+        (folder / name).write_bytes(b"\xef\xbb\xbf" + (folder / name).read_bytes())
+    return read_files(folder / EVENTS, folder / ITEMS, params)
+
+
 ACCEPTED: dict[str, Callable[[Path], RawDataset]] = {
     "byte order mark": same_rows(lambda content: b"\xef\xbb\xbf" + content),
+    "byte order mark and another encoding": lambda folder: marked(folder, TableParams(encoding="latin-1")),
     "CRLF": same_rows(lambda content: content.replace(b"\n", b"\r\n")),
     "old Mac line ends": same_rows(lambda content: content.replace(b"\n", b"\r")),
     "no final newline": same_rows(lambda content: content.rstrip(b"\n")),

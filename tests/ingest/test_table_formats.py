@@ -239,8 +239,8 @@ def test_keys_of_objects_are_columns_and_lists_of_lists_flat(tmp_path: Path) -> 
 def test_columns_of_objects_may_have_a_role(tmp_path: Path) -> None:
     rows = [{"who": {"id": user, "age": 3}, "what": [7, user], "ts": user} for user in range(3)]
     (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    given = {"user": "who.id", "item": "who.age"}
-    log = read_files(tmp_path / "log.jsonl", None, TableParams(columns=given, where='"who.id" > 0'))
+    params = TableParams(columns={"user": "who.id", "item": "who.age"}, where='"who.id" > 0')
+    log = read_files(tmp_path / "log.jsonl", None, params)
     assert events(log)["user_id"].to_list() == ["1", "2"]
     (tmp_path / "twice.jsonl").write_text('{"a": {"b": 1}, "a.b": 2}')
     with pytest.raises(DataError, match=r"two columns are named 'a\.b'"):

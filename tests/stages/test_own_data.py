@@ -112,14 +112,18 @@ def test_the_whole_pipeline_runs_on_tables_of_ones_own(shop: Project) -> None:
         ("ingest__where", "price > 2", "'price' is missing"),
         ("ingest__columns", {"user": "who"}, "'who'"),
         ("ingest__item_columns", {"item": "sku"}, "'sku'"),
+        ("ingest__interactions", "/no/such/events.csv", "/no/such/events.csv: no such file"),
+        ("ingest__items", "/no/such/*.parquet", "no file matches this pattern"),
     ],
 )
-def test_a_wrong_name_of_a_column_removes_nothing(shop: Project, key: str, value: object, message: str) -> None:
-    before = contents(shop.folder / "artifacts")
+def test_a_wrong_name_of_a_column_or_a_table_removes_nothing(
+    shop: Project, key: str, value: object, message: str
+) -> None:
+    before, params = contents(shop.folder / "artifacts"), (shop.folder / "params.yaml").read_text()
     shop.set(**{key: value})
     assert message in shop.run("dvc", "repro", status=255)
     assert contents(shop.folder / "artifacts") == before
-    shop.set(**{key: None})
+    (shop.folder / "params.yaml").write_text(params)
 
 
 def test_without_the_table_the_later_stages_run_on_what_ingest_wrote(shop: Project) -> None:

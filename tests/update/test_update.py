@@ -194,6 +194,14 @@ def test_the_command_goes_on_from_what_it_wrote(
     again = run(*arguments, str(tmp_path / "ben.csv"))
     assert again.exit_code == 1
     assert "ben.csv: user 'ben' has item '1' in the data already" in again.stderr
+    (tmp_path / "days").mkdir()
+    for name in ("carl", "dora"):
+        write(tmp_path / "days" / f"{name}.csv", "customer id,product_id,date", [(name, "1", "2031-01-01")])
+    both = run(*arguments, str(tmp_path / "days"))
+    assert both.output.startswith("2 interactions, 2 users and 0 items more")
+    gone = run(*arguments, str(tmp_path / "gone.csv"))
+    assert "gone.csv: no such file" in gone.stderr
+    assert "correct --interactions" in gone.stderr
 
 
 def test_users_whose_prefixes_were_left_out_stay_so_and_new_users_are_remembered(
