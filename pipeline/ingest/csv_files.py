@@ -37,26 +37,38 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
     if layout.names is not None:
         names, lines = line_files.numbers(names), 0
     check_names(source.place, names)
-    count, read = cache(partial(_count_rows, source, separator, layout.one_line)), 0
-    reading = pc.ReadOptions(use_threads=False, column_names=names, skip_rows=lines, block_size=layout.size)
-    parsing = pc.ParseOptions(delimiter=separator, newlines_in_values=True)
-    texts = dict.fromkeys(names, pa.string())
-    converting = pc.ConvertOptions(column_types=texts, null_values=NULLS, strings_can_be_null=True)
-    try:
-        with source.open() as file, pc.open_csv(file, reading, parsing, converting) as reader:
-            for batch in reader:
-                read += len(batch)
-                block = pl.DataFrame({name: pl.Series(batch[name]) for name in names})
-                if layout.one_line and block.select(pl.any_horizontal(pl.all().str.contains(r"[\r\n]").any())).item():
-                    count()  # refuses the quote, before a check refuses the value
-                yield block
-                count()  # only now: the first block alone is ready soon, whatever the size of the file
-    except pa.ArrowInvalid as error:
-        count()  # it knows more about an unclosed quote
-        raise _csv_error(source.place, str(error), lines) from None
+    count, read, skipped = cache(partial(_count_rows, source, separator, layout.one_line)), 0, lines
+    for text in source.line_blocks(layout.size) if layout.one_line else [b"".join(source.line_blocks(layout.size))]:
+        try:
+            table = _parsed(text, names, skipped, separator)
+        except pa.ArrowInvalid as error:
+            count()  # it knows more about an unclosed quote
+            raise _csv_error(source.place, str(error), read - skipped) from None
+        read, skipped = read + len(table), max(0, skipped - text.count(b"\n"))
+        block = pl.DataFrame({name: pl.Series(table[name]) for name in names})
+        if layout.one_line and block.select(pl.any_horizontal(pl.all().str.contains(r"[\r\n]").any())).item():
+            count()  # refuses the quote, before a check refuses the value
+        yield block
+        count()  # only now: the first block alone is ready soon, whatever the size of the file
     expected = count() - (lines > 0)
     if read != expected:
         raise DataError(f"has {expected:,} rows, of which {read:,} could be read", source.place, _REMEDY)
+    if not read:
+        raise NoRowsError("table has no rows", source.place, "use one that has")
+
+
+def _parsed(text: bytes, names: list[str], skipped: int, separator: str) -> pa.Table:
+    """Return the rows of a text behind the skipped lines. No thread reads on when the process ends."""
+    reading = pc.ReadOptions(use_threads=False, column_names=names, skip_rows=skipped, block_size=len(text))
+    parsing = pc.ParseOptions(delimiter=separator, newlines_in_values=True)
+    texts = pa.schema([(name, pa.string()) for name in names])
+    converting = pc.ConvertOptions(column_types=texts, null_values=NULLS, strings_can_be_null=True)
+    try:
+        return pc.read_csv(pa.BufferReader(text), reading, parsing, converting)
+    except pa.ArrowInvalid as error:
+        if "Could not skip" in str(error) or "Empty CSV" in str(error):
+            return texts.empty_table()
+        raise
 
 
 def _separator(source: Source, layout: Layout) -> str:
@@ -133,11 +145,9 @@ def _count_rows(source: Source, separator: str, one_line: bool) -> int:
     return rows
 
 
-def _csv_error(place: str, message: str, lines: int) -> DataError:
-    """Return Arrow's message with the number of the row in the table; Arrow counts from the first line on."""
-    if "Could not skip" in message or "Empty CSV" in message:
-        return NoRowsError("table has no rows", place, "use one that has")
+def _csv_error(place: str, message: str, before: int) -> DataError:
+    """Return Arrow's message with the number of the row in the table, `before` later than in the text."""
     if number := re.search(r"Row #(\d+): ", message):
-        message, place = message[number.end() :], f"{place}, row {int(number[1]) - lines}"
+        message, place = message[number.end() :], f"{place}, row {int(number[1]) + before}"
     what = "is not UTF-8" if "invalid UTF8" in message else message
     return DataError(what if len(what) <= 120 else what[:117] + "...", place, _REMEDY)
