@@ -15,6 +15,7 @@ from hierrec.ingest.own_files import read_files
 from hierrec.ingest.params import IngestParams
 from hierrec.ingest.row_filters import filtered
 from hierrec.ingest.sample import sample_dataset
+from hierrec.ingest.time_split import TimeSplit
 
 
 @Stage
@@ -23,8 +24,11 @@ def main(ingest: IngestParams) -> Summary:
     if ingest.item_text is not None:
         path = fetch(ingest.item_text, ingest.item_text_md5, cache_dir("downloads"), key="item_text")
         raw = add_item_text(raw, path, ingest.clean_text, ingest.encoding)
+    by_time = None
+    if ingest.split == "time":
+        by_time = TimeSplit(ingest.validation_from, ingest.test_from, ingest.targets == "all")
     repeats = ingest.repeats if ingest.dataset == "files" else "refuse"
-    dataset = build(raw, ingest.candidates, repeats, ingest if ingest.split == "time" else None)
+    dataset = build(raw, ingest.candidates, repeats, by_time)
     refuse_unlearnable(dataset)
     dataset.write(DATA)
     write_details(METRICS / "data.json", {**dataset.counts, **dataset.more_counts})

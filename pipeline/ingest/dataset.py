@@ -26,8 +26,7 @@ from ..core.tables import (
 )
 from .event_log import RawDataset
 from .event_order import OrderedEvents, Repeats
-from .params import TimeSplit
-from .time_split import split_by_time
+from .time_split import TimeSplit, split_by_time
 
 _NAMES = ("items", "users", "interactions", "split", "ratings", "times/gaps", "times/none", "times/clock")
 TABLES = tuple(f"{name}.parquet" for name in _NAMES)

@@ -89,15 +89,7 @@ def by_place(given: Given) -> bool:
     return any(isinstance(value, int) for value in given.values())
 
 
-class TimeSplit(Section):
-    """Where the interactions of all users are cut, and which are targets. params.yaml describes the keys."""
-
-    validation_from: Cut = 0.8
-    test_from: Cut = 0.9
-    targets: Literal["first", "all"] = "first"
-
-
-class IngestParams(TableParams, TimeSplit):
+class IngestParams(TableParams):
     """Where the interactions come from. params.yaml describes the keys."""
 
     dataset: Literal["movielens", "files", "sample"]
@@ -112,6 +104,9 @@ class IngestParams(TableParams, TimeSplit):
     item_text_md5: Md5 | None
     repeats: Literal["keep", "first", "last", "refuse"] = "keep"
     split: Literal["leave_one_out", "time"] = "leave_one_out"
+    targets: Literal["first", "all"] = "first"
+    validation_from: Cut = 0.8
+    test_from: Cut = 0.9
     candidates: Literal["interacted", "all"]
 
     @model_validator(mode="after")

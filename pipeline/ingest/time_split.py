@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -10,11 +11,19 @@ from numpy.typing import NDArray
 
 from ..core.errors import ParamsError
 from ..core.sequences import GAP_BUCKETS, gap_buckets
-from .params import TimeSplit
 
 UNITS = (1, 10**3, 10**6, 10**9)  # units of timestamps in a second: s, ms, µs, ns
 DISTANCE = 0.5
 """Least distance (one-sided Kolmogorov-Smirnov) of the gaps before targets from the gaps before training items."""
+
+
+@dataclass(frozen=True)
+class TimeSplit:
+    """Where the interactions of all users are cut, and whether all interactions after a cut are targets."""
+
+    validation_from: float | str
+    test_from: float | str
+    every_target: bool = False
 
 
 def split_by_time(
@@ -58,7 +67,7 @@ def split_by_time(
     known, early = known_before(second), known_before(first)
     split = pl.concat(_parts(table, first, second, early, known) for table in events)
     positions = [f"{name}_positions" for name in ("validation", "test")]
-    if params.targets == "first":
+    if not params.every_target:
         split = split.with_columns(pl.col(positions).list.head(1))
     counts = {"validation_from": float(first), "test_from": float(second)}
     for name in ("validation", "test"):
@@ -74,7 +83,7 @@ def split_by_time(
         starts = gaps.list.eval(pl.arg_where(pl.element() >= shortest)).cast(pl.List(pl.Int32))
         split = split.with_columns(session_starts=starts)
         counts["sessions"] = len(split) + int(split["session_starts"].list.len().sum())
-    split = split.drop("gaps", *(positions if params.targets == "first" else []))
+    split = split.drop("gaps", *([] if params.every_target else positions))
     later = split.filter(pl.col("length") > pl.col("test_length"))
     counts["new_users"] = int((later["test_length"] == 0).sum())
     counts["new_items"] = int((earliest["timestamp"] >= second).sum())

@@ -5,12 +5,12 @@ import polars as pl
 import pytest
 from hierrec.core.errors import DataError
 from hierrec.core.sequences import GAP_BUCKETS, Sequences
-from hierrec.ingest.time_split import DISTANCE, session_gap
+from hierrec.ingest.time_split import DISTANCE, TimeSplit, session_gap
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
-from tests.ingest.test_time_split import cut, data
+from tests.ingest.test_time_split import data
 
 gaps = st.lists(st.integers(1, GAP_BUCKETS - 1), min_size=1, max_size=40)
 
@@ -49,7 +49,7 @@ def test_users_with_many_items_are_no_sessions() -> None:
     for user, rate in enumerate(generator.lognormal(-4, 1.5, 300)):
         times = generator.exponential(1 / rate, int(rate * 3000) + 1).cumsum()
         rows += [(f"u{user}", int(generator.integers(8)), int(1e6 * time)) for time in times if time < 1000]
-    assert "sessions" not in data(rows, cut(800_000_000, 900_000_000)).cut
+    assert "sessions" not in data(rows, TimeSplit(800_000_000, 900_000_000)).cut
 
 
 # Visits of two items each; the cuts lie between visits.
@@ -57,7 +57,7 @@ VISITS = [(user, item % 4, day) for user in "abc" for item, day in enumerate((1,
 
 
 def test_the_first_item_of_each_later_visit_starts_a_session() -> None:
-    dataset = data(VISITS, cut(100, 150))
+    dataset = data(VISITS, TimeSplit(100, 150))
     assert dataset.split["session_starts"].to_list() == [[2, 4, 6]] * 3
     assert dataset.cut["sessions"] == 12
     sequences = Sequences.from_tables([dataset.interactions], dataset.split)
@@ -66,23 +66,23 @@ def test_the_first_item_of_each_later_visit_starts_a_session() -> None:
 
 
 def test_data_whose_targets_follow_as_training_items_do_has_no_sessions() -> None:
-    every_target = data(VISITS, cut(100, 150, "all"))
+    every_target = data(VISITS, TimeSplit(100, 150, every_target=True))
     assert "session_starts" not in every_target.split.columns  # half of the targets lie within a visit
     evenly = [(user, item, 10 * item + 1) for user in "abc" for item in range(8)]
-    assert "sessions" not in data(evenly, cut(45, 65)).cut
+    assert "sessions" not in data(evenly, TimeSplit(45, 65)).cut
 
 
 def test_the_gaps_before_test_targets_decide_nothing() -> None:
     rows = [(user, item, 10 * item + 1) for user in "abc" for item in range(6)]
     rows += [(user, item, 1000 * item) for user in "abc" for item in (6, 7)]
-    dataset = data(rows, cut(45, 65), "all")
+    dataset = data(rows, TimeSplit(45, 65), "all")
     assert dataset.cut["test_targets"] == 3
     assert "sessions" not in dataset.cut
 
 
 @pytest.mark.parametrize("positions", [[[7]], [[-1]]])
 def test_a_start_outside_the_items_is_refused(positions: list[list[int]]) -> None:
-    dataset = data(VISITS, cut(100, 150))
+    dataset = data(VISITS, TimeSplit(100, 150))
     broken = dataset.split.with_columns(session_starts=pl.Series(positions * 3, dtype=pl.List(pl.Int32)))
     with pytest.raises(DataError, match="session_starts, user 0"):
         Sequences.from_tables([dataset.interactions], broken)

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -12,15 +11,11 @@ from hierrec.core.sequences import NO_TARGET, Sequences
 from hierrec.ingest.dataset import Dataset, build, refuse_unlearnable
 from hierrec.ingest.event_log import EventLog, RawDataset
 from hierrec.ingest.look import look
-from hierrec.ingest.params import TimeSplit
+from hierrec.ingest.time_split import TimeSplit
 from hypothesis import given
 from hypothesis import strategies as st
 
 ITEMS = 8
-
-
-def cut(first: float | str, second: float | str, targets: Literal["first", "all"] = "first") -> TimeSplit:
-    return TimeSplit(validation_from=first, test_from=second, targets=targets)
 
 
 def data(rows: Sequence[tuple[str, int, float]], cuts: TimeSplit, candidates: str = "interacted") -> Dataset:
@@ -46,7 +41,7 @@ ROWS = [
     *[("cid", 0, 25), ("cid", 1, 26)],
     *[("dee", 2, 4), ("dee", 3, 5)],
 ]
-CUTS = cut(10, 20)
+CUTS = TimeSplit(10, 20)
 
 
 def test_the_parts_by_hand() -> None:
@@ -69,7 +64,7 @@ def test_the_parts_by_hand() -> None:
 
 
 def test_all_targets_by_hand() -> None:
-    dataset = data(ROWS, cut(10, 20, "all"))
+    dataset = data(ROWS, TimeSplit(10, 20, every_target=True))
     found = dataset.users.join(dataset.split, on="user").select("user_id", "validation_positions", "test_positions")
     assert found.rows() == [("ann", [2], [3]), ("bob", [], [3]), ("cid", [], []), ("dee", [], [])]
     assert (dataset.cut["validation_targets"], dataset.cut["test_targets"]) == (1, 2)
@@ -81,7 +76,7 @@ def test_all_targets_by_hand() -> None:
 def test_the_cuts_are_shown_as_dates() -> None:
     day = 86_400.0
     rows = [(user, item, 1e9 + time * day) for user, item, time in ROWS]
-    shown = next(line for line in look(data(rows, cut(1e9 + 10 * day, "2001-09-29"))) if line.startswith("cut"))
+    shown = next(line for line in look(data(rows, TimeSplit(1e9 + 10 * day, "2001-09-29"))) if line.startswith("cut"))
     assert "test from 2001-09-29 00:00:00" in shown
     assert "validation from 2001-09-19 01:46:40 (" in shown
     assert "(2 targets)" in shown
@@ -107,7 +102,7 @@ def test_nothing_behind_a_cut_is_seen(
     rows: list[tuple[str, int, float]], first: int, second: int, every_target: bool
 ) -> None:
     try:
-        dataset = data(rows, cut(first, second, "all" if every_target else "first"))
+        dataset = data(rows, TimeSplit(first, second, every_target))
     except (ParamsError, DataError):
         return
     sequences = Sequences.from_tables([dataset.interactions], dataset.split)
@@ -140,7 +135,7 @@ def test_what_comes_behind_the_cut_changes_nothing_before_it() -> None:
     assert first.items.equals(second.items)
 
 
-@pytest.mark.parametrize("cuts", [cut("2001-09-09T01:46:50", "2001-09-09T01:47:00"), cut(0.4, 0.55)])
+@pytest.mark.parametrize("cuts", [TimeSplit("2001-09-09T01:46:50", "2001-09-09T01:47:00"), TimeSplit(0.4, 0.55)])
 def test_a_cut_is_a_date_or_a_share(cuts: TimeSplit) -> None:
     rows = [(user, item, time + 10**9) for user, item, time in ROWS]
     dataset = data(rows, cuts)
@@ -153,13 +148,13 @@ def test_a_cut_is_a_date_or_a_share(cuts: TimeSplit) -> None:
     ("cuts", "message"),
     [
         (
-            cut(20, 10),
+            TimeSplit(20, 10),
             "(?s)20 and 10 do not lie one after the other.*validation_from is the earlier cut",
         ),
-        (cut(10, 100), "(?s)one after the other.*choose cuts within these times"),
-        (cut(20, 20), "further apart"),
-        (cut("2011-10-01", 20), "do not look like times"),
-        (cut("next week", 20), "'next week' is not a date"),
+        (TimeSplit(10, 100), "(?s)one after the other.*choose cuts within these times"),
+        (TimeSplit(20, 20), "further apart"),
+        (TimeSplit("2011-10-01", 20), "do not look like times"),
+        (TimeSplit("next week", 20), "'next week' is not a date"),
     ],
 )
 def test_an_impossible_cut_is_refused(cuts: TimeSplit, message: str) -> None:
