@@ -114,7 +114,7 @@ def test_a_stage_that_fails_is_one_line(tmp_path: Path) -> None:
     data.mkdir()
     done = CliRunner().invoke(main, ["beauty", "--data", str(data), "--work", str(tmp_path / "run"), "--out", str(out)])
     assert done.exit_code == 1
-    assert "Error: stages.ingest ended with status 1, see above; the same command goes on" in done.output
+    assert "Error: stages.params ended with status 1, see above; the same command goes on" in done.output
     assert not out.exists()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hierrec.core.errors import DataError
+from hierrec.core.errors import DataError, DownloadError
 from hierrec.core.tables import load_items, load_split
 from hierrec.ingest.sources import md5_file
 from hierrec.params import load_params
@@ -152,7 +152,10 @@ def test_a_checksum_lets_dvc_see_changes(shop: Project) -> None:
     ("key", "message"),
     [("interactions", "columns user, item, timestamp are missing"), ("items", "column item is missing")],
 )
-def test_a_table_with_another_checksum_is_not_checked(tmp_path: Path, key: str, message: str) -> None:
+def test_a_table_with_another_checksum_is_not_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
     table = tmp_path / "other.csv"
     table.write_text("who,what,when\nann,1,1\n", "utf-8")
     params = load_params(ROOT / "params.yaml").ingest
@@ -164,4 +167,9 @@ def test_a_table_with_another_checksum_is_not_checked(tmp_path: Path, key: str, 
         with pytest.raises(DataError, match=message):
             check(table, right)
     check(table, "0" * 32)
+    with pytest.raises(DownloadError, match="no such file"):
+        check(tmp_path / "missing.csv", None)
+    # `ingest` has run with these params and will not run again.
+    (tmp_path / "params.yaml").write_text("ingest: {items: missing.csv}")
+    (tmp_path / "dvc.lock").write_text("stages: {ingest: {params: {params.yaml: {ingest: {items: missing.csv}}}}}")
     check(tmp_path / "missing.csv", None)
