@@ -30,9 +30,9 @@ def collect(runs: Sequence[Path], path: Path) -> dict[str, Any]:
         path: of the result; its runs with other seeds are kept.
 
     Returns:
-        `train`, `fusion`: the params of both trainings without the seed; `runs`: by seed, the test metrics of each
-        variant, as chosen and fitted again, the relative gain and its largest p; `over_seeds`: mean and standard
-        deviation of each.
+        `train`, `fusion`: the params of both trainings without seed and sources; `sources`: by seed, those that the
+        run's validation chose; `runs`: by seed, the test metrics of each variant, as chosen and fitted again, the
+        relative gain and its largest p; `over_seeds`: mean and standard deviation of each.
 
     Raises:
         DataError: a folder is not a run's `artifacts`.
@@ -40,7 +40,8 @@ def collect(runs: Sequence[Path], path: Path) -> dict[str, Any]:
             their trainings.
     """
     figures: dict[str, dict[str, dict[str, float]]] = {}
-    earlier = read_json(path) if path.is_file() else {"runs": {}}
+    earlier = {"runs": {}, "sources": {}, **(read_json(path) if path.is_file() else {})}
+    sources = earlier["sources"]
     params = {name: earlier[name] for name in ("train", "fusion") if name in earlier}
     for run in runs:
         train = read_json(run / "models" / "hierarchical" / "config.json")["train"]
@@ -48,13 +49,14 @@ def collect(runs: Sequence[Path], path: Path) -> dict[str, Any]:
         seed = str(train.pop("seed"))
         if seed in figures:
             raise click.ClickException(f"{run}: seed {seed} is there already")
+        sources[seed] = fusion.pop("sources")
         found = {"train": train, "fusion": fusion}
         if any(params[name] != found[name] for name in params):
             raise click.ClickException(f"{run}: other params than the seed differ, from the other runs or {path}'s")
         params = found
         figures[seed] = _figures(run / "metrics")
     figures = {**earlier["runs"], **figures}
-    return {**params, "runs": figures, "over_seeds": over_seeds(list(figures.values()))}
+    return {**params, "sources": sources, "runs": figures, "over_seeds": over_seeds(list(figures.values()))}
 
 
 def _figures(metrics: Path) -> dict[str, dict[str, float]]:

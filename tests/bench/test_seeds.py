@@ -12,7 +12,8 @@ from bench.seeds import AGAIN, GAIN, collect, main
 
 def make_run(folder: Path, seed: int, ndcg: tuple[float, float], epochs: int = 3, neighbours: int = 5) -> Path:
     write_json(folder / "models" / "hierarchical" / "config.json", {"train": {"seed": seed, "epochs": epochs}})
-    write_json(folder / "models" / "rag" / "config.json", {"fusion": {"neighbours": neighbours}})
+    fusion = {"neighbours": neighbours, "sources": ["next_items", "trending"][:seed]}  # validation chooses sources
+    write_json(folder / "models" / "rag" / "config.json", {"fusion": fusion})
     for variant, value in zip(("hierarchical", "rag"), ndcg, strict=True):
         write_json(folder / "metrics" / f"{variant}.json", {"test": {"ndcg@10": value}})
     gain = {"relative": ndcg[1] / ndcg[0] - 1, "p": seed / 1000}
@@ -30,6 +31,7 @@ def test_mean_and_deviation_are_over_the_runs(tmp_path: Path) -> None:
     assert result["over_seeds"][f"hierarchical{AGAIN}"]["ndcg@10"] == {"mean": 0.4, "sd": 0.2}
     assert result["over_seeds"][GAIN]["ndcg@10"] == {"mean": 0.15, "sd": 0.05}
     assert result["runs"]["2"][GAIN]["p at most"] == 0.002
+    assert result["sources"] == {"1": ["next_items"], "2": ["next_items", "trending"], "3": ["next_items", "trending"]}
 
 
 def test_runs_can_be_added_one_by_one(tmp_path: Path) -> None:
