@@ -110,7 +110,7 @@ def _beside(tree: Any) -> Iterator[tuple[str, type[pl.DataType]]]:
         operands = tree.get("input") or [tree.get("left"), tree.get("right")]
         names = [part["Column"] for part in operands if isinstance(part, dict) and "Column" in part]
         kinds = [_type_of(part) for part in operands if isinstance(part, dict) and "Literal" in part]
-        if "StringExpr" in str(tree.get("function", ""))[:20]:
+        if "StringExpr" in tree.get("function", ()):
             kinds = [pl.String()]
         for kind in kinds if names else ():
             if kind == pl.String or kind.is_numeric():

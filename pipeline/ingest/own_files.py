@@ -85,7 +85,8 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
 
 def _texts(items: pl.DataFrame) -> list[str]:
     """Return the names of the columns in which some item has a text."""
-    return [column.name for column in items[:, 1:] if any(column.drop_nulls().to_list())]
+    further = items[:, 1:].iter_columns()
+    return [part.name for part in further if (part.list.len().sum() if part.dtype == pl.List else part.count())]
 
 
 def check_columns(paths: Sequence[Path], params: TableParams) -> None:
