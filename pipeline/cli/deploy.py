@@ -65,7 +65,10 @@ def update(
     from ..params import load_params
     from ..update.update import update as extend
 
-    settings = load_params(params or artifacts.resolve().parent / "params.yaml")
+    path = params or artifacts.resolve().parent / "params.yaml"
+    if not path.is_file():
+        raise ParamsError("file is missing", str(path), "name the params of the training: --params")
+    settings = load_params(path)
     click.echo("\n".join(extend(artifacts, settings, interactions, items, out)))
 
 
@@ -79,7 +82,7 @@ def export() -> None:
 @force_option
 @artifacts_option
 def onnx(out: Path, force: bool, artifacts: Path) -> None:
-    """Write variant hierarchical as ONNX: user tower, item keys and ids. Needs `pip install 'hierrec[onnx]'`."""
+    """Write variant hierarchical for use as ONNX: user tower, keys, ids. Needs: `pip install 'hierrec[onnx]'`."""
     from ..reuse.export import MODEL
     from ..reuse.onnx_export import export_onnx
 

@@ -32,7 +32,7 @@ def parsed(text: str, where: str) -> pl.Expr:
         expression = pl.sql_expr(text)
         tree = _tree(expression)
     except (pl.exceptions.PolarsError, ValueError) as error:
-        raise ParamsError(f"not an SQL expression ({str(error).splitlines()[0]})", where, _REMEDY) from None
+        raise ParamsError(f"not an SQL expression ({_first_line(error)})", where, _REMEDY) from None
     if several := _MULTI_ROW.intersection(_kinds(tree)):
         raise ParamsError(f"looks at more than one row ({', '.join(sorted(several))})", where, _REMEDY)
     return expression
@@ -61,7 +61,11 @@ class Where:
 
     def __init__(self, text: str, blocks: Iterable[pl.DataFrame], where: str) -> None:
         self._expression, self._where = parsed(text, where), where
-        names, beside = self._expression.meta.root_names(), set(_beside(_tree(self._expression)))
+        names = self._expression.meta.root_names()
+        try:
+            beside = set(_beside(_tree(self._expression)))
+        except pl.exceptions.PolarsError as error:  # a number that no type holds
+            raise ParamsError(f"cannot be read ({_first_line(error)})", where, _REMEDY) from None
         self._with_numbers = {name for name, kind in beside if kind == pl.Float64}
         self._types: dict[str, type[pl.DataType]] = dict.fromkeys(names, pl.Int64)
         self._types |= {name: kind for name, kind in beside if kind == pl.String}
@@ -86,12 +90,18 @@ class Where:
                 raise pl.exceptions.PolarsError(f"cannot compare a number with the text of column {quote(wrong[0])}")
             kept = typed.select(self._expression).to_series()
         except pl.exceptions.PolarsError as error:
-            what = f"cannot be computed ({str(error).splitlines()[0]}){_example(typed, texts)}"
+            what = f"cannot be computed ({_first_line(error)}){_example(typed, texts)}"
             raise DataError(what, self._where, _TYPES) from None
         if kept.dtype != pl.Boolean:
             raise DataError(f"is of type {kept.dtype}, so no condition", self._where, _REMEDY)
         kept = kept.fill_null(False)
         return kept if len(kept) == len(block) else pl.repeat(kept[0], len(block), eager=True)
+
+
+def _first_line(error: Exception) -> str:
+    """Return the first line of a message, or all of it where the first line only announces the rest."""
+    first = str(error).partition("\n")[0]
+    return " ".join(str(error).split())[:300] if first.endswith(":") else first
 
 
 def _tree(expression: pl.Expr) -> Any:

@@ -70,7 +70,8 @@ def _targets(dataset: Dataset, ties: int, unit: int | None) -> list[str]:
         new = f"{cut['new_users']:,} users, {cut['new_items']:,} items"
         lines.append(f"cut: {', '.join(parts)}; new in the test: {new}")
     elif "length" not in dataset.split.columns:
-        share = _share(ties, dataset.split["test"].count())
+        targets = dataset.split["test"].count()  # none after `hierrec update`
+        share = _share(min(ties, targets), targets)
         lines.append(f"users whose test target is decided by a tie in time: {share}")
     return lines
 

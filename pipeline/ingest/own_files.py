@@ -65,7 +65,7 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
     if listing:
         lacking = f"; left out: {', '.join(left_out)}" if left_out else ""
         notes.append(f"items: {_described(columns, listing)}; texts: {', '.join(_texts(listed))}{lacking}")
-    notes += _suspicious_users(log)
+    notes += suspicious_users(log)
     log, more = filtered(log, params)
     unlisted = log.item_ids(np.arange(len(listed), len(log.item_seen)))
     if len(unlisted):
@@ -101,7 +101,7 @@ def check_columns(paths: Sequence[Path], params: TableParams) -> None:
             Where(params.where, [block], _WHERE)
 
 
-def _suspicious_users(log: EventLog) -> list[str]:
+def suspicious_users(log: EventLog) -> list[str]:
     """Name the users whose ids may stand for a missing id."""
     users = log.user_ids()
     odd = users.str.to_lowercase().is_in(MISSING).arg_true()

@@ -14,6 +14,8 @@ from ..core.files import atomic_directory, write_json
 from ..model.checkpoint import load_model
 from ..model.ensemble import UserModel
 from ..model.inputs import load_inputs
+from ..rag.checkpoint import fitted_on_all
+from ..serving.artifacts import model_folder
 from .export import MODEL
 
 TOWER, KEYS, IDS, CONFIG = MODEL
@@ -48,6 +50,8 @@ class _Keys(nn.Module):
 def export_onnx(artifacts: Path, out: Path) -> None:
     """Write the model of variant `hierarchical` as a folder of the files `MODEL`, as a whole, replacing `out`.
 
+    The model is the one that `hierrec recommend --variant hierarchical` takes: `models/final`, where it is there.
+
     `ids.json` lists the item ids by row; `config.json` holds `history`, the number of latest items that the model
     reads, and `repeated`, whether items of the history may be recommended again. If not, the program that runs the
     model must leave them out.
@@ -65,7 +69,11 @@ def export_onnx(artifacts: Path, out: Path) -> None:
         raise MachineError(what, remedy="pip install 'hierrec[onnx]'") from None
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that nothing here needs
     inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
-    model = load_model(artifacts / "models" / "hierarchical", inputs.frozen, inputs.store_hash)
+    folder = model_folder(artifacts, "hierarchical")
+    if fitted_on_all(folder):
+        inputs = inputs.whole()
+    base = folder / "base"  # of a folder with both variants
+    model = load_model(base if base.is_dir() else folder, inputs.frozen, inputs.store_hash)
     history, repeated = model.params.history, inputs.sequences.repeated
     tower, keys = _Tower(model).eval(), _Keys(model, torch.from_numpy(inputs.candidates)).eval()
     # Sizes above 1, as torch takes 1 for a constant.

@@ -38,7 +38,6 @@ class User:
     """A user of the data, with the whole history: the items in order, oldest first."""
 
     user_id: str
-    row: int
     history: tuple[Item, ...]
 
 

@@ -1,6 +1,6 @@
 """The items of a data set by id and title, and their neighbours by text."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import cached_property
 from pathlib import Path
 
@@ -16,13 +16,13 @@ from ..search.index import ItemIndex
 from ..search.vectors import unit_vectors
 from .answers import Item, SimilarItem
 from .artifacts import require
-from .find_items import ItemFinder, NotFoundError, label
+from .find_items import CANDIDATES, ItemFinder, NotFoundError, label
 
 
 def require_some(k: int) -> None:
-    """Raise ``ParamsError`` if k is below 1."""
-    if k < 1:
-        raise ParamsError(f"k is {k}", remedy="ask for at least one item")
+    """Raise ``ParamsError`` if k is no whole number, or below 1."""
+    if not isinstance(k, int | np.integer) or k < 1:
+        raise ParamsError(f"k is {k!r}", remedy="ask for at least one item, by a whole number")
 
 
 class Catalogue:
@@ -83,22 +83,25 @@ class Catalogue:
         return ItemFinder(*(self._table[name].to_list() for name in ("item_id", "title", "year")))
 
     def rows(
-        self, items: Sequence[str | int], where: str, skipped: list[NotFoundError] | None = None
+        self, items: Sequence[str | int | Item], where: str, skipped: list[NotFoundError] | None = None
     ) -> NDArray[np.int64]:
-        """Return the rows of items, by id or title; `where` names their list in messages.
+        """Return the rows of items, by id or title, or of an answer's items; `where` names their list in messages.
 
         Items that are not known, or are ambiguous, are left out and appended to `skipped`, if it is given.
 
         Raises:
             NotFoundError: names these items, unless they are `skipped`.
-            DataError: `items` is one text.
+            DataError: `items` is no list.
         """
-        if isinstance(items, str):
-            raise DataError(f"{items!r} is one text", where, "give a list of items")
+        if isinstance(items, str | bytes | Set | Mapping) or not isinstance(items, Iterable):
+            what = f"{items!r} is one text" if isinstance(items, str) else f"is a {type(items).__name__}, not a list"
+            raise DataError(what, where, "give a list of items")
         rows, unknown = [], []
         for item in items:
             try:
-                rows.append(self.finder.find(item))
+                # Similar titles are suggested for the first names only: all titles are compared.
+                suggest = skipped is None and len(unknown) < CANDIDATES
+                rows.append(self.finder.find(item.item_id if isinstance(item, Item) else item, suggest))
             except NotFoundError as error:
                 error.where = where
                 unknown.append(error)

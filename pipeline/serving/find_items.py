@@ -10,6 +10,7 @@ from rapidfuzz import fuzz, process
 from ..core.errors import DataError
 
 CANDIDATES = 5
+LONGEST = 200  # characters of a name that are compared with titles
 SIMILAR = 65  # least similarity, 0 to 100, of a name that is suggested for an unknown one
 
 _ARTICLE = re.compile(
@@ -18,6 +19,9 @@ _ARTICLE = re.compile(
 _YEAR = re.compile(r"(?P<title>.*\S)\s*(?:\((?P<certain>\d{4})\)|,?\s(?P<likely>\d{4}))", re.DOTALL)
 _ALTERNATIVE = re.compile(r"\(([^()]+)\)")
 _MOVED = re.compile(r"(?P<rest>[^()]*[^\s()]),\s*(?P<article>[^\W\d_]+'?)(?P<more>\s*\(.*)?", re.DOTALL)
+
+
+_REMEDY = "use the id or the title of an item of the data"
 
 
 class NotFoundError(DataError):
@@ -34,7 +38,9 @@ class NotFoundError(DataError):
         if len(errors) == 1:
             return errors[0]
         candidates = [candidate for error in errors for candidate in error.candidates]
-        joined = cls("; ".join(error.what for error in errors), candidates, "did you mean:")
+        more = f"; and {len(errors) - CANDIDATES:,} more" * (len(errors) > CANDIDATES)
+        what = "; ".join(error.what for error in errors[:CANDIDATES]) + more
+        joined = cls(what, candidates, "did you mean:" if candidates else _REMEDY)
         joined.where = errors[0].where
         return joined
 
@@ -61,10 +67,11 @@ class ItemFinder:
         readings = (str.strip, whole), (_squeezed, whole), (_bare, whole), (_bare, parts)
         self._readings = [(reading, _table(reading, texts)) for reading, texts in readings]
 
-    def find(self, name: str | int) -> int:
+    def find(self, name: str | int, suggest: bool = True) -> int:
         """Return the row of the item that an id or a text names.
 
-        Raises ``NotFoundError`` if there is none, or there are several; the candidates are the nearest.
+        Raises ``NotFoundError`` if there is none, or there are several; the candidates are these, or, if similar titles
+        should be suggested, the nearest.
         """
         if (text := str(name)) in self._rows:
             return self._rows[text]
@@ -73,8 +80,8 @@ class ItemFinder:
             return rows[0]
         what, remedy = f"several items are called {text!r}", "say which, by its id:"
         if not rows:
-            rows, what = self._similar(text), f"no item is called {text!r}"
-            remedy = "did you mean:" if rows else "use the id or the title of an item of the data"
+            rows, what = self._similar(text) if suggest else [], f"no item is called {text!r}"
+            remedy = "did you mean:" if rows else _REMEDY
         raise NotFoundError(what, [self._names[row] for row in rows], remedy)
 
     def search(self, text: str, k: int) -> list[int]:
@@ -102,7 +109,7 @@ class ItemFinder:
 
     def _similar(self, text: str) -> list[int]:
         year = _YEAR.fullmatch(text.strip())
-        query = _without_article(year["title"] if year else text)
+        query = _without_article(year["title"] if year else text)[:LONGEST]
         found = process.extract(query, self._words, scorer=_likeness, score_cutoff=SIMILAR, limit=CANDIDATES)
         return [row for _, _, row in found]
 

@@ -31,7 +31,7 @@ from .why import explain
 BATCH = 64
 """Histories scored at a time. This bounds memory and keeps arrays in the processor's cache."""
 
-History = User | Sequence[str | int]  # a user of the data, or item ids and titles, oldest first
+History = User | Sequence[str | int | Item]  # a user of the data, or items by id or title, oldest first
 
 
 class Recommender:
@@ -149,7 +149,7 @@ class Recommender:
         error for each is appended to the list.
         """
         require_some(k)
-        choice = Choice(rules, self._catalogue)
+        choice, k = Choice(rules, self._catalogue), min(k, len(self.item_ids))
         best: list[list[Recommendation]] = [[] for _ in histories]
         for places, scored in self._batches(histories, choice.exclude_seen, skipped):
             for row, place in enumerate(places):
@@ -178,7 +178,7 @@ class Recommender:
         ]
         return pl.DataFrame(rows, TABLE)
 
-    def score(self, history: History, items: Sequence[str | int] | None = None) -> NDArray[np.float32]:
+    def score(self, history: History, items: Sequence[str | int | Item] | None = None) -> NDArray[np.float32]:
         """Return the scores of items: logits of the hierarchical variant, log-probabilities of the rag variant.
 
         Args:
@@ -193,7 +193,9 @@ class Recommender:
         """
         return self.score_many([history], items)[0]
 
-    def score_many(self, histories: Sequence[History], items: Sequence[str | int] | None = None) -> NDArray[np.float32]:
+    def score_many(
+        self, histories: Sequence[History], items: Sequence[str | int | Item] | None = None
+    ) -> NDArray[np.float32]:
         """Return the scores of many histories, float32 [B, n]; as `score` for each."""
         rows = np.arange(len(self.item_ids)) if items is None else self._catalogue.rows(items, "items")
         scores = np.empty((len(histories), len(rows)), np.float32)
@@ -206,11 +208,8 @@ class Recommender:
 
         For a user, retrieval leaves out the user's own entries. For the same items as a list, it may find them.
         """
-        name = str(user_id)
-        if (row := self._user_rows.get(name)) is None:
-            alike = nearest(name, self.user_ids, similar=0)
-            raise NotFoundError(f"there is no user {name!r}", alike, "ids that are most like it:")
-        return User(name, row, tuple(self._catalogue[item] for item in self._items_of(row)))
+        items = self._items_of(self._row_of(str(user_id)))
+        return User(str(user_id), tuple(self._catalogue[item] for item in items))
 
     def item(self, item: str | int) -> Item:
         """Return the item with this id or title; raise ``NotFoundError`` if there is none, or there are several."""
@@ -218,6 +217,7 @@ class Recommender:
 
     def search_items(self, query: str, k: int = 10) -> list[Item]:
         """Return the items whose titles contain the query, then those spelt like it; see `ItemFinder.search`."""
+        require_some(k)
         return [self._catalogue[row] for row in self._catalogue.finder.search(query, k)]
 
     def similar(self, item: str | int, k: int = 10) -> list[SimilarItem]:
@@ -242,8 +242,8 @@ class Recommender:
         rows = []
         for place, history in enumerate(histories):
             if isinstance(history, User):
-                users[place] = history.row
-                rows.append(self._items_of(history.row))
+                users[place] = row = self._row_of(history.user_id)  # of these data: an update moves the rows
+                rows.append(self._items_of(row))
             else:
                 where = "history" if len(histories) == 1 else f"history {place + 1} of {len(histories)}"
                 rows.append(self._catalogue.rows(history, where, skipped))
@@ -251,6 +251,12 @@ class Recommender:
         for start in range(0, len(by_length), BATCH):
             places = by_length[start : start + BATCH]
             yield places, scorer.score([rows[place] for place in places], users[places])
+
+    def _row_of(self, user_id: str) -> int:
+        if (row := self._user_rows.get(user_id)) is None:
+            alike = nearest(user_id, self.user_ids, similar=0)
+            raise NotFoundError(f"there is no user {user_id!r}", alike, "ids that are most like it:")
+        return row
 
     def _items_of(self, user: int) -> NDArray[np.int64]:
         offsets = self._sequences.offsets

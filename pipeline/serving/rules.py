@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..core.errors import ParamsError
 from ..ranking.ranking import top_items
+from .answers import Item
 from .catalogue import Catalogue
 
 
@@ -29,8 +30,8 @@ class Rules(TypedDict, total=False):
         diversity: from 0 (the default: the best scores) to 1. Maximal marginal relevance; see `diverse`.
     """
 
-    exclude: Sequence[str | int]
-    candidates: Sequence[str | int] | None
+    exclude: Sequence[str | int | Item]
+    candidates: Sequence[str | int | Item] | None
     where: str | None
     exclude_seen: bool | None
     diversity: float
@@ -40,10 +41,14 @@ class Choice:
     """Chooses among the n items of a catalogue by rules; raises as `Recommender.recommend` does."""
 
     def __init__(self, rules: Rules, catalogue: Catalogue) -> None:
+        if unknown := sorted(set(rules) - set(Rules.__annotations__)):
+            raise ParamsError("there is no such rule", unknown[0], f"use one of {', '.join(Rules.__annotations__)}")
         self._catalogue = catalogue
         self.exclude_seen, self._diversity = rules.get("exclude_seen"), rules.get("diversity", 0.0)
         if not 0 <= self._diversity <= 1:
             raise ParamsError(f"is {self._diversity}", "diversity", "choose a number from 0 to 1")
+        if self.exclude_seen not in (True, False, None):
+            raise ParamsError(f"is {self.exclude_seen!r}", "exclude_seen", "choose True, False or None")
         candidates = rules.get("candidates")
         allowed = np.full(len(catalogue), candidates is None)
         if candidates is not None:

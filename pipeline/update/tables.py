@@ -13,7 +13,7 @@ from ..ingest.dataset import HELD_OUT, Dataset, build
 from ..ingest.download import fetch_parts
 from ..ingest.event_log import EventLog, RawDataset
 from ..ingest.item_files import read_items
-from ..ingest.own_files import read_files
+from ..ingest.own_files import read_files, suspicious_users
 from ..ingest.params import IngestParams
 from ..ingest.time_split import shown_time, unit_of
 
@@ -42,7 +42,7 @@ def extended_dataset(
     events, removed, notes = past.clear(), Counter[str](), list[str]()
     if interactions is not None:
         try:
-            events, removed = _read_events(interactions, ingest.model_copy(update={"repeats": repeats}), past)
+            events, removed, notes = _read_events(interactions, ingest.model_copy(update={"repeats": repeats}), past)
         except NoRowsError as error:
             notes.append(f"{error.where}: {error.what}")
         if repeats == "refuse":
@@ -51,6 +51,10 @@ def extended_dataset(
     listed, items_notes = (described.clear(), []) if items is None else _listed(items, described, ingest)
     taken = events.select("item_id").unique(maintain_order=True)
     unlisted = taken.filter(~pl.col("item_id").is_in([*described["item_id"], *listed["item_id"]]))
+    if len(unlisted):
+        notes.append(
+            f"{len(unlisted):,} items, such as {quote(unlisted.item(0, 0))}, are in no table: added without text"
+        )
     every_item = pl.concat([described, listed, unlisted], how="diagonal")
     every_item = every_item.with_columns(pl.col("genres").fill_null([]))
     manifest = read_json(data / "manifest.json")
@@ -77,15 +81,15 @@ def _past(data: Path, items: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
     return _named(pl.concat([taken, rated.drop(order)], how="horizontal"), items, users)
 
 
-def _read_events(path: Path, ingest: IngestParams, past: pl.DataFrame) -> tuple[pl.DataFrame, Counter[str]]:
-    """Read interactions in the form of `past`, in each user's order, and the numbers of rows that do not count."""
+def _read_events(path: Path, ingest: IngestParams, past: pl.DataFrame) -> tuple[pl.DataFrame, Counter[str], list[str]]:
+    """Read interactions in the form of `past`, in each user's order; the numbers of rows that do not count; notes."""
     # These bounds hold for the whole data set, which is not counted again here.
     rows = {"min_user_interactions": None, "min_item_interactions": None}
     raw = read_files(_files(path, "--interactions"), None, ingest.model_copy(update=rows))
     new = build(raw, repeats=ingest.repeats)
     events = _named(pl.concat(new.events), new.items, new.users)
     times = _alike(events["timestamp"], past["timestamp"], path)
-    return events.with_columns(timestamp=times), Counter(new.removed)
+    return events.with_columns(timestamp=times), Counter(new.removed), suspicious_users(raw.interactions)
 
 
 def _named(events: pl.DataFrame, items: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
@@ -143,8 +147,12 @@ def _listed(path: Path, known: pl.DataFrame, ingest: IngestParams) -> tuple[pl.D
             kinds = f"of type {dtype}, but {known.schema[name]} in the data"
             raise DataError(f"column {quote(name)} is {kinds}", str(path), "write it the same way")
     again = len(table) - len(items)
-    note = f"{again:,} items of {path} are in the data already: they keep their texts until a training"
-    return items, [note] * (again > 0)
+    notes = [f"{again:,} items of {path} are in the data already: their texts stay as they are until a training"]
+    texts = items.drop("item_id").with_columns(pl.col(pl.List(pl.String)).list.first())
+    without = items.filter(texts.select(pl.all_horizontal(pl.all().is_null())).to_series())["item_id"]
+    if len(without):
+        notes.append(f"{len(without):,} new items of {path}, such as {quote(without[0])}, have no text")
+    return items, notes[again == 0 :]
 
 
 def _files(table: Path, option: str) -> list[Path]:

@@ -36,7 +36,7 @@ Count = Annotated[int, Field(ge=1, le=1000)]
 class RecommendRequest(BaseModel):
     """The body of POST /recommend: a user of the data or a history, and the rules of the answer."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
 
     user: Name | None = None
     history: Names | None = None
@@ -98,7 +98,7 @@ def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str]) -> F
         remedy = "see the server's output, and report it"
         return _error(500, f"unforeseen error, {type(error).__name__}", None, remedy)
 
-    @app.get("/health")
+    @app.api_route("/health", methods=["GET", "HEAD"])
     def health() -> dict[str, Any]:
         """Say that the server answers, and with which variants over how many items and users."""
         sizes = {"items": len(first.item_ids), "users": len(first.user_ids)}
@@ -110,7 +110,7 @@ def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str]) -> F
         with lock:
             return {"items": first.search_items(query, k)}
 
-    @app.get("/users/{user_id}")
+    @app.get("/users/{user_id:path}")
     def user(user_id: str) -> dict[str, Any]:
         """Return a user's history, oldest first."""
         with lock:

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 from hierrec.core.errors import DataError, ParamsError
-from hierrec.core.where import parsed
+from hierrec.core.where import Where
 from hierrec.ingest import event_log, own_files
 from hierrec.ingest.dataset import build
 from hierrec.ingest.event_log import INTERACTIONS, EventLog, RawDataset
@@ -100,11 +100,12 @@ def test_a_condition_that_cannot_be_is_refused(tmp_path: Path, where: str, messa
         ("CORR(Quantity, Quantity) > 0", "looks at more than one row"),
         ("ROW_NUMBER() OVER (PARTITION BY a) = 1", "looks at more than one row"),
         ("a IN (SELECT 1)", "where"),
+        ("a > 1e400", "cannot be read"),
     ],
 )
 def test_a_condition_is_on_single_rows(where: str, message: str) -> None:
     with pytest.raises(ParamsError, match=message):
-        parsed(where, "key ingest.where")
+        Where(where, [], "key ingest.where")
 
 
 def test_rows_behind_those_left_out_keep_their_numbers(tmp_path: Path) -> None:

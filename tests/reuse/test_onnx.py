@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from hierrec import Recommender
 from hierrec.cli import main
 from hierrec.reuse.export import MODEL
+from hierrec.reuse.onnx_export import export_onnx
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs hierrec[onnx]")
 pytest.importorskip("onnxscript", reason="needs hierrec[onnx]")
@@ -29,6 +31,16 @@ def exported(artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 0, done.output
     return folder
+
+
+def test_the_model_for_use_is_exported_where_it_is_there(exported: Path, artifacts: Path, tmp_path: Path) -> None:
+    shutil.copytree(artifacts / "models" / "rag", tmp_path / "models" / "final")  # the same weights, in base/
+    for name in ("data", "item_embeddings"):
+        (tmp_path / name).symlink_to(artifacts / name)
+    export_onnx(tmp_path, tmp_path / "out")
+    assert [(tmp_path / "out" / name).read_bytes() for name in MODEL] == [
+        (exported / name).read_bytes() for name in MODEL
+    ]
 
 
 @pytest.mark.parametrize("lengths", [[1], [0, 3], [200, 7, 1], [0]])

@@ -1,5 +1,6 @@
 """The Python API: recommendations, scores, reasons and neighbours, by id and title."""
 
+import copy
 import shutil
 import subprocess
 import sys
@@ -132,8 +133,31 @@ def test_a_user_has_the_history_of_the_data(artifacts: Path, recommender: Recomm
     )
     user = recommender.user(42)
     assert user == recommender.user("42")
-    rows = sequences.items[sequences.offsets[user.row] : sequences.offsets[user.row + 1]]
+    place = recommender.user_ids.index("42")
+    rows = sequences.items[sequences.offsets[place] : sequences.offsets[place + 1]]
     assert [item.item_id for item in user.history] == [recommender.item_ids[row] for row in rows]
+
+
+def test_a_user_is_found_again_where_rows_have_moved(recommenders: dict[str, Recommender]) -> None:
+    recommender = recommenders["rag"]
+    moved = copy.copy(recommender)
+    rows = np.roll(np.arange(len(recommender.user_ids)), 1).tolist()
+    moved._user_rows = dict(zip(recommender.user_ids, rows, strict=True))
+    other = recommender.user_ids[1]
+    assert moved.user(recommender.user_ids[2]).history == recommender.user(other).history
+    assert moved.recommend(recommender.user(recommender.user_ids[2])) == recommender.recommend(recommender.user(other))
+    del moved._user_rows[other]
+    with pytest.raises(NotFoundError, match="no user"):
+        moved.recommend(recommender.user(other))
+
+
+def test_items_of_an_answer_are_items_of_a_question(recommender: Recommender) -> None:
+    first = recommender.recommend(HISTORY, k=3)
+    more = recommender.recommend(HISTORY, k=3, exclude=first)
+    assert [*first, *more] == recommender.recommend(HISTORY, k=6)
+    user = recommender.user(42)
+    assert recommender.score(user.history).shape == recommender.score(user).shape
+    assert len(recommender.recommend(HISTORY, k=10**9)) < len(recommender.item_ids)
 
 
 def test_ties_go_by_row(artifacts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,6 +212,20 @@ def test_wrong_questions_are_answered_with_typed_errors(recommenders: dict[str, 
         recommender.similar("heat", k=-5)
     with pytest.raises(DataError, match="one text"):
         recommender.recommend("Heat")
+    for history in (b"heat", {"heat"}, {"heat": 1}, 42):
+        with pytest.raises(DataError, match="not a list"):
+            recommender.recommend(history)  # type: ignore[arg-type]
+    for k in (2.0, "2", None):
+        with pytest.raises(ParamsError, match="by a whole number"):
+            recommender.recommend(HISTORY, k=k)  # type: ignore[arg-type]
+    with pytest.raises(ParamsError, match="k is -1"):
+        recommender.search_items("toy", -1)
+    with pytest.raises(ParamsError, match=r"exlude: there is no such rule\n.*use one of exclude, candidates"):
+        recommender.recommend(HISTORY, exlude=["heat"])  # type: ignore[call-arg]
+    with pytest.raises(ParamsError, match="exclude_seen: is 'false'"):
+        recommender.recommend(HISTORY, exclude_seen="false")  # type: ignore[arg-type]
+    with pytest.raises(NotFoundError, match=r"'qqqq0'; .*'qqqq4'; and 95 more\n.*use the id or the title"):
+        recommender.recommend([f"qqqq{number}" for number in range(100)])
     with pytest.raises(ParamsError, match="rag"):
         recommender.recommend(HISTORY, why=True)
 

@@ -291,6 +291,17 @@ def test_repeats_follow_the_params(artifacts: Path, params: Params, tmp_path: Pa
     assert notes == ["1 rows left out by ingest.repeats"]
 
 
+def test_what_ingest_would_warn_of_is_said(artifacts: Path, params: Params, tmp_path: Path) -> None:
+    items = write(tmp_path / "items.csv", "item,when", [("n", LATE), ("m", LATE)])
+    new = write(tmp_path / "new.csv", "user,item,timestamp", [("null", "o", LATE), ("null", "n", LATE)])
+    _, notes = extended_dataset(artifacts / "data", new, items, params.ingest)
+    assert notes == [
+        "user 'null' has 2 interactions; if this stands for a missing id, leave them out by ingest.where",
+        "1 items, such as 'o', are in no table: added without text",
+        f"2 new items of {items}, such as 'n', have no text",
+    ]
+
+
 def test_rows_without_effect_are_counted(artifacts: Path, params: Params, tmp_path: Path) -> None:
     known = load_items(artifacts / "data" / "items.parquet")["item_id"][0]
     items = write(tmp_path / "items.csv", "item,title", [(known, "Another title"), ("n", "New")])
@@ -303,7 +314,7 @@ def test_rows_without_effect_are_counted(artifacts: Path, params: Params, tmp_pa
         "1 rows left out by ingest.where",
         "1 rows left out by ingest.min_rating",
         "1 rows left out by ingest.repeats",
-        f"1 items of {items} are in the data already: they keep their texts until a training",
+        f"1 items of {items} are in the data already: their texts stay as they are until a training",
     ]
     before = Dataset.read(artifacts / "data", {}, {})
     assert dataset.counts["interactions"] == before.counts["interactions"] + 1
