@@ -13,8 +13,8 @@ import numpy as np
 from bench.growth.catalogue import FileVectors, texts
 from bench.scale.process import resident_peak_mb
 
-FEW, MORE = 3, 20
-"""Steps of the shorter measured epoch, and the further steps of the longer one."""
+FEW = 3
+"""Steps of the shorter measured epoch."""
 
 
 class PeakMemory:
@@ -95,8 +95,11 @@ def index(vectors: str, items: int, dimension: int, kind: Any, recall: float, qu
     }
 
 
-def train(items: int, dimension: int, residual_width: int, seed: int) -> dict[str, float]:
-    """Train with sampled softmax over `items` items; return CPU seconds per step, other CPU seconds, and memory."""
+def train(items: int, dimension: int, residual_width: int, steps: int, seed: int) -> dict[str, float]:
+    """Train with sampled softmax over `items` items; return CPU seconds per step, other CPU seconds, and memory.
+
+    The longer of two epochs has so many more `steps`.
+    """
     from hierrec.model.checkpoint import new_model
     from hierrec.params import load_params
 
@@ -113,8 +116,8 @@ def train(items: int, dimension: int, residual_width: int, seed: int) -> dict[st
     with PeakMemory() as memory:
         model = new_model(params, frozen)
         # The first epoch warms up the memory. Beside its steps, an epoch writes the state.
-        _, few, many = (_epoch(model, params, steps, seed) for steps in (1, FEW, FEW + MORE))
-    step = (many - few) / MORE
+        _, few, many = (_epoch(model, params, number, seed) for number in (1, FEW, FEW + steps))
+    step = (many - few) / steps
     return {
         "step_cpu_s": step,
         "epoch_beside_steps_cpu_s": few - FEW * step,

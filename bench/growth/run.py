@@ -66,7 +66,12 @@ def measure_all(count: int, settings: Settings) -> dict[str, Any]:
     if count <= settings.train_up_to:
         measured["train"] = {
             f"residual_{width}": _measure(
-                "train", items=count, dimension=settings.dimension, residual_width=width, seed=1
+                "train",
+                items=count,
+                dimension=settings.dimension,
+                residual_width=width,
+                steps=settings.steps,
+                seed=1,
             )
             for width in settings.residual_widths
         }

@@ -36,6 +36,7 @@ class Settings(Section):
     recall: Annotated[float, Field(gt=0, le=1)]
     texts: Positive
     train_up_to: Positive
+    steps: Positive
     residual_widths: list[int]
     catalogue: CatalogueSettings
 
