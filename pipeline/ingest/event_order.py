@@ -111,16 +111,13 @@ def _pairs(rows: NDArray[np.void]) -> NDArray[np.uint64]:
 
 def _refuse_repeats(rows: NDArray[np.void], log: EventLog, users: NDArray[np.int32]) -> None:
     """Refuse a bucket's rows, in the order of their files, that repeat the user and item of an earlier row."""
-    pairs, checks = _pairs(rows), log.checks
+    checks = log.checks
     checks.rows = rows["line"]
 
-    def describe(row: int) -> str:
+    def named(row: int) -> str:
         user = log.user_ids(np.flatnonzero(users == rows["user"][row]))[0]
         item = log.item_ids(rows["item"][[row]])[0]
-        place, earlier = checks.find(int(rows["line"][np.argmax(pairs == pairs[row])]))
-        elsewhere = f" of {place}" if place != checks.find(int(rows["line"][row]))[0] else ""
-        named = f"{checks.user} {quote(user)}, {checks.item} {quote(item)}"
-        return f"{named} is there already, on {checks.unit} {earlier + 1}{elsewhere}"
+        return f"{checks.user} {quote(user)}, {checks.item} {quote(item)}"
 
     remedy = f"keep one {checks.unit} of each {checks.user} and {checks.item}, e.g. the first (ingest.repeats: first)"
-    checks.refuse(~pl.Series(pairs).is_first_distinct(), describe, remedy)
+    checks.refuse_duplicates(pl.Series(_pairs(rows)), remedy, named)

@@ -28,8 +28,10 @@ class Layout:
 
     separator: str | None = None
     """Separator of the columns; None: the reader detects it."""
-    names: tuple[str, ...] | None = None
-    """Names of the columns; empty: they are 1, 2, …; None: the first line holds them."""
+    names: tuple[str, ...] = ()
+    """Names of the columns of a plain file."""
+    unnamed: bool = False
+    """Whether the columns are named 1, 2, …; else the first line holds the names, unless the file is plain."""
     size: int = BLOCK
     """Bytes that are parsed at a time; no row may be longer."""
     one_line: bool = False
@@ -74,21 +76,16 @@ class Source:
 def file_source(path: Path, encoding: str = "utf-8") -> Source:
     """Return the source of a file, which is compressed if its name ends in `.gz` or `.zst`."""
     *_, before, last = ("", "", *(suffix.lower() for suffix in path.suffixes))
-    if last not in COMPRESSED:
-        return Source(str(path), last, partial(_native, path), encoding)
-    return Source(str(path), before, partial(_unpacked, path, COMPRESSED[last]), encoding, packed=True)
+    packed = last in COMPRESSED
+    opener = partial(_unpacked, path, COMPRESSED.get(last))
+    return Source(str(path), before if packed else last, opener, encoding, packed)
 
 
-def _native(path: Path) -> IO[bytes]:
-    """Open a file with Arrow, which reads faster than Python."""
-    path.open("rb").close()  # Python's errors are plainer than Arrow's
-    return pa.OSFile(str(path))  # pyright: ignore[reportReturnType]
-
-
-def _unpacked(path: Path, compression: str) -> IO[bytes]:
-    if not path.stat().st_size:
-        raise DataError("file is empty", str(path), "compress the file again")
-    return pa.CompressedInputStream(pa.OSFile(str(path)), compression)  # pyright: ignore[reportReturnType]
+def _unpacked(path: Path, compression: str | None) -> IO[bytes]:
+    with path.open("rb") as file:  # Python's errors are plainer than Arrow's
+        if compression and not file.read(1):
+            raise DataError("file is empty", str(path), "compress the file again")
+    return pa.input_stream(str(path), compression)  # pyright: ignore[reportReturnType]
 
 
 def is_html(opener: Callable[[], IO[bytes]]) -> bool:
