@@ -21,16 +21,13 @@ class Checks:
     Args:
         place: the first file; None: files are added before their rows are checked.
         unit: the name of a row in messages.
-
-    Attributes:
-        files: the number of each file's first row, and the file.
-        rows: the numbers of a block's rows, int64 [rows], set before the block is checked; None: they follow from 0.
-        user, item: the names of the columns of ids, for messages.
     """
 
     def __init__(self, place: str | None = None, unit: Unit = "row") -> None:
-        self.unit, self.user, self.item = unit, "user", "item"
+        self.unit, self.user, self.item = unit, "user", "item"  # user, item: names of the columns of ids, for messages
+        # The number of each file's first row, and the file.
         self.files: list[tuple[int, str]] = [] if place is None else [(0, place)]
+        # The numbers of a block's rows, [rows], set before the block is checked; None: they follow from 0.
         self.rows: NDArray[np.int64] | None = None
 
     @property

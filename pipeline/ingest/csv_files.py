@@ -15,14 +15,12 @@ from ..core.errors import DataError, NoRowsError, quote
 from .checks import Checks
 from .sources import Layout, Plain, Source, check_names
 
+# The separators that the reader can detect.
 SEPARATORS = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar", "::": "two colons"}
-"""The separators that the reader can detect."""
-
 NULLS = ["", "\\N"]  # values that are missing: empty ones, and what PostgreSQL and MySQL write for NULL
 
 _REMEDY = "write the table as UTF-8 (or set ingest.encoding) with a line of column names, columns separated by commas"
 _SAMPLE, _LINES = 2**16, 10  # bytes and lines of a file from which its separator is found out
-
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _CONTROL = {
     "latin-1": re.compile(rb"[\x00-\x08\x0b-\x1f\x7f-\x9f]"),

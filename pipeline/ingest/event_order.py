@@ -30,17 +30,12 @@ class OrderedEvents:
         users, items: int32, the new number of each user and of each item of the log.
         repeats: which interactions of a user with one item count: all (`keep`, but one per timestamp), the `first` or
             the `last`; `refuse`: there must be only one.
-
-    Attributes:
-        removed: number of interactions that do not count.
-        repeated: bool [users], whether a user has an item twice.
     """
 
-    def __init__(
-        self, log: EventLog, users: NDArray[np.int32], items: NDArray[np.int32], repeats: Repeats = "refuse"
-    ) -> None:
+    def __init__(self, log: EventLog, users: NDArray[np.int32], items: NDArray[np.int32], repeats: Repeats) -> None:
         self._items = items
-        self.removed, self.repeated = 0, np.zeros(len(users), np.bool_)
+        self.removed = 0  # number of interactions that do not count
+        self.repeated = np.zeros(len(users), np.bool_)  # [users], whether a user has an item twice
         counts = np.zeros_like(log.user_counts)
         counts[users] = log.user_counts
         ends = np.cumsum(counts)  # [users], in their new order
@@ -91,13 +86,13 @@ class OrderedEvents:
 
     def _counting(self, rows: NDArray[np.void], repeats: Repeats) -> NDArray[np.void]:
         """Return the ordered rows that count, and note the users who have an item twice."""
-        pair = pl.col("pair")
+        pair, moment = pl.col("pair"), pl.struct("pair", "time")
+        table = pl.DataFrame({"user": rows["user"], "pair": _pairs(rows), "time": rows["timestamp"]})
         counts = {
             "first": pair.is_first_distinct(),
             "last": pair.is_last_distinct(),
-            "keep": pl.struct("pair", "time").is_first_distinct(),
+            "keep": moment.is_first_distinct(),
         }
-        table = pl.DataFrame({"user": rows["user"], "pair": _pairs(rows), "time": rows["timestamp"]})
         kept = table.select(counts[repeats]).to_series()
         again = table.filter(kept).filter(~pair.is_first_distinct())
         self.repeated[again["user"].to_numpy()] = True

@@ -10,8 +10,7 @@ from ..core.tables import CANDIDATE_COLUMNS
 from .dataset import HELD_OUT, Dataset
 from .time_split import UNITS, shown_time, unit_of
 
-_SOME = 20
-"""Least number of users for the warnings about few targets, and about one user with a tenth of the interactions."""
+_SOME = 20  # least number of users for the warnings of few targets, and of one user with a tenth of the interactions
 _UNIT_NAMES: dict[int, str] = dict(zip(UNITS, ("seconds", "milliseconds", "microseconds", "nanoseconds"), strict=True))
 _FEW_TARGETS = 100  # with fewer test targets, the standard error of Recall@10 may reach 0.05
 
@@ -56,11 +55,10 @@ def _events(dataset: Dataset) -> tuple[dict[str, Any], int]:
     return pl.concat(parts).select(whole).row(0, named=True), int(seen.sum())
 
 
-def _targets(dataset: Dataset, ties: int, unit: int | None) -> list[str]:
-    lines = []
+def _targets(dataset: Dataset, ties: int, unit: int | None) -> Iterator[str]:
     if "repeated" in dataset.split.columns:
         users = _share(int(dataset.split["repeated"].sum()), len(dataset.split))
-        lines.append(f"users with an item twice: {users}; so items of the history may be recommended again")
+        yield f"users with an item twice: {users}; so items of the history may be recommended again"
     if cut := dataset.cut:
         parts = [
             f"{name} from {shown_time(cut[f'{name}_from'], unit)} ({cut[f'{name}_targets']:,} targets)"
@@ -68,12 +66,10 @@ def _targets(dataset: Dataset, ties: int, unit: int | None) -> list[str]:
         ]
         parts += [f"{cut['sessions']:,} sessions"] if "sessions" in cut else []
         new = f"{cut['new_users']:,} users, {cut['new_items']:,} items"
-        lines.append(f"cut: {', '.join(parts)}; new in the test: {new}")
+        yield f"cut: {', '.join(parts)}; new in the test: {new}"
     elif "length" not in dataset.split.columns:
         targets = dataset.split["test"].count()  # none after `hierrec update`
-        share = _share(min(ties, targets), targets)
-        lines.append(f"users whose test target is decided by a tie in time: {share}")
-    return lines
+        yield f"users whose test target is decided by a tie in time: {_share(min(ties, targets), targets)}"
 
 
 def _mixed_units(first: float, last: float) -> Iterator[str]:

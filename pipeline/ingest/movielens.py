@@ -126,10 +126,8 @@ def read_movielens(archive: Path, expected: Counts | None = None) -> RawDataset:
     1M has ``movies.dat``, ``users.dat`` and ``ratings.dat``; 10M the same without users; 20M, 25M, 32M and latest have
     ``movies.csv`` and ``ratings.csv``; 100K has ``u.item`` and ``u.data``.
 
-    The archive must hold the `expected` numbers; None: not checked. Nothing is extracted.
-
-    Raises:
-        DataError: the archive is damaged, or a value is malformed; the message names file, line and column.
+    The archive must hold the `expected` numbers; None: not checked. Nothing is extracted. Raises ``DataError``, with
+    file, line and column, if the archive is damaged or a value is malformed.
     """
     with open_archive(archive) as opened:
         # The version that lacks the smallest share of its files.
@@ -229,9 +227,9 @@ def split_title(text: str) -> tuple[str, int | None]:
     ``"Postino, Il (The Postman) (1994)"`` → ``("Il Postino (The Postman)", 1994)``. The year is None if the text does
     not end in four digits in parentheses.
     """
-    match = _YEAR.fullmatch(text)
-    title, year = (text, None) if match is None else (match["title"], int(match["year"]))
-    return reading_order(title), year
+    if (match := _YEAR.fullmatch(text)) is None:
+        return reading_order(text), None
+    return reading_order(match["title"]), int(match["year"])
 
 
 def reading_order(title: str) -> str:

@@ -20,12 +20,10 @@ from .sources import Layout, md5_file
 from .table_files import IDS, as_ids, as_text, not_missing_sql, read_parts
 from .timestamps import FinerFound, Timestamps
 
-_BLOCK = 2**22
-"""Bytes of a text file in memory at a time. Other tables have larger blocks: their rows are longer and fewer."""
+_BLOCK = 2**22  # bytes of a text file in memory; blocks of other tables are larger: their rows are longer and fewer
 _WHERE = "params.yaml, key ingest.where"
-
+# What programs write for a missing value, in lower case.
 _MISSING = ("null", "none", "nan", "nil", "na", "n/a", "<na>", "undefined")
-"""What programs write for a missing value, in lower case."""
 
 Paths = Path | Sequence[Path]  # the file of a table, or several whose rows follow each other
 
@@ -40,11 +38,8 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
     Items have a column of ids, and optionally `title`, `year`, `genres` (a list, or text separated by `|`) and other
     texts. A missing text is null. Items that only interactions name are added without text.
 
-    `params` are the layout of the files, and which rows count; None: the defaults.
-
-    Raises:
-        NoRowsError: there is no row, or none that counts.
-        DataError: a file or a value is malformed; the message names file, row and column.
+    `params` are the layout of the files, and which rows count; None: the defaults. Raises ``NoRowsError`` if no row is
+    there or counts, and ``DataError``, with file, row and column, if a file or a value is malformed.
     """
     params = params or TableParams()
     paths, listing = ([table] if isinstance(table, Path) else table or [] for table in (interactions, items))

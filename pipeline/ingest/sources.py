@@ -14,8 +14,7 @@ import pyarrow as pa
 from ..core.errors import DataError, quote
 
 COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
-BLOCK = 2**26
-"""Bytes of a text file that are parsed at a time."""
+BLOCK = 2**26  # bytes of a text file that are parsed at a time
 
 Plain = Literal["latin-1", "utf-8"]
 
@@ -26,16 +25,11 @@ _HTML = re.compile(rb"\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 class Layout:
     """The layout of a text file."""
 
-    separator: str | None = None
-    """Separator of the columns; None: the reader detects it."""
-    names: tuple[str, ...] = ()
-    """Names of the columns of a plain file."""
-    unnamed: bool = False
-    """Whether the columns are named 1, 2, …; else the first line holds the names, unless the file is plain."""
-    size: int = BLOCK
-    """Bytes that are parsed at a time; no row may be longer."""
-    one_line: bool = False
-    """Whether a row takes one line; else a quoted text may hold line ends."""
+    separator: str | None = None  # of the columns; None: the reader detects it
+    names: tuple[str, ...] = ()  # the columns' names in a plain file; in another one, the first line holds them
+    unnamed: bool = False  # there is no line of names: columns are named 1, 2, …
+    size: int = BLOCK  # bytes that are parsed at a time; no row may be longer
+    one_line: bool = False  # a row takes one line; else a quoted text may hold line ends
     plain: Plain | None = None
     """The encoding of a plain file: lines without quotes or control characters, none of them blank. None: not plain."""
 
@@ -45,13 +39,10 @@ class Source:
     """A file, which is unpacked as it is read; `place` is its name in messages."""
 
     place: str
-    suffix: str
-    """The suffix of its name, lower case, without the suffix of a compression."""
-    unpacked: Callable[[], IO[bytes]]
-    """Opens its bytes."""
+    suffix: str  # of its name, lower case, without the suffix of a compression
+    unpacked: Callable[[], IO[bytes]]  # opens its bytes
     encoding: str = "utf-8"
-    packed: bool = False
-    """Whether it is compressed or lies in an archive; then it can only be read from the start to the end."""
+    packed: bool = False  # compressed or in an archive: it can only be read from the start to the end
 
     def open(self) -> IO[bytes]:
         """Open its text in UTF-8, whatever its encoding. A file that starts with the mark of UTF-8 is in UTF-8."""

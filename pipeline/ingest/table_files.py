@@ -37,12 +37,8 @@ def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> I
     """Read a table in blocks, none of which is empty. There is at least one, unless the table may be empty.
 
     The values of a CSV file are text, or null if they are empty or `\\N`. Other formats keep their types: text,
-    numbers, booleans, dates, and lists of those.
-
-    Raises:
-        NoRowsError: it has no rows.
-        DataError: the file is of another kind, damaged, or in another encoding; or as the readers do.
-        OutOfMemoryError: a block does not fit into memory.
+    numbers, booleans, dates, and lists of those. Raises ``NoRowsError`` if there are no rows, ``DataError`` if the file
+    is of another kind, damaged, or in another encoding, and ``OutOfMemoryError`` if a block does not fit into memory.
     """
     if source.suffix not in READERS:
         what = f"there is no reader for {source.suffix or 'a name without suffix'}"
