@@ -142,14 +142,6 @@ def load_split(path: Path) -> pl.DataFrame:
     return split
 
 
-def counts_of(split: pl.DataFrame) -> dict[str, int]:
-    """Return the numbers of interactions and users in a split."""
-    targets = split["validation"].count() + split["test"].count()
-    by_time = "length" in split.columns
-    count = split["length"].sum() if by_time else split["train_length"].sum() + targets
-    return {"interactions": int(count), "users": len(split)}
-
-
 def _read(path: Path, columns: pl.Schema, nullable: Collection[str] = (), more: bool = False) -> pl.DataFrame:
     """Read and check a whole table; arguments as for `_groups`."""
     return pl.concat(_groups(path, columns, nullable, more), rechunk=True)

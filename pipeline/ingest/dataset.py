@@ -16,7 +16,6 @@ from ..core.sequences import gap_buckets
 from ..core.tables import (
     CANDIDATE_COLUMNS,
     REMEDY,
-    counts_of,
     load_interactions,
     load_items,
     load_split,
@@ -66,10 +65,21 @@ class Dataset:
         return pl.concat(table.select(_RATINGS) for table in self.events)
 
     @property
+    def lengths(self) -> pl.Series:
+        """Number of interactions of each user, int32 [U]."""
+        if "length" in self.split.columns:
+            return self.split["length"]
+        return self.split["train_length"] + HELD_OUT * self.split["test"].is_not_null().cast(pl.Int32)
+
+    @property
     def counts(self) -> dict[str, int]:
         """Numbers of users, listed items, candidates for ranking, and interactions."""
-        candidates = int(self.items["candidate"].sum())
-        return {"candidates": candidates, "items": len(self.items), **counts_of(self.split)}
+        return {
+            "candidates": int(self.items["candidate"].sum()),
+            "items": len(self.items),
+            "interactions": int(self.lengths.sum()),
+            "users": len(self.split),
+        }
 
     @property
     def more_counts(self) -> dict[str, Any]:

@@ -90,7 +90,10 @@ def _part(table: pl.DataFrame, roles: Mapping[str, str], texts: Mapping[str, str
     """Return the items of one file; the type of a text without values is Null."""
     checks, missing = Checks(place), pl.Series("", [None] * len(table), pl.String)
     title, year, genres = (table[roles[role]] if role in roles else missing for role in EXACT)
-    items = {"item_id": as_ids(table[roles["item"]], checks), "title": _one_line(as_text(title))}
+    title = as_text(title)
+    title = title.list.join(", ") if isinstance(title.dtype, pl.List) else title
+    title = as_text(title.str.replace_all(r"\s+", " ").str.strip_chars())  # in one line
+    items = {"item_id": as_ids(table[roles["item"]], checks), "title": title}
     items |= {"year": _years(year, checks), "genres": _genres(genres)}
     further = {name: as_text(table[column]) for column, name in texts.items()}
     empty = [name for name, text in further.items() if text.dtype == pl.String and not text.count()]
@@ -111,11 +114,6 @@ def _one_row(items: pl.DataFrame, which: str) -> pl.DataFrame:
 
     columns = [chosen(name, isinstance(dtype, pl.List)) for name, dtype in items.schema.items()][1:]
     return items.group_by("item_id", maintain_order=True).agg(columns).with_columns(pl.col("genres").fill_null([]))
-
-
-def _one_line(texts: pl.Series) -> pl.Series:
-    texts = texts.list.join(", ") if isinstance(texts.dtype, pl.List) else texts
-    return as_text(texts.str.replace_all(r"\s+", " ").str.strip_chars())
 
 
 def _years(values: pl.Series, checks: Checks) -> pl.Series:
@@ -149,14 +147,13 @@ def read_item_text(path: Path, encoding: str = "utf-8") -> pl.DataFrame:
     if path.suffix.lower() == ".json":
         ids, texts = _read_json(path, encoding)
     else:
-        table, remedy = read_table(path, encoding=encoding), f"{remedy} row"
+        table, remedy = read_table(path, encoding), f"{remedy} row"
         ids = table[find_columns(table.columns, place, ("item",))["item"]]
         if "text" not in table.columns:
             raise DataError("column text is missing", place, "name the columns item_id and text")
         texts = as_text(table["text"])
         if texts.dtype != pl.String:
-            what = f"type is {table['text'].dtype}"
-            raise DataError(what, f"{place}, column text", "write one text per item")
+            raise DataError(f"type is {table['text'].dtype}", f"{place}, column text", "write one text per item")
     checks = Checks(place)
     found = pl.DataFrame({"item_id": as_ids(ids, checks), EXTRA_TEXT: texts})
     checks.refuse_duplicates(found["item_id"], remedy)

@@ -123,7 +123,7 @@ def _described(columns: Mapping[str, str], paths: Sequence[Path]) -> str:
 
 
 def _blocks(paths: Sequence[Path], params: TableParams) -> Iterator[tuple[Path, pl.DataFrame]]:
-    layout = Layout(params.separator, (), by_place(params.given), _BLOCK, one_line=True)
+    layout = Layout(params.separator, unnamed=by_place(params.given), size=_BLOCK, one_line=True)
     return read_parts(paths, layout, params.encoding)
 
 

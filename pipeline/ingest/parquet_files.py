@@ -72,7 +72,6 @@ def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def _readable(place: str, schema: pa.Schema) -> list[str]:
-    """Return the names of the columns that can be read."""
     check_names(place, schema.names)
     types, names, others = pa.types, list[str](), dict[str, pa.DataType]()
     tests = (
