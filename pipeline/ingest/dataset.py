@@ -66,10 +66,10 @@ class Dataset:
 
     @property
     def lengths(self) -> pl.Series:
-        """Number of interactions of each user, int32 [U]."""
+        """Number of interactions of each user, int64 [U]."""
         if "length" in self.split.columns:
-            return self.split["length"]
-        return self.split["train_length"] + HELD_OUT * self.split["test"].is_not_null().cast(pl.Int32)
+            return self.split["length"].cast(pl.Int64)
+        return self.split["train_length"] + HELD_OUT * self.split["test"].is_not_null().cast(pl.Int64)
 
     @property
     def counts(self) -> dict[str, int]:
