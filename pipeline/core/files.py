@@ -20,11 +20,8 @@ from .errors import DataError, HierrecError, MachineError, ParamsError, system_r
 if TYPE_CHECKING:
     import numpy as np
 
-LEFTOVER = ".hierrec.part"
-"""Suffix of temporary files and folders. A killed writer leaves them behind. No other program uses the suffix."""
-
+LEFTOVER = ".hierrec.part"  # suffix of temporary files and folders, which a killed writer leaves behind; only ours
 CHECKSUMS = "checksums.json"  # file in a folder with the SHA-256 of the folder's other files
-
 _REMEDY = "run `dvc repro`, or `dvc pull`"
 
 
@@ -32,10 +29,8 @@ _REMEDY = "run `dvc repro`, or `dvc pull`"
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary file beside ``path``. It replaces ``path`` if the block succeeds, else it is removed.
 
-    Leftovers of killed writers in that folder are removed first. The umask decides the file's mode.
-
-    Raises:
-        MachineError: the disk is full, or the folder cannot be written.
+    Leftovers of killed writers in that folder are removed first. The umask decides the file's mode. Raises
+    ``MachineError`` if the disk is full, or the folder cannot be written.
     """
     with _machine_errors(path), _temporary(path, folder=False) as temporary:
         yield temporary
@@ -48,10 +43,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
 
     Linux exchanges the two folders in one step, so ``path`` is always the old folder or the new one. Elsewhere the old
     folder is renamed first, so for a moment ``path`` does not exist. If ``path`` is a link, its target is replaced. The
-    last of several writers wins. Leftovers and modes are as for `atomic_path`.
-
-    Raises:
-        MachineError: the disk is full, or the folder cannot be written.
+    last of several writers wins. Leftovers, modes and errors are as for `atomic_path`.
     """
     with _machine_errors(path), ExitStack() as stack:
         path = path.resolve() if path.is_symlink() else path
@@ -177,8 +169,7 @@ def details_of(content: Any) -> Any:
 def map_npy(path: Path) -> "np.memmap":
     """Memory-map the array of a `.npy` file, read-only.
 
-    Raises:
-        DataError: the file cannot be read, is not a `.npy` file, or holds Python objects, which are never loaded.
+    Raises ``DataError`` if it cannot be read, is no `.npy` file, or holds Python objects, which are never loaded.
     """
     import numpy as np  # slow; the command line starts without it
 
@@ -234,10 +225,7 @@ def cache_dir(name: str) -> Path:
     """Return the folder of a cache: `$HIERREC_CACHE/name`, by default in the user's cache folder.
 
     It lies outside the outs of the stages, which DVC removes before a stage runs. Keys are hashes of content, so
-    several checkouts can share a cache. It can be removed at any time.
-
-    Raises:
-        ParamsError: the folder cannot be made or written.
+    several checkouts can share a cache. It can be removed at any time. Raises ``ParamsError`` if it cannot be written.
     """
     import pooch  # slow; the command line starts without it
 

@@ -13,12 +13,9 @@ from .errors import ParamsError
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-"""A seed that both torch and numpy accept. Member i of an ensemble uses seed + i."""
+Seed = Annotated[int, Field(ge=0, lt=2**63)]  # torch and numpy accept it; member i of an ensemble uses seed + i
 Md5 = Annotated[str, Field(pattern=r"^([0-9a-f]{32})?$")]
 """An MD5 checksum, empty if a shell could not compute it. `ingest` refuses an empty one if the file exists."""
-
-
 Precision = Literal["float32", "bfloat16"]
 """Precision of a model's matrix products. Float16 ends at 65,504: T5 encoders overflow in it."""
 
@@ -39,9 +36,8 @@ P = TypeVar("P", bound=Section)
 def read_params(path: Path, model: type[P]) -> P:
     """Read params.yaml as DVC does (YAML 1.2: `1e-3` is a number), and check it against a model of its sections.
 
-    Raises:
-        ParamsError: the file is missing, unreadable or not YAML; or a key is unknown, missing, of the wrong type or out
-            of range. Then the message names line and key.
+    Raises ``ParamsError`` if the file is missing, unreadable or not YAML; or, with line and key, if a key is unknown,
+    missing, of the wrong type or out of range.
     """
     try:
         document = YAML(typ="rt").load(path.read_text("utf-8"))
@@ -56,8 +52,7 @@ def read_params(path: Path, model: type[P]) -> P:
         return model.model_validate(document)
     except ValidationError as error:
         problems = "; ".join(_describe(path, document, problem, model) for problem in error.errors())
-        remedy = "correct params.yaml; every key is described there"
-        raise ParamsError(problems, remedy=remedy) from None
+        raise ParamsError(problems, remedy="correct params.yaml; every key is described there") from None
 
 
 def _describe(path: Path, document: Any, problem: ErrorDetails, model: type[BaseModel]) -> str:

@@ -6,8 +6,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-EVERY = 60
-"""Seconds between two lines of a log. Work that ends sooner writes none."""
+EVERY = 60  # seconds between two lines of a log; work that ends sooner writes none
 LINE = "{desc}: {n_fmt} of {total_fmt} {unit}, {elapsed} gone, {remaining} left{postfix}\n"
 
 

@@ -19,41 +19,33 @@ UNKNOWN_GAP, GAP_BUCKETS = 0, 66
 class Sequences:
     """The items of every user in total order, and the split."""
 
-    items: NDArray[np.int64]
-    """int64 [N], rows of the item table. User `u` has `items[offsets[u]:offsets[u + 1]]`."""
-    offsets: NDArray[np.int64]
-    """int64 [U + 1]."""
-    train_length: NDArray[np.int64]
-    """int64 [U], number of training items, which come first."""
-    test_length: NDArray[np.int64]
-    """int64 [U], number of items before the cut of the test: the history of the test target."""
-    validation: NDArray[np.int64]
-    """int64 [R], validation target, or `NO_TARGET`. Row r belongs to user `owners[r]`."""
-    test: NDArray[np.int64]
-    """int64 [R], test target, or `NO_TARGET`."""
+    items: NDArray[np.int64]  # [N], rows of the item table; user u has items[offsets[u]:offsets[u + 1]]
+    offsets: NDArray[np.int64]  # [U + 1]
+    train_length: NDArray[np.int64]  # [U], number of training items, which come first
+    test_length: NDArray[np.int64]  # [U], number of items before the cut of the test: the test target's history
+    validation: NDArray[np.int64]  # [R], validation target, or NO_TARGET; row r belongs to user owners[r]
+    test: NDArray[np.int64]  # [R], test target, or NO_TARGET
     repeated: bool = False
     """Whether users may take an item twice; then items of the history may be recommended again. Read from the split:
     detecting repeats here would mistake a leaked target for a repeat."""
     gaps: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
-    """int8 [N], bucket of the time between each item and the user's item before it; empty where not read."""
+    """[N], bucket of the time between each item and the user's item before it; empty where not read."""
     session_starts: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
-    """bool [N], whether an item starts a session; false for a user's first item. Empty without sessions."""
+    """[N], whether an item starts a session; false for a user's first item. Empty without sessions."""
     clock: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
-    """int32 [N], number of all users' interactions at an earlier time. Empty if not read; all 0 if the timestamps of
-    different users are not comparable."""
-    one_cut: bool = False
-    """All targets come after the training items of all users: in a split by time, and for use, without targets."""
+    """[N], number of all users' interactions at an earlier time. Empty if not read; all 0 if users' timestamps are not
+    comparable."""
+    one_cut: bool = False  # all targets come after all users' training items: split by time, or without targets
     target_rows: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), np.int64))
-    """int64 [R, 3]: the user of each row, and the lengths of the histories before its validation and its test target.
+    """[R, 3]: the user of each row, and the lengths of the histories before its validation and its test target.
     Empty if every user has exactly one row: row u is user u."""
 
     @classmethod
     def from_tables(cls, interactions: Iterable[pl.DataFrame], split: pl.DataFrame) -> "Sequences":
         """Build from parts of `interactions.parquet` (sorted by user, position) and `split.parquet` (sorted by user).
 
-        Raises:
-            DataError: the tables do not have the same users 0, 1, 2, …; or the split does not cut a user's items into
-                training items, items with the validation target, and items with the test target, in this order.
+        Raises ``DataError`` if the tables do not have the same users 0, 1, 2, …; or if the split does not cut a user's
+        items into training items, items with the validation target, and items with the test target, in this order.
         """
         users = split["user"].to_numpy()
         lengths = np.zeros(len(users), np.int64)  # [U]
@@ -83,7 +75,7 @@ class Sequences:
         return sequences._with_all_targets(split) if "test_positions" in split.columns else sequences
 
     def _with_all_targets(self, split: pl.DataFrame) -> "Sequences":
-        """Return the sequences with a row for each target position in the split, and one at least for each user."""
+        """Return the sequences with a row for each target position in the split, and at least one for each user."""
         names = ("validation_positions", "test_positions")
         rows = pl.int_ranges(0, pl.max_horizontal(1, *(pl.col(name).list.len() for name in names)))
         lists = [pl.col(name).list.gather(rows, null_on_oob=True) for name in names]
@@ -100,7 +92,6 @@ class Sequences:
         return replace(self, validation=targets[0], test=targets[1], target_rows=rows)
 
     def _with_sessions(self, split: pl.DataFrame) -> "Sequences":
-        """Return the sequences with `session_starts`; the split has these items' positions within each user's items."""
         starts = split.select("user", "session_starts").explode("session_starts").drop_nulls()
         owners, positions = starts.to_numpy().T  # [S] each
         inside = (positions >= 0) & (positions < np.diff(self.offsets)[owners])  # [S]
@@ -113,8 +104,7 @@ class Sequences:
         lengths, test_length = np.diff(self.offsets), self.test_length  # [U]
         fits = (self.train_length >= 0) & (test_length >= self.train_length) & (test_length <= lengths)  # [U]
         _check(fits, "train_length", "is greater than the number of the user's items")
-        parts = (("validation", self.train_length, test_length), ("test", test_length, lengths))
-        for name, first, stop in parts:
+        for name, first, stop in (("validation", self.train_length, test_length), ("test", test_length, lengths)):
             targets, follows = getattr(self, name), np.ones(self.user_count, np.bool_)
             for user in np.flatnonzero(targets != NO_TARGET):
                 start = self.offsets[user]

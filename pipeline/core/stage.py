@@ -60,7 +60,12 @@ class Stage:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             with ended_by(signals, INTERRUPTED), reported_errors("--debug" in sys.argv, MEMORY):
-                _show(self._run())
+                summary = self._run()
+                try:
+                    if summary:
+                        print("\n".join(summary), flush=True)
+                except BrokenPipeError:  # no error: the artifacts are written already
+                    discard_output()
         except KeyboardInterrupt:
             print(INTERRUPTED, file=sys.stderr)
             sys.exit(128 + signal.SIGINT)
@@ -77,15 +82,6 @@ class Stage:
 
 
 SharedStage = partial(Stage, processes=True)  # a stage that torchrun may start in several processes
-
-
-def _show(summary: Summary) -> None:
-    """Print a summary. A closed pipe is no error: the artifacts are written already."""
-    try:
-        if summary:
-            print("\n".join(summary), flush=True)
-    except BrokenPipeError:
-        discard_output()
 
 
 def check_libraries() -> None:

@@ -4,6 +4,7 @@ The readers check columns, types, order and ranges. They raise DataError if the 
 """
 
 from collections.abc import Collection, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +27,10 @@ CANDIDATE_COLUMNS = ("candidate", "validation_candidate")
 _USERS = pl.Schema({"user": pl.Int32, "user_id": pl.String})
 _INTERACTIONS = pl.Schema({"user": pl.Int32, "item": pl.Int32, "position": pl.Int32})
 _SPLIT = pl.Schema({"user": pl.Int32, "train_length": pl.Int32, "validation": pl.Int32, "test": pl.Int32})
-_BY_TIME = pl.Schema({"test_length": pl.Int32, "length": pl.Int32})
-_ALL_TARGETS = pl.Schema(dict.fromkeys(("validation_positions", "test_positions"), pl.List(pl.Int32)))
-_REPEATED = pl.Schema({"repeated": pl.Boolean})
-_SESSIONS = pl.Schema({"session_starts": pl.List(pl.Int32)})
+_BY_TIME = {"test_length": pl.Int32, "length": pl.Int32}
+_POSITIONS = pl.List(pl.Int32)
+_ALL_TARGETS = {"validation_positions": _POSITIONS, "test_positions": _POSITIONS}
+_OPTIONAL = (_BY_TIME, _ALL_TARGETS, {"session_starts": _POSITIONS}, {"repeated": pl.Boolean})
 
 
 def write_table(table: pl.DataFrame, path: Path) -> None:
@@ -39,15 +40,12 @@ def write_table(table: pl.DataFrame, path: Path) -> None:
 
 def write_parts(parts: Iterable[pl.DataFrame], path: Path) -> None:
     """Write a table that comes in one or more parts. The bytes do not depend on how it is cut into parts."""
-    with pa.OSFile(str(path), "wb") as file:  # the Parquet writer leaves it open if the disk is full
-        writer = None
-        for rows in _regrouped(parts):
-            arrow = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
-            if writer is None:
-                writer = pq.ParquetWriter(file, arrow.schema, compression="zstd", write_page_checksum=True)
-            writer.write_table(arrow, row_group_size=_ROW_GROUP)
-        if writer is not None:
-            writer.close()
+    groups = (rows.to_arrow(compat_level=pl.CompatLevel.oldest()) for rows in _regrouped(parts))
+    first, options = next(groups), {"compression": "zstd", "write_page_checksum": True}
+    # The writer would leave a file of its own open if the disk is full.
+    with pa.OSFile(str(path), "wb") as file, pq.ParquetWriter(file, first.schema, **options) as writer:
+        for group in chain([first], groups):
+            writer.write_table(group, row_group_size=_ROW_GROUP)
 
 
 def _regrouped(parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
@@ -130,10 +128,11 @@ def load_split(path: Path) -> pl.DataFrame:
         `repeated`: whether the user has an item twice.
     """
     names = set(next(row_groups(path)).columns)
-    more = [columns for columns in (_BY_TIME, _ALL_TARGETS, _SESSIONS, _REPEATED) if names & set(columns)]
-    schema = pl.Schema({name: dtype for columns in (_SPLIT, *more) for name, dtype in columns.items()})
-    split = _read(path, schema, nullable={"validation", "test"})
-    validation, test, by_time = split["validation"], split["test"], _BY_TIME in more
+    schema = dict(_SPLIT)
+    for columns in _OPTIONAL:
+        schema |= columns if names & columns.keys() else {}
+    split = _read(path, pl.Schema(schema), nullable={"validation", "test"})
+    validation, test, by_time = split["validation"], split["test"], "length" in schema
     _check(path, "user", _numbered(split["user"]), "users are not numbered from 0")
     _check(path, "train_length", by_time or (split["train_length"] >= 1).all(), "no training item")
     paired = by_time or (validation.is_null() == test.is_null()).all()
@@ -141,14 +140,6 @@ def load_split(path: Path) -> pl.DataFrame:
     for targets in (validation, test):
         _check(path, targets.name, (targets.drop_nulls() >= 0).all(), "an item row is negative")
     return split
-
-
-def counts_of(split: pl.DataFrame) -> dict[str, int]:
-    """Return the numbers of interactions and users in a split."""
-    targets = split["validation"].count() + split["test"].count()
-    by_time = "length" in split.columns
-    count = split["length"].sum() if by_time else split["train_length"].sum() + targets
-    return {"interactions": int(count), "users": len(split)}
 
 
 def _read(path: Path, columns: pl.Schema, nullable: Collection[str] = (), more: bool = False) -> pl.DataFrame:

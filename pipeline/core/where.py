@@ -26,29 +26,6 @@ _SINGLE = {"Column", "Literal", "StringExpr", "ListExpr"}
 """Names, values, and functions of one text or one list, such as `Slice`."""
 
 
-def parsed(text: str, where: str) -> pl.Expr:
-    """Return the parsed expression; raise ``ParamsError``, at `where`, if it is malformed or needs several rows."""
-    try:
-        expression = pl.sql_expr(text)
-        tree = _tree(expression)
-    except (pl.exceptions.PolarsError, ValueError) as error:
-        raise ParamsError(f"not an SQL expression ({_first_line(error)})", where, _REMEDY) from None
-    if several := _MULTI_ROW.intersection(_kinds(tree)):
-        raise ParamsError(f"looks at more than one row ({', '.join(sorted(several))})", where, _REMEDY)
-    return expression
-
-
-def _kinds(tree: Any) -> Iterator[str]:
-    """Yield the kinds of expressions in a tree, without the content of `_SINGLE`."""
-    if isinstance(tree, str):
-        yield tree
-    elif isinstance(tree, list | dict):
-        for part in tree:
-            yield from _kinds(part)
-            if isinstance(tree, dict) and part not in _SINGLE:
-                yield from _kinds(tree[part])
-
-
 class Where:
     """A condition on rows.
 
@@ -60,12 +37,19 @@ class Where:
     """
 
     def __init__(self, text: str, blocks: Iterable[pl.DataFrame], where: str) -> None:
-        self._expression, self._where = parsed(text, where), where
-        names = self._expression.meta.root_names()
+        self._where = where
         try:
-            beside = set(_beside(_tree(self._expression)))
+            self._expression = pl.sql_expr(text)
+            tree = json.loads(self._expression.meta.serialize(format="json"))
+        except (pl.exceptions.PolarsError, ValueError) as error:
+            raise ParamsError(f"not an SQL expression ({_first_line(error)})", where, _REMEDY) from None
+        if several := _MULTI_ROW.intersection(_kinds(tree)):
+            raise ParamsError(f"looks at more than one row ({', '.join(sorted(several))})", where, _REMEDY)
+        try:
+            beside = set(_beside(tree))
         except pl.exceptions.PolarsError as error:  # a number that no type holds
             raise ParamsError(f"cannot be read ({_first_line(error)})", where, _REMEDY) from None
+        names = self._expression.meta.root_names()
         self._with_numbers = {name for name, kind in beside if kind == pl.Float64}
         self._types: dict[str, type[pl.DataType]] = dict.fromkeys(names, pl.Int64)
         self._types |= {name: kind for name, kind in beside if kind == pl.String}
@@ -104,8 +88,15 @@ def _first_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300] if first.endswith(":") else first
 
 
-def _tree(expression: pl.Expr) -> Any:
-    return json.loads(expression.meta.serialize(format="json"))
+def _kinds(tree: Any) -> Iterator[str]:
+    """Yield the kinds of expressions in a tree, without the content of `_SINGLE`."""
+    if isinstance(tree, str):
+        yield tree
+    elif isinstance(tree, list | dict):
+        for part in tree:
+            yield from _kinds(part)
+            if isinstance(tree, dict) and part not in _SINGLE:
+                yield from _kinds(tree[part])
 
 
 def _beside(tree: Any) -> Iterator[tuple[str, type[pl.DataType]]]:

@@ -13,13 +13,11 @@ from pathlib import Path, PurePosixPath
 from ..core.errors import DataError
 from .sources import Source, is_html
 
-LARGEST_MEMBER = 256 * 2**20
-"""Bytes of an unpacked member that are always read; MovieLens-1M's largest has 25 million."""
+LARGEST_MEMBER = 256 * 2**20  # bytes of an unpacked member that are always read; MovieLens-1M's largest has 25 million
 LARGEST_RATIO = 50  # a larger member is read if its size is at most its packed size times this
 
 _BROKEN = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
-    *(EOFError, OSError, ValueError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError, OverflowError),
     RuntimeError,  # encrypted, or (NotImplementedError) an unknown compression
 )
 
@@ -32,8 +30,7 @@ class Archive:
         # Not is_dir(), which fails on an empty name.
         files = [member for member in opened.infolist() if not member.filename.endswith("/")]
         self._members = [(self._inside(member.filename), member) for member in files]
-        self.names = {path.name for path, _ in self._members}
-        """Base names of all files."""
+        self.names = {path.name for path, _ in self._members}  # base names of all files
 
     def sources(self, names: Sequence[str]) -> list[Source]:
         """Return the files with these base names, which may be larger than memory.

@@ -21,30 +21,25 @@ class Checks:
     Args:
         place: the first file; None: files are added before their rows are checked.
         unit: the name of a row in messages.
-
-    Attributes:
-        rows: the numbers of a block's rows, int64 [rows], set before the block is checked; None: they follow from 0.
-        user, item: the names of the columns of ids, for messages.
     """
 
     def __init__(self, place: str | None = None, unit: Unit = "row") -> None:
-        self.unit, self.user, self.item = unit, "user", "item"
-        self._files: list[tuple[int, str]] = [] if place is None else [(0, place)]
+        self.unit, self.user, self.item = unit, "user", "item"  # user, item: names of the columns of ids, for messages
+        # The number of each file's first row, and the file.
+        self.files: list[tuple[int, str]] = [] if place is None else [(0, place)]
+        # The numbers of a block's rows, [rows], set before the block is checked; None: they follow from 0.
         self.rows: NDArray[np.int64] | None = None
 
     @property
     def place(self) -> str:
         """The file that was added last."""
-        return self._files[-1][1]
-
-    def add(self, place: str, start: int) -> None:
-        """Add the next file; its first row has the number `start`."""
-        self._files.append((start, place))
+        return self.files[-1][1]
 
     def find(self, row: int) -> tuple[str, int]:
-        """Return the file of a row, and the row's number there, from 0."""
-        start, place = next(file for file in reversed(self._files) if file[0] <= row)
-        return place, row - start
+        """Return the file of a row of the table or block, and the row's number there, from 1."""
+        number = row if self.rows is None else int(self.rows[row])
+        start, place = next(file for file in reversed(self.files) if file[0] <= number)
+        return place, number - start + 1
 
     def refuse(self, bad: pl.Series, describe: Callable[[int], str], remedy: str, column: str = "") -> None:
         """Raise ``DataError`` if there is a bad row.
@@ -55,21 +50,21 @@ class Checks:
         places = bad.arg_true()
         if len(places):
             more = f" (and {len(places) - 1:,} more {self.unit}s)" if len(places) > 1 else ""
-            place, row = self.find(int(places[0] if self.rows is None else self.rows[places[0]]))
-            where = f"{place}, {self.unit} {row + 1}" + (f", column {column}" if column else "")
+            place, number = self.find(places[0])
+            where = f"{place}, {self.unit} {number}" + (f", column {column}" if column else "")
             raise DataError(describe(places[0]) + more, where, remedy)
 
     def refuse_values(self, bad: pl.Series, values: pl.Series, problem: str, remedy: str) -> None:
         """Refuse, as `refuse` does, a column with a bad value; the message is the value and the problem."""
         self.refuse(bad, lambda row: f"{quote(values[row])} {problem}", remedy, values.name)
 
+    def refuse_duplicates(self, keys: pl.Series, remedy: str, named: Callable[[int], str] | None = None) -> None:
+        """Refuse, as `refuse` does, a row with the key of an earlier row; `named` names a row's key, here an id."""
 
-def refuse_duplicates(ids: pl.Series, checks: Checks, remedy: str) -> None:
-    """Raise ``DataError`` for the first row that repeats the id of an earlier row."""
+        def describe(row: int) -> str:
+            name = named(row) if named else f"{keys.name} {quote(keys[row])}"
+            (place, _), (first, number) = self.find(row), self.find((keys == keys[row]).arg_true()[0])
+            elsewhere = f" of {first}" if first != place else ""
+            return f"{name} is there already, on {self.unit} {number}{elsewhere}"
 
-    def describe(row: int) -> str:
-        place, first = checks.find(int((ids == ids[row]).arg_true()[0]))
-        elsewhere = f" of {place}" if place != checks.find(row)[0] else ""
-        return f"{ids.name} {quote(ids[row])} is there already, on {checks.unit} {first + 1}{elsewhere}"
-
-    checks.refuse(~ids.is_first_distinct(), describe, remedy)
+        self.refuse(~keys.is_first_distinct(), describe, remedy)

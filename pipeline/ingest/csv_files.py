@@ -6,21 +6,26 @@ import sys
 from collections.abc import Iterator
 from functools import cache, partial
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pc
 
-from ..core.errors import DataError, NoRowsError
-from . import line_files
-from .sources import Layout, Source, check_names
+from ..core.errors import DataError, NoRowsError, quote
+from .checks import Checks
+from .sources import Layout, Plain, Source, check_names
 
+# The separators that the reader can detect.
 SEPARATORS = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar", "::": "two colons"}
-"""The separators that the reader can detect."""
-
 NULLS = ["", "\\N"]  # values that are missing: empty ones, and what PostgreSQL and MySQL write for NULL
 
 _REMEDY = "write the table as UTF-8 (or set ingest.encoding) with a line of column names, columns separated by commas"
 _SAMPLE, _LINES = 2**16, 10  # bytes and lines of a file from which its separator is found out
+_BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+_CONTROL = {
+    "latin-1": re.compile(rb"[\x00-\x08\x0b-\x1f\x7f-\x9f]"),
+    "utf-8": re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]"),
+}
 
 
 def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
@@ -31,13 +36,11 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
     """
     separator = _separator(source, layout)
     if layout.plain or len(separator) > 1:
-        yield from line_files.blocks(source, separator, layout)
+        yield from _unquoted(source, separator, layout)
         return
-    names, lines = _first_row(source, separator)
-    if layout.names is not None:
-        names, lines = line_files.numbers(names), 0
-    check_names(source.place, names)
-    count, read, skipped = cache(partial(_count_rows, source, separator, layout.one_line)), 0, lines
+    row, end = _first_row(source, separator)
+    names, header = _names(source.place, row, layout), 0 if layout.unnamed else end
+    count, read, skipped = cache(partial(_count_rows, source, separator, layout.one_line)), 0, header
     for text in source.line_blocks(layout.size) if layout.one_line else [b"".join(source.line_blocks(layout.size))]:
         try:
             table = _parsed(text, names, skipped, separator)
@@ -50,7 +53,7 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
             count()  # refuses the quote, before a check refuses the value
         yield block
         count()  # only now: the first block alone is ready soon, whatever the size of the file
-    expected = count() - (lines > 0)
+    expected = count() - (header > 0)
     if read != expected:
         raise DataError(f"has {expected:,} rows, of which {read:,} could be read", source.place, _REMEDY)
     if not read:
@@ -118,6 +121,13 @@ def _first_row(source: Source, separator: str) -> tuple[list[str], int]:
     return row, reader.line_num
 
 
+def _names(place: str, row: list[str], layout: Layout) -> list[str]:
+    """Return the names of the columns, given the first row."""
+    names = [str(number) for number, _ in enumerate(row, 1)] if layout.unnamed else row
+    check_names(place, names)
+    return names
+
+
 def _count_rows(source: Source, separator: str, one_line: bool) -> int:
     """Count the rows, with the line of column names, by another parser than the one that reads them.
 
@@ -151,3 +161,59 @@ def _csv_error(place: str, message: str, before: int) -> DataError:
         message, place = message[number.end() :], f"{place}, row {int(number[1]) + before}"
     what = "is not UTF-8" if "invalid UTF8" in message else message
     return DataError(what if len(what) <= 120 else what[:117] + "...", place, _REMEDY)
+
+
+def _unquoted(source: Source, separator: str, layout: Layout) -> Iterator[pl.DataFrame]:
+    """Read lines without quotes. Blank lines are left out, unless the file is plain."""
+    names = list(layout.names)
+    before, checks = 0, Checks(source.place, "line")
+    for block in source.line_blocks(layout.size):
+        text = decoded(source.place, block, layout.plain, before)
+        lines = pl.Series([text.removesuffix("\n")]).str.split("\n").explode()
+        rows = np.arange(before, before + len(lines))
+        before += len(lines)
+        if not names:
+            names = _names(source.place, lines[0].split(separator), layout)
+            if not layout.unnamed:
+                lines, rows = lines[1:], rows[1:]
+        if layout.plain is None:
+            there = lines != ""
+            lines, rows = lines.filter(there), rows[there.to_numpy()]
+        checks.rows = rows
+        yield _split(lines, separator, names, checks).select(pl.when(pl.all() != "").then(pl.all()))
+
+
+def _split(lines: pl.Series, separator: str, names: list[str], checks: Checks) -> pl.DataFrame:
+    found = lines.str.count_matches(separator, literal=True) + 1
+    what, remedy = f" instead of {len(names)} columns: ", f"a line is {separator.join(names)}"
+    checks.refuse(found != len(names), lambda row: f"{found[row]}{what}{quote(lines[row])}", remedy)
+    return lines.str.splitn(separator, len(names)).struct.rename_fields(names).struct.unnest()
+
+
+def decoded(place: str, data: bytes, plain: Plain | None = None, before: int = 0) -> str:
+    """Decode whole lines of the file `place`; `before` lines come before them. In the result, lines end in a line feed.
+
+    Raises ``DataError`` if they are in another encoding, which would garble titles silently, or if a plain file has a
+    byte order mark or control characters.
+    """
+    data = data.replace(b"\r\n", b"\n")
+
+    def error(what: str, position: int) -> DataError:
+        line = before + data.count(b"\n", 0, position) + 1
+        remedy = f"convert the file to {plain}, for example with iconv" if plain else "set ingest.encoding"
+        return DataError(what, f"{place}, line {line}", remedy)
+
+    if plain and data.startswith(_BYTE_ORDER_MARKS):
+        raise error("starts with a Unicode byte order mark", 0)
+    try:
+        text = data.decode("utf-8" if before else "utf-8-sig")
+    except UnicodeDecodeError as problem:
+        if plain != "latin-1":
+            raise error("is not UTF-8", problem.start) from None
+        text = data.decode("latin-1")
+    else:
+        if plain == "latin-1" and (beyond := re.search(rb"[^\x00-\x7f]", data)):
+            raise error("is encoded in UTF-8", beyond.start())
+    if plain and (control := _CONTROL[plain].search(data)):
+        raise error(f"has the control character 0x{control[0].hex()}", control.start())
+    return text

@@ -16,7 +16,6 @@ from ..core.sequences import gap_buckets
 from ..core.tables import (
     CANDIDATE_COLUMNS,
     REMEDY,
-    counts_of,
     load_interactions,
     load_items,
     load_split,
@@ -32,33 +31,26 @@ _NAMES = ("items", "users", "interactions", "split", "ratings", "times/gaps", "t
 TABLES = tuple(f"{name}.parquet" for name in _NAMES)
 """All tables. A sequence model depends on the table in `times/` that `train.time` names: `gaps`, or `none`, which is
 empty. Source `trending` of variant `rag` depends on `times/clock`."""
+HELD_OUT = 2  # interactions of a user that are held out: the validation and the test target
 _INTERACTIONS = ("user", "item", "position")
 _RATINGS = ("user", "position", "rating", "timestamp")
-
-HELD_OUT = 2  # interactions of a user that are held out: the validation and the test target
 
 
 @dataclass(frozen=True)
 class Dataset:
     """The tables of a data set."""
 
-    name: str
-    """`movielens`, `files` or `sample`."""
-    md5: str | None
-    """Checksum of the archive; None where there is none."""
+    name: str  # movielens, files or sample
+    md5: str | None  # checksum of the archive; None where there is none
     items: pl.DataFrame
     """row, item_id, title, year, genres, further texts, candidate; row i describes item i, in natural order of ids."""
-    users: pl.DataFrame
-    """user, user_id; in natural order of ids."""
+    users: pl.DataFrame  # user, user_id; in natural order of ids
     events: Iterable[pl.DataFrame]
     """user, item, position, rating, timestamp; sorted by (user, position), in tables of some users each, so that memory
     need not hold all. Position counts from 0 within a user in the total order (timestamp, row in file)."""
-    split: pl.DataFrame
-    """See `load_split`. The leading `train_length` positions are for training. Targets are item rows, or null."""
-    checksums: Mapping[str, str] = field(default_factory=dict)
-    """MD5 of other files that were read, by the param that names them."""
-    cut: Mapping[str, float] = field(default_factory=dict)
-    """Counts of a split by time (see `split_by_time`)."""
+    split: pl.DataFrame  # see `load_split`; targets are item rows, or null
+    checksums: Mapping[str, str] = field(default_factory=dict)  # MD5 of other files, by the param that names them
+    cut: Mapping[str, float] = field(default_factory=dict)  # counts of a split by time (see `split_by_time`)
     removed: Mapping[str, int] = field(default_factory=dict)
     """Interactions that do not count, by the reason: `removed_where`, …, `removed_repeats`."""
 
@@ -73,10 +65,21 @@ class Dataset:
         return pl.concat(table.select(_RATINGS) for table in self.events)
 
     @property
+    def lengths(self) -> pl.Series:
+        """Number of interactions of each user, int64 [U]."""
+        if "length" in self.split.columns:
+            return self.split["length"].cast(pl.Int64)
+        return self.split["train_length"] + HELD_OUT * self.split["test"].is_not_null().cast(pl.Int64)
+
+    @property
     def counts(self) -> dict[str, int]:
         """Numbers of users, listed items, candidates for ranking, and interactions."""
-        candidates = int(self.items["candidate"].sum())
-        return {"candidates": candidates, "items": len(self.items), **counts_of(self.split)}
+        return {
+            "candidates": int(self.items["candidate"].sum()),
+            "items": len(self.items),
+            "interactions": int(self.lengths.sum()),
+            "users": len(self.split),
+        }
 
     @property
     def more_counts(self) -> dict[str, Any]:
@@ -91,8 +94,8 @@ class Dataset:
     @property
     def left_out(self) -> list[str]:
         """Lines that say how many interactions do not count, and which param leaves them out."""
-        named = ((name.removeprefix("removed_"), count) for name, count in self.removed.items())
-        return [f"{count:,} rows left out by ingest.{param}" for param, count in named]
+        removed = self.removed.items()
+        return [f"{count:,} rows left out by ingest.{name.removeprefix('removed_')}" for name, count in removed]
 
     @classmethod
     def read(cls, folder: Path, removed: Mapping[str, int], cut: Mapping[str, float]) -> "Dataset":
@@ -201,16 +204,16 @@ def refuse_unlearnable(dataset: Dataset) -> None:
 
     Then nothing can be measured on the data set, or nothing can be learned from it.
     """
-    remedy, what = "use a data set with longer histories", ""
+    remedy = "use a data set with longer histories"
     for name in ("validation", "test") if dataset.cut else ():
         if not dataset.split[name].count():
             what = f"no user has an interaction before the cut of the {name} and a known item after it"
             raise DataError(what, dataset.name, f"choose another ingest.{name}_from")
     if not dataset.split["test"].count():
         what = f"no user has {HELD_OUT + 1} interactions, so there is no target to validate and test on"
-    elif dataset.split["train_length"].max() == 1:
+        raise DataError(what, dataset.name, remedy)
+    if dataset.split["train_length"].max() == 1:
         what = "every user has one training interaction, so no next item can be learned"
-    if what:
         raise DataError(what, dataset.name, remedy)
 
 
@@ -221,7 +224,7 @@ def leave_one_out(interactions: pl.DataFrame) -> pl.DataFrame:
     """
     enough = pl.len() > HELD_OUT
     return interactions.group_by("user", maintain_order=True).agg(
-        train_length=(pl.len() - pl.when(enough).then(HELD_OUT).otherwise(0)).cast(pl.Int32),
+        train_length=pl.len().cast(pl.Int32) - HELD_OUT * enough.cast(pl.Int32),
         validation=pl.when(enough).then(pl.col("item").get(-2, null_on_oob=True)),
         test=pl.when(enough).then(pl.col("item").last()),
     )

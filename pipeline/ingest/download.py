@@ -24,6 +24,8 @@ def fetch(
 ) -> Path:
     """Return the path of a file; a URL is downloaded into `cache` unless it is there, with the right checksum.
 
+    Raises ``DownloadError`` if the file is missing, unreachable, or has another checksum.
+
     Args:
         source: an http or https URL, or a path (`~` is expanded), which is used in place.
         md5: checksum as 32 hex digits; None: not checked.
@@ -31,8 +33,6 @@ def fetch(
         attempts: number of tries; an answer such as 404 is final at once.
         wait: seconds before the second try, doubled before each further one.
         key: the param `ingest.<key>`, or the option `--…`, that names the source, for messages.
-
-    Raises ``DownloadError`` if the file is missing, unreachable, or has another checksum.
     """
     scheme = source.partition("://")[0].lower() if "://" in source else ""
     if scheme in ("http", "https"):
@@ -101,8 +101,9 @@ def _download(url: str, md5: str | None, cache: Path, attempts: int, wait: float
         _verify(Path(path), md5, url, key)
 
     known = None if md5 is None else f"md5:{md5}"
-    reason, remedy = "", _ways_out(key)
-    for attempt in range(1, attempts + 1):
+    reason, remedy, attempt = "", _ways_out(key), 0
+    while True:
+        attempt += 1
         try:
             return Path(pooch.retrieve(url, known, path=cache, downloader=transfer))  # pyright: ignore[reportArgumentType] (wrong names)
         except requests.RequestException as error:
@@ -117,11 +118,10 @@ def _download(url: str, md5: str | None, cache: Path, attempts: int, wait: float
         except OSError as error:
             remedy = "free space or permissions there, or point HIERREC_CACHE to another folder"
             raise DownloadError(f"cannot be written ({error})", str(cache), remedy) from None
-        if final or attempt == attempts:
+        if final or attempt >= attempts:
             times = "once" if attempt == 1 else f"{attempt} times"
             raise DownloadError(f"cannot be downloaded (tried {times}): {reason}", url, remedy)
         time.sleep(wait * 2 ** (attempt - 1))
-    raise ValueError("attempts must be at least 1")
 
 
 def _verify(path: Path, md5: str | None, where: str, key: str) -> None:

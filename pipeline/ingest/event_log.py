@@ -62,23 +62,18 @@ class EventLog:
     Args:
         listed: ids of the listed items, text, each once: item i is the i-th.
         checks: the checks of the rows; they know the rows' files. None: the rows are from a table in memory.
-
-    Attributes:
-        rows: the rows, from the first `append` on.
-        user_counts: int64 [users], interactions of each user.
-        item_seen: bool [items], whether an interaction names the item.
-        whole_ratings: whether all ratings are whole numbers of at most two digits.
     """
 
-    rows: RowFile
+    rows: RowFile  # from the first `append` on
 
     def __init__(self, listed: pl.Series, checks: Checks | None = None) -> None:
         self.listed, self.checks = listed, checks or Checks("the interactions")
         self._users, self._items = _Ids(), _Ids()
         self._items.numbers(listed)
         self._count = 0
-        self.user_counts, self.item_seen = np.zeros(0, np.int64), np.zeros(len(listed), np.bool_)
-        self.whole_ratings = True
+        self.user_counts = np.zeros(0, np.int64)  # [users], interactions of each user
+        self.item_seen = np.zeros(len(listed), np.bool_)  # [items], whether an interaction names the item
+        self.whole_ratings = True  # whether all ratings are whole numbers of at most two digits
 
     @classmethod
     def of(cls, interactions: pl.DataFrame, listed: pl.Series) -> "EventLog":
@@ -160,17 +155,12 @@ class _Ids:
 class RawDataset:
     """A data set in the order of its source, before rows are numbered."""
 
-    name: str
-    """`movielens`, `files` or `sample`."""
-    md5: str | None
-    """Checksum of the archive; None: there is no archive."""
+    name: str  # movielens, files or sample
+    md5: str | None  # checksum of the archive; None: there is no archive
     items: pl.DataFrame
     """One row per listed item, with the columns of `ITEMS`, and further texts or lists of texts; null if unknown."""
     interactions: EventLog
     """In file order. A timestamp is int64 seconds since 1970 (UTC); from `files`, a number of any unit."""
-    checksums: Mapping[str, str] = field(default_factory=dict)
-    """MD5 of other files, by the param that names them."""
-    notes: tuple[str, ...] = ()
-    """Lines for the summary, e.g. which column was taken for which role."""
-    removed: Mapping[str, int] = field(default_factory=dict)
-    """Number of removed rows, by the param that removed them."""
+    checksums: Mapping[str, str] = field(default_factory=dict)  # MD5 of other files, by the param that names them
+    notes: tuple[str, ...] = ()  # lines for the summary, e.g. which column was taken for which role
+    removed: Mapping[str, int] = field(default_factory=dict)  # removed rows, by the param that removed them

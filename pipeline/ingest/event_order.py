@@ -30,17 +30,12 @@ class OrderedEvents:
         users, items: int32, the new number of each user and of each item of the log.
         repeats: which interactions of a user with one item count: all (`keep`, but one per timestamp), the `first` or
             the `last`; `refuse`: there must be only one.
-
-    Attributes:
-        removed: number of interactions that do not count.
-        repeated: bool [users], whether a user has an item twice.
     """
 
-    def __init__(
-        self, log: EventLog, users: NDArray[np.int32], items: NDArray[np.int32], repeats: Repeats = "refuse"
-    ) -> None:
+    def __init__(self, log: EventLog, users: NDArray[np.int32], items: NDArray[np.int32], repeats: Repeats) -> None:
         self._items = items
-        self.removed, self.repeated = 0, np.zeros(len(users), np.bool_)
+        self.removed = 0  # number of interactions that do not count
+        self.repeated = np.zeros(len(users), np.bool_)  # [users], whether a user has an item twice
         counts = np.zeros_like(log.user_counts)
         counts[users] = log.user_counts
         ends = np.cumsum(counts)  # [users], in their new order
@@ -91,13 +86,13 @@ class OrderedEvents:
 
     def _counting(self, rows: NDArray[np.void], repeats: Repeats) -> NDArray[np.void]:
         """Return the ordered rows that count, and note the users who have an item twice."""
-        pair = pl.col("pair")
+        pair, moment = pl.col("pair"), pl.struct("pair", "time")
+        table = pl.DataFrame({"user": rows["user"], "pair": _pairs(rows), "time": rows["timestamp"]})
         counts = {
             "first": pair.is_first_distinct(),
             "last": pair.is_last_distinct(),
-            "keep": pl.struct("pair", "time").is_first_distinct(),
+            "keep": moment.is_first_distinct(),
         }
-        table = pl.DataFrame({"user": rows["user"], "pair": _pairs(rows), "time": rows["timestamp"]})
         kept = table.select(counts[repeats]).to_series()
         again = table.filter(kept).filter(~pair.is_first_distinct())
         self.repeated[again["user"].to_numpy()] = True
@@ -111,16 +106,13 @@ def _pairs(rows: NDArray[np.void]) -> NDArray[np.uint64]:
 
 def _refuse_repeats(rows: NDArray[np.void], log: EventLog, users: NDArray[np.int32]) -> None:
     """Refuse a bucket's rows, in the order of their files, that repeat the user and item of an earlier row."""
-    pairs, checks = _pairs(rows), log.checks
+    checks = log.checks
     checks.rows = rows["line"]
 
-    def describe(row: int) -> str:
+    def named(row: int) -> str:
         user = log.user_ids(np.flatnonzero(users == rows["user"][row]))[0]
         item = log.item_ids(rows["item"][[row]])[0]
-        place, earlier = checks.find(int(rows["line"][np.argmax(pairs == pairs[row])]))
-        elsewhere = f" of {place}" if place != checks.find(int(rows["line"][row]))[0] else ""
-        named = f"{checks.user} {quote(user)}, {checks.item} {quote(item)}"
-        return f"{named} is there already, on {checks.unit} {earlier + 1}{elsewhere}"
+        return f"{checks.user} {quote(user)}, {checks.item} {quote(item)}"
 
     remedy = f"keep one {checks.unit} of each {checks.user} and {checks.item}, e.g. the first (ingest.repeats: first)"
-    checks.refuse(~pl.Series(pairs).is_first_distinct(), describe, remedy)
+    checks.refuse_duplicates(pl.Series(_pairs(rows)), remedy, named)

@@ -2,20 +2,21 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 
 import polars as pl
 
 from ..core.errors import DataError, NoRowsError, quote
 from ..core.tables import CANDIDATE_COLUMNS
-from .checks import Checks, refuse_duplicates
+from .checks import Checks
 from .columns import EXACT, find_columns
 from .event_log import RawDataset
 from .json_files import pairs_of
 from .params import TableParams, by_place
-from .sources import Layout, check_names, file_source, md5_file
-from .table_files import as_ids, as_text, cleaned, read_blocks, read_table
+from .sources import Layout, check_names, md5_file
+from .table_files import as_ids, as_text, cleaned, read_parts, read_table
 
 EXTRA_TEXT = "extra_text"  # column of the further text
 
@@ -35,19 +36,17 @@ def read_items(paths: Sequence[Path], params: TableParams) -> tuple[pl.DataFrame
     checks, parts = Checks(), list[pl.DataFrame]()
     roles, left_out = dict[str, str](), list[str]()
     kinds = dict[str, tuple[pl.DataType, Path]]()
-    for path in paths:
-        blocks = list(_blocks(path, params, len(paths) > 1))
-        if not blocks:
-            continue
-        table = pl.concat(blocks, how="diagonal_relaxed", rechunk=True)
-        checks.add(str(path), sum(map(len, parts)))
+    for path, blocks in groupby(_blocks(paths, params), itemgetter(0)):
+        table = pl.concat((block for _, block in blocks), how="diagonal_relaxed", rechunk=True)
+        checks.files.append((sum(map(len, parts)), str(path)))
         found, texts = _columns(table.columns, str(path), params)
         part = _part(table, found, texts, str(path))
         for name, kind in part.select(pl.exclude(pl.Null)).schema.items():
             first, other = kinds.setdefault(name, (kind, path))
             if kind != first:
-                what = f"holds {_kind(kind)}, but {_kind(first)} in {other}"
-                raise DataError(what, f"{path}, column {name}", "write it the same way in all files")
+                here, there = ("lists" if isinstance(each, pl.List) else "text" for each in (kind, first))
+                what, remedy = f"holds {here}, but {there} in {other}", "write it the same way in all files"
+                raise DataError(what, f"{path}, column {name}", remedy)
         parts.append(part)
         roles = {**found, **roles}
         left_out += [name for name in table.columns if name not in {*found.values(), *texts, *left_out}]
@@ -57,7 +56,7 @@ def read_items(paths: Sequence[Path], params: TableParams) -> tuple[pl.DataFrame
     items = items.with_columns(pl.col(pl.Null).cast(pl.String))
     if params.item_rows == "refuse":
         remedy = "keep one of the rows, or set ingest.item_rows to first, last or longest"
-        refuse_duplicates(items["item_id"].alias(roles["item"]), checks, remedy)
+        checks.refuse_duplicates(items["item_id"].alias(roles["item"]), remedy)
     if params.clean_text:
         items = items.with_columns(cleaned(column) for column in items[:, 1:])
     return _one_row(items, params.item_rows), roles, left_out
@@ -65,15 +64,12 @@ def read_items(paths: Sequence[Path], params: TableParams) -> tuple[pl.DataFrame
 
 def check_item_columns(paths: Sequence[Path], params: TableParams) -> None:
     """Check the names of the columns of items; only the first rows are read. Raises ``DataError`` as `read_items`."""
-    for path in paths:
-        for block in islice(_blocks(path, params, len(paths) > 1), 1):
-            _columns(block.columns, str(path), params)
-            return
+    for path, block in islice(_blocks(paths, params), 1):
+        _columns(block.columns, str(path), params)
 
 
-def _blocks(path: Path, params: TableParams, may_be_empty: bool) -> Iterator[pl.DataFrame]:
-    layout = Layout(params.separator, () if by_place(params.given_of_items) else None)
-    return read_blocks(file_source(path, params.encoding), layout, may_be_empty)
+def _blocks(paths: Sequence[Path], params: TableParams) -> Iterator[tuple[Path, pl.DataFrame]]:
+    return read_parts(paths, Layout(params.separator, unnamed=by_place(params.given_of_items)), params.encoding)
 
 
 def _columns(names: Sequence[str], place: str, params: TableParams) -> tuple[dict[str, str], dict[str, str]]:
@@ -94,20 +90,14 @@ def _part(table: pl.DataFrame, roles: Mapping[str, str], texts: Mapping[str, str
     """Return the items of one file; the type of a text without values is Null."""
     checks, missing = Checks(place), pl.Series("", [None] * len(table), pl.String)
     title, year, genres = (table[roles[role]] if role in roles else missing for role in EXACT)
-    columns = {
-        "item_id": as_ids(table[roles["item"]], checks),
-        "title": _one_line(as_text(title)),
-        "year": _years(year, checks),
-        "genres": _genres(genres),
-    }
+    title = as_text(title)
+    title = title.list.join(", ") if isinstance(title.dtype, pl.List) else title
+    title = as_text(title.str.replace_all(r"\s+", " ").str.strip_chars())  # in one line
+    items = {"item_id": as_ids(table[roles["item"]], checks), "title": title}
+    items |= {"year": _years(year, checks), "genres": _genres(genres)}
     further = {name: as_text(table[column]) for column, name in texts.items()}
-    return pl.DataFrame({**columns, **further}).with_columns(
-        pl.lit(None).alias(name) for name, text in further.items() if text.dtype == pl.String and not text.count()
-    )
-
-
-def _kind(dtype: pl.DataType) -> str:
-    return "lists" if isinstance(dtype, pl.List) else "text"
+    empty = [name for name, text in further.items() if text.dtype == pl.String and not text.count()]
+    return pl.DataFrame(items | further).with_columns(pl.lit(None).alias(name) for name in empty)
 
 
 def _one_row(items: pl.DataFrame, which: str) -> pl.DataFrame:
@@ -123,13 +113,7 @@ def _one_row(items: pl.DataFrame, which: str) -> pl.DataFrame:
         return column.last() if which == "last" else column.first()
 
     columns = [chosen(name, isinstance(dtype, pl.List)) for name, dtype in items.schema.items()][1:]
-    found = items.group_by("item_id", maintain_order=True).agg(columns)
-    return found.with_columns(pl.col("genres").fill_null([]))
-
-
-def _one_line(texts: pl.Series) -> pl.Series:
-    texts = texts.list.join(", ") if isinstance(texts.dtype, pl.List) else texts
-    return as_text(texts.str.replace_all(r"\s+", " ").str.strip_chars())
+    return items.group_by("item_id", maintain_order=True).agg(columns).with_columns(pl.col("genres").fill_null([]))
 
 
 def _years(values: pl.Series, checks: Checks) -> pl.Series:
@@ -163,26 +147,25 @@ def read_item_text(path: Path, encoding: str = "utf-8") -> pl.DataFrame:
     if path.suffix.lower() == ".json":
         ids, texts = _read_json(path, encoding)
     else:
-        table, remedy = read_table(path, encoding=encoding), f"{remedy} row"
+        table, remedy = read_table(path, encoding), f"{remedy} row"
         ids = table[find_columns(table.columns, place, ("item",))["item"]]
         if "text" not in table.columns:
             raise DataError("column text is missing", place, "name the columns item_id and text")
         texts = as_text(table["text"])
         if texts.dtype != pl.String:
-            what = f"type is {table['text'].dtype}"
-            raise DataError(what, f"{place}, column text", "write one text per item")
+            raise DataError(f"type is {table['text'].dtype}", f"{place}, column text", "write one text per item")
     checks = Checks(place)
     found = pl.DataFrame({"item_id": as_ids(ids, checks), EXTRA_TEXT: texts})
-    refuse_duplicates(found["item_id"], checks, remedy)
+    checks.refuse_duplicates(found["item_id"], remedy)
     return found.drop_nulls()
 
 
 def add_item_text(raw: RawDataset, path: Path, clean: bool = True, encoding: str = "utf-8") -> RawDataset:
     """Join the texts of a file to the items of a data set, as column `extra_text`; null where there is none.
 
-    `clean`: entities and stray white space in the texts are cleaned. A note of the data set says how many items have
-    got a text, and how many ids in the file name no item. Raises ``DataError`` as `read_item_text` does, or if the file
-    names no item, or if the items have such a column already.
+    `clean`: entities and stray white space in the texts are cleaned. A note of the data set counts the items that get a
+    text, and the ids that name no item. Raises ``DataError`` as `read_item_text` does, or if the file names no item, or
+    if the items have such a column already.
     """
     if EXTRA_TEXT in raw.items.columns:
         remedy = "rename that column, or set ingest.item_text to null"

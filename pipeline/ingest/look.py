@@ -10,18 +10,14 @@ from ..core.tables import CANDIDATE_COLUMNS
 from .dataset import HELD_OUT, Dataset
 from .time_split import UNITS, shown_time, unit_of
 
-_SOME = 20
-"""Least number of users for the warnings about few targets, and about one user with a tenth of the interactions."""
+_SOME = 20  # least number of users for the warnings of few targets, and of one user with a tenth of the interactions
 _UNIT_NAMES: dict[int, str] = dict(zip(UNITS, ("seconds", "milliseconds", "microseconds", "nanoseconds"), strict=True))
 _FEW_TARGETS = 100  # with fewer test targets, the standard error of Recall@10 may reach 0.05
 
 
 def look(dataset: Dataset) -> list[str]:
     """Return statistics of a data set and warnings, line by line."""
-    targets = pl.when(pl.col("test").is_not_null()).then(HELD_OUT).otherwise(0)
-    length = pl.col("length") if "length" in dataset.split.columns else pl.col("train_length") + targets
-    lengths = dataset.split.select(length).to_series()
-    (events, items), counts = _events(dataset), dataset.counts
+    (events, items), counts, lengths = _events(dataset), dataset.counts, dataset.lengths
     users, unit = counts["users"], unit_of(events["first"], events["last"])
     return [
         f"{dataset.name}: {counts['interactions']:,} interactions of {users:,} users",
@@ -33,8 +29,7 @@ def look(dataset: Dataset) -> list[str]:
         _texts(dataset.items),
         *_targets(dataset, events["ties"], unit),
         f"times from {shown_time(events['first'], unit)} to {shown_time(events['last'], unit)}",
-        *_mixed_units(events["first"], events["last"]),
-        *_warnings(dataset, unit is not None and events[str(unit)], lengths),
+        *_warnings(dataset, events["first"], events["last"], unit is not None and events[str(unit)], lengths),
     ]
 
 
@@ -56,11 +51,10 @@ def _events(dataset: Dataset) -> tuple[dict[str, Any], int]:
     return pl.concat(parts).select(whole).row(0, named=True), int(seen.sum())
 
 
-def _targets(dataset: Dataset, ties: int, unit: int | None) -> list[str]:
-    lines = []
+def _targets(dataset: Dataset, ties: int, unit: int | None) -> Iterator[str]:
     if "repeated" in dataset.split.columns:
         users = _share(int(dataset.split["repeated"].sum()), len(dataset.split))
-        lines.append(f"users with an item twice: {users}; so items of the history may be recommended again")
+        yield f"users with an item twice: {users}; so items of the history may be recommended again"
     if cut := dataset.cut:
         parts = [
             f"{name} from {shown_time(cut[f'{name}_from'], unit)} ({cut[f'{name}_targets']:,} targets)"
@@ -68,24 +62,10 @@ def _targets(dataset: Dataset, ties: int, unit: int | None) -> list[str]:
         ]
         parts += [f"{cut['sessions']:,} sessions"] if "sessions" in cut else []
         new = f"{cut['new_users']:,} users, {cut['new_items']:,} items"
-        lines.append(f"cut: {', '.join(parts)}; new in the test: {new}")
+        yield f"cut: {', '.join(parts)}; new in the test: {new}"
     elif "length" not in dataset.split.columns:
         targets = dataset.split["test"].count()  # none after `hierrec update`
-        share = _share(min(ties, targets), targets)
-        lines.append(f"users whose test target is decided by a tie in time: {share}")
-    return lines
-
-
-def _mixed_units(first: float, last: float) -> Iterator[str]:
-    early, late = (unit_of(time, time) for time in (first, last))
-    if early and late and early != late:
-        earliest, latest = (
-            f"{shown_time(time, None)}, fits {_UNIT_NAMES[unit]}" for time, unit in ((first, early), (last, late))
-        )
-        yield (
-            f"warning: the earliest time, {earliest} since 1970, and the latest, {latest}: if these are numbers of two"
-            " units, their order is wrong; write all times of the table in one unit"
-        )
+        yield f"users whose test target is decided by a tie in time: {_share(min(ties, targets), targets)}"
 
 
 def _texts(items: pl.DataFrame) -> str:
@@ -102,7 +82,15 @@ def _share(part: int, whole: int) -> str:
     return f"{part:,} of {whole:,} ({part / max(whole, 1):.0%})"
 
 
-def _warnings(dataset: Dataset, midnight: bool, lengths: pl.Series) -> Iterator[str]:
+def _warnings(dataset: Dataset, first: float, last: float, midnight: bool, lengths: pl.Series) -> Iterator[str]:
+    early, late = unit_of(first, first), unit_of(last, last)
+    if early and late and early != late:
+        earliest = f"{shown_time(first, None)}, fits {_UNIT_NAMES[early]}"
+        latest = f"{shown_time(last, None)}, fits {_UNIT_NAMES[late]}"
+        yield (
+            f"warning: the earliest time, {earliest} since 1970, and the latest, {latest}: if these are numbers of two"
+            " units, their order is wrong; write all times of the table in one unit"
+        )
     user_ids = dataset.users["user_id"]
     for name, ids in (("user", user_ids), ("item", dataset.items["item_id"])):
         if ids.str.contains(r"^\d+\.0+$").all():

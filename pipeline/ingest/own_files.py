@@ -16,16 +16,14 @@ from .event_log import ITEMS, EventLog, RawDataset
 from .item_files import read_items
 from .params import TableParams, by_place
 from .row_filters import filtered
-from .sources import Layout, file_source, md5_file
-from .table_files import IDS, as_ids, as_text, not_missing_sql, read_blocks
+from .sources import Layout, md5_file
+from .table_files import IDS, as_ids, as_text, not_missing_sql, read_parts
 from .timestamps import FinerFound, Timestamps
 
-_BLOCK = 2**22
-"""Bytes of a text file in memory at a time. Other tables have larger blocks: their rows are longer and fewer."""
+_BLOCK = 2**22  # bytes of a text file in memory; blocks of other tables are larger: their rows are longer and fewer
 _WHERE = "params.yaml, key ingest.where"
-
-MISSING = ("null", "none", "nan", "nil", "na", "n/a", "<na>", "undefined")
-"""What programs write for a missing value, in lower case."""
+# What programs write for a missing value, in lower case.
+_MISSING = ("null", "none", "nan", "nil", "na", "n/a", "<na>", "undefined")
 
 Paths = Path | Sequence[Path]  # the file of a table, or several whose rows follow each other
 
@@ -40,11 +38,8 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
     Items have a column of ids, and optionally `title`, `year`, `genres` (a list, or text separated by `|`) and other
     texts. A missing text is null. Items that only interactions name are added without text.
 
-    `params` are the layout of the files, and which rows count; None: the defaults.
-
-    Raises:
-        NoRowsError: there is no row, or none that counts.
-        DataError: a file or a value is malformed; the message names file, row and column.
+    `params` are the layout of the files, and which rows count; None: the defaults. Raises ``NoRowsError`` if no row is
+    there or counts, and ``DataError``, with file, row and column, if a file or a value is malformed.
     """
     params = params or TableParams()
     paths, listing = ([table] if isinstance(table, Path) else table or [] for table in (interactions, items))
@@ -63,8 +58,10 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
         raise DataError(what, ", ".join(map(str, [paths[0], *listing[:1]])), "correct it")
     notes = [f"interactions: {_described(roles, paths)}"]
     if listing:
+        further = listed[:, 1:].iter_columns()
+        texts = [part.name for part in further if (part.list.len().sum() if part.dtype == pl.List else part.count())]
         lacking = f"; left out: {', '.join(left_out)}" if left_out else ""
-        notes.append(f"items: {_described(columns, listing)}; texts: {', '.join(_texts(listed))}{lacking}")
+        notes.append(f"items: {_described(columns, listing)}; texts: {', '.join(texts)}{lacking}")
     notes += suspicious_users(log)
     log, more = filtered(log, params)
     unlisted = log.item_ids(np.arange(len(listed), len(log.item_seen)))
@@ -83,12 +80,6 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
     return RawDataset("files", None, listed, log, checksums, tuple(notes), removed | more)
 
 
-def _texts(items: pl.DataFrame) -> list[str]:
-    """Return the names of the columns in which some item has a text."""
-    further = items[:, 1:].iter_columns()
-    return [part.name for part in further if (part.list.len().sum() if part.dtype == pl.List else part.count())]
-
-
 def check_columns(paths: Sequence[Path], params: TableParams) -> None:
     """Check that the columns exist which have a role or which `params.where` names; only the first rows are read.
 
@@ -104,16 +95,12 @@ def check_columns(paths: Sequence[Path], params: TableParams) -> None:
 def suspicious_users(log: EventLog) -> list[str]:
     """Name the users whose ids may stand for a missing id."""
     users = log.user_ids()
-    odd = users.str.to_lowercase().is_in(MISSING).arg_true()
-    return [
-        f"user {quote(users[user])} has {log.user_counts[user]:,} interactions; if this stands for a missing id, leave"
-        " them out by ingest.where"
-        for user in odd
-    ]
+    odd = users.str.to_lowercase().is_in(_MISSING).arg_true()
+    rest = "interactions; if this stands for a missing id, leave them out by ingest.where"
+    return [f"user {quote(users[user])} has {log.user_counts[user]:,} {rest}" for user in odd]
 
 
 def _columns(table: pl.DataFrame, path: Path, params: TableParams) -> dict[str, str]:
-    """Return the columns of roles."""
     shared = params.item_columns is None
     return find_columns(table.columns, str(path), params.needed, ("rating",), params.given, shared=shared)
 
@@ -136,11 +123,8 @@ def _described(columns: Mapping[str, str], paths: Sequence[Path]) -> str:
 
 
 def _blocks(paths: Sequence[Path], params: TableParams) -> Iterator[tuple[Path, pl.DataFrame]]:
-    """Yield the blocks of interactions, each with its file."""
-    layout = Layout(params.separator, () if by_place(params.given) else None, _BLOCK, one_line=True)
-    for path in paths:
-        for block in read_blocks(file_source(path, params.encoding), layout, may_be_empty=len(paths) > 1):
-            yield path, block
+    layout = Layout(params.separator, unnamed=by_place(params.given), size=_BLOCK, one_line=True)
+    return read_parts(paths, layout, params.encoding)
 
 
 def _read_rows(
@@ -152,7 +136,7 @@ def _read_rows(
     columns: dict[Path, dict[str, str]] = {}
     for path, table in _blocks(paths, params):
         if path not in columns:
-            checks.add(str(path), count)
+            checks.files.append((count, str(path)))
             columns[path] = _columns(table, path, params)
             first = first or columns[path]
             if columns[path].keys() != first.keys():

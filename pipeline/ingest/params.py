@@ -74,14 +74,14 @@ class TableParams(Section):
     @property
     def given(self) -> dict[str, str | int | None]:
         """`columns`, empty where it is null."""
-        return {role: name for role, name in (self.columns or {}).items()}
+        return {} if self.columns is None else {**self.columns}
 
     @property
     def given_of_items(self) -> dict[str, str | int | None]:
         """`item_columns`, or where it is null the names of `columns`."""
         if self.item_columns is None:
             return {} if by_place(self.given) else self.given
-        return {role: name for role, name in self.item_columns.items()}
+        return {**self.item_columns}
 
 
 def by_place(given: Given) -> bool:

@@ -18,8 +18,6 @@ from .sources import BLOCK, Layout, Source, check_names
 
 _ROWS = 2**18  # rows that are read at a time
 _NUMBER = 16  # bytes of the largest number in memory
-_NEEDED = ("user", "item", "timestamp")
-"""Roles that a table of interactions must have; a table of items needs `item`."""
 _BLOCK = BLOCK  # bytes of texts in memory at a time
 
 
@@ -74,17 +72,11 @@ def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def _readable(place: str, schema: pa.Schema) -> list[str]:
-    """Return the names of the columns that can be read."""
     check_names(place, schema.names)
     types, names, others = pa.types, list[str](), dict[str, pa.DataType]()
-    numbers = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean)
     tests = (
-        *numbers,
-        types.is_string,
-        types.is_large_string,
-        types.is_date,
-        types.is_timestamp,
-        types.is_null,
+        *(types.is_integer, types.is_floating, types.is_decimal, types.is_boolean, types.is_null),
+        *(types.is_string, types.is_large_string, types.is_date, types.is_timestamp),
     )
     for name, kind in zip(schema.names, schema.types, strict=True):
         lists = types.is_list(kind) or types.is_large_list(kind)
@@ -93,8 +85,9 @@ def _readable(place: str, schema: pa.Schema) -> list[str]:
             names.append(name)
         else:
             others[name] = kind
-    roles = {role: [name for name in schema.names if plain(name) in USUAL[role]] for role in _NEEDED}
-    for role in _NEEDED if all(roles.values()) else ("item",):
+    needed = ("user", "item", "timestamp")  # by interactions; a table of items needs `item`
+    roles = {role: [name for name in schema.names if plain(name) in USUAL[role]] for role in needed}
+    for role in needed if all(roles.values()) else ("item",):
         if (fitting := roles[role]) and others.keys() >= set(fitting):
             what = f"type is {others[fitting[0]]}, which is neither text, number, date nor a list of those"
             raise DataError(what, f"{place}, column {fitting[0]}", "convert the column, or name another one")

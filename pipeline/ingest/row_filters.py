@@ -49,5 +49,5 @@ def filtered(log: EventLog, params: TableParams) -> tuple[EventLog, dict[str, in
         part.append(users, items, pl.Series(block["timestamp"]), ratings, block["line"])
     if not len(part):
         remedy = "lower ingest.min_rating and ingest.min_…_interactions"
-        raise NoRowsError("no interaction is left", log.checks.find(0)[0], remedy)
+        raise NoRowsError("no interaction is left", log.checks.files[0][1], remedy)
     return part, removed

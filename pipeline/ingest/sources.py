@@ -14,8 +14,7 @@ import pyarrow as pa
 from ..core.errors import DataError, quote
 
 COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
-BLOCK = 2**26
-"""Bytes of a text file that are parsed at a time."""
+BLOCK = 2**26  # bytes of a text file that are parsed at a time
 
 Plain = Literal["latin-1", "utf-8"]
 
@@ -26,14 +25,11 @@ _HTML = re.compile(rb"\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 class Layout:
     """The layout of a text file."""
 
-    separator: str | None = None
-    """Separator of the columns; None: the reader detects it."""
-    names: tuple[str, ...] | None = None
-    """Names of the columns; empty: they are 1, 2, …; None: the first line holds them."""
-    size: int = BLOCK
-    """Bytes that are parsed at a time; no row may be longer."""
-    one_line: bool = False
-    """Whether a row takes one line; else a quoted text may hold line ends."""
+    separator: str | None = None  # of the columns; None: the reader detects it
+    names: tuple[str, ...] = ()  # the columns' names in a plain file; in another one, the first line holds them
+    unnamed: bool = False  # there is no line of names: columns are named 1, 2, …
+    size: int = BLOCK  # bytes that are parsed at a time; no row may be longer
+    one_line: bool = False  # a row takes one line; else a quoted text may hold line ends
     plain: Plain | None = None
     """The encoding of a plain file: lines without quotes or control characters, none of them blank. None: not plain."""
 
@@ -43,13 +39,10 @@ class Source:
     """A file, which is unpacked as it is read; `place` is its name in messages."""
 
     place: str
-    suffix: str
-    """The suffix of its name, lower case, without the suffix of a compression."""
-    unpacked: Callable[[], IO[bytes]]
-    """Opens its bytes."""
+    suffix: str  # of its name, lower case, without the suffix of a compression
+    unpacked: Callable[[], IO[bytes]]  # opens its bytes
     encoding: str = "utf-8"
-    packed: bool = False
-    """Whether it is compressed or lies in an archive; then it can only be read from the start to the end."""
+    packed: bool = False  # compressed or in an archive: it can only be read from the start to the end
 
     def open(self) -> IO[bytes]:
         """Open its text in UTF-8, whatever its encoding. A file that starts with the mark of UTF-8 is in UTF-8."""
@@ -74,21 +67,16 @@ class Source:
 def file_source(path: Path, encoding: str = "utf-8") -> Source:
     """Return the source of a file, which is compressed if its name ends in `.gz` or `.zst`."""
     *_, before, last = ("", "", *(suffix.lower() for suffix in path.suffixes))
-    if last not in COMPRESSED:
-        return Source(str(path), last, partial(_native, path), encoding)
-    return Source(str(path), before, partial(_unpacked, path, COMPRESSED[last]), encoding, packed=True)
+    packed = last in COMPRESSED
+    opener = partial(_unpacked, path, COMPRESSED.get(last))
+    return Source(str(path), before if packed else last, opener, encoding, packed)
 
 
-def _native(path: Path) -> IO[bytes]:
-    """Open a file with Arrow, which reads faster than Python."""
-    path.open("rb").close()  # Python's errors are plainer than Arrow's
-    return pa.OSFile(str(path))  # pyright: ignore[reportReturnType]
-
-
-def _unpacked(path: Path, compression: str) -> IO[bytes]:
-    if not path.stat().st_size:
-        raise DataError("file is empty", str(path), "compress the file again")
-    return pa.CompressedInputStream(pa.OSFile(str(path)), compression)  # pyright: ignore[reportReturnType]
+def _unpacked(path: Path, compression: str | None) -> IO[bytes]:
+    with path.open("rb") as file:  # Python's errors are plainer than Arrow's
+        if compression and not file.read(1):
+            raise DataError("file is empty", str(path), "compress the file again")
+    return pa.input_stream(str(path), compression)  # pyright: ignore[reportReturnType]
 
 
 def is_html(opener: Callable[[], IO[bytes]]) -> bool:

@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -25,40 +25,35 @@ READERS: dict[str, Reader] = {
 EXACT = 2**53  # floats from here on do not hold every whole number
 IDS = "give every row an id: text, or a whole number"  # what to do about an id that is malformed
 _ENTITY = r"&#?\w+;"
+_SPACE = r"\s\x1c-\x1f"  # the white space of str.split(); `\s` leaves \x1c to \x1f out
 
 
-def read_table(path: Path, layout: Layout | None = None, encoding: str = "utf-8") -> pl.DataFrame:
+def read_table(path: Path, encoding: str = "utf-8") -> pl.DataFrame:
     """Read a table into memory; see `read_blocks`."""
-    blocks = read_blocks(file_source(path, encoding), layout or Layout())
-    return pl.concat(blocks, how="diagonal_relaxed", rechunk=True)
+    return pl.concat(read_blocks(file_source(path, encoding), Layout()), how="diagonal_relaxed", rechunk=True)
 
 
 def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> Iterator[pl.DataFrame]:
     """Read a table in blocks, none of which is empty. There is at least one, unless the table may be empty.
 
     The values of a CSV file are text, or null if they are empty or `\\N`. Other formats keep their types: text,
-    numbers, booleans, dates, and lists of those.
-
-    Raises:
-        NoRowsError: it has no rows.
-        DataError: the file is of another kind, damaged, or in another encoding; or as the readers do.
-        OutOfMemoryError: a block does not fit into memory.
+    numbers, booleans, dates, and lists of those. Raises ``NoRowsError`` if there are no rows, ``DataError`` if the file
+    is of another kind, damaged, or in another encoding, and ``OutOfMemoryError`` if a block does not fit into memory.
     """
-    reader = READERS.get(source.suffix)
-    if reader is None:
+    if source.suffix not in READERS:
         what = f"there is no reader for {source.suffix or 'a name without suffix'}"
         ends = f"{' '.join(READERS)} (and {' or '.join(COMPRESSED)} where it is compressed)"
         raise DataError(what, source.place, f"export it as CSV, JSON lines or Parquet; the names end in {ends}")
-    empty = not may_be_empty
+    missing = not may_be_empty
     try:
         if is_html(source.unpacked):
             raise DataError("is a web page, not a table", source.place, "fetch the file again")
-        for block in reader(source, layout):
+        for block in READERS[source.suffix](source, layout):
             if not block.is_empty():
-                empty = False
+                missing = False
                 yield block
     except NoRowsError:
-        if empty:
+        if missing:
             raise
     except UnicodeError as error:  # UTF-16 without its mark raises no UnicodeDecodeError
         what = f"is not {source.encoding.upper()} ({error})"
@@ -66,8 +61,15 @@ def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> I
     except OSError as error:
         remedy = "compress or fetch the file again" if source.packed else "make it readable"
         raise DataError(f"cannot be read ({error.strerror or error})", source.place, remedy) from None
-    if empty:
+    if missing:
         raise NoRowsError("table has no rows", source.place, "use one that has")
+
+
+def read_parts(paths: Sequence[Path], layout: Layout, encoding: str) -> Iterator[tuple[Path, pl.DataFrame]]:
+    """Read the files of a table in blocks, each with its file; see `read_blocks`. One of several may be empty."""
+    for path in paths:
+        for block in read_blocks(file_source(path, encoding), layout, may_be_empty=len(paths) > 1):
+            yield path, block
 
 
 def not_missing_sql(values: pl.Series) -> str:
@@ -124,14 +126,12 @@ def _mapped(values: pl.Series, change: Callable[[pl.Series], pl.Series]) -> pl.S
 
 def _text(values: pl.Series) -> pl.Series:
     texts = (values.fill_nan(None) if values.dtype.is_float() else values).cast(pl.String)
-    # As str.strip() does, treat \x1c to \x1f as white space; the regular expression's \s leaves them out.
-    return texts.set(~texts.str.contains(r"[^\s\x1c-\x1f]"), None)
+    return texts.set(~texts.str.contains(f"[^{_SPACE}]"), None)
 
 
 def _clean(texts: pl.Series) -> pl.Series:
     escaped = texts.str.contains(_ENTITY).fill_null(False)
     if escaped.any():
         texts = texts.scatter(escaped.arg_true(), [unescaped(text) for text in texts.filter(escaped)])
-    # As str.split() does, treat \x1c to \x1f as white space; the regular expression's \s leaves them out.
-    single = texts.str.replace_all(r"[\s\x1c-\x1f]+", " ").str.strip_chars(" ")
+    single = texts.str.replace_all(f"[{_SPACE}]+", " ").str.strip_chars(" ")
     return single.set(single == "", None)

@@ -13,8 +13,7 @@ from ..core.errors import ParamsError
 from ..core.sequences import GAP_BUCKETS, gap_buckets
 
 UNITS = (1, 10**3, 10**6, 10**9)  # units of timestamps in a second: s, ms, µs, ns
-DISTANCE = 0.5
-"""Least distance (one-sided Kolmogorov-Smirnov) of the gaps before targets from the gaps before training items."""
+DISTANCE = 0.5  # least one-sided Kolmogorov-Smirnov distance of gaps before targets from gaps before training items
 
 
 @dataclass(frozen=True)
@@ -37,13 +36,9 @@ def split_by_time(
     `events` are user, item, position, timestamp, in tables of whole users, sorted by (user, position). With
     `every_item`, every listed item may be ranked.
 
-    Returns:
-        One row per user, as `load_split` reads them. Second, whether each item may be ranked for the test, and for the
-        validation, bool [n] each. Third, counts: the cuts, targets, sessions, and the users and items that are new in
-        the test.
-
-    Raises:
-        ParamsError: a cut is not a point in time of the data, or the two are in the wrong order.
+    Returns one row per user, as `load_split` reads them; whether each item may be ranked for the test, and for the
+    validation, bool [n] each; and counts: the cuts, targets, sessions, and the users and items that are new in the
+    test. Raises ``ParamsError`` if a cut is not a point in time of the data, or the two are in the wrong order.
     """
     times = np.concatenate([table["timestamp"].to_numpy() for table in events])  # [N]
     first, second = (_point(getattr(params, key), times, key) for key in ("validation_from", "test_from"))
@@ -56,8 +51,8 @@ def split_by_time(
         if first > second:
             remedy = "validation_from is the earlier cut, test_from the later one"
         raise ParamsError(what, "params.yaml, key ingest.validation_from", remedy)
-    earliest = pl.concat(table.group_by("item").agg(pl.col("timestamp").min()) for table in events)
-    earliest = earliest.group_by("item").agg(pl.col("timestamp").min())
+    earliest = pl.concat(table.group_by("item").agg(pl.min("timestamp")) for table in events)
+    earliest = earliest.group_by("item").agg(pl.min("timestamp"))
 
     def known_before(cut: float) -> NDArray[np.bool_]:
         items = np.full(item_count, every_item)  # [n]
@@ -66,12 +61,12 @@ def split_by_time(
 
     known, early = known_before(second), known_before(first)
     split = pl.concat(_parts(table, first, second, early, known) for table in events)
-    positions = [f"{name}_positions" for name in ("validation", "test")]
+    positions = ["validation_positions", "test_positions"]
     if not params.every_target:
         split = split.with_columns(pl.col(positions).list.head(1))
+    targets = split.select(pl.col(positions).list.len().sum()).row(0)
     counts = {"validation_from": float(first), "test_from": float(second)}
-    for name in ("validation", "test"):
-        counts[f"{name}_targets"] = int(split[f"{name}_positions"].list.len().sum())
+    counts |= {"validation_targets": int(targets[0]), "test_targets": int(targets[1])}
     gaps = pl.col("gaps")
     training = split.select(gaps.list.slice(1, pl.col("train_length").sub(1).clip(0))).to_series()
     validation = split.select(gaps.list.gather(pl.col("validation_positions"))).to_series()
@@ -97,18 +92,15 @@ def session_gap(training: NDArray[np.int8], targets: NDArray[np.int8], weights: 
     targets and the share of training items with at least that gap. After a cut in time, the targets of a shop start a
     visit, while most training items follow within one.
 
+    Returns None if the shares differ by less than `DISTANCE` at every gap, or if fewer training items than targets have
+    such a gap: too few to learn from.
+
     Args:
         training, targets: int8 [N] and [M], the bucket of the gap before each training item and each validation target.
         weights: float64 [N], weights of the training items; all users should have the same total weight.
-
-    Returns:
-        None if the shares differ by less than `DISTANCE` at every gap, or if fewer training items than targets have
-        such a gap: too few to learn from.
     """
-    counts = (
-        np.bincount(targets, minlength=GAP_BUCKETS),
-        np.bincount(training, weights, minlength=GAP_BUCKETS),
-    )  # [GAP_BUCKETS] each
+    parts = ((targets, None), (training, weights))
+    counts = [np.bincount(gaps, of, minlength=GAP_BUCKETS) for gaps, of in parts]  # [GAP_BUCKETS] each
     shares = [count / max(count.sum(), np.finfo(np.float64).tiny) for count in counts]
     at_least = [share[::-1].cumsum()[::-1] for share in shares]  # [GAP_BUCKETS] each
     difference = at_least[0] - at_least[1]  # [GAP_BUCKETS]
@@ -138,21 +130,19 @@ def _parts(
 
 def _point(cut: float | str, times: NDArray, key: str) -> float:
     """Return the timestamp of a cut."""
-    if isinstance(cut, str):
-        where = f"params.yaml, key ingest.{key}"
-        try:
-            date = datetime.fromisoformat(cut)
-        except ValueError:
-            raise ParamsError(f"{cut!r} is not a date", where, "write 2011-10-01") from None
-        unit = unit_of(times.min(), times.max())
-        if unit is None:
-            what = "the timestamps of the data do not look like times since 1970, so a date is no cut"
-            raise ParamsError(what, where, "give a timestamp, or a share below 1")
-        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * unit
-    if cut < 1:
+    if not isinstance(cut, str):
         place = int(cut * len(times))
-        return np.partition(times, place)[place].item()
-    return cut
+        return np.partition(times, place)[place].item() if cut < 1 else cut
+    where = f"params.yaml, key ingest.{key}"
+    try:
+        date = datetime.fromisoformat(cut)
+    except ValueError:
+        raise ParamsError(f"{cut!r} is not a date", where, "write 2011-10-01") from None
+    unit = unit_of(times.min(), times.max())
+    if unit is None:
+        what = "the timestamps of the data do not look like times since 1970, so a date is no cut"
+        raise ParamsError(what, where, "give a timestamp, or a share below 1")
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * unit
 
 
 def shown_time(number: float, unit: int | None) -> str:

@@ -42,13 +42,10 @@ class Timestamps:
 
     def __init__(self, fine: bool, form: str | None = None) -> None:
         self._fine, self._form = fine, form
-        self._dates: bool | None = None
-        """Whether the column holds dates; the first value decides."""
+        self._dates: bool | None = None  # whether the column holds dates; the first value decides
         if form is not None and "%Z" in form.replace("%%", ""):
-            remedy = (
-                "write %z and offsets such as +0200; if all times are UTC, write the zone itself, as in"
-                " '%Y-%m-%d %H:%M:%S UTC'"
-            )
+            remedy = "write %z and offsets such as +0200; if all times are UTC, write the zone itself, as in"
+            remedy += " '%Y-%m-%d %H:%M:%S UTC'"
             raise ParamsError(f"{quote(form)} has %Z, but names of zones are not read", _FORMAT, remedy)
 
     def read(self, values: pl.Series, checks: Checks) -> pl.Series:
@@ -56,27 +53,26 @@ class Timestamps:
 
         Raises ``DataError`` if the column is of another type, and ``FinerFound`` if a value needs `fine`.
         """
-        kind, name = values.dtype, values.name
+        kind, place = values.dtype, f"{checks.place}, column {values.name}"
         moments = kind in (pl.Date, pl.Datetime)
         if not (kind.is_integer() or kind.is_float() or moments or kind in (pl.String, pl.Null)):
-            raise DataError(f"type is {kind}", f"{checks.place}, column {name}", _REMEDY)
+            raise DataError(f"type is {kind}", place, _REMEDY)
         texts = values if moments else as_text(values).str.strip_chars()
         if kind.is_float():
             texts = texts.str.strip_suffix(".0")
         missing = texts.is_null()
         remedy = _REMEDY + _leaving_out(values.filter(missing))
-        checks.refuse(missing, lambda _: "a timestamp is missing", remedy, name)
+        checks.refuse(missing, lambda _: "a timestamp is missing", remedy, values.name)
         first, dates = self._dates is None, moments or self._form is not None
         if kind == pl.String and not dates:
             values = texts
             dates = values[:1].cast(pl.Float64, strict=False).has_nulls() if first else bool(self._dates)
         if first:
             self._dates = dates
-        place, kinds = f"{checks.place}, column {name}", ("numbers", "dates")
         if dates != self._dates:
+            kinds = ("numbers", "dates")
             what = f"holds {kinds[dates]}, but the rows before hold {kinds[not dates]}"
-            remedy = "write all times of the table as dates, or all as numbers of one unit"
-            raise DataError(what, place, remedy)
+            raise DataError(what, place, "write all times of the table as dates, or all as numbers of one unit")
         if moments:
             return self._in_unit(values, checks)
         if self._form is not None:
@@ -100,12 +96,10 @@ class Timestamps:
             return whole // length
         factor = _NANOSECONDS[unit] // length
         largest, smaller = (2**63 - 1) // factor, "nanoseconds" if self._fine else "microseconds"
-
-        def describe(row: int) -> str:
-            return f"a time {whole[row]:,} {unit} since 1970 does not fit, in {smaller}, into 64 bits"
-
-        finer = ", or write all times of the table without nanoseconds" * self._fine
-        checks.refuse(~whole.is_between(-largest, largest), describe, f"correct it{finer}", moments.name)
+        what = f"{unit} since 1970 does not fit, in {smaller}, into 64 bits"
+        remedy = "correct it" + ", or write all times of the table without nanoseconds" * self._fine
+        bad = ~whole.is_between(-largest, largest)
+        checks.refuse(bad, lambda row: f"a time {whole[row]:,} {what}", remedy, moments.name)
         return whole * factor
 
     def _numbers(self, values: pl.Series, checks: Checks) -> pl.Series:
@@ -133,8 +127,9 @@ class Timestamps:
         except pl.exceptions.PolarsError as error:
             what = f"{quote(form)} is not a format of times ({str(error).splitlines()[0]})"
             raise ParamsError(what, _FORMAT, "write one such as '%d.%m.%Y %H:%M'") from None
-        remedy = f"correct {_FORMAT}{_leaving_out(texts.filter(moments.is_null()))}"
-        checks.refuse_values(moments.is_null(), texts, f"is not {quote(form)}", remedy)
+        bad = moments.is_null()
+        remedy = f"correct {_FORMAT}{_leaving_out(texts.filter(bad))}"
+        checks.refuse_values(bad, texts, f"is not {quote(form)}", remedy)
         return self._in_unit(moments, checks)
 
     def _moments(self, texts: pl.Series, checks: Checks, first: bool) -> pl.Series:
@@ -146,14 +141,10 @@ class Timestamps:
         unit = 1 if self._fine else 1000
         held = [None if time is None or abs(time // unit) >= 2**63 else time // unit for time in times]
         moments = pl.Series(held, dtype=pl.Int64)
-
-        def describe(row: int) -> str:
-            is_first = first and row == 0
-            wanted = "a number or a date in ISO 8601" if is_first else "a date in ISO 8601, as the first one is"
-            return f"{quote(texts[row])} is not {wanted}"
-
-        remedy = _REMEDY + _leaving_out(texts.filter(moments.is_null()))
-        checks.refuse(moments.is_null(), describe, remedy, texts.name)
+        bad = moments.is_null()
+        is_first = first and bad[0]
+        wanted = "a number or a date in ISO 8601" if is_first else "a date in ISO 8601, as the first one is"
+        checks.refuse_values(bad, texts, f"is not {wanted}", _REMEDY + _leaving_out(texts.filter(bad)))
         return moments
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from ..core.errors import DataError, quote
-from ..ingest.checks import Checks, refuse_duplicates
+from ..ingest.checks import Checks
 from ..ingest.table_files import as_ids, as_text, cleaned, read_table
 
 
@@ -29,7 +29,7 @@ def read_catalogue(path: Path, id_column: str) -> pl.DataFrame:
         raise DataError(what, place, "use it (--id-column item_id), or rename it")
     checks = Checks(place)
     ids = as_ids(table[id_column], checks)
-    refuse_duplicates(ids, checks, "keep one of the rows")
+    checks.refuse_duplicates(ids, "keep one of the rows")
     columns = [cleaned(_whole_numbers(column)) for column in table.drop(id_column)]
     items = pl.DataFrame([ids.alias("item_id"), *columns])
     if "title" not in items.columns:

@@ -7,7 +7,7 @@ import pytest
 from hierrec.core.errors import DataError
 from hierrec.ingest import archive as archives
 from hierrec.ingest.archive import open_archive
-from hierrec.ingest.line_files import decoded
+from hierrec.ingest.csv_files import decoded
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

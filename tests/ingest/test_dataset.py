@@ -138,6 +138,14 @@ def test_candidates() -> None:
     assert build(raw).counts == {"candidates": 2, "interactions": 2, "items": 4, "users": 1}
 
 
+@pytest.mark.parametrize("by_time", [False, True])
+def test_more_than_2_to_the_31_interactions_are_counted(by_time: bool) -> None:
+    dataset = build(raw_dataset([("1", "2", 3, 7), ("2", "2", 3, 8)], listed=["2"]))
+    split = dataset.split.with_columns(train_length=pl.lit(2**31 - 1, pl.Int32))
+    split = split.with_columns(length=pl.col("train_length")) if by_time else split
+    assert dataclasses.replace(dataset, split=split).counts["interactions"] == 2**32 - 2
+
+
 def hashes(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}

@@ -10,8 +10,7 @@ import polars as pl
 import pytest
 from hierrec.core.errors import DataError
 from hierrec.ingest.dataset import build
-from hierrec.ingest.movielens import read_movielens
-from hierrec.ingest.movielens_versions import GENRES_100K
+from hierrec.ingest.movielens import GENRES_100K, read_movielens
 from hierrec.ingest.params import Counts
 
 from tests.ingest.archives import FILES, write_archive
