@@ -18,7 +18,7 @@ from ..training.resume import Progress
 from ..training.run import run_training
 from ..training.shrinkage import shrink
 from ..training.start import untrained_model
-from .params import FinalParams
+from . import FinalParams
 
 OFF = "off.txt"
 

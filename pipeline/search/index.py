@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import IndexMismatchError, NumericalError
 from ..store.vectors import Vectors, groups_of_equal
-from .index_files import REMEDY, read_index
-from .index_kinds import EXACT, Setting
+from .index_files import REMEDY, Setting, read_index
 from .vectors import matrix_products, unit_batches, unit_vectors
 
 TOLERANCE = 1e-4  # more than the rounding error of a float32 dot product of unit vectors, in any order of summation
@@ -43,19 +42,16 @@ class ItemIndex:
     """
 
     def __init__(
-        self, index: faiss.Index, setting: Setting = EXACT, vectors: NDArray[np.float32] | None = None
+        self, index: faiss.Index, setting: Setting | None = None, vectors: NDArray[np.float32] | None = None
     ) -> None:
-        self.index, self.setting, self._vectors = index, setting, vectors
+        self.index, self.setting, self._vectors = index, setting or Setting(), vectors
         self._thinned: tuple[int, faiss.Index, NDArray[np.int64]] | None = None
 
     @classmethod
     def build(cls, vectors: Vectors) -> "ItemIndex":
-        """Build an exact index of vectors float32 [n, d]. A zero vector has similarity 0 to all others.
+        """Build an exact index of vectors float32 [n, d]; `build_index` builds the other kinds.
 
-        `build_index` builds the other kinds.
-
-        Raises:
-            NumericalError: a vector is not finite.
+        A zero vector has similarity 0 to all others. Raises ``NumericalError`` if a vector is not finite.
         """
         index = faiss.IndexFlatIP(vectors.shape[1])
         for batch in unit_batches(vectors):
@@ -123,8 +119,7 @@ class ItemIndex:
         k. Blocks of queries bound the memory.
         """
         vectors = self._stored()  # [n, d]
-        similarities = np.empty((len(unit), k), np.float32)
-        rows = np.empty((len(unit), k), np.int64)
+        similarities, rows = np.empty((len(unit), k), np.float32), np.empty((len(unit), k), np.int64)
         pending, width = np.arange(len(unit)), min(k + 16, len(self))
         index, names = self.index, np.arange(len(self))  # vector i of the searched index is row names[i]
         while len(pending):
@@ -143,7 +138,7 @@ class ItemIndex:
         return similarities, rows
 
     def _stored(self) -> NDArray[np.float32]:
-        """Return the vectors [n, d] of a `flat` index: a view of its memory, not a copy."""
+        """View the vectors [n, d] of a `flat` index."""
         flat: Any = self.index
         return faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(flat.ntotal, flat.d)
 

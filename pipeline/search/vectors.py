@@ -28,11 +28,7 @@ def unit_vectors(vectors: NDArray) -> NDArray[np.float32]:
 
 
 def unit_batches(vectors: Vectors) -> Iterator[NDArray[np.float32]]:
-    """Yield all vectors in order, scaled to norm 1, float32 [m, d] at a time.
-
-    Raises:
-        NumericalError: a vector is not finite.
-    """
+    """Yield all vectors in order, scaled to norm 1, float32 [m, d]; raise ``NumericalError`` if one is not finite."""
     for start in range(0, vectors.shape[0], BATCH):
         batch = vectors[start : start + BATCH]
         finite = np.isfinite(batch).all(axis=1)
