@@ -74,11 +74,7 @@ def _new_config(params: BackboneParams) -> PreTrainedConfig:
 
 
 def empty_backbone(config: PreTrainedConfig) -> PreTrainedModel:
-    """Build a model with random weights from torch's global generator.
-
-    Raises:
-        ParamsError: transformers refuses the config.
-    """
+    """Build a model with random weights from torch's global generator; raise ``ParamsError`` if the config is wrong."""
     try:
         return AutoModel.from_config(config, trust_remote_code=False)
     except Exception as error:  # anything from ZeroDivisionError to KeyError

@@ -10,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import nn
-from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig
 
 from ..core.errors import CheckpointError, DataError, OutOfMemoryError, memory_needed
 from ..core.files import CHECKSUMS, atomic_directory, atomic_path, check_seal, read_json, seal, write_json
 from .backbone import build_backbone, empty_backbone
 from .ensemble import UserModel, together
 from .params import TrainParams
-from .sequence_model import ItemTable, SequenceModel
+from .sequence_model import SequenceModel
 
 SCHEMA_VERSION = 2
 REMEDY = "run `dvc repro` to train again, or `dvc pull`"
@@ -33,35 +33,38 @@ def new_model(
     """Build an untrained model over whitened item vectors, float32 [n, F].
 
     Users may take items again if `repeated`. The data marks the items that start a session if `sessions`. Member m of
-    an ensemble draws its weights from `params.seed + m`.
-
-    Raises:
-        ParamsError, ModelError: as `build_backbone`.
+    an ensemble draws its weights from `params.seed + m`. Raises as `build_backbone`.
     """
     members = []
     with torch.random.fork_rng(devices=[]):
         for number in range(params.members):
             torch.manual_seed(params.seed + number)
             backbone = build_backbone(params.backbone, params.history)
-            members.append(_assemble(params, frozen, backbone, repeated, sessions))
+            members.append(SequenceModel(params, frozen, backbone, repeated, sessions))
     return together(members)
 
 
 def save_model(folder: Path, model: UserModel, store_hash: str, curve: Curve = ()) -> None:
     """Write a model and its learning curve; the frozen item vectors stay in their store, named by its hash."""
-    items = model.members[0].items
+    member = model.members[0]
+    # Defaults are left out, so that a key added later does not change the files of models without it.
+    train = model.params.model_dump(mode="json", exclude_defaults=True)
+    if pretrained := train["backbone"]["pretrained"]:  # of a folder, only the name means something on another machine
+        train["backbone"]["pretrained"] = Path(pretrained).name
+    # Null tokens are explicit: transformers would fill in its defaults.
+    backbone = member.backbone.config.to_dict() | dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"))
+    backbone.pop("_name_or_path", None)
+    config = {
+        "schema_version": SCHEMA_VERSION,
+        "train": train,
+        "backbone": backbone,
+        "items": len(member.items),
+        "frozen_width": member.items.frozen.shape[1],
+        "store_hash": store_hash,
+    }
     with atomic_directory(folder) as temporary:
         # Not `save_file`: only its owner could read the file.
         (temporary / "model.safetensors").write_bytes(save(state_of(model)))
-        config = {
-            "schema_version": SCHEMA_VERSION,
-            # Defaults are left out, so that a key added later does not change the files of models without it.
-            "train": _without_path(model.params).model_dump(mode="json", exclude_defaults=True),
-            "backbone": _backbone_dict(model.members[0].backbone.config),
-            "items": len(items),
-            "frozen_width": items.frozen.shape[1],
-            "store_hash": store_hash,
-        }
         write_json(temporary / "config.json", config)
         if curve:
             write_curve(temporary / CURVE, curve)
@@ -88,10 +91,12 @@ def load_model(folder: Path, frozen: NDArray[np.float32], store_hash: str) -> Us
         # Building a backbone draws random weights; the fork keeps the caller's generator unchanged.
         with memory, torch.random.fork_rng(devices=[]):
             params = TrainParams.model_validate(config["train"])
-            backbones = [_backbone_of(config["backbone"]) for _ in range(params.members)]
+            backbones = [empty_backbone(AutoConfig.for_model(**config["backbone"])) for _ in range(params.members)]
+            for backbone in backbones:
+                backbone.set_input_embeddings(nn.Identity())
             weights = load_file(folder / "model.safetensors")
             kinds = [any(part in name for name in weights) for part in ("repeats.", "comeback.")]
-            model = together([_assemble(params, frozen, backbone, *kinds) for backbone in backbones])
+            model = together([SequenceModel(params, frozen, backbone, *kinds) for backbone in backbones])
             for name, ones in model.state_dict().items():
                 if name.endswith("key_scale"):  # which older models do not have
                     weights.setdefault(name, ones)
@@ -129,11 +134,7 @@ def read_config(folder: Path, current: int, remedy: str) -> dict[str, Any]:
 
 
 def check_finite(module: nn.Module, where: str) -> None:
-    """Refuse weights, read from `where`, that are not finite.
-
-    Raises:
-        CheckpointError: names the first such weight.
-    """
+    """Raise ``CheckpointError``, which names the first such weight, if a weight read from `where` is not finite."""
     for name, tensor in module.state_dict().items():
         if not tensor.isfinite().all():
             raise CheckpointError(f"the weight {name} is not finite", where, REMEDY)
@@ -153,11 +154,7 @@ def write_curve(path: Path, records: Curve) -> None:
 
 
 def read_curve(folder: Path) -> pl.DataFrame:
-    """Read the learning curve in a model's folder, after the checksums have been compared.
-
-    Raises:
-        CheckpointError: the curve is missing or not a table.
-    """
+    """Read the learning curve in a model's folder; raise ``CheckpointError`` if it is missing or not a table."""
     try:
         return pl.read_csv(folder / CURVE)
     except (OSError, pl.exceptions.PolarsError) as error:
@@ -169,35 +166,3 @@ def _first(error: Exception) -> str:
     """Return the first problem of an error that lists many, as torch does for a state dict."""
     lines = str(error).split("\n\t")
     return " ".join(lines[:2]) + (f" (and {len(lines) - 2} more)" if len(lines) > 2 else "")
-
-
-def _without_path(params: TrainParams) -> TrainParams:
-    """Keep only the name of a pre-trained backbone's folder: its path means nothing on another machine."""
-    if not params.backbone.pretrained:
-        return params
-    backbone = params.backbone.model_copy(update={"pretrained": Path(params.backbone.pretrained).name})
-    return params.model_copy(update={"backbone": backbone})
-
-
-def _backbone_dict(config: PreTrainedConfig) -> dict[str, Any]:
-    """Return the config as a dict with explicit null tokens: transformers would fill in its defaults."""
-    tokens = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"))
-    return {key: value for key, value in config.to_dict().items() if key != "_name_or_path"} | tokens
-
-
-def _backbone_of(config: dict[str, Any]) -> PreTrainedModel:
-    """Build the backbone that `_backbone_dict` describes, without a token embedding table."""
-    backbone = empty_backbone(AutoConfig.for_model(**config))
-    backbone.set_input_embeddings(nn.Identity())
-    return backbone
-
-
-def _assemble(
-    params: TrainParams,
-    frozen: NDArray[np.float32],
-    backbone: PreTrainedModel,
-    repeated: bool,
-    sessions: bool,
-) -> SequenceModel:
-    items = ItemTable(torch.from_numpy(np.array(frozen)), params.residual_width, params.residual_dropout)
-    return SequenceModel(params, items, backbone, repeated, sessions)

@@ -55,17 +55,12 @@ def _interactions(data: Path, item_count: int) -> Iterator[pl.DataFrame]:
     """Read the interactions in parts; refuse item rows of `item_count` or more."""
     for part in interaction_groups(data / "interactions.parquet"):
         if part["item"].max() >= item_count:  # type: ignore[operator]
-            what = "an interaction names an item that is not listed"
-            raise DataError(what, str(data), "run `dvc repro`")
+            raise DataError("an interaction names an item that is not listed", str(data), "run `dvc repro`")
         yield part
 
 
 def open_store(folder: Path, items: pl.DataFrame) -> EmbeddingStore:
-    """Open the embedding store of the items in the table `items.parquet`.
-
-    Raises:
-        StoreError: the store is missing or damaged, or names other items.
-    """
+    """Open the embedding store of the items in the table `items.parquet`; raise ``StoreError`` if it names others."""
     store = EmbeddingStore.open(folder)
     if store.item_ids != items["item_id"].to_list():
         raise StoreError("holds other items than the data", str(folder), "run `dvc repro`")
