@@ -21,7 +21,6 @@ from .sequence_model import SequenceModel
 
 SCHEMA_VERSION = 2
 REMEDY = "run `dvc repro` to train again, or `dvc pull`"
-
 CHOSEN_BY = "ndcg@10"  # the validation metric that picks the best epoch
 CURVE = "curve.csv"  # the learning curve in a model's folder
 Curve = Sequence[Mapping[str, float]]  # per validation: epoch or step, train_loss and the validation metrics
@@ -63,8 +62,7 @@ def save_model(folder: Path, model: UserModel, store_hash: str, curve: Curve = (
         "store_hash": store_hash,
     }
     with atomic_directory(folder) as temporary:
-        # Not `save_file`: only its owner could read the file.
-        (temporary / "model.safetensors").write_bytes(save(state_of(model)))
+        write_weights(temporary / "model.safetensors", model)
         write_json(temporary / "config.json", config)
         if curve:
             write_curve(temporary / CURVE, curve)
@@ -74,10 +72,8 @@ def save_model(folder: Path, model: UserModel, store_hash: str, curve: Curve = (
 def load_model(folder: Path, frozen: NDArray[np.float32], store_hash: str) -> UserModel:
     """Read a model, in evaluation mode; `frozen` are the whitened vectors, float32 [n, F], of the store with this hash.
 
-    Raises:
-        CheckpointError: a file is missing or damaged, has another version, was trained on other vectors, or a weight
-            is not finite.
-        OutOfMemoryError: the model does not fit.
+    Raises ``CheckpointError`` if a file is missing or damaged, has another version, was trained on other vectors, or a
+    weight is not finite; ``OutOfMemoryError`` if the model does not fit.
     """
     where = str(folder)
     remedy = "train again (`dvc repro`), or use the release of hierrec that wrote it"
@@ -97,15 +93,13 @@ def load_model(folder: Path, frozen: NDArray[np.float32], store_hash: str) -> Us
             weights = load_file(folder / "model.safetensors")
             kinds = [any(part in name for name in weights) for part in ("repeats.", "comeback.")]
             model = together([SequenceModel(params, frozen, backbone, *kinds) for backbone in backbones])
-            for name, ones in model.state_dict().items():
-                if name.endswith("key_scale"):  # which older models do not have
-                    weights.setdefault(name, ones)
-            model.load_state_dict(weights)
-    except OutOfMemoryError:
+            set_weights(model, weights, where, "key_scale")
+    except (OutOfMemoryError, CheckpointError):
         raise
     except Exception as error:  # transformers and torch raise anything from AttributeError to KeyError
-        raise CheckpointError(f"cannot be read: {_first(error)}", where, REMEDY) from None
-    check_finite(model, where)
+        problems = str(error).split("\n\t")  # torch lists all that a state dict has
+        more = f" (and {len(problems) - 2} more)" * (len(problems) > 2)
+        raise CheckpointError(f"cannot be read: {' '.join(problems[:2])}{more}", where, REMEDY) from None
     return model.eval()
 
 
@@ -113,9 +107,7 @@ def read_config(folder: Path, current: int, remedy: str) -> dict[str, Any]:
     """Read the config.json of a model's folder, and compare the folder's files with their checksums.
 
     This program writes version `current`, with checksums. It also reads the version before, with or without checksums.
-
-    Raises:
-        CheckpointError: the version is unknown (`remedy` is for this), or a file is missing or damaged.
+    Raises ``CheckpointError`` if the version is unknown (`remedy` is for this), or a file is missing or damaged.
     """
     where = folder / "config.json"
     try:
@@ -133,8 +125,20 @@ def read_config(folder: Path, current: int, remedy: str) -> dict[str, Any]:
     return config
 
 
-def check_finite(module: nn.Module, where: str) -> None:
-    """Raise ``CheckpointError``, which names the first such weight, if a weight read from `where` is not finite."""
+def write_weights(path: Path, module: nn.Module) -> None:
+    """Write a module's state. Not by `save_file`: only its owner could read the file."""
+    path.write_bytes(save(state_of(module)))
+
+
+def set_weights(module: nn.Module, weights: dict[str, torch.Tensor], where: str, *added: str) -> None:
+    """Load weights read from `where`; those with a part of their name in `added`, which older models lack, may miss.
+
+    Raises ``CheckpointError``, which names the first such weight, if a weight is not finite.
+    """
+    for name, initial in module.state_dict().items():
+        if any(part in name for part in added):
+            weights.setdefault(name, initial)
+    module.load_state_dict(weights)
     for name, tensor in module.state_dict().items():
         if not tensor.isfinite().all():
             raise CheckpointError(f"the weight {name} is not finite", where, REMEDY)
@@ -160,9 +164,3 @@ def read_curve(folder: Path) -> pl.DataFrame:
     except (OSError, pl.exceptions.PolarsError) as error:
         remedy = "run `dvc repro` to train again"
         raise CheckpointError(f"the learning curve cannot be read: {error}", str(folder), remedy) from None
-
-
-def _first(error: Exception) -> str:
-    """Return the first problem of an error that lists many, as torch does for a state dict."""
-    lines = str(error).split("\n\t")
-    return " ".join(lines[:2]) + (f" (and {len(lines) - 2} more)" if len(lines) > 2 else "")

@@ -39,8 +39,7 @@ class Inputs:
 def load_inputs(data: Path, item_embeddings: Path) -> Inputs:
     """Read and check the tables of `ingest` in `data` and the store of `encode` in `item_embeddings`.
 
-    Raises:
-        DataError, StoreError: an artifact is missing or damaged, or the two name different items.
+    Raises ``DataError`` or ``StoreError`` if one is missing or damaged, or the two name different items.
     """
     items = load_items(data / "items.parquet")
     store = open_store(item_embeddings, items)

@@ -17,10 +17,8 @@ from .phi3 import reads_one_position, state_at
 from .repeats import Repeats
 
 Kind = Literal["mean", "last", "window", "recency"]
-
 KEY_LENGTH = 20.0
 """Unit keys start at this length divided by √D: with states of norm √D, logits lie between -20 and 20."""
-
 SHORTEST = 1e-3
 """Keys below this length stay shorter than other keys: near zero a key has no direction, and its gradient explodes."""
 
@@ -29,13 +27,11 @@ class ItemTable(nn.Module):
     """The item space of F + R dimensions: each item's frozen text vector [F] beside a learned residual [R].
 
     The residuals are zero, so that items differ only by their text, until training sets initial values
-    (`training/start.py`). With R = 0 the table is frozen.
+    (`training/start.py`). With R = 0 the table is frozen. The whitened item vectors `frozen`, float32 [n, F], are
+    scaled to unit expected norm.
 
-    Args:
-        frozen: float32 [n, F], whitened item vectors; scaled here to unit expected norm.
-        residual_width: R.
-        residual_dropout: share of items whose residual each call of `vectors` zeroes in training, so that the model
-            learns to use the text alone. The other residuals are not rescaled: evaluation reads them unscaled too.
+    In training, each call of `vectors` zeroes the residuals of a share of the items (`residual_dropout`), so that the
+    model learns to use the text alone. The others are not rescaled: evaluation reads them unscaled too.
     """
 
     def __init__(self, frozen: NDArray[np.float32], residual_width: int, residual_dropout: float = 0.0) -> None:
@@ -80,20 +76,14 @@ class Pooling(nn.Module):
         """Return the user state after each position: states [B, T, D], padded on the right -> [B, T, D]."""
         if self.kind == "last":
             return states
-        return self._weights(states) @ states  # [T, T] @ [B, T, D] -> [B, T, D]
-
-    def _weights(self, states: Tensor) -> Tensor:
-        """Return the weights [T, T] of state s (column) at position t (row); rows sum to 1."""
         position = torch.arange(states.shape[1], device=states.device)
-        age = position[:, None] - position[None, :]  # [T, T]
-        past = (age >= 0).to(states.dtype)
-        if self.kind == "mean":
-            weights = past
-        elif self.kind == "window":
-            weights = past * (age < self.window)
-        else:
-            weights = past * torch.exp(-F.softplus(self.rate) * age.clamp(min=0))
-        return weights / weights.sum(-1, keepdim=True)
+        age = position[:, None] - position[None, :]  # [T, T], of state s (column) at position t (row)
+        weights = (age >= 0).to(states.dtype)  # [T, T]
+        if self.kind == "window":
+            weights = weights * (age < self.window)
+        elif self.kind == "recency":
+            weights = weights * torch.exp(-F.softplus(self.rate) * age.clamp(min=0))
+        return (weights / weights.sum(-1, keepdim=True)) @ states  # [T, T] @ [B, T, D] -> [B, T, D]
 
 
 class SequenceModel(nn.Module):
@@ -131,7 +121,7 @@ class SequenceModel(nn.Module):
         self.comeback = nn.Linear(width, width) if sessions else None
         for parameter in self.comeback.parameters() if self.comeback else ():
             nn.init.zeros_(parameter)
-        # [n], set after training (training/shrinkage.py)
+        # [n], set after training (training/trainer.py)
         self.key_scale: Tensor = nn.Buffer(torch.ones(len(frozen)))
 
     @property
