@@ -19,19 +19,13 @@ from ..search.vectors import matrix_products, unit_batches, unit_vectors
 from ..store.vectors import Vectors
 
 SEED = 1  # seed of the training sample, of k-means, and of the items on which recall is measured
-
 IN_MEMORY_UP_TO = 5_000_000  # items up to which `auto` keeps an approximate index and its vectors in memory
-
 LINKS = 32  # neighbours of a node in an HNSW graph
-
 SAMPLE_PER_LIST = 64
 LEAST_SAMPLE = 16_384  # size of the training sample: vectors per inverted list, and least number of vectors
-
 SHARD = 1_000_000  # vectors whose inverted lists are in memory at a time while an `ivf_pq` index is built
-
 NEIGHBOURS = 20
 QUERIES = 512  # Recall is measured on this many neighbours of each of this many items
-
 ROUNDING = 1e-6  # largest difference between two sums of one similarity in different orders
 
 
@@ -52,14 +46,9 @@ def build_index(
     An approximate index gets the least effort that reaches the recall, or the largest effort if none does. The
     manifest records the recall that it reaches. Equal vectors give equal bytes with any number of threads.
 
-    Args:
-        vectors: float32 [n, d], finite; read in batches.
-        store_hash: hash of the store of the vectors.
-        recall: share of the true 20 nearest items to find.
-
-    Raises:
-        NumericalError: a vector is not finite.
-        ParamsError: there are too few vectors for this kind.
+    The vectors, float32 [n, d], are of the store with this hash, and are read in batches; `recall` is the share of the
+    true 20 nearest items to find. Raises ``NumericalError`` if a vector is not finite, and ``ParamsError`` if there are
+    too few vectors for this kind.
     """
     setting = Setting(kind, factory(kind, *vectors.shape))
     with atomic_directory(folder) as temporary, matrix_products(vectors.shape[1]):

@@ -1,7 +1,7 @@
 """Cosine nearest neighbours of item vectors, found by FAISS, in a total order."""
 
 import warnings
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,9 @@ from .index_files import REMEDY, Setting, read_index
 from .vectors import matrix_products, unit_batches, unit_vectors
 
 TOLERANCE = 1e-4  # more than the rounding error of a float32 dot product of unit vectors, in any order of summation
-
 GATHER = 2**24  # numbers gathered at a time to recompute similarities
-
 FOUND = 2**22  # neighbours that an exact search finds at a time: queries of a block, times neighbours of each
-
-RANKED_AGAIN = 8
-"""Rows that an `ivf_pq` index finds per row wanted. Their similarities are recomputed from the full vectors."""
+RANKED_AGAIN = 8  # rows that an `ivf_pq` index finds per row wanted, to be ranked again by the full vectors
 
 Found = tuple[NDArray[np.float32], NDArray[np.int64]]  # similarities and rows, [b, k] each
 
@@ -45,7 +41,7 @@ class ItemIndex:
         self, index: faiss.Index, setting: Setting | None = None, vectors: NDArray[np.float32] | None = None
     ) -> None:
         self.index, self.setting, self._vectors = index, setting or Setting(), vectors
-        self._thinned: tuple[int, faiss.Index, NDArray[np.int64]] | None = None
+        self._thinned = lru_cache(1)(self._without_surplus)  # of the latest k
 
     @classmethod
     def build(cls, vectors: Vectors) -> "ItemIndex":
@@ -74,13 +70,9 @@ class ItemIndex:
     def search(self, queries: NDArray[np.float32], k: int) -> Found:
         """Return the nearest neighbours of each query, most similar first, equal similarities by row.
 
-        Args:
-            queries: float32 [b, d], finite, of any norm.
-            k: at least 1.
-
-        Returns:
-            Cosine similarities float32 and rows int64, [b, min(k, n)] each. An approximate index may find fewer; then
-            the last entries are row -1 with similarity minus infinity.
+        Queries, float32 [b, d], may have any norm; k is at least 1. The answer is cosine similarities, float32, and
+        rows, int64, [b, min(k, n)] each. An approximate index may find fewer; then the last entries are row -1 with
+        similarity minus infinity.
 
         Raises:
             IndexMismatchError: the queries have another width than the index, or the index is damaged.
@@ -133,7 +125,7 @@ class ItemIndex:
                 done[part] = precise[:, k - 1] > rounded[:, -1] + TOLERANCE
             pending = pending[~done] if width < len(names) else pending[:0]
             if len(pending):
-                index, names = self._without_surplus(k)
+                index, names = self._thinned(k)
             width = min(2 * width, len(names))
         return similarities, rows
 
@@ -144,17 +136,14 @@ class ItemIndex:
 
     def _without_surplus(self, k: int) -> tuple[faiss.Index, NDArray[np.int64]]:
         """Return an index of the first k of each group of equal vectors, and their rows [m]."""
-        thinned = self._thinned  # of the latest k; another thread may replace it
-        if thinned is None or thinned[0] != k:
-            order = np.argsort(self._groups, kind="stable")
-            grouped = self._groups[order]  # [n]; a vector is surplus if the one k places before is its equal
-            rows = np.sort(np.concatenate([order[:k], order[k:][grouped[k:] != grouped[:-k]]]))
-            index = self.index
-            if len(rows) < len(self):
-                index = faiss.IndexFlatIP(self.index.d)
-                index.add(self._stored()[rows])  # pyright: ignore[reportCallIssue]
-            self._thinned = thinned = k, index, rows
-        return thinned[1:]
+        order = np.argsort(self._groups, kind="stable")
+        grouped = self._groups[order]  # [n]; a vector is surplus if the one k places before is its equal
+        rows = np.sort(np.concatenate([order[:k], order[k:][grouped[k:] != grouped[:-k]]]))
+        if len(rows) == len(self):
+            return self.index, rows
+        index = faiss.IndexFlatIP(self.index.d)
+        index.add(self._stored()[rows])  # pyright: ignore[reportCallIssue]
+        return index, rows
 
     @cached_property
     def _groups(self) -> NDArray[np.int64]:
@@ -173,13 +162,9 @@ class ItemIndex:
 
     @classmethod
     def open(cls, folder: Path, store_hash: str) -> "ItemIndex":
-        """Memory-map an index that was built from the store with that hash.
+        """Memory-map an index that was built from the store with that hash; warn if it is approximate.
 
-        Warns:
-            ApproximateSearchWarning: the index is approximate.
-
-        Raises:
-            IndexMismatchError: it was built from another store, is damaged, or has another version.
+        Raises ``IndexMismatchError`` if it was built from another store, is damaged, or has another version.
         """
         opened = cls(*read_index(folder, store_hash))
         if not opened.exact:

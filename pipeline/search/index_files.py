@@ -11,10 +11,7 @@ from numpy.typing import NDArray
 from ..core.errors import DataError, IndexMismatchError
 from ..core.files import check_file, map_npy, read_json, sha256_file, write_json
 
-Kind = Literal["flat", "ivf", "hnsw", "ivf_pq"]
-
 SCHEMA_VERSION = 2
-
 INDEX = "index.faiss"
 LISTS = "lists.ivfdata"
 VECTORS = "vectors.npy"
@@ -23,9 +20,11 @@ FILES = {"flat": [INDEX], "ivf": [INDEX], "hnsw": [INDEX], "ivf_pq": [INDEX, LIS
 """Files of each kind. An `ivf_pq` index has its inverted lists and vectors in files of their own."""
 
 REMEDY = "run `dvc repro`"
-
 MAPPED_FROM = 4096
 """Bytes from which a file is mapped. Shorter files are read: FAISS would map beyond the end of a truncated file."""
+
+
+Kind = Literal["flat", "ivf", "hnsw", "ivf_pq"]
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,8 @@ from ..core.errors import NumericalError
 from ..store.vectors import Vectors
 
 BATCH = 65_536  # vectors held at a time
-
 QUERIES = 16
 """Batch size from which one product with the matrix of all vectors beats reading all vectors for each query."""
-
 _LOCK = threading.Lock()
 _FOUND: list[int] = []
 """FAISS's global threshold as each running search found it. The first value is the original one."""
