@@ -7,7 +7,7 @@ from hierrec.model.inputs import Inputs, load_inputs
 from hierrec.model.params import TrainParams
 from hierrec.training.distributed import check_device
 from hierrec.training.resume import Progress
-from hierrec.training.run import run_training
+from hierrec.training.run import Write, run_training
 from hierrec.training.start import untrained_model
 
 LEARNING_CURVE = PLOTS / "hierarchical.csv"
@@ -17,21 +17,23 @@ LEARNING_CURVE = PLOTS / "hierarchical.csv"
 def main(train: TrainParams) -> Summary:
     check_device(train.device, train.processes)  # before the inputs are read
 
-    def load() -> tuple[UserModel, Inputs]:
+    def load() -> tuple[UserModel, Inputs, Write]:
         inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
-        return untrained_model(train, inputs.frozen, inputs.sequences), inputs
+        model = untrained_model(train, inputs.frozen, inputs.sequences)
 
-    return run_training("stages.train_hierarchical", load, _write, LEARNING_CURVE, __file__)
+        def write(progress: Progress) -> Summary:
+            save_model(MODELS / "hierarchical", model, inputs.store_hash, progress.curve)
+            parameters = sum(parameter.numel() for parameter in model.parameters())
+            best = f"{progress.best_metric:.4f}{', rare items shrunk' * progress.shrunk}"
+            return [
+                f"hierarchical: {parameters:,} parameters, {progress.epoch} epochs, {sum(progress.steps):,} steps",
+                f"best validation {CHOSEN_BY}: {best}",
+                f"model in {MODELS / 'hierarchical'}/, learning curve in {LEARNING_CURVE}",
+            ]
 
+        return model, inputs, write
 
-def _write(model: UserModel, inputs: Inputs, progress: Progress) -> Summary:
-    save_model(MODELS / "hierarchical", model, inputs.store_hash, progress.curve)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    return [
-        f"hierarchical: {parameters:,} parameters, {progress.epoch} epochs, {sum(progress.steps):,} steps",
-        f"best validation {CHOSEN_BY}: {progress.best_metric:.4f}{', rare items shrunk' * progress.shrunk}",
-        f"model in {MODELS / 'hierarchical'}/, learning curve in {LEARNING_CURVE}",
-    ]
+    return run_training("stages.train_hierarchical", load, LEARNING_CURVE, __file__)
 
 
 if __name__ == "__main__":

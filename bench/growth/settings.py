@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from hierrec.core.params import Positive, Section
-from hierrec.search.index_kinds import Kind
+from hierrec.search.index_files import Kind
 from pydantic import Field
 from ruamel.yaml import YAML
 

@@ -1,7 +1,8 @@
 """Training of the fusion on validation targets; the sequence model stays fixed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -59,19 +60,14 @@ class FusionExamples:
         """Return the validation targets of two halves of the users as examples, and the rows of each half.
 
         The fusion learns from the first half; the second is held out. Of each half, `most` users are drawn at random
-        with the model's seed.
-
-        Raises:
-            DataError: fewer than two users have a validation target.
+        with the model's seed. Raises ``DataError`` if fewer than two users have a validation target.
         """
         having = np.flatnonzero(sequences.validation != NO_TARGET)
         owners = sequences.owners[having]
         if len(np.unique(owners)) < 2:
-            raise DataError(
-                "fewer than two users have a validation target, so the fusion has nothing to learn from",
-                "split.parquet",
-                "use data in which more users have 3 interactions or more; for a split by time, choose other cuts",
-            )
+            what = "fewer than two users have a validation target, so the fusion has nothing to learn from"
+            remedy = "use data in which more users have 3 interactions or more; for a split by time, choose other cuts"
+            raise DataError(what, "split.parquet", remedy)
         before = sequences.validation_histories()
 
         def query(rows: Rows) -> Query:
@@ -127,27 +123,22 @@ class FusionTrainer:
         """Train a new fusion; the held-out examples pick the step, and whether `trending` is a source.
 
         If the sequence model alone ranks the held-out examples better, the fusion ranks as the model does. Rows are of
-        the examples. Raises as `train`.
+        the examples.
         """
-
-        def trained(params: FusionParams) -> Learned:
-            fusion = self._new(params)
-            curve = self.train(fusion, params, rows, lambda fusion: self._metrics(held_out, params, fusion))
-            learned = Learned(params, fusion, curve, alone)
-            if not learned.used:
-                fusion.trust_the_model()
-            return learned
-
         alone = self._metrics(held_out, self.params)[CHOSEN_BY]
         without = self.params.without("trending")
         choices = [without, self.params] if without.sources and without != self.params else [self.params]
-        return max(map(trained, choices), key=lambda learned: learned.best)
+        tried = []
+        for params in choices:
+            fusion = self._new(params)
+            curve = self.train(fusion, params, rows, partial(self._metrics, held_out, params))
+            tried.append(Learned(params, fusion, curve, alone))
+            if not tried[-1].used:
+                fusion.trust_the_model()
+        return max(tried, key=lambda learned: learned.best)
 
     def learn_from_all(self, learned: Learned) -> Fusion:
-        """Train the chosen fusion anew on all examples; none is left to pick a step, so the last one is kept.
-
-        Raises as `train`.
-        """
+        """Train the chosen fusion anew on all examples; none is left to pick a step, so the last one is kept."""
         fusion = self._new(learned.params)
         self.train(fusion, learned.params, np.arange(len(self.examples.targets)))
         if not learned.used:
@@ -161,25 +152,24 @@ class FusionTrainer:
 
         `validate` returns metrics of a fusion on other users, every `VALIDATE_EVERY` steps; NDCG@10 picks the weights.
         Without it, the last weights stay. There are `params.steps` steps, but at most `EPOCHS` passes over the
-        examples. The learning rate falls to zero, which evens out the noise of the last steps.
-
-        Returns:
-            One record per validation; step 0, without a loss, is the untrained interpolation.
-
-        Raises:
-            NumericalError: the loss is not finite.
+        examples. The learning rate falls to zero, which evens out the noise of the last steps. Returns one record per
+        validation; step 0, without a loss, is the untrained interpolation.
         """
         optimizer = torch.optim.AdamW(fusion.parameters(), lr=params.learning_rate, weight_decay=0.01)
-        steps = min(params.steps, EPOCHS * -(-len(rows) // params.batch_users))
+        generator, count = np.random.default_rng([self._seed, len(rows)]), -(-len(rows) // params.batch_users)
+        steps = min(params.steps, EPOCHS * count)
         schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0, steps)
-        batches = _batches(rows, params.batch_users, np.random.default_rng([self._seed, len(rows)]))
+        batches = (batch for _ in range(EPOCHS) for batch in np.array_split(generator.permutation(rows), count))
         curve: FusionCurve = [{"step": 0, **validate(fusion.eval())}] if validate else []
         best, losses = state_of(fusion), []
-        for step in track(range(1, steps + 1), desc="fusion", unit="step"):
-            batch = next(batches)
+        for step, batch in zip(track(range(1, steps + 1), desc="fusion", unit="step"), batches, strict=False):
             targets = torch.from_numpy(self.examples.targets[batch])
             inputs = self.examples.scored(batch, self.scorer, params.sources)
-            loss = _loss(fusion.train().log_likelihood(*inputs, targets))
+            likelihood = fusion.train().log_likelihood(*inputs, targets)  # [B]
+            allowed = likelihood > -torch.inf  # [B], targets that may be recommended
+            loss = -likelihood[allowed].sum() / allowed.sum().clamp(min=1)
+            if not torch.isfinite(loss):
+                raise NumericalError(f"the fusion's loss is {loss.item()}", remedy="lower fusion.learning_rate")
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -213,18 +203,3 @@ class FusionTrainer:
         query, targets, scorer = self.examples.query.take(rows), self.examples.targets[rows], self.scorer
         ranks = rank_in_batches(score, query.histories, targets, scorer.candidates, params.batch_users, scorer.repeated)
         return metrics_from_ranks(ranks)
-
-
-def _batches(rows: Rows, batch_users: int, generator: np.random.Generator) -> Iterator[Rows]:
-    """Yield batches of rows without end, each pass over them in another random order."""
-    while True:
-        yield from np.array_split(generator.permutation(rows), -(-len(rows) // batch_users))
-
-
-def _loss(likelihood: Tensor) -> Tensor:
-    """Return the mean negative log-likelihood [B] over the targets that may be recommended."""
-    allowed = likelihood > -torch.inf
-    loss = -likelihood[allowed].sum() / allowed.sum().clamp(min=1)
-    if not torch.isfinite(loss):
-        raise NumericalError(f"the fusion's loss is {loss.item()}", remedy="lower fusion.learning_rate")
-    return loss

@@ -1,6 +1,7 @@
 """User states after training prefixes: the entries of the datastore."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -51,12 +52,8 @@ def prefix_states(model: UserModel, sequences: Sequences, skipped: NDArray[np.in
 
     A state does not depend on other users, to the last bit on one machine: the length of its window alone decides the
     shape of the batch, and matrix products of one shape sum in one order. So the states of a user whose history has
-    grown can join the old states of other users (`unchanged_prefixes`).
-
-    Args:
-        model: trained.
-        sequences: the histories.
-        skipped: int64 [U], the number of first prefixes of each user that are left out; None: all are computed.
+    grown can join the old states of other users (`unchanged_prefixes`). Of each user, the `skipped` first prefixes,
+    int64 [U], are left out; None: all are computed.
     """
     history = model.params.history
     skipped = np.zeros(sequences.user_count, np.int64) if skipped is None else skipped
@@ -101,13 +98,11 @@ def unchanged_prefixes(
 ) -> NDArray[np.int64]:
     """Return how many first prefixes of each user keep their states as histories grow, int64 [U].
 
-    A window that was not full is read again: it is longer now, or begins later.
+    A window, of at most `history` items, that was not full is read again: it is longer now, or begins later.
 
     Args:
-        before: int64 [U], the user's number of prefixes whose states are known.
-        after: int64 [U], the number of prefixes now.
+        before, after: int64 [U], the number of prefixes whose states are known, and of prefixes now.
         same: int64 [U], the number of first items that have not changed.
-        history: most items of a window.
     """
     common = np.minimum(np.minimum(before, after), same)  # [U]
     full = np.where(common < history, 0, common - (common - history) % _stride(history))  # [U]
@@ -132,10 +127,5 @@ def _stride(history: int) -> int:
 
 def _windows(length: int, history: int) -> list[tuple[int, int, int]]:
     """Cut `length` items into windows (start, first, stop): read [start, stop), keep the states of [first, stop)."""
-    if length < 1:
-        return []
-    windows = [(0, 0, min(history, length))]
-    while (first := windows[-1][2]) < length:
-        stop = min(first + _stride(history), length)
-        windows.append((stop - history, first, stop))
-    return windows
+    firsts = [0, *range(history, length, _stride(history))] if length > 0 else []
+    return [(max(0, stop - history), first, stop) for first, stop in pairwise([*firsts, length])]

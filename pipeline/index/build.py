@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import faiss
 import numpy as np
@@ -14,22 +14,28 @@ from threadpoolctl import threadpool_limits
 from ..core.errors import ParamsError
 from ..core.files import atomic_directory
 from ..search.index import ItemIndex
-from ..search.index_files import LISTS, VECTORS, write_index
-from ..search.index_kinds import Kind, Setting, effort_name, efforts, factory
+from ..search.index_files import LISTS, VECTORS, Kind, Setting, write_index
 from ..search.vectors import matrix_products, unit_batches, unit_vectors
 from ..store.vectors import Vectors
 
 SEED = 1  # seed of the training sample, of k-means, and of the items on which recall is measured
-
+IN_MEMORY_UP_TO = 5_000_000  # items up to which `auto` keeps an approximate index and its vectors in memory
+LINKS = 32  # neighbours of a node in an HNSW graph
 SAMPLE_PER_LIST = 64
 LEAST_SAMPLE = 16_384  # size of the training sample: vectors per inverted list, and least number of vectors
-
 SHARD = 1_000_000  # vectors whose inverted lists are in memory at a time while an `ivf_pq` index is built
-
 NEIGHBOURS = 20
 QUERIES = 512  # Recall is measured on this many neighbours of each of this many items
-
 ROUNDING = 1e-6  # largest difference between two sums of one similarity in different orders
+
+
+def choose_kind(kind: Literal["auto"] | Kind, count: int, exact_up_to: int) -> Kind:
+    """Return the kind for `count` items if `kind` is `auto`. `hnsw` is never chosen: it takes much longer to build."""
+    if kind != "auto":
+        return kind
+    if count <= exact_up_to:
+        return "flat"
+    return "ivf" if count <= IN_MEMORY_UP_TO else "ivf_pq"
 
 
 def build_index(
@@ -40,14 +46,9 @@ def build_index(
     An approximate index gets the least effort that reaches the recall, or the largest effort if none does. The
     manifest records the recall that it reaches. Equal vectors give equal bytes with any number of threads.
 
-    Args:
-        vectors: float32 [n, d], finite; read in batches.
-        store_hash: hash of the store of the vectors.
-        recall: share of the true 20 nearest items to find.
-
-    Raises:
-        NumericalError: a vector is not finite.
-        ParamsError: there are too few vectors for this kind.
+    The vectors, float32 [n, d], are of the store with this hash, and are read in batches; `recall` is the share of the
+    true 20 nearest items to find. Raises ``NumericalError`` if a vector is not finite, and ``ParamsError`` if there are
+    too few vectors for this kind.
     """
     setting = Setting(kind, factory(kind, *vectors.shape))
     with atomic_directory(folder) as temporary, matrix_products(vectors.shape[1]):
@@ -66,6 +67,25 @@ def build_index(
             item_index.setting = _tuned(item_index, vectors, recall)
         write_index(temporary, item_index.index, item_index.setting, store_hash)
     return item_index
+
+
+def factory(kind: Kind, count: int, width: int) -> str:
+    """Return the FAISS factory string for `count` vectors of a width.
+
+    There are about sqrt(count) inverted lists. A PQ code has one byte per two dimensions (odd width: per dimension).
+    """
+    quantised = f"PQ{width if width % 2 else width // 2}"
+    lists = f"IVF{_lists(count)}"
+    return {"flat": "Flat", "hnsw": f"HNSW{LINKS}", "ivf": f"{lists},Flat", "ivf_pq": f"{lists},{quantised}"}[kind]
+
+
+def efforts(kind: Kind, count: int) -> list[int]:
+    """Return the efforts to try, each twice the one before. With inverted lists, the last effort is all lists."""
+    return [2**power for power in (range(5, 13) if kind == "hnsw" else range(_lists(count).bit_length()))]
+
+
+def _lists(count: int) -> int:
+    return 2 ** round(np.log2(max(1, count)) / 2)
 
 
 def _trained(name: str, vectors: Vectors) -> Any:
@@ -120,8 +140,9 @@ def _tuned(index: ItemIndex, vectors: Vectors, recall: float) -> Setting:
     nearest = min(NEIGHBOURS, count - 1)
     true, _ = knn_ground_truth(queries, unit_batches(vectors), nearest + 1, faiss.METRIC_INNER_PRODUCT)
     setting = index.setting
+    name = "efSearch" if setting.kind == "hnsw" else "nprobe"
     for effort in efforts(setting.kind, count):
-        faiss.ParameterSpace().set_index_parameter(index.index, effort_name(setting.kind), effort)
+        faiss.ParameterSpace().set_index_parameter(index.index, name, effort)
         similarities, found = index.search(queries, nearest + 1)  # [q, nearest + 1] each
         # As similar as the last true neighbour: it makes no difference which of several equal items is found.
         near = (similarities >= true[:, -1:] - ROUNDING) & (found != rows[:, None])

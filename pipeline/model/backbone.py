@@ -18,21 +18,16 @@ def build_backbone(params: BackboneParams, history: int) -> PreTrainedModel:
     """Build the decoder from its config, or load a pre-trained one by name or path.
 
     Random weights come from torch's global generator: seed it first. The model's forward takes `inputs_embeds`
-    [B, T, D], T <= `history`; it has no token embedding table.
-
-    Raises:
-        ParamsError: unknown model type or config key, or fewer positions than `history`.
-        ModelError: the pre-trained model cannot be loaded, or the model is not a causal decoder.
+    [B, T, D], T <= `history`; it has no token embedding table. Raises ``ParamsError`` for an unknown model type or key,
+    or fewer positions than `history`; ``ModelError`` if it cannot be loaded, or is not a causal decoder.
     """
     config = _pretrained_config(params) if params.pretrained else _new_config(params)
     config.use_cache = False
     positions = getattr(config, "max_position_embeddings", None)
     if positions is not None and positions < history:
-        raise ParamsError(
-            f"the backbone reads {positions} positions, but train.history is {history}",
-            KEY,
-            "shorten train.history, or raise max_position_embeddings in train.backbone.config",
-        )
+        what = f"the backbone reads {positions} positions, but train.history is {history}"
+        remedy = "shorten train.history, or raise max_position_embeddings in train.backbone.config"
+        raise ParamsError(what, KEY, remedy)
     model = _load(params.pretrained, params.revision, config) if params.pretrained else empty_backbone(config)
     _accept_vectors(model)
     return model
@@ -41,11 +36,9 @@ def build_backbone(params: BackboneParams, history: int) -> PreTrainedModel:
 def _pretrained_config(params: BackboneParams) -> PreTrainedConfig:
     name = params.pretrained or ""
     if not Path(name).is_dir() and not re.fullmatch("[0-9a-f]{40}", params.revision or ""):
-        raise ModelError(
-            f"{name} is not a folder, and a hub model needs its commit: 40 hexadecimal digits",
-            f"{KEY}.revision",
-            "name the commit, or a folder; a branch could point to another model tomorrow",
-        )
+        what = f"{name} is not a folder, and a hub model needs its commit: 40 hexadecimal digits"
+        remedy = "name the commit, or a folder; a branch could point to another model tomorrow"
+        raise ModelError(what, f"{KEY}.revision", remedy)
     try:
         return AutoConfig.from_pretrained(name, revision=params.revision, trust_remote_code=False)
     except Exception as error:  # transformers raises anything from OSError to KeyError
@@ -56,9 +49,8 @@ def _new_config(params: BackboneParams) -> PreTrainedConfig:
     keys = dict(params.config)
     model_type = keys.pop("model_type", None)
     if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING:
-        raise ParamsError(
-            f"transformers has no model type {model_type!r}", f"{KEY}.config.model_type", "e.g. phi3, gpt2"
-        )
+        what = f"transformers has no model type {model_type!r}"
+        raise ParamsError(what, f"{KEY}.config.model_type", "e.g. phi3, gpt2")
     config = AutoConfig.for_model(model_type)
     config.vocab_size = 1  # no token is embedded; the default would allocate a table of 50,000 rows
     config.bos_token_id = config.eos_token_id = config.pad_token_id = None
@@ -74,11 +66,7 @@ def _new_config(params: BackboneParams) -> PreTrainedConfig:
 
 
 def empty_backbone(config: PreTrainedConfig) -> PreTrainedModel:
-    """Build a model with random weights from torch's global generator.
-
-    Raises:
-        ParamsError: transformers refuses the config.
-    """
+    """Build a model with random weights from torch's global generator; raise ``ParamsError`` if the config is wrong."""
     try:
         return AutoModel.from_config(config, trust_remote_code=False)
     except Exception as error:  # anything from ZeroDivisionError to KeyError
@@ -106,11 +94,8 @@ def _load(name: str, revision: str | None, config: PreTrainedConfig) -> PreTrain
 
 
 def _unloadable(name: str, error: Exception) -> ModelError:
-    return ModelError(
-        f"cannot load {name}: {error}",
-        f"{KEY}.pretrained",
-        "give a path with config.json and model.safetensors, or a hub id and its revision; null: from the config",
-    )
+    remedy = "give a path with config.json and model.safetensors, or a hub id and its revision; null: from the config"
+    return ModelError(f"cannot load {name}: {error}", f"{KEY}.pretrained", remedy)
 
 
 def _accept_vectors(model: PreTrainedModel) -> None:
@@ -127,10 +112,8 @@ def _accept_vectors(model: PreTrainedModel) -> None:
             if reads_one_position(model):
                 state_at(model, inputs, torch.tensor([3, 3]))  # [2, D]
     except Exception as error:  # anything from NotImplementedError to IndexError
-        raise ModelError(
-            f"{model_type} does not read a sequence of vectors: {error}",
-            KEY,
-            "correct its config (do the heads share the width?), or name another decoder, e.g. phi3, gpt2",
-        ) from None
+        what = f"{model_type} does not read a sequence of vectors: {error}"
+        remedy = "correct its config (do the heads share the width?), or name another decoder, e.g. phi3, gpt2"
+        raise ModelError(what, KEY, remedy) from None
     if not torch.allclose(states[0, :3], states[1, :3], atol=1e-5):
         raise ModelError(f"{model_type} reads the future of a sequence", KEY, "name a causal decoder, e.g. phi3")

@@ -10,18 +10,17 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import nn
-from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig
 
 from ..core.errors import CheckpointError, DataError, OutOfMemoryError, memory_needed
 from ..core.files import CHECKSUMS, atomic_directory, atomic_path, check_seal, read_json, seal, write_json
 from .backbone import build_backbone, empty_backbone
 from .ensemble import UserModel, together
 from .params import TrainParams
-from .sequence_model import ItemTable, SequenceModel
+from .sequence_model import SequenceModel
 
 SCHEMA_VERSION = 2
 REMEDY = "run `dvc repro` to train again, or `dvc pull`"
-
 CHOSEN_BY = "ndcg@10"  # the validation metric that picks the best epoch
 CURVE = "curve.csv"  # the learning curve in a model's folder
 Curve = Sequence[Mapping[str, float]]  # per validation: epoch or step, train_loss and the validation metrics
@@ -33,35 +32,37 @@ def new_model(
     """Build an untrained model over whitened item vectors, float32 [n, F].
 
     Users may take items again if `repeated`. The data marks the items that start a session if `sessions`. Member m of
-    an ensemble draws its weights from `params.seed + m`.
-
-    Raises:
-        ParamsError, ModelError: as `build_backbone`.
+    an ensemble draws its weights from `params.seed + m`. Raises as `build_backbone`.
     """
     members = []
     with torch.random.fork_rng(devices=[]):
         for number in range(params.members):
             torch.manual_seed(params.seed + number)
             backbone = build_backbone(params.backbone, params.history)
-            members.append(_assemble(params, frozen, backbone, repeated, sessions))
+            members.append(SequenceModel(params, frozen, backbone, repeated, sessions))
     return together(members)
 
 
 def save_model(folder: Path, model: UserModel, store_hash: str, curve: Curve = ()) -> None:
     """Write a model and its learning curve; the frozen item vectors stay in their store, named by its hash."""
-    items = model.members[0].items
+    member = model.members[0]
+    # Defaults are left out, so that a key added later does not change the files of models without it.
+    train = model.params.model_dump(mode="json", exclude_defaults=True)
+    if pretrained := train["backbone"]["pretrained"]:  # of a folder, only the name means something on another machine
+        train["backbone"]["pretrained"] = Path(pretrained).name
+    # Null tokens are explicit: transformers would fill in its defaults.
+    backbone = member.backbone.config.to_dict() | dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"))
+    backbone.pop("_name_or_path", None)
+    config = {
+        "schema_version": SCHEMA_VERSION,
+        "train": train,
+        "backbone": backbone,
+        "items": len(member.items),
+        "frozen_width": member.items.frozen.shape[1],
+        "store_hash": store_hash,
+    }
     with atomic_directory(folder) as temporary:
-        # Not `save_file`: only its owner could read the file.
-        (temporary / "model.safetensors").write_bytes(save(state_of(model)))
-        config = {
-            "schema_version": SCHEMA_VERSION,
-            # Defaults are left out, so that a key added later does not change the files of models without it.
-            "train": _without_path(model.params).model_dump(mode="json", exclude_defaults=True),
-            "backbone": _backbone_dict(model.members[0].backbone.config),
-            "items": len(items),
-            "frozen_width": items.frozen.shape[1],
-            "store_hash": store_hash,
-        }
+        write_weights(temporary / "model.safetensors", model)
         write_json(temporary / "config.json", config)
         if curve:
             write_curve(temporary / CURVE, curve)
@@ -71,10 +72,8 @@ def save_model(folder: Path, model: UserModel, store_hash: str, curve: Curve = (
 def load_model(folder: Path, frozen: NDArray[np.float32], store_hash: str) -> UserModel:
     """Read a model, in evaluation mode; `frozen` are the whitened vectors, float32 [n, F], of the store with this hash.
 
-    Raises:
-        CheckpointError: a file is missing or damaged, has another version, was trained on other vectors, or a weight
-            is not finite.
-        OutOfMemoryError: the model does not fit.
+    Raises ``CheckpointError`` if a file is missing or damaged, has another version, was trained on other vectors, or a
+    weight is not finite; ``OutOfMemoryError`` if the model does not fit.
     """
     where = str(folder)
     remedy = "train again (`dvc repro`), or use the release of hierrec that wrote it"
@@ -88,19 +87,19 @@ def load_model(folder: Path, frozen: NDArray[np.float32], store_hash: str) -> Us
         # Building a backbone draws random weights; the fork keeps the caller's generator unchanged.
         with memory, torch.random.fork_rng(devices=[]):
             params = TrainParams.model_validate(config["train"])
-            backbones = [_backbone_of(config["backbone"]) for _ in range(params.members)]
+            backbones = [empty_backbone(AutoConfig.for_model(**config["backbone"])) for _ in range(params.members)]
+            for backbone in backbones:
+                backbone.set_input_embeddings(nn.Identity())
             weights = load_file(folder / "model.safetensors")
             kinds = [any(part in name for name in weights) for part in ("repeats.", "comeback.")]
-            model = together([_assemble(params, frozen, backbone, *kinds) for backbone in backbones])
-            for name, ones in model.state_dict().items():
-                if name.endswith("key_scale"):  # which older models do not have
-                    weights.setdefault(name, ones)
-            model.load_state_dict(weights)
-    except OutOfMemoryError:
+            model = together([SequenceModel(params, frozen, backbone, *kinds) for backbone in backbones])
+            set_weights(model, weights, where, "key_scale")
+    except (OutOfMemoryError, CheckpointError):
         raise
     except Exception as error:  # transformers and torch raise anything from AttributeError to KeyError
-        raise CheckpointError(f"cannot be read: {_first(error)}", where, REMEDY) from None
-    check_finite(model, where)
+        problems = str(error).split("\n\t")  # torch lists all that a state dict has
+        more = f" (and {len(problems) - 2} more)" * (len(problems) > 2)
+        raise CheckpointError(f"cannot be read: {' '.join(problems[:2])}{more}", where, REMEDY) from None
     return model.eval()
 
 
@@ -108,9 +107,7 @@ def read_config(folder: Path, current: int, remedy: str) -> dict[str, Any]:
     """Read the config.json of a model's folder, and compare the folder's files with their checksums.
 
     This program writes version `current`, with checksums. It also reads the version before, with or without checksums.
-
-    Raises:
-        CheckpointError: the version is unknown (`remedy` is for this), or a file is missing or damaged.
+    Raises ``CheckpointError`` if the version is unknown (`remedy` is for this), or a file is missing or damaged.
     """
     where = folder / "config.json"
     try:
@@ -128,12 +125,20 @@ def read_config(folder: Path, current: int, remedy: str) -> dict[str, Any]:
     return config
 
 
-def check_finite(module: nn.Module, where: str) -> None:
-    """Refuse weights, read from `where`, that are not finite.
+def write_weights(path: Path, module: nn.Module) -> None:
+    """Write a module's state. Not by `save_file`: only its owner could read the file."""
+    path.write_bytes(save(state_of(module)))
 
-    Raises:
-        CheckpointError: names the first such weight.
+
+def set_weights(module: nn.Module, weights: dict[str, torch.Tensor], where: str, *added: str) -> None:
+    """Load weights read from `where`; those with a part of their name in `added`, which older models lack, may miss.
+
+    Raises ``CheckpointError``, which names the first such weight, if a weight is not finite.
     """
+    for name, initial in module.state_dict().items():
+        if any(part in name for part in added):
+            weights.setdefault(name, initial)
+    module.load_state_dict(weights)
     for name, tensor in module.state_dict().items():
         if not tensor.isfinite().all():
             raise CheckpointError(f"the weight {name} is not finite", where, REMEDY)
@@ -153,51 +158,9 @@ def write_curve(path: Path, records: Curve) -> None:
 
 
 def read_curve(folder: Path) -> pl.DataFrame:
-    """Read the learning curve in a model's folder, after the checksums have been compared.
-
-    Raises:
-        CheckpointError: the curve is missing or not a table.
-    """
+    """Read the learning curve in a model's folder; raise ``CheckpointError`` if it is missing or not a table."""
     try:
         return pl.read_csv(folder / CURVE)
     except (OSError, pl.exceptions.PolarsError) as error:
         remedy = "run `dvc repro` to train again"
         raise CheckpointError(f"the learning curve cannot be read: {error}", str(folder), remedy) from None
-
-
-def _first(error: Exception) -> str:
-    """Return the first problem of an error that lists many, as torch does for a state dict."""
-    lines = str(error).split("\n\t")
-    return " ".join(lines[:2]) + (f" (and {len(lines) - 2} more)" if len(lines) > 2 else "")
-
-
-def _without_path(params: TrainParams) -> TrainParams:
-    """Keep only the name of a pre-trained backbone's folder: its path means nothing on another machine."""
-    if not params.backbone.pretrained:
-        return params
-    backbone = params.backbone.model_copy(update={"pretrained": Path(params.backbone.pretrained).name})
-    return params.model_copy(update={"backbone": backbone})
-
-
-def _backbone_dict(config: PreTrainedConfig) -> dict[str, Any]:
-    """Return the config as a dict with explicit null tokens: transformers would fill in its defaults."""
-    tokens = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"))
-    return {key: value for key, value in config.to_dict().items() if key != "_name_or_path"} | tokens
-
-
-def _backbone_of(config: dict[str, Any]) -> PreTrainedModel:
-    """Build the backbone that `_backbone_dict` describes, without a token embedding table."""
-    backbone = empty_backbone(AutoConfig.for_model(**config))
-    backbone.set_input_embeddings(nn.Identity())
-    return backbone
-
-
-def _assemble(
-    params: TrainParams,
-    frozen: NDArray[np.float32],
-    backbone: PreTrainedModel,
-    repeated: bool,
-    sessions: bool,
-) -> SequenceModel:
-    items = ItemTable(torch.from_numpy(np.array(frozen)), params.residual_width, params.residual_dropout)
-    return SequenceModel(params, items, backbone, repeated, sessions)

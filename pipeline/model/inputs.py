@@ -39,8 +39,7 @@ class Inputs:
 def load_inputs(data: Path, item_embeddings: Path) -> Inputs:
     """Read and check the tables of `ingest` in `data` and the store of `encode` in `item_embeddings`.
 
-    Raises:
-        DataError, StoreError: an artifact is missing or damaged, or the two name different items.
+    Raises ``DataError`` or ``StoreError`` if one is missing or damaged, or the two name different items.
     """
     items = load_items(data / "items.parquet")
     store = open_store(item_embeddings, items)
@@ -55,17 +54,12 @@ def _interactions(data: Path, item_count: int) -> Iterator[pl.DataFrame]:
     """Read the interactions in parts; refuse item rows of `item_count` or more."""
     for part in interaction_groups(data / "interactions.parquet"):
         if part["item"].max() >= item_count:  # type: ignore[operator]
-            what = "an interaction names an item that is not listed"
-            raise DataError(what, str(data), "run `dvc repro`")
+            raise DataError("an interaction names an item that is not listed", str(data), "run `dvc repro`")
         yield part
 
 
 def open_store(folder: Path, items: pl.DataFrame) -> EmbeddingStore:
-    """Open the embedding store of the items in the table `items.parquet`.
-
-    Raises:
-        StoreError: the store is missing or damaged, or names other items.
-    """
+    """Open the embedding store of the items in the table `items.parquet`; raise ``StoreError`` if it names others."""
     store = EmbeddingStore.open(folder)
     if store.item_ids != items["item_id"].to_list():
         raise StoreError("holds other items than the data", str(folder), "run `dvc repro`")

@@ -12,13 +12,8 @@ class Repeats(nn.Module):
     1812.02646). Ages 1 to 2 share a weight, as do ages 3 to 6, 7 to 14, and so on. All weights start at zero: at first,
     an item that the history has once gains nothing.
 
-    In data with sessions, these are the gains of a next item that starts a session. A next item within a session has
-    its own weights, which only the training reads.
-
-    Args:
-        history: number of items that the model reads.
-        width: of a user state, D.
-        sessions: whether the data has sessions.
+    In data with `sessions`, these are the gains of a next item that starts a session. A next item within a session has
+    its own weights, which only the training reads. The model reads `history` items; a user state has D = `width`.
     """
 
     def __init__(self, history: int, width: int, sessions: bool = False) -> None:
@@ -29,9 +24,10 @@ class Repeats(nn.Module):
         self.within = nn.Parameter(torch.zeros_like(self.log_weight)) if sessions else None
         self.tendency = nn.Parameter(torch.zeros(width))
 
-    def weights(self, ages: Tensor) -> Tensor:
+    def weights(self, ages: Tensor, log_weight: Tensor | None = None) -> Tensor:
         """Return the weights of ages below `history`, int64 of any shape; 0 for negative ages."""
-        return self._weights(self.log_weight, ages)
+        log_weight = self.log_weight if log_weight is None else log_weight
+        return log_weight[self.bins[ages.clamp(min=0)]].exp() * (ages >= 0)
 
     def training_weights(self, ages: Tensor, starts: Tensor | None) -> Tensor:
         """Return the weights of ages, int64 [T, T], at each place of windows: [B, T, T], or [T, T] without sessions.
@@ -41,10 +37,7 @@ class Repeats(nn.Module):
         weights = self.weights(ages)  # [T, T]
         if self.within is None or starts is None:
             return weights
-        return torch.where(starts[..., None], weights, self._weights(self.within, ages))
-
-    def _weights(self, log_weight: Tensor, ages: Tensor) -> Tensor:
-        return log_weight[self.bins[ages.clamp(min=0)]].exp() * (ages >= 0)
+        return torch.where(starts[..., None], weights, self.weights(ages, self.within))
 
     def gains(self, states: Tensor, weight: Tensor) -> Tensor:
         """Return the gains of items [..., n] for states [..., D]; `weight` [..., n] is summed over each item's places.

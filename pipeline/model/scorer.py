@@ -15,17 +15,15 @@ from ..ranking.ranking import excluded_items
 from .ensemble import UserModel
 from .sources import Mixture, Query, Retrieved, Source
 
+BATCH = 256
+
 
 @dataclass(frozen=True)
 class Scored:
-    """A batch with its scores and the intermediate results.
-
-    Scores are logits of the model or log-probabilities of the fusion; -inf for items that may not
-    be recommended.
-    """
+    """A batch with its scores and the intermediate results."""
 
     query: Query
-    scores: Tensor  # [B, n]
+    scores: Tensor  # [B, n], logits of the model or log-probabilities of the fusion; -inf: not to be recommended
     retrieved: Sequence[Retrieved] = ()  # one per source
     mixture: Mixture | None = None  # of the fusion
 
@@ -43,10 +41,7 @@ class Scorer:
             without sources.
         dtype: float64 rounds too little to change a rank, whatever the batch size; float32 is twice as fast.
         sequences: the users whose histories are scored. They say whether an item of the history may be recommended
-            again (without them, it may not), and hold the gaps, if the model reads any.
-
-    Raises:
-        DataError: the model reads gaps, and there are none.
+            again (without them, it may not), and hold the gaps. ``DataError`` if the model reads gaps they lack.
     """
 
     def __init__(
@@ -82,11 +77,9 @@ class Scorer:
         return self.model.states(torch.from_numpy(rows), torch.from_numpy(lengths), self._item_inputs, gaps)
 
     @torch.inference_mode()
-    def states_in_batches(
-        self, histories: list[NDArray[np.int64]], users: NDArray[np.int64] | None = None, size: int = 256
-    ) -> Tensor:
-        """Return the user states [N, D] of many histories, `size` at a time; arguments as for `states`."""
-        parts = [slice(start, start + size) for start in range(0, len(histories), size)]
+    def states_in_batches(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64] | None = None) -> Tensor:
+        """Return the user states [N, D] of many histories, `BATCH` at a time; arguments as for `states`."""
+        parts = [slice(start, start + BATCH) for start in range(0, len(histories), BATCH)]
         return torch.cat([self.states(histories[part], None if users is None else users[part]) for part in parts])
 
     def model_scores(self, states: Tensor, histories: Sequence[NDArray[np.int64]]) -> Tensor:

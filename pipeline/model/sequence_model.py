@@ -4,7 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
@@ -15,10 +17,8 @@ from .phi3 import reads_one_position, state_at
 from .repeats import Repeats
 
 Kind = Literal["mean", "last", "window", "recency"]
-
 KEY_LENGTH = 20.0
 """Unit keys start at this length divided by √D: with states of norm √D, logits lie between -20 and 20."""
-
 SHORTEST = 1e-3
 """Keys below this length stay shorter than other keys: near zero a key has no direction, and its gradient explodes."""
 
@@ -27,29 +27,23 @@ class ItemTable(nn.Module):
     """The item space of F + R dimensions: each item's frozen text vector [F] beside a learned residual [R].
 
     The residuals are zero, so that items differ only by their text, until training sets initial values
-    (`training/start.py`). With R = 0 the table is frozen.
+    (`training/start.py`). With R = 0 the table is frozen. The whitened item vectors `frozen`, float32 [n, F], are
+    scaled to unit expected norm.
 
-    Args:
-        frozen: float32 [n, F], whitened item vectors; scaled here to unit expected norm.
-        residual_width: R.
-        residual_dropout: share of items whose residual each call of `vectors` zeroes in training, so that the model
-            learns to use the text alone. The other residuals are not rescaled: evaluation reads them unscaled too.
+    In training, each call of `vectors` zeroes the residuals of a share of the items (`residual_dropout`), so that the
+    model learns to use the text alone. The others are not rescaled: evaluation reads them unscaled too.
     """
 
-    def __init__(self, frozen: Tensor, residual_width: int, residual_dropout: float = 0.0) -> None:
+    def __init__(self, frozen: NDArray[np.float32], residual_width: int, residual_dropout: float = 0.0) -> None:
         super().__init__()
         self.residual_dropout = residual_dropout
+        vectors = torch.from_numpy(np.array(frozen)) / math.sqrt(frozen.shape[1])  # [n, F]
         # Not in the checkpoint: the store holds the frozen vectors, and the checkpoint records its hash.
-        self.frozen: Tensor = nn.Buffer(frozen / math.sqrt(frozen.shape[1]), persistent=False)
-        self.residual = nn.Parameter(torch.zeros(frozen.shape[0], residual_width))
+        self.frozen: Tensor = nn.Buffer(vectors, persistent=False)
+        self.residual = nn.Parameter(torch.zeros(len(frozen), residual_width))
 
     def __len__(self) -> int:
         return self.frozen.shape[0]
-
-    @property
-    def width(self) -> int:
-        """Dimensions of the item space, F + R."""
-        return self.frozen.shape[1] + self.residual.shape[1]
 
     def vectors(self, rows: Tensor | None = None) -> Tensor:
         """Return float [k, F + R], the vectors of the items `rows`, int64 [k]; None: of all n items."""
@@ -82,58 +76,53 @@ class Pooling(nn.Module):
         """Return the user state after each position: states [B, T, D], padded on the right -> [B, T, D]."""
         if self.kind == "last":
             return states
-        return self._weights(states) @ states  # [T, T] @ [B, T, D] -> [B, T, D]
-
-    def _weights(self, states: Tensor) -> Tensor:
-        """Return the weights [T, T] of state s (column) at position t (row); rows sum to 1."""
         position = torch.arange(states.shape[1], device=states.device)
-        age = position[:, None] - position[None, :]  # [T, T]
-        past = (age >= 0).to(states.dtype)
-        if self.kind == "mean":
-            weights = past
-        elif self.kind == "window":
-            weights = past * (age < self.window)
-        else:
-            weights = past * torch.exp(-F.softplus(self.rate) * age.clamp(min=0))
-        return weights / weights.sum(-1, keepdim=True)
+        age = position[:, None] - position[None, :]  # [T, T], of state s (column) at position t (row)
+        weights = (age >= 0).to(states.dtype)  # [T, T]
+        if self.kind == "window":
+            weights = weights * (age < self.window)
+        elif self.kind == "recency":
+            weights = weights * torch.exp(-F.softplus(self.rate) * age.clamp(min=0))
+        return (weights / weights.sum(-1, keepdim=True)) @ states  # [T, T] @ [B, T, D] -> [B, T, D]
 
 
 class SequenceModel(nn.Module):
     """Item table → recommendation LLM → pooling → single-layer head (Lite-LLM4Rec, arXiv 2402.09543).
 
-    The item table has n items of F + R dimensions; the backbone is a causal decoder with hidden size D. If users may
-    take items again (`repeated`), the items of the history have a learned gain. If the data has `sessions`, the model
-    ranks items that start a session: a linear layer turns the state within a session into a returning user's state.
+    The item table is made of the whitened item vectors `frozen`, float32 [n, F]; the backbone is a causal decoder with
+    hidden size D. If users may take items again (`repeated`), the items of the history have a learned gain. If the data
+    has `sessions`, the model ranks items that start a session: a linear layer turns the state within a session into a
+    returning user's state.
     """
 
     def __init__(
         self,
         params: TrainParams,
-        items: ItemTable,
+        frozen: NDArray[np.float32],
         backbone: PreTrainedModel,
         repeated: bool = False,
         sessions: bool = False,
     ) -> None:
         super().__init__()
-        width = backbone.config.hidden_size
+        width, item_width = backbone.config.hidden_size, frozen.shape[1] + params.residual_width  # D, F + R
         self.params = params
-        self.items = items
-        self.input = nn.Linear(items.width, width)
+        self.items = ItemTable(frozen, params.residual_width, params.residual_dropout)
+        self.input = nn.Linear(item_width, width)
         self.norm = nn.LayerNorm(width)
         # Starts at zero, so that gaps have no effect at first.
         self.gaps = nn.Parameter(torch.zeros(GAP_BUCKETS, width)) if params.time == "gaps" else None
         self.dropout = nn.Dropout(params.input_dropout)
         self.backbone = backbone
         self.pooling = Pooling(params.pooling.kind, params.pooling.window)
-        self.head = nn.Linear(width, items.width)
+        self.head = nn.Linear(width, item_width)
         length = torch.tensor(math.log(KEY_LENGTH / math.sqrt(width)))  # logarithm of the length that all keys have
         self.key_length = nn.Parameter(length) if params.keys == "unit" else None
         self.repeats = Repeats(params.history, width, sessions) if repeated else None
         self.comeback = nn.Linear(width, width) if sessions else None
         for parameter in self.comeback.parameters() if self.comeback else ():
             nn.init.zeros_(parameter)
-        # [n], set after training (training/shrinkage.py)
-        self.key_scale: Tensor = nn.Buffer(torch.ones(len(items)))
+        # [n], set after training (training/trainer.py)
+        self.key_scale: Tensor = nn.Buffer(torch.ones(len(frozen)))
 
     @property
     def width(self) -> int:

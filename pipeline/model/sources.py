@@ -1,7 +1,7 @@
 """The interface of retrieval: a source retrieves items for a query; a fusion mixes them with the model's scores."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -55,20 +55,15 @@ class Retrieved:
     origins: NDArray[np.integer]  # [B, K], the match's item row or user row; [B, 0] where dropped
 
     def take(self, rows: NDArray[np.int64]) -> "Retrieved":
-        """Return the items of the users at these rows of the batch, without origins."""
-        similarities, origins = self.similarities[rows], _no_origins(len(rows))
-        return replace(self, items=self.items[rows], similarities=similarities, origins=origins)
+        """Return the items of the users at these rows of the batch."""
+        return Retrieved(self.items[rows], self.similarities[rows], self.ages, self.origins[rows])
 
     @staticmethod
     def joined(parts: Sequence["Retrieved"]) -> "Retrieved":
         """Concatenate batches; drop origins and store int32 rows, which halves the memory."""
         items = np.concatenate([part.items.astype(np.int32) for part in parts])
         similarities = np.concatenate([part.similarities for part in parts])
-        return Retrieved(items, similarities, parts[0].ages, _no_origins(len(items)))
-
-
-def _no_origins(count: int) -> NDArray[np.int32]:
-    return np.empty((count, 0), np.int32)
+        return Retrieved(items, similarities, parts[0].ages, np.empty((len(items), 0), np.int32))
 
 
 class Source(Protocol):

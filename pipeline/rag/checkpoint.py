@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import nn
+from safetensors.torch import load_file
 
 from ..core.errors import CheckpointError, DataError
 from ..core.files import atomic_directory, read_json, seal, write_json
@@ -18,12 +17,12 @@ from ..model.checkpoint import (
     CURVE,
     REMEDY,
     Curve,
-    check_finite,
     load_model,
     read_config,
     save_model,
-    state_of,
+    set_weights,
     write_curve,
+    write_weights,
 )
 from ..model.ensemble import UserModel
 from ..model.inputs import Inputs
@@ -37,7 +36,6 @@ from .similar_items import CoOccurringItems, OwnHistory, SimilarItems
 from .trends import Trends
 
 SCHEMA_VERSION = 3
-
 FUSION = "fusion.safetensors"
 OF_HALF = "fusion_of_half.safetensors"  # the fusion that learned from one half of the users, for validation
 
@@ -85,9 +83,9 @@ def save_rag(
         save_model(temporary / "base", model, store_hash)
         if datastore is not None:
             datastore.write(temporary / "datastore")
-        (temporary / FUSION).write_bytes(save(state_of(fusion)))
+        write_weights(temporary / FUSION, fusion)
         if of_half is not None:
-            (temporary / OF_HALF).write_bytes(save(state_of(of_half)))
+            write_weights(temporary / OF_HALF, of_half)
         config = {"schema_version": SCHEMA_VERSION, "fusion": params.model_dump(mode="json")}
         write_json(temporary / "config.json", config | ({"fitted": fitted} if fitted else {}))
         if curve:
@@ -98,13 +96,9 @@ def save_rag(
 def load_rag(folder: Path, inputs: Inputs, index: ItemIndex, dtype: torch.dtype = torch.float64) -> Scorer:
     """Read the variant that `save_rag` wrote; `dtype` as for `Scorer`.
 
-    The variant must have been built from these inputs and this index, but histories may have grown since.
-
-    Raises:
-        CheckpointError: a file is missing or damaged, has another version, was built from other vectors or users, or a
-            weight is not finite.
-        DataError: the variant has source `trending`, but the data has no usable times.
-        OutOfMemoryError: the model does not fit.
+    The variant must have been built from these inputs and this index, but histories may have grown since. Raises as
+    `load_model`; also ``CheckpointError`` if it was built from other users, and ``DataError`` if it has source
+    `trending`, but the data has no usable times.
     """
     model, fusion, params = load_parts(folder, inputs)
     datastore = None
@@ -120,8 +114,9 @@ def of_held_out(scorer: Scorer, folder: Path) -> Scorer:
 
     It ranks the validation targets of the other half. Raises ``CheckpointError`` if the fusion is missing or damaged.
     """
-    held_out = copy.copy(scorer)
-    held_out.fusion = _with_weights(copy.deepcopy(scorer.fusion), folder, OF_HALF)
+    held_out, fusion = copy.copy(scorer), copy.deepcopy(scorer.fusion)
+    assert isinstance(fusion, Fusion)
+    held_out.fusion = _with_weights(fusion, folder, OF_HALF)
     return held_out
 
 
@@ -140,19 +135,13 @@ def load_parts(folder: Path, inputs: Inputs) -> tuple[UserModel, Fusion, FusionP
     return model, _with_weights(fusion, folder, FUSION), params
 
 
-def _with_weights(fusion: nn.Module | None, folder: Path, name: str) -> Fusion:
+def _with_weights(fusion: Fusion, folder: Path, name: str) -> Fusion:
     """Return the fusion, with the weights in a file of the folder."""
-    assert isinstance(fusion, Fusion)
     try:
-        weights = load_file(folder / name)
-        for key, start in fusion.state_dict().items():
-            # Older models have no network; a new one corrects nothing.
-            if key.startswith(("hidden.", "correction.")):
-                weights.setdefault(key, start)
-        fusion.load_state_dict(weights)
+        # Older models have no network; a new one corrects nothing.
+        set_weights(fusion, load_file(folder / name), str(folder), "hidden.", "correction.")
     except (OSError, SafetensorError, RuntimeError) as error:
         raise CheckpointError(f"{name} cannot be read: {str(error)[:500]}", str(folder), REMEDY) from None
-    check_finite(fusion, str(folder))
     return fusion
 
 

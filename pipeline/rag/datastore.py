@@ -16,11 +16,8 @@ from .nearest_keys import BLOCK, Nearest, NearestKeys, largest
 from .params import Lookup
 
 REMEDY = "run `dvc repro`, or `dvc pull`"
-
 RECENCY = 0.9  # weight of an item in a history relative to the item right after it
 WINDOW = 25  # number of latest items that count; the weight of older ones is below .08
-
-TYPES = (np.float16, np.int32, np.int32)  # of keys, next items and users
 
 
 class Datastore:
@@ -66,16 +63,23 @@ class Datastore:
         to the lower entry.
         """
         queries = unit_vectors(query.states)  # [B, D]
-        shape, weight = (len(queries), self.lookup.neighbours), self.lookup.overlap
-        neighbours, similarities = np.full(shape, -1, np.int64), np.zeros(shape, np.float32)
+        count, weight = self.lookup.neighbours, self.lookup.overlap  # K
+        neighbours = np.full((len(queries), count), -1, np.int64)  # [B, K], entries; -1: none
+        similarities = np.zeros(neighbours.shape, np.float32)  # [B, K]
         rows = np.flatnonzero(queries.any(1))  # the zero state of an empty history has no neighbours
         found = self.nearest.search(queries[rows], self.lookup.shortlist)
         for row, nearest in zip(rows, found, strict=True):
             entries, cosines = self._shortlist(queries[row], nearest, int(query.users[row]))
             scores = (1 - weight) * cosines + weight * self._overlap(query.histories[row], entries)  # [S]
-            best = largest(scores, self.lookup.neighbours)  # [K]
+            best = largest(scores, count)  # [at most K]
             neighbours[row, : len(best)], similarities[row, : len(best)] = entries[best], scores[best]
-        return self._around(neighbours, similarities)
+        entries = np.tile(neighbours, len(self._ages))  # [B, A * K]
+        ages = np.repeat(self._ages, count)  # [A * K]
+        shifted = np.clip(entries + ages, 0, len(self) - 1)  # [B, A * K], entry whose next item has this age
+        origins = self.users[entries]  # [B, A * K]
+        exists = (entries >= 0) & (entries + ages == shifted) & (self.users[shifted] == origins)
+        items = np.where(exists, self.next_items[shifted], NO_ITEM)
+        return Retrieved(items, np.tile(similarities, len(self._ages)), ages.astype(np.float32), origins)
 
     def _shortlist(self, query: NDArray[np.float32], found: Nearest, user: int) -> Nearest:
         """Return the entries `found` of other users and their cosine similarities; entries ascend.
@@ -89,17 +93,6 @@ class Datastore:
             others = self.users[found[0]] != user
         return found[0][others], found[1][others]
 
-    def _around(self, neighbours: NDArray[np.int64], similarities: NDArray[np.float32]) -> Retrieved:
-        """Return the items around the neighbours, entries [B, K] (-1: none)."""
-        count = len(self._ages)
-        entries, similarities = np.tile(neighbours, count), np.tile(similarities, count)  # [B, A * K]
-        ages = np.repeat(self._ages, self.lookup.neighbours)  # [A * K]
-        shifted = np.clip(entries + ages, 0, len(self) - 1)  # [B, A * K], entry whose next item has this age
-        origins = self.users[entries]  # [B, A * K]
-        exists = (entries >= 0) & (entries + ages == shifted) & (self.users[shifted] == origins)
-        items = np.where(exists, self.next_items[shifted], NO_ITEM)
-        return Retrieved(items, similarities, ages.astype(np.float32), origins)
-
     def write(self, folder: Path) -> None:
         """Write `keys.npy` (float16 [N, D]) and `entries.parquet` (next_item, user)."""
         with atomic_directory(folder) as temporary:
@@ -109,11 +102,7 @@ class Datastore:
 
     @classmethod
     def open(cls, folder: Path, lookup: Lookup) -> "Datastore":
-        """Read the datastore that `write` wrote; the keys stay on the disk until they are used.
-
-        Raises:
-            CheckpointError: a file is missing or damaged, a value is invalid, or keys and entries do not match.
-        """
+        """Read what `write` wrote; raise ``CheckpointError`` if it is damaged. Keys stay on disk until used."""
         where = str(folder)
         try:
             keys = map_npy(folder / "keys.npy")
@@ -122,7 +111,7 @@ class Datastore:
             next_items, users = (entries[name].to_numpy() for name in ("next_item", "user"))
         except (DataError, OSError, ValueError, KeyError, pa.ArrowException) as error:
             raise CheckpointError(f"cannot be read: {error}", where, REMEDY) from None
-        if (keys.dtype, next_items.dtype, users.dtype) != TYPES:
+        if (keys.dtype, next_items.dtype, users.dtype) != (np.float16, np.int32, np.int32):
             raise CheckpointError("keys are not float16, or entries are not int32", where, REMEDY)
         if keys.ndim != 2 or len(keys) != len(entries):
             raise CheckpointError(f"keys {keys.shape} do not fit {len(entries)} entries", where, REMEDY)
@@ -141,11 +130,7 @@ class HistoryOverlap:
     """Cosine similarity of two bags of items, weighted by recency.
 
     As in session-based nearest neighbours (STAN, Garg et al. 2019, doi 10.1145/3331184.3331322). A user's first item
-    is no entry's next item, so it does not count.
-
-    Args:
-        next_items: int [N], item rows of a datastore's entries.
-        users: int [N], their user rows.
+    is no entry's next item, so it does not count. Item rows and user rows are those of a datastore's entries, int [N].
     """
 
     def __init__(self, next_items: NDArray[np.integer], users: NDArray[np.integer]) -> None:
@@ -156,14 +141,13 @@ class HistoryOverlap:
         pairs = users.astype(np.int64) * (self._highest + 1) + next_items  # [N]
         pairs.sort()
         repeated = (pairs[1:] == pairs[:-1]).any()  # a user has an item twice
-        counted = earlier_entries(users).clip(max=WINDOW).astype(np.int8)
-        self._counted = counted  # [N], prefix items that count
+        self._counted = earlier_entries(users).clip(max=WINDOW).astype(np.int8)  # [N], prefix items that count
         weights = RECENCY ** np.arange(WINDOW, dtype=np.float32)  # [W]
         # Row c: the weights of a prefix of c items, latest first.
         self._weights = np.tri(WINDOW + 1, WINDOW, -1, np.float32) * weights  # [W + 1, W]
         norms = np.linalg.norm(self._weights, axis=1)  # [W + 1]
         # [N], of each prefix; with repeats, NaN until the prefix is first compared.
-        self._norms = np.full(len(counted), np.nan, np.float32) if repeated else norms[counted]
+        self._norms = np.full(len(users), np.nan, np.float32) if repeated else norms[self._counted]
 
     def __call__(self, history: NDArray[np.int64], entries: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the overlap of a history (item rows, oldest first) with each entry's prefix, float32 [S] in [0, 1]."""

@@ -16,7 +16,6 @@ from .trends import FEATURES, WINDOWS, Trends
 
 # Added to a source's probabilities before the product, so that items that it did not retrieve stay possible.
 FLOOR = 1e-3
-
 LOWEST, LEAST = -1e30, 1e-30
 """Logit of an excluded item and the least probability, where infinity would have no gradient."""
 NO_TRUST = -1e4  # bias of the gate that gives a source no weight
@@ -65,8 +64,9 @@ class Fusion(nn.Module):
     items (kNN-LM, arXiv 1911.00172). A gate weighs model and sources; it is linear in three confidence features per
     source and the history's length (adaptive interpolation, He et al. 2021, arXiv 2109.04212). The mixture is
     multiplied by (p_s(i) + FLOOR) ** power_s, a product of experts (Hinton 2002): an item on which model and sources
-    agree gains more than the mixture alone gives it. Last, a small network reads the evidence for each retrieved item
-    (`_evidence`) and corrects its log-probability; at first, the correction is zero.
+    agree gains more than the mixture alone gives it. Last, a small network corrects the log-probability of each
+    retrieved item, at first by zero. It reads the model's log-probability, the logarithm of the item's training
+    interactions, and for each source the logarithms of the item's share and of its number of places.
 
     Args:
         sources: initial values, one for each source.
@@ -76,11 +76,7 @@ class Fusion(nn.Module):
     """
 
     def __init__(
-        self,
-        sources: Sequence[InitialValues],
-        counts: NDArray[np.int64],
-        seed: int = 0,
-        trends: Trends | None = None,
+        self, sources: Sequence[InitialValues], counts: NDArray[np.int64], seed: int = 0, trends: Trends | None = None
     ) -> None:
         super().__init__()
         temperatures = [1.0, *(source.temperature for source in sources)]  # the model's first
@@ -93,7 +89,9 @@ class Fusion(nn.Module):
         with torch.no_grad():
             self.gate.bias.copy_(torch.log(torch.tensor([1.0, *(source.share for source in sources)])))
         # Not in the checkpoint: it follows from the data, which may grow.
-        self.popularity: Tensor = nn.Buffer(_standardised(torch.from_numpy(counts)), persistent=False)  # [n]
+        logs = torch.from_numpy(counts).double().log1p()  # [n]
+        popularity = ((logs - logs.mean()) / logs.std(correction=0).clamp(min=1e-3)).float()  # [n]
+        self.popularity: Tensor = nn.Buffer(popularity, persistent=False)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.hidden = nn.Linear(2 * len(sources) + 2 + (FEATURES if trends else 0), HIDDEN)
@@ -154,12 +152,7 @@ class Fusion(nn.Module):
         return likelihood.masked_fill(~allowed.take(at), -torch.inf)
 
     def _fuse(
-        self,
-        model: Tensor,
-        pairs: Tensor,
-        places: Sequence[Tensor],
-        query: Query,
-        retrieved: Sequence[Retrieved],
+        self, model: Tensor, pairs: Tensor, places: Sequence[Tensor], query: Query, retrieved: Sequence[Retrieved]
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Fuse the model's log-probabilities [P] of the pairs with what the sources retrieved; see `_pairs`.
 
@@ -188,26 +181,18 @@ class Fusion(nn.Module):
         share = torch.stack(shares)  # [S, P]
         mixed = trust[owners, 0].exp() * probability + (trust[owners, 1:].exp().T * share).sum(0)  # [P]
         logs = (share / FLOOR).log1p()  # [S, P]
-        evidence = self._evidence(model, self.popularity[items], logs, places)  # [E, P]
+        counts = [torch.bincount(at.flatten(), minlength=len(pairs) + 1)[:-1] for at in places]  # S times [P]
+        numbers = torch.stack(counts).to(model.dtype).log1p()  # [S, P]
+        # In units of about 1.
+        evidence = [(model + 8)[None] / 3, self.popularity[items][None].to(model.dtype), logs / 2, numbers / 2]
         if self.trends is not None:
             before = torch.from_numpy(self.trends.before(query))[owners]  # [P]
             recent = torch.from_numpy(self.trends.evidence(before.numpy(), items.numpy()))  # [FEATURES, P]
-            evidence = torch.cat([evidence, recent.to(model.dtype)])
+            evidence.append(recent.to(model.dtype))
         # Relative to an item that no source retrieved.
-        experts = self.power @ logs + self._correction(evidence)  # [P]
+        experts = self.power @ logs + self._correction(torch.cat(evidence))  # [P]
         # The clamp keeps an allowed item ahead of an excluded one even where all its shares underflow.
         return mixed.clamp(min=LEAST).log() + experts, trust, weights
-
-    def _evidence(self, model: Tensor, popularity: Tensor, logs: Tensor, places: Sequence[Tensor]) -> Tensor:
-        """Return the network's input for each pair, [2 S + 2, P], in units of about 1.
-
-        The input is the model's log-probability [P], the logarithm of the item's training interactions [P], and for
-        each source the logarithm of the item's share [S, P] and of its number of places among the retrieved items.
-        """
-        pairs = len(model)
-        counts = [torch.bincount(at.flatten(), minlength=pairs + 1)[:-1] for at in places]  # S times [P]
-        numbers = torch.stack(counts).to(model.dtype).log1p()  # [S, P]
-        return torch.cat([(model + 8)[None] / 3, popularity[None].to(model.dtype), logs / 2, numbers / 2])
 
     def _correction(self, evidence: Tensor) -> Tensor:
         """Return the correction of each pair, [P], from its evidence [E, P]."""
@@ -227,23 +212,12 @@ class Fusion(nn.Module):
         return weights / weights.sum(-1, keepdim=True).clamp(min=LEAST)
 
 
-def _standardised(counts: Tensor) -> Tensor:
-    """Return the logarithms of counts, int64 [n], with mean 0 and variance 1, float32 [n]."""
-    logs = counts.double().log1p()  # [n]
-    return ((logs - logs.mean()) / logs.std(correction=0).clamp(min=1e-3)).float()
-
-
 def _pairs(retrieved: Sequence[Retrieved], allowed: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
-    """Number the pairs of a user and an allowed item that some source retrieved.
+    """Number the pairs of a user and an allowed item, bool [B, n], that some source retrieved.
 
-    Args:
-        retrieved: per source; items [B, K].
-        allowed: bool [B, n].
-
-    Returns:
-        The place of each pair in a flat [B, n], int64 [P], ascending; per source the number of each retrieved item's
-        pair, int64 [B, K]; and the number of the pair at each place of a flat [B, n], int64 [B n + 1]. A number is P
-        where the item is negative, not allowed or not retrieved.
+    Returns the place of each pair in a flat [B, n], int64 [P], ascending; per source the number of each retrieved
+    item's pair, int64 [B, K]; and the number of the pair at each place of a flat [B, n], int64 [B n + 1]. A number is P
+    where the item is negative, not allowed or not retrieved.
     """
     users, n = allowed.shape
     start = n * torch.arange(users)[:, None]  # [B, 1]

@@ -32,9 +32,6 @@ class Codes:
         q·x  =  p·z + p·(y - z) + others  <=  p·z + |p| h + r t
 
     The right side is the product of (z, h, t), where the lengths are rounded up, with (p, |p|, r).
-
-    Args:
-        keys: float16 [N, D], finite, of any norm.
     """
 
     def __init__(self, keys: NDArray[np.float16]) -> None:
@@ -92,10 +89,7 @@ class NearestKeys:
     Many queries are searched by one matrix product, which rounds differently. A sample of the products estimates a
     value that the nearest keys exceed. If the k-th largest product exceeds it by more than the rounding error, no key
     below the value is among the nearest. Else (many keys tie, or the estimate was too high) the query is searched by
-    the codes.
-
-    Args:
-        keys: float16 [N, D], finite, of any norm.
+    the codes. The keys, float16 [N, D], are finite and of any norm.
     """
 
     def __init__(self, keys: NDArray[np.float16]) -> None:
@@ -119,12 +113,7 @@ class NearestKeys:
         return float(_squares(self._whole).max()) ** 0.5
 
     def search(self, queries: NDArray[np.float32], k: int) -> list[Nearest]:
-        """Return the min(k, N) nearest keys of each query.
-
-        Args:
-            queries: float32 [B, D], finite.
-            k: at least 1.
-        """
+        """Return the min(k, N) nearest keys of each query, float32 [B, D], finite; k is at least 1."""
         k = min(k, len(self.keys))
         if not k:
             return [(np.empty(0, np.int64), np.empty(0, np.float32))] * len(queries)

@@ -42,13 +42,10 @@ class FusionParams(Lookup):
         return self
 
     def for_data(self, repeated: bool, timed: bool) -> "FusionParams":
-        """Return the params for this data.
+        """Return the params for this data; raise ``ParamsError`` if no source is left.
 
         Source `history` is left out unless users take items again (`repeated`), `trending` unless the order in time of
         all items is known (`timed`).
-
-        Raises:
-            ParamsError: no source is left.
         """
         usable = {"history": repeated, "trending": timed}
         left = self.without(*(name for name in usable if not usable[name]))

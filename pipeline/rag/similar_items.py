@@ -20,12 +20,7 @@ LATEST = 128
 class NearItems(ABC):
     """The nearest items of each of the `recent` latest items of a history, cached per item.
 
-    An item is not near itself.
-
-    Args:
-        item_count: n.
-        neighbours: nearest items of an item, at most.
-        recent: latest items that are looked up.
+    At most `neighbours` items are near an item, never the item itself.
     """
 
     def __init__(self, item_count: int, neighbours: int, recent: int) -> None:
@@ -38,9 +33,8 @@ class NearItems(ABC):
     def retrieve(self, query: Query) -> Retrieved:
         """Return `recent * k` items per user; neighbours of the latest item come first."""
         count = self._items.shape[1]
-        shape = len(query), self.recent * count
-        items, origins = np.full(shape, NO_ITEM, np.int64), np.full(shape, NO_ITEM, np.int64)
-        similarities = np.zeros(shape, np.float32)
+        items, origins = np.full((2, len(query), self.recent * count), NO_ITEM, np.int64)
+        similarities = np.zeros(items.shape, np.float32)
         recent = [history[-self.recent :][::-1] for history in query.histories]
         rows = np.unique(np.concatenate([*recent, np.empty(0, np.int64)]))
         if len(new := rows[~self._known[rows]]):
@@ -84,12 +78,6 @@ class CoOccurringItems(NearItems):
     `BEFORE` / distance. The sum is divided by the root of the product of both items' interactions, each plus `RARE`
     (the cosine of item-based collaborative filtering, Sarwar et al. 2001, doi 10.1145/371920.372071). The similarity is
     a fifth of the strength's logarithm: divided by a temperature and exponentiated, it is a power of the strength.
-
-    Args:
-        sequences: only the training items are read.
-        item_count: n.
-        neighbours: nearest items of an item, at most.
-        recent: latest items that are looked up.
     """
 
     def __init__(self, sequences: Sequences, item_count: int, neighbours: int, recent: int) -> None:
@@ -107,8 +95,7 @@ class CoOccurringItems(NearItems):
         self._weights = np.concatenate([1 / distance, BEFORE / distance])  # [2 NEAR]
 
     def _find(self, rows: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        items = np.full((len(rows), count), NO_ITEM, np.int64)
-        similarities = np.zeros((len(rows), count), np.float32)
+        items, similarities = np.full((len(rows), count), NO_ITEM, np.int64), np.zeros((len(rows), count), np.float32)
         for place, row in enumerate(rows):
             near, strengths = self._near(row)
             best = np.argsort(-strengths, kind="stable")[:count]
@@ -121,10 +108,15 @@ class CoOccurringItems(NearItems):
         places = self._places[self._ends[item] - self._counts[item] : self._ends[item], None]  # [P, 1]
         around = places + self._steps  # [P, 2 NEAR]
         weights = (self._owners[around] == self._owners[places]) * self._weights  # [P, 2 NEAR]
-        near, strengths = _sums(self._sequence[around].ravel(), weights.ravel(), len(self._counts))
-        others = near != item
-        near, strengths = near[others], strengths[others]
-        return near, strengths / np.sqrt((self._counts[item] + RARE) * (self._counts[near] + RARE))
+        items = self._sequence[around].ravel()  # [P * 2 NEAR]
+        if len(items) < len(self._counts) / 16:  # sorting a few is faster than a sum for every item there is
+            distinct, which = np.unique(items, return_inverse=True)
+        else:
+            distinct, which = np.arange(len(self._counts)), items
+        sums = np.bincount(which, weights.ravel(), len(distinct))
+        kept = (sums > 0) & (distinct != item)
+        near = distinct[kept].astype(np.int64)
+        return near, sums[kept] / np.sqrt((self._counts[item] + RARE) * (self._counts[near] + RARE))
 
 
 class OwnHistory:
@@ -146,15 +138,3 @@ class OwnHistory:
             items[user, : len(latest)] = latest
             similarities[user, : len(latest)] = 1 - len(np.unique(history)) / max(1, len(history))
         return Retrieved(items, similarities, np.arange(LATEST, dtype=np.float32), items)
-
-
-def _sums(
-    items: NDArray[np.int32], weights: NDArray[np.float64], item_count: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the items with a weight above 0, ascending, and the sum of each."""
-    if len(items) < item_count / 16:  # sorting a few is faster than a sum for every item there is
-        distinct, which = np.unique(items, return_inverse=True)
-    else:
-        distinct, which = np.arange(item_count), items
-    sums = np.bincount(which, weights, len(distinct)).astype(np.float64)
-    return distinct[sums > 0].astype(np.int64), sums[sums > 0]

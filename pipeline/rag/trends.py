@@ -32,15 +32,9 @@ class Trends:
     A query has the time of the user's latest item: only interactions strictly before it count. The target's time is
     never read. A query comes after all training interactions if all targets do (`Sequences.one_cut`), and for unknown
     users. A history counts as the user's first items. Time is counted in interactions, so its unit does not matter.
+    Of the sequences, which need clocks (else ``DataError``), only the training items are counted.
 
     Recent popularity predicts better than popularity since the start (Ji et al. 2020, arXiv 2005.13829).
-
-    Args:
-        sequences: with clocks; only the training items are counted.
-        item_count: n.
-
-    Raises:
-        DataError: the sequences have no clocks.
     """
 
     def __init__(self, sequences: Sequences, item_count: int) -> None:
@@ -74,9 +68,8 @@ class Trends:
     def retrieve(self, query: Query) -> Retrieved:
         """Return the most taken items of each window, the shortest window first; its number is the age.
 
-        A window ends at the query, or up to a 64th of a catalogue's length before it.
-
-        Divided by a temperature and exponentiated, a similarity is a power of 1 + the item's interactions.
+        A window ends at the query, or up to a 64th of a catalogue's length before it. Divided by a temperature and
+        exponentiated, a similarity is a power of 1 + the item's interactions.
         """
         before, step = self.before(query), max(1, self._item_count // STEPS)
         ends = np.where(before < len(self._log), before // step * step, before)  # [B]
@@ -101,15 +94,10 @@ class Trends:
         return items.ravel(), similarities.ravel()
 
     def evidence(self, before: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return how recently and how often items were taken before queries, in units of about 1.
+        """Return how recently and how often item rows [P] were taken `before` [P] queries, in units of about 1.
 
-        Args:
-            before: int64 [P], see `before`.
-            items: int64 [P], item rows.
-
-        Returns:
-            float32 [FEATURES, P]: the logarithm of the age of each interaction in `LATEST` (a missing one counts as n
-            interactions before the first), and the logarithm of the number of earlier interactions.
+        float32 [FEATURES, P]: the logarithm of the age of each interaction in `LATEST` (a missing one counts as n
+        interactions before the first), and the logarithm of the number of earlier interactions.
         """
         first = items * self._span  # [P]
         start = np.searchsorted(self._places, first)  # [P]

@@ -34,7 +34,8 @@ def rank_targets(
 ) -> NDArray[np.float64]:
     """Rank every user's target among the candidates that are not in the user's history.
 
-    Returns the ranks of the users that have a target, float64 [U'], in their order.
+    Returns the ranks of the users that have a target, float64 [U'], in their order. Raises ``DataError`` if a target is
+    in the history or in `seen` and items are not repeated: that is a leak.
 
     Args:
         scorer: the recommender.
@@ -45,10 +46,6 @@ def rank_targets(
         seen: U arrays of further item rows that are not ranked, such as the true histories of perturbed ones.
         repeated: users have items twice, so items of the history are ranked and the target may be among them.
         users: int64 [U], the user of each history; None: history u is of user u.
-
-    Raises:
-        DataError: a target is in the history or in `seen` and items are not repeated. That is a leak.
-        NumericalError: a score is NaN.
     """
     known = histories if seen is None else [np.append(*pair) for pair in zip(histories, seen, strict=True)]
 
@@ -75,9 +72,8 @@ def rank_in_batches(
     rows = np.flatnonzero(targets != NO_TARGET)
     for row in rows:
         if not repeated and targets[row] in seen[row]:
-            what = f"the history holds the target, item {targets[row]}"
             remedy = "end each history before its target, and give no user an item twice"
-            raise DataError(what, f"history {row}", remedy)
+            raise DataError(f"the history holds the target, item {targets[row]}", f"history {row}", remedy)
     by_length = rows[np.argsort([len(seen[row]) for row in rows], kind="stable")]  # little padding
     ranks = np.empty(len(targets))
     for start in track(range(0, len(rows), batch_users), desc="rank", unit="batch", leave=False):

@@ -6,7 +6,6 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.errors import DataError
 
 KS = (10, 20)
-
 NAMES = {"ndcg@10": "NDCG@10", "recall@10": "Recall@10", "ndcg@20": "NDCG@20", "recall@20": "Recall@20"}
 """Names of the metrics for people."""
 

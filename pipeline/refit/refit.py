@@ -12,13 +12,12 @@ from ..fusion.prefixes import remember
 from ..model.checkpoint import CHOSEN_BY, read_curve
 from ..model.ensemble import UserModel
 from ..model.inputs import Inputs
-from ..model.params import TrainParams
 from ..rag.checkpoint import load_parts, save_rag
 from ..training.resume import Progress
-from ..training.run import run_training
-from ..training.shrinkage import shrink
+from ..training.run import Write, run_training
 from ..training.start import untrained_model
-from .params import FinalParams
+from ..training.trainer import shrink
+from . import FinalParams
 
 OFF = "off.txt"
 
@@ -45,56 +44,46 @@ def refit(
         target: folder of the model that is written.
         module: the stage that runs, to start it in several processes.
         fitted: entries about this fit for the config of the model.
-
-    Returns:
-        The stage's summary; none in processes that do not write.
-
-    Raises:
-        CheckpointError: the chosen model is missing or damaged, or was trained on other vectors.
-        ParamsError, MachineError, NumericalError: see `run_training`.
     """
     if not final.fit:
         with atomic_directory(target) as temporary:
             (temporary / OFF).write_text("final.fit is false in params.yaml, so there is no model here\n")
         return [f"final.fit is false: no model in {target}/"]
 
-    def load() -> tuple[UserModel, Inputs]:
+    def load() -> tuple[UserModel, Inputs, Write]:
         inputs = read()
-        model, _, _ = load_parts(source, inputs)
-        changes = _changes(final, model.params, curve)
-        changed = model.params.with_rate(changes["learning_rate"]).model_copy(update=changes)
-        if final.new_for(model.params):
-            return untrained_model(changed, inputs.frozen, inputs.sequences), inputs
-        for member in model.members:
-            member.params = changed.model_copy(update={"epoch_batches": None})  # every item is read
-        return model, inputs
+        model, fusion, fusion_params = load_parts(source, inputs)
+        chosen, new, shrunk = model.params, final.new_for(model.params), False
+        if new:
+            validations = read_curve(curve)
+            best = validations[CHOSEN_BY].arg_max() or 0
+            changes = {"epochs": int(validations["epoch"][best]), "learning_rate": chosen.learning_rate}
+        else:
+            changes = {"epochs": final.epochs, "learning_rate": chosen.learning_rate * final.rate}
+        changed = chosen.with_rate(changes["learning_rate"]).model_copy(update=changes)
+        if new:
+            shrunk = any((member.key_scale != 1).any() for member in model.members)
+            model = untrained_model(changed, inputs.frozen, inputs.sequences)
+        else:
+            for member in model.members:
+                member.params = changed.model_copy(update={"epoch_batches": None})  # every item is read
 
-    def write(model: UserModel, inputs: Inputs, _: Progress) -> Summary:
-        chosen, fusion, params = load_parts(source, inputs)
-        changes, new = _changes(final, chosen.params, curve), final.new_for(chosen.params)
-        count = int(inputs.sequences.train_length.sum())
-        if new and any((member.key_scale != 1).any() for member in chosen.members):
-            counts = torch.from_numpy(inputs.sequences.training_counts(len(inputs.frozen)))  # [n]
-            shrink(model, counts, chosen.params.shrinkage)
-        for member in model.members:
-            member.params = chosen.params  # the config keeps the params by which validation chose
-        datastore = remember(model, inputs.sequences, params)
-        said = {**changes, **({"start": "new"} if new else {}), **fitted}
-        save_rag(target, model, fusion, params, datastore, inputs.store_hash, fitted=said)
-        return [
-            f"{changes['epochs']} {'epochs of new weights' if new else 'more epochs'} on {count:,} interactions,"
-            f" {fitted['items']}",
-            f"{len(datastore or ()):,} remembered prefixes; the fusion is unchanged",
-            f"model in {target}/",
-        ]
+        def write(_: Progress) -> Summary:
+            if shrunk:
+                counts = torch.from_numpy(inputs.sequences.training_counts(len(inputs.frozen)))  # [n]
+                shrink(model, counts, chosen.shrinkage)
+            for member in model.members:
+                member.params = chosen  # the config keeps the params by which validation chose
+            datastore = remember(model, inputs.sequences, fusion_params)
+            said = {**changes, **({"start": "new"} if new else {}), **fitted}
+            save_rag(target, model, fusion, fusion_params, datastore, inputs.store_hash, fitted=said)
+            epochs = f"{changes['epochs']} {'epochs of new weights' if new else 'more epochs'}"
+            return [
+                f"{epochs} on {int(inputs.sequences.train_length.sum()):,} interactions, {fitted['items']}",
+                f"{len(datastore or ()):,} remembered prefixes; the fusion is unchanged",
+                f"model in {target}/",
+            ]
 
-    return run_training(module, load, write, None)
+        return model, inputs, write
 
-
-def _changes(final: FinalParams, chosen: TrainParams, curve: Path) -> dict[str, Any]:
-    """Return the params in which this fit differs from the chosen training."""
-    if final.new_for(chosen):
-        validations = read_curve(curve)
-        best = validations[CHOSEN_BY].arg_max() or 0
-        return {"epochs": int(validations["epoch"][best]), "learning_rate": chosen.learning_rate}
-    return {"epochs": final.epochs, "learning_rate": chosen.learning_rate * final.rate}
+    return run_training(module, load, None)

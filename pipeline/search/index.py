@@ -1,7 +1,7 @@
 """Cosine nearest neighbours of item vectors, found by FAISS, in a total order."""
 
 import warnings
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +11,13 @@ from numpy.typing import NDArray
 
 from ..core.errors import IndexMismatchError, NumericalError
 from ..store.vectors import Vectors, groups_of_equal
-from .index_files import REMEDY, read_index
-from .index_kinds import EXACT, Setting
+from .index_files import REMEDY, Setting, read_index
 from .vectors import matrix_products, unit_batches, unit_vectors
 
 TOLERANCE = 1e-4  # more than the rounding error of a float32 dot product of unit vectors, in any order of summation
-
 GATHER = 2**24  # numbers gathered at a time to recompute similarities
-
 FOUND = 2**22  # neighbours that an exact search finds at a time: queries of a block, times neighbours of each
-
-RANKED_AGAIN = 8
-"""Rows that an `ivf_pq` index finds per row wanted. Their similarities are recomputed from the full vectors."""
+RANKED_AGAIN = 8  # rows that an `ivf_pq` index finds per row wanted, to be ranked again by the full vectors
 
 Found = tuple[NDArray[np.float32], NDArray[np.int64]]  # similarities and rows, [b, k] each
 
@@ -43,19 +38,16 @@ class ItemIndex:
     """
 
     def __init__(
-        self, index: faiss.Index, setting: Setting = EXACT, vectors: NDArray[np.float32] | None = None
+        self, index: faiss.Index, setting: Setting | None = None, vectors: NDArray[np.float32] | None = None
     ) -> None:
-        self.index, self.setting, self._vectors = index, setting, vectors
-        self._thinned: tuple[int, faiss.Index, NDArray[np.int64]] | None = None
+        self.index, self.setting, self._vectors = index, setting or Setting(), vectors
+        self._thinned = lru_cache(1)(self._without_surplus)  # of the latest k
 
     @classmethod
     def build(cls, vectors: Vectors) -> "ItemIndex":
-        """Build an exact index of vectors float32 [n, d]. A zero vector has similarity 0 to all others.
+        """Build an exact index of vectors float32 [n, d]; `build_index` builds the other kinds.
 
-        `build_index` builds the other kinds.
-
-        Raises:
-            NumericalError: a vector is not finite.
+        A zero vector has similarity 0 to all others. Raises ``NumericalError`` if a vector is not finite.
         """
         index = faiss.IndexFlatIP(vectors.shape[1])
         for batch in unit_batches(vectors):
@@ -78,13 +70,9 @@ class ItemIndex:
     def search(self, queries: NDArray[np.float32], k: int) -> Found:
         """Return the nearest neighbours of each query, most similar first, equal similarities by row.
 
-        Args:
-            queries: float32 [b, d], finite, of any norm.
-            k: at least 1.
-
-        Returns:
-            Cosine similarities float32 and rows int64, [b, min(k, n)] each. An approximate index may find fewer; then
-            the last entries are row -1 with similarity minus infinity.
+        Queries, float32 [b, d], may have any norm; k is at least 1. The answer is cosine similarities, float32, and
+        rows, int64, [b, min(k, n)] each. An approximate index may find fewer; then the last entries are row -1 with
+        similarity minus infinity.
 
         Raises:
             IndexMismatchError: the queries have another width than the index, or the index is damaged.
@@ -123,8 +111,7 @@ class ItemIndex:
         k. Blocks of queries bound the memory.
         """
         vectors = self._stored()  # [n, d]
-        similarities = np.empty((len(unit), k), np.float32)
-        rows = np.empty((len(unit), k), np.int64)
+        similarities, rows = np.empty((len(unit), k), np.float32), np.empty((len(unit), k), np.int64)
         pending, width = np.arange(len(unit)), min(k + 16, len(self))
         index, names = self.index, np.arange(len(self))  # vector i of the searched index is row names[i]
         while len(pending):
@@ -138,28 +125,25 @@ class ItemIndex:
                 done[part] = precise[:, k - 1] > rounded[:, -1] + TOLERANCE
             pending = pending[~done] if width < len(names) else pending[:0]
             if len(pending):
-                index, names = self._without_surplus(k)
+                index, names = self._thinned(k)
             width = min(2 * width, len(names))
         return similarities, rows
 
     def _stored(self) -> NDArray[np.float32]:
-        """Return the vectors [n, d] of a `flat` index: a view of its memory, not a copy."""
+        """View the vectors [n, d] of a `flat` index."""
         flat: Any = self.index
         return faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(flat.ntotal, flat.d)
 
     def _without_surplus(self, k: int) -> tuple[faiss.Index, NDArray[np.int64]]:
         """Return an index of the first k of each group of equal vectors, and their rows [m]."""
-        thinned = self._thinned  # of the latest k; another thread may replace it
-        if thinned is None or thinned[0] != k:
-            order = np.argsort(self._groups, kind="stable")
-            grouped = self._groups[order]  # [n]; a vector is surplus if the one k places before is its equal
-            rows = np.sort(np.concatenate([order[:k], order[k:][grouped[k:] != grouped[:-k]]]))
-            index = self.index
-            if len(rows) < len(self):
-                index = faiss.IndexFlatIP(self.index.d)
-                index.add(self._stored()[rows])  # pyright: ignore[reportCallIssue]
-            self._thinned = thinned = k, index, rows
-        return thinned[1:]
+        order = np.argsort(self._groups, kind="stable")
+        grouped = self._groups[order]  # [n]; a vector is surplus if the one k places before is its equal
+        rows = np.sort(np.concatenate([order[:k], order[k:][grouped[k:] != grouped[:-k]]]))
+        if len(rows) == len(self):
+            return self.index, rows
+        index = faiss.IndexFlatIP(self.index.d)
+        index.add(self._stored()[rows])  # pyright: ignore[reportCallIssue]
+        return index, rows
 
     @cached_property
     def _groups(self) -> NDArray[np.int64]:
@@ -178,13 +162,9 @@ class ItemIndex:
 
     @classmethod
     def open(cls, folder: Path, store_hash: str) -> "ItemIndex":
-        """Memory-map an index that was built from the store with that hash.
+        """Memory-map an index that was built from the store with that hash; warn if it is approximate.
 
-        Warns:
-            ApproximateSearchWarning: the index is approximate.
-
-        Raises:
-            IndexMismatchError: it was built from another store, is damaged, or has another version.
+        Raises ``IndexMismatchError`` if it was built from another store, is damaged, or has another version.
         """
         opened = cls(*read_index(folder, store_hash))
         if not opened.exact:

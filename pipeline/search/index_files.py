@@ -1,8 +1,8 @@
 """An index on disk: FAISS's files, memory-mapped, and a manifest with the hash of the store."""
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import faiss
 import numpy as np
@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from ..core.errors import DataError, IndexMismatchError
 from ..core.files import check_file, map_npy, read_json, sha256_file, write_json
-from .index_kinds import Kind, Setting
 
 SCHEMA_VERSION = 2
-
 INDEX = "index.faiss"
 LISTS = "lists.ivfdata"
 VECTORS = "vectors.npy"
@@ -22,9 +20,22 @@ FILES = {"flat": [INDEX], "ivf": [INDEX], "hnsw": [INDEX], "ivf_pq": [INDEX, LIS
 """Files of each kind. An `ivf_pq` index has its inverted lists and vectors in files of their own."""
 
 REMEDY = "run `dvc repro`"
-
 MAPPED_FROM = 4096
 """Bytes from which a file is mapped. Shorter files are read: FAISS would map beyond the end of a truncated file."""
+
+
+Kind = Literal["flat", "ivf", "hnsw", "ivf_pq"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Kind, settings and measured recall of an index; by default of an exact one."""
+
+    kind: Kind = "flat"
+    factory: str = "Flat"  # FAISS's factory string
+    effort: int = 0  # inverted lists, or nodes of the graph, that a search visits: trades time for recall
+    recall_at_20: float = 1.0  # share of the true 20 nearest items that it finds, measured when it was built
+    queries: int = 0  # number of items on which the recall was measured
 
 
 def write_index(folder: Path, index: faiss.Index, setting: Setting, store_hash: str) -> None:
@@ -47,10 +58,9 @@ def write_index(folder: Path, index: faiss.Index, setting: Setting, store_hash: 
 
 
 def read_index(folder: Path, store_hash: str) -> tuple[faiss.Index, Setting, NDArray[np.float32] | None]:
-    """Map an index that `write_index` wrote; return it, its setting, and an `ivf_pq` index's vectors, float32 [n, d].
+    """Map an index that `write_index` wrote; return it, its setting, and the vectors [n, d] of an `ivf_pq` index.
 
-    Raises:
-        IndexMismatchError: it was built from another store, is damaged, or has another version.
+    Raises ``IndexMismatchError`` if it was built from another store, is damaged, or has another version.
     """
     try:
         manifest = read_json(folder / MANIFEST)

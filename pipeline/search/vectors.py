@@ -12,10 +12,8 @@ from ..core.errors import NumericalError
 from ..store.vectors import Vectors
 
 BATCH = 65_536  # vectors held at a time
-
 QUERIES = 16
 """Batch size from which one product with the matrix of all vectors beats reading all vectors for each query."""
-
 _LOCK = threading.Lock()
 _FOUND: list[int] = []
 """FAISS's global threshold as each running search found it. The first value is the original one."""
@@ -28,11 +26,7 @@ def unit_vectors(vectors: NDArray) -> NDArray[np.float32]:
 
 
 def unit_batches(vectors: Vectors) -> Iterator[NDArray[np.float32]]:
-    """Yield all vectors in order, scaled to norm 1, float32 [m, d] at a time.
-
-    Raises:
-        NumericalError: a vector is not finite.
-    """
+    """Yield all vectors in order, scaled to norm 1, float32 [m, d]; raise ``NumericalError`` if one is not finite."""
     for start in range(0, vectors.shape[0], BATCH):
         batch = vectors[start : start + BATCH]
         finite = np.isfinite(batch).all(axis=1)

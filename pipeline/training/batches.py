@@ -13,9 +13,7 @@ from ..model.params import TrainParams
 
 # Windows are shuffled, then sorted by length within pools of so many full batches, so that a batch has little padding.
 POOL = 16
-
-GAP_DROPOUT = 0.1
-"""Share of windows whose gaps are unknown, so that the model learns to read histories without times."""
+GAP_DROPOUT = 0.1  # share of windows whose gaps are unknown, so that the model learns to read histories without times
 
 
 @dataclass(frozen=True)
@@ -33,10 +31,8 @@ def training_windows(sequences: Sequences, history: int, generator: np.random.Ge
     """Cut every user's training items into windows of at most `history + 1` items (`history` targets).
 
     Adjacent windows share one item, so every training item except a user's first is a target exactly once. Users with
-    several windows are cut at a random phase: over the epochs, a target gets histories of different lengths.
-
-    Returns:
-        the windows' places in `sequences.items`.
+    several windows are cut at a random phase: over the epochs, a target gets histories of different lengths. Returns
+    the windows' places in `sequences.items`.
     """
     windows = []
     for user in range(sequences.user_count):
@@ -50,11 +46,7 @@ def training_windows(sequences: Sequences, history: int, generator: np.random.Ge
 
 
 def training_batches(sequences: Sequences, params: TrainParams, generator: np.random.Generator) -> Iterator[Batch]:
-    """Yield all batches of one epoch in random order.
-
-    Raises:
-        DataError: the sequences have no gaps.
-    """
+    """Yield all batches of one epoch in random order; raise ``DataError`` if gaps are missing."""
     with_gaps = params.time == "gaps"
     if with_gaps and not len(sequences.gaps):
         raise DataError("there are no gaps to learn from", "times/gaps.parquet", "run `dvc repro`")

@@ -95,11 +95,7 @@ class Processes:
 
 
 def check_device(device: str, processes: int) -> None:
-    """Check that each of `train.processes` has a GPU if `train.device` is `cuda`.
-
-    Raises:
-        ParamsError: torch can use no GPU, or fewer than there are processes.
-    """
+    """Raise ``ParamsError`` if `train.device` is `cuda`, but torch can use fewer GPUs than there are processes."""
     if device == "cpu":
         return
     require_gpu("params.yaml, key train.device")
@@ -112,11 +108,8 @@ def check_device(device: str, processes: int) -> None:
 def launch(module: str, processes: int) -> None:
     """Do what `torchrun --nproc-per-node PROCESSES -m MODULE` does, and wait for the processes.
 
-    The processes share this process's threads, unless OMP_NUM_THREADS sets the threads of each.
-
-    Raises:
-        MachineError: a process failed or was killed; the launcher has stopped the others.
-        KeyboardInterrupt: this process was interrupted; the launcher has stopped all.
+    The processes share this process's threads, unless OMP_NUM_THREADS sets the threads of each. If a process fails
+    (``MachineError``) or this one is interrupted (``KeyboardInterrupt``), the launcher stops all.
     """
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // processes)))
     options = ["--standalone", f"--nproc-per-node={processes}", f"--log-dir={os.devnull}"]
@@ -137,19 +130,13 @@ def launch(module: str, processes: int) -> None:
 def joined(count: int, device: str = "cpu") -> Iterator[Processes]:
     """Join the process group of `train.processes` processes that torchrun has started; a single process joins none.
 
-    With `train.device` `cuda`, each process uses the GPU of its local rank.
-
-    Raises:
-        ParamsError: torchrun has started another number of processes, or several machines.
-        MachineError: another process ended.
+    With `train.device` `cuda`, each process uses the GPU of its local rank. Raises ``ParamsError`` if torchrun has
+    started another number of processes, or several machines; ``MachineError`` if another process ends.
     """
     started = int(os.environ.get("WORLD_SIZE", 1))
     if started != count:
-        raise ParamsError(
-            f"torchrun has started {started} processes, but train.processes is {count}",
-            KEY,
-            f"set it to {started}, or run the stage without torchrun: it starts them itself",
-        )
+        what = f"torchrun has started {started} processes, but train.processes is {count}"
+        raise ParamsError(what, KEY, f"set it to {started}, or run the stage without torchrun: it starts them itself")
     if count == 1:
         yield Processes()
         return

@@ -119,12 +119,7 @@ def repeat_softmax_loss(windows: Windows, keys: Tensor, biases: Tensor, repeats:
 
 
 def sampled_repeat_softmax_loss(
-    windows: Windows,
-    keys: Tensor,
-    biases: Tensor,
-    repeats: Repeats,
-    negatives: Tensor,
-    log_probability: Tensor,
+    windows: Windows, keys: Tensor, biases: Tensor, repeats: Repeats, negatives: Tensor, log_probability: Tensor
 ) -> Tensor:
     """Return an estimate of `repeat_softmax_loss`; negatives and log_probability as for `sampled_softmax_loss`.
 

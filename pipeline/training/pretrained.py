@@ -9,7 +9,6 @@ from torch.nn import functional as F
 
 from ..core.errors import ModelError
 from ..model.ensemble import UserModel
-from ..model.params import TrainParams
 
 RANK = 8
 SCALE = 2.0  # rank and weight of the product that LoRA adds to a layer
@@ -41,13 +40,10 @@ class LoRALinear(nn.Module):
 def prepare(model: UserModel) -> None:
     """Freeze the backbones where `train.backbone.tuning` says so, and add LoRA's layers; `merge` reverts both.
 
-    Member m draws its LoRA layers from `seed + m`. A backbone that is trained in full stays as it is.
-
-    Raises:
-        ModelError: LoRA finds no linear layer.
+    Member m draws its LoRA layers from `seed + m`. A backbone that is trained in full stays as it is. Raises
+    ``ModelError`` if LoRA finds no linear layer.
     """
-    params = model.params
-    tuning = params.backbone.tuning
+    params, tuning = model.params, model.params.backbone.tuning
     if tuning == "full":
         return
     for number, member in enumerate(model.members):
@@ -75,7 +71,7 @@ def merge(model: UserModel) -> None:
 
 def parameter_groups(model: UserModel) -> list[dict[str, Any]]:
     """Return the trained weights as groups of an optimizer, each with its learning rate `initial_lr`."""
-    params: TrainParams = model.params
+    params = model.params
     rates: dict[float, list[nn.Parameter]] = {}
     for name, weight in model.named_parameters():
         if weight.requires_grad:

@@ -4,10 +4,10 @@ import hashlib
 import json
 import sys
 import time
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -41,15 +41,12 @@ class Progress:
 def training_key(model: UserModel, sequences: Sequences, candidates: NDArray[np.bool_], code: list[str]) -> str:
     """Hash everything that defines a training, so that only the same training is resumed.
 
+    That is the untrained model on the CPU (params, weights, frozen vectors, backbone config), the sequences and their
+    split, the `candidates` that validation ranks, bool [n], and the hashes of the `code` that trains.
+
     The number of threads is left out, so a training may resume on a machine with another number of cores. The weights
     may then differ in their last bits from an uninterrupted run, as they do between any two machines. With
     `residual_start: co_occurrence`, another kind of processor may compute other initial residuals and so start anew.
-
-    Args:
-        model: untrained, on the CPU; its params, weights, frozen vectors and backbone config count.
-        sequences: the data and its split.
-        candidates: bool [n], items that validation ranks.
-        code: hashes of the code that trains.
     """
     params = model.params.model_dump(mode="json")
     config = model.members[0].backbone.config.to_json_string(use_diff=False)
@@ -72,15 +69,11 @@ def code_hashes(*files: str | Path) -> list[str]:
 class TrainingState:
     """The file `<training_key>.state`: a SHA-256, weights, their average, optimizer moments, best weights, progress.
 
-    Args:
-        folder: of the states.
-        key: from `training_key`.
-        curve: CSV of the learning curve, written with each state, so that a running training can be watched.
+    The learning curve is written with each state as the CSV `curve`, so that a running training can be watched.
     """
 
     def __init__(self, folder: Path, key: str, curve: Path | None = None) -> None:
-        self.path = folder / f"{key}.state"
-        self.curve = curve
+        self.path, self.curve = folder / f"{key}.state", curve
 
     def save(self, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
         """Write the state after an epoch, atomically."""
@@ -101,16 +94,16 @@ class TrainingState:
         content = self._content()
         if content is None:
             return Progress()
-        groups: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "best": {}, "optimizer": {}}
+        groups: dict[str, dict[str, Tensor]] = defaultdict(dict)
         for name, tensor in load(content).items():
             group, _, rest = name.partition("/")
             groups[group][rest] = tensor
         model.load_state_dict(groups["model"])
         average.load_state_dict(groups["average"])
-        moments: dict[int, dict[str, Any]] = {}
+        moments: dict[int, dict[str, Tensor]] = defaultdict(dict)
         for name, value in groups["optimizer"].items():
             index, _, moment = name.partition("/")
-            moments.setdefault(int(index), {})[moment] = value
+            moments[int(index)][moment] = value
         optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])  # of safetensors
         return Progress(best=groups["best"], **json.loads(header["__metadata__"]["progress"]))

@@ -16,33 +16,26 @@ from .distributed import check_device, joined, launch
 from .resume import Progress, TrainingState, code_hashes, training_key
 from .trainer import fit, validator
 
-Load = Callable[[], tuple[UserModel, Inputs]]
-Write = Callable[[UserModel, Inputs, Progress], Summary]
+Write = Callable[[Progress], Summary]
+Load = Callable[[], tuple[UserModel, Inputs, Write]]
 
 
-def run_training(module: str, load: Load, write: Write, curve: Path | None, *code: str) -> Summary:
-    """Load a model and its inputs, train the model, and write it.
+def run_training(module: str, load: Load, curve: Path | None, *code: str) -> Summary:
+    """Load a model and its inputs, train the model, and write it; return the stage's summary.
 
     Args:
-        module: the stage that runs, to start it in several processes.
-        load: reads model and inputs. It is called before other processes start, so bad input gives one message.
-        write: called in one process, after the training; returns the stage's summary.
+        module: the stage that runs, to start it in several processes. Those that do not write return no summary.
+        load: reads model and inputs, and returns them with the function that writes the trained model. It is called
+            before other processes start, so bad input gives one message.
         curve: CSV with a row for each validation so far; validation picks the epoch. None: no validation, all epochs
             are trained.
         code: further files, beside the modules of the package: after a change of one, training starts from scratch.
-
-    Returns:
-        The stage's summary; none in processes that do not write.
-
-    Raises:
-        ParamsError, MachineError: see `check_device`, `launch` and `joined`.
-        NumericalError: see `fit`.
     """
-    model, inputs = load()
+    model, inputs, write = load()
     params = model.params
     check_device(params.device, params.processes)
     if params.processes > 1 and not is_torchelastic_launched():
-        del inputs, model  # each process reads its own
+        del inputs, model, write  # each process reads its own
         release_freed_memory()
         launch(module, params.processes)
         return []  # the first of them has printed its summary
@@ -59,6 +52,6 @@ def run_training(module: str, load: Load, write: Write, curve: Path | None, *cod
         return []
     if curve:
         write_curve(curve, progress.curve)
-    summary = write(model, inputs, progress)
+    summary = write(progress)
     state.remove()
     return summary

@@ -24,15 +24,7 @@ def untrained_model(params: TrainParams, frozen: NDArray[np.float32], sequences:
     Only training items are read. With `residual_start: co_occurrence`, the residuals of trained items have length 1 in
     the mean, as the text vectors beside them do. With `zero`, a trained item whose text vector another item has too
     gets a random residual of this length: nothing else would distinguish the two. All other residuals are zero. Each
-    member of an ensemble draws from its own seed.
-
-    Args:
-        params: section `train`.
-        frozen: float32 [n, F], whitened item vectors.
-        sequences: the data.
-
-    Raises:
-        ParamsError, ModelError: as `new_model`.
+    member of an ensemble draws from its own seed. `frozen` are the whitened item vectors, float32 [n, F].
     """
     counts = sequences.training_counts(len(frozen))  # [n]
     params = params.for_data(counts)
@@ -46,12 +38,16 @@ def untrained_model(params: TrainParams, frozen: NDArray[np.float32], sequences:
         return model
     information = ppmi_matrix(sequences, len(counts)) if near else None
     for number, member in enumerate(model.members):
-        seed = params.seed + number
+        seed, shape = params.seed + number, (len(counts), params.residual_width)  # [n, R]
         if information is not None:
-            vectors = item_vectors(information, params.residual_width, seed)  # [n, k]
+            from sklearn.utils.extmath import randomized_svd  # a second of imports, which only sparse data needs
+
+            # The leading singular vectors, by one thread, so that the number of threads changes no bit.
+            with threadpool_limits(limits=1):
+                left, values, _ = randomized_svd(information, min(shape), random_state=seed)  # [n, k], [k]
+            vectors = (left * np.sqrt(values)).astype(np.float32)  # [n, k]
             vectors *= (counts / (counts + RARE))[:, None]
         else:
-            shape = len(counts), params.residual_width
             vectors = np.random.default_rng(seed).standard_normal(shape, np.float32)  # [n, R]
             vectors[~started] = 0
         vectors /= np.linalg.norm(vectors[started], axis=1).mean() or 1
@@ -82,16 +78,3 @@ def ppmi_matrix(sequences: Sequences, item_count: int) -> csr_array:
     kept = (information > 0) & (pairs.row != pairs.col)
     positive = csr_array((information[kept].astype(np.float32), (pairs.row[kept], pairs.col[kept])), shape)
     return csr_array((positive + positive.T) / 2)
-
-
-def item_vectors(information: csr_array, width: int, seed: int) -> NDArray[np.float32]:
-    """Return the items' leading singular vectors, scaled by the root of the singular values, [n, at most width].
-
-    One thread computes them, so that the number of threads changes no bit.
-    """
-    from sklearn.utils.extmath import randomized_svd  # a second of imports, which only sparse data needs
-
-    width = min(width, len(information.indptr) - 1)  # n
-    with threadpool_limits(limits=1):
-        vectors, values, _ = randomized_svd(information, width, random_state=seed)  # [n, k], [k]
-    return (vectors * np.sqrt(values)).astype(np.float32)

@@ -27,7 +27,6 @@ from .distributed import Processes
 from .objective import Objective
 from .pretrained import cost, merge, parameter_groups, prepare
 from .resume import Progress, TrainingState
-from .shrinkage import shrink
 
 Validate = Callable[[UserModel], dict[str, float]]
 ALONE = Processes()
@@ -39,12 +38,9 @@ def validator(sequences: Sequences, candidates: NDArray[np.bool_]) -> Validate:
     histories = sequences.validation_histories()
 
     def validate(model: UserModel) -> dict[str, float]:
-        repeated, targets = sequences.repeated, sequences.validation
         scorer = Scorer(model, candidates, dtype=torch.float32, sequences=sequences)
-        ranks = rank_targets(
-            scorer, histories, targets, candidates, BATCH_USERS, repeated=repeated, users=sequences.owners
-        )
-        return metrics_from_ranks(ranks)
+        ranked = scorer, histories, sequences.validation, candidates, BATCH_USERS
+        return metrics_from_ranks(rank_targets(*ranked, repeated=sequences.repeated, users=sequences.owners))
 
     return validate
 
@@ -76,21 +72,15 @@ def fit(
 
     Args:
         model: on the CPU, untrained or to be trained further; moved to `train.device` for the training, and back.
-        sequences: only training items are read.
+        sequences: only training items are read; ``DataError`` if no user has two.
         validate: returns validation metrics of a model on the CPU; NDCG@10 picks the checkpoint. None: no validation.
         state: stores and restores the progress.
         processes: that train together; the first validates and saves.
-
-    Raises:
-        DataError: no user has two training items.
-        ModelError: see `prepare`.
-        NumericalError: the loss is not finite.
     """
     params, members = model.params, model.members
     counts = torch.from_numpy(sequences.training_counts(len(members[0].items)))  # [n]
     if int(counts.sum()) <= sequences.user_count:
-        what = "no user has two training items, so there is nothing to learn"
-        raise DataError(what, "interactions.parquet")
+        raise DataError("no user has two training items, so there is nothing to learn", "interactions.parquet")
     # Items without training are never negatives: only their text should rank them.
     probability = (counts > 0).float() / (counts > 0).sum()  # [n]
     prepare(model)
@@ -98,17 +88,10 @@ def fit(
         print(f"train: {cost(model)}", file=sys.stderr)
     device = torch.device(params.device)
     model.to(device)
-    optimizer = torch.optim.AdamW(
-        parameter_groups(model),
-        weight_decay=params.weight_decay,
-        betas=(0.9, 0.98),
-        fused=True,
-    )
+    groups = parameter_groups(model)
+    optimizer = torch.optim.AdamW(groups, weight_decay=params.weight_decay, betas=(0.9, 0.98), fused=True)
     # Shared with the copy: they may be larger than all trained weights.
-    frozen = [
-        members[0].items.frozen,
-        *(weight for weight in model.parameters() if not weight.requires_grad),
-    ]
+    frozen = [members[0].items.frozen, *(weight for weight in model.parameters() if not weight.requires_grad)]
     averaged = copy.deepcopy(model, {id(tensor): tensor for tensor in frozen})
     progress = state.restore(model, averaged, optimizer)
     progress.steps = progress.steps or [0] * len(members)
@@ -135,15 +118,14 @@ def fit(
             elif progress.epoch % params.validate_every == 0 or progress.epoch == params.epochs:
                 averaged.eval().cpu()
                 metrics = processes.from_first(partial(validate, averaged))
-                loss = sum(losses) / len(losses)
-                _record(averaged, metrics, progress, loss)
+                loss, metric = sum(losses) / len(losses), metrics[CHOSEN_BY]
+                progress.curve.append({"epoch": progress.epoch, "train_loss": loss, **metrics})
+                progress.stale += 1
+                if metric > progress.best_metric:
+                    progress.best, progress.best_metric, progress.stale = state_of(averaged), metric, 0
                 averaged.to(device)
-                shown = {
-                    "epoch": progress.epoch,
-                    "loss": f"{loss:.3f}",
-                    CHOSEN_BY: f"{metrics[CHOSEN_BY]:.4f}",
-                }
-                bar.set_postfix({**shown, "best": f"{progress.best_metric:.4f}"})
+                figures = {"loss": f"{loss:.3f}", CHOSEN_BY: f"{metric:.4f}", "best": f"{progress.best_metric:.4f}"}
+                bar.set_postfix({"epoch": progress.epoch, **figures})
             if processes.first:
                 state.save(model, averaged, optimizer, progress)
     model.cpu().load_state_dict(progress.best)
@@ -214,11 +196,20 @@ def _update(average: SequenceModel, model: SequenceModel, decay: float, step: in
             mean.lerp_(weight, share)
 
 
-def _record(model: UserModel, metrics: dict[str, float], progress: Progress, loss: float) -> None:
-    """Append a record to the curve; keep the weights if they are the best so far."""
-    progress.curve.append({"epoch": progress.epoch, "train_loss": loss, **metrics})
-    if metrics[CHOSEN_BY] > progress.best_metric:
-        progress.best_metric, progress.stale = metrics[CHOSEN_BY], 0
-        progress.best = state_of(model)
-    else:
-        progress.stale += 1
+@torch.no_grad()
+def shrink(model: UserModel, counts: Tensor, prior: float) -> None:
+    """Shrink the residual and the key of an item with n training interactions, by c = n / (n + prior).
+
+    Adam's steps have about the same length for any gradient, so noise makes the residual of a rarely seen item as long
+    as the residuals of other items. The residual is multiplied by c. The length of the key moves towards the geometric
+    mean of all trained items' lengths: its logarithm keeps c of its difference from the mean. With many interactions
+    nothing changes. The model, on the CPU, is changed in place; some of the `counts`, int64 [n], are positive.
+    """
+    kept = counts / (counts + prior)  # [n]
+    for member in model.members:
+        member.items.residual.mul_(kept[:, None])
+        member.key_scale.fill_(1)
+        length = member.item_keys()[0].norm(dim=1)  # [n]
+        typical = length[(counts > 0) & (length > 0)].log().mean().exp()
+        scale = (typical / length) ** (1 - kept)  # [n]
+        member.key_scale.copy_(scale.where(length > 0, torch.ones(())))

@@ -13,7 +13,7 @@ from ..core.errors import DataError, NumericalError, memory_needed
 from ..core.progress import track
 from ..core.sequences import Sequences
 from ..encode.encoder import ItemEncoder
-from .params import TuneParams
+from . import TuneParams
 
 POPULARITY = 0.5
 """A neighbour that is near many items counts less: its weight is divided by its sum in `neighbours` to this power."""
@@ -27,23 +27,15 @@ def tune(encoder: ItemEncoder, texts: list[str], sequences: Sequences, params: T
     the cross-entropy between the neighbours' weights and the softmax over an item's cosines with the other items of the
     batch, divided by the temperature. There is no dropout. The learning rate falls to zero as a cosine.
 
-    Of the sequences, only training items are read. The encoder reads `batch_tokens` at a time.
-
-    Returns:
-        The mean loss of the last epoch.
-
-    Raises:
-        DataError: no user has two different training items.
-        ModelError: the model cannot be loaded, or is not a text encoder.
-        NumericalError: the loss is not finite.
-        OutOfMemoryError: a batch does not fit into memory.
+    Of the sequences, only training items are read. The encoder reads `batch_tokens` at a time. Returns the mean loss
+    of the last epoch. Raises ``DataError`` if no user has two different training items, ``NumericalError`` if the loss
+    is not finite, and ``OutOfMemoryError`` if a batch does not fit into memory.
     """
     near = co_occurrence(sequences, len(texts), params.window)  # [n, n]
     degree = near.sum(1)  # [n]
     items = np.flatnonzero(degree)
     if not len(items):
-        what = "no user has two different training items, so there is nothing to learn"
-        raise DataError(what, "interactions")
+        raise DataError("no user has two different training items, so there is nothing to learn", "interactions")
     scale = np.where(degree > 0, degree, 1) ** -POPULARITY  # [n]
     tokens, place = encoder.tokenise(texts), encoder.files.place
     optimizer = torch.optim.AdamW(encoder.model.parameters(), params.learning_rate, (0.9, 0.98))
@@ -98,12 +90,10 @@ def co_occurrence(sequences: Sequences, item_count: int, window: int) -> csr_arr
 
 
 def contrastive_loss(vectors: Tensor, wanted: Tensor, temperature: float) -> Tensor:
-    """Return the mean cross-entropy of the items that have neighbours in the batch; 0 if none has.
+    """Return the mean cross-entropy of the items, vectors [b, D], that have neighbours in the batch; 0 if none has.
 
-    Args:
-        vectors: [b, D].
-        wanted: weights of each item's neighbours, [b, b], with zeros on the diagonal.
-        temperature: of the softmax over the other items.
+    The softmax, of this temperature, is over the other items. `wanted` are the weights of each item's neighbours,
+    [b, b], with zeros on the diagonal.
     """
     unit = F.normalize(vectors, dim=1)  # [b, D]
     itself = torch.eye(len(unit), dtype=torch.bool, device=unit.device)

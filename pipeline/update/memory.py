@@ -69,10 +69,9 @@ def common_items(before: Sequences, after: Sequences, items: Rows, users: Rows) 
 
 def _move_items(model: UserModel, frozen: NDArray[np.float32], items: Rows) -> None:
     """Give the model the vectors of all items, float32 [n, F]; a new item has residual 0 and key factor 1."""
-    vectors = torch.from_numpy(np.array(frozen))
     for member in model.members:
         old = member.items
-        table = ItemTable(vectors, old.residual.shape[1], old.residual_dropout)
+        table = ItemTable(frozen, old.residual.shape[1], old.residual_dropout)
         table.residual.data[torch.from_numpy(items)] = old.residual.data
         member.items = table.eval()
         scale = torch.ones(len(table)).index_copy(0, torch.from_numpy(items), member.key_scale)

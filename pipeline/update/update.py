@@ -18,12 +18,11 @@ from ..encode.params import EncodeParams
 from ..encode.row_cache import encode_texts
 from ..encode.store_writer import write_store
 from ..encode.template import render_fields
-from ..index.build import build_index
+from ..index.build import build_index, choose_kind
 from ..model.inputs import load_inputs
 from ..params import Params
 from ..rag.checkpoint import fitted_on_all
 from ..search.index import ItemIndex
-from ..search.index_kinds import choose_kind
 from ..serving.artifacts import model_folder, require
 from ..store.store import EmbeddingStore
 from ..store.whitening import WhitenedVectors

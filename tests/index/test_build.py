@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from hierrec.core.errors import IndexMismatchError, NumericalError, ParamsError
 from hierrec.core.files import read_json, write_json
-from hierrec.index.build import build_index
+from hierrec.index.build import IN_MEMORY_UP_TO, build_index, choose_kind, efforts, factory
 from hierrec.search.index import ApproximateSearchWarning, ItemIndex
-from hierrec.search.index_kinds import IN_MEMORY_UP_TO, Kind, choose_kind, efforts, factory
+from hierrec.search.index_files import Kind
 from hierrec.search.vectors import BATCH
 from hierrec.store.whitening import WhitenedVectors, Whitening
 from numpy.typing import NDArray

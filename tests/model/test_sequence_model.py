@@ -151,7 +151,7 @@ def test_the_residual_starts_at_zero_and_can_be_switched_off(train_params: Train
 
 
 def test_training_takes_a_share_of_the_items_without_their_residual(frozen: NDArray) -> None:
-    items = ItemTable(torch.from_numpy(frozen), 3, residual_dropout=0.3)
+    items = ItemTable(frozen, 3, residual_dropout=0.3)
     with torch.no_grad():
         items.residual.normal_(generator=torch.Generator().manual_seed(0))
     whole = items.eval().vectors()
@@ -196,7 +196,7 @@ def test_training_drops_a_share_of_the_input(train_params: TrainParams, frozen: 
 
 def test_without_a_residual_nothing_is_drawn(frozen: NDArray) -> None:
     before = torch.get_rng_state()
-    ItemTable(torch.from_numpy(frozen), 0, residual_dropout=0.3).train().vectors()
+    ItemTable(frozen, 0, residual_dropout=0.3).train().vectors()
     assert torch.equal(torch.get_rng_state(), before)
 
 

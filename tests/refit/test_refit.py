@@ -18,12 +18,11 @@ from hierrec.model.params import TrainParams
 from hierrec.rag.checkpoint import save_rag
 from hierrec.rag.fusion import Fusion, initial_values
 from hierrec.rag.params import FusionParams
-from hierrec.refit.params import FinalParams
+from hierrec.refit import FinalParams
 from hierrec.refit.refit import OFF, refit
 from hierrec.training.resume import TrainingState
-from hierrec.training.shrinkage import shrink
 from hierrec.training.start import untrained_model
-from hierrec.training.trainer import fit
+from hierrec.training.trainer import fit, shrink
 from numpy.typing import NDArray
 
 from tests.model.world import ITEMS

@@ -20,7 +20,7 @@ from hierrec.core.errors import HierrecError
 from hierrec.core.files import read_json, sha256_file, write_json
 from hierrec.index.build import build_index
 from hierrec.search.index import ItemIndex
-from hierrec.search.index_kinds import Kind
+from hierrec.search.index_files import Kind
 
 VECTORS = np.random.default_rng(0).standard_normal((600, 8)).astype(np.float32)
 OUTCOMES = {0: "read", 3: "refused", 4: "untyped error"}

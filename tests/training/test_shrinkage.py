@@ -8,7 +8,7 @@ from hierrec.core.sequences import Sequences
 from hierrec.model.checkpoint import load_model, new_model, save_model
 from hierrec.model.ensemble import UserModel
 from hierrec.model.params import TrainParams
-from hierrec.training.shrinkage import shrink
+from hierrec.training.trainer import shrink
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
