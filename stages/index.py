@@ -1,8 +1,8 @@
 """index: FAISS over the whitened item vectors."""
 
 from hierrec.core.stage import INDEX, ITEM_EMBEDDINGS, Stage, Summary
-from hierrec.index import IndexParams
 from hierrec.index.build import build_index, choose_kind
+from hierrec.index.params import IndexParams
 from hierrec.store.store import EmbeddingStore
 from hierrec.store.whitening import WhitenedVectors
 

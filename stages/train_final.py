@@ -2,7 +2,7 @@
 
 from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, SharedStage, Summary
 from hierrec.model.inputs import load_inputs
-from hierrec.refit import FinalParams
+from hierrec.refit.params import FinalParams
 from hierrec.refit.refit import refit
 
 FITTED = {

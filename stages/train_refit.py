@@ -5,7 +5,7 @@ No test item is read: it is neither trained nor remembered.
 
 from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, SharedStage, Summary
 from hierrec.model.inputs import load_inputs
-from hierrec.refit import FinalParams
+from hierrec.refit.params import FinalParams
 from hierrec.refit.refit import refit
 
 FITTED = {"items": "training and validation", "test_figures": "artifacts/metrics/refit.json"}

@@ -7,7 +7,7 @@ from hierrec.core.tables import interaction_groups, load_items, load_split
 from hierrec.encode.encoder import ItemEncoder
 from hierrec.encode.params import EncodeParams
 from hierrec.encode.template import render_fields
-from hierrec.tune import TuneParams
+from hierrec.tune.params import TuneParams
 
 
 @Stage

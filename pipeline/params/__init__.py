@@ -5,12 +5,12 @@ from pathlib import Path
 from ..core.params import Section, read_params
 from ..encode.params import EncodeParams
 from ..evaluation.params import EvaluateParams
-from ..index import IndexParams
+from ..index.params import IndexParams
 from ..ingest.params import IngestParams
 from ..model.params import TrainParams
 from ..rag.params import FusionParams
-from ..refit import FinalParams
-from ..tune import TuneParams
+from ..refit.params import FinalParams
+from ..tune.params import TuneParams
 
 
 class Params(Section):

@@ -17,7 +17,7 @@ from ..training.resume import Progress
 from ..training.run import Write, run_training
 from ..training.start import untrained_model
 from ..training.trainer import shrink
-from . import FinalParams
+from .params import FinalParams
 
 OFF = "off.txt"
 

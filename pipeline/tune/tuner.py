@@ -13,7 +13,7 @@ from ..core.errors import DataError, NumericalError, memory_needed
 from ..core.progress import track
 from ..core.sequences import Sequences
 from ..encode.encoder import ItemEncoder
-from . import TuneParams
+from .params import TuneParams
 
 POPULARITY = 0.5
 """A neighbour that is near many items counts less: its weight is divided by its sum in `neighbours` to this power."""

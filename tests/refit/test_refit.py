@@ -18,7 +18,7 @@ from hierrec.model.params import TrainParams
 from hierrec.rag.checkpoint import save_rag
 from hierrec.rag.fusion import Fusion, initial_values
 from hierrec.rag.params import FusionParams
-from hierrec.refit import FinalParams
+from hierrec.refit.params import FinalParams
 from hierrec.refit.refit import OFF, refit
 from hierrec.training.resume import TrainingState
 from hierrec.training.start import untrained_model

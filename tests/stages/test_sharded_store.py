@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from hierrec.cli import main as command
 from hierrec.core.errors import StoreError
 from hierrec.encode.store_writer import write_store
-from hierrec.index import IndexParams
+from hierrec.index.params import IndexParams
 from hierrec.model.inputs import open_store
 from hierrec.store.store import EmbeddingStore
 

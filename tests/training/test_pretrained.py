@@ -10,7 +10,7 @@ from hierrec.core.sequences import Sequences
 from hierrec.model.checkpoint import load_model, new_model, save_model
 from hierrec.model.ensemble import UserModel
 from hierrec.model.params import BackboneParams, TrainParams
-from hierrec.refit import FinalParams
+from hierrec.refit.params import FinalParams
 from hierrec.training.pretrained import LoRALinear, merge, parameter_groups, prepare
 from hierrec.training.resume import Progress, TrainingState
 from hierrec.training.trainer import fit

@@ -9,7 +9,7 @@ import torch
 from hierrec.core.errors import DataError, NumericalError
 from hierrec.core.sequences import Sequences
 from hierrec.encode.encoder import ItemEncoder
-from hierrec.tune import TuneParams
+from hierrec.tune.params import TuneParams
 from hierrec.tune.tuner import co_occurrence, contrastive_loss, tune
 
 from tests.encode.encoders import item_encoder

@@ -10,7 +10,7 @@ from hierrec.core.sequences import Sequences
 from hierrec.encode.encode_items import encode_items
 from hierrec.encode.params import EncodeParams
 from hierrec.store.store import EmbeddingStore
-from hierrec.tune import TuneParams
+from hierrec.tune.params import TuneParams
 from hierrec.tune.tuner import tune
 from hierrec.update.update import _write_store
 
