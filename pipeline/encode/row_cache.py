@@ -82,12 +82,7 @@ def encode_texts(
 
     New vectors are written to the cache every few seconds, so that an interrupted run continues. `names` are the texts'
     names in messages, `caches` is the folder of the caches of all encoders. Returns vectors float32 [n, d], and the
-    number of encoded texts.
-
-    Raises:
-        DataError: there are no texts.
-        NumericalError: a vector is not finite.
-        ModelError, OutOfMemoryError: see ``ItemEncoder.batches``.
+    number of encoded texts. Raises ``DataError`` if there are no texts, ``NumericalError`` if a vector is not finite.
     """
     if not texts:
         raise DataError("there are no texts to encode", "texts")

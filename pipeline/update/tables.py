@@ -31,10 +31,7 @@ def extended_dataset(
     nothing is held out. Known items keep their texts. A new item may be recommended if the table of items lists it, or
     if somebody has taken it; an item that is not listed has no text.
 
-    Raises:
-        DownloadError: a table is missing.
-        DataError: a table is malformed; a repeated interaction is refused; the timestamps are of another
-            kind than the data's; or a text is of another type.
+    Raises ``DataError`` if a repeated interaction is refused, or times or texts are of another kind than the data's.
     """
     known, users = load_items(data / "items.parquet"), load_users(data / "users.parquet")
     repeats = ingest.repeats if ingest.dataset == "files" else "refuse"

@@ -53,8 +53,7 @@ def update(
 
     Raises:
         ParamsError: there is nothing to add.
-        DataError: a table is malformed, or `out` holds something else, or was made from another model.
-        StoreError, IndexMismatchError, CheckpointError: an artifact is missing or damaged.
+        DataError: `out` holds something else, or was made from another model.
         ModelError: the params name another item LLM than the store's.
     """
     if interactions is None and items is None:
@@ -129,12 +128,10 @@ def _write_store(base: Path, folder: Path, items: pl.DataFrame, encode: EncodePa
         encoded = sum(count for _, count in parts)
         texts += rendered
     rows = _rows(items["item_id"], pl.concat([known["item_id"], new["item_id"]]))
-    named = items.select("item_id", pl.col("title").fill_null(pl.col("item_id")))
     description = {key: manifest[key] for key in ("model", "pooling", "max_length", "dtype")}
     shard_rows = manifest["shards"][0] if "shards" in manifest else None
-    target, texts = folder / "item_embeddings", [texts[row] for row in rows]
-    written = manifest["template"], description, shard_rows
-    write_store(target, named, texts, vectors[rows], old.whitening, *written)
+    written = [texts[row] for row in rows], vectors[rows], old.whitening, manifest["template"], description, shard_rows
+    write_store(folder / "item_embeddings", items, *written)
     return encoded
 
 
