@@ -106,8 +106,7 @@ def encode_texts(
             finite = np.isfinite(vectors).all(1)
             if not finite.all():
                 what, wrong = "the model gives a vector that is not finite", int(batch[finite.argmin()])
-                remedy = "use another model, or weights that work in float32"
-                raise NumericalError(what, names[new[wrong]], remedy)
+                raise NumericalError(what, names[new[wrong]], "use another model, or weights that work in float32")
             if not rows.size:
                 rows = np.empty((len(keys), vectors.shape[1]), np.float32)
             rows[missing[batch]] = vectors

@@ -38,8 +38,7 @@ def load_ranks(path: Path, schema: pl.Schema = SCHEMA) -> pl.DataFrame:
     """
     ranks = pl.concat(row_groups(path))
     if ranks.schema != schema:
-        what = f"the columns are {dict(ranks.schema)}, not {dict(schema)}"
-        raise DataError(what, str(path), "run `dvc repro`")
+        raise DataError(f"the columns are {dict(ranks.schema)}, not {dict(schema)}", str(path), "run `dvc repro`")
     return ranks
 
 

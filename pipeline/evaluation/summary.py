@@ -147,6 +147,6 @@ def certainty(
     """
     stacked = np.stack(list(values.values()), 1)  # [N, M]
     means = resampled_means(stacked, params.resamples, params.seed, users)  # [R, M]
-    low, high, p = *intervals(means), p_values(means)
-    ends = zip(low.tolist(), high.tolist(), p.tolist(), strict=True)
-    return {name: dict(zip(("low", "high", "p"), end, strict=True)) for name, end in zip(values, ends, strict=True)}
+    low, high = intervals(means)
+    found = pl.DataFrame({"low": low, "high": high, "p": p_values(means)})
+    return dict(zip(values, found.to_dicts(), strict=True))

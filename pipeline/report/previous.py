@@ -41,12 +41,11 @@ def changes(now: Sequence[Any], then: Sequence[Any]) -> list[Change]:
     Raises ``DataError`` if a variant has no test metrics now.
     """
     before = _models(*then)
-    found: list[Change] = []
+    found = []
     for model, content in _models(*now).items():
         values, previous = values_of(content, "test"), values_of(before.get(model), "test")
         if model in VARIANTS and not values:
-            remedy = f"run `dvc repro evaluate_{model}`"
-            raise DataError(f"the metrics of {model} hold no test metrics", remedy=remedy)
+            raise DataError(f"the metrics of {model} hold no test metrics", remedy=f"run `dvc repro evaluate_{model}`")
         for metric, value in values.items():
             found.append(Change(model, metric, value, _interval(content, metric), previous.get(metric)))
     return found
@@ -57,8 +56,7 @@ def with_previous(page: str, previous: Previous) -> str:
     from jinja2 import Environment, FileSystemLoader
 
     if MARK not in page:
-        what = "is no report of this version"
-        raise DataError(what, "report.html", "run `dvc repro evaluate_report`, or `dvc pull`")
+        raise DataError("is no report of this version", "report.html", "run `dvc repro evaluate_report`, or `dvc pull`")
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
     return page.replace(MARK, environment.get_template("previous.html.j2").render(previous=previous))
 

@@ -109,8 +109,7 @@ def _alike(times: pl.Series, past: pl.Series, path: Path) -> pl.Series:
     if old is None or new == old:
         return times
     if new is None:
-        what = f"such as {times[0]} are no times since 1970, but those of the data are"
-        raise DataError(what, place, remedy)
+        raise DataError(f"such as {times[0]} are no times since 1970, but those of the data are", place, remedy)
     if new < old:
         return times * (old // new)
     finer = times.filter(times % (new // old) != 0)

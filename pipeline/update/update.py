@@ -66,8 +66,7 @@ def update(
         base = out if out.exists() else artifacts
         if base is out and (not (out / RECORD).is_file() or read_json(out / RECORD) != record):
             what = "was not made from the model that the stages wrote last"
-            remedy = "remove or rename it, and add again what the data of the stages lacks"
-            raise DataError(what, str(out), remedy)
+            raise DataError(what, str(out), "remove or rename it, and add again what the data of the stages lacks")
         model = Path("models", record["model"])
         require(base / "data", base / "item_embeddings", base / "index", base / model)
         dataset, notes = extended_dataset(base / "data", interactions, items, params.ingest)
