@@ -31,14 +31,12 @@ def main(evaluate: EvaluateParams) -> Summary:
     sequences, candidates = replace(inputs.sequences, validation=nothing), inputs.candidates
     metrics, lines = {}, []
     for variant, scorer in scorers.items():
-        seed = scorer.model.params.seed
-        ranks = evaluate_scorer(scorer, sequences, candidates, evaluate, seed, perturb=False)
+        ranks = evaluate_scorer(scorer, sequences, candidates, evaluate, scorer.model.params.seed, perturb=False)
         metrics[variant] = summarise_test(ranks, int(candidates.sum()), evaluate)
         values = ", ".join(f"{name} {value:.4f}" for name, value in metrics[variant]["test"].items())
         lines.append(f"{variant}, fitted again: test {values}")
     write_details(written, metrics)
-    found = {variant: headlines(values) for variant, values in metrics.items()}
-    write_json(shown, {"refit": found})
+    write_json(shown, {"refit": {variant: headlines(values) for variant, values in metrics.items()}})
     return [*lines, f"metrics in {written}"]
 
 

@@ -3,29 +3,12 @@
 import torch
 from hierrec.core.files import atomic_path, read_json, write_details
 from hierrec.core.sequences import NO_TARGET
-from hierrec.core.stage import (
-    ARTIFACTS,
-    DATA,
-    INDEX,
-    ITEM_EMBEDDINGS,
-    METRICS,
-    MODELS,
-    PLOTS,
-    RANKS,
-    Stage,
-    Summary,
-)
+from hierrec.core.stage import ARTIFACTS, DATA, INDEX, ITEM_EMBEDDINGS, METRICS, MODELS, PLOTS, RANKS, Stage, Summary
 from hierrec.core.tables import load_users
 from hierrec.evaluation.comparison import beside_published, compare
 from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.ranks import BASELINES_SCHEMA, load_ranks
-from hierrec.evaluation.summary import (
-    recall_curve,
-    slices_table,
-    summarise,
-    summarise_baselines,
-    write_csv,
-)
+from hierrec.evaluation.summary import recall_curve, slices_table, summarise, summarise_baselines, write_csv
 from hierrec.model.checkpoint import read_curve
 from hierrec.model.inputs import load_inputs
 from hierrec.model.load import load_scorer

@@ -33,11 +33,14 @@ def main(ingest: IngestParams) -> Summary:
     dataset.write(DATA)
     write_details(METRICS / "data.json", {**dataset.counts, **dataset.more_counts})
     held_out = dataset.split["test"].count()
+    # Without the checksums, DVC sees no change of the files.
+    checksums = ((f"{key}_md5", md5) for key, md5 in raw.checksums.items())
+    lacking = [f"{param}: {md5}" for param, md5 in checksums if getattr(ingest, param) is None]
     return [
         *look(dataset),
         *raw.notes,
         f"{held_out:,} users with a {'' if dataset.cut else 'validation and a '}test target; tables in {DATA}/",
-        *_unpinned(ingest, raw),
+        *([f"to let DVC see changes of these files, set in ingest: {', '.join(lacking)}"] if lacking else []),
     ]
 
 
@@ -57,13 +60,6 @@ def _read(ingest: IngestParams) -> RawDataset:
 def _files(ingest: IngestParams, key: str) -> list[Path]:
     """Return the files of the table that the param `ingest.<key>` names, with the checksum of `ingest.<key>_md5`."""
     return fetch_parts(getattr(ingest, key), getattr(ingest, f"{key}_md5"), cache_dir("downloads"), key)
-
-
-def _unpinned(ingest: IngestParams, raw: RawDataset) -> Summary:
-    """Return a line with the checksums that params.yaml lacks; without them, DVC sees no change of the files."""
-    checksums = ((f"{key}_md5", md5) for key, md5 in raw.checksums.items())
-    lacking = [f"{param}: {md5}" for param, md5 in checksums if getattr(ingest, param) is None]
-    return [f"to let DVC see changes of these files, set in ingest: {', '.join(lacking)}"] if lacking else []
 
 
 if __name__ == "__main__":

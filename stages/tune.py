@@ -26,10 +26,7 @@ def main(tune: TuneParams, encode: EncodeParams) -> Summary:
         encoder = ItemEncoder.of(encode)
         loss = tune_encoder(encoder, texts, sequences, tune, encode.batch_tokens)
         encoder.save(folder)
-    return [
-        f"tune: {encode.model}, {tune.epochs} epochs, loss {loss:.3f}",
-        f"written to {MODELS / 'encoder'}/",
-    ]
+    return [f"tune: {encode.model}, {tune.epochs} epochs, loss {loss:.3f}", f"written to {out}/"]
 
 
 if __name__ == "__main__":

@@ -35,8 +35,7 @@ def make_workspace(folder: Path, overrides: Mapping[str, Any] = SAMPLE) -> None:
     folder.mkdir(parents=True)
     for part in PARTS:
         if (source := ROOT / part).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(source, folder / part, symlinks=True, ignore=ignored)
+            shutil.copytree(source, folder / part, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, folder / part)
     set_params(folder / "params.yaml", overrides)

@@ -21,7 +21,7 @@ def main(items: Path, store: Path) -> None:
     summary = encode_items(table, params, store)
     times = {"wall_seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
     (encoded,) = re.findall(r"([\d,]+) texts encoded", summary[0])
-    loaded = "hierrec.encode.t5" in sys.modules  # it is imported with the model
+    loaded = "hierrec.encode.batches" in sys.modules  # it is imported with the model
     print(json.dumps({**times, "encoded": int(encoded.replace(",", "")), "model_loaded": loaded}))
 
 

@@ -68,8 +68,7 @@ def update(
     path = params or artifacts.resolve().parent / "params.yaml"
     if not path.is_file():
         raise ParamsError("file is missing", str(path), "name the params of the training: --params")
-    settings = load_params(path)
-    click.echo("\n".join(extend(artifacts, settings, interactions, items, out)))
+    click.echo("\n".join(extend(artifacts, load_params(path), interactions, items, out)))
 
 
 @click.group()

@@ -45,7 +45,12 @@ def metrics(artifacts: Path, revision: str | None) -> None:
     require(*(folder / f"{name}.json" for name in (*VARIANTS, "data")))
     _warn_of_outdated(artifacts)
     if revision is not None:
-        _show_change(folder, revision)
+        previous = _previous_run(folder, revision)
+        head = ["model", "test metric", "now", "95% interval", revision, "change"]
+        rows = [[cell if cell is not None else "" for cell in (*one, one.difference)] for one in previous.changes]
+        show_table(head, rows, text=("model", "test metric"))
+        click.echo("params: " + ("\n        ".join(previous.params) or "none has changed"))
+        click.echo(f"run: {_origin(folder)}; compared with {previous.name}")
         return
     splits, again = {"validation": "validation", "test": "test"}, {"test": "test, fitted again"}
     models = [
@@ -66,7 +71,9 @@ def metrics(artifacts: Path, revision: str | None) -> None:
     counts, _ = read_counts(folder)
     show_table(["model", "split", *names], rows, text=("model", "split"))
     shown = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
-    click.echo(f"data: {_data_set(artifacts / 'data' / 'manifest.json')}{shown}")
+    manifest = _read(artifacts / "data" / "manifest.json")  # {} in a clone without the data
+    name = manifest.get("dataset") if isinstance(manifest, dict) else None
+    click.echo(f"data: {f'{name}: ' if isinstance(name, str) and name.isprintable() else ''}{shown}")
     click.echo(f"run: {_origin(folder)}")
 
 
@@ -101,25 +108,14 @@ def _warn_of_outdated(artifacts: Path) -> None:
     except (OSError, YAMLError, KeyError, TypeError, AttributeError):
         return  # no run of DVC
     if changed := sorted({path for path, md5 in read if made.get(path, md5) != md5}):
-        what = f"metrics were computed before {', '.join(changed)} changed"
-        click.echo(f"warning: {what}: run `dvc repro`", err=True)
-
-
-def _show_change(folder: Path, revision: str) -> None:
-    """Print the test metrics of the variants beside those of a commit, then the changed params."""
-    previous = _previous_run(folder, revision)
-    head = ["model", "test metric", "now", "95% interval", revision, "change"]
-    rows = [[cell if cell is not None else "" for cell in (*one, one.difference)] for one in previous.changes]
-    show_table(head, rows, text=("model", "test metric"))
-    click.echo("params: " + ("\n        ".join(previous.params) or "none has changed"))
-    click.echo(f"run: {_origin(folder)}; compared with {previous.name}")
+        click.echo(f"warning: metrics were computed before {', '.join(changed)} changed: run `dvc repro`", err=True)
 
 
 def _previous_run(folder: Path, revision: str | None) -> Previous:
     """Compare the metrics in a folder with those of a commit; None: the last one whose metrics differ."""
     if _git(folder, "rev-parse", "HEAD") is None:
-        remedy = "put the run under git: `git init`, and commit it"
-        raise DataError("not under git, so there are no commits", str(folder), remedy)
+        what = "not under git, so there are no commits"
+        raise DataError(what, str(folder), "put the run under git: `git init`, and commit it")
     revision = revision or _last_that_differs(folder)
     commit = _git(folder, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     if commit is None:
@@ -127,13 +123,11 @@ def _previous_run(folder: Path, revision: str | None) -> Previous:
     then = [_json(_git(folder, "show", f"{commit}:./{name}.json")) for name in FILES]
     found = changes([_read(folder / f"{name}.json") for name in FILES], then)
     if all(one.then is None for one in found):
-        remedy = "name a commit of a run: `git log -- artifacts`"
-        raise DataError(f"{revision} has no metrics", str(folder), remedy)
+        raise DataError(f"{revision} has no metrics", str(folder), "name a commit of a run: `git log -- artifacts`")
     name = _git(folder, "log", "-1", "--format=%h of %cs", commit) or commit
     params = _changed_params(folder, commit)
     if any(line.startswith("ingest.") for line in params):
-        warning = f"warning: section ingest of params.yaml differs from {name}: other data, other targets"
-        click.echo(warning, err=True)
+        click.echo(f"warning: section ingest of params.yaml differs from {name}: other data, other targets", err=True)
     return Previous(name, found, params)
 
 
@@ -141,11 +135,10 @@ def _last_that_differs(folder: Path) -> str:
     """Return the last commit whose metrics differ from the metrics in the folder."""
     files = [f"{name}.json" for name in FILES]
     commits = (_git(folder, "log", "-2", "--format=%H", "--", *files) or "").split()
-    if not _git(folder, "status", "--porcelain", "--", *files):
-        commits = commits[1:]
-    if not commits:
+    others = commits if _git(folder, "status", "--porcelain", "--", *files) else commits[1:]
+    if not others:
         raise DataError("every commit has these metrics", str(folder), "commit this run, and run another one")
-    return commits[0]
+    return others[0]
 
 
 def _read(path: Path) -> Any:
@@ -169,8 +162,7 @@ def _changed_params(folder: Path, commit: str) -> list[str]:
         with Repo(str(folder)) as repo:
             files = repo.params.diff(commit).get("diff", {})
     except DvcException as error:
-        what = f"DVC cannot compare the params ({error})"
-        raise DataError(what, str(folder), "run `dvc params diff`") from None
+        raise DataError(f"DVC cannot compare the params ({error})", str(folder), "run `dvc params diff`") from None
     return [
         f"{key}: {json.dumps(values['old'])} → {json.dumps(values['new'])}"
         for _, changed in sorted(files.items())
@@ -184,13 +176,6 @@ def _by_name(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not all(map(str.isprintable, content)):
         raise DataError("holds no metrics by model", str(path), f"run `dvc repro evaluate_{path.stem}`")
     return content
-
-
-def _data_set(manifest: Path) -> str:
-    """Return the name of the data set, to stand before its counts; nothing in a clone without the data."""
-    content = _read(manifest)
-    name = content.get("dataset") if isinstance(content, dict) else None
-    return f"{name}: " if isinstance(name, str) and name.isprintable() else ""
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -17,27 +17,18 @@ from .template import placeholders, render_fields
 
 
 def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> list[str]:
-    """Render, encode and whiten items, and write their store, replacing `folder`.
+    """Render, encode and whiten items, and write their store, replacing `folder`; return the summary, line by line.
 
     Vectors of texts that were encoded before come from the row cache, which all projects of a user share.
 
-    `items` have item_id and the template's columns, one row per item; the id stands for a missing title. Returns the
-    summary, line by line.
-
-    Raises:
-        ParamsError: the template names no column, the cache cannot be written, ray is not installed, or there is no
-            GPU.
-        DataError, ModelError, NumericalError: see ``encode_texts`` and ``ItemEncoder``.
-        OutOfMemoryError: one text alone does not fit into memory.
-        MachineError: the store or the cache cannot be written, or the cluster of Ray fails.
+    `items` have item_id and the template's columns, one row per item; the id stands for a missing title.
     """
     fields, texts = render_fields(items, encode.templates)
+    encoder = ItemEncoder.of(encode)
     if encode.engine == "ray":
         from .ray_engine import RayEncoder
 
-        encoder = RayEncoder.of(encode)
-    else:
-        encoder = ItemEncoder.of(encode)
+        encoder = RayEncoder(encoder.files, encode)
     names = [f"item {item_id}" for item_id in items["item_id"]]
     parts, maps, kept, asked, encoded, used = [], [], [], [], 0, encode.batch_tokens
     for field, dimension in zip(fields, encode.dimensions, strict=True):
@@ -52,10 +43,8 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
     whitening = Whitening.joined(maps)
     vectors = np.concatenate(parts, 1)
     whitening.fill_missing(vectors, fields)
-    title = pl.col("title") if "title" in items.columns else pl.lit(None, pl.String)
-    named = items.select("item_id", title.fill_null(pl.col("item_id")).alias("title"))
     written = encode.template, encoder.description, encode.shard_rows
-    write_store(folder, named, texts, vectors, whitening, *written)
+    write_store(folder, items, texts, vectors, whitening, *written)
     how = f"whitened to {' + '.join(map(str, kept))}" if kept else "centred only"
     if kept != asked:
         how += f", not {' + '.join(map(str, asked))}, which are too many for so few texts"

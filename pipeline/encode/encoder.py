@@ -21,13 +21,10 @@ from .model_files import CONFIG, OTHERWISE, ModelFiles
 from .params import EncodeParams
 
 if TYPE_CHECKING:
-    from .padded import PaddedBatches
-    from .t5 import T5Batches
+    from .batches import PaddedBatches, T5Batches
 
 BLOCK = 65_536  # texts tokenised at a time
-
-ARITHMETIC = 2
-"""Version of the computation. A change of a vector's last bits needs a new version, so that caches are not mixed."""
+ARITHMETIC = 2  # version of the computation: a change of a vector's last bits needs a new one, as caches are not mixed
 
 Encoded = Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]
 """Batches: the texts' numbers, int64 [b], and their vectors, float32 [b, d]."""
@@ -77,7 +74,7 @@ class ItemEncoder:
         return sha256_json([self.fingerprint, ARITHMETIC, batch_tokens, self.params.device, machine(), *libraries])
 
     def encode(self, texts: Sequence[str], batch_tokens: int) -> NDArray[np.float32]:
-        """Return one vector per text, float32 [n, d]; n is at least 1. Arguments and errors: see ``batches``."""
+        """Return one vector per text, float32 [n, d]; n is at least 1. Arguments: see ``batches``."""
         places, vectors = zip(*self.batches(texts, batch_tokens), strict=True)
         return np.concatenate(vectors)[np.argsort(np.concatenate(places))]
 
@@ -89,11 +86,7 @@ class ItemEncoder:
         equals a computed one. A text without tokens is encoded as the tokenizer's end mark, or another mark.
 
         A batch has at most `batch_tokens`, padding included; a longer text is a batch of its own. Their number changes
-        speed, memory and the rounding of vectors.
-
-        Raises:
-            ModelError: the model cannot be loaded, or is not a text encoder.
-            OutOfMemoryError: a batch does not fit into memory.
+        speed, memory and the rounding of vectors. Raises ``OutOfMemoryError`` if a batch does not fit into memory.
         """
         with track(total=len(texts), desc="encode", unit="text") as progress:
             for start in range(0, len(texts), BLOCK):
@@ -112,7 +105,7 @@ class ItemEncoder:
                     progress.update(len(batch))
 
     def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return at least one token id per text. Errors: see ``batches``."""
+        """Return at least one token id per text."""
         ids_only = {"return_attention_mask": False, "return_token_type_ids": False}
         found = self._tokenizer(list(texts), truncation=True, max_length=self.params.max_length, **ids_only)
         tokens = [ids or [self._fallback_token()] for ids in found["input_ids"]]
@@ -155,8 +148,7 @@ class ItemEncoder:
     @cached_property
     def batcher(self) -> "T5Batches | PaddedBatches":
         """The computation of batches that fits the model."""
-        from .padded import PaddedBatches
-        from .t5 import T5Batches
+        from .batches import PaddedBatches, T5Batches
 
         if (t5 := T5Batches.of(self.model, self.params.pooling)) is not None:
             return t5

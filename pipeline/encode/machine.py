@@ -6,16 +6,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+# Environment variables that choose threads, instructions and precision.
 CHOICES = (
     *("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OMP_DYNAMIC"),
     *("MKL_NUM_THREADS", "MKL_DYNAMIC", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS"),
     *("ONEDNN_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE", "ATEN_CPU_CAPABILITY"),
     *("CUDA_VISIBLE_DEVICES", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"),
 )
-"""Environment variables that choose threads, instructions and precision."""
-
+# Lines of /proc/cpuinfo that decide which instructions the libraries choose.
 PROCESSOR = {"vendor_id", "cpu family", "model", "flags", "CPU implementer", "CPU part", "Features"}
-"""Lines of /proc/cpuinfo that decide which instructions the libraries choose."""
 
 
 def machine() -> dict[str, Any]:

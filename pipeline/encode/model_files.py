@@ -20,7 +20,6 @@ TOKENIZER = (
     *("vocab.json", "vocab.txt", "merges.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model"),
 )
 COMMIT = re.compile(r"[0-9a-f]{40}")
-
 OTHERWISE = "set the model to a local folder, or to t5-nano, which is bundled"
 
 
@@ -40,9 +39,7 @@ class ModelFiles:
             model: `t5-nano`, a folder, or a hub id such as `google-t5/t5-small`.
             revision: the commit of a hub model, 40 hexadecimal digits; the content of a branch or tag may change.
 
-        Raises:
-            ModelError: the model is not found, cannot be fetched or lacks files; or a revision is missing, or has no
-                meaning.
+        Raises ``ModelError`` if the model is not found or lacks files, or its revision is missing or has no meaning.
         """
         name, folder = model, BUNDLED.get(model, Path(model).expanduser())
         if folder.is_dir():
@@ -54,12 +51,10 @@ class ModelFiles:
             folder = _fetch(model, revision)
         else:
             raise ModelError(f"there is no folder {model!r}", "model", "correct the path, or use t5-nano")
-        files = cls(name, revision, folder)
-        files.check()
-        return files
+        return cls(name, revision, folder).checked()
 
-    def check(self) -> None:
-        """Raise ``ModelError`` if the config, the tokenizer or a file of the weights is missing."""
+    def checked(self) -> "ModelFiles":
+        """Return itself; raise ``ModelError`` if the config, the tokenizer or a file of the weights is missing."""
         if not (self.folder / CONFIG).is_file():
             raise ModelError(f"{CONFIG} is missing: not a model of transformers", self.place, OTHERWISE)
         if not self.tokenizer:
@@ -69,6 +64,7 @@ class ModelFiles:
             what = f"{missing[0]} is missing; weights are read from safetensors only, never from pickle"
             remedy = "convert them: AutoModel.from_pretrained(…).save_pretrained(…), and use that folder"
             raise ModelError(what, self.place, remedy)
+        return self
 
     @property
     def place(self) -> str:
@@ -117,12 +113,9 @@ def _fetch(model: str, revision: str | None) -> Path:
 
     wanted = [CONFIG, WEIGHTS, SHARDS, "model-*-of-*.safetensors", *TOKENIZER]
     snapshot = partial(snapshot_download, model, revision=revision, allow_patterns=wanted)
-    not_there = LocalEntryNotFoundError, ModelError  # the second after an interrupted download
     try:
-        with suppress(*not_there):
-            cached = Path(snapshot(local_files_only=True))
-            ModelFiles(model, revision, cached).check()
-            return cached
+        with suppress(LocalEntryNotFoundError, ModelError):  # the second after an interrupted download
+            return ModelFiles(model, revision, Path(snapshot(local_files_only=True))).checked().folder
         return Path(snapshot())
     except Exception as error:  # whatever the hub's client and the network raise
         cause = str(error).strip().partition("\n")[0] or type(error).__name__

@@ -22,15 +22,10 @@ from ..core.progress import track
 from .encoder import Encoded, ItemEncoder
 from .params import EncodeParams
 
-BLOCK = 2048
-"""Texts that a worker encodes at a time. If it dies, they are encoded again."""
-
-OBJECTS = 512 * 2**20  # bytes of a local cluster's object store; the rest is spilled to the disk
-
-CONNECT_SECONDS = 10.0  # time after which a cluster that does not answer is an error
-
+BLOCK = 2048  # texts that a worker encodes at a time; if it dies, they are encoded again
 RETRIES = 3  # retries of a block whose worker died
-
+OBJECTS = 512 * 2**20  # bytes of a local cluster's object store; the rest is spilled to the disk
+CONNECT_SECONDS = 10.0  # time after which a cluster that does not answer is an error
 CLUSTER = "check the cluster with `ray status`; RAY_ADDRESS names it, and without RAY_ADDRESS a local one is started"
 
 
@@ -43,12 +38,7 @@ class RayEncoder(ItemEncoder):
     """
 
     def batches(self, texts: Sequence[str], batch_tokens: int) -> Encoded:
-        """Yield batches in any order. Arguments and errors: see ``ItemEncoder.batches``, and:
-
-        Raises:
-            ParamsError: ray is not installed, or the cluster lacks the GPU that the encoder needs.
-            MachineError: the cluster cannot be reached, or a block fails repeatedly.
-        """
+        """Yield batches in any order, as ``ItemEncoder.batches``; raise ``ParamsError`` without ray or a needed GPU."""
         if not texts:
             return
         import torch
@@ -65,23 +55,19 @@ class RayEncoder(ItemEncoder):
                     EncodeWorker,
                     fn_constructor_args=(self.params, self.fingerprint, batch_tokens, threads),
                     batch_size=None,
-                    batch_format="pyarrow",
+                    batch_format="numpy",
                     compute=ray.data.ActorPoolStrategy(size=self.params.workers or max(1, there)),
                     num_cpus=1,
                     num_gpus=gpus or None,
                     ray_remote_args_fn=lambda: {"max_task_retries": RETRIES},
                 )
-            for answer in answers.iter_batches(batch_size=None, batch_format="pyarrow"):
-                for row in answer.to_pylist():
-                    found = unpack(row)
-                    yield found
-                    progress.update(len(found[0]))
+            for answer in answers.iter_batches(batch_size=None, batch_format="numpy"):
+                places, vectors = unpack(answer)
+                yield places, vectors
+                progress.update(len(places))
 
 
-ANSWER = pa.schema(
-    {"places": pa.large_binary(), "vectors": pa.large_binary(), "width": pa.int64(), "error": pa.string()}
-)
-"""A worker's answer."""
+Answer = dict[str, NDArray[Any]]  # places int64 [b] and vectors float32 [b, d] of a block; or an error as JSON [1]
 
 
 @dataclass
@@ -93,21 +79,16 @@ class EncodeWorker:
     batch_tokens: int
     threads: int  # torch's number of threads
 
-    def __call__(self, block: pa.Table) -> pa.Table:
+    def __call__(self, block: dict[str, NDArray[Any]]) -> Answer:
         """Encode a block of texts (columns place, text).
 
         A typed error is returned: if it was raised, Ray would try the block again and hide the error's type.
-
-        Returns:
-            One row: places (int64) and vectors (float32, `width` numbers each) as bytes; or the error as JSON.
         """
-        answer: dict[str, Any] = {"places": block["place"].to_numpy().tobytes()}
         try:
-            found = self._encoder.encode(block["text"].to_pylist(), self.batch_tokens)
-            answer |= {"vectors": found.tobytes(), "width": found.shape[1]}
+            vectors = self._encoder.encode(block["text"].tolist(), self.batch_tokens)
         except HierrecError as error:
-            answer["error"] = json.dumps([type(error).__name__, *error.args])
-        return pa.Table.from_pylist([answer], ANSWER)
+            return {"error": np.array([json.dumps([type(error).__name__, *error.args])])}
+        return {"places": block["place"], "vectors": vectors}
 
     @cached_property
     def _encoder(self) -> ItemEncoder:
@@ -121,13 +102,12 @@ class EncodeWorker:
         return encoder
 
 
-def unpack(row: dict[str, Any]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return the places int64 [b] and vectors float32 [b, d] of a worker's answer, or raise its error."""
-    if row["error"] is not None:
-        kind, *words = json.loads(row["error"])
+def unpack(answer: Answer) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the places and vectors of a worker's answer, or raise its error."""
+    if "error" in answer:
+        kind, *words = json.loads(answer["error"][0])
         raise getattr(errors, kind)(*words)
-    vectors = np.frombuffer(row["vectors"], np.float32).reshape(-1, row["width"])
-    return np.frombuffer(row["places"], np.int64), vectors
+    return answer["places"], answer["vectors"]
 
 
 def _blocks(texts: Sequence[str]) -> list[pa.Table]:
@@ -142,9 +122,7 @@ def _blocks(texts: Sequence[str]) -> list[pa.Table]:
 def _cluster(workers: int | None) -> Iterator[Any]:
     """Yield ray, connected to the cluster of RAY_ADDRESS, or to a local one that ends with the `with` block.
 
-    Raises:
-        ParamsError: ray is not installed.
-        MachineError: the cluster cannot be reached or started, or fails within the `with` block.
+    Raises ``MachineError`` if the cluster cannot be reached or started, or fails within the `with` block.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")

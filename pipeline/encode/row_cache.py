@@ -82,12 +82,7 @@ def encode_texts(
 
     New vectors are written to the cache every few seconds, so that an interrupted run continues. `names` are the texts'
     names in messages, `caches` is the folder of the caches of all encoders. Returns vectors float32 [n, d], and the
-    number of encoded texts.
-
-    Raises:
-        DataError: there are no texts.
-        NumericalError: a vector is not finite.
-        ModelError, OutOfMemoryError: see ``ItemEncoder.batches``.
+    number of encoded texts. Raises ``DataError`` if there are no texts, ``NumericalError`` if a vector is not finite.
     """
     if not texts:
         raise DataError("there are no texts to encode", "texts")
@@ -111,8 +106,7 @@ def encode_texts(
             finite = np.isfinite(vectors).all(1)
             if not finite.all():
                 what, wrong = "the model gives a vector that is not finite", int(batch[finite.argmin()])
-                remedy = "use another model, or weights that work in float32"
-                raise NumericalError(what, names[new[wrong]], remedy)
+                raise NumericalError(what, names[new[wrong]], "use another model, or weights that work in float32")
             if not rows.size:
                 rows = np.empty((len(keys), vectors.shape[1]), np.float32)
             rows[missing[batch]] = vectors

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from ..core.files import atomic_directory, sha256_file, sha256_json, write_json
 from ..store import store_files as files
 from ..store.shards import ARROW, IdIndex
-from ..store.store_files import EXPORT, MANIFEST, WHITENING
 from ..store.vectors import Vectors
 from ..store.whitening import Whitening
 
@@ -30,7 +29,7 @@ def write_store(
     """Write a store as a whole, replacing `folder`; equal content gives equal bytes.
 
     Args:
-        items: item_id and title, one row per item.
+        items: item_id and maybe title, one row per item; the id stands for a missing title.
         vectors: float32 [n, d], finite; `whitening` was fitted on them.
         template: the template of the texts, or a template for each of their fields.
         description: ``ItemEncoder.description``.
@@ -47,14 +46,15 @@ def write_store(
             rows = slice(first, first + (shard_rows or count))
             shard = items[rows].select(
                 pl.int_range(first, first + pl.len(), dtype=pl.Int32).alias("row"),
-                pl.col("item_id", "title"),
+                "item_id",
+                pl.coalesce(pl.col("^title$"), "item_id").alias("title"),
                 pl.Series("text", texts[rows], pl.String),
                 pl.Series("text_hash", map(files.text_hash, texts[rows]), pl.String),
             )
             _write_shard(temporary / matrix, temporary / table, vectors[rows], shard)
         if shard_rows:
             IdIndex.of(items["item_id"]).write(temporary)
-        whitening.save(temporary / WHITENING)
+        whitening.save(temporary / files.WHITENING)
         manifest = {
             **layout,
             **description,
@@ -65,7 +65,7 @@ def write_store(
             "ids_sha256": sha256_json(items["item_id"].to_list()),
             "files": {name: sha256_file(temporary / name) for name in files.files_of(layout)},
         }
-        write_json(temporary / MANIFEST, manifest)
+        write_json(temporary / files.MANIFEST, manifest)
 
 
 def _write_shard(path: Path, items_path: Path, vectors: NDArray[np.float32], items: pl.DataFrame) -> None:
@@ -79,4 +79,4 @@ def _write_shard(path: Path, items_path: Path, vectors: NDArray[np.float32], ite
         return
     items.write_parquet(items_path, compression="zstd")
     embedding = pl.Series("embedding", matrix, pl.Array(pl.Float32, matrix.shape[1]))
-    items.select("item_id", embedding).write_parquet(path.with_name(EXPORT), compression="zstd")
+    items.select("item_id", embedding).write_parquet(path.with_name(files.EXPORT), compression="zstd")

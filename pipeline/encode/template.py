@@ -25,9 +25,7 @@ def render(items: pl.DataFrame, template: str) -> list[str]:
     (up to `,` `;` `|` `/`) or a sentence. `{title} ({year}). Genres: {genres}.` without year and genres gives
     `Heat.`; an item without any value gives the empty text.
 
-    Raises:
-        ParamsError: a placeholder is no column of `items` (`title`, `year` and `genres` are known anyway), there is no
-            placeholder, or a brace stands alone.
+    Raises ``ParamsError`` if a placeholder is no column of `items` (`title`, `year` and `genres` are known anyway).
     """
     columns = placeholders(template)
     unknown = [column for column in columns if column not in (*items.columns, *STANDARD)]
@@ -35,15 +33,19 @@ def render(items: pl.DataFrame, template: str) -> list[str]:
         remedy = f"use one of {', '.join(items.columns)}; a column that is read as title, year or genres has that name"
         raise ParamsError(f"{{{unknown[0]}}} is no column of the items", "template", remedy)
     absent = [pl.lit(None).alias(column) for column in columns if column not in items.columns]
-    rows = items.with_columns(absent).select(columns).iter_rows(named=True)
-    return [_fill(template, {column: _text(value) for column, value in row.items()}) for row in rows]
+    texts = []
+    for row in items.with_columns(absent).select(columns).iter_rows():
+        values = dict(zip(columns, map(_text, row), strict=True))
+        present = _without(template, frozenset(column for column in columns if not values[column]))
+        # One substitution for all values: braces and punctuation inside a value are not read as template.
+        texts.append(PLACEHOLDER.sub(lambda match, values=values: values[match[1]], present))
+    return texts
 
 
 def render_fields(items: pl.DataFrame, templates: Sequence[str]) -> tuple[list[list[str]], list[str]]:
     """Return the texts of each field, and each item's whole text: its fields, a line each.
 
-    Raises:
-        ParamsError: no placeholder is a column, so that no item has a text; or see ``render``.
+    Raises ``ParamsError`` if no placeholder is a column, so that no item has a text.
     """
     fields = [render(items, template) for template in templates]
     names = [name for template in templates for name in placeholders(template)]
@@ -71,12 +73,6 @@ def _text(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(filter(None, map(_text, value)))
     return " ".join(str(value).split())
-
-
-def _fill(template: str, values: dict[str, str]) -> str:
-    missing = frozenset(column for column, value in values.items() if not value)
-    # One substitution for all values: braces and punctuation inside a value are not read as template.
-    return PLACEHOLDER.sub(lambda match: values[match[1]], _without(template, missing))
 
 
 @cache

@@ -13,20 +13,15 @@ from torch import Tensor
 from ..core.sequences import Sequences
 from ..ranking.evaluator import HistoryScorer
 
-RECENT, FADING = 50, 0.9
-"""Latest items of a history by which `Neighbours` compares users, and their weight per step back."""
-NEIGHBOURS = 500  # number of most similar users that `Neighbours` uses
-REACH, FALL = 12, 3
-"""Items of a neighbour that count after the last shared item, and the steps in which their weight falls to 1/e."""
+# Of `Neighbours`:
+RECENT, FADING = 50, 0.9  # latest items of a history by which users are compared, and their weight per step back
+NEIGHBOURS = 500  # most similar users that count
+REACH, FALL = 12, 3  # items of a neighbour that count after the last shared one; steps in which weights fall to 1/e
 
 
 def baselines(sequences: Sequences, item_count: int) -> dict[str, HistoryScorer]:
     """Return the baselines by name; `last_taken` only where users take items again."""
-    kinds: dict[str, type[Popularity]] = {
-        "popularity": Popularity,
-        "markov": Markov,
-        "neighbours": Neighbours,
-    }
+    kinds: dict[str, type[Popularity]] = {"popularity": Popularity, "markov": Markov, "neighbours": Neighbours}
     if sequences.repeated:
         kinds["last_taken"] = LastTaken
     return {name: kind(sequences, item_count) for name, kind in kinds.items()}

@@ -7,12 +7,12 @@ import polars as pl
 
 from ..core.errors import DataError
 from ..ranking.metrics import metrics_by_target
-from .bootstrap import certainty
 from .params import EvaluateParams
-from .ranks import GROUPS, PERTURBED, sliced, user_ranks
+from .ranks import GROUPS, RANK_COLUMNS, sliced, user_ranks
+from .summary import certainty
 
+# The data set that the numbers belong to, by its counts; split by time it has other targets.
 MOVIELENS_1M = {"interactions": 1_000_209, "users": 6_040, "targets": 6_040}
-"""The data set that the numbers belong to, by its counts; split by time it has other targets."""
 
 PUBLISHED = {
     "SASRec": {"ndcg@10": 0.1684, "recall@10": 0.2929},
@@ -36,7 +36,7 @@ def compare(ranks: dict[str, pl.DataFrame], params: EvaluateParams) -> dict[str,
         paired over users. Where x is 0 there is no `relative`; a group without users is left out.
     """
     base, other = ranks.values()
-    same = ["user", *GROUPS, *(pl.col(name).is_null() for name in ("validation", "test", *PERTURBED))]
+    same = ["user", *GROUPS, *(pl.col(name).is_null() for name in RANK_COLUMNS)]
     if not base.select(same).equals(other.select(same)):
         what = f"{' and '.join(ranks)} were not evaluated for the same users and targets"
         raise DataError(what, "artifacts/ranks", "run `dvc repro`, so that both come from the same data")

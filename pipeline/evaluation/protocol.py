@@ -11,6 +11,8 @@ from .lists import TopLists
 from .params import EvaluateParams
 from .ranks import GROUPS, PERTURBED, SCHEMA, history_groups, popularity_groups
 
+Histories = list[NDArray[np.int64]]
+
 
 def evaluate(
     scorer: HistoryScorer,
@@ -43,9 +45,7 @@ def evaluate(
     Returns:
         A row for each target (without any, for the user); columns as in `ranks.SCHEMA`.
 
-    Raises:
-        DataError: no user has a target, or a history holds the target.
-        NumericalError: a score is NaN.
+    Raises ``DataError`` if no user has a target.
     """
     having = np.flatnonzero(sequences.validation != NO_TARGET)
     measured = having[split_users(sequences.owners[having], train_seed)[1]]
@@ -57,9 +57,9 @@ def evaluate(
     def ranks(
         by: HistoryScorer,
         targets: NDArray[np.int64],
-        histories: list[NDArray[np.int64]],
+        histories: Histories,
         ranked: NDArray[np.bool_] = candidates,
-        seen: list[NDArray[np.int64]] | None = None,
+        seen: Histories | None = None,
     ) -> pl.Series:
         more = params.batch_users, seen, sequences.repeated, sequences.owners
         values = np.full(len(targets), np.nan)
@@ -72,6 +72,7 @@ def evaluate(
     columns = {
         "validation": ranks(validating or scorer, held_out, sequences.validation_histories(), known),
         "test": ranks(lists or scorer, test, before_test),
+        **_groups(sequences, len(candidates)),
     }
     if perturb:
         users = np.unique(sequences.owners[test != NO_TARGET])
@@ -79,7 +80,6 @@ def evaluate(
         some = np.where(np.isin(sequences.owners, users), test, NO_TARGET)
         perturbed = perturbed_histories(before_test, some, candidates, params.perturbed_share, params.seed)
         columns |= {name: ranks(scorer, some, read, seen=before_test) for name, read in perturbed.items()}
-    columns |= _groups(sequences, len(candidates))
     return pl.DataFrame({"user": sequences.owners, **dict.fromkeys(PERTURBED), **columns}, SCHEMA)
 
 
@@ -99,12 +99,8 @@ def _groups(sequences: Sequences, item_count: int) -> dict[str, list[str | None]
 
 
 def perturbed_histories(
-    histories: list[NDArray[np.int64]],
-    targets: NDArray[np.int64],
-    candidates: NDArray[np.bool_],
-    share: float,
-    seed: int,
-) -> dict[str, list[NDArray[np.int64]]]:
+    histories: Histories, targets: NDArray[np.int64], candidates: NDArray[np.bool_], share: float, seed: int
+) -> dict[str, Histories]:
     """Return U histories with a share of their items, in [0, 1), `dropped` at random, and `replaced` at these places.
 
     Remaining items keep their order, and at least one remains. Replacements are distinct candidates, neither in the

@@ -12,29 +12,20 @@ from numpy.typing import NDArray
 from ..core.errors import DataError
 from ..core.tables import row_groups
 
-GROUPS = {
+GROUPS = {  # of each slice, in order
     "history": ("short", "middle", "long"),
     "popularity": ("head", "middle", "tail"),
     "target": ("new", "repeated"),
 }
-"""The groups of each slice, in order."""
 
 PERTURBED = ("dropped", "replaced")
 """Columns of the test ranks after a part of the history was dropped or replaced; null for users outside the sample."""
 
-SCHEMA = pl.Schema(
-    {
-        "user": pl.Int32,
-        "validation": pl.Float64,
-        "test": pl.Float64,
-        **dict.fromkeys(PERTURBED, pl.Float64),
-        **dict.fromkeys(GROUPS, pl.String),
-    }
-)
+RANK_COLUMNS = ("validation", "test", *PERTURBED)
+SCHEMA = pl.Schema({"user": pl.Int32, **dict.fromkeys(RANK_COLUMNS, pl.Float64), **dict.fromkeys(GROUPS, pl.String)})
 """All columns but `user` are null where the row lacks the target, or where `evaluate.users` leaves the user out;
 `validation` also where a fusion learns from the user (`core.sequences.split_users`). A rank is 1 at best, and infinite
 for a target that was not ranked. `history`, `popularity` and `target` name the user's group in each slice."""
-
 
 BASELINES_SCHEMA = pl.Schema({"baseline": pl.String, **{name: SCHEMA[name] for name in ("user", "validation", "test")}})
 """The ranks of all baselines, one baseline after the other; the other columns are as in `SCHEMA`."""
@@ -47,8 +38,7 @@ def load_ranks(path: Path, schema: pl.Schema = SCHEMA) -> pl.DataFrame:
     """
     ranks = pl.concat(row_groups(path))
     if ranks.schema != schema:
-        what = f"the columns are {dict(ranks.schema)}, not {dict(schema)}"
-        raise DataError(what, str(path), "run `dvc repro`")
+        raise DataError(f"the columns are {dict(ranks.schema)}, not {dict(schema)}", str(path), "run `dvc repro`")
     return ranks
 
 

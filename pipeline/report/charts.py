@@ -6,9 +6,8 @@ from itertools import chain
 from types import SimpleNamespace
 from typing import NamedTuple
 
+# Size of a line chart and the ends of its axes, in pixels.
 SIZE = SimpleNamespace(width=360, height=230, left=46, right=340, top=12, bottom=190)
-"""Size of a line chart and the ends of its axes, in pixels."""
-
 Ticks = list[tuple[float, str]]  # places and labels on an axis: pixels in a line chart, percent in a dot plot
 
 

@@ -18,8 +18,7 @@ SIDE = 1000  # length of the map's sides
 MARGIN = 20
 PERPLEXITY = 30
 ITERATIONS = 350
-ANGLE = 0.8
-"""Angle of Barnes-Hut. It takes half the time of the usual 0.5, and the map keeps as many neighbours together."""
+ANGLE = 0.8  # of Barnes-Hut: half the time of the usual 0.5, and the map keeps as many neighbours together
 MAP_ITEMS = 5000
 COLOURS = 9  # genres with a colour of their own on the map; the other genres share one
 NEIGHBOURS = 6

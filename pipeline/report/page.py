@@ -21,7 +21,7 @@ from .items import SIDE, ItemMap, Neighbours
 from .people import Person
 from .quality import Results
 
-SOURCES = {
+SOURCES = {  # names of the parts of a fused probability for people
     "model": "the sequence model",
     "next_items": "what others chose then",
     "items": "similar items",
@@ -29,10 +29,8 @@ SOURCES = {
     "history": "what was taken before",
     "trending": "what was popular then",
 }
-"""Names of the parts of a fused probability for people."""
 
 Facts = dict[str, dict[str, str]]  # for each heading, labelled values
-
 TEMPLATES = Path(__file__).parent / "templates"
 
 

@@ -8,10 +8,8 @@ from ..core import VARIANTS
 from ..core.errors import DataError
 from ..serving.artifacts import are_numbers
 
-FILES = (*VARIANTS, "refit")
-"""Files of metrics that are compared, in the order in which `changes` takes their contents."""
-MARK = "<!-- previous run -->"
-"""Mark of the place for a previous run. The templates escape all text, so the page has the mark only once."""
+FILES = (*VARIANTS, "refit")  # files of metrics, in the order in which `changes` takes their contents
+MARK = "<!-- previous run -->"  # place for a previous run; the page has it once, as the templates escape all text
 
 
 class Change(NamedTuple):
@@ -47,8 +45,7 @@ def changes(now: Sequence[Any], then: Sequence[Any]) -> list[Change]:
     for model, content in _models(*now).items():
         values, previous = values_of(content, "test"), values_of(before.get(model), "test")
         if model in VARIANTS and not values:
-            what = f"the metrics of {model} hold no test metrics"
-            raise DataError(what, remedy=f"run `dvc repro evaluate_{model}`")
+            raise DataError(f"the metrics of {model} hold no test metrics", remedy=f"run `dvc repro evaluate_{model}`")
         for metric, value in values.items():
             found.append(Change(model, metric, value, _interval(content, metric), previous.get(metric)))
     return found
@@ -59,8 +56,7 @@ def with_previous(page: str, previous: Previous) -> str:
     from jinja2 import Environment, FileSystemLoader
 
     if MARK not in page:
-        remedy = "run `dvc repro evaluate_report`, or `dvc pull`"
-        raise DataError("is no report of this version", "report.html", remedy)
+        raise DataError("is no report of this version", "report.html", "run `dvc repro evaluate_report`, or `dvc pull`")
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
     return page.replace(MARK, environment.get_template("previous.html.j2").render(previous=previous))
 
@@ -72,7 +68,6 @@ def values_of(metrics: Any, split: str) -> dict[str, float]:
 
 
 def _models(hierarchical: Any, rag: Any, refit: Any) -> dict[str, Any]:
-    """Return the metrics by model."""
     again = refit if isinstance(refit, dict) else {}
     fitted_again = {f"{variant}, fitted again": again[variant] for variant in VARIANTS if variant in again}
     return {"hierarchical": hierarchical, "rag": rag, **fitted_again}

@@ -11,19 +11,15 @@ from ..evaluation.comparison import PUBLISHED, beside_published
 from ..ranking.metrics import NAMES
 from .charts import DotPlot, LineChart, Row, Value, dot_plot, line_chart
 
-SLICES = {
+SLICES = {  # titles, and labels of the groups that `evaluation/ranks.py` defines
     "history": ("Length of the history", {"short": "Short", "middle": "Middle", "long": "Long"}),
     "popularity": ("Popularity of what came next", {"head": "Head", "middle": "Middle", "tail": "Tail"}),
     "target": ("What came next", {"new": "New to the user", "repeated": "Taken before"}),
     "perturbed": ("Damaged history", {"dropped": "Items left out", "replaced": "Items replaced"}),
 }
-"""Titles of the slices and labels of their groups. `evaluation/ranks.py` defines the groups."""
-
+# What each variant trains, and the x axis of its learning curve.
 LEARNED = {"hierarchical": ("sequence model", "epoch"), "rag": ("fusion", "step")}
-"""What each variant trains, and the x axis of its learning curve."""
-
-ENOUGH_HITS = 10
-"""Least number of targets among the first 10 for a change in percent. With fewer, percentages mean nothing."""
+ENOUGH_HITS = 10  # targets among the first 10 from which a change is in percent: of fewer, percentages mean nothing
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import polars as pl
 from ..core.errors import StoreError
 from ..store import store_files as files
 from ..store.shards import IdIndex, Shards
-from ..store.store_files import EXPORT, INDEX, WHITENING
 from ..store.whitening import Whitening
 
 T = TypeVar("T")
@@ -43,7 +42,7 @@ def diagnose(path: str | Path) -> list[StoreError]:
     for name in files.files_of(manifest):
         attempt(files.check_hash, folder / name, manifest)
     there = {name for name in files.files_of(manifest) if (folder / name).is_file()}
-    if WHITENING in there:
+    if files.WHITENING in there:
         attempt(Whitening.of_store, folder, manifest)
     shards, ids, vectors = Shards(folder, manifest), [], None
     for shard in shards:
@@ -60,8 +59,8 @@ def diagnose(path: str | Path) -> list[StoreError]:
         return found
     all_ids, before = pl.concat(ids), len(found)
     attempt(files.check_ids, folder, manifest, all_ids)
-    if there.issuperset(INDEX) and (index := attempt(IdIndex.map, folder, manifest)) is not None:
+    if there.issuperset(files.INDEX) and (index := attempt(IdIndex.map, folder, manifest)) is not None:
         attempt(index.check, folder, all_ids)
-    if EXPORT in there and vectors is not None and len(found) == before:  # a plain store
+    if files.EXPORT in there and vectors is not None and len(found) == before:  # a plain store
         attempt(files.check_export, folder, all_ids, vectors)
     return found

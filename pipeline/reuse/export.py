@@ -15,13 +15,10 @@ from ..store.store import EmbeddingStore
 from ..store.vectors import Vectors
 
 NINE_DIGITS = "%.9g"  # enough digits to tell any two float32 numbers apart
-
+MODEL = "user_tower.onnx", "item_keys.onnx", "ids.json", "config.json"  # files of a model as ONNX (`onnx_export`)
 ARROW = "data-00000-of-00001.arrow"
 INFO = '{\n  "citation": "",\n  "description": "",\n  "homepage": "",\n  "license": ""\n}\n'
-MODEL = "user_tower.onnx", "item_keys.onnx", "ids.json", "config.json"  # files of a model as ONNX (`onnx_export`)
-
 CONFIG = 'embeddings {\n  tensor_path: "tensors.tsv"\n  metadata_path: "metadata.tsv"\n}\n'
-
 UNSAFE = re.compile(r"[\s%\x00-\x1f\x7f-\x9f\ufeff]")
 
 Writer = Callable[[Path, EmbeddingStore, Vectors], None]
@@ -116,10 +113,7 @@ WRITERS: dict[str, tuple[Writer, Mapping[str, str | None]]] = {
     "npy": (_write_npy, {"embeddings.npy": None, "ids.json": None}),
     "datasets": (_write_datasets, {ARROW: None, "dataset_info.json": INFO, "state.json": None}),
     "word2vec": (_write_word2vec, {}),
-    "projector": (
-        _write_projector,
-        {"tensors.tsv": None, "metadata.tsv": None, "projector_config.pbtxt": CONFIG},
-    ),
+    "projector": (_write_projector, {"tensors.tsv": None, "metadata.tsv": None, "projector_config.pbtxt": CONFIG}),
 }
 """The writer of each format, and the files of its folder (empty: the format is a single file). A file's value is its
 constant content, or None."""

@@ -94,8 +94,7 @@ def export_onnx(artifacts: Path, out: Path) -> None:
             expected = keys(tower(batch, count), batch, count).numpy()
             largest = np.abs(expected, where=np.isfinite(expected), out=np.zeros_like(expected)).max()
             if not np.allclose(np.asarray(found), expected, rtol=0, atol=TOLERANCE * max(1, largest)):
-                what = "onnxruntime computes other scores than torch"
-                raise ModelError(what, str(out), "use another backbone")
+                raise ModelError("onnxruntime computes other scores than torch", str(out), "use another backbone")
 
 
 def _write(module: nn.Module, arguments: tuple[Tensor, ...], shapes: dict[str, Any], output: str, path: Path) -> None:

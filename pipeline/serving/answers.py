@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-TABLE = pl.Schema(
+TABLE = pl.Schema(  # columns of the answers to many, a row for each recommended item
     {
         "history": pl.Int64,
         "user_id": pl.String,
@@ -15,7 +15,6 @@ TABLE = pl.Schema(
         "probability": pl.Float32,
     }
 )
-"""Columns of the answers to many, a row for each recommended item."""
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,8 @@ from .recommend import Recommender
 from .rules import Rules
 
 BLOCK = 1024  # users of a part: a killed run computes at most so many again
-
-WRITERS = {
-    ".parquet": pl.LazyFrame.sink_parquet,
-    ".csv": pl.LazyFrame.sink_csv,
-    ".jsonl": pl.LazyFrame.sink_ndjson,
-}
-"""Polars' writer for each suffix of the file."""
+# Polars' writer for each suffix of the file.
+WRITERS = {".parquet": pl.LazyFrame.sink_parquet, ".csv": pl.LazyFrame.sink_csv, ".jsonl": pl.LazyFrame.sink_ndjson}
 
 
 def recommend_everybody(
@@ -35,9 +30,7 @@ def recommend_everybody(
     The suffix of `out`, one of `WRITERS`, says its format. `artifacts` are the folders that the recommender was read
     from; after a change of a file there, a run starts anew. Returns the number of rows, at most k >= 1 for each user.
 
-    Raises:
-        NotFoundError, ParamsError, DataError: as for `Recommender.recommend`, or there is no format of that suffix.
-        MachineError: the disk is full, or the folder cannot be written.
+    Raises as `Recommender.recommend`, and ``ParamsError`` if there is no format of that suffix.
     """
     if out.suffix not in WRITERS:
         known = ", ".join(WRITERS)
@@ -47,10 +40,10 @@ def recommend_everybody(
     question = sha256_json([versions, recommender.variant, BLOCK, k, rules])
     folder = out.with_name(f".{out.name}.parts")
     users = recommender.user_ids
-    parts = [folder / f"{question}-{start:09}.parquet" for start in range(0, len(users), BLOCK)]
+    blocks = {start: users[start : start + BLOCK] for start in range(0, len(users), BLOCK)}
+    parts = [folder / f"{question}-{start:09}.parquet" for start in blocks]
     with track(total=len(users), desc="recommend", unit="user") as bar:
-        for number, part in enumerate(parts):
-            block = users[number * BLOCK : (number + 1) * BLOCK]
+        for part, block in zip(parts, blocks.values(), strict=True):
             if not part.exists():
                 asked = [recommender.user(user) for user in block]
                 found = recommender.recommend_table(asked, k, **rules).drop("history")

@@ -20,7 +20,6 @@ _YEAR = re.compile(r"(?P<title>.*\S)\s*(?:\((?P<certain>\d{4})\)|,?\s(?P<likely>
 _ALTERNATIVE = re.compile(r"\(([^()]+)\)")
 _MOVED = re.compile(r"(?P<rest>[^()]*[^\s()]),\s*(?P<article>[^\W\d_]+'?)(?P<more>\s*\(.*)?", re.DOTALL)
 
-
 _REMEDY = "use the id or the title of an item of the data"
 
 

@@ -28,8 +28,7 @@ from .find_items import NotFoundError, nearest
 from .rules import Choice, Rules
 from .why import explain
 
-BATCH = 64
-"""Histories scored at a time. This bounds memory and keeps arrays in the processor's cache."""
+BATCH = 64  # histories scored at a time: bounds memory and keeps arrays in the processor's cache
 
 History = User | Sequence[str | int | Item]  # a user of the data, or items by id or title, oldest first
 
@@ -149,12 +148,16 @@ class Recommender:
         error for each is appended to the list.
         """
         require_some(k)
-        choice, k = Choice(rules, self._catalogue), min(k, len(self.item_ids))
+        choice, k, sources = Choice(rules, self._catalogue), min(k, len(self.item_ids)), list(self._scorer.sources)
         best: list[list[Recommendation]] = [[] for _ in histories]
         for places, scored in self._batches(histories, choice.exclude_seen, skipped):
             for row, place in enumerate(places):
-                rows = choice.best(scored.scores[row], scored.query.histories[row], k)
-                best[place] = self._answer(scored, row, rows, why)
+                scores = scored.scores[row]  # [n]
+                probabilities = scores.softmax(-1)  # [n], for log-probabilities the same as exp
+                for item in choice.best(scores, scored.query.histories[row], k):
+                    found, numbers = self._catalogue[item], (float(scores[item]), float(probabilities[item]))
+                    reasons = explain(scored, row, item, sources, self._catalogue, self.user_ids) if why else None
+                    best[place].append(Recommendation(found.item_id, found.title, *numbers, reasons))
         return best
 
     def recommend_table(
@@ -208,7 +211,7 @@ class Recommender:
 
         For a user, retrieval leaves out the user's own entries. For the same items as a list, it may find them.
         """
-        items = self._items_of(self._row_of(str(user_id)))
+        _, items = self._known(str(user_id))
         return User(str(user_id), tuple(self._catalogue[item] for item in items))
 
     def item(self, item: str | int) -> Item:
@@ -228,10 +231,7 @@ class Recommender:
         return self._catalogue.similar(self._catalogue.finder.find(item), k)
 
     def _batches(
-        self,
-        histories: Sequence[History],
-        exclude_seen: bool | None = None,
-        skipped: list[NotFoundError] | None = None,
+        self, histories: Sequence[History], exclude_seen: bool | None = None, skipped: list[NotFoundError] | None = None
     ) -> Iterator[tuple[NDArray[np.int64], Scored]]:
         """Score histories of similar length together, as padding costs time; yield their places too, int64 [B]."""
         scorer = self._scorer
@@ -242,8 +242,8 @@ class Recommender:
         rows = []
         for place, history in enumerate(histories):
             if isinstance(history, User):
-                users[place] = row = self._row_of(history.user_id)  # of these data: an update moves the rows
-                rows.append(self._items_of(row))
+                users[place], items = self._known(history.user_id)  # of these data: an update moves the rows
+                rows.append(items)
             else:
                 where = "history" if len(histories) == 1 else f"history {place + 1} of {len(histories)}"
                 rows.append(self._catalogue.rows(history, where, skipped))
@@ -252,27 +252,9 @@ class Recommender:
             places = by_length[start : start + BATCH]
             yield places, scorer.score([rows[place] for place in places], users[places])
 
-    def _row_of(self, user_id: str) -> int:
+    def _known(self, user_id: str) -> tuple[int, NDArray[np.int64]]:
+        """Return the row and the items of a user of the data."""
         if (row := self._user_rows.get(user_id)) is None:
             alike = nearest(user_id, self.user_ids, similar=0)
             raise NotFoundError(f"there is no user {user_id!r}", alike, "ids that are most like it:")
-        return row
-
-    def _items_of(self, user: int) -> NDArray[np.int64]:
-        offsets = self._sequences.offsets
-        return self._sequences.items[offsets[user] : offsets[user + 1]]
-
-    def _answer(self, scored: Scored, place: int, rows: list[int], why: bool) -> list[Recommendation]:
-        scores = scored.scores[place]  # [n]
-        probabilities = scores.softmax(-1)  # [n], for log-probabilities the same as exp
-        sources = list(self._scorer.sources)
-        return [
-            Recommendation(
-                self.item_ids[row],
-                self._catalogue[row].title,
-                float(scores[row]),
-                float(probabilities[row]),
-                explain(scored, place, row, sources, self._catalogue, self.user_ids) if why else None,
-            )
-            for row in rows
-        ]
+        return row, self._sequences.items[slice(*self._sequences.offsets[row : row + 2])]

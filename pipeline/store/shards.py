@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 from ..core.errors import StoreError
 from ..core.files import map_npy
 from . import store_files as files
-from .store_files import REMEDY, SCHEMA
 from .vectors import Vectors
 
-ARROW = pa.schema([("row", pa.int32()), *((name, pa.large_string()) for name in SCHEMA.names()[1:])])
-"""The columns of ``SCHEMA`` in Arrow."""
+# The columns of ``files.SCHEMA`` in Arrow.
+ARROW = pa.schema([("row", pa.int32()), *((name, pa.large_string()) for name in files.SCHEMA.names()[1:])])
 
 
 @dataclass(eq=False)
@@ -42,14 +41,14 @@ class Shard:
         with files.as_store_errors():
             vectors = map_npy(self.path)
         if vectors.dtype != np.dtype("<f4"):
-            raise StoreError(f"numbers are {vectors.dtype}, not float32", str(self.path), REMEDY)
+            raise StoreError(f"numbers are {vectors.dtype}, not float32", str(self.path), files.REMEDY)
         files.check_shape(self.path, vectors.shape, (self.count, self.manifest["dimension"]))
         return vectors
 
     def read_items(self) -> pa.Table:
         """Read the items, columns of ``ARROW``; check rows and columns, but not the hash."""
         path = self.items_path
-        items = files.read_table(path, SCHEMA).cast(ARROW)
+        items = files.read_table(path, files.SCHEMA).cast(ARROW)
         files.check_shape(path, (len(items),), (self.count,))
         for name in ("item_id", "text", "text_hash"):
             files.check_rows(items[name].is_valid(), 0, path, f"column {name} has no value")
@@ -97,7 +96,7 @@ class IdIndex(NamedTuple):
         for name, numbers, dtype in zip(files.INDEX, found, ("<u8", "<i4"), strict=True):
             if numbers.dtype != np.dtype(dtype) or numbers.shape != (count,):
                 what = f"{numbers.dtype} of shape {numbers.shape}, but {files.MANIFEST} says {count} items"
-                raise StoreError(what, str(folder / name), REMEDY)
+                raise StoreError(what, str(folder / name), files.REMEDY)
         return cls(*found)
 
     def find(self, item_id: str) -> Iterator[int]:
@@ -150,7 +149,7 @@ class Shards(list[Shard]):
 
     def take(self, rows: NDArray[np.int64]) -> pl.DataFrame:
         """Return some of the items, in the order of `rows`."""
-        parts, order = [pl.DataFrame(schema=SCHEMA)], [np.empty(0, np.int64)]
+        parts, order = [pl.DataFrame(schema=files.SCHEMA)], [np.empty(0, np.int64)]
         for shard, asked, places in self.groups(rows):
             parts.append(pl.DataFrame(shard.items.take(places)))
             order.append(asked)

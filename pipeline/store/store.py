@@ -13,7 +13,6 @@ from ..core.errors import DataError, ParamsError, StoreError
 from ..core.files import sha256_json
 from . import store_files as files
 from .shards import ShardedVectors, Shards
-from .store_files import WHITENING
 from .vectors import Vectors
 from .whitening import WhitenedVectors, Whitening
 
@@ -50,7 +49,7 @@ class EmbeddingStore:
         else:
             vectors = shards[0].vectors
             files.check_ids(folder, manifest, shards.ids)
-        files.check_hash(folder / WHITENING, manifest)
+        files.check_hash(folder / files.WHITENING, manifest)
         return cls(folder, manifest, shards, vectors, Whitening.of_store(folder, manifest))
 
     def check_finite(self) -> None:
@@ -64,7 +63,7 @@ class EmbeddingStore:
         hashes = self.manifest["files"]
         vectors = [hashes[name] for name, _ in files.shard_names(self.manifest)]
         matrix = vectors if files.is_sharded(self.manifest) else vectors[0]
-        return sha256_json([matrix, self.manifest["ids_sha256"], hashes[WHITENING]])
+        return sha256_json([matrix, self.manifest["ids_sha256"], hashes[files.WHITENING]])
 
     @property
     def items(self) -> pl.DataFrame:

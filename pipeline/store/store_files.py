@@ -29,20 +29,17 @@ MANIFEST = "manifest.json"
 FILES = (VECTORS, ITEMS, EXPORT, WHITENING)  # files of a plain store, without the manifest
 INDEX = ("id_hashes.npy", "id_rows.npy")  # index from ids to rows, in a store in shards
 SHARD = re.compile(r"(embeddings-\d{5,}\.npy|items-\d{5,}\.arrow)")  # names of a shard's files
-KEYS = (
+KEYS = (  # of every manifest, beside `schema_version`
     *("model", "pooling", "max_length", "dtype", "template", "count", "dimension", "whitened_dimension"),
     *("ids_sha256", "files"),
 )
-"""Keys of every manifest, beside `schema_version`."""
 MODEL_KEYS = ("id", "revision", "config_sha256", "tokenizer_sha256", "weights_sha256")
 
 REMEDY = "run `dvc repro`, or fetch the store again (`dvc pull`, `dvc update`)"
 REBUILD = "make it again (`dvc repro` where it comes from), or use the release of hierrec that wrote it"
 
-SCHEMA = pl.Schema(
-    {"row": pl.Int32, "item_id": pl.String, "title": pl.String, "text": pl.String, "text_hash": pl.String}
-)
-"""Columns of the items."""
+# Columns of the items.
+SCHEMA = pl.Schema({"row": pl.Int32} | dict.fromkeys(("item_id", "title", "text", "text_hash"), pl.String))
 
 
 def text_hash(text: str) -> str:
@@ -62,8 +59,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     keys = (*KEYS, "shards") if is_sharded(manifest) else KEYS
     missing = [key for key in keys if key not in manifest]
     if not missing:
-        if is_sharded(manifest) and not _are_counts(manifest["shards"], manifest["count"]):
-            raise StoreError("shards is not a list of row counts whose sum is count", str(path), REMEDY)
+        if is_sharded(manifest):
+            shards = manifest["shards"]
+            counts = isinstance(shards, list) and shards and all(type(rows) is int and rows > 0 for rows in shards)
+            if not (counts and sum(shards) == manifest["count"]):
+                raise StoreError("shards is not a list of row counts whose sum is count", str(path), REMEDY)
         for section, wanted in (("model", MODEL_KEYS), ("files", files_of(manifest))):
             known = manifest[section] if isinstance(manifest[section], dict) else {}
             missing += [f"{section}.{name}" for name in wanted if name not in known]
@@ -90,11 +90,6 @@ def shard_names(manifest: dict[str, Any]) -> list[tuple[str, str]]:
 def files_of(manifest: dict[str, Any]) -> tuple[str, ...]:
     """Return the names of a store's files, without the manifest."""
     return (*chain(*shard_names(manifest)), *INDEX, WHITENING) if is_sharded(manifest) else FILES
-
-
-def _are_counts(shards: Any, count: Any) -> bool:
-    counts = isinstance(shards, list) and all(type(rows) is int and rows > 0 for rows in shards)
-    return counts and bool(shards) and sum(shards) == count
 
 
 @contextmanager

@@ -15,8 +15,7 @@ from ..core.errors import NumericalError, StoreError
 from .store_files import REMEDY, WHITENING, check_present, check_shape
 from .vectors import CHUNK, Vectors
 
-ITEMS_OF_DIMENSION = 5
-"""Items for each whitened dimension. With fewer, whitened vectors come near to being orthogonal and lose similarity."""
+ITEMS_OF_DIMENSION = 5  # items for each whitened dimension: with fewer, whitened vectors come near to being orthogonal
 FEW = 8  # most dimensions for fewer than 40 items; also at most half the number of items
 RELATIVE_FLOOR = 1e-9  # share of the largest variance below which a direction is rounding noise of float32 vectors
 
@@ -37,8 +36,7 @@ class Whitening:
             dimension: most principal directions, each scaled to variance 1. w is also at most d and n / 5 (with fewer
                 than 40 items, at most 8 and n / 2 instead of n / 5). None: centring only, w = d.
 
-        Raises:
-            NumericalError: a vector is not finite.
+        Raises ``NumericalError`` if a vector is not finite.
         """
         count, width = vectors.shape
         mean = np.asarray(vectors.mean(axis=0, dtype=np.float64))  # [d]

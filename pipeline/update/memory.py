@@ -31,9 +31,6 @@ def write_grown(
 
     `base`, which `save_rag` wrote, and `index` belong to the inputs `before`; the model in `folder` will belong to
     `after`. Returns the number of states that were computed.
-
-    Raises:
-        CheckpointError: the model is damaged, or does not belong to `before`.
     """
     scorer = load_rag(base, before, index, torch.float32)
     model, datastore = scorer.model, scorer.sources.get("next_items")

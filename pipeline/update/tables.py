@@ -31,10 +31,7 @@ def extended_dataset(
     nothing is held out. Known items keep their texts. A new item may be recommended if the table of items lists it, or
     if somebody has taken it; an item that is not listed has no text.
 
-    Raises:
-        DownloadError: a table is missing.
-        DataError: a table is malformed; a repeated interaction is refused; the timestamps are of another
-            kind than the data's; or a text is of another type.
+    Raises ``DataError`` if a repeated interaction is refused, or times or texts are of another kind than the data's.
     """
     known, users = load_items(data / "items.parquet"), load_users(data / "users.parquet")
     repeats = ingest.repeats if ingest.dataset == "files" else "refuse"
@@ -112,8 +109,7 @@ def _alike(times: pl.Series, past: pl.Series, path: Path) -> pl.Series:
     if old is None or new == old:
         return times
     if new is None:
-        what = f"such as {times[0]} are no times since 1970, but those of the data are"
-        raise DataError(what, place, remedy)
+        raise DataError(f"such as {times[0]} are no times since 1970, but those of the data are", place, remedy)
     if new < old:
         return times * (old // new)
     finer = times.filter(times % (new // old) != 0)

@@ -52,8 +52,7 @@ def update(
 
     Raises:
         ParamsError: there is nothing to add.
-        DataError: a table is malformed, or `out` holds something else, or was made from another model.
-        StoreError, IndexMismatchError, CheckpointError: an artifact is missing or damaged.
+        DataError: `out` holds something else, or was made from another model.
         ModelError: the params name another item LLM than the store's.
     """
     if interactions is None and items is None:
@@ -66,8 +65,7 @@ def update(
         base = out if out.exists() else artifacts
         if base is out and (not (out / RECORD).is_file() or read_json(out / RECORD) != record):
             what = "was not made from the model that the stages wrote last"
-            remedy = "remove or rename it, and add again what the data of the stages lacks"
-            raise DataError(what, str(out), remedy)
+            raise DataError(what, str(out), "remove or rename it, and add again what the data of the stages lacks")
         model = Path("models", record["model"])
         require(base / "data", base / "item_embeddings", base / "index", base / model)
         dataset, notes = extended_dataset(base / "data", interactions, items, params.ingest)
@@ -128,12 +126,10 @@ def _write_store(base: Path, folder: Path, items: pl.DataFrame, encode: EncodePa
         encoded = sum(count for _, count in parts)
         texts += rendered
     rows = _rows(items["item_id"], pl.concat([known["item_id"], new["item_id"]]))
-    named = items.select("item_id", pl.col("title").fill_null(pl.col("item_id")))
     description = {key: manifest[key] for key in ("model", "pooling", "max_length", "dtype")}
     shard_rows = manifest["shards"][0] if "shards" in manifest else None
-    target, texts = folder / "item_embeddings", [texts[row] for row in rows]
-    written = manifest["template"], description, shard_rows
-    write_store(target, named, texts, vectors[rows], old.whitening, *written)
+    written = [texts[row] for row in rows], vectors[rows], old.whitening, manifest["template"], description, shard_rows
+    write_store(folder / "item_embeddings", items, *written)
     return encoded
 
 

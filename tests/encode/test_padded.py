@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from hierrec.core.errors import ModelError
-from hierrec.encode.padded import LENGTH_STEP, PaddedBatches
+from hierrec.encode.batches import LENGTH_STEP, PaddedBatches
 from hierrec.encode.params import Pooling
 from hypothesis import given
 from hypothesis import strategies as st

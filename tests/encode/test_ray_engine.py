@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import psutil
-import pyarrow as pa
 import pytest
 from hierrec.core import errors
 from hierrec.core.errors import DataError, ModelError, NumericalError, OutOfMemoryError, ParamsError
@@ -144,9 +143,9 @@ class Fails(ItemEncoder):
 def test_an_error_is_an_answer(error: errors.HierrecError) -> None:
     worker = EncodeWorker(encode_params("m", 8), "", 64, 1)
     worker._encoder = Fails(error)
-    answer = worker(pa.table({"place": [0], "text": ["a"]}))
+    answer = worker({"place": np.array([0]), "text": np.array(["a"], object)})
     with pytest.raises(type(error)) as raised:
-        unpack(answer.to_pylist()[0])
+        unpack(answer)
     assert str(raised.value) == str(error)
 
 
@@ -156,8 +155,8 @@ def test_a_worker_encodes_a_block_into_its_places(model_folder: ModelFolder, pre
     import torch
 
     worker = EncodeWorker(encoder.params, encoder.fingerprint, 200, torch.get_num_threads())
-    block = pa.table({"place": [7, 3], "text": MANY[:2]})
-    places, vectors = unpack(worker(block).to_pylist()[0])
+    block = {"place": np.array([7, 3]), "text": np.array(MANY[:2], object)}
+    places, vectors = unpack(worker(block))
     assert places.tolist() == [7, 3]
     assert np.array_equal(vectors, encoder.encode(MANY[:2], 200))
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import transformers as tf
-from hierrec.encode.t5 import T5Batches
+from hierrec.encode.batches import T5Batches
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn

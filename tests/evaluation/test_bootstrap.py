@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hierrec.evaluation.bootstrap import intervals, p_values, resampled_means
+from hierrec.evaluation.summary import intervals, p_values, resampled_means
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats

@@ -1,4 +1,4 @@
-"""Text vectors of T5 without padding. The texts of a batch follow each other in one row of slots."""
+"""Batches of texts and their vectors: of T5 without padding, of any other encoder with padding."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
@@ -12,17 +12,18 @@ from torch.nn import functional as F
 from transformers import T5EncoderModel
 from transformers.models.t5.modeling_t5 import T5Stack
 
+from ..core.errors import ModelError
+from .model_files import OTHERWISE
 from .params import Pooling
 
-KEY_STEP = 16
-"""Attention keys are padded to a multiple of this number: softmax of rows shorter than a vector register is slow."""
+LENGTH_STEP = 4  # texts are padded to a multiple of this many tokens
+KEY_STEP = 16  # keys are padded to a multiple of it: softmax of rows shorter than a vector register is slow
 
-Group = tuple[slice, Tensor]
-"""Slots of texts of one length, and the bias of their attention scores, float [1, H, L, K]."""
+Group = tuple[slice, Tensor]  # slots of texts of one length, and the bias of their attention scores, float [1, H, L, K]
 
 
 class T5Batches:
-    """Batches of T5's encoder (in evaluation mode).
+    """Batches of T5's encoder (in evaluation mode). The texts of a batch follow each other in one row of slots.
 
     Linear layers and norms compute all slots at once; attention computes all texts of one length at once.
     """
@@ -94,3 +95,44 @@ def _attend(layer: Any, states: Tensor, groups: Sequence[Group]) -> Tensor:
         found = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=attention.scaling)
         read[place] = found.transpose(1, 2).flatten(0, 1)  # [b, H, L, d] to [b L, H, d]
     return states + attention.o(read.flatten(1))
+
+
+class PaddedBatches:
+    """Batches of texts whose lengths, rounded up, are equal. Copies of the first text complete a batch.
+
+    The model is in evaluation mode. The padding token changes no vector. `place` is the model's name in messages.
+    """
+
+    def __init__(self, model: Any, pooling: Pooling, padding: int, max_length: int, place: str) -> None:
+        self._model, self._pooling, self._place = model, pooling, place
+        self._padding, self._max_length = padding, max_length
+
+    def plan(
+        self, lengths: NDArray[np.int64], batch_tokens: int
+    ) -> Iterator[tuple[NDArray[np.int64], tuple[int, int]]]:
+        """Yield batches as ``T5Batches.plan`` does, of the shape (rows, tokens of each row)."""
+        lengths = np.minimum(-(-lengths // LENGTH_STEP) * LENGTH_STEP, self._max_length)
+        for length in np.unique(lengths)[::-1].tolist():
+            places = np.flatnonzero(lengths == length)
+            rows = max(1, batch_tokens // length)
+            for start in range(0, len(places), rows):
+                yield places[start : start + rows], (rows, length)
+
+    def vectors(self, texts: Sequence[Sequence[int]], shape: tuple[int, int]) -> Tensor:
+        """Return vectors [b, D] as ``T5Batches.vectors``; raise ``ModelError`` if the model is not a text encoder."""
+        rows = [*texts, *[texts[0]] * (shape[0] - len(texts))]
+        lengths = torch.tensor([[len(text)] for text in rows])  # [rows, 1]
+        real = torch.arange(shape[1]) < lengths  # [rows, t]
+        tokens = torch.tensor(list(chain.from_iterable(rows)))
+        ids = torch.full(shape, self._padding).masked_scatter(real, tokens).to(self._model.device)  # [rows, t]
+        mask = real.long().to(self._model.device)  # [rows, t]
+        try:
+            hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state  # [rows, t, D]
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ModelError(f"not a text encoder: {error}", self._place, OTHERWISE) from error
+        if self._pooling == "last":
+            return hidden[torch.arange(len(texts)), [len(text) - 1 for text in texts]]
+        weights = mask.unsqueeze(-1).to(hidden.dtype)  # [rows, t, 1]
+        # `where`, not a product: a NaN at the padding would reach the vector.
+        hidden = torch.where(weights > 0, hidden, 0)
+        return hidden.sum(1)[: len(texts)] / weights.sum(1)[: len(texts)]
