@@ -38,6 +38,6 @@ print(*look(dataset), sep="\n")
 sequences = Sequences.from_tables([dataset.interactions], dataset.split)
 candidates, known = candidates_of(dataset.items)
 for name, scorer in baselines(sequences, len(candidates)).items():
-    ranks = evaluate(scorer, sequences, candidates, params.evaluate, 1, known, perturb=False)
+    ranks = evaluate(scorer, sequences, candidates, params.evaluate, known, perturb=False)
     found = metrics_from_ranks(ranks["test"].drop_nulls())
     print(f"{name:12} NDCG@10 {found['ndcg@10']:.4f}  Recall@10 {found['recall@10']:.4f}")

@@ -40,6 +40,6 @@ fused = Scorer(model.model, inputs.candidates, sources, fusion, sequences=inputs
 settings = load_params(Path("params.yaml")).evaluate
 for name, scorer in {"model alone": model, "with followers": fused}.items():
     known = inputs.validation_candidates
-    ranks = evaluate(scorer, inputs.sequences, inputs.candidates, settings, 1, known, perturb=False)
+    ranks = evaluate(scorer, inputs.sequences, inputs.candidates, settings, known, perturb=False)
     found = metrics_from_ranks(ranks["validation"].drop_nulls())  # validation chooses, test is read once
     print(f"{name:15} NDCG@10 {found['ndcg@10']:.4f}  Recall@10 {found['recall@10']:.4f}")

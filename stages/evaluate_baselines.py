@@ -19,7 +19,7 @@ def main(evaluate: EvaluateParams) -> Summary:
     candidates, known = candidates_of(load_items(DATA / "items.parquet"))
     interactions = interaction_groups(DATA / "interactions.parquet")
     sequences = Sequences.from_tables(interactions, load_split(DATA / "split.parquet"))
-    protocol = candidates, evaluate, evaluate.seed, known
+    protocol = candidates, evaluate, known
     tables, shown = [], {}
     for name, scorer in baselines(sequences, len(candidates)).items():
         lists = TopLists(scorer, candidates, sequences.repeated)

@@ -11,8 +11,8 @@ from hierrec.model.load import load_scorer
 def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     scorer = load_scorer(MODELS / "hierarchical", inputs)
-    seed, candidates = scorer.model.params.seed, (inputs.candidates, inputs.validation_candidates)
-    return measure("hierarchical", scorer, inputs.sequences, evaluate, seed, *candidates, inputs.frozen)
+    candidates = inputs.candidates, inputs.validation_candidates
+    return measure("hierarchical", scorer, inputs.sequences, evaluate, *candidates, inputs.frozen)
 
 
 if __name__ == "__main__":

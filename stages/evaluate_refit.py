@@ -31,7 +31,7 @@ def main(evaluate: EvaluateParams) -> Summary:
     sequences, candidates = replace(inputs.sequences, validation=nothing), inputs.candidates
     metrics, lines = {}, []
     for variant, scorer in scorers.items():
-        ranks = evaluate_scorer(scorer, sequences, candidates, evaluate, scorer.model.params.seed, perturb=False)
+        ranks = evaluate_scorer(scorer, sequences, candidates, evaluate, perturb=False)
         metrics[variant] = summarise_test(ranks, int(candidates.sum()), evaluate)
         values = ", ".join(f"{name} {value:.4f}" for name, value in metrics[variant]["test"].items())
         lines.append(f"{variant}, fitted again: test {values}")

@@ -56,7 +56,11 @@ def test_a_whole_number_is_a_number_and_so_is_an_exponent(tmp_path: Path, text: 
         ("  epochs:", "  epochs: 2.0", "tune.epochs", "valid integer"),
         ("  epochs:", "  epochs: -1", "tune.epochs", "greater than or equal to 0"),
         ("  seed:", "  seed: true", "tune.seed", "valid integer"),
-        ("  seed:", "  seed: null", "tune.seed", "valid integer"),
+        ("  seed:", "  seed: null", "tune.seed", "valid integer, not null"),
+        ("  epochs:", "  epochs: ten", "tune.epochs", 'valid integer, not "ten"'),
+        ("  template:", "  template: ''", "encode.template", "has no placeholder"),
+        ("  template:", "  template: '{title'", "encode.template", "a brace stands alone"),
+        ("  sources:", "  sources: [nextitems]", "fusion.sources.0", "'next_items'"),
         ("  seed:", "  seeds: 1", "tune.seeds", "not permitted"),
         ("  input_dropout:", "  input_dropout: 1.0", "train.input_dropout", "less than 1"),
         ("  input_dropout:", "  input_dropout: .nan", "train.input_dropout", "finite"),
@@ -103,6 +107,38 @@ def test_an_error_names_file_line_and_key(tmp_path: Path, old: str, new: str, ke
         load_params(path)
     assert f"{path}, line {line}, key {key}: " in caught.value.what
     assert message in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("  template:", "  template: ''"),
+        ("  template:", "  template: []"),
+        ("  template:", "  template: ['{title']"),
+        ("  whitening_dimension:", "  whitening_dimension: 0"),
+        ("  sources:", "  sources: [nextitems]"),
+    ],
+)
+def test_one_wrong_value_is_one_problem(tmp_path: Path, old: str, new: str) -> None:
+    path, _ = load(tmp_path, old, new)
+    with pytest.raises(ParamsError) as caught:
+        load_params(path)
+    assert caught.value.what.count(str(path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("  interactions:  ", "  interactions: a.csv", "interactions: is for dataset: files"),
+        ("  items:  ", "  items: a.csv", "items: is for dataset: files"),
+        ("  where:", "  where: a > 1", "where: is for dataset: files"),
+        ("  validation_from:", "  validation_from: 0.95", "it cannot be greater than test_from"),
+    ],
+)
+def test_params_that_contradict_each_other_are_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path, _ = load(tmp_path, old, new)
+    with pytest.raises(ParamsError, match=message):
+        load_params(path)
 
 
 @pytest.mark.parametrize(

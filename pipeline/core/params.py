@@ -1,5 +1,6 @@
 """Read params.yaml into frozen sections. Unknown keys are refused; errors name file, line and key."""
 
+import json
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -31,6 +32,7 @@ class Sections(Section, extra="ignore"):
 
 
 P = TypeVar("P", bound=Section)
+Found = tuple[list[str], int | None, ErrorDetails]  # keys, line and problem
 
 
 def read_params(path: Path, model: type[P]) -> P:
@@ -51,14 +53,15 @@ def read_params(path: Path, model: type[P]) -> P:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        problems = "; ".join(_describe(path, document, problem, model) for problem in error.errors())
-        raise ParamsError(problems, remedy="correct params.yaml; every key is described there") from None
+        found = [(*_place(document, problem["loc"]), problem) for problem in error.errors()]
+        problems = [_describe(path, *one, model) for one in found if not _follows(one, found)]
+        raise ParamsError("; ".join(problems), remedy="correct params.yaml; every key is described there") from None
 
 
-def _describe(path: Path, document: Any, problem: ErrorDetails, model: type[BaseModel]) -> str:
-    """Return file, line, key and message of a problem. The line has the innermost key that exists."""
+def _place(document: Any, location: tuple[str | int, ...]) -> tuple[list[str], int | None]:
+    """Return the keys of a problem's location, and the line of the innermost key that exists."""
     node, line, keys = document, None, []
-    for key in problem["loc"]:
+    for key in location:
         has_keys = isinstance(node, dict) if isinstance(key, str) else isinstance(node, list)
         if not has_keys:
             break  # pydantic's name of one of several types
@@ -68,6 +71,20 @@ def _describe(path: Path, document: Any, problem: ErrorDetails, model: type[Base
             node = node[key]
         except (AttributeError, KeyError, IndexError, TypeError):
             break
+    return keys, line
+
+
+def _follows(one: Found, found: list[Found]) -> bool:
+    """Return whether another problem is the cause: of a value in this list, or of another type of the key."""
+    keys, _, problem = one
+    others = [(place, other["type"]) for place, _, other in found if other is not problem]
+    inner = any(place[: len(keys)] == keys and len(place) > len(keys) for place, _ in others)
+    other_type = problem["type"].endswith("_type")
+    return inner or (other_type and any(place == keys and not kind.endswith("_type") for place, kind in others))
+
+
+def _describe(path: Path, keys: list[str], line: int | None, problem: ErrorDetails, model: type[BaseModel]) -> str:
+    """Return file, line, key and message of a problem."""
     place = str(path) if line is None else f"{path}, line {line}"
     key = f", key {'.'.join(keys)}" if keys else ""
     return f"{place}{key}: {_message(problem, model)}"
@@ -77,7 +94,9 @@ def _message(problem: ErrorDetails, model: type[BaseModel]) -> str:
     """Return pydantic's message; for an unknown key also the known key with the most similar spelling."""
     message, location = problem["msg"].removeprefix("Value error, "), problem["loc"]
     if problem["type"] != "extra_forbidden":
-        return message
+        value = problem["input"]
+        named = message == problem["msg"] and problem["type"] != "missing" and not isinstance(value, dict | list)
+        return f"{message}, not {json.dumps(value, ensure_ascii=False, default=str)}" if named else message
     similar = get_close_matches(str(location[-1]), _known_keys(model, location[:-1]), n=1)
     return f"{message}; did you mean {similar[0]}?" if similar else message
 

@@ -13,6 +13,7 @@ from .errors import DataError
 NO_TARGET = -1
 UNKNOWN_GAP, GAP_BUCKETS = 0, 66
 """The bucket of an unknown gap, and the number of buckets: 0 unknown, 1 a gap of zero, then one per power of two."""
+HALVES = 1  # seed of the two halves of the users
 
 
 @dataclass(frozen=True)
@@ -205,16 +206,15 @@ class Sequences:
         return [self.items[start:end] for start, end in zip(starts, starts + counts, strict=True)]
 
 
-def split_users(
-    users: NDArray[np.int64], seed: int, most: int | None = None
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def split_users(users: NDArray[np.int64], most: int | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Split the distinct users at random into two halves; return the sorted indices into `users` of each, int64.
 
     All indices of a user are in one half. The fusion learns from the validation targets of the first half; both
-    variants are validated on the second. At most `most` users are drawn from each half; None: all.
+    variants are validated on the second. At most `most` users are drawn from each half; None: all. No param changes the
+    halves, so the validations of all runs on one data set, and those of the baselines, are of the same users.
     """
     names, number = np.unique(users, return_inverse=True)
-    order = np.random.default_rng([seed, len(names)]).permutation(len(names))
+    order = np.random.default_rng([HALVES, len(names)]).permutation(len(names))
     middle = len(names) // 2
     first, second = (np.isin(number, half[:most]) for half in (order[:middle], order[middle:]))
     return np.flatnonzero(first), np.flatnonzero(second)

@@ -1,15 +1,39 @@
 """Section `encode` of params.yaml."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from ..core.errors import ParamsError
 from ..core.params import Positive, Precision, Section
 from .model_files import CONFIG
 
 Pooling = Literal["mean", "last"]
-Template = Annotated[str, Field(min_length=1)]
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+def placeholders(template: str) -> list[str]:
+    """Return the placeholders, each once; raise ``ParamsError`` if there is none, or a brace stands alone."""
+    columns = list(dict.fromkeys(PLACEHOLDER.findall(template)))
+    if re.search(r"[{}]", PLACEHOLDER.sub("", template)):
+        raise ParamsError(f"a brace stands alone in {template!r}", "template", "write columns as {title}")
+    if not columns:
+        what = f"{template!r} has no placeholder, so all items would have one text"
+        raise ParamsError(what, "template", "write e.g. {title}")
+    return columns
+
+
+def _checked(template: str) -> str:
+    try:
+        placeholders(template)
+    except ParamsError as error:
+        raise ValueError(f"{error.what}; {error.remedy}") from None
+    return template
+
+
+Template = Annotated[str, AfterValidator(_checked)]
 
 
 class EncodeParams(Section):

@@ -7,8 +7,8 @@ from functools import cache
 import polars as pl
 
 from ..core.errors import ParamsError
+from .params import PLACEHOLDER, placeholders
 
-PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 BRACKETS = re.compile(r"\s*(?:\([^()]*\)|\[[^\[\]]*\])")
 SENTENCE = re.compile(r"[^.!?\n]+[.!?\n]*|[.!?\n]+")
 SENTENCE_PARTS = re.compile(r"(\s*)(.*?)([.!?\s]*)", re.DOTALL)
@@ -53,17 +53,6 @@ def render_fields(items: pl.DataFrame, templates: Sequence[str]) -> tuple[list[l
         what = f"{', '.join(f'{{{name}}}' for name in names)}: the items have no such column"
         raise ParamsError(what, "template", f"use one of {', '.join(items.columns)}")
     return fields, ["\n".join(texts) for texts in zip(*fields, strict=True)]
-
-
-def placeholders(template: str) -> list[str]:
-    """Return the placeholders, each once; raise ``ParamsError`` if there is none, or a brace stands alone."""
-    columns = list(dict.fromkeys(PLACEHOLDER.findall(template)))
-    if re.search(r"[{}]", PLACEHOLDER.sub("", template)):
-        raise ParamsError(f"a brace stands alone in {template!r}", "template", "write columns as {title}")
-    if not columns:
-        what = f"{template!r} has no placeholder, so all items would have one text"
-        raise ParamsError(what, "template", "write e.g. {title}")
-    return columns
 
 
 def _text(value: object) -> str:

@@ -19,7 +19,6 @@ def evaluate(
     sequences: Sequences,
     candidates: NDArray[np.bool_],
     params: EvaluateParams,
-    train_seed: int,
     validation_candidates: NDArray[np.bool_] | None = None,
     perturb: bool = True,
     lists: TopLists | None = None,
@@ -36,7 +35,6 @@ def evaluate(
 
     Args:
         candidates: bool [n], items that may be ranked.
-        train_seed: `train.seed` of the model, which draws the users from whom a fusion learns.
         validation_candidates: bool [n], items that may be ranked for the validation; None: `candidates`.
         perturb: rank after perturbed histories too; if not, their columns are null.
         lists: of this scorer and these candidates; it keeps the best items of each test history.
@@ -48,7 +46,7 @@ def evaluate(
     Raises ``DataError`` if no user has a target.
     """
     having = np.flatnonzero(sequences.validation != NO_TARGET)
-    measured = having[split_users(sequences.owners[having], train_seed)[1]]
+    measured = having[split_users(sequences.owners[having])[1]]
     sequences = sequences.with_targets_of(params.users, params.seed)
     test, before_test = sequences.test, sequences.test_histories()
     if not (test != NO_TARGET).any():

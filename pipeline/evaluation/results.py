@@ -19,7 +19,6 @@ def measure(
     scorer: HistoryScorer,
     sequences: Sequences,
     params: EvaluateParams,
-    train_seed: int,
     candidates: NDArray[np.bool_],
     validation_candidates: NDArray[np.bool_] | None = None,
     vectors: NDArray[np.float32] | None = None,
@@ -30,7 +29,7 @@ def measure(
     `vectors`, float32 [n, d], are item vectors for the diversity of lists. All else is as for `evaluate`.
     """
     lists = TopLists(scorer, candidates, sequences.repeated)
-    protocol = candidates, params, train_seed, validation_candidates
+    protocol = candidates, params, validation_candidates
     ranks = evaluate(scorer, sequences, *protocol, lists=lists, validating=validating)
     shown, count = list_metrics(lists.items, sequences, ranks, candidates, vectors), int(candidates.sum())
     metrics = {**summarise(ranks, count, params), "lists": shown}

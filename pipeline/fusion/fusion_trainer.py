@@ -59,8 +59,8 @@ class FusionExamples:
     ) -> tuple["FusionExamples", tuple[Rows, Rows]]:
         """Return the validation targets of two halves of the users as examples, and the rows of each half.
 
-        The fusion learns from the first half; the second is held out. Of each half, `most` users are drawn at random
-        with the model's seed. Raises ``DataError`` if fewer than two users have a validation target.
+        The fusion learns from the first half; the second is held out. Of each half, `most` users are drawn at random.
+        Raises ``DataError`` if fewer than two users have a validation target.
         """
         having = np.flatnonzero(sequences.validation != NO_TARGET)
         owners = sequences.owners[having]
@@ -74,7 +74,7 @@ class FusionExamples:
             histories, users = [before[row] for row in rows], sequences.owners[rows]
             return Query(scorer.states_in_batches(histories, users).numpy(), users, histories)
 
-        first, second = (having[half] for half in split_users(owners, scorer.model.params.seed, most))
+        first, second = (having[half] for half in split_users(owners, most))
         targets = sequences.validation[np.concatenate([first, second])]  # [N]
         halves = np.arange(len(first)), np.arange(len(first), len(targets))
         return cls.collect([query(first), query(second)], targets, sources), halves

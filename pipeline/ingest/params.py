@@ -115,6 +115,10 @@ class IngestParams(TableParams):
             raise ValueError("dataset: files needs the path of a table, but interactions is null")
         if self.targets == "all" and self.split != "time":
             raise ValueError("targets: all is for split: time; leave_one_out has one target of a user")
-        if self.dataset != "files" and self.where is not None:
-            raise ValueError("where: is for dataset: files; others have min_rating and min_…_interactions")
+        first, second = self.validation_from, self.test_from
+        if isinstance(first, float) and isinstance(second, float) and first > second:
+            raise ValueError("validation_from is the earlier cut, so it cannot be greater than test_from")
+        for key in ("interactions", "items", "where") if self.dataset != "files" else ():
+            if getattr(self, key) is not None:
+                raise ValueError(f"{key}: is for dataset: files; set dataset to files, or {key} to null")
         return self

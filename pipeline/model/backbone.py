@@ -21,6 +21,20 @@ def build_backbone(params: BackboneParams, history: int) -> PreTrainedModel:
     [B, T, D], T <= `history`; it has no token embedding table. Raises ``ParamsError`` for an unknown model type or key,
     or fewer positions than `history`; ``ModelError`` if it cannot be loaded, or is not a causal decoder.
     """
+    config = _config(params, history)
+    model = _load(params.pretrained, params.revision, config) if params.pretrained else empty_backbone(config)
+    _accept_vectors(model)
+    return model
+
+
+def check_backbone(params: BackboneParams, history: int) -> None:
+    """Raise as `build_backbone`, but do not read the weights of a pre-trained model."""
+    config = _config(params, history)
+    if not params.pretrained:
+        _accept_vectors(empty_backbone(config))
+
+
+def _config(params: BackboneParams, history: int) -> PreTrainedConfig:
     config = _pretrained_config(params) if params.pretrained else _new_config(params)
     config.use_cache = False
     positions = getattr(config, "max_position_embeddings", None)
@@ -28,13 +42,13 @@ def build_backbone(params: BackboneParams, history: int) -> PreTrainedModel:
         what = f"the backbone reads {positions} positions, but train.history is {history}"
         remedy = "shorten train.history, or raise max_position_embeddings in train.backbone.config"
         raise ParamsError(what, KEY, remedy)
-    model = _load(params.pretrained, params.revision, config) if params.pretrained else empty_backbone(config)
-    _accept_vectors(model)
-    return model
+    return config
 
 
 def _pretrained_config(params: BackboneParams) -> PreTrainedConfig:
     name = params.pretrained or ""
+    if not Path(name).is_dir() and not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        raise ModelError(f"there is no folder {name!r}", f"{KEY}.pretrained", "correct the path, or name a hub model")
     if not Path(name).is_dir() and not re.fullmatch("[0-9a-f]{40}", params.revision or ""):
         what = f"{name} is not a folder, and a hub model needs its commit: 40 hexadecimal digits"
         remedy = "name the commit, or a folder; a branch could point to another model tomorrow"
@@ -57,7 +71,8 @@ def _new_config(params: BackboneParams) -> PreTrainedConfig:
     for key, value in keys.items():
         where = f"{KEY}.config.{key}"
         if not hasattr(config, key):
-            raise ParamsError(f"{model_type} has no such setting", where, "correct the key")
+            remedy = f"correct the key, or leave it out: dvc exp run -S '~train.backbone.config.{key}'"
+            raise ParamsError(f"{model_type} has no such setting", where, remedy)
         try:
             setattr(config, key, value)
         except Exception as error:  # each check in transformers raises its own type

@@ -75,8 +75,10 @@ class Recommender:
         Raises:
             DataError, StoreError, IndexMismatchError, CheckpointError: an artifact is missing or damaged, or they do
                 not belong together.
-            ParamsError: variant `rag` is requested, but the folder holds variant `hierarchical` only.
+            ParamsError: there is no such variant, or the folder holds variant `hierarchical` only.
         """
+        if variant not in (None, "hierarchical", "rag"):
+            raise ParamsError(f"there is no variant {variant!r}", "variant", "take hierarchical or rag")
         folder = model_folder(Path("artifacts"), variant or "rag") if model is None else Path(model)
         artifacts = Path(os.path.normpath(folder / ".." / ".."))
         tables = Path(data or artifacts / "data")

@@ -100,11 +100,11 @@ def fit(
     processes.barrier()  # all have read the state before the first process can remove it
     batches = batch_count(sequences, params)
     steps = params.epochs * len(members) * min(batches, params.epoch_batches or batches)
+    done = progress.epoch * steps // params.epochs
     with (
-        track(total=steps, desc="train", unit="batch", shown=processes.first) as bar,
+        track(total=steps, initial=done, desc="train", unit="batch", shown=processes.first) as bar,
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
     ):
-        bar.update(progress.epoch * steps // params.epochs)
         epochs = _Epochs(sequences, probability, optimizer, processes, bar)
         while progress.epoch < params.epochs and progress.stale < params.patience:
             losses = []

@@ -59,7 +59,7 @@ def test_the_halves_are_of_the_users_with_a_target(
     train_params: TrainParams, frozen: NDArray, sequences: Sequences
 ) -> None:
     having = np.flatnonzero(sequences.validation >= 0)
-    expected = [having[half] for half in split_users(having, train_params.seed)]
+    expected = [having[half] for half in split_users(having)]
     _, every, halves = remembered(train_params, frozen, sequences)
     _, some, drawn = remembered(train_params, frozen, sequences, most=2)
     np.testing.assert_array_equal(np.concatenate(halves), np.arange(len(every.targets)))
@@ -72,14 +72,14 @@ def test_the_halves_are_of_the_users_with_a_target(
         assert set(some.query.users[fewer]) < set(users)
 
 
-@given(st.lists(st.integers(0, 30), min_size=2), st.integers(0, 5), st.integers(1, 40))
-def test_halves_share_nobody_and_leave_nobody_out(names: list[int], seed: int, most: int) -> None:
+@given(st.lists(st.integers(0, 30), min_size=2), st.integers(1, 40))
+def test_halves_share_nobody_and_leave_nobody_out(names: list[int], most: int) -> None:
     users = np.array(names)
-    first, second = (set(users[half]) for half in split_users(users, seed))
+    first, second = (set(users[half]) for half in split_users(users))
     assert not first & second
     assert first | second == set(names)
     assert abs(len(first) - len(second)) <= 1
-    for half, whole in zip(split_users(users, seed, most), split_users(users, seed), strict=True):
+    for half, whole in zip(split_users(users, most), split_users(users), strict=True):
         drawn = set(users[half])
         assert len(drawn) == min(most, len(set(users[whole])))
         np.testing.assert_array_equal(half, whole[np.isin(users[whole], list(drawn))])

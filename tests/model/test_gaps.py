@@ -120,18 +120,18 @@ def test_the_time_of_a_target_changes_nothing(
     gaps_params: TrainParams, frozen: NDArray[np.float32], timed: Sequences, tmp_path: Path
 ) -> None:
     model = fitted(gaps_params, frozen, timed, tmp_path / "a")
-    ranks = evaluate(Scorer(model, ALL, sequences=timed), timed, ALL, EVALUATE, 1)
+    ranks = evaluate(Scorer(model, ALL, sequences=timed), timed, ALL, EVALUATE)
     # From the validation target on: the same weights, datastore and validation ranks; the test history differs.
     changed = later_changed(timed, timed.train_length)
     other = fitted(gaps_params, frozen, changed, tmp_path / "b")
     assert all(torch.equal(state_of(other)[name], value) for name, value in state_of(model).items())
     assert np.array_equal(prefix_states(model, timed).states, prefix_states(other, changed).states)
-    again = evaluate(Scorer(other, ALL, sequences=changed), changed, ALL, EVALUATE, 1)
+    again = evaluate(Scorer(other, ALL, sequences=changed), changed, ALL, EVALUATE)
     assert again["validation"].equals(ranks["validation"])
     assert not again["test"].equals(ranks["test"])
     # From the test target on: all ranks are the same.
     changed = later_changed(timed, timed.test_length)
-    assert evaluate(Scorer(other, ALL, sequences=changed), changed, ALL, EVALUATE, 1).equals(ranks)
+    assert evaluate(Scorer(other, ALL, sequences=changed), changed, ALL, EVALUATE).equals(ranks)
 
 
 def test_of_several_targets_the_time_of_each_changes_nothing_before_it(

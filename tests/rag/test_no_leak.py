@@ -138,11 +138,11 @@ def test_a_target_that_is_added_to_the_history_stops_the_evaluation(
     params = load_params(ROOT / "params.yaml").evaluate
     targets = sequences.validation if kind == "validation" else sequences.test
     having = np.flatnonzero(targets != NO_TARGET)
-    user = int(having[split_users(having, 1)[1]][-1])  # of the half whose validation targets are ranked
+    user = int(having[split_users(having)[1]][-1])  # of the half whose validation targets are ranked
     leaked = sequences.items.copy()
     leaked[sequences.offsets[user]] = targets[user]
     everything = np.ones(ITEM_COUNT, np.bool_)
     scorer = Scorer(tiny, everything)
-    evaluate(scorer, sequences, everything, params, 1)
+    evaluate(scorer, sequences, everything, params)
     with pytest.raises(DataError, match=rf"history {user}: the history holds the target"):
-        evaluate(scorer, replace(sequences, items=leaked), everything, params, 1)
+        evaluate(scorer, replace(sequences, items=leaked), everything, params)

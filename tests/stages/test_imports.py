@@ -47,12 +47,12 @@ def test_a_stage_imports_no_library_that_it_does_not_declare(heavy_imports: dict
     assert heavy_imports[name] <= set(declared_libraries(name))
 
 
-WITHOUT_TORCH = ("ingest", "tune", "encode", "index")
+WITHOUT_TORCH = ("params", "ingest", "tune", "encode", "index")
 
 
 @pytest.mark.parametrize("name", WITHOUT_TORCH)
 def test_these_start_without_torch(heavy_imports: dict[str, set[str]], name: str) -> None:
-    """`tune` imports it where it is switched on, `encode` for a text that it has not encoded before."""
+    """They import it where they need it: `tune` if it is switched on, `encode` for a text that it has not encoded."""
     assert not heavy_imports[name] & {"torch", "transformers", "scikit-learn"}
 
 
