@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
 folder, history = Path(sys.argv[1]), sys.argv[2:]
 ids = json.loads((folder / "ids.json").read_text("utf-8"))
 config = json.loads((folder / "config.json").read_text("utf-8"))

@@ -6,7 +6,7 @@ import click
 
 from ..core.errors import MachineError, ParamsError, system_reason
 from ..core.memory import gc_frozen
-from ..serving.artifacts import model_folder
+from ..serving.artifacts import model_folder, model_version
 from .options import FilePath, artifacts_option, force_option, replacing
 
 LOCAL = ("localhost", "127.0.0.1")
@@ -33,8 +33,10 @@ def serve(host: str, port: int, artifacts: Path) -> None:
     with gc_frozen():
         from ..serving.recommend import Recommender
 
-    rag = Recommender.load(model_folder(artifacts), variant="rag")
-    app = make_app({"rag": rag, "hierarchical": rag.sequence_model()}, ["*"] if host not in LOCAL else LOCAL)
+    folder = model_folder(artifacts)
+    rag = Recommender.load(folder, variant="rag")
+    recommenders = {"rag": rag, "hierarchical": rag.sequence_model()}
+    app = make_app(recommenders, ["*"] if host not in LOCAL else LOCAL, model_version(folder))
     try:
         listener = socket.create_server((host, port))
     except OSError as error:

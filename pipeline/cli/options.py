@@ -19,7 +19,9 @@ class FilePath(click.Path):
         super().__init__(path_type=Path)
 
     def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the path; raise ``ParamsError`` if its name is not UTF-8."""
+        """Return the path; raise ``ParamsError`` if it is a URL, or its name is not UTF-8."""
+        if "://" in str(value):
+            raise ParamsError("URLs are not read here", str(value), "download the file, and name it")
         try:
             os.fspath(value).encode("utf-8")
         except UnicodeEncodeError:

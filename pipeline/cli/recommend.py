@@ -81,10 +81,10 @@ def recommend(
         read_from = [*(artifacts / name for name in ("data", "item_embeddings", "index")), folder]
         with replacing(out, False, force, keep=artifacts):
             written = recommend_everybody(recommender, out, read_from, count, **rules)
-        users = len(recommender.user_ids)
+        users, most = len(recommender.user_ids), min(count, len(recommender.item_ids))
         click.echo(f"{written:,} recommendations for {users:,} users written to {out}")
-        if written < users * count:
-            click.echo(f"{written:,} of {users * count:,}: {LEFT_OUT}", err=True)
+        if written < users * most:
+            click.echo(f"{written:,} of {users * most:,}: {LEFT_OUT}", err=True)
         return
     answer = recommender.answer(user, history, count, why, **rules)
     if as_json:

@@ -38,6 +38,19 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def alone_beside(path: Path) -> Iterator[None]:
+    """Wait until no other process is in such a block for a path in the same folder; make the folder if needed."""
+    with _machine_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``. It replaces ``path`` if the block succeeds, else it is removed.
 

@@ -10,7 +10,7 @@ import polars as pl
 from .errors import DataError, ParamsError, quote
 
 _REMEDY = (
-    'write a condition on single rows, such as "Quantity > 0 AND CustomerID IS NOT NULL";'
+    'write a condition on single rows, such as "price > 0 AND name IS NOT NULL";'
     ' a column with the name of an SQL word needs quotes, such as "user"'
 )
 _TYPES = (

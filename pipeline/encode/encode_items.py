@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 from numpy.typing import NDArray
 
 from ..core.errors import OutOfMemoryError
@@ -14,6 +15,8 @@ from .params import EncodeParams
 from .row_cache import encode_texts
 from .store_writer import write_store
 from .template import placeholders, render_fields
+
+TEXTS = cs.string() | cs.list()
 
 
 def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> list[str]:
@@ -62,14 +65,13 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
 
 
 def _described(items: pl.DataFrame, texts: list[str], encode: EncodeParams) -> str:
-    """Say how many items have a text, and, if none has one, which columns the template does not name."""
+    """Say how many items have a text, and which columns of texts the template does not name."""
     with_text = sum(bool(text.strip()) for text in texts)
     said = f"{with_text:,} of {len(items):,} items have a text by encode.template"
-    if with_text:
-        return said
     named = {"item_id", *(name for template in encode.templates for name in placeholders(template))}
-    others = [column.name for column in items if column.name not in named and any(column.drop_nulls().to_list())]
-    return f"{said}: their vectors are equal" + f"; columns with texts: {', '.join(others)}" * bool(others)
+    others = [text.name for text in items.select(TEXTS) if text.name not in named and any(text.drop_nulls().to_list())]
+    equal = "" if with_text else ": their vectors are equal"
+    return f"{said}{equal}" + f"; it does not use {', '.join(others)}" * bool(others)
 
 
 def _encode(

@@ -22,8 +22,9 @@ _STALE = 3600  # seconds without a write after which the download of another pro
 def fetch(
     source: str, md5: str | None, cache: Path, attempts: int = 4, wait: float = 1.0, key: str = "archive"
 ) -> Path:
-    """Return the path of a file; a URL is downloaded into `cache` unless it is there, with the right checksum.
+    """Return the path of a file; a URL is downloaded into `cache` unless it is there with the right checksum.
 
+    Without a checksum it is downloaded each time: the file behind the URL may have changed.
     Raises ``DownloadError`` if the file is missing, unreachable, or has another checksum.
 
     Args:
@@ -100,12 +101,21 @@ def _download(url: str, md5: str | None, cache: Path, attempts: int, wait: float
         pooch.HTTPDownloader(progressbar=sys.stderr.isatty())(url, path, retriever)
         _verify(Path(path), md5, url, key)
 
-    known = None if md5 is None else f"md5:{md5}"
+    def retrieve() -> Path:
+        if md5 is not None:
+            return Path(pooch.retrieve(url, f"md5:{md5}", path=cache, downloader=transfer))  # pyright: ignore[reportArgumentType] (wrong names)
+        kept = cache / pooch.utils.unique_file_name(url)
+        print(f"downloading {url}", file=sys.stderr)
+        cache.mkdir(parents=True, exist_ok=True)
+        with pooch.utils.temporary_file(path=str(cache)) as temporary:
+            transfer(url, temporary, None)
+            return Path(temporary).replace(kept)
+
     reason, remedy, attempt = "", _ways_out(key), 0
     while True:
         attempt += 1
         try:
-            return Path(pooch.retrieve(url, known, path=cache, downloader=transfer))  # pyright: ignore[reportArgumentType] (wrong names)
+            return retrieve()
         except requests.RequestException as error:
             reason, final = _reason(url, error)
         except ValueError as error:

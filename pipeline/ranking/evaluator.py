@@ -80,7 +80,9 @@ def rank_in_batches(
         batch = by_length[start : start + batch_users]
         with torch.inference_mode():
             # Equal items tie in float32. In float64, rounding differs between the columns of a product.
-            scores = score(batch).float()  # [B, n]
+            scores = torch.as_tensor(score(batch)).float()  # [B, n]
+        if scores.shape != (wanted := (len(batch), len(candidates))):
+            raise DataError(f"the scorer gives scores {list(scores.shape)}, not [users, items], {list(wanted)}")
         excluded = excluded_items([seen[row] for row in batch], candidates, repeated)  # [B, n]
         ranks[batch] = mean_ranks(scores, torch.from_numpy(targets[batch]), excluded).numpy()
     return ranks[rows]

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from ..core.errors import DataError
-from ..core.files import read_details
+from ..core.files import CHECKSUMS, read_details, sha256_file
 
 REMEDY = (
     "run `dvc repro`, which builds all of them, or `dvc pull`; `make demo` leaves those of the sample in"
@@ -16,6 +16,11 @@ def model_folder(artifacts: Path, variant: str = "rag") -> Path:
     """Return the folder of the default model: `final`, which is fitted on all items, else the variant's own model."""
     final = artifacts / "models" / "final"
     return final if (final / "config.json").is_file() else artifacts / "models" / variant
+
+
+def model_version(folder: Path) -> str:
+    """Return the name of a model's folder, and the first digits of the SHA-256 of its checksums.json."""
+    return f"{folder.name} {sha256_file(folder / CHECKSUMS)[:12]}"
 
 
 def require(*paths: Path) -> None:

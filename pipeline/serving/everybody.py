@@ -8,7 +8,7 @@ from typing import Unpack
 import polars as pl
 
 from ..core.errors import ParamsError
-from ..core.files import atomic_path, sha256_json
+from ..core.files import alone_beside, atomic_path, sha256_json
 from ..core.progress import track
 from .recommend import Recommender
 from .rules import Rules
@@ -25,7 +25,7 @@ def recommend_everybody(
 
     Users are in the order of the data. Each block becomes a part in a hidden folder beside the file. A killed run
     leaves the folder; the next run with the same arguments continues after its parts. At the end the parts become the
-    file, and the folder is removed.
+    file, and the folder is removed. Several runs that write into one folder wait for each other.
 
     The suffix of `out`, one of `WRITERS`, says its format. `artifacts` are the folders that the recommender was read
     from; after a change of a file there, a run starts anew. Returns the number of rows, at most k >= 1 for each user.
@@ -40,19 +40,22 @@ def recommend_everybody(
     question = sha256_json([versions, recommender.variant, BLOCK, k, rules])
     folder = out.with_name(f".{out.name}.parts")
     users = recommender.user_ids
-    blocks = {start: users[start : start + BLOCK] for start in range(0, len(users), BLOCK)}
-    parts = [folder / f"{question}-{start:09}.parquet" for start in blocks]
-    with track(total=len(users), desc="recommend", unit="user") as bar:
-        for part, block in zip(parts, blocks.values(), strict=True):
-            if not part.exists():
+    starts = range(0, len(users), BLOCK)
+    blocks = [users[start : start + BLOCK] for start in starts]
+    parts = [folder / f"{question}-{start:09}.parquet" for start in starts]
+    with alone_beside(folder):
+        missing = {part: block for part, block in zip(parts, blocks, strict=True) if not part.exists()}
+        done = len(users) - sum(map(len, missing.values()))
+        with track(total=len(users), initial=done, desc="recommend", unit="user") as bar:
+            for part, block in missing.items():
                 asked = [recommender.user(user) for user in block]
                 found = recommender.recommend_table(asked, k, **rules).drop("history")
                 with atomic_path(part) as temporary:  # which makes the folder
                     found.write_parquet(temporary)
-            bar.update(len(block))
-    table = pl.scan_parquet(parts)
-    with atomic_path(out) as temporary:
-        WRITERS[out.suffix](table, temporary)
-    written = table.select(pl.len()).collect().item()
-    shutil.rmtree(folder, ignore_errors=True)  # another run may have removed it
+                bar.update(len(block))
+        table = pl.scan_parquet(parts)
+        with atomic_path(out) as temporary:
+            WRITERS[out.suffix](table, temporary)
+        written = table.select(pl.len()).collect().item()
+        shutil.rmtree(folder)
     return written

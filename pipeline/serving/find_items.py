@@ -72,7 +72,7 @@ class ItemFinder:
         Raises ``NotFoundError`` if there is none, or there are several; the candidates are these, or, if similar titles
         should be suggested, the nearest.
         """
-        if (text := str(name)) in self._rows:
+        if (text := str(name).strip()) in self._rows:
             return self._rows[text]
         rows = self._by_title(text)
         if len(rows) == 1:
@@ -120,9 +120,9 @@ def label(item_id: str, title: str, year: int | None) -> str:
     return title if year is None else f"{title} ({year})"
 
 
-def nearest(text: str, names: Sequence[str], similar: float = SIMILAR) -> list[str]:
-    """Return the names that are spelt most like a text, best first; `similar` is the least similarity, 0 to 100."""
-    found = process.extract(text, names, scorer=fuzz.ratio, score_cutoff=similar, limit=CANDIDATES)
+def nearest(text: str, names: Sequence[str]) -> list[str]:
+    """Return the names that are spelt most like a text, best first."""
+    found = process.extract(text, names, scorer=fuzz.ratio, score_cutoff=SIMILAR, limit=CANDIDATES)
     return [name for name, _, _ in found]
 
 

@@ -257,6 +257,7 @@ class Recommender:
     def _known(self, user_id: str) -> tuple[int, NDArray[np.int64]]:
         """Return the row and the items of a user of the data."""
         if (row := self._user_rows.get(user_id)) is None:
-            alike = nearest(user_id, self.user_ids, similar=0)
-            raise NotFoundError(f"there is no user {user_id!r}", alike, "ids that are most like it:")
+            alike = nearest(user_id, self.user_ids)
+            remedy = "ids that are like it:" if alike else "use the id of a user of the data"
+            raise NotFoundError(f"there is no user {user_id!r}", alike, remedy)
         return row, self._sequences.items[slice(*self._sequences.offsets[row : row + 2])]

@@ -55,6 +55,8 @@ def _because(source: str, matches: Sequence[Match]) -> str:
         return f"popular lately, taken {times} time" + "s" * (times != 1)
     if source == "co_occurring":
         return f"often taken with {matches[0].name}"
-    nearest = ", ".join(f"{match.name} ({match.similarity:.2f})" for match in matches[:NEAREST])
-    more = f" and {len(matches) - NEAREST} more" if len(matches) > NEAREST else ""
+    similarities = {match.name: match.similarity for match in reversed(matches)}  # of the first match of each name
+    names = list(dict.fromkeys(match.name for match in matches))
+    nearest = ", ".join(f"{name} ({similarities[name]:.2f})" for name in names[:NEAREST])
+    more = f" and {len(names) - NEAREST} more" if len(names) > NEAREST else ""
     return f"{'like' if source == 'items' else 'taken by'} {nearest}{more}"

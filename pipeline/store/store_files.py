@@ -55,7 +55,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     version = manifest.get("schema_version") if isinstance(manifest, dict) else None
     if version not in (SCHEMA_VERSION, SHARDED_VERSION):
         known = f"this program reads versions {SCHEMA_VERSION} and {SHARDED_VERSION}"
-        raise StoreError(f"schema version {version}; {known}", str(path), REBUILD)
+        raise StoreError(f"schema version {version!r}; {known}", str(path), REBUILD)
     keys = (*KEYS, "shards") if is_sharded(manifest) else KEYS
     missing = [key for key in keys if key not in manifest]
     if not missing:

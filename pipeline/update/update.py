@@ -1,9 +1,5 @@
 """`hierrec update`: a folder with everything that serving reads, extended without training."""
 
-import fcntl
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..core.errors import DataError, ModelError, ParamsError
-from ..core.files import CHECKSUMS, atomic_directory, cache_dir, read_json, sha256_file, write_json
+from ..core.files import CHECKSUMS, alone_beside, atomic_directory, cache_dir, read_json, sha256_file, write_json
 from ..core.tables import load_users
 from ..encode.encoder import ItemEncoder
 from ..encode.params import EncodeParams
@@ -58,12 +54,14 @@ def update(
     if interactions is None and items is None:
         raise ParamsError("there is nothing to add", remedy="name a table: --interactions, --items")
     out = artifacts / LIVE if out is None else out
-    with _alone(out):
+    with alone_beside(out):  # the last writer would lose the rows of the other update
         made_of = model_folder(artifacts) / CHECKSUMS
         require(made_of)
         record = {"model": made_of.parent.name, "made_of": sha256_file(made_of)}
         base = out if out.exists() else artifacts
-        if base is out and (not (out / RECORD).is_file() or read_json(out / RECORD) != record):
+        if base is out and not (out / RECORD).is_file():
+            raise DataError("is no folder that `hierrec update` wrote", str(out), "name another folder: --out")
+        if base is out and read_json(out / RECORD) != record:
             what = "was not made from the model that the stages wrote last"
             raise DataError(what, str(out), "remove or rename it, and add again what the data of the stages lacks")
         model = Path("models", record["model"])
@@ -131,15 +129,3 @@ def _write_store(base: Path, folder: Path, items: pl.DataFrame, encode: EncodePa
     written = [texts[row] for row in rows], vectors[rows], old.whitening, manifest["template"], description, shard_rows
     write_store(folder / "item_embeddings", items, *written)
     return encoded
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Wait until no other update writes beside `out`: the last writer would lose the rows of the other update."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(out.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

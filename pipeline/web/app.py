@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -41,13 +41,13 @@ class RecommendRequest(BaseModel):
     user: Name | None = None
     history: Names | None = None
     variant: Literal["hierarchical", "rag"] | None = None
-    k: Count = 10
-    why: bool = False
+    k: Annotated[int, Field(ge=1, le=1000, strict=True)] = 10
+    why: StrictBool = False
     exclude: Names = []
     candidates: Names | None = None
     where: Name | None = None
-    exclude_seen: bool | None = None
-    diversity: Annotated[float, Field(ge=0, le=1)] = 0.0
+    exclude_seen: StrictBool | None = None
+    diversity: Annotated[float, Field(ge=0, le=1, strict=True, allow_inf_nan=False)] = 0.0
 
     @model_validator(mode="after")
     def _one(self) -> "RecommendRequest":
@@ -56,11 +56,11 @@ class RecommendRequest(BaseModel):
         return self
 
 
-def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str]) -> FastAPI:
+def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str], model: str | None = None) -> FastAPI:
     """Return the application; of the recommenders by variant, the first is the default.
 
     It answers under the names `hosts` only, so that a foreign page cannot reach a local server under a name of its own
-    (DNS rebinding).
+    (DNS rebinding). /health gives the name of the `model`.
     """
     app = FastAPI(title="hierrec", version=__version__, docs_url=None, redoc_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
@@ -81,8 +81,12 @@ def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str]) -> F
     @app.exception_handler(RequestValidationError)
     def _malformed(_: Request, error: RequestValidationError) -> JSONResponse:
         problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        return _error(422, problem["msg"].removeprefix("Value error, "), where, "correct the request")
+        where, what = ".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "json_invalid":
+            return _error(422, f"not JSON: {problem['ctx']['error']}", where, "correct the JSON")
+        if problem["type"] == "model_attributes_type":  # of text: without the header, JSON is read as text
+            return _error(422, "not a JSON object", where, "send an object, with content-type: application/json")
+        return _error(422, what, where, "correct the request")
 
     @app.exception_handler(HTTPException)
     def _unknown(request: Request, error: HTTPException) -> JSONResponse:
@@ -98,11 +102,12 @@ def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str]) -> F
         remedy = "see the server's output, and report it"
         return _error(500, f"unforeseen error, {type(error).__name__}", None, remedy)
 
-    @app.api_route("/health", methods=["GET", "HEAD"])
+    @app.get("/health")
+    @app.head("/health", include_in_schema=False)
     def health() -> dict[str, Any]:
-        """Say that the server answers, and with which variants over how many items and users."""
+        """Say that the server answers, and with which model and variants over how many items and users."""
         sizes = {"items": len(first.item_ids), "users": len(first.user_ids)}
-        return {"status": "ok", "version": __version__, "variants": list(recommenders), **sizes}
+        return {"status": "ok", "version": __version__, "model": model, "variants": list(recommenders), **sizes}
 
     @app.get("/items")
     def items(query: Name, k: Annotated[int, Field(ge=1, le=100)] = 10) -> dict[str, Any]:
@@ -134,6 +139,11 @@ def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str]) -> F
                 raise HierrecError(f"variant {asked.variant} is not served", "variant", f"use {there}")
             rules = cast(Rules, asked.model_dump(include=set(Rules.__annotations__)))
             return asdict(recommender.answer(asked.user, asked.history or (), asked.k, asked.why, **rules))
+
+    @app.api_route("/recommend", methods=["GET", "HEAD", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+    def only_post() -> None:
+        """Refuse other methods; the files of the page would answer that there is no such path."""
+        raise HTTPException(405, headers={"Allow": "POST"})
 
     app.mount("/", StaticFiles(directory=STATIC, html=True))
     return app

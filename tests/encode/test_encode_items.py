@@ -47,7 +47,7 @@ def test_a_store_comes_out(params: EncodeParams, tmp_path: Path) -> None:
 def test_the_summary_says_if_no_item_has_a_text(params: EncodeParams, tmp_path: Path) -> None:
     untitled = ITEMS.drop("row").with_columns(title=pl.lit(None, pl.String))
     summary = encode_items(untitled, params.model_copy(update={"template": "{title}."}), tmp_path / "store")
-    said = "0 of 4 items have a text by encode.template: their vectors are equal; columns with texts: name"
+    said = "0 of 4 items have a text by encode.template: their vectors are equal; it does not use name"
     assert summary[1] == said
 
 

@@ -67,13 +67,21 @@ def test_a_download_is_verified_and_kept(server: Server, cache: Path) -> None:
     assert list(cache.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("md5", [MD5, None])
-def test_a_download_is_fetched_once(server: Server, cache: Path, md5: str | None) -> None:
+def test_a_download_is_fetched_once(server: Server, cache: Path) -> None:
     server.answers = [WHOLE]
-    path = fetch(server.url, md5, cache)
+    path = fetch(server.url, MD5, cache)
     server.http.server_close()
-    assert fetch(server.url, md5, cache) == path
+    assert fetch(server.url, MD5, cache) == path
     assert server.requests == 1
+
+
+def test_without_a_checksum_it_is_fetched_again(server: Server, cache: Path) -> None:
+    server.answers = [WHOLE, body(b"another")]
+    path = fetch(server.url, None, cache)
+    assert path.read_bytes() == CONTENT
+    assert fetch(server.url, None, cache) == path
+    assert path.read_bytes() == b"another"
+    assert list(cache.iterdir()) == [path]
 
 
 def test_a_file_that_vanishes_from_the_cache_is_fetched_again(

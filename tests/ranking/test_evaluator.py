@@ -1,6 +1,7 @@
 """Ranks of a real model: over the whole catalogue without excluded items, the same in every batch."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -139,3 +140,13 @@ def test_scores_that_lie_ready_rank_the_same(distinct: NDArray, users: tuple) ->
         scores = model.score_histories(histories, np.arange(USERS))
     ranks = rank_in_batches(lambda batch: scores[torch.from_numpy(batch)], histories, targets, CANDIDATES, 7)
     assert ranks.tolist() == rank_targets(model, histories, targets, CANDIDATES, 7).tolist()
+
+
+def test_scores_of_another_shape_are_refused(distinct: NDArray, users: tuple) -> None:
+    histories, targets = users
+    with pytest.raises(DataError, match=rf"scores \[7, {ITEMS - 1}\], not \[users, items\], \[7, {ITEMS}\]"):
+        rank_in_batches(lambda batch: torch.zeros(len(batch), ITEMS - 1), histories, targets, CANDIDATES, 7)
+    arrays = np.random.default_rng(3).random((USERS, ITEMS))
+    array: Any = lambda batch: arrays[batch]  # noqa: E731
+    expected = rank_in_batches(lambda batch: torch.from_numpy(arrays[batch]), histories, targets, CANDIDATES, 7)
+    assert rank_in_batches(array, histories, targets, CANDIDATES, 7).tolist() == expected.tolist()

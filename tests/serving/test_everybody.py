@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,17 @@ def recommender(artifacts: Path) -> Recommender:
 def expected(recommender: Recommender) -> pl.DataFrame:
     users = [recommender.user(user) for user in recommender.user_ids]
     return recommender.recommend_table(users, 7, **RULES).drop("history")
+
+
+def test_two_runs_into_one_file_wait_for_each_other(
+    recommender: Recommender, expected: pl.DataFrame, artifacts: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "all.parquet"
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(recommend_everybody, recommender, out, [artifacts], 7, **RULES) for _ in range(2)]
+    assert [run.result() for run in runs] == [len(expected)] * 2
+    assert len(pl.read_parquet(out)) == len(expected)
+    assert os.listdir(tmp_path) == [out.name]
 
 
 @pytest.mark.parametrize("suffix", READERS)

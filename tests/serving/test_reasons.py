@@ -130,3 +130,10 @@ def test_a_reason_in_words(source: str, count: int, words: str) -> None:
     matches = [Match(name, name, similarity, 0) for name, similarity in named]
     matches = matches[:count] or [Match("A", "A", log(2) / 10, 0)]
     assert _because(source, matches) == words
+
+
+def test_a_reason_names_a_user_once() -> None:
+    matches = [
+        Match(name, name, similarity, 0) for name, similarity in zip("AABAC", (0.9, 0.8, 0.7, 0.6, 0.5), strict=True)
+    ]
+    assert _because("next_items", matches) == "taken by A (0.90), B (0.70) and 1 more"

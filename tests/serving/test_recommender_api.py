@@ -204,8 +204,12 @@ def test_wrong_questions_are_answered_with_typed_errors(recommenders: dict[str, 
         recommender.recommend(["Toy Stroy"])
     with pytest.raises(NotFoundError, match=r"history 2 of 3: .*Toy Stroy"):
         recommender.recommend_many([HISTORY, ["Toy Stroy"], HISTORY])
-    with pytest.raises(NotFoundError, match=r"no user '9999'\n.*most like it:\n    \d*9"):
-        recommender.user(9999)
+    with pytest.raises(NotFoundError, match=r"no user '6000'\n.*like it:\n    600"):
+        recommender.user(6000)
+    with pytest.raises(NotFoundError, match=r"no user 'nobody'\n.*use the id of a user"):
+        recommender.user("nobody")
+    with pytest.raises(ParamsError, match="no variant 'hierarchial'"):
+        Recommender.load(variant="hierarchial")
     with pytest.raises(ParamsError, match="k is 0"):
         recommender.recommend(HISTORY, k=0)
     with pytest.raises(ParamsError, match="k is -5"):

@@ -191,6 +191,8 @@ def test_the_command_goes_on_from_what_it_wrote(
         assert done.output.startswith("1 interactions, 1 users and 0 items more; 0 texts encoded")
     users = load_users(root / "artifacts" / "live" / "data" / "users.parquet")["user_id"]
     assert {"anna", "ben"} <= set(users)
+    url = run(*arguments, "http://127.0.0.1/new.csv")
+    assert "http://127.0.0.1/new.csv: URLs are not read here" in url.stderr
     again = run(*arguments, str(tmp_path / "ben.csv"))
     assert again.exit_code == 1
     assert "ben.csv: user 'ben' has item '1' in the data already" in again.stderr
@@ -349,7 +351,7 @@ def test_what_does_not_belong_together_is_refused(artifacts: Path, params: Param
         update(artifacts, params, None, None, tmp_path / "out")
     new = write(tmp_path / "new.csv", "user,item,timestamp", [("ann", "1", LATE)])
     (tmp_path / "mine").mkdir()
-    with pytest.raises(DataError, match="was not made from the model"):
+    with pytest.raises(DataError, match=r"(?s)no folder that `hierrec update` wrote.*another folder: --out"):
         update(artifacts, params, new, None, tmp_path / "mine")
     shutil.copytree(live, tmp_path / "live")
     record = json.loads((tmp_path / "live" / "live.json").read_text())

@@ -97,7 +97,7 @@ def test_it_finds_items_by_part_of_the_title(address: str, recommenders: dict[st
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/nope", 404), ("GET", "/recommend", 404), ("DELETE", "/health", 405)],
+    [("GET", "/nope", 404), ("GET", "/recommend", 405), ("DELETE", "/recommend", 405), ("DELETE", "/health", 405)],
 )
 def test_unknown_paths_and_methods_have_the_same_form_of_error(
     address: str, method: str, path: str, status: int
@@ -125,6 +125,9 @@ def test_similar_items_are_those_of_the_library(address: str, recommenders: dict
         ({"history": [], "user": "1"}, 422, "either user or history"),
         ({}, 422, "either user or history"),
         ({"history": [], "k": 0}, 422, "k"),
+        ({"history": [], "k": True}, 422, "k"),
+        ({"history": [], "k": "5"}, 422, "k"),
+        ({"history": [], "exclude_seen": "no"}, 422, "exclude_seen"),
         ({"history": [], "surprise": 1}, 422, "surprise"),
         ({"history": [], "variant": "hierarchical", "why": True}, 400, "retrieves nothing"),
     ],
@@ -138,9 +141,13 @@ def test_bad_requests_say_what_is_wrong(address: str, asked: dict[str, Any], sta
 
 
 def test_a_body_that_is_no_json_is_refused(address: str) -> None:
-    response = requests.post(f"{address}/recommend", data=b"{", timeout=60)
-    assert response.status_code == 422
-    assert response.json()["error"]["what"]
+    for body, what in ((b"{", "not JSON"), (b"[1]", "not a JSON object")):
+        header = {"content-type": "application/json"}
+        response = requests.post(f"{address}/recommend", data=body, headers=header, timeout=60)
+        assert response.status_code == 422
+        assert response.json()["error"]["what"].startswith(what)
+    response = requests.post(f"{address}/recommend", data=b'{"history": []}', timeout=60)
+    assert "content-type: application/json" in response.json()["error"]["remedy"]
 
 
 def test_a_foreign_host_name_is_refused(address: str) -> None:
