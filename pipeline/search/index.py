@@ -1,7 +1,7 @@
 """Cosine nearest neighbours of item vectors, found by FAISS, in a total order."""
 
 import warnings
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,8 @@ class ItemIndex:
         self, index: faiss.Index, setting: Setting | None = None, vectors: NDArray[np.float32] | None = None
     ) -> None:
         self.index, self.setting, self._vectors = index, setting or Setting(), vectors
-        self._thinned = lru_cache(1)(self._without_surplus)  # of the latest k
+        # Not `lru_cache`, which would refer back to this object: garbage collection of a cycle crashes FAISS.
+        self._thinned: tuple[int, faiss.Index, NDArray[np.int64]] | None = None
 
     @classmethod
     def build(cls, vectors: Vectors) -> "ItemIndex":
@@ -125,7 +126,7 @@ class ItemIndex:
                 done[part] = precise[:, k - 1] > rounded[:, -1] + TOLERANCE
             pending = pending[~done] if width < len(names) else pending[:0]
             if len(pending):
-                index, names = self._thinned(k)
+                index, names = self._without_surplus(k)
             width = min(2 * width, len(names))
         return similarities, rows
 
@@ -136,14 +137,17 @@ class ItemIndex:
 
     def _without_surplus(self, k: int) -> tuple[faiss.Index, NDArray[np.int64]]:
         """Return an index of the first k of each group of equal vectors, and their rows [m]."""
-        order = np.argsort(self._groups, kind="stable")
-        grouped = self._groups[order]  # [n]; a vector is surplus if the one k places before is its equal
-        rows = np.sort(np.concatenate([order[:k], order[k:][grouped[k:] != grouped[:-k]]]))
-        if len(rows) == len(self):
-            return self.index, rows
-        index = faiss.IndexFlatIP(self.index.d)
-        index.add(self._stored()[rows])  # pyright: ignore[reportCallIssue]
-        return index, rows
+        thinned = self._thinned  # of the latest k; another thread may replace it
+        if thinned is None or thinned[0] != k:
+            order = np.argsort(self._groups, kind="stable")
+            grouped = self._groups[order]  # [n]; a vector is surplus if the one k places before is its equal
+            rows = np.sort(np.concatenate([order[:k], order[k:][grouped[k:] != grouped[:-k]]]))
+            index = self.index
+            if len(rows) < len(self):
+                index = faiss.IndexFlatIP(self.index.d)
+                index.add(self._stored()[rows])  # pyright: ignore[reportCallIssue]
+            self._thinned = thinned = k, index, rows
+        return thinned[1:]
 
     @cached_property
     def _groups(self) -> NDArray[np.int64]:
