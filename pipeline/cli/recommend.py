@@ -21,7 +21,8 @@ LEAST_SHARE = 0.005  # share of a probability from which the evidence of a sourc
 HISTORY = "Title or id of an item of the history; repeat the option for each item, oldest first."
 MODEL = "Folder of the model.  [default: models/final of the artifacts, else the model of --variant there]"
 ALL = "Recommend to every user of the data set and write the file --out. A killed run continues where it stopped."
-OUT = "File that --all writes; its name ends in .parquet, .csv or .jsonl (JSON lines)."
+USERS = "The same for the users in a text file: an id on each line."
+OUT = "File that --all or --users writes; its name ends in .parquet, .csv or .jsonl (JSON lines)."
 WHERE = "SQL condition on the items, such as \"year >= 1990 AND genres LIKE '%Drama%'\"."
 SEEN = "Leave out the items of the history, or allow them. By default as the model was trained."
 LEFT_OUT = "the rules, the history and ingest.candidates leave the others out"
@@ -32,6 +33,7 @@ DIVERSITY = "From 0 (the best items) to 1 (the least alike), by maximal marginal
 @click.option("--user", help="Id of a user of the data set. The whole history is read.")
 @click.option("--history", multiple=True, metavar="ITEM", help=HISTORY)
 @click.option("--all", "everybody", is_flag=True, help=ALL)
+@click.option("--users", type=FilePath(), help=USERS)
 @click.option("--out", type=FilePath(), help=OUT)
 @force_option
 @click.option("--variant", type=click.Choice(VARIANTS), default="rag", help="Variant that recommends.")
@@ -49,6 +51,7 @@ def recommend(
     user: str | None,
     history: tuple[str, ...],
     everybody: bool,
+    users: Path | None,
     out: Path | None,
     force: bool,
     variant: str,
@@ -59,14 +62,15 @@ def recommend(
     artifacts: Path,
     **rules: Unpack["Rules"],
 ) -> None:
-    """Recommend the next items to a user of the data set, to anybody's history, or to all users.
+    """Recommend the next items to a user of the data set, to anybody's history, or to many users.
 
     Titles match in any case, without accents or punctuation too; article and year may be left out.
     """
-    if (user is not None) + bool(history) + everybody != 1:
-        raise click.UsageError("give one of --user, --history and --all")
-    if everybody != (out is not None) or (everybody and (why or as_json)):
-        raise click.UsageError("--all and --out go together, and with neither --why nor --json")
+    many = everybody or users is not None
+    if (user is not None) + bool(history) + everybody + (users is not None) != 1:
+        raise click.UsageError("give one of --user, --history, --all and --users")
+    if many != (out is not None) or (many and (why or as_json)):
+        raise click.UsageError("--all or --users goes with --out, and with neither --why nor --json")
     if why and variant != "rag":
         raise click.UsageError("--why needs --variant rag: hierarchical retrieves nothing")
     with gc_frozen():
@@ -76,15 +80,16 @@ def recommend(
     folder = model or model_folder(artifacts, variant)
     recommender = Recommender.load(folder, variant=variant)
     if out is not None:
-        from ..serving.everybody import recommend_everybody
+        from ..serving.to_file import read_users, write_recommendations
 
+        asked = recommender.user_ids if users is None else read_users(users)
         read_from = [*(artifacts / name for name in ("data", "item_embeddings", "index")), folder]
         with replacing(out, False, force, keep=artifacts):
-            written = recommend_everybody(recommender, out, read_from, count, **rules)
-        users, most = len(recommender.user_ids), min(count, len(recommender.item_ids))
-        click.echo(f"{written:,} recommendations for {users:,} users written to {out}")
-        if written < users * most:
-            click.echo(f"{written:,} of {users * most:,}: {LEFT_OUT}", err=True)
+            written = write_recommendations(recommender, out, read_from, count, asked, **rules)
+        wanted = len(asked) * min(count, len(recommender.item_ids))
+        click.echo(f"{written:,} recommendations for {len(asked):,} users written to {out}")
+        if written < wanted:
+            click.echo(f"{written:,} of {wanted:,}: {LEFT_OUT}", err=True)
         return
     answer = recommender.answer(user, history, count, why, **rules)
     if as_json:

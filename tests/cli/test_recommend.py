@@ -172,5 +172,24 @@ def test_everybody_into_a_file(run: Run, artifacts: Path, tmp_path: Path) -> Non
     assert "exists already" in run(*command, "--out", str(out)).stderr
     assert run(*command, "--out", str(out), "--force").exit_code == 0
     assert pl.read_csv(out)["title"].to_list() != expected["title"].to_list()
-    for wrong in (["--all"], ["--out", str(out), "--user", "1"], ["--all", "--out", str(out), "--why"], []):
+    (tmp_path / "active.txt").write_text("7\n 2\n\n7\n")
+    some = [*command[:1], *command[2:], "--users", str(tmp_path / "active.txt"), "--out"]
+    assert "6 recommendations for 2 users" in run(*some, str(tmp_path / "some.csv")).stdout
+    table = recommender.recommend_table([recommender.user("7"), recommender.user("2")], 3)
+    assert pl.read_csv(tmp_path / "some.csv")["title"].to_list() == table["title"].to_list()
+    for content, message in (
+        (b"7\nnobody\n", "there is no user 'nobody'"),
+        (b"\n", "holds no user"),
+        (b"\xff", "UTF-8"),
+    ):
+        (tmp_path / "active.txt").write_bytes(content)
+        assert message in run(*some, str(tmp_path / "other.csv")).stderr
+    assert not (tmp_path / "other.csv").exists()
+    for wrong in (
+        ["--all"],
+        ["--out", str(out), "--user", "1"],
+        ["--all", "--out", str(out), "--why"],
+        ["--all", "--out", str(out), "--users", str(out)],
+        [],
+    ):
         assert run("recommend", *wrong).exit_code == 2

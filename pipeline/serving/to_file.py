@@ -1,4 +1,4 @@
-"""Recommendations for every user of the data, in blocks; after a kill, the next run continues."""
+"""Recommendations for many users of the data, in blocks; after a kill, the next run continues."""
 
 import shutil
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Unpack
 
 import polars as pl
 
-from ..core.errors import ParamsError
+from ..core.errors import DataError, ParamsError
 from ..core.files import alone_beside, atomic_path, sha256_json
 from ..core.progress import track
 from .recommend import Recommender
@@ -18,13 +18,31 @@ BLOCK = 1024  # users of a part: a killed run computes at most so many again
 WRITERS = {".parquet": pl.LazyFrame.sink_parquet, ".csv": pl.LazyFrame.sink_csv, ".jsonl": pl.LazyFrame.sink_ndjson}
 
 
-def recommend_everybody(
-    recommender: Recommender, out: Path, artifacts: Sequence[Path], k: int, **rules: Unpack[Rules]
-) -> int:
-    """Write the recommendations for every user to a file: the columns of `Recommender.recommend_table` but `history`.
+def read_users(path: Path) -> list[str]:
+    """Read the ids of users, one on each line, each once; raise ``DataError`` if the file has none or is not UTF-8."""
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"cannot be read ({error})", str(path), "write a text file in UTF-8, an id on each line"
+        ) from None
+    if not (ids := list(dict.fromkeys(filter(None, map(str.strip, lines))))):
+        raise DataError("holds no user", str(path), "write an id on each line")
+    return ids
 
-    Users are in the order of the data. Each block becomes a part in a hidden folder beside the file. A killed run
-    leaves the folder; the next run with the same arguments continues after its parts. At the end the parts become the
+
+def write_recommendations(
+    recommender: Recommender,
+    out: Path,
+    artifacts: Sequence[Path],
+    k: int,
+    users: Sequence[str] | None = None,
+    **rules: Unpack[Rules],
+) -> int:
+    """Write the recommendations for `users` to a file: the columns of `Recommender.recommend_table` but `history`.
+
+    None: all users, in the order of the data. Each block becomes a part in a hidden folder beside the file. A killed
+    run leaves the folder; the next run with the same arguments continues after its parts. At the end the parts become the
     file, and the folder is removed. Several runs that write into one folder wait for each other.
 
     The suffix of `out`, one of `WRITERS`, says its format. `artifacts` are the folders that the recommender was read
@@ -37,9 +55,11 @@ def recommend_everybody(
         raise ParamsError(f"there is no format {out.suffix!r}", str(out), f"end the name with one of {known}")
     files = sorted(path for folder in artifacts for path in folder.rglob("*") if path.is_file())
     versions = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    question = sha256_json([versions, recommender.variant, BLOCK, k, rules])
+    users = recommender.user_ids if users is None else users
+    question = sha256_json([versions, recommender.variant, BLOCK, k, rules, *users])
     folder = out.with_name(f".{out.name}.parts")
-    users = recommender.user_ids
+    for user in users:
+        recommender.user(user)  # an unknown one is an error before the first block
     starts = range(0, len(users), BLOCK)
     blocks = [users[start : start + BLOCK] for start in starts]
     parts = [folder / f"{question}-{start:09}.parquet" for start in starts]

@@ -13,9 +13,9 @@ import polars as pl
 import pytest
 from hierrec import Recommender
 from hierrec.core.errors import ParamsError
-from hierrec.serving import everybody
-from hierrec.serving.everybody import recommend_everybody
+from hierrec.serving import to_file
 from hierrec.serving.find_items import NotFoundError
+from hierrec.serving.to_file import write_recommendations
 
 RULES: dict[str, Any] = {"where": "year >= 1960", "exclude": ["Heat (1995)"]}
 READERS = {".parquet": pl.read_parquet, ".csv": pl.read_csv, ".jsonl": pl.read_ndjson}
@@ -37,7 +37,7 @@ def test_two_runs_into_one_file_wait_for_each_other(
 ) -> None:
     out = tmp_path / "all.parquet"
     with ThreadPoolExecutor(2) as pool:
-        runs = [pool.submit(recommend_everybody, recommender, out, [artifacts], 7, **RULES) for _ in range(2)]
+        runs = [pool.submit(write_recommendations, recommender, out, [artifacts], 7, **RULES) for _ in range(2)]
     assert [run.result() for run in runs] == [len(expected)] * 2
     assert len(pl.read_parquet(out)) == len(expected)
     assert os.listdir(tmp_path) == [out.name]
@@ -49,8 +49,8 @@ def test_every_user_is_answered_as_alone(
 ) -> None:
     out = tmp_path / f"all{suffix}"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(everybody, "BLOCK", 64)  # several blocks, each scored in one batch
-        written = recommend_everybody(recommender, out, [artifacts], 7, **RULES)
+        patch.setattr(to_file, "BLOCK", 64)  # several blocks, each scored in one batch
+        written = write_recommendations(recommender, out, [artifacts], 7, **RULES)
     assert written == len(expected)
     found = READERS[suffix](out)
     columns = ["user_id", "rank", "item_id", "title"]
@@ -64,7 +64,7 @@ def test_every_user_is_answered_as_alone(
 
 def test_a_wrong_rule_leaves_nothing_behind(recommender: Recommender, artifacts: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError):
-        recommend_everybody(recommender, tmp_path / "all.csv", [artifacts], 7, exclude=["no such film"])
+        write_recommendations(recommender, tmp_path / "all.csv", [artifacts], 7, exclude=["no such film"])
     assert not os.listdir(tmp_path)
 
 
@@ -72,17 +72,17 @@ SLOW = """
 import sys, time
 from pathlib import Path
 from hierrec import Recommender
-from hierrec.serving import everybody
+from hierrec.serving import to_file
 
 class Slow(Recommender):
     def recommend_table(self, *arguments, **rules):
         time.sleep(0.2)
         return super().recommend_table(*arguments, **rules)
 
-everybody.BLOCK = 50
+to_file.BLOCK = 50
 artifacts = Path(sys.argv[1])
 recommender = Slow.load(artifacts / "models" / "hierarchical")
-everybody.recommend_everybody(recommender, Path(sys.argv[2]), [artifacts], 7)
+to_file.write_recommendations(recommender, Path(sys.argv[2]), [artifacts], 7)
 """
 
 
@@ -107,11 +107,11 @@ def test_a_killed_run_goes_on(
         return answer(self, histories, *arguments, **rules)
 
     monkeypatch.setattr(Recommender, "recommend_table", counted)
-    monkeypatch.setattr(everybody, "BLOCK", 50)
+    monkeypatch.setattr(to_file, "BLOCK", 50)
     blocks = -(-len(recommender.user_ids) // 50)
-    recommend_everybody(recommender, tmp_path / "other.parquet", [artifacts], 7)
+    write_recommendations(recommender, tmp_path / "other.parquet", [artifacts], 7)
     assert len(calls) == blocks
-    recommend_everybody(recommender, out, [artifacts], 7)
+    write_recommendations(recommender, out, [artifacts], 7)
     assert len(calls) == 2 * blocks - finished
     assert pl.read_parquet(out).equals(pl.read_parquet(tmp_path / "other.parquet"))
     assert sorted(os.listdir(tmp_path)) == ["all.parquet", "other.parquet"]
@@ -126,7 +126,7 @@ def test_parts_of_another_question_are_not_used(
     for rules in questions:
         with monkeypatch.context() as patch:
             patch.setattr(everybody.shutil, "rmtree", lambda *_, **__: None)
-            recommend_everybody(recommender, out, [artifacts], 3, **rules)
+            write_recommendations(recommender, out, [artifacts], 3, **rules)
     assert len(list((tmp_path / ".all.parquet.parts").iterdir())) == 2 * -(-len(recommender.user_ids) // asked)
     users = [recommender.user(user) for user in recommender.user_ids]
     expected = recommender.recommend_table(users, 3, diversity=0.5).drop("history")
@@ -135,4 +135,4 @@ def test_parts_of_another_question_are_not_used(
 
 def test_an_unknown_format_is_refused(recommender: Recommender, artifacts: Path, tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match=r"no format '\.xlsx'\n.*\.parquet, \.csv, \.jsonl"):
-        recommend_everybody(recommender, tmp_path / "all.xlsx", [artifacts], 3)
+        write_recommendations(recommender, tmp_path / "all.xlsx", [artifacts], 3)
