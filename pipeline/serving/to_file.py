@@ -42,8 +42,8 @@ def write_recommendations(
     """Write the recommendations for `users` to a file: the columns of `Recommender.recommend_table` but `history`.
 
     None: all users, in the order of the data. Each block becomes a part in a hidden folder beside the file. A killed
-    run leaves the folder; the next run with the same arguments continues after its parts. At the end the parts become the
-    file, and the folder is removed. Several runs that write into one folder wait for each other.
+    run leaves the folder; the next run with the same arguments continues after its parts. At the end the parts become
+    the file, and the folder is removed. Several runs that write into one folder wait for each other.
 
     The suffix of `out`, one of `WRITERS`, says its format. `artifacts` are the folders that the recommender was read
     from; after a change of a file there, a run starts anew. Returns the number of rows, at most k >= 1 for each user.

@@ -121,11 +121,11 @@ def test_parts_of_another_question_are_not_used(
     recommender: Recommender, artifacts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "all.parquet"
-    asked = everybody.BLOCK
+    asked = to_file.BLOCK
     questions: list[dict[str, Any]] = [{}, {"diversity": 0.5}]
     for rules in questions:
         with monkeypatch.context() as patch:
-            patch.setattr(everybody.shutil, "rmtree", lambda *_, **__: None)
+            patch.setattr(to_file.shutil, "rmtree", lambda *_, **__: None)
             write_recommendations(recommender, out, [artifacts], 3, **rules)
     assert len(list((tmp_path / ".all.parquet.parts").iterdir())) == 2 * -(-len(recommender.user_ids) // asked)
     users = [recommender.user(user) for user in recommender.user_ids]
