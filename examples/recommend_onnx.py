@@ -10,10 +10,8 @@ import onnxruntime
 if len(sys.argv) < 3:
     sys.exit(__doc__)
 folder, history = Path(sys.argv[1]), sys.argv[2:]
-ids = json.loads((folder / "ids.json").read_text("utf-8"))
-config = json.loads((folder / "config.json").read_text("utf-8"))
+ids, config = (json.loads((folder / f"{name}.json").read_text("utf-8")) for name in ("ids", "config"))
 tower, keys = (onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("user_tower", "item_keys"))
-
 if unknown := [item for item in history if item not in ids]:
     sys.exit(f"no item has the id {unknown[0]!r}")
 rows = np.array([ids.index(item) for item in history], np.int64)

@@ -11,7 +11,7 @@ from hierrec.evaluation.ranks import load_ranks
 from hierrec.evaluation.results import measure
 from numpy.typing import NDArray
 
-from tests.evaluation.test_protocol import ALL, PARAMS, SEED, WALKS, Successor
+from tests.evaluation.test_protocol import ALL, PARAMS, WALKS, Successor
 from tests.model.world import ITEMS
 
 
@@ -21,7 +21,7 @@ def test_files_and_summary_are_of_the_users_that_are_drawn(
 ) -> None:
     params = PARAMS.model_copy(update={"users": most})
     with chdir(tmp_path):
-        summary = measure("rag", Successor(), WALKS, params, SEED, ALL, ALL, frozen)
+        summary = measure("rag", Successor(), WALKS, params, ALL, ALL, frozen)
         metrics = read_details(Path("artifacts/metrics/rag.json"))
         headlines = json.loads(Path("artifacts/metrics/headlines/rag.json").read_text())
         ranks = load_ranks(Path("artifacts/ranks/rag.parquet"))
