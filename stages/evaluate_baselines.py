@@ -19,11 +19,10 @@ def main(evaluate: EvaluateParams) -> Summary:
     candidates, known = candidates_of(load_items(DATA / "items.parquet"))
     interactions = interaction_groups(DATA / "interactions.parquet")
     sequences = Sequences.from_tables(interactions, load_split(DATA / "split.parquet"))
-    protocol = candidates, evaluate, known
     tables, shown = [], {}
     for name, scorer in baselines(sequences, len(candidates)).items():
         lists = TopLists(scorer, candidates, sequences.repeated)
-        table = evaluate_scorer(scorer, sequences, *protocol, perturb=False, lists=lists)
+        table = evaluate_scorer(scorer, sequences, candidates, evaluate, known, perturb=False, lists=lists)
         shown[name] = list_metrics(lists.items, sequences, table, candidates)
         tables.append(table.with_columns(baseline=pl.lit(name)).select(BASELINES_SCHEMA.names()))
     ranks = pl.concat(tables)

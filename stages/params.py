@@ -59,7 +59,7 @@ def _check_models(params: Params) -> None:
         from hierrec.encode.model_files import ModelFiles
 
         ModelFiles.find(params.encode.model, params.encode.revision)
-        if params.encode.device == "cuda":
+        if params.encode.device == "cuda" and params.encode.engine == "local":  # Ray's workers have their own GPUs
             require_gpu("params.yaml, key encode.device")
     if _changed("train_hierarchical", "train", "backbone", "history", "device"):
         from hierrec.model.backbone import check_backbone  # imports torch and transformers
@@ -77,7 +77,7 @@ def _changed(stage: str, section: str, *keys: str) -> bool | None:
     except (OSError, YAMLError, KeyError, TypeError):
         return None
     now = yaml.load(Path("params.yaml"))[section]
-    return any(locked.get(key) != now.get(key) for key in keys or (*locked, *now))
+    return any(locked.get(key) != now.get(key) for key in keys) if keys else locked != now
 
 
 if __name__ == "__main__":

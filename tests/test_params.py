@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from dvc.utils.hydra import apply_overrides
 from hierrec.core.errors import ParamsError
+from hierrec.ingest.params import IngestParams
 from hierrec.model.params import TrainParams
 from hierrec.params import load_params
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 ROOT = Path(__file__).parents[1]
 
@@ -132,12 +134,26 @@ def test_one_wrong_value_is_one_problem(tmp_path: Path, old: str, new: str) -> N
         ("  interactions:  ", "  interactions: a.csv", "interactions: is for dataset: files"),
         ("  items:  ", "  items: a.csv", "items: is for dataset: files"),
         ("  where:", "  where: a > 1", "where: is for dataset: files"),
-        ("  validation_from:", "  validation_from: 0.95", "it cannot be greater than test_from"),
     ],
 )
 def test_params_that_contradict_each_other_are_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
     path, _ = load(tmp_path, old, new)
     with pytest.raises(ParamsError, match=message):
+        load_params(path)
+
+
+@pytest.mark.parametrize(("first", "second"), [(0.95, 0.9), (2e9, 1e9)])
+def test_the_cuts_are_in_order(first: float, second: float) -> None:
+    params = load_params(ROOT / "params.yaml").ingest.model_dump() | {"split": "time"}
+    with pytest.raises(ValidationError, match="cannot be greater than test_from"):
+        IngestParams.model_validate(params | {"validation_from": first, "test_from": second})
+    for good in ((second, first), (1e9, 0.9), ("2011-10-01", 0.9)):
+        IngestParams.model_validate(params | dict(zip(("validation_from", "test_from"), good, strict=True)))
+
+
+def test_a_date_without_quotes_is_told(tmp_path: Path) -> None:
+    path, _ = load(tmp_path, "  validation_from:", "  validation_from: 2011-10-01")
+    with pytest.raises(ParamsError, match="not the date 2011-10-01; write it in quotes"):
         load_params(path)
 
 

@@ -121,8 +121,9 @@ def encode(
     try:
         params = EncodeParams(**settings)
     except ValidationError as error:
-        problem = error.errors()[0]
-        raise ParamsError(problem["msg"], f"--{problem['loc'][0]}".replace("_", "-")) from None
+        problem = next((one for one in error.errors() if not one["type"].endswith("_type")), error.errors()[0])
+        what, _, remedy = problem["msg"].removeprefix("Value error, ").partition("; ")
+        raise ParamsError(what, f"--{problem['loc'][0]}".replace("_", "-"), remedy or None) from None
     with replacing(out, True, force or can_replace_store(out), keep=items):
         summary = encode_items(read_catalogue(items, id_column), params, out)
     click.echo("\n".join(summary))

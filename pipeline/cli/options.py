@@ -21,7 +21,7 @@ class FilePath(click.Path):
     def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path; raise ``ParamsError`` if it is a URL, or its name is not UTF-8."""
         if "://" in str(value):
-            raise ParamsError("URLs are not read here", str(value), "download the file, and name it")
+            raise ParamsError("URLs are not read here", str(value), "name a file or folder of this machine")
         try:
             os.fspath(value).encode("utf-8")
         except UnicodeEncodeError:

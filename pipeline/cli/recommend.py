@@ -71,6 +71,8 @@ def recommend(
         raise click.UsageError("give one of --user, --history, --all and --users")
     if many != (out is not None) or (many and (why or as_json)):
         raise click.UsageError("--all or --users goes with --out, and with neither --why nor --json")
+    if users is not None and out is not None and users.resolve() == out.resolve():
+        raise click.UsageError("--out is the file of --users")
     if why and variant != "rag":
         raise click.UsageError("--why needs --variant rag: hierarchical retrieves nothing")
     with gc_frozen():

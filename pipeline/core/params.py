@@ -1,6 +1,7 @@
 """Read params.yaml into frozen sections. Unknown keys are refused; errors name file, line and key."""
 
 import json
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -75,7 +76,7 @@ def _place(document: Any, location: tuple[str | int, ...]) -> tuple[list[str], i
 
 
 def _follows(one: Found, found: list[Found]) -> bool:
-    """Return whether another problem is the cause: of a value in this list, or of another type of the key."""
+    """Return whether the message repeats another: of a value inside this key, or of this key as another type."""
     keys, _, problem = one
     others = [(place, other["type"]) for place, _, other in found if other is not problem]
     inner = any(place[: len(keys)] == keys and len(place) > len(keys) for place, _ in others)
@@ -96,6 +97,8 @@ def _message(problem: ErrorDetails, model: type[BaseModel]) -> str:
     if problem["type"] != "extra_forbidden":
         value = problem["input"]
         named = message == problem["msg"] and problem["type"] != "missing" and not isinstance(value, dict | list)
+        if isinstance(value, date):  # YAML reads it so without quotes
+            return f"{message}, not the date {value}; write it in quotes"
         return f"{message}, not {json.dumps(value, ensure_ascii=False, default=str)}" if named else message
     similar = get_close_matches(str(location[-1]), _known_keys(model, location[:-1]), n=1)
     return f"{message}; did you mean {similar[0]}?" if similar else message

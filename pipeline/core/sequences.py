@@ -13,7 +13,7 @@ from .errors import DataError
 NO_TARGET = -1
 UNKNOWN_GAP, GAP_BUCKETS = 0, 66
 """The bucket of an unknown gap, and the number of buckets: 0 unknown, 1 a gap of zero, then one per power of two."""
-HALVES = 1  # seed of the two halves of the users
+HALVES_SEED = 1  # seed of the two halves of the users
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def split_users(users: NDArray[np.int64], most: int | None = None) -> tuple[NDAr
     halves, so the validations of all runs on one data set, and those of the baselines, are of the same users.
     """
     names, number = np.unique(users, return_inverse=True)
-    order = np.random.default_rng([HALVES, len(names)]).permutation(len(names))
+    order = np.random.default_rng([HALVES_SEED, len(names)]).permutation(len(names))
     middle = len(names) // 2
     first, second = (np.isin(number, half[:most]) for half in (order[:middle], order[middle:]))
     return np.flatnonzero(first), np.flatnonzero(second)

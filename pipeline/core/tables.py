@@ -41,7 +41,8 @@ def write_table(table: pl.DataFrame, path: Path) -> None:
 def write_parts(parts: Iterable[pl.DataFrame], path: Path) -> None:
     """Write a table that comes in one or more parts. The bytes do not depend on how it is cut into parts."""
     groups = (rows.to_arrow(compat_level=pl.CompatLevel.oldest()) for rows in _regrouped(parts))
-    first, options = next(groups), {"compression": "zstd", "write_page_checksum": True}
+    first = next(groups)
+    options = {"compression": "zstd", "write_page_checksum": True}
     # The writer would leave a file of its own open if the disk is full.
     with pa.OSFile(str(path), "wb") as file, pq.ParquetWriter(file, first.schema, **options) as writer:
         for group in chain([first], groups):

@@ -46,8 +46,7 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
     whitening = Whitening.joined(maps)
     vectors = np.concatenate(parts, 1)
     whitening.fill_missing(vectors, fields)
-    written = encode.template, encoder.description, encode.shard_rows
-    write_store(folder, items, texts, vectors, whitening, *written)
+    write_store(folder, items, texts, vectors, whitening, encode.template, encoder.description, encode.shard_rows)
     how = f"whitened to {' + '.join(map(str, kept))}" if kept else "centred only"
     if kept != asked:
         how += f", not {' + '.join(map(str, asked))}, which are too many for so few texts"
@@ -69,7 +68,9 @@ def _described(items: pl.DataFrame, texts: list[str], encode: EncodeParams) -> s
     with_text = sum(bool(text.strip()) for text in texts)
     said = f"{with_text:,} of {len(items):,} items have a text by encode.template"
     named = {"item_id", *(name for template in encode.templates for name in placeholders(template))}
-    others = [text.name for text in items.select(TEXTS) if text.name not in named and any(text.drop_nulls().to_list())]
+    unused = items.select(TEXTS).select(pl.exclude(named))
+    lengths = unused.select(cs.string().str.len_bytes(), cs.list().list.len())
+    others = [name for name in unused.columns if lengths[name].sum()]
     equal = "" if with_text else ": their vectors are equal"
     return f"{said}{equal}" + f"; it does not use {', '.join(others)}" * bool(others)
 

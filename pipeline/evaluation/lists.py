@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -29,7 +30,7 @@ class TopLists:
         """Return the recommender's scores [B, n]."""
         scores = self._scorer.score_histories(histories, users)
         excluded = excluded_items(histories, self._candidates, self._repeated)
-        self._lists.append(top_items(scores.float(), excluded, LENGTH))
+        self._lists.append(top_items(torch.as_tensor(scores).float(), excluded, LENGTH))
         return scores
 
     @property

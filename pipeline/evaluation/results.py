@@ -29,8 +29,7 @@ def measure(
     `vectors`, float32 [n, d], are item vectors for the diversity of lists. All else is as for `evaluate`.
     """
     lists = TopLists(scorer, candidates, sequences.repeated)
-    protocol = candidates, params, validation_candidates
-    ranks = evaluate(scorer, sequences, *protocol, lists=lists, validating=validating)
+    ranks = evaluate(scorer, sequences, candidates, params, validation_candidates, lists=lists, validating=validating)
     shown, count = list_metrics(lists.items, sequences, ranks, candidates, vectors), int(candidates.sum())
     metrics = {**summarise(ranks, count, params), "lists": shown}
     with atomic_path(RANKS / f"{variant}.parquet") as temporary:

@@ -116,8 +116,10 @@ class IngestParams(TableParams):
         if self.targets == "all" and self.split != "time":
             raise ValueError("targets: all is for split: time; leave_one_out has one target of a user")
         first, second = self.validation_from, self.test_from
-        if isinstance(first, float) and isinstance(second, float) and first > second:
-            raise ValueError("validation_from is the earlier cut, so it cannot be greater than test_from")
+        if self.split == "time" and isinstance(first, float) and isinstance(second, float):
+            shares_or_timestamps = (first < 1) == (second < 1)
+            if shares_or_timestamps and first > second:
+                raise ValueError("validation_from is the earlier cut, so it cannot be greater than test_from")
         for key in ("interactions", "items", "where") if self.dataset != "files" else ():
             if getattr(self, key) is not None:
                 raise ValueError(f"{key}: is for dataset: files; set dataset to files, or {key} to null")

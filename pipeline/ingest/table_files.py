@@ -44,16 +44,16 @@ def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> I
         what = f"there is no reader for {source.suffix or 'a name without suffix'}"
         ends = f"{' '.join(READERS)} (and {' or '.join(COMPRESSED)} where it is compressed)"
         raise DataError(what, source.place, f"export it as CSV, JSON lines or Parquet; the names end in {ends}")
-    missing = not may_be_empty
+    empty = not may_be_empty
     try:
         if is_html(source.unpacked):
             raise DataError("is a web page, not a table", source.place, "fetch the file again")
         for block in READERS[source.suffix](source, layout):
             if not block.is_empty():
-                missing = False
+                empty = False
                 yield block
     except NoRowsError:
-        if missing:
+        if empty:
             raise
     except UnicodeError as error:  # UTF-16 without its mark raises no UnicodeDecodeError
         what = f"is not {source.encoding.upper()} ({error})"
@@ -61,7 +61,7 @@ def read_blocks(source: Source, layout: Layout, may_be_empty: bool = False) -> I
     except OSError as error:
         remedy = "compress or fetch the file again" if source.packed else "make it readable"
         raise DataError(f"cannot be read ({error.strerror or error})", source.place, remedy) from None
-    if missing:
+    if empty:
         raise NoRowsError("table has no rows", source.place, "use one that has")
 
 

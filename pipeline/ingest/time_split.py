@@ -131,8 +131,10 @@ def _parts(
 def _point(cut: float | str, times: NDArray, key: str) -> float:
     """Return the timestamp of a cut."""
     if not isinstance(cut, str):
+        if cut >= 1:
+            return cut
         place = int(cut * len(times))
-        return np.partition(times, place)[place].item() if cut < 1 else cut
+        return np.partition(times, place)[place].item()
     where = f"params.yaml, key ingest.{key}"
     try:
         date = datetime.fromisoformat(cut)

@@ -47,7 +47,7 @@ def _config(params: BackboneParams, history: int) -> PreTrainedConfig:
 
 def _pretrained_config(params: BackboneParams) -> PreTrainedConfig:
     name = params.pretrained or ""
-    if not Path(name).is_dir() and not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+    if not Path(name).is_dir() and not re.fullmatch(r"(?!\.)[\w.-]+(/[\w.-]+)?", name):
         raise ModelError(f"there is no folder {name!r}", f"{KEY}.pretrained", "correct the path, or name a hub model")
     if not Path(name).is_dir() and not re.fullmatch("[0-9a-f]{40}", params.revision or ""):
         what = f"{name} is not a folder, and a hub model needs its commit: 40 hexadecimal digits"

@@ -131,7 +131,7 @@ def write_weights(path: Path, module: nn.Module) -> None:
 
 
 def set_weights(module: nn.Module, weights: dict[str, torch.Tensor], where: str, *added: str) -> None:
-    """Load weights read from `where`; those with a part of their name in `added`, which older models lack, may miss.
+    """Load weights read from `where`; weights with a part of their name in `added` may be missing, as in older models.
 
     Raises ``CheckpointError``, which names the first such weight, if a weight is not finite.
     """

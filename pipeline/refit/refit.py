@@ -12,6 +12,7 @@ from ..fusion.prefixes import remember
 from ..model.checkpoint import CHOSEN_BY, read_curve
 from ..model.ensemble import UserModel
 from ..model.inputs import Inputs
+from ..model.params import TrainParams
 from ..rag.checkpoint import load_parts, save_rag
 from ..training.resume import Progress
 from ..training.run import Write, run_training
@@ -53,13 +54,9 @@ def refit(
     def load() -> tuple[UserModel, Inputs, Write]:
         inputs = read()
         model, fusion, fusion_params = load_parts(source, inputs)
+        fusion.trends = None  # it is only written again; the trends are as large as the data
         chosen, new, shrunk = model.params, final.new_for(model.params), False
-        if new:
-            validations = read_curve(curve)
-            best = validations[CHOSEN_BY].arg_max() or 0
-            changes = {"epochs": int(validations["epoch"][best]), "learning_rate": chosen.learning_rate}
-        else:
-            changes = {"epochs": final.epochs, "learning_rate": chosen.learning_rate * final.rate}
+        changes = _changes(final, chosen, curve)
         changed = chosen.with_rate(changes["learning_rate"]).model_copy(update=changes)
         if new:
             shrunk = any((member.key_scale != 1).any() for member in model.members)
@@ -87,3 +84,12 @@ def refit(
         return model, inputs, write
 
     return run_training(module, load, None)
+
+
+def _changes(final: FinalParams, chosen: TrainParams, curve: Path) -> dict[str, Any]:
+    """Return the params in which this fit differs from the chosen training."""
+    if final.new_for(chosen):
+        validations = read_curve(curve)
+        best = validations[CHOSEN_BY].arg_max() or 0
+        return {"epochs": int(validations["epoch"][best]), "learning_rate": chosen.learning_rate}
+    return {"epochs": final.epochs, "learning_rate": chosen.learning_rate * final.rate}

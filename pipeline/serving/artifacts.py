@@ -20,7 +20,8 @@ def model_folder(artifacts: Path, variant: str = "rag") -> Path:
 
 def model_version(folder: Path) -> str:
     """Return the name of a model's folder, and the first digits of the SHA-256 of its checksums.json."""
-    return f"{folder.name} {sha256_file(folder / CHECKSUMS)[:12]}"
+    sums = folder / CHECKSUMS
+    return f"{folder.name} {sha256_file(sums)[:12]}" if sums.is_file() else folder.name
 
 
 def require(*paths: Path) -> None:

@@ -72,7 +72,7 @@ class ItemFinder:
         Raises ``NotFoundError`` if there is none, or there are several; the candidates are these, or, if similar titles
         should be suggested, the nearest.
         """
-        if (text := str(name).strip()) in self._rows:
+        if (text := str(name)) in self._rows or (text := text.strip()) in self._rows:
             return self._rows[text]
         rows = self._by_title(text)
         if len(rows) == 1:

@@ -157,9 +157,9 @@ class Recommender:
                 scores = scored.scores[row]  # [n]
                 probabilities = scores.softmax(-1)  # [n], for log-probabilities the same as exp
                 for item in choice.best(scores, scored.query.histories[row], k):
-                    found, numbers = self._catalogue[item], (float(scores[item]), float(probabilities[item]))
+                    found, score, probability = self._catalogue[item], float(scores[item]), float(probabilities[item])
                     reasons = explain(scored, row, item, sources, self._catalogue, self.user_ids) if why else None
-                    best[place].append(Recommendation(found.item_id, found.title, *numbers, reasons))
+                    best[place].append(Recommendation(found.item_id, found.title, score, probability, reasons))
         return best
 
     def recommend_table(

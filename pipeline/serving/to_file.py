@@ -21,12 +21,12 @@ WRITERS = {".parquet": pl.LazyFrame.sink_parquet, ".csv": pl.LazyFrame.sink_csv,
 def read_users(path: Path) -> list[str]:
     """Read the ids of users, one on each line, each once; raise ``DataError`` if the file has none or is not UTF-8."""
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        lines = path.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"cannot be read ({error})", str(path), "write a text file in UTF-8, an id on each line"
         ) from None
-    if not (ids := list(dict.fromkeys(filter(None, map(str.strip, lines))))):
+    if not (ids := list(dict.fromkeys(filter(None, (line.strip(" \u00a0\r") for line in lines))))):
         raise DataError("holds no user", str(path), "write an id on each line")
     return ids
 
@@ -77,5 +77,5 @@ def write_recommendations(
         with atomic_path(out) as temporary:
             WRITERS[out.suffix](table, temporary)
         written = table.select(pl.len()).collect().item()
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)  # the file is complete
     return written

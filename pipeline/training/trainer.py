@@ -39,8 +39,8 @@ def validator(sequences: Sequences, candidates: NDArray[np.bool_]) -> Validate:
 
     def validate(model: UserModel) -> dict[str, float]:
         scorer = Scorer(model, candidates, dtype=torch.float32, sequences=sequences)
-        ranked = scorer, histories, sequences.validation, candidates, BATCH_USERS
-        return metrics_from_ranks(rank_targets(*ranked, repeated=sequences.repeated, users=sequences.owners))
+        targets, more = sequences.validation, {"repeated": sequences.repeated, "users": sequences.owners}
+        return metrics_from_ranks(rank_targets(scorer, histories, targets, candidates, BATCH_USERS, **more))
 
     return validate
 

@@ -126,6 +126,6 @@ def _write_store(base: Path, folder: Path, items: pl.DataFrame, encode: EncodePa
     rows = _rows(items["item_id"], pl.concat([known["item_id"], new["item_id"]]))
     description = {key: manifest[key] for key in ("model", "pooling", "max_length", "dtype")}
     shard_rows = manifest["shards"][0] if "shards" in manifest else None
-    written = [texts[row] for row in rows], vectors[rows], old.whitening, manifest["template"], description, shard_rows
-    write_store(folder / "item_embeddings", items, *written)
+    texts, vectors, template = [texts[row] for row in rows], vectors[rows], manifest["template"]
+    write_store(folder / "item_embeddings", items, texts, vectors, old.whitening, template, description, shard_rows)
     return encoded

@@ -140,7 +140,9 @@ def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str], mode
             rules = cast(Rules, asked.model_dump(include=set(Rules.__annotations__)))
             return asdict(recommender.answer(asked.user, asked.history or (), asked.k, asked.why, **rules))
 
-    @app.api_route("/recommend", methods=["GET", "HEAD", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+    @app.api_route(
+        "/recommend", methods=["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"], include_in_schema=False
+    )
     def only_post() -> None:
         """Refuse other methods; the files of the page would answer that there is no such path."""
         raise HTTPException(405, headers={"Allow": "POST"})

@@ -190,6 +190,7 @@ def test_everybody_into_a_file(run: Run, artifacts: Path, tmp_path: Path) -> Non
         ["--out", str(out), "--user", "1"],
         ["--all", "--out", str(out), "--why"],
         ["--all", "--out", str(out), "--users", str(out)],
+        ["--out", str(out), "--users", str(out), "--force"],
         [],
     ):
         assert run("recommend", *wrong).exit_code == 2
