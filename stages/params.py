@@ -5,6 +5,7 @@ For `dataset: files`, the columns of local tables are checked too; so are the mo
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from hierrec.core.errors import DownloadError, HierrecError
 from hierrec.core.files import atomic_path, cache_dir
@@ -38,7 +39,8 @@ def _check_files(ingest: IngestParams) -> None:
     from hierrec.ingest.item_files import check_item_columns
     from hierrec.ingest.own_files import check_columns
 
-    cache, changed = cache_dir("downloads"), _changed("ingest", "ingest") is not False
+    cache, locked = cache_dir("downloads"), _locked("ingest", "ingest")
+    changed = locked is None or locked != _section("ingest")
     for key, check in (("interactions", check_columns), ("items", check_item_columns)):
         source, md5 = getattr(ingest, key), getattr(ingest, f"{key}_md5")
         if source is None or "://" in source:
@@ -55,13 +57,13 @@ def _check_files(ingest: IngestParams) -> None:
 
 def _check_models(params: Params) -> None:
     """Check the models of `encode` and `train`, if these stages have run and will run again with another model."""
-    if _changed("encode", "encode", "model", "revision", "device"):
+    if _runs_again("encode", "encode", "model", "revision", "device"):
         from hierrec.encode.model_files import ModelFiles
 
         ModelFiles.find(params.encode.model, params.encode.revision)
         if params.encode.device == "cuda" and params.encode.engine == "local":  # Ray's workers have their own GPUs
             require_gpu("params.yaml, key encode.device")
-    if _changed("train_hierarchical", "train", "backbone", "history", "device"):
+    if _runs_again("train_hierarchical", "train", "backbone", "history", "device"):
         from hierrec.model.backbone import check_backbone  # imports torch and transformers
 
         check_backbone(params.train.backbone, params.train.history)
@@ -69,15 +71,22 @@ def _check_models(params: Params) -> None:
             require_gpu("params.yaml, key train.device")
 
 
-def _changed(stage: str, section: str, *keys: str) -> bool | None:
-    """Return whether a section (its `keys`) differs from dvc.lock, so that the stage will run; None: it never ran."""
-    yaml = YAML(typ="safe")
+def _runs_again(stage: str, section: str, *keys: str) -> bool:
+    """Return whether a stage has run and will run again, because one of these keys of a section has changed."""
+    locked, now = _locked(stage, section), _section(section)
+    return locked is not None and any(locked.get(key) != now.get(key) for key in keys)
+
+
+def _locked(stage: str, section: str) -> dict[str, Any] | None:
+    """Return the section with which a stage ran last, from dvc.lock; None: it has not run."""
     try:
-        locked = yaml.load(Path("dvc.lock"))["stages"][stage]["params"]["params.yaml"][section]
+        return YAML(typ="safe").load(Path("dvc.lock"))["stages"][stage]["params"]["params.yaml"][section]
     except (OSError, YAMLError, KeyError, TypeError):
         return None
-    now = yaml.load(Path("params.yaml"))[section]
-    return any(locked.get(key) != now.get(key) for key in keys) if keys else locked != now
+
+
+def _section(name: str) -> dict[str, Any]:
+    return YAML(typ="safe").load(Path("params.yaml"))[name]
 
 
 if __name__ == "__main__":

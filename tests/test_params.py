@@ -31,6 +31,14 @@ def load(folder: Path, old: str, new: str) -> tuple[Path, int]:
     return path, number + 1
 
 
+def refused(folder: Path, old: str, new: str) -> str:
+    """Return what is said of params.yaml with that line replaced."""
+    path, _ = load(folder, old, new)
+    with pytest.raises(ParamsError) as caught:
+        load_params(path)
+    return caught.value.what
+
+
 def test_the_params_of_the_project_are_valid(tmp_path: Path) -> None:
     path, _ = load(tmp_path, "train:", "train:")
     params = load_params(path)
@@ -122,10 +130,7 @@ def test_an_error_names_file_line_and_key(tmp_path: Path, old: str, new: str, ke
     ],
 )
 def test_one_wrong_value_is_one_problem(tmp_path: Path, old: str, new: str) -> None:
-    path, _ = load(tmp_path, old, new)
-    with pytest.raises(ParamsError) as caught:
-        load_params(path)
-    assert caught.value.what.count(str(path)) == 1
+    assert refused(tmp_path, old, new).count("params.yaml") == 1
 
 
 @pytest.mark.parametrize(
@@ -137,9 +142,7 @@ def test_one_wrong_value_is_one_problem(tmp_path: Path, old: str, new: str) -> N
     ],
 )
 def test_params_that_contradict_each_other_are_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
-    path, _ = load(tmp_path, old, new)
-    with pytest.raises(ParamsError, match=message):
-        load_params(path)
+    assert message in refused(tmp_path, old, new)
 
 
 @pytest.mark.parametrize(("first", "second"), [(0.95, 0.9), (2e9, 1e9)])
@@ -152,9 +155,8 @@ def test_the_cuts_are_in_order(first: float, second: float) -> None:
 
 
 def test_a_date_without_quotes_is_told(tmp_path: Path) -> None:
-    path, _ = load(tmp_path, "  validation_from:", "  validation_from: 2011-10-01")
-    with pytest.raises(ParamsError, match="not the date 2011-10-01; write it in quotes"):
-        load_params(path)
+    said = refused(tmp_path, "  validation_from:", "  validation_from: 2011-10-01")
+    assert "not the date 2011-10-01; write it in quotes" in said
 
 
 @pytest.mark.parametrize(

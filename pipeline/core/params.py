@@ -1,6 +1,7 @@
 """Read params.yaml into frozen sections. Unknown keys are refused; errors name file, line and key."""
 
 import json
+import re
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,6 +19,8 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]  # torch and numpy accept it; member i of an ensemble uses seed + i
 Md5 = Annotated[str, Field(pattern=r"^([0-9a-f]{32})?$")]
 """An MD5 checksum, empty if a shell could not compute it. `ingest` refuses an empty one if the file exists."""
+HUB_ID = re.compile(r"(?!\.)[\w.-]+(/[\w.-]+)?")  # of a model, such as google-t5/t5-small
+COMMIT = re.compile(r"[0-9a-f]{40}")  # of a model of a hub
 Precision = Literal["float32", "bfloat16"]
 """Precision of a model's matrix products. Float16 ends at 65,504: T5 encoders overflow in it."""
 

@@ -1,7 +1,6 @@
 """The files of a pre-trained encoder: they are found, checked and hashed without torch."""
 
 import json
-import re
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from ..core.errors import ModelError
 from ..core.files import sha256_file, sha256_json
+from ..core.params import COMMIT, HUB_ID
 
 BUNDLED = {"t5-nano": Path(__file__).parent / "t5_nano"}
 
@@ -19,7 +19,6 @@ TOKENIZER = (
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("vocab.json", "vocab.txt", "merges.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model"),
 )
-COMMIT = re.compile(r"[0-9a-f]{40}")
 OTHERWISE = "set the model to a local folder, or to t5-nano, which is bundled"
 
 
@@ -47,7 +46,7 @@ class ModelFiles:
                 what = f"only a hub model has a revision, not {model!r}"
                 raise ModelError(what, "revision", "set the revision to null")
             name = model if model in BUNDLED else folder.resolve().name
-        elif re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model) and not model.startswith("."):
+        elif HUB_ID.fullmatch(model):
             folder = _fetch(model, revision)
         else:
             raise ModelError(f"there is no folder {model!r}", "model", "correct the path, or use t5-nano")

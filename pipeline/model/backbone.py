@@ -1,6 +1,5 @@
 """The recommendation LLM: any transformers decoder that accepts `inputs_embeds`."""
 
-import re
 from pathlib import Path
 
 import torch
@@ -8,6 +7,7 @@ from torch import nn
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 
 from ..core.errors import ModelError, ParamsError
+from ..core.params import COMMIT, HUB_ID
 from .params import BackboneParams
 from .phi3 import reads_one_position, state_at
 
@@ -47,9 +47,10 @@ def _config(params: BackboneParams, history: int) -> PreTrainedConfig:
 
 def _pretrained_config(params: BackboneParams) -> PreTrainedConfig:
     name = params.pretrained or ""
-    if not Path(name).is_dir() and not re.fullmatch(r"(?!\.)[\w.-]+(/[\w.-]+)?", name):
+    is_folder = Path(name).is_dir()
+    if not is_folder and not HUB_ID.fullmatch(name):
         raise ModelError(f"there is no folder {name!r}", f"{KEY}.pretrained", "correct the path, or name a hub model")
-    if not Path(name).is_dir() and not re.fullmatch("[0-9a-f]{40}", params.revision or ""):
+    if not is_folder and not COMMIT.fullmatch(params.revision or ""):
         what = f"{name} is not a folder, and a hub model needs its commit: 40 hexadecimal digits"
         remedy = "name the commit, or a folder; a branch could point to another model tomorrow"
         raise ModelError(what, f"{KEY}.revision", remedy)

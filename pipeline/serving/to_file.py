@@ -58,8 +58,9 @@ def write_recommendations(
     users = recommender.user_ids if users is None else users
     question = sha256_json([versions, recommender.variant, BLOCK, k, rules, *users])
     folder = out.with_name(f".{out.name}.parts")
-    for user in users:
-        recommender.user(user)  # an unknown one is an error before the first block
+    known = set(recommender.user_ids)
+    for user in (user for user in users if user not in known):
+        recommender.user(user)  # an error before the first block
     starts = range(0, len(users), BLOCK)
     blocks = [users[start : start + BLOCK] for start in starts]
     parts = [folder / f"{question}-{start:09}.parquet" for start in starts]

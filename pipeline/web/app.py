@@ -140,14 +140,8 @@ def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str], mode
             rules = cast(Rules, asked.model_dump(include=set(Rules.__annotations__)))
             return asdict(recommender.answer(asked.user, asked.history or (), asked.k, asked.why, **rules))
 
-    @app.api_route(
-        "/recommend", methods=["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"], include_in_schema=False
-    )
-    def only_post() -> None:
-        """Refuse other methods; the files of the page would answer that there is no such path."""
-        raise HTTPException(405, headers={"Allow": "POST"})
-
-    app.mount("/", StaticFiles(directory=STATIC, html=True))
+    # Not a mount, which would answer another method of a path above as an unknown path.
+    app.router.default = StaticFiles(directory=STATIC, html=True)
     return app
 
 
