@@ -8,7 +8,7 @@ import polars as pl
 from ..core.errors import DataError
 from ..ranking.metrics import metrics_by_target
 from .params import EvaluateParams
-from .ranks import GROUPS, RANK_COLUMNS, sliced, user_ranks
+from .ranks import GROUPS, sliced, user_ranks
 from .summary import certainty
 
 # The data set that the numbers belong to, by its counts; split by time it has other targets.
@@ -33,10 +33,11 @@ def compare(ranks: dict[str, pl.DataFrame], params: EvaluateParams) -> dict[str,
     Returns:
         `{"test": {metric: {BASE: x, OTHER: y, "relative": (y - x) / x, "low": …, "high": …, "p": …}},
         "slices": {slice: {group: {metric: {...}}}}}` with the 95% bootstrap interval of y - x and its two-sided p,
-        paired over users. Where x is 0 there is no `relative`; a group without users is left out.
+        paired over users. Where x is 0 there is no `relative`. A group without users is left out, and so are perturbed
+        histories that were not ranked for the same users, as of models that were fitted again.
     """
     base, other = ranks.values()
-    same = ["user", *GROUPS, *(pl.col(name).is_null() for name in RANK_COLUMNS)]
+    same = ["user", *GROUPS, pl.col("test").is_null()]
     if not base.select(same).equals(other.select(same)):
         what = f"{' and '.join(ranks)} were not evaluated for the same users and targets"
         raise DataError(what, "artifacts/ranks", "run `dvc repro`, so that both come from the same data")
@@ -57,7 +58,11 @@ def compare(ranks: dict[str, pl.DataFrame], params: EvaluateParams) -> dict[str,
     return {
         "test": compared(user_ranks(base), user_ranks(other)),
         "slices": {
-            name: {group: compared(part, others[name][group]) for group, part in parts.items() if len(part)}
+            name: {
+                group: compared(part, others[name][group])
+                for group, part in parts.items()
+                if len(part) and part["user"].equals(others[name][group]["user"])
+            }
             for name, parts in sliced(base).items()
         },
     }

@@ -11,13 +11,17 @@ from hierrec import Recommender
 from hierrec.core.errors import ParamsError
 from hierrec.core.files import cache_dir, read_details, read_json
 from hierrec.core.sequences import NO_TARGET, Sequences
+from hierrec.evaluation.comparison import compare
+from hierrec.evaluation.ranks import load_ranks
 from hierrec.model.checkpoint import load_model, new_model, write_curve
 from hierrec.model.ensemble import UserModel
 from hierrec.model.inputs import Inputs
 from hierrec.model.params import TrainParams
+from hierrec.params import load_params
 from hierrec.rag.checkpoint import save_rag
 from hierrec.rag.fusion import Fusion, initial_values
 from hierrec.rag.params import FusionParams
+from hierrec.ranking.metrics import metrics_from_ranks
 from hierrec.refit.params import FinalParams
 from hierrec.refit.refit import OFF, refit
 from hierrec.training.resume import TrainingState
@@ -50,7 +54,8 @@ FUSION = FusionParams(
 @pytest.fixture(scope="module")
 def refitted(sample_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample's artifacts, with the models that were fitted again."""
-    return run_stages(sample_run, tmp_path_factory.mktemp("refitted") / "run", STAGES, {"final.epochs": 1})
+    stages = (*STAGES, "evaluate_rag")
+    return run_stages(sample_run, tmp_path_factory.mktemp("refitted") / "run", stages, {"final.epochs": 1})
 
 
 def remembered(folder: Path) -> int:
@@ -90,6 +95,18 @@ def test_the_metrics_have_the_keys_of_the_others_without_validation(refitted: Pa
         assert set(values) == {"test", "intervals", "users", "candidates", "slices"}
         assert set(values["test"]) == {"ndcg@10", "ndcg@20", "recall@10", "recall@20"}
         assert values["users"] == split["test"].count()
+
+
+def test_the_ranks_give_the_metrics_and_compare_with_those_of_the_measured_model(refitted: Path) -> None:
+    metrics = read_details(refitted / "metrics" / "refit.json")
+    params = load_params(refitted.parent / "params.yaml").evaluate
+    for variant in ("hierarchical", "rag"):
+        again = load_ranks(refitted / "ranks" / "refit" / f"{variant}.parquet")
+        assert metrics_from_ranks(again["test"].drop_nulls()) == metrics[variant]["test"]
+    result = compare({"measured": load_ranks(refitted / "ranks" / "rag.parquet"), "again": again}, params)
+    assert result["test"]["ndcg@10"]["again"] == metrics["rag"]["test"]["ndcg@10"]
+    assert set(result["slices"]["history"]) == {"short", "middle", "long"}
+    assert result["slices"]["perturbed"] == {}
 
 
 def test_other_test_items_change_no_byte_of_the_model_that_is_measured_on_them(refitted: Path, tmp_path: Path) -> None:
