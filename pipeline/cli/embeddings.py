@@ -13,6 +13,7 @@ OUT = "File or folder to write, whole or not at all."
 TEMPLATE = "Template of an item's text, with {columns}. If repeated, each template gets its own vector."
 WHITENING = "Dimensions kept by PCA whitening, once for each template. By default vectors are centred only."
 SHARD = "Items per shard. By default all items are in one file."
+ID_COLUMN = "Column of the items' ids. By default item_id, else the only one with a usual name, e.g. sku or asin."
 POOLING, PRECISION = "Pooling of token states.", "Precision of matrix products."
 
 path = FilePath()
@@ -85,7 +86,7 @@ def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> No
 @click.option("--model", default="t5-nano", help="t5-nano (bundled), a folder, or the id of a hub model.")
 @click.option("--revision", help="Commit of a hub model.")
 @click.option("--template", multiple=True, default=["{title}"], help=TEMPLATE)
-@click.option("--id-column", default="item_id", help="Column of the items' ids.")
+@click.option("--id-column", help=ID_COLUMN)
 @click.option("--pooling", type=click.Choice(["mean", "last"]), default="mean", help=POOLING)
 @click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default="float32", help=PRECISION)
 @click.option("--max-length", type=click.IntRange(2), default=128, help="Tokens read of a text.")
@@ -99,7 +100,7 @@ def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> No
 def encode(
     items: Path,
     out: Path,
-    id_column: str,
+    id_column: str | None,
     template: tuple[str, ...],
     whitening_dimension: tuple[int, ...],
     force: bool,

@@ -6,11 +6,14 @@ import polars as pl
 
 from ..core.errors import DataError, quote
 from ..ingest.checks import Checks
+from ..ingest.columns import USUAL, plain
 from ..ingest.table_files import as_ids, as_text, cleaned, read_table
 
 
-def read_catalogue(path: Path, id_column: str) -> pl.DataFrame:
+def read_catalogue(path: Path, id_column: str | None = None) -> pl.DataFrame:
     """Read a table of items in any format; ids are text or whole numbers, each once.
+
+    Without `id_column`, the ids are in column `item_id`, else in the only column with a usual name (`USUAL`).
 
     Returns:
         item_id (text), then the other columns, rows in the order of the table. Texts are cleaned as `ingest` cleans
@@ -20,6 +23,8 @@ def read_catalogue(path: Path, id_column: str) -> pl.DataFrame:
         DataError: the table is not as described; names file, row and column.
     """
     table, place = read_table(path), str(path)
+    usual = [name for name in table.columns if plain(name) in USUAL["item"]]
+    id_column = id_column or (usual[0] if len(usual) == 1 else "item_id")
     if id_column not in table.columns:
         there = ", ".join(map(quote, table.columns[:20]))
         what = f"column {quote(id_column)} is missing; there are {there}"

@@ -72,7 +72,7 @@ def test_verify_says_all_that_is_wrong(run: Run, store: Path) -> None:
 
 
 def test_encode_writes_a_store_like_the_pipelines(run: Run, catalogue: Path, tmp_path: Path) -> None:
-    command = ["embeddings", "encode", "--items", str(catalogue), "--id-column", "sku"]
+    command = ["embeddings", "encode", "--items", str(catalogue)]  # its ids are in the column "sku"
     command += ["--template", "{title}. Maker: {maker}.", "--max-length", "32"]
     first = run(*command, "--out", str(tmp_path / "first"))
     assert first.exit_code == 0, first.stderr
@@ -148,7 +148,8 @@ def test_neither_the_current_folder_nor_one_above_is_replaced(
 @pytest.mark.parametrize(
     ("table", "options", "messages"),
     [
-        (CATALOGUE, [], ["column 'item_id' is missing", "'sku'", "--id-column"]),
+        ("code,title\n1,a\n", [], ["column 'item_id' is missing", "'code'", "--id-column"]),
+        ("sku,asin,title\n1,2,a\n", [], ["column 'item_id' is missing", "'asin'", "--id-column"]),
         (CATALOGUE, ["--id-column", "sku", "--template", "{name}"], ["{name} is no column", "maker"]),
         (CATALOGUE, ["--id-column", "sku", "--template", ""], ["--template"]),
         (
