@@ -53,9 +53,10 @@ def metrics(artifacts: Path, revision: str | None) -> None:
         click.echo(f"run: {_origin(folder)}; compared with {previous.name}")
         return
     splits, again = {"validation": "validation", "test": "test"}, {"test": "test, fitted again"}
+    variants = {name: read_details(folder / f"{name}.json") for name in VARIANTS}
     models = [
         *((name, "baselines", one, splits) for name, one in _by_name(folder / "baselines.json").items()),
-        *((name, name, read_details(folder / f"{name}.json"), splits) for name in VARIANTS),
+        *((name, name, one, splits) for name, one in variants.items()),
         *((name, "refit", one, again) for name, one in _by_name(folder / "refit.json").items()),
     ]
     names: list[str] = []
@@ -73,6 +74,9 @@ def metrics(artifacts: Path, revision: str | None) -> None:
     shown = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
     manifest = _read(artifacts / "data" / "manifest.json")  # {} in a clone without the data
     name = manifest.get("dataset") if isinstance(manifest, dict) else None
+    ranked = [variants[VARIANTS[0]].get(key) for key in ("validation_users", "users")]
+    if all(isinstance(count, int) for count in ranked):  # older metrics lack the first
+        click.echo("users: {:,} in validation (the fusion learns from the others), {:,} in test".format(*ranked))
     click.echo(f"data: {f'{name}: ' if isinstance(name, str) and name.isprintable() else ''}{shown}")
     click.echo(f"run: {_origin(folder)}")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from hierrec.core.files import read_details, write_json
+from hierrec.core.files import read_details, write_details, write_json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -43,6 +43,13 @@ def test_the_baselines_stand_above_the_variants(run: Run, tmp_path: Path) -> Non
     result = run("metrics", "--artifacts", str(tmp_path))
     names = [line.split()[0] for line in result.output.splitlines()[1:-2:2]]
     assert names == ["markov", "popularity", "hierarchical", "rag"]
+
+
+def test_the_users_of_each_split_are_counted(run: Run, tmp_path: Path) -> None:
+    write_metrics(tmp_path)
+    write_details(tmp_path / "metrics" / "hierarchical.json", {**SPLITS, "validation_users": 3020, "users": 6040})
+    lines = run("metrics", "--artifacts", str(tmp_path)).output.splitlines()
+    assert lines[5] == "users: 3,020 in validation (the fusion learns from the others), 6,040 in test"
 
 
 def test_what_was_fitted_again_stands_below_and_may_be_switched_off(run: Run, tmp_path: Path) -> None:
