@@ -22,6 +22,14 @@ def workspace(tmp_path: Path) -> Path:
     return make_dvc_workspace(tmp_path / "workspace")
 
 
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace after a `dvc repro`. Each test leaves it as it was."""
+    workspace = make_dvc_workspace(tmp_path_factory.mktemp("done") / "workspace")
+    assert repro(workspace, "ingest").returncode == 0
+    return workspace
+
+
 @pytest.fixture
 def first(workspace: Path) -> Iterator[subprocess.Popen[str]]:
     """A `dvc repro` that was stopped (not ended) while it runs its stage."""
@@ -80,31 +88,29 @@ def test_the_locks_of_a_killed_one_do_not_block_the_next(workspace: Path, first:
 
 
 @pytest.mark.parametrize("length", [0, 16, 300])
-def test_a_cut_dvc_lock_is_refused_and_the_one_before_gives_back_the_stage(workspace: Path, length: int) -> None:
-    assert repro(workspace, "ingest").returncode == 0
-    lock = workspace / "dvc.lock"
+def test_a_cut_dvc_lock_is_refused_and_the_one_before_gives_back_the_stage(done: Path, length: int) -> None:
+    lock = done / "dvc.lock"
     whole = lock.read_bytes()
     lock.write_bytes(whole[:length])
     if length < 300:  # DVC can read 300 bytes
-        refused = repro(workspace, "ingest")
+        refused = repro(done, "ingest")
         assert refused.returncode != 0
         assert "Traceback" not in refused.stdout
-        assert mend(workspace, refused.stdout, b"schema: '2.0'\nstages: {}\n") == "dvc.lock put back: "
-    done = repro(workspace, "ingest")
-    assert done.returncode == 0, done.stdout
-    assert "Stage 'ingest' is cached - skipping run" in done.stdout
+        assert mend(done, refused.stdout, b"schema: '2.0'\nstages: {}\n") == "dvc.lock put back: "
+    again = repro(done, "ingest")
+    assert again.returncode == 0, again.stdout
+    assert "Stage 'ingest' is cached - skipping run" in again.stdout
     assert lock.read_bytes() == whole
 
 
 @pytest.mark.parametrize("left", ["", '{"write": {"artifacts'])
-def test_a_cut_rwlock_is_refused_and_can_be_removed(workspace: Path, left: str) -> None:
-    assert repro(workspace, "ingest").returncode == 0
-    (workspace / ".dvc" / "tmp" / "rwlock").write_text(left, "utf-8")
-    refused = repro(workspace, "ingest")
+def test_a_cut_rwlock_is_refused_and_can_be_removed(done: Path, left: str) -> None:
+    (done / ".dvc" / "tmp" / "rwlock").write_text(left, "utf-8")
+    refused = repro(done, "ingest")
     assert refused.returncode != 0
     assert "Traceback" not in refused.stdout
-    assert mend(workspace, refused.stdout, b"") == "rwlock removed: "
-    assert "Stage 'ingest' didn't change" in repro(workspace, "ingest").stdout
+    assert mend(done, refused.stdout, b"") == "rwlock removed: "
+    assert "Stage 'ingest' didn't change" in repro(done, "ingest").stdout
 
 
 def test_another_refusal_is_left_alone(tmp_path: Path) -> None:

@@ -12,19 +12,16 @@ from tests.reliability.sample_stages import contents
 LINKS = ("hardlink", "symlink")
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    return make_dvc_workspace(tmp_path / "project")
-
-
-def linked(folder: Path, link: str, stage: str) -> dict[str, str]:
-    """Run a stage and let DVC put links to its cache in place of the artifacts; return their hashes."""
-    run(folder, "dvc", "config", "cache.type", link)
-    assert repro(folder, stage).returncode == 0
+@pytest.fixture(scope="module", params=LINKS)
+def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project after `encode`, with links to DVC's cache in place of the artifacts. Each test leaves it as it was."""
+    folder = make_dvc_workspace(tmp_path_factory.mktemp("links") / "project")
+    run(folder, "dvc", "config", "cache.type", request.param)
+    assert repro(folder, "encode").returncode == 0
     run(folder, "dvc", "checkout", "--relink", "--allow-missing", "--quiet")
     table = folder / "artifacts" / "data" / "items.parquet"
-    assert table.is_symlink() if link == "symlink" else table.stat().st_nlink > 1
-    return contents(folder / "artifacts")
+    assert table.is_symlink() if request.param == "symlink" else table.stat().st_nlink > 1
+    return folder
 
 
 def damaged(folder: Path) -> list[Path]:
@@ -38,11 +35,8 @@ def damaged(folder: Path) -> list[Path]:
     ]
 
 
-@pytest.mark.parametrize("link", LINKS)
-def test_after_a_stage_that_failed_the_mended_params_bring_its_artifacts_back_without_a_run(
-    project: Path, link: str
-) -> None:
-    before = linked(project, link, "ingest")
+def test_after_a_stage_that_failed_the_mended_params_bring_its_artifacts_back_without_a_run(project: Path) -> None:
+    before = contents(project / "artifacts")
     params = (project / "params.yaml").read_text("utf-8")
     set_params(project / "params.yaml", {"ingest.item_text": "/no/such/file.csv"})
     refused = repro(project, "ingest")
@@ -57,10 +51,9 @@ def test_after_a_stage_that_failed_the_mended_params_bring_its_artifacts_back_wi
     assert not damaged(project)
 
 
-@pytest.mark.parametrize("link", LINKS)
-def test_a_run_writes_through_no_link_and_leaves_nothing_stale(project: Path, link: str) -> None:
-    before = linked(project, link, "encode")
-    lock = (project / "dvc.lock").read_bytes()
+def test_a_run_writes_through_no_link_and_leaves_nothing_stale(project: Path) -> None:
+    before = contents(project / "artifacts")
+    lock, params = ((project / name).read_bytes() for name in ("dvc.lock", "params.yaml"))
     (project / "artifacts" / "item_embeddings" / "stale").write_text("of another run")
     set_params(project / "params.yaml", {"encode.template": "{title}"})
     assert repro(project, "encode").returncode == 0
@@ -69,5 +62,6 @@ def test_a_run_writes_through_no_link_and_leaves_nothing_stale(project: Path, li
     assert after["item_embeddings/embeddings.npy"] != before["item_embeddings/embeddings.npy"]
     assert not damaged(project)
     (project / "dvc.lock").write_bytes(lock)
+    (project / "params.yaml").write_bytes(params)
     run(project, "dvc", "checkout", "--force", "--allow-missing", "--quiet")
     assert contents(project / "artifacts") == before
