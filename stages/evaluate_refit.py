@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from hierrec.core.files import atomic_path, write_details, write_json
+from hierrec.core.files import atomic_directory, write_details, write_json
 from hierrec.core.sequences import NO_TARGET
 from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, METRICS, MODELS, RANKS, Stage, Summary
 from hierrec.core.tables import write_table
@@ -20,8 +20,9 @@ from hierrec.search.index import ItemIndex
 def main(evaluate: EvaluateParams) -> Summary:
     folder = MODELS / "refit"
     written, shown = METRICS / "refit.json", METRICS / "headlines" / "refit.json"
-    (RANKS / "refit").mkdir(parents=True, exist_ok=True)  # empty without models: DVC expects the output
     if not (folder / "config.json").is_file():
+        with atomic_directory(RANKS / "refit"):
+            pass  # DVC expects this output
         write_details(written, {})
         write_json(shown, {})
         return ["final.fit is false: there is nothing to measure"]
@@ -32,13 +33,13 @@ def main(evaluate: EvaluateParams) -> Summary:
     nothing = np.full_like(inputs.sequences.validation, NO_TARGET)
     sequences, candidates = replace(inputs.sequences, validation=nothing), inputs.candidates
     metrics, lines = {}, []
-    for variant, scorer in scorers.items():
-        ranks = evaluate_scorer(scorer, sequences, candidates, evaluate, perturb=False)
-        with atomic_path(RANKS / "refit" / f"{variant}.parquet") as temporary:
-            write_table(ranks, temporary)
-        metrics[variant] = summarise_test(ranks, int(candidates.sum()), evaluate)
-        values = ", ".join(f"{name} {value:.4f}" for name, value in metrics[variant]["test"].items())
-        lines.append(f"{variant}, fitted again: test {values}")
+    with atomic_directory(RANKS / "refit") as tables:
+        for variant, scorer in scorers.items():
+            ranks = evaluate_scorer(scorer, sequences, candidates, evaluate, perturb=False)
+            write_table(ranks, tables / f"{variant}.parquet")
+            metrics[variant] = summarise_test(ranks, int(candidates.sum()), evaluate)
+            values = ", ".join(f"{name} {value:.4f}" for name, value in metrics[variant]["test"].items())
+            lines.append(f"{variant}, fitted again: test {values}")
     write_details(written, metrics)
     write_json(shown, {"refit": {variant: headlines(values) for variant, values in metrics.items()}})
     return [*lines, f"metrics in {written}, ranks in {RANKS / 'refit'}/"]

@@ -141,6 +141,7 @@ def test_switched_off_they_leave_a_note_no_metrics_and_the_measured_model_recomm
     for name in ("refit", "final"):
         assert [path.name for path in (off / "models" / name).iterdir()] == [OFF]
     assert read_details(off / "metrics" / "refit.json") == {}
+    assert list((off / "ranks" / "refit").iterdir()) == []
     monkeypatch.chdir(off.parent)
     assert Recommender.load().recommend(["heat"]) == Recommender.load("artifacts/models/rag").recommend(["heat"])
 
