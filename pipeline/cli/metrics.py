@@ -71,12 +71,12 @@ def metrics(artifacts: Path, revision: str | None) -> None:
             rows.append([name, label, *values.values()])
     counts, _ = read_counts(folder)
     show_table(["model", "split", *names], rows, text=("model", "split"))
-    shown = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
-    manifest = _read(artifacts / "data" / "manifest.json")  # {} in a clone without the data
-    name = manifest.get("dataset") if isinstance(manifest, dict) else None
     ranked = [variants[VARIANTS[0]].get(key) for key in ("validation_users", "users")]
     if all(isinstance(count, int) for count in ranked):  # older metrics lack the first
         click.echo("users: {:,} in validation (the fusion learns from the others), {:,} in test".format(*ranked))
+    shown = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
+    manifest = _read(artifacts / "data" / "manifest.json")  # {} in a clone without the data
+    name = manifest.get("dataset") if isinstance(manifest, dict) else None
     click.echo(f"data: {f'{name}: ' if isinstance(name, str) and name.isprintable() else ''}{shown}")
     click.echo(f"run: {_origin(folder)}")
 

@@ -21,8 +21,13 @@ GROUPS = {  # of each slice, in order
 PERTURBED = ("dropped", "replaced")
 """Columns of the test ranks after a part of the history was dropped or replaced; null for users outside the sample."""
 
-RANK_COLUMNS = ("validation", "test", *PERTURBED)
-SCHEMA = pl.Schema({"user": pl.Int32, **dict.fromkeys(RANK_COLUMNS, pl.Float64), **dict.fromkeys(GROUPS, pl.String)})
+SCHEMA = pl.Schema(
+    {
+        "user": pl.Int32,
+        **dict.fromkeys(("validation", "test", *PERTURBED), pl.Float64),
+        **dict.fromkeys(GROUPS, pl.String),
+    }
+)
 """All columns but `user` are null where the row lacks the target, or where `evaluate.users` leaves the user out;
 `validation` also where a fusion learns from the user (`core.sequences.split_users`). A rank is 1 at best, and infinite
 for a target that was not ranked. `history`, `popularity` and `target` name the user's group in each slice."""

@@ -100,10 +100,10 @@ def test_the_metrics_have_the_keys_of_the_others_without_validation(refitted: Pa
 def test_the_ranks_give_the_metrics_and_compare_with_those_of_the_measured_model(refitted: Path) -> None:
     metrics = read_details(refitted / "metrics" / "refit.json")
     params = load_params(refitted.parent / "params.yaml").evaluate
-    for variant in ("hierarchical", "rag"):
-        again = load_ranks(refitted / "ranks" / "refit" / f"{variant}.parquet")
-        assert metrics_from_ranks(again["test"].drop_nulls()) == metrics[variant]["test"]
-    result = compare({"measured": load_ranks(refitted / "ranks" / "rag.parquet"), "again": again}, params)
+    again = {name: load_ranks(refitted / "ranks" / "refit" / f"{name}.parquet") for name in ("hierarchical", "rag")}
+    for variant, ranks in again.items():
+        assert metrics_from_ranks(ranks["test"].drop_nulls()) == metrics[variant]["test"]
+    result = compare({"measured": load_ranks(refitted / "ranks" / "rag.parquet"), "again": again["rag"]}, params)
     assert result["test"]["ndcg@10"]["again"] == metrics["rag"]["test"]["ndcg@10"]
     assert set(result["slices"]["history"]) == {"short", "middle", "long"}
     assert result["slices"]["perturbed"] == {}
