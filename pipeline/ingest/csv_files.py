@@ -40,7 +40,7 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
         return
     row, end = _first_row(source, separator)
     names, header = _names(source.place, row, layout), 0 if layout.unnamed else end
-    count, read, skipped = cache(partial(_count_rows, source, separator, layout.one_line)), 0, header
+    count, read, skipped = cache(partial(_count_rows, source, separator, layout)), 0, header
     for text in source.line_blocks(layout.size) if layout.one_line else [b"".join(source.line_blocks(layout.size))]:
         try:
             table = _parsed(text, names, skipped, separator)
@@ -128,11 +128,11 @@ def _names(place: str, row: list[str], layout: Layout) -> list[str]:
     return names
 
 
-def _count_rows(source: Source, separator: str, one_line: bool) -> int:
+def _count_rows(source: Source, separator: str, layout: Layout) -> int:
     """Count the rows, with the line of column names, by another parser than the one that reads them.
 
     Else an unclosed quote would silently turn all rows up to the next quote into one value. Raises ``DataError`` if a
-    quote is not closed or stands within a value, or, with `one_line`, if a value holds line ends.
+    quote is not closed or stands within a value, or, where a row takes one line, if a value holds line ends.
     """
     remedy = 'write "" for a quote within a value, and quotes round it'
     quoted = any(b'"' in block for block in source.line_blocks(2**20))
@@ -143,13 +143,15 @@ def _count_rows(source: Source, separator: str, one_line: bool) -> int:
         reader = csv.reader(file, delimiter=separator, strict=True)
         try:
             for row in reader:
-                if one_line and reader.line_num > end + 1 and rows:
+                if layout.one_line and reader.line_num > end + 1 and rows:
                     what = f"a quoted value goes on to line {reader.line_num}, and swallows the rows between"
                     raise DataError(what, f"{source.place}, line {end + 1}", remedy)
                 rows, end = rows + bool(row), reader.line_num
         except csv.Error as error:
             what = f"a quote is never closed, or stands within a value ({error})"
-            raise DataError(what, f"{source.place}, row {rows}, line {end + 1}", remedy) from None
+            number = rows + layout.unnamed  # of the row; 0: the line of names
+            row = f"row {number}, " if number else ""
+            raise DataError(what, f"{source.place}, {row}line {end + 1}", remedy) from None
         finally:
             csv.field_size_limit(limit)
     return rows

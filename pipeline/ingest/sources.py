@@ -28,7 +28,7 @@ class Layout:
     separator: str | None = None  # of the columns; None: the reader detects it
     names: tuple[str, ...] = ()  # the columns' names in a plain file; in another one, the first line holds them
     unnamed: bool = False  # there is no line of names: columns are named 1, 2, …
-    size: int = BLOCK  # bytes that are parsed at a time; no row may be longer
+    size: int = BLOCK  # bytes that are parsed at a time, completed to whole lines
     one_line: bool = False  # a row takes one line; else a quoted text may hold line ends
     plain: Plain | None = None
     """The encoding of a plain file: lines without quotes or control characters, none of them blank. None: not plain."""

@@ -118,6 +118,21 @@ def test_columns_of_a_table_without_names_have_places(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("names", "where"),
+    [
+        (b"", "u.data, row 2, line 2: a quote"),
+        (b"user,item,time\n", "u.data, row 2, line 3: a quote"),
+        (b'"us"er,item,time\n', "u.data, line 1: a quote"),
+    ],
+)
+def test_rows_are_counted_after_the_line_of_names(names: bytes, where: str, tmp_path: Path) -> None:
+    write_tables(tmp_path, {**TABLES, "u.data": names + b'ann,cup,1\nann,"pan"s,2\n'})
+    params = TableParams() if names else TableParams(columns={"user": 1, "item": 2, "timestamp": 3})
+    with pytest.raises(DataError, match=where):
+        read_files(tmp_path / "u.data", tmp_path / "items.csv", params)
+
+
+@pytest.mark.parametrize(
     ("columns", "message"),
     [
         ({"user": 1, "item": "item", "timestamp": 3}, "name all of them, or give the places"),
