@@ -53,7 +53,7 @@ def _read(ingest: IngestParams) -> RawDataset:
         raw = sample_dataset()
     else:
         raw = read_movielens(fetch(ingest.archive, ingest.md5, cache_dir("downloads")), ingest.expected)
-    log, removed = filtered(raw.interactions, ingest)
+    log, removed = filtered(raw.interactions, ingest, "refuse")
     return replace(raw, interactions=log, removed=removed)
 
 

@@ -14,9 +14,10 @@ _REMEDY = (
     ' a column with the name of an SQL word needs quotes, such as "user"'
 )
 _TYPES = (
-    "compare a column with numbers or with 'text', not with both; a decimal comma is text:"
-    " CAST(REPLACE(price, ',', '.') AS DOUBLE) > 2"
+    "compare a column with numbers or with 'text', not with both; true and false in a CSV file are text: 'True';"
+    " a date is DATE '2020-01-31'; a decimal comma is text: CAST(REPLACE(price, ',', '.') AS DOUBLE) > 2"
 )
+_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 _MULTI_ROW = {
     *("Agg", "Len", "Over", "Window", "SubPlan", "Rolling"),
     *("Sort", "SortBy", "Gather", "Slice", "Explode", "Quantile", "Correlation"),
@@ -40,26 +41,30 @@ class Where:
         self._where = where
         try:
             self._expression = pl.sql_expr(text)
-            tree = json.loads(self._expression.meta.serialize(format="json"))
-        except (pl.exceptions.PolarsError, ValueError) as error:
+            serialized = self._expression.meta.serialize(format="json")
+            tree = json.loads(serialized)
+        except (*_ERRORS, ValueError) as error:
             raise ParamsError(f"not an SQL expression ({_first_line(error)})", where, _REMEDY) from None
+        if '"StringExpr":{"Pad' in serialized:  # a server computes the conditions of its clients
+            raise ParamsError("LPAD and RPAD may fill all memory", where, _REMEDY)
         if several := _MULTI_ROW.intersection(_kinds(tree)):
             raise ParamsError(f"looks at more than one row ({', '.join(sorted(several))})", where, _REMEDY)
         try:
             beside = set(_beside(tree))
-        except pl.exceptions.PolarsError as error:  # a number that no type holds
+        except _ERRORS as error:  # a number that no type holds
             raise ParamsError(f"cannot be read ({_first_line(error)})", where, _REMEDY) from None
         names = self._expression.meta.root_names()
-        self._with_numbers = {name for name, kind in beside if kind == pl.Float64}
+        self._with_numbers = {name for name, kind in beside if kind == pl.Float64}  # or with true and false
         self._types: dict[str, type[pl.DataType]] = dict.fromkeys(names, pl.Int64)
         self._types |= {name: kind for name, kind in beside if kind == pl.String}
+        columns: dict[str, None] = {}
         for block in blocks:
-            for name in names:
-                if name not in block.columns:
-                    what = f"column {quote(name)} is missing; there are {', '.join(map(quote, block.columns[:20]))}"
-                    remedy = "correct its name (case counts), or add it to the table; a text has single quotes: 'buy'"
-                    raise DataError(what, where, remedy)
-            self._types = {name: _fitting(block[name], kind) for name, kind in self._types.items()}
+            columns |= dict.fromkeys(block.columns)
+            self._types |= {name: _fitting(block[name], self._types[name]) for name in names if name in block.columns}
+        if missing := [name for name in names if name not in columns] if columns else []:
+            what = f"column {quote(missing[0])} is missing; there are {', '.join(map(quote, [*columns][:20]))}"
+            remedy = "correct its name (case counts), or add it to the table; a text has single quotes: 'buy'"
+            raise DataError(what, where, remedy)
 
     def keeps(self, block: pl.DataFrame) -> pl.Series:
         """Return whether each row meets the condition, bool; a row with an unknown result (null) does not.
@@ -67,13 +72,16 @@ class Where:
         Raises ``DataError`` if the expression cannot be computed, or is no condition.
         """
         texts = [name for name in self._types if block.schema.get(name) == pl.String]
-        typed = block.with_columns(pl.col(name).cast(self._types[name]) for name in texts)
+        missing = [pl.lit(None).alias(name) for name in self._types if name not in block.columns]  # of JSON lines
+        typed = block.with_columns(*(pl.col(name).cast(self._types[name]) for name in texts), *missing)
+        typed = typed.with_columns(pl.selectors.float().fill_nan(None))
         try:
             # Polars would compare a text with a decimal number as texts.
             if wrong := sorted(name for name in self._with_numbers if typed.schema.get(name) == pl.String):
-                raise pl.exceptions.PolarsError(f"cannot compare a number with the text of column {quote(wrong[0])}")
+                what = f"cannot compare a number, true or false with the text of column {quote(wrong[0])}"
+                raise pl.exceptions.PolarsError(what)
             kept = typed.select(self._expression).to_series()
-        except pl.exceptions.PolarsError as error:
+        except _ERRORS as error:
             what = f"cannot be computed ({_first_line(error)}){_example(typed, texts)}"
             raise DataError(what, self._where, _TYPES) from None
         if kept.dtype != pl.Boolean:
@@ -100,7 +108,7 @@ def _kinds(tree: Any) -> Iterator[str]:
 
 
 def _beside(tree: Any) -> Iterator[tuple[str, type[pl.DataType]]]:
-    """Yield the columns that an operation reads beside a value, each with `String` or, for numbers, `Float64`.
+    """Yield the columns that an operation reads beside a value, each with `String`, or `Float64` for another value.
 
     A function of texts reads its columns as texts, whatever other values it takes.
     """
@@ -114,7 +122,7 @@ def _beside(tree: Any) -> Iterator[tuple[str, type[pl.DataType]]]:
         if "StringExpr" in tree.get("function", ()):
             kinds = [pl.String()]
         for kind in kinds if names else ():
-            if kind == pl.String or kind.is_numeric():
+            if kind in (pl.String, pl.Boolean) or kind.is_numeric():
                 yield from ((name, pl.String if kind == pl.String else pl.Float64) for name in names)
         for part in tree.values():
             yield from _beside(part)

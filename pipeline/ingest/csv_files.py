@@ -35,7 +35,7 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
     name of its own, or a quote is not closed.
     """
     separator = _separator(source, layout)
-    if layout.plain or len(separator) > 1:
+    if layout.plain or len(separator.encode()) > 1:  # Arrow's separators are one byte
         yield from _unquoted(source, separator, layout)
         return
     row, end = _first_row(source, separator)
@@ -97,7 +97,7 @@ def _separator(source: Source, layout: Layout) -> str:
 
 
 def _widths(lines: list[str], separator: str) -> list[int]:
-    if len(separator) > 1:
+    if len(separator.encode()) > 1:
         return [line.count(separator) + 1 for line in lines]
     try:
         return [len(row) for row in csv.reader(lines, delimiter=separator)]

@@ -24,7 +24,8 @@ from ..core.tables import (
     write_parts,
 )
 from .event_log import RawDataset
-from .event_order import OrderedEvents, Repeats
+from .event_order import OrderedEvents
+from .params import Repeats
 from .time_split import TimeSplit, split_by_time
 
 _NAMES = ("items", "users", "interactions", "split", "ratings", "times/gaps", "times/none", "times/clock")

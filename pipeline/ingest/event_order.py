@@ -4,7 +4,6 @@ The rows are distributed, in one file, over buckets of consecutive users. Then e
 """
 
 from collections.abc import Iterator
-from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -12,8 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import quote
 from .event_log import EventLog, RowFile
-
-Repeats = Literal["keep", "first", "last", "refuse"]
+from .params import Repeats
 
 BUCKET = 2**20  # rows of a bucket, not counting the rows of its last user
 
@@ -46,7 +44,7 @@ class OrderedEvents:
         self._rows = RowFile(log.rows.dtype)
         self._ratings = pl.Int8 if log.whole_ratings else pl.Float64
         self._deal_out(log, users, np.searchsorted(last, np.arange(len(counts))))
-        for number, rows in enumerate(self._buckets()):
+        for number, rows in enumerate(self.rows()):
             if repeats == "refuse":
                 _refuse_repeats(rows, log, users)
             ordered = rows[np.lexsort((rows["timestamp"], rows["user"]))]  # stable
@@ -56,7 +54,7 @@ class OrderedEvents:
             self.removed += len(rows) - len(kept)
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
-        for rows in self._buckets():
+        for rows in self.rows():
             rating = pl.Series(rows["rating"]).fill_nan(None) if self._rows.rated else pl.lit(None)
             yield pl.DataFrame({"user": rows["user"], "timestamp": rows["timestamp"]}).select(
                 pl.col("user").cast(pl.Int32),
@@ -66,7 +64,8 @@ class OrderedEvents:
                 timestamp="timestamp",
             )
 
-    def _buckets(self) -> Iterator[NDArray[np.void]]:
+    def rows(self) -> Iterator[NDArray[np.void]]:
+        """Yield the rows that count, a bucket at a time, with the new numbers of users and the log's of items."""
         for start, length in zip(self._starts.tolist(), self._lengths.tolist(), strict=True):
             yield self._rows.read(start, length)
 

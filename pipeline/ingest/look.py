@@ -93,8 +93,10 @@ def _warnings(dataset: Dataset, first: float, last: float, midnight: bool, lengt
         )
     user_ids = dataset.users["user_id"]
     for name, ids in (("user", user_ids), ("item", dataset.items["item_id"])):
-        if ids.str.contains(r"^\d+\.0+$").all():
-            such = f"such as {ids[0]}, which is another id than {ids[0].partition('.')[0]}"
+        fractions = ids.filter(ids.str.contains(r"^\d+\.0+$"))
+        whole = fractions.str.replace(r"\.0+$", "")
+        if len(fractions) == len(ids) or whole.is_in(ids.implode()).any():
+            such = f"such as {fractions[0]}, which is another id than {whole[0]}"
             yield f"warning: ids of {name}s look like fractions, {such}"
     if midnight:
         yield "warning: all times are midnight: within a day, interactions keep the order of the rows"

@@ -63,7 +63,7 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
         lacking = f"; left out: {', '.join(left_out)}" if left_out else ""
         notes.append(f"items: {_described(columns, listing)}; texts: {', '.join(texts)}{lacking}")
     notes += suspicious_users(log)
-    log, more = filtered(log, params)
+    log, more = filtered(log, params, params.repeats)
     unlisted = log.item_ids(np.arange(len(listed), len(log.item_seen)))
     if len(unlisted):
         if listing and not log.item_seen[: len(listed)].any():
@@ -139,10 +139,17 @@ def _read_rows(
             checks.files.append((count, str(path)))
             columns[path] = _columns(table, path, params)
             first = first or columns[path]
+            names = set(table.columns)
             if columns[path].keys() != first.keys():
                 what = "some files of the table have a rating column, and others have none"
                 remedy = "write all files alike, or leave the rating out: ingest.columns: {rating: null}"
                 raise DataError(what, str(path), remedy)
+        elif later := [name for name in table.columns if name not in names]:  # of JSON lines
+            names.update(later)
+            roles = find_columns([*names], str(path), (), ("rating",), params.given, shared=params.item_columns is None)
+            if "rating" in roles.keys() - columns[path].keys():
+                what = f"column {roles['rating']} is missing in the first rows, and there later"
+                raise DataError(what, str(path), "write the key in each line; null stands for no rating")
         rows = np.arange(count, count + len(table))
         count += len(table)
         if where is not None:
@@ -184,6 +191,6 @@ def _ratings(values: pl.Series, needed: bool, checks: Checks) -> pl.Series:
     checks.refuse_values(bad, values, "is not a rating", remedy)
     if needed:
         what = "a rating is missing, which ingest.min_rating needs"
-        remedy = "leave the row out (ingest.where: rating IS NOT NULL), or set ingest.min_rating to null"
+        remedy = f"leave the row out (ingest.where: '{not_missing_sql(values)}'), or set ingest.min_rating to null"
         checks.refuse(numbers.is_null(), lambda _: what, remedy, values.name)
     return numbers

@@ -11,6 +11,7 @@ from .columns import EXACT, Given
 Cut = Annotated[float, Field(gt=0)] | Annotated[str, Field(min_length=1)]
 """A share of the interactions below 1, a timestamp, or a date (ISO 8601, UTC)."""
 Name = Annotated[str, Field(min_length=1)]
+Repeats = Literal["keep", "first", "last", "refuse"]
 Role = Literal["user", "item", "timestamp", "rating", "title", "year", "genres"]
 ItemRole = Literal["item", "title", "year", "genres"]
 
@@ -41,14 +42,16 @@ class TableParams(Section):
     min_rating: float | None = None
     min_user_interactions: Positive | None = None
     min_item_interactions: Positive | None = None
+    repeats: Repeats = "keep"
 
     @field_validator("encoding")
     @classmethod
     def _known(cls, value: str) -> str:
         try:
+            "".encode(value)
             return codecs.lookup(value).name
-        except LookupError:
-            raise ValueError(f"{value} is no encoding that Python knows") from None
+        except LookupError:  # also for codecs such as hex, which encode no text
+            raise ValueError(f"{value} is no encoding of text that Python knows") from None
 
     @model_validator(mode="after")
     def _columns_agree(self) -> "TableParams":
@@ -102,7 +105,6 @@ class IngestParams(TableParams):
     items_md5: Md5 | None
     item_text: Name | None
     item_text_md5: Md5 | None
-    repeats: Literal["keep", "first", "last", "refuse"] = "keep"
     split: Literal["leave_one_out", "time"] = "leave_one_out"
     targets: Literal["first", "all"] = "first"
     validation_from: Cut = 0.8

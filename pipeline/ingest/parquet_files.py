@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from ..core.errors import DataError, memory_needed
 from ..core.files import cache_dir
 from .columns import USUAL, plain
+from .json_files import flat
 from .sources import BLOCK, Layout, Source, check_names
 
 _ROWS = 2**18  # rows that are read at a time
@@ -23,6 +24,8 @@ _BLOCK = BLOCK  # bytes of texts in memory at a time
 
 def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
     """Read the columns of text, numbers, booleans, dates, or lists of those; other columns are left out.
+
+    Structs and lists of them or of lists are read as in JSON lines (see `flat`).
 
     Raises ``DataError`` if the table is damaged, a column has no name of its own, or the only column for a role, or
     each column, is of another type; ``OutOfMemoryError`` if a block does not fit into memory.
@@ -40,7 +43,8 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
                 for batch in file.iter_batches(max(1, rows), columns=names):
                     batch.validate(full=True)
                     for part in _slices(batch):
-                        yield pl.DataFrame({name: _plain(part[name]) for name in names})
+                        columns = [_plain(part[name]).alias(name) for name in names]
+                        yield pl.DataFrame([part for column in columns for part in flat(column)])
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError, pl.exceptions.PolarsError) as error:
@@ -73,15 +77,10 @@ def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 def _readable(place: str, schema: pa.Schema) -> list[str]:
     check_names(place, schema.names)
-    types, names, others = pa.types, list[str](), dict[str, pa.DataType]()
-    tests = (
-        *(types.is_integer, types.is_floating, types.is_decimal, types.is_boolean, types.is_null),
-        *(types.is_string, types.is_large_string, types.is_date, types.is_timestamp),
-    )
+    names, others = list[str](), dict[str, pa.DataType]()
     for name, kind in zip(schema.names, schema.types, strict=True):
-        lists = types.is_list(kind) or types.is_large_list(kind)
-        scalar = kind.value_type if lists or types.is_dictionary(kind) else kind
-        if any(test(scalar) for test in tests) and not (lists and types.is_decimal(scalar)):
+        single = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if _nested(single) or pa.types.is_decimal(single):
             names.append(name)
         else:
             others[name] = kind
@@ -94,6 +93,20 @@ def _readable(place: str, schema: pa.Schema) -> list[str]:
     if not names:
         raise DataError("no column is text, number, date or a list of those", place, "convert its columns")
     return names
+
+
+def _nested(kind: pa.DataType) -> bool:
+    """Say whether a type is text, number, boolean or date, or made of such types by lists and structs."""
+    types = pa.types
+    if types.is_struct(kind):
+        return all(_nested(field.type) for field in kind)
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        return _nested(kind.value_type)
+    tests = (
+        *(types.is_integer, types.is_floating, types.is_boolean, types.is_null, types.is_date, types.is_timestamp),
+        *(types.is_string, types.is_large_string, types.is_string_view),
+    )
+    return any(test(kind) for test in tests)
 
 
 def _plain(column: pa.Array) -> pl.Series:
@@ -109,4 +122,5 @@ def _plain(column: pa.Array) -> pl.Series:
         column = column.cast(pa.float32())
     if pa.types.is_timestamp(column.type):  # polars knows no zone such as +05:30
         column = column.cast(pa.timestamp(column.type.unit))
-    return pl.Series(column)
+    values = pl.Series(column)
+    return values.arr.to_list() if isinstance(values.dtype, pl.Array) else values

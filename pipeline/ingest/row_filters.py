@@ -1,6 +1,6 @@
 """Filters of interactions: by rating, and by the numbers of interactions of users and items (k-core)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import polars as pl
@@ -8,26 +8,37 @@ from numpy.typing import NDArray
 
 from ..core.errors import NoRowsError
 from .event_log import EventLog
-from .params import TableParams
+from .event_order import OrderedEvents
+from .params import Repeats, TableParams
 
 
-def filtered(log: EventLog, params: TableParams) -> tuple[EventLog, dict[str, int]]:
-    """Return the interactions that count, and `{"removed_<param>": rows}` for each param that is set.
+def filtered(log: EventLog, params: TableParams, repeats: Repeats) -> tuple[EventLog, dict[str, int]]:
+    """Return the interactions that count, and `{"removed_<reason>": rows}` for each filter that is set.
 
-    First, rows below `min_rating` are removed; then users and items in turn, until nothing changes: without a user, an
-    item may fall below its bound, and vice versa. If `min_rating` is set, every row has a rating. Raises
-    ``NoRowsError`` if no interaction is left.
+    First, rows below `min_rating` are removed. Then, if there is a bound on the interactions of a user or an item,
+    repeats that do not count, unless they are refused (later, by `build`). Then users and items in turn, until nothing
+    changes: without a user, an item may fall below its bound, and vice versa. If `min_rating` is set, every row has a
+    rating. Raises ``NoRowsError`` if no interaction is left.
     """
-    lowest, counting = params.min_rating, {"user": log.user_counts > 0, "item": log.item_seen.copy()}
+    removed = {}
+    if params.min_rating is not None:
+        part = _copied(log, (block[block["rating"] >= params.min_rating] for block in log.blocks()))
+        removed["removed_min_rating"] = len(log) - len(part)
+        log = part
+    every_bound = {"user": params.min_user_interactions, "item": params.min_item_interactions}
+    bounds = {name: bound for name, bound in every_bound.items() if bound is not None}
+    if bounds and repeats != "refuse" and len(log):
+        numbers = (np.arange(len(counts), dtype=np.int32) for counts in (log.user_counts, log.item_seen))
+        ordered = OrderedEvents(log, *numbers, repeats)
+        if ordered.removed:
+            removed["removed_repeats"] = ordered.removed
+            log = _copied(log, ordered.rows())
+    counting = {"user": log.user_counts > 0, "item": log.item_seen.copy()}
 
     def rows() -> Iterator[NDArray[np.void]]:
         for block in log.blocks():
-            kept = counting["user"][block["user"]] & counting["item"][block["item"]]
-            yield block[kept if lowest is None else kept & (block["rating"] >= lowest)]
+            yield block[counting["user"][block["user"]] & counting["item"][block["item"]]]
 
-    removed = {} if lowest is None else {"removed_min_rating": len(log) - sum(map(len, rows()))}
-    every_bound = {"user": params.min_user_interactions, "item": params.min_item_interactions}
-    bounds = {name: bound for name, bound in every_bound.items() if bound is not None}
     removed |= {f"removed_min_{name}_interactions": 0 for name in bounds}
     changed = True
     while changed:
@@ -40,14 +51,19 @@ def filtered(log: EventLog, params: TableParams) -> tuple[EventLog, dict[str, in
             counting[name][counts < bound] = False
             removed[f"removed_min_{name}_interactions"] += lost
             changed |= lost > 0
-    if not any(removed.values()):
-        return log, removed
+    if any(removed[f"removed_min_{name}_interactions"] for name in bounds):
+        log = _copied(log, rows())
+    if not len(log):
+        remedy = "lower ingest.min_rating and ingest.min_…_interactions"
+        raise NoRowsError("no interaction is left", log.checks.files[0][1], remedy)
+    return log, removed
+
+
+def _copied(log: EventLog, blocks: Iterable[NDArray[np.void]]) -> EventLog:
+    """Return a log of these rows of a log."""
     part = EventLog(log.listed, log.checks)
-    for block in rows():
+    for block in blocks:
         users, items = log.user_ids(block["user"]), log.item_ids(block["item"])
         ratings = pl.Series(block["rating"]).fill_nan(None) if log.rows.rated else None
         part.append(users, items, pl.Series(block["timestamp"]), ratings, block["line"])
-    if not len(part):
-        remedy = "lower ingest.min_rating and ingest.min_…_interactions"
-        raise NoRowsError("no interaction is left", log.checks.files[0][1], remedy)
-    return part, removed
+    return part

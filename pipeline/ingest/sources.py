@@ -14,6 +14,7 @@ import pyarrow as pa
 from ..core.errors import DataError, quote
 
 COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
+_MARKS = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}  # the first bytes of compressed files
 BLOCK = 2**26  # bytes of a text file that are parsed at a time
 
 Plain = Literal["latin-1", "utf-8"]
@@ -74,8 +75,12 @@ def file_source(path: Path, encoding: str = "utf-8") -> Source:
 
 def _unpacked(path: Path, compression: str | None) -> IO[bytes]:
     with path.open("rb") as file:  # Python's errors are plainer than Arrow's
-        if compression and not file.read(1):
-            raise DataError("file is empty", str(path), "compress the file again")
+        start = file.read(4)
+    if compression and not start:
+        raise DataError("file is empty", str(path), "compress the file again")
+    ends = [end for mark, end in _MARKS.items() if start.startswith(mark)]
+    if ends and compression is None:
+        raise DataError("is compressed, but its name does not say so", str(path), f"let its name end in {ends[0]}")
     return pa.input_stream(str(path), compression)  # pyright: ignore[reportReturnType]
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from ..core.errors import DataError, NoRowsError
@@ -72,9 +73,14 @@ def read_parts(paths: Sequence[Path], layout: Layout, encoding: str) -> Iterator
             yield path, block
 
 
+def sql_name(values: pl.Series) -> str:
+    """Return the name of a column as SQL writes it."""
+    return '"' + values.name.replace('"', '""') + '"'
+
+
 def not_missing_sql(values: pl.Series) -> str:
     """Return the SQL condition, for `ingest.where`, that leaves out the rows without a value, blank texts included."""
-    column = f'"{values.name}"'
+    column = sql_name(values)
     return f"LENGTH(TRIM({column})) > 0" if values.dtype == pl.String else f"{column} IS NOT NULL"
 
 
@@ -125,6 +131,11 @@ def _mapped(values: pl.Series, change: Callable[[pl.Series], pl.Series]) -> pl.S
 
 
 def _text(values: pl.Series) -> pl.Series:
+    if values.dtype in (pl.Date, pl.Datetime):
+        far = values.dt.year().is_null() & values.is_not_null()
+        if far.any():  # such as PostgreSQL's `infinity`: polars panics at its text
+            near = pl.select(pl.when(~far).then(values)).to_series().cast(pl.String)
+            return near.scatter(far.arg_true(), np.datetime_as_string(values.filter(far).to_numpy()).tolist())
     texts = (values.fill_nan(None) if values.dtype.is_float() else values).cast(pl.String)
     return texts.set(~texts.str.contains(f"[^{_SPACE}]"), None)
 

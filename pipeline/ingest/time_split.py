@@ -142,7 +142,8 @@ def _point(cut: float | str, times: NDArray, key: str) -> float:
         raise ParamsError(f"{cut!r} is not a date", where, "write 2011-10-01") from None
     unit = unit_of(times.min(), times.max())
     if unit is None:
-        what = "the timestamps of the data do not look like times since 1970, so a date is no cut"
+        span = " to ".join(shown_time(time, None) for time in (times.min(), times.max()))
+        what = f"the timestamps of the data, {span}, do not look like times since 1970, so a date is no cut"
         raise ParamsError(what, where, "give a timestamp, or a share below 1")
     return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * unit
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from ..core.errors import DataError, ParamsError, quote
 from .checks import Checks
-from .table_files import EXACT, as_text, not_missing_sql
+from .table_files import EXACT, as_text, not_missing_sql, sql_name
 
 _CERTAIN = 15  # characters up to which two different numbers are different in float64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -152,16 +152,14 @@ def _leaving_out(refused: pl.Series) -> str:
     """Return how `ingest.where` leaves out rows such as the first of these values; empty if it stands for a time."""
     if not len(refused):
         return ""
-    value, column = refused[0], f'"{refused.name}"'
-    if value is None or (isinstance(value, str) and not value.strip()):
+    value = refused[0]
+    if value is None or value != value or (isinstance(value, str) and not value.strip()):  # != : NaN
         condition = not_missing_sql(refused)
-    elif value != value:  # NaN
-        condition = f"{column} < 1e300"
     elif not isinstance(value, str) or len(value) > 60 or re.search(r"\d", value):
         return ""
     else:
         literal = value.replace("'", "''")
-        condition = f"TRIM({column}) <> '{literal}'"
+        condition = f"TRIM({sql_name(refused)}) <> '{literal}'"
     quoted = condition.replace("'", "''")  # for YAML
     return f"; or leave such rows out: ingest.where: '{quoted}'"
 

@@ -194,10 +194,12 @@ BROKEN_TABLES = {
     "fractions for ids": parquet("items", {"item": [1.0, 2.5]}, ", row 2, column item: 2.5 is not a whole number"),
     "null for an id": parquet("items", {"item": [1, None, 3]}, ", row 2, column item: an id is missing"),
     "records for users": parquet(
-        "interactions", {"user": [{"a": 1}], "item": ["cup"], "ts": [1]}, ", column user: type is struct"
+        "interactions",
+        {"user": [{"a": 1}], "item": ["cup"], "ts": [1]},
+        ": column user is missing; there are 'user.a', 'item', 'ts'",
     ),
     "bytes for an id": parquet("items", {"item": [b"\xff"]}, ", column item: type is large_binary"),
-    "nothing but records": parquet("items", {"thing": [{"a": 1}]}, ": no column is text, number, date or a"),
+    "nothing but bytes": parquet("items", {"thing": [b"a"]}, ": no column is text, number, date or a"),
     "lists for years": parquet("items", {"item": ["cup"], "year": [[1999]]}, ", column year: type is List"),
     "null for a timestamp": timestamps(pl.Series([1, None]), ", row 2, column timestamp: a timestamp is missing"),
     "NaN in Parquet": timestamps(pl.Series([1.5, float("nan")]), ", row 2, column timestamp: a timestamp is missing"),

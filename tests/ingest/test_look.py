@@ -75,6 +75,8 @@ def test_ids_that_look_like_fractions() -> None:
     warning = "warning: ids of users look like fractions, such as 17850.0, which is another id than 17850"
     assert lines[7:] == [warning]
     assert len(looked([("17850.0", "2", 3, 1), ("a", "3.0", 3, 2)])) == 7
+    mixed = looked([("17850.0", "2", 3, 1), ("17850", "3.0", 3, 2)])
+    assert [line for line in mixed if "fractions" in line] == [warning]
 
 
 def test_a_user_with_a_tenth_of_the_rows() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hierrec.ingest import parquet_files
 from hierrec.ingest.own_files import read_files
 from hierrec.ingest.sources import Layout, file_source
-from hierrec.ingest.table_files import read_blocks
+from hierrec.ingest.table_files import as_text, read_blocks
 
 from tests.ingest.own_tables import events, write_tables
 
@@ -34,7 +34,7 @@ def test_old_timestamps_of_spark_far_in_the_future_stay_there(tmp_path: Path) ->
     assert block["timestamp"].to_list() == [far]
 
 
-def test_decimals_are_read_and_columns_of_other_types_are_left_out(tmp_path: Path) -> None:
+def test_decimals_and_structs_are_read_and_columns_of_other_types_are_left_out(tmp_path: Path) -> None:
     path = tmp_path / "interactions.parquet"
     table = {
         "user": pa.array([Decimal(7), Decimal(10**30)], pa.decimal128(38, 0)),
@@ -56,7 +56,30 @@ def test_decimals_are_read_and_columns_of_other_types_are_left_out(tmp_path: Pat
         "timestamp": ["5", "9"],
         "price": [1.5, None],
         "half": [1.5, None],
+        "customer.id": [1, 2],
+        "title.id": [1, 2],
     }
+
+
+def test_nested_columns_and_texts_of_other_libraries_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "items.parquet"
+    table = {
+        "item": pa.array(["cup"], pa.string_view()),
+        "categories": [[["Home", "Kitchen"], ["Tea"]]],
+        "images": [[{"large": "a"}, {"large": "b"}]],
+        "sizes": pa.array([[1.0, 2.0]], pa.list_(pa.float64(), 2)),
+        "until": pa.array([2**31 - 1], pa.int32()).cast(pa.date32()),
+    }
+    pq.write_table(pa.table(table), path)
+    (block,) = read_blocks(file_source(path), Layout())
+    until = as_text(block["until"])
+    assert block.drop("until").to_dict(as_series=False) == {
+        "item": ["cup"],
+        "categories": [["Home", "Kitchen", "Tea"]],
+        "images.large": [["a", "b"]],
+        "sizes": [[1.0, 2.0]],
+    }
+    assert until.to_list() == ["5881580-07-11"]
 
 
 def test_texts_that_repeat_are_written_out_a_block_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,11 +71,22 @@ def test_a_condition_over_the_own_columns(
     ("where", "message"),
     [
         ("quantity > 0", "column 'quantity' is missing; there are 'InvoiceNo'"),
-        ("StockCode > 0", r"key ingest\.where: cannot be computed \(cannot compare a number with"),
+        ("StockCode > 0", r"key ingest\.where: cannot be computed \(cannot compare a number, true or false with"),
         ("StockCode > 0", r"; column 'StockCode' is text, such as 'cup'"),
-        ("StockCode > 0.5", r"cannot compare a number with the text of column 'StockCode'\); .* such as 'cup'"),
-        ("StockCode BETWEEN 0.5 AND 1.5", r"cannot compare a number with the text of column 'StockCode'"),
-        ("Quantity = '1' OR Quantity > 1.5", r"cannot compare a number with the text of column 'Quantity'"),
+        ("StockCode <> true", r"true or false with the text of column 'StockCode'\); .* such as 'cup'"),
+        ("StockCode IS NOT FALSE", r"true or false with the text of column 'StockCode'\); .* such as 'cup'"),
+        (
+            "StockCode > 0.5",
+            r"cannot compare a number, true or false with the text of column 'StockCode'\); .* such as 'cup'",
+        ),
+        (
+            "StockCode BETWEEN 0.5 AND 1.5",
+            r"cannot compare a number, true or false with the text of column 'StockCode'",
+        ),
+        (
+            "Quantity = '1' OR Quantity > 1.5",
+            r"cannot compare a number, true or false with the text of column 'Quantity'",
+        ),
         ("Quantity + 1", r"is of type Float64, so no condition"),
         ("Quantity > 100", "keeps none of the rows"),
         ("CustomerID IS NULL", "row 4, column CustomerID: an id is missing"),
@@ -101,6 +112,8 @@ def test_a_condition_that_cannot_be_is_refused(tmp_path: Path, where: str, messa
         ("ROW_NUMBER() OVER (PARTITION BY a) = 1", "looks at more than one row"),
         ("a IN (SELECT 1)", "where"),
         ("a > 1e400", "cannot be read"),
+        ("LPAD(a, 9, 'x') = 'b'", "LPAD and RPAD may fill all memory"),
+        ("GREATEST() > 1", "key ingest.where"),
     ],
 )
 def test_a_condition_is_on_single_rows(where: str, message: str) -> None:
@@ -118,6 +131,40 @@ def test_rows_behind_those_left_out_keep_their_numbers(tmp_path: Path) -> None:
     twice = r"shop\.csv, row 6: CustomerID '13047\.0', StockCode 'cup' is there already, on row 5"
     with pytest.raises(DataError, match=twice):
         build(read(shop(tmp_path, text), where="Quantity > 0 AND CustomerID > 0"))
+
+
+def test_a_bound_counts_no_repeats(tmp_path: Path) -> None:
+    rows = [f"{user},{item},{item}" for user, items in (("ann", 3), ("bob", 8)) for item in range(items)]
+    path = shop(tmp_path, "\n".join(["user,item,ts", *rows, *rows]))
+    for repeats in ("keep", "first", "last"):
+        raw = read(path, min_user_interactions=5, repeats=repeats)
+        assert raw.removed == {"removed_repeats": 11, "removed_min_user_interactions": 3}
+        assert build(raw, repeats=repeats).lengths.to_list() == [8]
+
+
+def test_a_condition_reads_a_missing_number_as_missing(tmp_path: Path) -> None:
+    path = tmp_path / "log.parquet"
+    pl.DataFrame(
+        {"user": "ann", "item": ["a", "b", "c"], "ts": [1, 2, 3], "score": [4.0, float("nan"), None]}
+    ).write_parquet(path)
+    assert len(read(path, where="score >= 3").interactions) == 1
+    with pytest.raises(DataError, match="a rating is missing") as caught:
+        read(path, min_rating=3)
+    remedy = str(caught.value.remedy)
+    condition = remedy.partition("ingest.where: '")[2].partition("'")[0]
+    assert len(read(path, min_rating=3, where=condition).interactions) == 1
+
+
+def test_keys_that_come_late_in_json_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_files, "_BLOCK", 100)
+    lines = [f'{{"user": "ann", "item": "{item}", "ts": {item}}}' for item in range(9)]
+    late = [line.replace("}", ', "shop": "web", "rating": 4}') for line in lines]
+    path = tmp_path / "log.jsonl"
+    path.write_text("\n".join([*lines, *late]).replace('"rating"', '"other"'))
+    assert len(read(path, where="shop = 'web'").interactions) == 9
+    path.write_text("\n".join([*lines, *late]))
+    with pytest.raises(DataError, match="column rating is missing in the first rows, and there later"):
+        read(path)
 
 
 Pairs = st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), min_size=1, max_size=36, unique=True)
@@ -144,15 +191,15 @@ def test_k_core(rows: list[tuple[int, int]], users: int, items: int, block: int)
         patch.setattr(event_log, "BLOCK", block)
         if not expected:
             with pytest.raises(DataError, match="no interaction is left"):
-                filtered(log, params)
+                filtered(log, params, "keep")
             return
-        found, removed = filtered(log, params)
+        found, removed = filtered(log, params, "keep")
         kept = [(int(user), int(item)) for block in found.blocks() for user, item in zip(
             found.user_ids(block["user"]), found.item_ids(block["item"]), strict=True)]  # fmt: skip
     assert kept == expected
     assert sum(removed.values()) == len(rows) - len(expected)
     assert len(found.user_counts) == len({user for user, _ in expected})
-    assert filtered(found, params)[1] == dict.fromkeys(removed, 0)
+    assert filtered(found, params, "keep")[1] == dict.fromkeys(removed, 0)
 
 
 def test_low_ratings_are_left_out(tmp_path: Path) -> None:
