@@ -134,6 +134,7 @@ def _read_rows(
     checks = Checks()
     log, first, count = EventLog(listed, checks), {}, 0
     columns: dict[Path, dict[str, str]] = {}
+    names = set[str]()  # of the columns of the file so far
     for path, table in _blocks(paths, params):
         if path not in columns:
             checks.files.append((count, str(path)))

@@ -28,8 +28,8 @@ def filtered(log: EventLog, params: TableParams, repeats: Repeats) -> tuple[Even
     every_bound = {"user": params.min_user_interactions, "item": params.min_item_interactions}
     bounds = {name: bound for name, bound in every_bound.items() if bound is not None}
     if bounds and repeats != "refuse" and len(log):
-        numbers = (np.arange(len(counts), dtype=np.int32) for counts in (log.user_counts, log.item_seen))
-        ordered = OrderedEvents(log, *numbers, repeats)
+        users, items = (np.arange(len(known), dtype=np.int32) for known in (log.user_counts, log.item_seen))
+        ordered = OrderedEvents(log, users, items, repeats)
         if ordered.removed:
             removed["removed_repeats"] = ordered.removed
             log = _copied(log, ordered.rows())
