@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from functools import cache
 
-from hierrec import Recommender
-from hierrec.serving.find_items import NotFoundError
+from hierrec import NotFoundError, Recommender
 
 
 # %% Load the model once, at the first call.

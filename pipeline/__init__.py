@@ -15,7 +15,11 @@ if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 # Imported on first use, so that the import of one part does not wait for others. Types are in __init__.pyi.
-_LAZY = {"Recommender": "serving.recommend"}
+_LAZY = {
+    "Recommender": "serving.recommend",
+    "HierrecError": "core.errors",
+    "NotFoundError": "serving.find_items",
+}
 
 
 def __getattr__(name: str) -> Any:

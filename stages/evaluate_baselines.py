@@ -13,7 +13,6 @@ from hierrec.evaluation.ranks import BASELINES_SCHEMA
 from hierrec.evaluation.summary import summarise_baselines
 
 
-# The seed draws the users whose validation targets are measured: the models' users, if `train.seed` is the same.
 @Stage
 def main(evaluate: EvaluateParams) -> Summary:
     candidates, known = candidates_of(load_items(DATA / "items.parquet"))

@@ -22,7 +22,7 @@ def main(train: TrainParams) -> Summary:
         model = untrained_model(train, inputs.frozen, inputs.sequences)
 
         def write(progress: Progress) -> Summary:
-            save_model(MODELS / "hierarchical", model, inputs.store_hash, progress.curve)
+            save_model(MODELS / "hierarchical", model, inputs.store_hash, progress.curve, progress.shrunk)
             parameters = sum(parameter.numel() for parameter in model.parameters())
             best = f"{progress.best_metric:.4f}{', rare items shrunk' * progress.shrunk}"
             return [

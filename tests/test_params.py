@@ -227,6 +227,14 @@ def test_a_seed_of_thousands_of_digits_is_refused(tmp_path: Path) -> None:
         load_params(path)
 
 
+def test_new_weights_are_not_for_a_pretrained_backbone(tmp_path: Path) -> None:
+    path, _ = load(tmp_path, "  start:", "  start: new")
+    load_params(path)
+    path.write_text(path.read_text("utf-8").replace("    pretrained:", "    pretrained: some/llama #"), "utf-8")
+    with pytest.raises(ParamsError, match=r"final\.start: new is not for a pre-trained backbone"):
+        load_params(path)
+
+
 @given(
     st.floats(sys.float_info.min, 1e308),
     st.floats(0, 1, exclude_max=True, allow_subnormal=False),  # a test of the same process may flush them to zero

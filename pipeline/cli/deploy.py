@@ -38,7 +38,8 @@ def serve(host: str, port: int, artifacts: Path) -> None:
     recommenders = {"rag": rag, "hierarchical": rag.sequence_model()}
     app = make_app(recommenders, ["*"] if host not in LOCAL else LOCAL, model_version(folder))
     try:
-        listener = socket.create_server((host, port))
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family)
     except OSError as error:
         remedy = "choose another port or host: --port, --host"
         raise MachineError(f"cannot listen ({system_reason(error)})", f"{host}:{port}", remedy) from None

@@ -85,7 +85,9 @@ def quote(value: object) -> str:
 
 def system_reason(error: OSError) -> str:
     """Return the operating system's reason for an error, such as "No space left on device"."""
-    return os.strerror(error.errno) if error.errno else str(error)
+    if error.errno and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)  # a name that is not resolved has a negative number
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def list_metrics(
         `coverage@10`: share of the candidates that are in a list.
         `novelty@10`: mean self-information of the recommended items, -log2 of their share of the training interactions
             (each item counts one more, so that no share is 0).
-        `diversity@10`: mean cosine distance of two items of a list.
+        `diversity@10`: mean cosine distance of two items of a list; without a list of two items, it is left out.
         `popularity@10`: mean training interactions of the `recommended` items, and of the items that were `taken`.
         `mrr`: mean of 1 / rank.
     """
@@ -69,7 +69,8 @@ def list_metrics(
         f"popularity@{LENGTH}": popularity,
         "mrr": float((1 / ranks["test"].drop_nulls().to_numpy()).mean()),
     }
-    return metrics if vectors is None else {**metrics, f"diversity@{LENGTH}": _diversity(top, vectors)}
+    several = vectors is not None and (top[:, 1:2] >= 0).any()
+    return {**metrics, f"diversity@{LENGTH}": _diversity(top, vectors)} if several else metrics  # type: ignore[arg-type]
 
 
 def _diversity(top: NDArray[np.int64], vectors: NDArray[np.float32]) -> float:

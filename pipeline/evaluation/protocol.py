@@ -1,5 +1,7 @@
 """The evaluation protocol: the ranks of validation and test targets, and of test targets after perturbed histories."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -47,7 +49,9 @@ def evaluate(
     """
     having = np.flatnonzero(sequences.validation != NO_TARGET)
     measured = having[split_users(sequences.owners[having])[1]]
-    sequences = sequences.with_targets_of(params.users, params.seed)
+    held_out = np.full_like(sequences.validation, NO_TARGET)
+    held_out[measured] = sequences.validation[measured]
+    sequences = replace(sequences, validation=held_out).with_targets_of(params.users, params.seed)
     test, before_test = sequences.test, sequences.test_histories()
     if not (test != NO_TARGET).any():
         raise DataError("no user has a target, so there is nothing to evaluate", "split", "check the data")
@@ -64,11 +68,9 @@ def evaluate(
         values[targets != NO_TARGET] = rank_targets(by, histories, targets, ranked, *more)
         return pl.Series(values).fill_nan(None)
 
-    held_out = np.full_like(sequences.validation, NO_TARGET)
-    held_out[measured] = sequences.validation[measured]
     known = candidates if validation_candidates is None else validation_candidates
     columns = {
-        "validation": ranks(validating or scorer, held_out, sequences.validation_histories(), known),
+        "validation": ranks(validating or scorer, sequences.validation, sequences.validation_histories(), known),
         "test": ranks(lists or scorer, test, before_test),
         **_groups(sequences, len(candidates)),
     }

@@ -203,9 +203,11 @@ def build(
 def refuse_unlearnable(dataset: Dataset) -> None:
     """Raise ``DataError`` if no user has targets (3 interactions), or no user has 2 training interactions.
 
-    Then nothing can be measured on the data set, or nothing can be learned from it.
+    Then nothing can be measured on the data set, or nothing can be learned from it. The same holds for a single item.
     """
     remedy = "use a data set with longer histories"
+    if dataset.counts["candidates"] < 2:
+        raise DataError("fewer than 2 items may be ranked, so there is no order to learn", dataset.name, "add items")
     for name in ("validation", "test") if dataset.cut else ():
         if not dataset.split[name].count():
             what = f"no user has an interaction before the cut of the {name} and a known item after it"

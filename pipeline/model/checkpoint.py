@@ -21,7 +21,9 @@ from .sequence_model import SequenceModel
 
 SCHEMA_VERSION = 2
 REMEDY = "run `dvc repro` to train again, or `dvc pull`"
+OLDER = "train again (`dvc repro`), or use the release of hierrec that wrote it"
 CHOSEN_BY = "ndcg@10"  # the validation metric that picks the best epoch
+DIGITS = 6  # of the metrics in a learning curve
 CURVE = "curve.csv"  # the learning curve in a model's folder
 Curve = Sequence[Mapping[str, float]]  # per validation: epoch or step, train_loss and the validation metrics
 
@@ -43,8 +45,11 @@ def new_model(
     return together(members)
 
 
-def save_model(folder: Path, model: UserModel, store_hash: str, curve: Curve = ()) -> None:
-    """Write a model and its learning curve; the frozen item vectors stay in their store, named by its hash."""
+def save_model(folder: Path, model: UserModel, store_hash: str, curve: Curve = (), shrunk: bool = False) -> None:
+    """Write a model and its learning curve; the frozen item vectors stay in their store, named by its hash.
+
+    If the model is `shrunk`, its config says so.
+    """
     member = model.members[0]
     # Defaults are left out, so that a key added later does not change the files of models without it.
     train = model.params.model_dump(mode="json", exclude_defaults=True)
@@ -60,6 +65,7 @@ def save_model(folder: Path, model: UserModel, store_hash: str, curve: Curve = (
         "items": len(member.items),
         "frozen_width": member.items.frozen.shape[1],
         "store_hash": store_hash,
+        **({"shrunk": True} if shrunk else {}),
     }
     with atomic_directory(folder) as temporary:
         write_weights(temporary / "model.safetensors", model)
@@ -76,8 +82,7 @@ def load_model(folder: Path, frozen: NDArray[np.float32], store_hash: str) -> Us
     weight is not finite; ``OutOfMemoryError`` if the model does not fit.
     """
     where = str(folder)
-    remedy = "train again (`dvc repro`), or use the release of hierrec that wrote it"
-    config = read_config(folder, SCHEMA_VERSION, remedy)
+    config = read_config(folder)
     trained_on = str(config.get("store_hash"))
     if trained_on != store_hash:
         what = f"trained on the item vectors {trained_on[:12]}, not on {store_hash[:12]}"
@@ -103,7 +108,7 @@ def load_model(folder: Path, frozen: NDArray[np.float32], store_hash: str) -> Us
     return model.eval()
 
 
-def read_config(folder: Path, current: int, remedy: str) -> dict[str, Any]:
+def read_config(folder: Path, current: int = SCHEMA_VERSION, remedy: str = OLDER) -> dict[str, Any]:
     """Read the config.json of a model's folder, and compare the folder's files with their checksums.
 
     This program writes version `current`, with checksums. It also reads the version before, with or without checksums.
@@ -151,8 +156,10 @@ def state_of(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def write_curve(path: Path, records: Curve) -> None:
-    """Write a learning curve as CSV, rounded to 6 digits, one row per record."""
-    table = pl.DataFrame(records).with_columns(pl.col("^(epoch|step)$").cast(pl.Int32), pl.selectors.float().round(6))
+    """Write a learning curve as CSV, rounded to `DIGITS` digits, one row per record."""
+    table = pl.DataFrame(records).with_columns(
+        pl.col("^(epoch|step)$").cast(pl.Int32), pl.selectors.float().round(DIGITS)
+    )
     with atomic_path(path) as temporary:
         table.write_csv(temporary)
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from pydantic import model_validator
+
 from ..core.params import Section, read_params
 from ..encode.params import EncodeParams
 from ..evaluation.params import EvaluateParams
@@ -24,6 +26,12 @@ class Params(Section):
     fusion: FusionParams
     final: FinalParams
     evaluate: EvaluateParams
+
+    @model_validator(mode="after")
+    def _fits_again(self) -> "Params":
+        if self.final.start == "new" and self.train.backbone.pretrained:
+            raise ValueError("final.start: new is not for a pre-trained backbone; set it to auto or chosen")
+        return self
 
 
 def load_params(path: Path) -> Params:

@@ -101,7 +101,10 @@ class Fusion(nn.Module):
 
     @torch.no_grad()
     def trust_the_model(self) -> None:
-        """Rank as the sequence model does: the gate gives it all weight, and nothing corrects its probabilities."""
+        """Rank as the sequence model does, but for items whose probability is below `LEAST`.
+
+        The gate gives it all weight, and nothing corrects its probabilities.
+        """
         for parameter in (self.gate.weight, self.power, *self.correction.parameters()):
             parameter.zero_()
         self.gate.bias[1:] = NO_TRUST
@@ -121,7 +124,8 @@ class Fusion(nn.Module):
         # The model's weight alone for an item that no source retrieved.
         scores = (model + trust[:, :1]).flatten()  # [B n]
         scores = scores.index_copy(0, pairs, found).view_as(model)  # [B, n]
-        return Mixture(scores.log_softmax(-1), trust.exp(), model, weights)
+        scores = scores.log_softmax(-1).masked_fill(~allowed, -torch.inf)  # NaN for a user without allowed items
+        return Mixture(scores, trust.exp(), model, weights)
 
     def log_likelihood(
         self, model_scores: Tensor, query: Query, retrieved: Sequence[Retrieved], targets: Tensor

@@ -9,7 +9,7 @@ import torch
 from ..core.files import atomic_directory
 from ..core.stage import Summary
 from ..fusion.prefixes import remember
-from ..model.checkpoint import CHOSEN_BY, read_curve
+from ..model.checkpoint import CHOSEN_BY, read_config, read_curve
 from ..model.ensemble import UserModel
 from ..model.inputs import Inputs
 from ..model.params import TrainParams
@@ -41,7 +41,8 @@ def refit(
         final: section `final`; with `fit` false, only a note is written.
         read: returns inputs; the model is fitted to their training items, and the datastore remembers them.
         source: folder of the chosen model of variant `rag`, which holds the model of variant `hierarchical` too.
-        curve: folder of the chosen model of variant `hierarchical`, which holds its learning curve.
+        curve: folder of the chosen model of variant `hierarchical`, which holds its learning curve and says whether it
+            is shrunk.
         target: folder of the model that is written.
         module: the stage that runs, to start it in several processes.
         fitted: entries about this fit for the config of the model.
@@ -59,7 +60,9 @@ def refit(
         changes = _changes(final, chosen, curve)
         changed = chosen.with_rate(changes["learning_rate"]).model_copy(update=changes)
         if new:
-            shrunk = any((member.key_scale != 1).any() for member in model.members)
+            # An earlier version did not record it.
+            scaled = any((member.key_scale != 1).any() for member in model.members)
+            shrunk = read_config(curve).get("shrunk", scaled)
             model = untrained_model(changed, inputs.frozen, inputs.sequences)
         else:
             for member in model.members:

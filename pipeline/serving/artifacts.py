@@ -14,8 +14,11 @@ REMEDY = (
 
 def model_folder(artifacts: Path, variant: str = "rag") -> Path:
     """Return the folder of the default model: `final`, which is fitted on all items, else the variant's own model."""
-    final = artifacts / "models" / "final"
-    return final if (final / "config.json").is_file() else artifacts / "models" / variant
+    final, both = artifacts / "models" / "final", artifacts / "models" / "rag"
+    if (final / "config.json").is_file():
+        return final
+    own = artifacts / "models" / variant
+    return own if own.is_dir() or not both.is_dir() else both  # `hierrec update` writes `rag` alone
 
 
 def model_version(folder: Path) -> str:

@@ -21,7 +21,7 @@ from .find_items import CANDIDATES, ItemFinder, NotFoundError, label
 
 def require_some(k: int) -> None:
     """Raise ``ParamsError`` if k is no whole number, or below 1."""
-    if not isinstance(k, int | np.integer) or k < 1:
+    if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
         raise ParamsError(f"k is {k!r}", remedy="ask for at least one item, by a whole number")
 
 
@@ -101,7 +101,7 @@ class Catalogue:
             try:
                 # Similar titles are suggested for the first names only: all titles are compared.
                 suggest = skipped is None and len(unknown) < CANDIDATES
-                rows.append(self.finder.find(item.item_id if isinstance(item, Item) else item, suggest))
+                rows.append(self.find(item, suggest))
             except NotFoundError as error:
                 error.where = where
                 unknown.append(error)
@@ -111,6 +111,10 @@ class Catalogue:
             raise NotFoundError.of(unknown)
         return np.array(rows, np.int64)
 
+    def find(self, item: str | int | Item, suggest: bool = True) -> int:
+        """Return the row of an item, as `ItemFinder.find` does, or of an answer's item."""
+        return self.finder.find(item.item_id if isinstance(item, Item) else item, suggest)
+
     def similar(self, row: int, k: int) -> list[SimilarItem]:
         """Return the k items whose text vectors are most similar to the vector of the item in `row`, best first.
 
@@ -118,7 +122,7 @@ class Catalogue:
         is below 1.
         """
         require_some(k)
-        similarities, rows = self.index.search(self._vectors[row : row + 1], k + 1)  # [1, k + 1] each
+        similarities, rows = self.index.search(self._vectors[row : row + 1], int(k) + 1)  # [1, k + 1] each
         found = [
             SimilarItem(self.item_ids[other], self[other].title, float(similarity))
             for similarity, other in zip(similarities[0], rows[0], strict=True)

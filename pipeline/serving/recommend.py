@@ -2,7 +2,7 @@
 
 import copy
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Unpack
@@ -66,7 +66,8 @@ class Recommender:
 
         Args:
             model: folder `models/final`, `models/refit`, `models/rag` or `models/hierarchical` in a folder of
-                artifacts. None: `artifacts/models/final`, which knows all items, or without it `artifacts/models/rag`.
+                artifacts; or that folder, whose `models/final` is read, which knows all items, or without it
+                `models/rag`. None: the folder `artifacts`.
             variant: `hierarchical` takes the sequence model of a folder that holds both variants. None: `rag` if the
                 folder holds it, else `hierarchical`.
             data, item_embeddings, index: the tables, the embedding store and the index of its vectors, if they lie
@@ -79,7 +80,9 @@ class Recommender:
         """
         if variant not in (None, "hierarchical", "rag"):
             raise ParamsError(f"there is no variant {variant!r}", "variant", "take hierarchical or rag")
-        folder = model_folder(Path("artifacts"), variant or "rag") if model is None else Path(model)
+        folder = Path("artifacts" if model is None else model)
+        if model is None or (folder / "models").is_dir():
+            folder = model_folder(folder, variant or "rag")
         artifacts = Path(os.path.normpath(folder / ".." / ".."))
         tables = Path(data or artifacts / "data")
         store = Path(item_embeddings or artifacts / "item_embeddings")
@@ -138,7 +141,7 @@ class Recommender:
 
     def recommend_many(
         self,
-        histories: Sequence[History],
+        histories: Iterable[History],
         k: int = 10,
         why: bool = False,
         skipped: list[NotFoundError] | None = None,
@@ -150,6 +153,7 @@ class Recommender:
         error for each is appended to the list.
         """
         require_some(k)
+        histories = list(histories)
         choice, k, sources = Choice(rules, self._catalogue), min(k, len(self.item_ids)), list(self._scorer.sources)
         best: list[list[Recommendation]] = [[] for _ in histories]
         for places, scored in self._batches(histories, choice.exclude_seen, skipped):
@@ -164,7 +168,7 @@ class Recommender:
 
     def recommend_table(
         self,
-        histories: Sequence[History],
+        histories: Iterable[History],
         k: int = 10,
         skipped: list[NotFoundError] | None = None,
         **rules: Unpack[Rules],
@@ -174,6 +178,7 @@ class Recommender:
         Columns: history (place in `histories`, from 0), user_id (null for a list of items), rank (from 1), item_id,
         title, score, probability. Raises as `recommend` does.
         """
+        histories = list(histories)
         users = [history.user_id if isinstance(history, User) else None for history in histories]
         found = self.recommend_many(histories, k, False, skipped, **rules)
         rows = [
@@ -199,10 +204,11 @@ class Recommender:
         return self.score_many([history], items)[0]
 
     def score_many(
-        self, histories: Sequence[History], items: Sequence[str | int | Item] | None = None
+        self, histories: Iterable[History], items: Sequence[str | int | Item] | None = None
     ) -> NDArray[np.float32]:
         """Return the scores of many histories, float32 [B, n]; as `score` for each."""
         rows = np.arange(len(self.item_ids)) if items is None else self._catalogue.rows(items, "items")
+        histories = list(histories)
         scores = np.empty((len(histories), len(rows)), np.float32)
         for places, scored in self._batches(histories):
             scores[places] = scored.scores.numpy()[:, rows]
@@ -216,21 +222,21 @@ class Recommender:
         _, items = self._known(str(user_id))
         return User(str(user_id), tuple(self._catalogue[item] for item in items))
 
-    def item(self, item: str | int) -> Item:
+    def item(self, item: str | int | Item) -> Item:
         """Return the item with this id or title; raise ``NotFoundError`` if there is none, or there are several."""
-        return self._catalogue[self._catalogue.finder.find(item)]
+        return self._catalogue[self._catalogue.find(item)]
 
     def search_items(self, query: str, k: int = 10) -> list[Item]:
         """Return the items whose titles contain the query, then those spelt like it; see `ItemFinder.search`."""
         require_some(k)
         return [self._catalogue[row] for row in self._catalogue.finder.search(query, k)]
 
-    def similar(self, item: str | int, k: int = 10) -> list[SimilarItem]:
+    def similar(self, item: str | int | Item, k: int = 10) -> list[SimilarItem]:
         """Return the k items whose texts are most similar, best first; fewer where other similarities are not above 0.
 
         Raises ``NotFoundError`` as `item` does, and ``ParamsError`` if k is below 1.
         """
-        return self._catalogue.similar(self._catalogue.finder.find(item), k)
+        return self._catalogue.similar(self._catalogue.find(item), k)
 
     def _batches(
         self, histories: Sequence[History], exclude_seen: bool | None = None, skipped: list[NotFoundError] | None = None

@@ -1,6 +1,7 @@
 """Rules of a recommendation: which of the ranked items are shown, and how different they are from each other."""
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import TypedDict
 
 import numpy as np
@@ -30,7 +31,7 @@ class Rules(TypedDict, total=False):
         diversity: from 0 (the default: the best scores) to 1. Maximal marginal relevance; see `diverse`.
     """
 
-    exclude: Sequence[str | int | Item]
+    exclude: Sequence[str | int | Item] | None
     candidates: Sequence[str | int | Item] | None
     where: str | None
     exclude_seen: bool | None
@@ -45,17 +46,19 @@ class Choice:
             raise ParamsError("there is no such rule", unknown[0], f"use one of {', '.join(Rules.__annotations__)}")
         self._catalogue = catalogue
         self.exclude_seen, self._diversity = rules.get("exclude_seen"), rules.get("diversity", 0.0)
-        if not 0 <= self._diversity <= 1:
-            raise ParamsError(f"is {self._diversity}", "diversity", "choose a number from 0 to 1")
-        if self.exclude_seen not in (True, False, None):
+        if not (isinstance(self._diversity, Real) and 0 <= self._diversity <= 1):
+            raise ParamsError(f"is {self._diversity!r}", "diversity", "choose a number from 0 to 1")
+        if not isinstance(self.exclude_seen, bool | None):
             raise ParamsError(f"is {self.exclude_seen!r}", "exclude_seen", "choose True, False or None")
         candidates = rules.get("candidates")
         allowed = np.full(len(catalogue), candidates is None)
         if candidates is not None:
             allowed[catalogue.rows(candidates, "candidates")] = True
         if (condition := rules.get("where")) is not None:
+            if not isinstance(condition, str):
+                raise ParamsError(f"is a {type(condition).__name__}", "where", "give an SQL condition, a text")
             allowed &= catalogue.where(condition)
-        allowed[catalogue.rows(rules.get("exclude", ()), "exclude")] = False
+        allowed[catalogue.rows(rules.get("exclude") or (), "exclude")] = False
         self._excluded = torch.from_numpy(~allowed)  # bool [n]
 
     def best(self, scores: Tensor, history: NDArray[np.int64], k: int) -> list[int]:

@@ -56,7 +56,7 @@ def write_recommendations(
     files = sorted(path for folder in artifacts for path in folder.rglob("*") if path.is_file())
     versions = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     users = recommender.user_ids if users is None else users
-    question = sha256_json([versions, recommender.variant, BLOCK, k, rules, *users])
+    question = sha256_json([versions, recommender.variant, BLOCK, k, repr(rules), *users])
     folder = out.with_name(f".{out.name}.parts")
     known = set(recommender.user_ids)
     for user in (user for user in users if user not in known):

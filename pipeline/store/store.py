@@ -75,8 +75,9 @@ class EmbeddingStore:
         """Item ids by row."""
         return self.shards.ids.to_list()
 
-    def row(self, item_id: str) -> int:
+    def row(self, item_id: str | int) -> int:
         """Return the row of an item; raise ``DataError`` if there is no such item."""
+        item_id = str(item_id)
         for row in self.shards.id_index.find(item_id):
             if not 0 <= row < len(self.vectors):
                 raise StoreError(f"the index of ids names row {row}", str(self.folder), files.REMEDY)
@@ -85,7 +86,7 @@ class EmbeddingStore:
                 return row
         raise DataError(f"no item {item_id!r}", str(self.folder), "use an id of the store's items")
 
-    def vector(self, item_id: str) -> NDArray[np.float32]:
+    def vector(self, item_id: str | int) -> NDArray[np.float32]:
         """Return the vector of an item, float32 [d], read-only; raises as ``row`` does."""
         return self.vectors[self.row(item_id)]
 

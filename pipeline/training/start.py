@@ -44,7 +44,7 @@ def untrained_model(params: TrainParams, frozen: NDArray[np.float32], sequences:
 
             # The leading singular vectors, by one thread, so that the number of threads changes no bit.
             with threadpool_limits(limits=1):
-                left, values, _ = randomized_svd(information, min(shape), random_state=seed)  # [n, k], [k]
+                left, values, _ = randomized_svd(information, min(shape), random_state=seed % 2**32)  # [n, k], [k]
             vectors = (left * np.sqrt(values)).astype(np.float32)  # [n, k]
             vectors *= (counts / (counts + RARE))[:, None]
         else:

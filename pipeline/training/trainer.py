@@ -2,7 +2,7 @@
 
 import copy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ..core.errors import DataError, NumericalError
 from ..core.progress import track
 from ..core.sequences import Sequences
-from ..model.checkpoint import CHOSEN_BY, state_of
+from ..model.checkpoint import CHOSEN_BY, DIGITS, state_of
 from ..model.ensemble import UserModel
 from ..model.scorer import Scorer
 from ..model.sequence_model import SequenceModel
@@ -118,7 +118,7 @@ def fit(
             elif progress.epoch % params.validate_every == 0 or progress.epoch == params.epochs:
                 averaged.eval().cpu()
                 metrics = processes.from_first(partial(validate, averaged))
-                loss, metric = sum(losses) / len(losses), metrics[CHOSEN_BY]
+                loss, metric = sum(losses) / len(losses), rounded(metrics)
                 progress.curve.append({"epoch": progress.epoch, "train_loss": loss, **metrics})
                 progress.stale += 1
                 if metric > progress.best_metric:
@@ -132,7 +132,7 @@ def fit(
     model.eval()
     if params.shrinkage and validate is not None:
         shrink(model, counts, params.shrinkage)
-        metric = processes.from_first(partial(validate, model))[CHOSEN_BY]
+        metric = rounded(processes.from_first(partial(validate, model)))
         if metric > progress.best_metric:
             progress.best_metric, progress.shrunk = metric, True
         else:
@@ -181,6 +181,11 @@ class _Epochs:
             total, examples = total + loss.item() * count, examples + count
             self.bar.update()
         return processes.mean(total) / examples, step
+
+
+def rounded(metrics: Mapping[str, float]) -> float:
+    """Return the metric that chooses, as the learning curve holds it: from the curve, `refit` reads the best epoch."""
+    return round(metrics[CHOSEN_BY], DIGITS)
 
 
 @torch.no_grad()

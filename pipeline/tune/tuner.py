@@ -60,14 +60,15 @@ def tune(encoder: ItemEncoder, texts: list[str], sequences: Sequences, params: T
         return loss.item()
 
     count = math.ceil(len(items) / params.batch_items)
-    steps, loss = params.epochs * count, 0.0
+    steps, done, loss = params.epochs * count, 0, 0.0
     with track(total=steps, desc="tune", unit="batch") as bar:
         for _ in range(params.epochs):
             losses = []
             for batch in np.array_split(generator.permutation(items), count):
-                factor = min(1, (bar.n + 1) / WARMUP_STEPS) * (1 + math.cos(math.pi * bar.n / steps)) / 2
+                factor = min(1, (done + 1) / WARMUP_STEPS) * (1 + math.cos(math.pi * done / steps)) / 2
                 optimizer.param_groups[0]["lr"] = params.learning_rate * factor
                 losses.append(step(batch))
+                done += 1
                 bar.update()
             loss = float(np.mean(losses))
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)

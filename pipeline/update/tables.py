@@ -8,7 +8,7 @@ import polars as pl
 
 from ..core.errors import DataError, NoRowsError, quote
 from ..core.files import cache_dir, read_json
-from ..core.tables import CANDIDATE_COLUMNS, load_interactions, load_items, load_users, row_groups
+from ..core.tables import CANDIDATE_COLUMNS, load_interactions, load_items, load_split, load_users, row_groups
 from ..ingest.dataset import HELD_OUT, Dataset, build
 from ..ingest.download import fetch_parts
 from ..ingest.event_log import EventLog, RawDataset
@@ -62,6 +62,9 @@ def extended_dataset(
     held_out = HELD_OUT * pl.col("test").is_not_null().cast(pl.Int32)
     length, none = pl.col("train_length") + held_out, pl.lit(None, pl.Int32)
     split = dataset.split.with_columns(train_length=length, validation=none, test=none)
+    if "repeated" in split.columns and "repeated" not in load_split(data / "split.parquet").columns:
+        split = split.drop("repeated")  # else items of every history would be recommended, by a model that cannot do so
+        notes.append("users take items again: the model was trained without that, and leaves out items of the history")
     shown = pl.concat([known.filter("candidate")["item_id"], listed["item_id"]])
     every_item = dataset.items.with_columns(pl.col("candidate") | pl.col("item_id").is_in(shown.implode()))
     whole = replace(dataset, items=every_item, split=split, removed=removed + Counter(dataset.removed))

@@ -54,9 +54,15 @@ def update(
     if interactions is None and items is None:
         raise ParamsError("there is nothing to add", remedy="name a table: --interactions, --items")
     out = artifacts / LIVE if out is None else out
+    if (artifacts / RECORD).is_file():
+        what = "was written by `hierrec update`, not by the stages"
+        raise DataError(what, str(artifacts), "name the folder of the stages: --artifacts; --out names this one")
+    made_of = model_folder(artifacts) / CHECKSUMS
+    require(made_of)
+    for part in ("data", "item_embeddings", "index", "models", "metrics"):
+        if out.resolve().is_relative_to((artifacts / part).resolve()):
+            raise DataError("lies in a folder that a stage writes", str(out), "name another folder: --out")
     with alone_beside(out):  # the last writer would lose the rows of the other update
-        made_of = model_folder(artifacts) / CHECKSUMS
-        require(made_of)
         record = {"model": made_of.parent.name, "made_of": sha256_file(made_of)}
         base = out if out.exists() else artifacts
         if base is out and not (out / RECORD).is_file():

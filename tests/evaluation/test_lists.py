@@ -118,6 +118,14 @@ def test_the_metrics_are_those_of_plain_loops(seed: int) -> None:
         assert found[name] == (value if name == "popularity@10" else pytest.approx(value, rel=1e-5)), name
 
 
+def test_lists_of_one_item_have_no_diversity() -> None:
+    top = np.full((3, LENGTH), -1)
+    top[:, 0] = 5
+    sequences, ranks = taken(np.full(3, 3), np.ones(ITEMS, np.int64)), pl.DataFrame({"test": np.ones(3)})
+    found = list_metrics(top, sequences, ranks, np.ones(ITEMS, np.bool_), np.ones((ITEMS, 6), np.float32))
+    assert "diversity@10" not in found
+
+
 def test_one_list_for_everybody_is_neither_new_nor_covers_much() -> None:
     counts = np.arange(ITEMS)[::-1].copy()
     same = np.tile(np.arange(LENGTH), (8, 1))

@@ -62,6 +62,15 @@ def draw(seed: int, users: int = 3) -> tuple[torch.Tensor, Query]:
     return scores, after(*[5] * users)
 
 
+def test_a_user_who_has_taken_everything_gets_nothing() -> None:
+    scores, query = draw(0)
+    scores[0] = -torch.inf
+    found = retrieved([[5, 6]] * 3, [[0.5, 0.4]] * 3, [0, 1])
+    mixture = Fusion([START], COUNTS)(scores, query, [found])
+    assert (mixture.scores[0] == -torch.inf).all()
+    assert mixture.scores[1:, 4:].isfinite().all()
+
+
 @given(seed=st.integers(0, 99), count=st.integers(1, 12), missing=st.booleans())
 def test_probabilities_sum_to_one_over_what_is_allowed(seed: int, count: int, missing: bool) -> None:
     scores, query = draw(seed)

@@ -13,7 +13,7 @@ from hierrec.core.files import cache_dir, read_details, read_json
 from hierrec.core.sequences import NO_TARGET, Sequences
 from hierrec.evaluation.comparison import compare
 from hierrec.evaluation.ranks import load_ranks
-from hierrec.model.checkpoint import load_model, new_model, write_curve
+from hierrec.model.checkpoint import load_model, new_model, save_model
 from hierrec.model.ensemble import UserModel
 from hierrec.model.inputs import Inputs
 from hierrec.model.params import TrainParams
@@ -226,7 +226,7 @@ def test_every_member_is_fitted_again_and_an_interrupted_fit_resumes(
     assert contents(tmp_path / "resumed") == contents(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("shrunk", [True, False])
+@pytest.mark.parametrize(("shrunk", "unit"), [(True, False), (True, True), (False, True)])
 def test_new_weights_are_trained_for_the_chosen_epochs_and_shrunk_if_the_chosen_ones_are(
     train_params: TrainParams,
     frozen: NDArray[np.float32],
@@ -234,18 +234,21 @@ def test_new_weights_are_trained_for_the_chosen_epochs_and_shrunk_if_the_chosen_
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     shrunk: bool,
+    unit: bool,
 ) -> None:
     monkeypatch.setenv("HIERREC_CACHE", str(tmp_path / "cache"))
     params = train_params.model_copy(update={"shrinkage": 5, "residual_start": "co_occurrence"})
+    if unit:  # then a shrunk model's keys may all have the scale 1, as those of another model
+        params = params.model_copy(update={"keys": "unit"})
     chosen = new_model(params, frozen)
     if shrunk:
         shrink(chosen, torch.from_numpy(sequences.training_counts(ITEMS)), 5)
+        if unit:
+            chosen.members[0].key_scale.fill_(1)
     inputs = make_chosen(tmp_path / "chosen", params, frozen, sequences, chosen).before_test()
     values = (0.1, 0.3, 0.3, 0.2)  # the second epoch is the first best
-    write_curve(
-        tmp_path / "curve" / "curve.csv",
-        [{"epoch": n, "ndcg@10": value} for n, value in enumerate(values, 1)],
-    )
+    curve = [{"epoch": n, "ndcg@10": value} for n, value in enumerate(values, 1)]
+    save_model(tmp_path / "curve", chosen, "hash", curve, shrunk)
     final = TWICE.model_copy(update={"start": "auto"})
     folders = tmp_path / "chosen", tmp_path / "curve", tmp_path / "new"
     refit(final, lambda: inputs, *folders, "stages.train_refit", {"items": "some"})

@@ -160,6 +160,16 @@ def test_items_of_an_answer_are_items_of_a_question(recommender: Recommender) ->
     assert len(recommender.recommend(HISTORY, k=10**9)) < len(recommender.item_ids)
 
 
+def test_other_forms_of_a_question_get_the_same_answer(recommender: Recommender, artifacts: Path) -> None:
+    heat = recommender.item("heat")
+    assert recommender.item(heat) == heat
+    assert recommender.similar(heat, np.int64(3)) == recommender.similar("heat", 3)
+    assert recommender.recommend_many(iter([HISTORY]), exclude=None) == recommender.recommend_many([HISTORY])
+    assert Recommender.load(artifacts).recommend(HISTORY) == Recommender.load(artifacts / "models/rag").recommend(
+        HISTORY
+    )
+
+
 def test_ties_go_by_row(artifacts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recommender = Recommender.load(artifacts / "models" / "hierarchical")
     whole = recommender._scorer.score
@@ -219,7 +229,7 @@ def test_wrong_questions_are_answered_with_typed_errors(recommenders: dict[str, 
     for history in (b"heat", {"heat"}, {"heat": 1}, 42):
         with pytest.raises(DataError, match="not a list"):
             recommender.recommend(history)  # type: ignore[arg-type]
-    for k in (2.0, "2", None):
+    for k in (2.0, "2", None, True):
         with pytest.raises(ParamsError, match="by a whole number"):
             recommender.recommend(HISTORY, k=k)  # type: ignore[arg-type]
     with pytest.raises(ParamsError, match="k is -1"):

@@ -187,6 +187,9 @@ def test_scores_of_some_items(recommender: Recommender) -> None:
         ({"where": "title > 3"}, DataError, "where: cannot be computed"),
         ({"diversity": 1.5}, ParamsError, "diversity: is 1.5"),
         ({"diversity": float("nan")}, ParamsError, "diversity: is nan"),
+        ({"diversity": "0.5"}, ParamsError, "diversity: is '0.5'"),
+        ({"exclude_seen": 0}, ParamsError, "exclude_seen: is 0"),
+        ({"where": 5}, ParamsError, "where: is a int"),
     ],
 )
 def test_wrong_rules_are_refused(recommender: Recommender, rules: Any, error: type[Exception], message: str) -> None:

@@ -66,6 +66,8 @@ def test_a_wrong_rule_leaves_nothing_behind(recommender: Recommender, artifacts:
     with pytest.raises(NotFoundError):
         write_recommendations(recommender, tmp_path / "all.csv", [artifacts], 7, exclude=["no such film"])
     assert not os.listdir(tmp_path)
+    write_recommendations(recommender, tmp_path / "all.csv", [artifacts], 1, exclude=[recommender.item("heat")])
+    assert "Heat" not in (tmp_path / "all.csv").read_text()
 
 
 SLOW = """

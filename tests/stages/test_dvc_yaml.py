@@ -132,6 +132,13 @@ def test_it_declares_the_artifacts_that_it_uses_and_no_more(name: str) -> None:
 
 
 @each_stage
+def test_a_stage_that_reads_the_inputs_of_models_depends_on_the_gaps_that_they_hold(name: str) -> None:
+    source = (ROOT / "stages" / f"{name}.py").read_text("utf-8")
+    gaps = "artifacts/data/times/${train.time}.parquet"
+    assert ("load_inputs(" in source) == (gaps in {path for path, _ in paths(STAGES[name].get("deps", []))})
+
+
+@each_stage
 def test_only_metrics_and_plots_stay_out_of_the_cache(name: str) -> None:
     assert all(options.get("cache", True) for _, options in paths(STAGES[name].get("outs", [])))
     for kind in ("metrics", "plots"):

@@ -92,6 +92,10 @@ def test_any_width_starts(train_params: TrainParams, frozen: NDArray, sequences:
     assert bool(vectors.any()) == (width > 0)
 
 
+def test_any_seed_starts(train_params: TrainParams, frozen: NDArray, sequences: Sequences) -> None:
+    assert started(train_params, frozen, sequences, seed=2**62).any()
+
+
 def test_sequences_of_one_item_start_at_zero(train_params: TrainParams, frozen: NDArray) -> None:
     assert not started(train_params, frozen, make_sequences([np.array([3]), np.array([5])])).any()
 

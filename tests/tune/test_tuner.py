@@ -62,6 +62,12 @@ def test_contrast_worked_by_hand_counts_only_items_that_have_neighbours() -> Non
     assert contrastive_loss(vectors, torch.zeros(3, 3), 0.5) == 0
 
 
+def test_a_hidden_progress_bar_changes_no_weight(tuned: Tuned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = saved(tuned(histories(GROUPS, 0, 5), epochs=2)[0], tmp_path / "shown")
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    assert saved(tuned(histories(GROUPS, 0, 5), epochs=2)[0], tmp_path / "hidden") == shown
+
+
 def test_texts_of_items_that_are_taken_together_become_similar(tuned: Tuned) -> None:
     def apart(epochs: int) -> float:
         encoder, _ = tuned(histories(GROUPS, 0, 5), epochs=epochs)

@@ -264,6 +264,8 @@ def test_where_nothing_was_fitted_again_the_measured_model_is_extended(
     new = write(tmp_path / "new.csv", "user,item,timestamp", [("ann", "1", LATE)])
     update(tmp_path / "artifacts", params, new, None, tmp_path / "out")
     assert [folder.name for folder in (tmp_path / "out" / "models").iterdir()] == ["rag"]
+    for variant in ("rag", "hierarchical"):
+        assert Recommender.load(tmp_path / "out", variant=variant).variant == variant
 
 
 def test_times_come_in_the_unit_of_the_data(artifacts: Path, params: Params, tmp_path: Path) -> None:
@@ -286,8 +288,8 @@ def test_repeats_follow_the_params(artifacts: Path, params: Params, tmp_path: Pa
     files = params.ingest.model_copy(update={"dataset": "files", "repeats": "keep"})
     kept, notes = extended_dataset(artifacts / "data", new, None, files)
     assert len(kept.interactions) == len(taken) + 1
-    assert kept.split["repeated"].to_list()[0] is True
-    assert notes == []
+    assert "repeated" not in kept.split.columns  # else items of every history would be recommended
+    assert [note.partition(":")[0] for note in notes] == ["users take items again"]
     last, notes = extended_dataset(artifacts / "data", new, None, files.model_copy(update={"repeats": "last"}))
     assert len(last.interactions) == len(taken)
     assert notes == ["1 rows left out by ingest.repeats"]
@@ -358,6 +360,13 @@ def test_what_does_not_belong_together_is_refused(artifacts: Path, params: Param
     (tmp_path / "live" / "live.json").write_text(json.dumps({**record, "made_of": "0" * 64}))
     with pytest.raises(DataError, match="was not made from the model"):
         update(artifacts, params, new, None, tmp_path / "live")
+    with pytest.raises(DataError, match=r"(?s)written by `hierrec update`.*folder of the stages"):
+        update(live, params, new, None)
+    with pytest.raises(DataError, match="lies in a folder that a stage writes"):
+        update(artifacts, params, new, None, artifacts / "data" / "live")
+    with pytest.raises(DataError, match="artifacts are missing"):
+        update(tmp_path / "nowhere", params, new, None)
+    assert not (tmp_path / "nowhere").exists()
     items = write(tmp_path / "items.csv", "item,title", [("n", "New")])
     other = params.model_copy(update={"encode": params.encode.model_copy(update={"model": "gone"})})
     with pytest.raises(ModelError):

@@ -35,3 +35,7 @@ def test_a_port_in_use_is_said(artifacts: Path) -> None:
     assert run.returncode == 1
     assert f"127.0.0.1:{port}: cannot listen" in run.stderr
     assert "--port" in run.stderr
+    command[command.index("--port") :] = ["--host", "no.such.host.invalid", "--artifacts", str(artifacts)]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert "no.such.host.invalid:8000: cannot listen" in run.stderr
+    assert "Unknown error" not in run.stderr

@@ -42,8 +42,8 @@ function show(problem) {
 
 async function attempt(action) {
   try {
+    show(null); // before the action: one within it may show its own problem
     await action();
-    show(null);
   } catch (problem) {
     show(problem);
   }
