@@ -9,7 +9,7 @@ from ..core.memory import gc_frozen
 from ..serving.artifacts import model_folder, model_version
 from .options import FilePath, artifacts_option, force_option, replacing
 
-LOCAL = ("localhost", "127.0.0.1")
+LOCAL = ("localhost", "127.0.0.1", "::1", "[::1]")
 HOST = "Address to listen on. The default is reached from this machine only."
 
 
@@ -38,13 +38,13 @@ def serve(host: str, port: int, artifacts: Path) -> None:
     recommenders = {"rag": rag, "hierarchical": rag.sequence_model()}
     app = make_app(recommenders, ["*"] if host not in LOCAL else LOCAL, model_version(folder))
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        family, shown = (socket.AF_INET6, f"[{host}]") if ":" in host else (socket.AF_INET, host)
         listener = socket.create_server((host, port), family=family)
     except OSError as error:
         remedy = "choose another port or host: --port, --host"
         raise MachineError(f"cannot listen ({system_reason(error)})", f"{host}:{port}", remedy) from None
     with listener:
-        click.echo(f"http://{host}:{listener.getsockname()[1]}/ (Ctrl-C ends it)")
+        click.echo(f"http://{shown}:{listener.getsockname()[1]}/ (Ctrl-C ends it)")
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run([listener])
 
 

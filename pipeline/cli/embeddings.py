@@ -130,7 +130,7 @@ def encode(
     click.echo("\n".join(summary))
 
 
-@embeddings.command()
+@embeddings.command(context_settings={"ignore_unknown_options": True})  # an id may begin with a hyphen
 @store_argument
 @click.argument("item")
 @click.option("-k", "count", type=click.IntRange(1), default=10, help="How many.")

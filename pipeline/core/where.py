@@ -33,11 +33,12 @@ class Where:
     In a CSV file all columns are text. A column of text that the condition compares with a text, or reads with a
     function of texts, stays text; another one whose values are all numbers is compared as numbers.
 
-    `blocks` are all blocks of the table, `where` is the expression's place in messages. Raises ``ParamsError`` if it is
-    no condition on single rows, and ``DataError`` if it names a column that is not there.
+    `files` are the files of the table, each in blocks; a block may lack a column that others of its file have. `where`
+    is the expression's place in messages. Raises ``ParamsError`` if it is no condition on single rows, and
+    ``DataError`` if a file lacks a column that it names.
     """
 
-    def __init__(self, text: str, blocks: Iterable[pl.DataFrame], where: str) -> None:
+    def __init__(self, text: str, files: Iterable[Iterable[pl.DataFrame]], where: str) -> None:
         self._where = where
         try:
             self._expression = pl.sql_expr(text)
@@ -46,7 +47,7 @@ class Where:
         except (*_ERRORS, ValueError) as error:
             raise ParamsError(f"not an SQL expression ({_first_line(error)})", where, _REMEDY) from None
         if '"StringExpr":{"Pad' in serialized:  # a server computes the conditions of its clients
-            raise ParamsError("LPAD and RPAD may fill all memory", where, _REMEDY)
+            raise ParamsError("LPAD and RPAD may fill all memory", where, "compare texts without them")
         if several := _MULTI_ROW.intersection(_kinds(tree)):
             raise ParamsError(f"looks at more than one row ({', '.join(sorted(several))})", where, _REMEDY)
         try:
@@ -57,14 +58,16 @@ class Where:
         self._with_numbers = {name for name, kind in beside if kind == pl.Float64}  # or with true and false
         self._types: dict[str, type[pl.DataType]] = dict.fromkeys(names, pl.Int64)
         self._types |= {name: kind for name, kind in beside if kind == pl.String}
-        columns: dict[str, None] = {}
-        for block in blocks:
-            columns |= dict.fromkeys(block.columns)
-            self._types |= {name: _fitting(block[name], self._types[name]) for name in names if name in block.columns}
-        if missing := [name for name in names if name not in columns] if columns else []:
-            what = f"column {quote(missing[0])} is missing; there are {', '.join(map(quote, [*columns][:20]))}"
-            remedy = "correct its name (case counts), or add it to the table; a text has single quotes: 'buy'"
-            raise DataError(what, where, remedy)
+        for blocks in files:
+            columns: dict[str, None] = {}
+            for block in blocks:
+                columns |= dict.fromkeys(block.columns)
+                there = [name for name in names if name in block.columns]
+                self._types |= {name: _fitting(block[name], self._types[name]) for name in there}
+            if missing := [name for name in names if name not in columns]:
+                what = f"column {quote(missing[0])} is missing; there are {', '.join(map(quote, [*columns][:20]))}"
+                remedy = "correct its name (case counts), or add it to the table; a text has single quotes: 'buy'"
+                raise DataError(what, where, remedy)
 
     def keeps(self, block: pl.DataFrame) -> pl.Series:
         """Return whether each row meets the condition, bool; a row with an unknown result (null) does not.

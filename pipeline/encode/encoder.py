@@ -1,5 +1,6 @@
 """The item LLM: one vector per text, pooled from a pre-trained model's last hidden states."""
 
+import math
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -83,7 +84,8 @@ class ItemEncoder:
 
         On one machine, a text's vector does not depend on the other texts, to the last bit: the text's length alone
         decides the shape of its batch, and matrix products of one shape sum in one order. So a vector from the cache
-        equals a computed one. A text without tokens is encoded as the tokenizer's end mark, or another mark.
+        equals a computed one. Models with experts are the exception: the texts of a batch share them. A text without
+        tokens is encoded as the tokenizer's end mark, or another mark.
 
         A batch has at most `batch_tokens`, padding included; a longer text is a batch of its own. Their number changes
         speed, memory and the rounding of vectors. Raises ``OutOfMemoryError`` if a batch does not fit into memory.
@@ -153,6 +155,8 @@ class ItemEncoder:
         if (t5 := T5Batches.of(self.model, self.params.pooling)) is not None:
             return t5
         padding = getattr(self._tokenizer, "pad_token_id", None) or 0
+        if padding >= self.model.get_input_embeddings().num_embeddings:  # added to the tokenizer alone
+            padding = 0
         return PaddedBatches(self.model, self.params.pooling, padding, self.params.max_length, self.files.place)
 
     @cached_property
@@ -174,8 +178,8 @@ class ItemEncoder:
         random = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
         if random:
             raise ModelError(f"the weights lack {random[0]} ({len(random)} in all)", place, OTHERWISE)
-        limit = getattr(config, "max_position_embeddings", None)
-        if limit is not None and self.params.max_length > (limit := min(limit, self._tokenizer.model_max_length)):
+        limit = min(_positions(model), self._tokenizer.model_max_length)
+        if self.params.max_length > limit:
             what = f"the model reads at most {limit} tokens, not {self.params.max_length}"
             raise ModelError(what, place, f"set max_length to {limit} or less")
         self._whole = model
@@ -185,15 +189,26 @@ class ItemEncoder:
         return encoder.to(self.params.device).eval()
 
 
+def _positions(model: Any) -> float:
+    """Return how many tokens the model can read, infinite if any number."""
+    limit = getattr(model.config, "max_position_embeddings", None) or -1  # -1 in XLNet's config
+    tables = [part for name, part in model.named_modules() if name.endswith("position_embeddings")]
+    marks = [getattr(table, "padding_idx", None) for table in tables]  # RoBERTa's positions begin after such a mark
+    unused = max((mark + 1 for mark in marks if mark is not None), default=0)
+    return limit - unused if limit > 0 else math.inf
+
+
 @contextmanager
 def _without_bars() -> Iterator[None]:
-    """Show none of transformers' own progress bars."""
+    """Show neither progress bars of transformers nor its warnings, such as of a pooler that is not used."""
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
+    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
+        logging.set_verbosity(level)
         if shown:
             logging.enable_progress_bar()

@@ -1,6 +1,7 @@
 """The files of a pre-trained encoder: they are found, checked and hashed without torch."""
 
 import json
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -18,6 +19,10 @@ SHARDS = "model.safetensors.index.json"
 TOKENIZER = (
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("vocab.json", "vocab.txt", "merges.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model"),
+    # Of fewer tokenizers (`VOCAB_FILES_NAMES` in transformers).
+    *("sentencepiece.model", "spm.model", "spm_char.model", "source.spm", "target.spm", "prophetnet.tokenizer"),
+    *("bpe.codes", "dict.txt", "byte_maps.json", "emoji.json", "entity_vocab.json", "normalizer.json"),
+    *("target_vocab.json", "vocab-src.json", "vocab-tgt.json", "word_pronunciation.json", "word_shape.json"),
 )
 OTHERWISE = "set the model to a local folder, or to t5-nano, which is bundled"
 
@@ -40,7 +45,7 @@ class ModelFiles:
 
         Raises ``ModelError`` if the model is not found or lacks files, or its revision is missing or has no meaning.
         """
-        name, folder = model, BUNDLED.get(model, Path(model).expanduser())
+        name, folder = model, BUNDLED.get(model, Path(os.path.expanduser(model)))  # an unknown home stays as it is
         if folder.is_dir():
             if revision is not None:
                 what = f"only a hub model has a revision, not {model!r}"

@@ -69,14 +69,18 @@ def _without(template: str, missing: frozenset[str]) -> str:
     """Return the template of the items that lack the columns `missing`."""
     if not missing:
         return template
+    columns = placeholders(template)
+    void = {str(number) for number, column in enumerate(columns) if column in missing}
 
     def is_void(part: str) -> bool:
-        columns = PLACEHOLDER.findall(part)
-        return bool(columns) and missing.issuperset(columns)
+        numbers = PLACEHOLDER.findall(part)
+        return bool(numbers) and void.issuperset(numbers)
 
-    gone = rf"\{{(?:{'|'.join(map(re.escape, missing))})\}}"
+    gone = rf"\{{(?:{'|'.join(sorted(void))})\}}"
     tied = re.compile(rf"^(?:\s*{gone}{TIE})+|{TIE}{gone}")
-    text = BRACKETS.sub(lambda match: "" if is_void(match[0]) else match[0], template)
+    # Numbers instead of names, which may hold punctuation, such as `user.id`.
+    numbered = PLACEHOLDER.sub(lambda match: f"{{{columns.index(match[1])}}}", template)
+    text = BRACKETS.sub(lambda match: "" if is_void(match[0]) else match[0], numbered)
     kept = ""
     for sentence in SENTENCE.findall(text):
         if is_void(sentence):
@@ -86,4 +90,4 @@ def _without(template: str, missing: frozenset[str]) -> str:
             separator + tied.sub("", clause) for separator, clause in CLAUSE.findall(body) if not is_void(clause)
         )
         kept += start + re.sub(r"^[,;|/]\s*", "", clauses) + end
-    return kept.strip()
+    return PLACEHOLDER.sub(lambda match: f"{{{columns[int(match[1])]}}}", kept.strip())

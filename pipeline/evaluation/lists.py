@@ -69,8 +69,9 @@ def list_metrics(
         f"popularity@{LENGTH}": popularity,
         "mrr": float((1 / ranks["test"].drop_nulls().to_numpy()).mean()),
     }
-    several = vectors is not None and (top[:, 1:2] >= 0).any()
-    return {**metrics, f"diversity@{LENGTH}": _diversity(top, vectors)} if several else metrics  # type: ignore[arg-type]
+    if vectors is None or not (top[:, 1:2] >= 0).any():
+        return metrics
+    return {**metrics, f"diversity@{LENGTH}": _diversity(top, vectors)}
 
 
 def _diversity(top: NDArray[np.int64], vectors: NDArray[np.float32]) -> float:

@@ -1,12 +1,10 @@
 """The evaluation protocol: the ranks of validation and test targets, and of test targets after perturbed histories."""
 
-from dataclasses import replace
-
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ..core.errors import DataError
+from ..core.errors import DataError, ParamsError
 from ..core.sequences import NO_TARGET, Sequences, split_users
 from ..ranking.evaluator import HistoryScorer, rank_targets
 from .lists import TopLists
@@ -49,12 +47,15 @@ def evaluate(
     """
     having = np.flatnonzero(sequences.validation != NO_TARGET)
     measured = having[split_users(sequences.owners[having])[1]]
-    held_out = np.full_like(sequences.validation, NO_TARGET)
-    held_out[measured] = sequences.validation[measured]
-    sequences = replace(sequences, validation=held_out).with_targets_of(params.users, params.seed)
+    sequences = sequences.with_targets_of(params.users, params.seed)
     test, before_test = sequences.test, sequences.test_histories()
     if not (test != NO_TARGET).any():
         raise DataError("no user has a target, so there is nothing to evaluate", "split", "check the data")
+    held_out = np.full_like(sequences.validation, NO_TARGET)
+    held_out[measured] = sequences.validation[measured]
+    if len(measured) and not (held_out != NO_TARGET).any():
+        what = f"none of the {params.users} users that are drawn is in the half whose validation targets are ranked"
+        raise ParamsError(what, "params.yaml, key evaluate.users", "raise it")
 
     def ranks(
         by: HistoryScorer,
@@ -70,7 +71,7 @@ def evaluate(
 
     known = candidates if validation_candidates is None else validation_candidates
     columns = {
-        "validation": ranks(validating or scorer, sequences.validation, sequences.validation_histories(), known),
+        "validation": ranks(validating or scorer, held_out, sequences.validation_histories(), known),
         "test": ranks(lists or scorer, test, before_test),
         **_groups(sequences, len(candidates)),
     }

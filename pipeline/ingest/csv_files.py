@@ -150,8 +150,8 @@ def _count_rows(source: Source, separator: str, layout: Layout) -> int:
         except csv.Error as error:
             what = f"a quote is never closed, or stands within a value ({error})"
             number = rows + layout.unnamed  # of the row; 0: the line of names
-            row = f"row {number}, " if number else ""
-            raise DataError(what, f"{source.place}, {row}line {end + 1}", remedy) from None
+            place = f"{source.place}, row {number}" if number else source.place
+            raise DataError(what, f"{place}, line {end + 1}", remedy) from None
         finally:
             csv.field_size_limit(limit)
     return rows

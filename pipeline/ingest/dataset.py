@@ -24,8 +24,7 @@ from ..core.tables import (
     write_parts,
 )
 from .event_log import RawDataset
-from .event_order import OrderedEvents
-from .params import Repeats
+from .event_order import OrderedEvents, Repeats
 from .time_split import TimeSplit, split_by_time
 
 _NAMES = ("items", "users", "interactions", "split", "ratings", "times/gaps", "times/none", "times/clock")
@@ -201,13 +200,11 @@ def build(
 
 
 def refuse_unlearnable(dataset: Dataset) -> None:
-    """Raise ``DataError`` if no user has targets (3 interactions), or no user has 2 training interactions.
+    """Raise ``DataError`` if no user has targets (3 interactions) or two training items, or there is one candidate.
 
-    Then nothing can be measured on the data set, or nothing can be learned from it. The same holds for a single item.
+    Then nothing can be measured on the data set, or nothing can be learned from it.
     """
     remedy = "use a data set with longer histories"
-    if dataset.counts["candidates"] < 2:
-        raise DataError("fewer than 2 items may be ranked, so there is no order to learn", dataset.name, "add items")
     for name in ("validation", "test") if dataset.cut else ():
         if not dataset.split[name].count():
             what = f"no user has an interaction before the cut of the {name} and a known item after it"
@@ -218,6 +215,8 @@ def refuse_unlearnable(dataset: Dataset) -> None:
     if dataset.split["train_length"].max() == 1:
         what = "every user has one training interaction, so no next item can be learned"
         raise DataError(what, dataset.name, remedy)
+    if dataset.counts["candidates"] < 2:
+        raise DataError("fewer than 2 items may be ranked, so there is no order to learn", dataset.name, "add items")
 
 
 def leave_one_out(interactions: pl.DataFrame) -> pl.DataFrame:

@@ -4,6 +4,7 @@ The rows are distributed, in one file, over buckets of consecutive users. Then e
 """
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from ..core.errors import quote
 from .event_log import EventLog, RowFile
-from .params import Repeats
+
+Repeats = Literal["keep", "first", "last", "refuse"]
 
 BUCKET = 2**20  # rows of a bucket, not counting the rows of its last user
 

@@ -59,7 +59,7 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
         # Then a key may be repeated, null, or in a record. Polars turns half of a surrogate pair into a zero byte.
         if any(text.count(key) > count for key, count in keys) or b"\\ud" in text.lower():
             _check(source.place, numbered)
-        for column in table:
+        for column in table if not layout.one_line else ():  # interactions have columns that nobody reads
             if column.dtype == pl.String:
                 _refuse_nested(source.place, numbered, column)
         columns = [part for column in table for part in flat(column)]
@@ -139,12 +139,14 @@ def _unreadable(place: str, numbered: list[tuple[int, bytes]]) -> DataError:
         if fails(*(json.dumps({key: each[key]}).encode() for each in parsed if key in each)):
             place = f"{place}, line {number}, key {key}"
             return DataError("is of another kind than in the lines before", place, _ALIKE)
-    return DataError("values of one key differ in kind", f"{place}, line {number}", _ALIKE)
+    return DataError(
+        "the values of a key differ in kind from those of earlier lines", f"{place}, line {number}", _ALIKE
+    )
 
 
 def _refuse_nested(place: str, numbered: list[tuple[int, bytes]], column: pl.Series) -> None:
     """Refuse a list or an object where other lines have a text: polars returns its JSON."""
-    for row in column.str.contains(r"^[\[{]").fill_null(False).arg_true():
+    for row in column.str.contains(r"(?s)^(\[.*\]|\{.*\})$").fill_null(False).arg_true():
         number, line = numbered[row]
         if isinstance(json.loads(line)[column.name], list | dict):
             where = f"{place}, line {number}, key {column.name}"

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,8 @@ from .event_log import ITEMS, EventLog, RawDataset
 from .item_files import read_items
 from .params import TableParams, by_place
 from .row_filters import filtered
-from .sources import Layout, md5_file
-from .table_files import IDS, as_ids, as_text, not_missing_sql, read_parts
+from .sources import Layout, file_source, md5_file
+from .table_files import IDS, JSON, as_ids, as_text, not_missing_sql, read_parts
 from .timestamps import FinerFound, Timestamps
 
 _BLOCK = 2**22  # bytes of a text file in memory; blocks of other tables are larger: their rows are longer and fewer
@@ -46,7 +47,8 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
     listed, columns, left_out = read_items(listing, params) if listing else (pl.DataFrame(schema=ITEMS), {}, [])
     where = None
     if params.where is not None:
-        where = Where(params.where, (block for _, block in _blocks(paths, params)), _WHERE)
+        files = groupby(_blocks(paths, params), itemgetter(0))
+        where = Where(params.where, ((block for _, block in blocks) for _, blocks in files), _WHERE)
     read = partial(_read_rows, paths, listed["item_id"], params, where)
     try:
         log, roles, removed = read(Timestamps(False, params.time_format))
@@ -89,7 +91,8 @@ def check_columns(paths: Sequence[Path], params: TableParams) -> None:
     for path, block in islice(_blocks(paths, params), 1):
         _columns(block, path, params)
         if params.where is not None:
-            Where(params.where, [block], _WHERE)
+            some = file_source(path).suffix in JSON  # then the first rows may lack a column
+            Where(params.where, [] if some else [[block]], _WHERE)
 
 
 def suspicious_users(log: EventLog) -> list[str]:
@@ -149,7 +152,7 @@ def _read_rows(
             names.update(later)
             roles = find_columns([*names], str(path), (), ("rating",), params.given, shared=params.item_columns is None)
             if "rating" in roles.keys() - columns[path].keys():
-                what = f"column {roles['rating']} is missing in the first rows, and there later"
+                what = f"column {roles['rating']} is missing in the first rows, but later rows have it"
                 raise DataError(what, str(path), "write the key in each line; null stands for no rating")
         rows = np.arange(count, count + len(table))
         count += len(table)

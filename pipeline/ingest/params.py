@@ -11,7 +11,6 @@ from .columns import EXACT, Given
 Cut = Annotated[float, Field(gt=0)] | Annotated[str, Field(min_length=1)]
 """A share of the interactions below 1, a timestamp, or a date (ISO 8601, UTC)."""
 Name = Annotated[str, Field(min_length=1)]
-Repeats = Literal["keep", "first", "last", "refuse"]
 Role = Literal["user", "item", "timestamp", "rating", "title", "year", "genres"]
 ItemRole = Literal["item", "title", "year", "genres"]
 
@@ -42,7 +41,7 @@ class TableParams(Section):
     min_rating: float | None = None
     min_user_interactions: Positive | None = None
     min_item_interactions: Positive | None = None
-    repeats: Repeats = "keep"
+    repeats: Literal["keep", "first", "last", "refuse"] = "keep"
 
     @field_validator("encoding")
     @classmethod

@@ -25,7 +25,8 @@ _BLOCK = BLOCK  # bytes of texts in memory at a time
 def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
     """Read the columns of text, numbers, booleans, dates, or lists of those; other columns are left out.
 
-    Structs and lists of them or of lists are read as in JSON lines (see `flat`).
+    Structs and lists of them or of lists are read as in JSON lines (see `flat`). Lists of one fixed size are left out:
+    these are vectors.
 
     Raises ``DataError`` if the table is damaged, a column has no name of its own, or the only column for a role, or
     each column, is of another type; ``OutOfMemoryError`` if a block does not fit into memory.
@@ -39,12 +40,16 @@ def blocks(source: Source, layout: Layout) -> Iterator[pl.DataFrame]:
             options = {"page_checksum_verification": True, "coerce_int96_timestamp_unit": "us"}
             with pq.ParquetFile(stream, read_dictionary=texts, **options) as file:
                 names = _readable(source.place, file.schema_arrow)
-                rows = min(_ROWS, _BLOCK // (_NUMBER * len(names)))
+                groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+                longest = max((group.total_byte_size // max(1, group.num_rows) for group in groups), default=0)
+                rows = min(_ROWS, _BLOCK // max(_NUMBER * len(names), longest))
                 for batch in file.iter_batches(max(1, rows), columns=names):
                     batch.validate(full=True)
-                    for part in _slices(batch):
-                        columns = [_plain(part[name]).alias(name) for name in names]
-                        yield pl.DataFrame([part for column in columns for part in flat(column)])
+                    for rows_of_batch in _slices(batch):
+                        columns = [_plain(rows_of_batch[name]).alias(name) for name in names]
+                        parts = [part for column in columns for part in flat(column)]
+                        check_names(source.place, [part.name for part in parts])
+                        yield pl.DataFrame(parts)
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError, pl.exceptions.PolarsError) as error:
@@ -80,7 +85,7 @@ def _readable(place: str, schema: pa.Schema) -> list[str]:
     names, others = list[str](), dict[str, pa.DataType]()
     for name, kind in zip(schema.names, schema.types, strict=True):
         single = kind.value_type if pa.types.is_dictionary(kind) else kind
-        if _nested(single) or pa.types.is_decimal(single):
+        if _nested(single) or pa.types.is_decimal(single) or pa.types.is_timestamp(single):
             names.append(name)
         else:
             others[name] = kind
@@ -100,13 +105,13 @@ def _nested(kind: pa.DataType) -> bool:
     types = pa.types
     if types.is_struct(kind):
         return all(_nested(field.type) for field in kind)
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+    if types.is_list(kind) or types.is_large_list(kind):
         return _nested(kind.value_type)
     tests = (
-        *(types.is_integer, types.is_floating, types.is_boolean, types.is_null, types.is_date, types.is_timestamp),
+        *(types.is_integer, types.is_floating, types.is_boolean, types.is_null, types.is_date),
         *(types.is_string, types.is_large_string, types.is_string_view),
     )
-    return any(test(kind) for test in tests)
+    return any(test(kind) for test in tests) or (types.is_timestamp(kind) and kind.tz is None)
 
 
 def _plain(column: pa.Array) -> pl.Series:
@@ -122,5 +127,4 @@ def _plain(column: pa.Array) -> pl.Series:
         column = column.cast(pa.float32())
     if pa.types.is_timestamp(column.type):  # polars knows no zone such as +05:30
         column = column.cast(pa.timestamp(column.type.unit))
-    values = pl.Series(column)
-    return values.arr.to_list() if isinstance(values.dtype, pl.Array) else values
+    return pl.Series(column)

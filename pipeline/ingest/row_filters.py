@@ -8,31 +8,28 @@ from numpy.typing import NDArray
 
 from ..core.errors import NoRowsError
 from .event_log import EventLog
-from .event_order import OrderedEvents
-from .params import Repeats, TableParams
+from .event_order import OrderedEvents, Repeats
+from .params import TableParams
 
 
 def filtered(log: EventLog, params: TableParams, repeats: Repeats) -> tuple[EventLog, dict[str, int]]:
-    """Return the interactions that count, and `{"removed_<reason>": rows}` for each filter that is set.
+    """Return the interactions that count, and the number of removed rows by the reason, `removed_<param>`.
 
     First, rows below `min_rating` are removed. Then, if there is a bound on the interactions of a user or an item,
     repeats that do not count, unless they are refused (later, by `build`). Then users and items in turn, until nothing
     changes: without a user, an item may fall below its bound, and vice versa. If `min_rating` is set, every row has a
     rating. Raises ``NoRowsError`` if no interaction is left.
     """
-    removed = {}
-    if params.min_rating is not None:
-        part = _copied(log, (block[block["rating"] >= params.min_rating] for block in log.blocks()))
-        removed["removed_min_rating"] = len(log) - len(part)
-        log = part
+    removed, lowest = {}, params.min_rating
+    if lowest is not None:
+        removed["removed_min_rating"] = int(sum((block["rating"] < lowest).sum() for block in log.blocks()))
+        if removed["removed_min_rating"]:
+            log = _copied(log, (block[block["rating"] >= lowest] for block in log.blocks()))
     every_bound = {"user": params.min_user_interactions, "item": params.min_item_interactions}
     bounds = {name: bound for name, bound in every_bound.items() if bound is not None}
     if bounds and repeats != "refuse" and len(log):
-        users, items = (np.arange(len(known), dtype=np.int32) for known in (log.user_counts, log.item_seen))
-        ordered = OrderedEvents(log, users, items, repeats)
-        if ordered.removed:
-            removed["removed_repeats"] = ordered.removed
-            log = _copied(log, ordered.rows())
+        log, count = _without_repeats(log, repeats)
+        removed |= {"removed_repeats": count} if count else {}
     counting = {"user": log.user_counts > 0, "item": log.item_seen.copy()}
 
     def rows() -> Iterator[NDArray[np.void]]:
@@ -57,6 +54,13 @@ def filtered(log: EventLog, params: TableParams, repeats: Repeats) -> tuple[Even
         remedy = "lower ingest.min_rating and ingest.min_…_interactions"
         raise NoRowsError("no interaction is left", log.checks.files[0][1], remedy)
     return log, removed
+
+
+def _without_repeats(log: EventLog, repeats: Repeats) -> tuple[EventLog, int]:
+    """Return a log without the repeats that do not count, and the number of these."""
+    users, items = (np.arange(len(known), dtype=np.int32) for known in (log.user_counts, log.item_seen))
+    ordered = OrderedEvents(log, users, items, repeats)
+    return _copied(log, ordered.rows()) if ordered.removed else log, ordered.removed
 
 
 def _copied(log: EventLog, blocks: Iterable[NDArray[np.void]]) -> EventLog:

@@ -16,10 +16,11 @@ from .sources import COMPRESSED, Layout, Source, file_source, is_html
 Reader = Callable[[Source, Layout], Iterator[pl.DataFrame]]
 """Yields a table in blocks of rows. It refuses what it cannot read, and loses no row."""
 
+JSON = (".jsonl", ".ndjson", ".json")
 READERS: dict[str, Reader] = {
     **dict.fromkeys((".csv", ".tsv", ".txt", ".dat", ".data", ".inter", ".item"), csv_files.blocks),
     **dict.fromkeys((".parquet", ".pq"), parquet_files.blocks),
-    **dict.fromkeys((".jsonl", ".ndjson", ".json"), json_files.blocks),
+    **dict.fromkeys(JSON, json_files.blocks),
 }
 """The reader of each suffix, lower case. `docs/own-data.md` shows how to add one."""
 

@@ -101,7 +101,7 @@ class Fusion(nn.Module):
 
     @torch.no_grad()
     def trust_the_model(self) -> None:
-        """Rank as the sequence model does, but for items whose probability is below `LEAST`.
+        """Rank as the sequence model does, except for items whose probability is below `LEAST`.
 
         The gate gives it all weight, and nothing corrects its probabilities.
         """

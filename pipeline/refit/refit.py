@@ -60,9 +60,8 @@ def refit(
         changes = _changes(final, chosen, curve)
         changed = chosen.with_rate(changes["learning_rate"]).model_copy(update=changes)
         if new:
-            # An earlier version did not record it.
-            scaled = any((member.key_scale != 1).any() for member in model.members)
-            shrunk = read_config(curve).get("shrunk", scaled)
+            # An earlier version did not record it: then scaled keys tell.
+            shrunk = "shrunk" in read_config(curve) or any((member.key_scale != 1).any() for member in model.members)
             model = untrained_model(changed, inputs.frozen, inputs.sequences)
         else:
             for member in model.members:

@@ -75,7 +75,7 @@ class Catalogue:
         Raises ``ParamsError`` or ``DataError`` if it is no condition on single rows, or cannot be computed.
         """
         table = self._table.with_columns(pl.col(pl.List(pl.String)).list.join(", "))
-        return Where(condition, [table], "where").keeps(table).to_numpy()
+        return Where(condition, [[table]], "where").keeps(table).to_numpy()
 
     @cached_property
     def finder(self) -> ItemFinder:

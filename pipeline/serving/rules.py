@@ -48,7 +48,7 @@ class Choice:
         self.exclude_seen, self._diversity = rules.get("exclude_seen"), rules.get("diversity", 0.0)
         if not (isinstance(self._diversity, Real) and 0 <= self._diversity <= 1):
             raise ParamsError(f"is {self._diversity!r}", "diversity", "choose a number from 0 to 1")
-        if not isinstance(self.exclude_seen, bool | None):
+        if not isinstance(self.exclude_seen, bool | np.bool_ | None):
             raise ParamsError(f"is {self.exclude_seen!r}", "exclude_seen", "choose True, False or None")
         candidates = rules.get("candidates")
         allowed = np.full(len(catalogue), candidates is None)
@@ -56,9 +56,10 @@ class Choice:
             allowed[catalogue.rows(candidates, "candidates")] = True
         if (condition := rules.get("where")) is not None:
             if not isinstance(condition, str):
-                raise ParamsError(f"is a {type(condition).__name__}", "where", "give an SQL condition, a text")
+                raise ParamsError(f"is {condition!r}, not a text", "where", "give an SQL condition")
             allowed &= catalogue.where(condition)
-        allowed[catalogue.rows(rules.get("exclude") or (), "exclude")] = False
+        exclude = rules.get("exclude")
+        allowed[catalogue.rows(() if exclude is None else exclude, "exclude")] = False
         self._excluded = torch.from_numpy(~allowed)  # bool [n]
 
     def best(self, scores: Tensor, history: NDArray[np.int64], k: int) -> list[int]:

@@ -1,7 +1,7 @@
 """Recommendations for many users of the data, in blocks; after a kill, the next run continues."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -10,6 +10,7 @@ import polars as pl
 from ..core.errors import DataError, ParamsError
 from ..core.files import alone_beside, atomic_path, sha256_json
 from ..core.progress import track
+from .answers import Item
 from .recommend import Recommender
 from .rules import Rules
 
@@ -56,7 +57,8 @@ def write_recommendations(
     files = sorted(path for folder in artifacts for path in folder.rglob("*") if path.is_file())
     versions = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     users = recommender.user_ids if users is None else users
-    question = sha256_json([versions, recommender.variant, BLOCK, k, repr(rules), *users])
+    asked = {name: _plain(value) for name, value in rules.items()}
+    question = sha256_json([versions, recommender.variant, BLOCK, k, asked, *users])
     folder = out.with_name(f".{out.name}.parts")
     known = set(recommender.user_ids)
     for user in (user for user in users if user not in known):
@@ -80,3 +82,10 @@ def write_recommendations(
         written = table.select(pl.len()).collect().item()
         shutil.rmtree(folder, ignore_errors=True)  # the file is complete
     return written
+
+
+def _plain(rule: object) -> object:
+    """Return the value of a rule for JSON: a list of items as their ids or titles."""
+    if isinstance(rule, str) or not isinstance(rule, Iterable):
+        return rule
+    return [str(item.item_id if isinstance(item, Item) else item) for item in rule]

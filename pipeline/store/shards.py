@@ -113,7 +113,7 @@ class IdIndex(NamedTuple):
 
 def id_hashes(ids: Iterable[str]) -> NDArray[np.uint64]:
     """Return the first eight bytes of each id's SHA-256 as a number, uint64 [n]."""
-    digests = b"".join(hashlib.sha256(item_id.encode("utf-8")).digest()[:8] for item_id in ids)
+    digests = b"".join(hashlib.sha256(item_id.encode("utf-8", "surrogatepass")).digest()[:8] for item_id in ids)
     return np.frombuffer(digests, ">u8").astype(np.uint64)
 
 

@@ -105,10 +105,12 @@ class EmbeddingStore:
         Raises:
             DataError: there is no such item.
             ParamsError: `k` is below 1.
+            StoreError: a vector is not finite.
         """
         if k < 1:
             raise ParamsError(f"{k} neighbours are asked for", "k", "ask for 1 or more")
         row = self.row(item_id)
+        self.check_finite()
         vectors = self.vectors if raw else WhitenedVectors(self.whitening, self.vectors)
         cosines = _cosines(vectors, vectors[row])  # [n]
         order = np.argsort(-cosines, kind="stable")

@@ -97,6 +97,8 @@ class Whitening:
             raise StoreError(f"not a whitening map: {error}", str(path), REMEDY) from None
         check_shape(path, projection.shape, shape)
         check_shape(path, mean.shape, shape[:1])
+        if {mean.dtype, projection.dtype} != {np.dtype(np.float32)}:
+            raise StoreError("the whitening map is not float32", str(path), REMEDY)
         if not (np.isfinite(mean).all() and np.isfinite(projection).all()):
             raise StoreError("a number of the whitening map is not finite", str(path), REMEDY)
         return cls(mean, projection)
@@ -116,8 +118,9 @@ class WhitenedVectors(Vectors):
 
     def __getitem__(self, rows: int | slice | NDArray[np.int64] | list[int]) -> NDArray[np.float32]:
         """Return one row, float32 [w], or several, float32 [m, w]."""
-        whitened = self.whitening.apply(self.vectors[[rows] if isinstance(rows, int) else rows])
-        return whitened[0] if isinstance(rows, int) else whitened
+        one = isinstance(rows, int | np.integer)
+        whitened = self.whitening.apply(self.vectors[[rows] if one else rows])
+        return whitened[0] if one else whitened
 
 
 def _covariance(vectors: NDArray[np.float32], mean: NDArray[np.float64]) -> NDArray[np.float64]:

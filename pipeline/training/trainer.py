@@ -119,7 +119,7 @@ def fit(
                 averaged.eval().cpu()
                 metrics = processes.from_first(partial(validate, averaged))
                 loss, metric = sum(losses) / len(losses), rounded(metrics)
-                progress.curve.append({"epoch": progress.epoch, "train_loss": loss, **metrics})
+                progress.curve.append({"epoch": progress.epoch, "train_loss": loss, **metrics, CHOSEN_BY: metric})
                 progress.stale += 1
                 if metric > progress.best_metric:
                     progress.best, progress.best_metric, progress.stale = state_of(averaged), metric, 0

@@ -64,7 +64,9 @@ def extended_dataset(
     split = dataset.split.with_columns(train_length=length, validation=none, test=none)
     if "repeated" in split.columns and "repeated" not in load_split(data / "split.parquet").columns:
         split = split.drop("repeated")  # else items of every history would be recommended, by a model that cannot do so
-        notes.append("users take items again: the model was trained without that, and leaves out items of the history")
+        notes.append(
+            "users take an item again; the model was trained without repeats and leaves out items of the history"
+        )
     shown = pl.concat([known.filter("candidate")["item_id"], listed["item_id"]])
     every_item = dataset.items.with_columns(pl.col("candidate") | pl.col("item_id").is_in(shown.implode()))
     whole = replace(dataset, items=every_item, split=split, removed=removed + Counter(dataset.removed))

@@ -1,6 +1,7 @@
 """The encoder pools as documented in any batch, for any text and many kinds of model."""
 
 import json
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -165,6 +166,8 @@ def test_fingerprint_covers_weights_tokenizer_config_and_settings(copy: Path) ->
     weights["shared.weight"][5, 5] += 1
     save_file(weights, copy / "model.safetensors", {"format": "pt"})
     seen.append(fingerprint())
+    (copy / "bpe.codes").write_text("a b 1")
+    seen.append(fingerprint())
     for name in ("tokenizer.json", "config.json"):
         (copy / name).write_text((copy / name).read_text() + " ")
         seen.append(fingerprint())
@@ -243,9 +246,23 @@ def test_a_tokenizer_of_another_model(copy: Path) -> None:
         item_encoder(copy, 32).encode(TEXTS, 100)
 
 
-def test_more_tokens_than_the_model_has_positions(model_folder: ModelFolder) -> None:
-    with pytest.raises(ModelError, match=r"at most 64 tokens, not 65(.|\n)*max_length to 64"):
-        item_encoder(model_folder("bert"), 65).encode(TEXTS, 100)
+@pytest.mark.parametrize(("kind", "most"), [("bert", 64), ("roberta", 63)])
+def test_more_tokens_than_the_model_has_positions(model_folder: ModelFolder, kind: str, most: int) -> None:
+    item_encoder(model_folder(kind), most).encode(["word " * 99], 100)
+    with pytest.raises(ModelError, match=rf"at most {most} tokens, not {most + 1}(.|\n)*max_length to {most}"):
+        item_encoder(model_folder(kind), most + 1).encode(TEXTS, 100)
+
+
+def test_a_padding_token_that_only_the_tokenizer_knows(model_folder: ModelFolder, tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    folder = Path(shutil.copytree(model_folder("gpt2"), tmp_path / "padded"))
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_special_tokens({"additional_special_tokens": [f"<{number}>" for number in range(200)]})
+    tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    tokenizer.save_pretrained(folder)
+    expected = item_encoder(model_folder("gpt2"), 32).encode(TEXTS, 100)
+    np.testing.assert_array_equal(item_encoder(folder, 32).encode(TEXTS, 100), expected)
 
 
 def test_a_model_that_reads_no_text(copy: Path) -> None:

@@ -106,5 +106,12 @@ def test_bad_templates(template: str, message: str) -> None:
         one(template, title="Heat", year=1995)
 
 
+@pytest.mark.parametrize("name", ["meta.brand", "a/b", "q?", "x,y", "p|q", "c(d)", "0", "\\d"])
+def test_a_name_with_punctuation_is_one_name(name: str) -> None:
+    template = f"{{title}}, {{{name}}}. Of {{{name}}} ({{{name}}})."
+    items = pl.DataFrame({"title": ["Pan", "Pot", None], name: [None, "Alessi", None]})
+    assert render(items, template) == ["Pan.", "Pot, Alessi. Of Alessi (Alessi).", ""]
+
+
 def test_a_standard_column_that_is_not_there_is_missing() -> None:
     assert render(pl.DataFrame({"item_id": ["1"], "maker": ["Kemp"]}), "{title} ({year}). By {maker}.") == ["By Kemp."]

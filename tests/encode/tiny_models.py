@@ -39,7 +39,7 @@ def save_tokenizer(folder: Path, template: str | None) -> None:
 
 
 def save_model(kind: str, folder: Path) -> None:
-    """Save a model of a kind (t5, t5-full, bert, bart, gpt2) and its tokenizer."""
+    """Save a model of a kind (t5, t5-full, bert, roberta, bart, gpt2) and its tokenizer."""
     import transformers as tf
 
     t5 = tf.T5Config(vocab_size=200, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2)
@@ -51,6 +51,7 @@ def save_model(kind: str, folder: Path) -> None:
         intermediate_size=32,
         max_position_embeddings=64,
     )
+    roberta = tf.RobertaConfig(**{**bert.to_diff_dict(), "model_type": "roberta"})
     bart = tf.BartConfig(
         vocab_size=200,
         d_model=16,
@@ -67,6 +68,7 @@ def save_model(kind: str, folder: Path) -> None:
         "t5": (tf.T5EncoderModel, t5, "$A </s>"),
         "t5-full": (tf.T5ForConditionalGeneration, t5, "$A </s>"),
         "bert": (tf.BertModel, bert, "<s> $A </s>"),
+        "roberta": (tf.RobertaModel, roberta, "<s> $A </s>"),
         "bart": (tf.BartModel, bart, "<s> $A </s>"),
         "gpt2": (tf.GPT2LMHeadModel, gpt2, None),
     }

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from hierrec.core.errors import DataError
+from hierrec.core.errors import DataError, ParamsError
 from hierrec.core.sequences import NO_TARGET, Sequences, split_users
 from hierrec.evaluation.lists import LENGTH, TopLists, list_metrics
 from hierrec.evaluation.protocol import evaluate
@@ -77,9 +77,14 @@ def test_of_many_users_a_part_is_ranked_and_never_one_from_whom_a_fusion_learns(
         assert table.filter(drawn)[name].to_list() == whole.filter(drawn)[name].to_list()
         assert not table.filter(~drawn)[name].count()
     measured = table["validation"].is_not_null()
-    assert measured.sum() == 5
-    assert set(measured.arg_true()) < set(split_users(np.arange(12))[1])
-    assert evaluate(Successor(), WALKS, ALL, PARAMS.model_copy(update={"users": 1}))["validation"].count() == 1
+    assert set(measured.arg_true()) == set(split_users(np.arange(12))[1]) & set(drawn.arg_true())
+    refused = []
+    for seed in range(9):  # the one user that is drawn is in either half
+        try:
+            evaluate(Successor(), WALKS, ALL, PARAMS.model_copy(update={"users": 1, "seed": seed}))
+        except ParamsError as error:
+            refused.append(error.where)
+    assert set(refused) == {"params.yaml, key evaluate.users"}
     assert table["dropped"].count() == 3
     assert summarise(table, ITEMS, some)["users"] == 5
     assert evaluate(Successor(), WALKS, ALL, PARAMS.model_copy(update={"users": 12})).equals(whole)

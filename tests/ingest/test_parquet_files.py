@@ -67,7 +67,8 @@ def test_nested_columns_and_texts_of_other_libraries_are_read(tmp_path: Path) ->
         "item": pa.array(["cup"], pa.string_view()),
         "categories": [[["Home", "Kitchen"], ["Tea"]]],
         "images": [[{"large": "a"}, {"large": "b"}]],
-        "sizes": pa.array([[1.0, 2.0]], pa.list_(pa.float64(), 2)),
+        "vector": pa.array([[1.0, 2.0]], pa.list_(pa.float64(), 2)),
+        "shape": [{"vector": [1.0, 2.0]}],
         "until": pa.array([2**31 - 1], pa.int32()).cast(pa.date32()),
     }
     pq.write_table(pa.table(table), path)
@@ -77,7 +78,7 @@ def test_nested_columns_and_texts_of_other_libraries_are_read(tmp_path: Path) ->
         "item": ["cup"],
         "categories": [["Home", "Kitchen", "Tea"]],
         "images.large": [["a", "b"]],
-        "sizes": [[1.0, 2.0]],
+        "shape.vector": [[1.0, 2.0]],
     }
     assert until.to_list() == ["5881580-07-11"]
 

@@ -11,7 +11,7 @@ from hierrec.core.where import Where
 from hierrec.ingest import event_log, own_files
 from hierrec.ingest.dataset import build
 from hierrec.ingest.event_log import INTERACTIONS, EventLog, RawDataset
-from hierrec.ingest.own_files import read_files
+from hierrec.ingest.own_files import check_columns, read_files
 from hierrec.ingest.params import TableParams
 from hierrec.ingest.row_filters import filtered
 from hypothesis import given, settings
@@ -133,6 +133,21 @@ def test_rows_behind_those_left_out_keep_their_numbers(tmp_path: Path) -> None:
         build(read(shop(tmp_path, text), where="Quantity > 0 AND CustomerID > 0"))
 
 
+def test_a_column_of_a_condition_is_in_every_file(tmp_path: Path) -> None:
+    for name, column in (("a.csv", "event"), ("b.csv", "Event")):
+        (tmp_path / name).write_text(f"user,item,ts,{column}\nann,{name},1,buy\n")
+    with pytest.raises(DataError, match=r"column 'event' is missing; there are .*'Event'"):
+        read_files([tmp_path / "a.csv", tmp_path / "b.csv"], None, TableParams(where="event = 'buy'"))
+
+
+def test_a_bound_counts_repeats_at_other_times(tmp_path: Path) -> None:
+    rows = [f"ann,{item},{time}" for time, item in enumerate(["cup", "cup", "fork", "cup", "jug"])]
+    path = shop(tmp_path, "\n".join(["user,item,ts", *rows]))
+    assert len(read(path, min_user_interactions=5, repeats="keep").interactions) == 5
+    with pytest.raises(DataError, match="no interaction is left"):
+        read(path, min_user_interactions=5, repeats="last")
+
+
 def test_a_bound_counts_no_repeats(tmp_path: Path) -> None:
     rows = [f"{user},{item},{item}" for user, items in (("ann", 3), ("bob", 8)) for item in range(items)]
     path = shop(tmp_path, "\n".join(["user,item,ts", *rows, *rows]))
@@ -161,9 +176,13 @@ def test_keys_that_come_late_in_json_lines(tmp_path: Path, monkeypatch: pytest.M
     late = [line.replace("}", ', "shop": "web", "rating": 4}') for line in lines]
     path = tmp_path / "log.jsonl"
     path.write_text("\n".join([*lines, *late]).replace('"rating"', '"other"'))
-    assert len(read(path, where="shop = 'web'").interactions) == 9
+    params = TableParams(where="shop = 'web'")
+    check_columns([path], params)
+    assert len(read_files(path, None, params).interactions) == 9
+    with pytest.raises(ParamsError, match="not an SQL expression"):
+        check_columns([path], TableParams(where="shop ="))
     path.write_text("\n".join([*lines, *late]))
-    with pytest.raises(DataError, match="column rating is missing in the first rows, and there later"):
+    with pytest.raises(DataError, match="column rating is missing in the first rows, but later rows have it"):
         read(path)
 
 

@@ -186,7 +186,6 @@ def test_parts_that_are_not_there_or_others_are_refused(tmp_path: Path) -> None:
         ("a.jsonl", b'{"user": true}\n{"user": 1}\n', {}, "line 2, key user: is of another kind than in the"),
         ("a.jsonl", b'{"user": 1}\n{"user": NaN}\n', {}, "line 2: is not JSON .NaN is no number"),
         ("a.jsonl", b'{"user": 1}\n{"user": 1e999}\n', {}, "line 2: has a value that cannot be read"),
-        ("a.jsonl", b'{"user": "1"}\n{"user": ["2"]}\n', {}, "line 2, key user: is a list or an object, but"),
         ("a.csv", gzip.compress(b"user,item,timestamp\n", mtime=0), {}, r"is compressed, .* end in \.gz"),
         ("a.json", b'[{"user": 1},\n{"user": 2}]\n', {}, "line 1: is not JSON"),
         ("a.json", b"{'user': open('x')}\n", {}, "line 1: is neither JSON nor a Python dict"),
@@ -222,6 +221,8 @@ def test_what_cannot_be_read_is_refused(
 
 
 def test_an_unknown_encoding_is_refused() -> None:
+    with pytest.raises(ValidationError, match="hex is no encoding of text"):
+        TableParams(encoding="hex")
     with pytest.raises(ValidationError, match="utf-9 is no encoding"):
         TableParams(encoding="utf-9")
 
@@ -281,3 +282,14 @@ def test_a_key_that_is_null_or_in_a_text_or_in_a_record_is_not_there_twice(tmp_p
     path = tmp_path / "a.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
     assert read_table(path).rows() == [(None, 1, None), ("ann", 2, "bob"), ('"user": 3', 3, None)]
+
+
+def test_a_list_among_texts_of_items_is_refused_and_among_those_of_interactions_it_is_not_read(tmp_path: Path) -> None:
+    items, events = tmp_path / "items.jsonl", tmp_path / "events.jsonl"
+    items.write_text('{"item": "1", "text": "A [hat]"}\n\n{"item": "2", "text": ["A", "hat"]}\n')
+    events.write_text(
+        '{"user": "1", "item": "1", "ts": 1, "at": "web"}\n{"user": "1", "item": "2", "ts": 2, "at": {"a": 1}}\n'
+    )
+    assert len(read_files(events, None).interactions) == 2
+    with pytest.raises(DataError, match=r"line 3, key text: is a list or an object, but other lines hold a text"):
+        read_files(events, items)

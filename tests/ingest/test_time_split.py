@@ -171,3 +171,9 @@ def test_the_marks_of_the_split_are_no_text() -> None:
 def test_without_a_target_there_is_nothing_to_measure() -> None:
     with pytest.raises(DataError, match="before the cut of the validation"):
         refuse_unlearnable(data([("ann", 0, 1), ("ann", 1, 2), ("bob", 2, 30), ("cid", 3, 15)], CUTS))
+
+
+def test_one_candidate_has_no_order() -> None:
+    rows = [("ann", 0, time) for time in range(9)]
+    with pytest.raises(DataError, match="fewer than 2 items may be ranked"):
+        refuse_unlearnable(data(rows, TimeSplit(4.0, 7.0)))

@@ -165,6 +165,8 @@ def test_other_forms_of_a_question_get_the_same_answer(recommender: Recommender,
     assert recommender.item(heat) == heat
     assert recommender.similar(heat, *np.array([3])) == recommender.similar("heat", 3)
     assert recommender.recommend_many(iter([HISTORY]), exclude=None) == recommender.recommend_many([HISTORY])
+    excluded = np.array(recommender.item_ids[:9])
+    assert recommender.recommend(HISTORY, exclude=excluded) == recommender.recommend(HISTORY, exclude=[*excluded])  # type: ignore[arg-type]
     assert Recommender.load(artifacts).recommend(HISTORY) == Recommender.load(artifacts / "models/rag").recommend(
         HISTORY
     )

@@ -189,7 +189,8 @@ def test_scores_of_some_items(recommender: Recommender) -> None:
         ({"diversity": float("nan")}, ParamsError, "diversity: is nan"),
         ({"diversity": "0.5"}, ParamsError, "diversity: is '0.5'"),
         ({"exclude_seen": 0}, ParamsError, "exclude_seen: is 0"),
-        ({"where": 5}, ParamsError, "where: is a int"),
+        ({"where": 5}, ParamsError, "where: is 5, not a text"),
+        ({"exclude": ""}, DataError, "exclude: '' is one text"),
     ],
 )
 def test_wrong_rules_are_refused(recommender: Recommender, rules: Any, error: type[Exception], message: str) -> None:

@@ -289,7 +289,7 @@ def test_repeats_follow_the_params(artifacts: Path, params: Params, tmp_path: Pa
     kept, notes = extended_dataset(artifacts / "data", new, None, files)
     assert len(kept.interactions) == len(taken) + 1
     assert "repeated" not in kept.split.columns  # else items of every history would be recommended
-    assert [note.partition(":")[0] for note in notes] == ["users take items again"]
+    assert [note.partition(";")[0] for note in notes] == ["users take an item again"]
     last, notes = extended_dataset(artifacts / "data", new, None, files.model_copy(update={"repeats": "last"}))
     assert len(last.interactions) == len(taken)
     assert notes == ["1 rows left out by ingest.repeats"]

@@ -13,8 +13,9 @@ SERVE = ("-c", "from hierrec.cli import main; main()", "serve")
 
 
 @pytest.mark.usefixtures("shared_imports")
-def test_it_serves_until_it_is_interrupted(artifacts: Path) -> None:
-    command = [sys.executable, *SERVE, "--port", "0", "--artifacts", str(artifacts)]
+@pytest.mark.parametrize("host", ["127.0.0.1", *(["::1"] * socket.has_ipv6)])
+def test_it_serves_until_it_is_interrupted(artifacts: Path, host: str) -> None:
+    command = [sys.executable, *SERVE, "--host", host, "--port", "0", "--artifacts", str(artifacts)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         address = process.stdout.readline().split()[0]
