@@ -32,7 +32,6 @@ def main() -> None:
     params.write_text(REMARK + params.read_text("utf-8"), "utf-8")
     try:
         track(DEMO)
-        run(DEMO, "dvc", "config", "core.autostage", "true")
         run(DEMO, "dvc", "repro")
         commit(DEMO)
         print("\nMetrics on the sample (full catalogue, leave-one-out):\n", flush=True)

@@ -101,18 +101,26 @@ def report(revision: str | None, out: Path, force: bool, artifacts: Path) -> Non
 
 
 def _warn_of_outdated(artifacts: Path) -> None:
-    """Warn if, by dvc.lock, an earlier stage has written other artifacts since the metrics were computed."""
+    """Warn if, by dvc.lock, artifacts or params have changed since the metrics were computed."""
     from ruamel.yaml import YAML, YAMLError
 
+    yaml, folder = YAML(typ="safe"), artifacts.resolve().parent
     try:
-        stages = YAML(typ="safe").load(artifacts.resolve().parent / "dvc.lock")["stages"]
+        stages = yaml.load(folder / "dvc.lock")["stages"]
         made = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
         evaluations = [stage for name, stage in stages.items() if name.startswith("evaluate_")]
         read = {(dep["path"], dep["md5"]) for stage in evaluations for dep in stage.get("deps", [])}
+        params = folder / "params.yaml"
+        now = yaml.load(params) if params.exists() else {}
+        run = [entry for stage in stages.values() for entry in stage.get("params", {}).get("params.yaml", {}).items()]
+        sections = sorted({name for name, section in run if now.get(name, section) != section})
     except (OSError, YAMLError, KeyError, TypeError, AttributeError):
         return  # no run of DVC
     if changed := sorted({path for path, md5 in read if made.get(path, md5) != md5}):
         click.echo(f"warning: metrics were computed before {', '.join(changed)} changed: run `dvc repro`", err=True)
+    if sections:
+        what = f"warning: params.yaml has changed since the run (section {', '.join(sections)})"
+        click.echo(f"{what}: run `dvc repro`, or restore it", err=True)
 
 
 def _previous_run(folder: Path, revision: str | None) -> Previous:
@@ -130,8 +138,12 @@ def _previous_run(folder: Path, revision: str | None) -> Previous:
         raise DataError(f"{revision} has no metrics", str(folder), "name a commit of a run: `git log -- artifacts`")
     name = _git(folder, "log", "-1", "--format=%h of %cs", commit) or commit
     params = _changed_params(folder, commit)
-    if any(line.startswith("ingest.") for line in params):
-        click.echo(f"warning: section ingest of params.yaml differs from {name}: other data, other targets", err=True)
+    other = "section ingest of params.yaml differs" if any(line.startswith("ingest.") for line in params) else ""
+    data = _json(_git(folder, "show", f"{commit}:./data.json"))
+    if not other and data and data != _read(folder / "data.json"):
+        other = "the counts of the data differ"
+    if other:
+        click.echo(f"warning: {other} from {name}: other data, other targets", err=True)
     return Previous(name, found, params)
 
 

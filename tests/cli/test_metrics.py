@@ -87,6 +87,17 @@ def test_metrics_of_other_data_give_a_warning(run: Run, tmp_path: Path) -> None:
         assert (data in result.stderr) == (md5 == "new")
 
 
+def test_params_of_another_run_give_a_warning(run: Run, tmp_path: Path) -> None:
+    write_metrics(tmp_path / "artifacts")
+    params = {"fusion": {"neighbours": 20, "steps": 9}, "train": {"epochs": 3}}
+    write_json(tmp_path / "dvc.lock", {"stages": {"train_rag": {"params": {"params.yaml": params}}}})
+    for neighbours in (20, 33):
+        params["fusion"]["neighbours"] = neighbours
+        write_json(tmp_path / "params.yaml", {**params, "evaluate": {}})
+        result = run("metrics", "--artifacts", str(tmp_path / "artifacts"))
+        assert ("has changed since the run (section fusion)" in result.stderr) == (neighbours == 33)
+
+
 @pytest.mark.parametrize("baselines", [[], 3, {"a\nb": SPLITS}, {"markov": {}}, {"markov": {**SPLITS, "test": 1}}])
 def test_baselines_that_are_none_give_one_message(run: Run, tmp_path: Path, baselines: Any) -> None:
     write_metrics(tmp_path)
@@ -136,6 +147,9 @@ def test_a_comparison_with_other_data_gives_a_warning(run: Run, tmp_path: Path, 
         result = run("metrics", "--artifacts", str(tmp_path), "--diff", "HEAD")
         assert result.exit_code == 0
         assert ("section ingest" in result.stderr) == warned
+    (tmp_path / "params.yaml").write_text("train: {epochs: 3}")
+    write_json(tmp_path / "metrics" / "data.json", {"users": 1_300, "items": 30})
+    assert "the counts of the data differ" in run("metrics", "--artifacts", str(tmp_path), "--diff", "HEAD").stderr
 
 
 def test_what_cannot_be_compared_gives_one_message(
