@@ -1,6 +1,5 @@
 """The item LLM: one vector per text, pooled from a pre-trained model's last hidden states."""
 
-import math
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -178,8 +177,8 @@ class ItemEncoder:
         random = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
         if random:
             raise ModelError(f"the weights lack {random[0]} ({len(random)} in all)", place, OTHERWISE)
-        limit = min(_positions(model), self._tokenizer.model_max_length)
-        if self.params.max_length > limit:
+        limit = _positions(model)
+        if limit is not None and self.params.max_length > (limit := min(limit, self._tokenizer.model_max_length)):
             what = f"the model reads at most {limit} tokens, not {self.params.max_length}"
             raise ModelError(what, place, f"set max_length to {limit} or less")
         self._whole = model
@@ -189,13 +188,13 @@ class ItemEncoder:
         return encoder.to(self.params.device).eval()
 
 
-def _positions(model: Any) -> float:
-    """Return how many tokens the model can read, infinite if any number."""
+def _positions(model: Any) -> int | None:
+    """Return how many tokens the model can read; None: any number."""
     limit = getattr(model.config, "max_position_embeddings", None) or -1  # -1 in XLNet's config
     tables = [part for name, part in model.named_modules() if name.endswith("position_embeddings")]
     marks = [getattr(table, "padding_idx", None) for table in tables]  # RoBERTa's positions begin after such a mark
     unused = max((mark + 1 for mark in marks if mark is not None), default=0)
-    return limit - unused if limit > 0 else math.inf
+    return limit - unused if limit > 0 else None
 
 
 @contextmanager
