@@ -31,8 +31,9 @@ def export(store: EmbeddingStore, form: str, out: Path, whitened: bool) -> None:
         DataError: the format is a text format and an item's id is the empty text.
         StoreError: a vector is not finite.
     """
-    store.check_finite()
     write, names = WRITERS[form]
+    if not whitened:  # else `whitened` checks them
+        store.check_finite()
     with (atomic_directory if names else atomic_path)(out) as temporary:
         write(temporary, store, store.whitened() if whitened else store.vectors)
 

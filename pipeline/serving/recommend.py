@@ -243,7 +243,7 @@ class Recommender:
     ) -> Iterator[tuple[NDArray[np.int64], Scored]]:
         """Score histories of similar length together, as padding costs time; yield their places too, int64 [B]."""
         scorer = self._scorer
-        if exclude_seen is not None and not exclude_seen and not scorer.repeated:
+        if exclude_seen is False and not scorer.repeated:
             scorer = copy.copy(scorer)  # shares all tensors
             scorer.repeated = True
         users = np.full(len(histories), ANONYMOUS)

@@ -45,11 +45,12 @@ class Choice:
         if unknown := sorted(set(rules) - set(Rules.__annotations__)):
             raise ParamsError("there is no such rule", unknown[0], f"use one of {', '.join(Rules.__annotations__)}")
         self._catalogue = catalogue
-        self.exclude_seen, self._diversity = rules.get("exclude_seen"), rules.get("diversity", 0.0)
+        seen, self._diversity = rules.get("exclude_seen"), rules.get("diversity", 0.0)
         if not (isinstance(self._diversity, Real) and 0 <= self._diversity <= 1):
             raise ParamsError(f"is {self._diversity!r}", "diversity", "choose a number from 0 to 1")
-        if not isinstance(self.exclude_seen, bool | np.bool_ | None):
-            raise ParamsError(f"is {self.exclude_seen!r}", "exclude_seen", "choose True, False or None")
+        if not isinstance(seen, bool | np.bool_ | None):
+            raise ParamsError(f"is {seen!r}", "exclude_seen", "choose True, False or None")
+        self.exclude_seen = None if seen is None else bool(seen)
         candidates = rules.get("candidates")
         allowed = np.full(len(catalogue), candidates is None)
         if candidates is not None:
