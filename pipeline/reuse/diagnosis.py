@@ -14,14 +14,8 @@ from ..store.whitening import Whitening
 T = TypeVar("T")
 
 
-def verify(path: str | Path) -> None:
-    """Check every file, hash, shape and row of a store; raise ``StoreError`` for the first problem."""
-    for problem in diagnose(path):
-        raise problem
-
-
 def diagnose(path: str | Path) -> list[StoreError]:
-    """Return the problems of a store, file by file; an empty list if there is none.
+    """Check every file, hash, shape and row of a store; return the problems, file by file.
 
     A file with a wrong hash is read as far as possible, so that the problem names the shape or the row that is wrong.
     One shard at a time is in memory.

@@ -8,7 +8,7 @@ import pytest
 from hierrec.core.errors import ParamsError
 from hierrec.encode.encode_items import encode_items
 from hierrec.encode.params import EncodeParams
-from hierrec.reuse.diagnosis import verify
+from hierrec.reuse.diagnosis import diagnose
 from hierrec.store.store import EmbeddingStore
 
 from tests.encode.tiny_models import ModelFolder
@@ -37,7 +37,7 @@ def test_a_store_comes_out(params: EncodeParams, tmp_path: Path) -> None:
         f"written to {tmp_path / 'store'}/",
     ]
     store = EmbeddingStore.open(tmp_path / "store")
-    verify(store.folder)
+    assert diagnose(store.folder) == []
     assert store.items["title"].to_list() == store.item_ids == ["a", "b", "c", "d"]
     assert store.items["text"].to_list() == ["Heat.", "M.", "Alien.", "Heat."]
     assert np.array_equal(store.vector("a"), store.vector("d"))
@@ -67,14 +67,14 @@ def test_a_failure_leaves_the_old_store(params: EncodeParams, tmp_path: Path) ->
     encode_items(ITEMS, params, tmp_path / "store")
     with pytest.raises(ParamsError):
         encode_items(ITEMS, params.model_copy(update={"template": "{plot}"}), tmp_path / "store")
-    verify(tmp_path / "store")
+    assert diagnose(tmp_path / "store") == []
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
 
 
 def test_few_items_have_fewer_directions_and_the_summary_says_so(params: EncodeParams, tmp_path: Path) -> None:
     summary = encode_items(ITEMS, params.model_copy(update={"whitening_dimension": 50}), tmp_path / "store")
     assert summary[2].endswith("whitened to 2, not 16, which are too many for so few texts")
-    verify(tmp_path / "store")
+    assert diagnose(tmp_path / "store") == []
     assert EmbeddingStore.open(tmp_path / "store").whitened().shape == (4, 2)
 
 
@@ -87,7 +87,7 @@ def test_fields_are_whitened_apart_and_stand_side_by_side(params: EncodeParams, 
             "whitening_dimension": dimension,
         }
         encode_items(items, EncodeParams.model_validate(checked), tmp_path / name)
-        verify(tmp_path / name)
+        assert diagnose(tmp_path / name) == []
         return EmbeddingStore.open(tmp_path / name)
 
     items = ITEMS.with_columns(kind=pl.Series(["Drama", "Crime", "Horror", None]))
@@ -108,7 +108,7 @@ def test_an_item_without_text_is_similar_to_none_and_moves_no_other(
 ) -> None:
     def store(items: pl.DataFrame) -> EmbeddingStore:
         encode_items(items, params.model_copy(update={"whitening_dimension": dimension}), tmp_path / "store")
-        verify(tmp_path / "store")
+        assert diagnose(tmp_path / "store") == []
         return EmbeddingStore.open(tmp_path / "store")
 
     blank = ITEMS.head(2).with_columns(item_id=pl.Series(["y", "z"]), name=pl.lit(None, pl.String))

@@ -11,7 +11,7 @@ from hierrec.model.checkpoint import load_model
 from hierrec.model.inputs import Inputs
 from hierrec.model.scorer import Scorer
 from hierrec.rag.checkpoint import load_rag
-from hierrec.reuse.diagnosis import verify
+from hierrec.reuse.diagnosis import diagnose
 from hierrec.search.index import ItemIndex
 from hierrec.store.store import EmbeddingStore
 
@@ -22,7 +22,7 @@ USERS = np.array([0, -1])
 def store(folder: Path) -> EmbeddingStore:
     """Open and verify the store."""
     opened = EmbeddingStore.open(folder / "store")
-    verify(opened.folder)
+    assert diagnose(opened.folder) == []
     return opened
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
-from hierrec.reuse.diagnosis import verify
+from hierrec.reuse.diagnosis import diagnose
 from hierrec.store.store import EmbeddingStore
 
 from tests.reuse.conftest import Published
@@ -20,7 +20,7 @@ def test_get_the_latest_and_by_tag(published: Published, other: Project, version
     assert version_in(other.folder / "item_embeddings", published) == 2
     assert version_in(other.folder / "old", published) == 1
     store = EmbeddingStore.open(other.folder / "old")
-    verify(store.folder)
+    assert diagnose(store.folder) == []
     assert store.item_ids == ITEMS["item_id"].to_list()
 
 
