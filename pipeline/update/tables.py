@@ -8,8 +8,8 @@ import polars as pl
 
 from ..core.errors import DataError, NoRowsError, quote
 from ..core.files import cache_dir, read_json
-from ..core.tables import CANDIDATE_COLUMNS, load_interactions, load_items, load_split, load_users, row_groups
-from ..ingest.dataset import HELD_OUT, Dataset, build
+from ..core.tables import CANDIDATE_COLUMNS
+from ..ingest.dataset import Dataset, build
 from ..ingest.download import fetch_parts
 from ..ingest.event_log import EventLog, RawDataset
 from ..ingest.item_files import read_items
@@ -33,9 +33,9 @@ def extended_dataset(
 
     Raises ``DataError`` if a repeated interaction is refused, or times or texts are of another kind than the data's.
     """
-    known, users = load_items(data / "items.parquet"), load_users(data / "users.parquet")
+    known = Dataset.read(data, {}, {})
     repeats = ingest.repeats if ingest.dataset == "files" else "refuse"
-    past = _past(data, known, users)
+    past = _named(known)
     events, removed, notes = past.clear(), Counter[str](), list[str]()
     if interactions is not None:
         try:
@@ -44,7 +44,7 @@ def extended_dataset(
             notes.append(f"{error.where}: {error.what}")
         if repeats == "refuse":
             _refuse_repeats(past, events, interactions)
-    described = known.drop("row", *CANDIDATE_COLUMNS, strict=False)
+    described = known.items.drop("row", *CANDIDATE_COLUMNS, strict=False)
     listed, items_notes = (described.clear(), []) if items is None else _listed(items, described, ingest)
     taken = events.select("item_id").unique(maintain_order=True)
     unlisted = taken.filter(~pl.col("item_id").is_in([*described["item_id"], *listed["item_id"]]))
@@ -57,30 +57,19 @@ def extended_dataset(
     manifest = read_json(data / "manifest.json")
     md5, checksums = manifest["source"].pop("md5"), manifest["source"]
     log = EventLog.of(pl.concat([past, events]), every_item["item_id"])
-    raw = RawDataset(manifest["dataset"], md5, every_item, log, checksums)
+    raw = RawDataset(known.name, md5, every_item, log, checksums)
     dataset = build(raw, ingest.candidates, repeats)
-    held_out = HELD_OUT * pl.col("test").is_not_null().cast(pl.Int32)
-    length, none = pl.col("train_length") + held_out, pl.lit(None, pl.Int32)
-    split = dataset.split.with_columns(train_length=length, validation=none, test=none)
-    if "repeated" in split.columns and "repeated" not in load_split(data / "split.parquet").columns:
+    none = pl.lit(None, pl.Int32)
+    split = dataset.split.with_columns(train_length=dataset.lengths.cast(pl.Int32), validation=none, test=none)
+    if "repeated" in split.columns and "repeated" not in known.split.columns:
         split = split.drop("repeated")  # else items of every history would be recommended, by a model that cannot do so
         notes.append(
             "users take an item again; the model was trained without repeats and leaves out items of the history"
         )
-    shown = pl.concat([known.filter("candidate")["item_id"], listed["item_id"]])
+    shown = pl.concat([known.items.filter("candidate")["item_id"], listed["item_id"]])
     every_item = dataset.items.with_columns(pl.col("candidate") | pl.col("item_id").is_in(shown.implode()))
     whole = replace(dataset, items=every_item, split=split, removed=removed + Counter(dataset.removed))
     return whole, [*notes, *whole.left_out, *items_notes]
-
-
-def _past(data: Path, items: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
-    """Return the interactions of a data set as user_id, item_id, rating and timestamp, in the total order."""
-    taken = load_interactions(data / "interactions.parquet")
-    rated = pl.concat(row_groups(data / "ratings.parquet"))
-    order = ["user", "position"]
-    if not taken.select(order).equals(rated.select(order)):
-        raise DataError("ratings.parquet names other interactions", str(data), "run `dvc repro`")
-    return _named(pl.concat([taken, rated.drop(order)], how="horizontal"), items, users)
 
 
 def _read_events(path: Path, ingest: IngestParams, past: pl.DataFrame) -> tuple[pl.DataFrame, Counter[str], list[str]]:
@@ -89,16 +78,17 @@ def _read_events(path: Path, ingest: IngestParams, past: pl.DataFrame) -> tuple[
     rows = {"min_user_interactions": None, "min_item_interactions": None}
     raw = read_files(_files(path, "--interactions"), None, ingest.model_copy(update=rows))
     new = build(raw, repeats=ingest.repeats)
-    events = _named(pl.concat(new.events), new.items, new.users)
+    events = _named(new)
     times = _alike(events["timestamp"], past["timestamp"], path)
     return events.with_columns(timestamp=times), Counter(new.removed), suspicious_users(raw.interactions)
 
 
-def _named(events: pl.DataFrame, items: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
-    """Return interactions with ids instead of the rows of users and items."""
+def _named(dataset: Dataset) -> pl.DataFrame:
+    """Return the interactions in the total order, with ids: user_id, item_id, rating and timestamp."""
+    events = pl.concat(dataset.events)
     return events.select(
-        user_id=users["user_id"].gather(events["user"]),
-        item_id=items["item_id"].gather(events["item"]),
+        user_id=dataset.users["user_id"].gather(events["user"]),
+        item_id=dataset.items["item_id"].gather(events["item"]),
         rating=pl.col("rating").cast(pl.Float64),
         timestamp="timestamp",
     )
