@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from ..core.errors import DataError, ParamsError
-from ..core.files import read_json
+from ..core.errors import DataError, ParamsError, StoreError
 
 
 class FilePath(click.Path):
@@ -38,19 +37,16 @@ force_option = click.option("--force", is_flag=True, help="Replace an existing f
 
 
 def can_replace_store(folder: Path) -> bool:
-    """Whether a folder is empty, or holds a store and nothing else; then encoding again can replace it."""
-    from ..store.store_files import FILES, INDEX, KEYS, MANIFEST, SHARD
+    """Whether a folder is empty, or holds a store that is read here and nothing else: encoding again can replace it."""
+    from ..store.store_files import MANIFEST, files_of, read_manifest
 
     if not folder.is_dir():
         return False
-    names = {entry.name for entry in folder.iterdir() if not SHARD.fullmatch(entry.name)}
-    if MANIFEST not in names or not names <= {*FILES, *INDEX, MANIFEST}:
-        return not any(folder.iterdir())
+    names = {entry.name for entry in folder.iterdir()}
     try:
-        manifest = read_json(folder / MANIFEST)
-    except DataError:
+        return not names or names <= {MANIFEST, *files_of(read_manifest(folder))}
+    except StoreError:
         return False
-    return isinstance(manifest, dict) and set(KEYS) <= set(manifest)
 
 
 def _is_ours(folder: Path) -> bool:

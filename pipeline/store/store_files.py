@@ -1,7 +1,6 @@
 """The files of an embedding store: names, manifest and checks. A check that fails raises ``StoreError``."""
 
 import hashlib
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -28,7 +27,6 @@ WHITENING = "whitening.safetensors"
 MANIFEST = "manifest.json"
 FILES = (VECTORS, ITEMS, EXPORT, WHITENING)  # files of a plain store, without the manifest
 INDEX = ("id_hashes.npy", "id_rows.npy")  # index from ids to rows, in a store in shards
-SHARD = re.compile(r"(embeddings-\d{5,}\.npy|items-\d{5,}\.arrow)")  # names of a shard's files
 KEYS = (  # of every manifest, beside `schema_version`
     *("model", "pooling", "max_length", "dtype", "template", "count", "dimension", "whitened_dimension"),
     *("ids_sha256", "files"),
