@@ -37,14 +37,14 @@ def write_recommendations(
     out: Path,
     artifacts: Sequence[Path],
     k: int,
-    users: Sequence[str] | None = None,
+    users: Sequence[str],
     **rules: Unpack[Rules],
 ) -> int:
     """Write the recommendations for `users` to a file: the columns of `Recommender.recommend_table` but `history`.
 
-    None: all users, in the order of the data. Each block becomes a part in a hidden folder beside the file. A killed
-    run leaves the folder; the next run with the same arguments continues after its parts. At the end the parts become
-    the file, and the folder is removed. Several runs that write into one folder wait for each other.
+    Each block becomes a part in a hidden folder beside the file. A killed run leaves the folder; the next run with the
+    same arguments continues after its parts. At the end the parts become the file, and the folder is removed. Several
+    runs that write into one folder wait for each other.
 
     The suffix of `out`, one of `WRITERS`, says its format. `artifacts` are the folders that the recommender was read
     from; after a change of a file there, a run starts anew. Returns the number of rows, at most k >= 1 for each user.
@@ -56,7 +56,6 @@ def write_recommendations(
         raise ParamsError(f"there is no format {out.suffix!r}", str(out), f"end the name with one of {known}")
     files = sorted(path for folder in artifacts for path in folder.rglob("*") if path.is_file())
     versions = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    users = recommender.user_ids if users is None else users
     asked = {name: _plain(value) for name, value in rules.items()}
     question = sha256_json([versions, recommender.variant, BLOCK, k, asked, *users])
     folder = out.with_name(f".{out.name}.parts")
@@ -64,10 +63,9 @@ def write_recommendations(
     for user in (user for user in users if user not in known):
         recommender.user(user)  # an error before the first block
     starts = range(0, len(users), BLOCK)
-    blocks = [users[start : start + BLOCK] for start in starts]
-    parts = [folder / f"{question}-{start:09}.parquet" for start in starts]
+    parts = {folder / f"{question}-{start:09}.parquet": users[start : start + BLOCK] for start in starts}
     with alone_beside(folder):
-        missing = {part: block for part, block in zip(parts, blocks, strict=True) if not part.exists()}
+        missing = {part: block for part, block in parts.items() if not part.exists()}
         done = len(users) - sum(map(len, missing.values()))
         with track(total=len(users), initial=done, desc="recommend", unit="user") as bar:
             for part, block in missing.items():
@@ -76,7 +74,7 @@ def write_recommendations(
                 with atomic_path(part) as temporary:  # which makes the folder
                     found.write_parquet(temporary)
                 bar.update(len(block))
-        table = pl.scan_parquet(parts)
+        table = pl.scan_parquet(list(parts))
         with atomic_path(out) as temporary:
             WRITERS[out.suffix](table, temporary)
         written = table.select(pl.len()).collect().item()

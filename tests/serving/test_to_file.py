@@ -32,12 +32,16 @@ def expected(recommender: Recommender) -> pl.DataFrame:
     return recommender.recommend_table(users, 7, **RULES).drop("history")
 
 
+def write_all(recommender: Recommender, out: Path, artifacts: Path, k: int, **rules: Any) -> int:
+    return write_recommendations(recommender, out, [artifacts], k, recommender.user_ids, **rules)
+
+
 def test_two_runs_into_one_file_wait_for_each_other(
     recommender: Recommender, expected: pl.DataFrame, artifacts: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "all.parquet"
     with ThreadPoolExecutor(2) as pool:
-        runs = [pool.submit(write_recommendations, recommender, out, [artifacts], 7, **RULES) for _ in range(2)]
+        runs = [pool.submit(write_all, recommender, out, artifacts, 7, **RULES) for _ in range(2)]
     assert [run.result() for run in runs] == [len(expected)] * 2
     assert len(pl.read_parquet(out)) == len(expected)
     assert os.listdir(tmp_path) == [out.name]
@@ -50,7 +54,7 @@ def test_every_user_is_answered_as_alone(
     out = tmp_path / f"all{suffix}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(to_file, "BLOCK", 64)  # several blocks, each scored in one batch
-        written = write_recommendations(recommender, out, [artifacts], 7, **RULES)
+        written = write_all(recommender, out, artifacts, 7, **RULES)
     assert written == len(expected)
     found = READERS[suffix](out)
     columns = ["user_id", "rank", "item_id", "title"]
@@ -64,9 +68,9 @@ def test_every_user_is_answered_as_alone(
 
 def test_a_wrong_rule_leaves_nothing_behind(recommender: Recommender, artifacts: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError):
-        write_recommendations(recommender, tmp_path / "all.csv", [artifacts], 7, exclude=["no such film"])
+        write_all(recommender, tmp_path / "all.csv", artifacts, 7, exclude=["no such film"])
     assert not os.listdir(tmp_path)
-    write_recommendations(recommender, tmp_path / "all.csv", [artifacts], 1, exclude=[recommender.item("heat")])
+    write_all(recommender, tmp_path / "all.csv", artifacts, 1, exclude=[recommender.item("heat")])
     assert "Heat" not in (tmp_path / "all.csv").read_text()
 
 
@@ -84,7 +88,7 @@ class Slow(Recommender):
 to_file.BLOCK = 50
 artifacts = Path(sys.argv[1])
 recommender = Slow.load(artifacts / "models" / "hierarchical")
-to_file.write_recommendations(recommender, Path(sys.argv[2]), [artifacts], 7)
+to_file.write_recommendations(recommender, Path(sys.argv[2]), [artifacts], 7, recommender.user_ids)
 """
 
 
@@ -111,9 +115,9 @@ def test_a_killed_run_goes_on(
     monkeypatch.setattr(Recommender, "recommend_table", counted)
     monkeypatch.setattr(to_file, "BLOCK", 50)
     blocks = -(-len(recommender.user_ids) // 50)
-    write_recommendations(recommender, tmp_path / "other.parquet", [artifacts], 7)
+    write_all(recommender, tmp_path / "other.parquet", artifacts, 7)
     assert len(calls) == blocks
-    write_recommendations(recommender, out, [artifacts], 7)
+    write_all(recommender, out, artifacts, 7)
     assert len(calls) == 2 * blocks - finished
     assert pl.read_parquet(out).equals(pl.read_parquet(tmp_path / "other.parquet"))
     assert sorted(os.listdir(tmp_path)) == ["all.parquet", "other.parquet"]
@@ -128,7 +132,7 @@ def test_parts_of_another_question_are_not_used(
     for rules in questions:
         with monkeypatch.context() as patch:
             patch.setattr(to_file.shutil, "rmtree", lambda *_, **__: None)
-            write_recommendations(recommender, out, [artifacts], 3, **rules)
+            write_all(recommender, out, artifacts, 3, **rules)
     assert len(list((tmp_path / ".all.parquet.parts").iterdir())) == 2 * -(-len(recommender.user_ids) // asked)
     users = [recommender.user(user) for user in recommender.user_ids]
     expected = recommender.recommend_table(users, 3, diversity=0.5).drop("history")
@@ -137,4 +141,4 @@ def test_parts_of_another_question_are_not_used(
 
 def test_an_unknown_format_is_refused(recommender: Recommender, artifacts: Path, tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match=r"no format '\.xlsx'\n.*\.parquet, \.csv, \.jsonl"):
-        write_recommendations(recommender, tmp_path / "all.xlsx", [artifacts], 3)
+        write_all(recommender, tmp_path / "all.xlsx", artifacts, 3)
