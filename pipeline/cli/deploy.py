@@ -35,8 +35,7 @@ def serve(host: str, port: int, artifacts: Path) -> None:
 
     folder = model_folder(artifacts)
     rag = Recommender.load(folder, variant="rag")
-    recommenders = {"rag": rag, "hierarchical": rag.sequence_model()}
-    app = make_app(recommenders, ["*"] if host not in LOCAL else LOCAL, model_version(folder))
+    app = make_app(rag, ["*"] if host not in LOCAL else LOCAL, model_version(folder))
     try:
         family, shown = (socket.AF_INET6, f"[{host}]") if ":" in host else (socket.AF_INET, host)
         listener = socket.create_server((host, port), family=family)

@@ -1,6 +1,6 @@
-"""The web application: JSON endpoints over recommenders, and the page that calls them."""
+"""The web application: JSON endpoints over both variants, and the page that calls them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from threading import Lock
@@ -56,15 +56,15 @@ class RecommendRequest(BaseModel):
         return self
 
 
-def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str], model: str | None = None) -> FastAPI:
-    """Return the application; of the recommenders by variant, the first is the default.
+def make_app(rag: Recommender, hosts: Sequence[str], model: str) -> FastAPI:
+    """Return the application over a model of variant rag, the default, and its hierarchical variant.
 
     It answers under the names `hosts` only, so that a foreign page cannot reach a local server under a name of its own
     (DNS rebinding). /health gives the name of the `model`.
     """
+    recommenders = {"rag": rag, "hierarchical": rag.sequence_model()}
     app = FastAPI(title="hierrec", version=__version__, docs_url=None, redoc_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
-    default, first = next(iter(recommenders.items()))
     lock = Lock()  # one answer at a time: each uses all cores, and memory holds only one
 
     @app.middleware("http")
@@ -106,38 +106,35 @@ def make_app(recommenders: Mapping[str, Recommender], hosts: Sequence[str], mode
     @app.head("/health", include_in_schema=False)
     def health() -> dict[str, Any]:
         """Say that the server answers, and with which model and variants over how many items and users."""
-        sizes = {"items": len(first.item_ids), "users": len(first.user_ids)}
+        sizes = {"items": len(rag.item_ids), "users": len(rag.user_ids)}
         return {"status": "ok", "version": __version__, "model": model, "variants": list(recommenders), **sizes}
 
     @app.get("/items")
     def items(query: Name, k: Annotated[int, Field(ge=1, le=100)] = 10) -> dict[str, Any]:
         """Return the items whose titles contain the query, then items whose titles are spelt like it."""
         with lock:
-            return {"items": first.search_items(query, k)}
+            return {"items": rag.search_items(query, k)}
 
     @app.get("/users/{user_id:path}")
     def user(user_id: str) -> dict[str, Any]:
         """Return a user's history, oldest first."""
         with lock:
-            found = first.user(user_id)
+            found = rag.user(user_id)
         return {"user": found.user_id, "history": found.history}
 
     @app.get("/similar")
     def similar(item: Name, k: Count = 10) -> dict[str, Any]:
         """Return the items whose texts are most similar to an item's, best first."""
         with lock:
-            asked = first.item(item)
-            return {"item": asked, "similar": first.similar(asked.item_id, k)}
+            asked = rag.item(item)
+            return {"item": asked, "similar": rag.similar(asked.item_id, k)}
 
     @app.post("/recommend")
     def recommend(asked: RecommendRequest) -> dict[str, Any]:
         """Return the likeliest next items under the given rules, best first."""
         with lock:
-            recommender = recommenders.get(asked.variant or default)
-            if recommender is None:
-                there = ", ".join(recommenders)
-                raise HierrecError(f"variant {asked.variant} is not served", "variant", f"use {there}")
             rules = cast(Rules, asked.model_dump(include=set(Rules.__annotations__)))
+            recommender = recommenders[asked.variant or "rag"]
             return asdict(recommender.answer(asked.user, asked.history or (), asked.k, asked.why, **rules))
 
     # Not a mount, which would answer another method of a path above as an unknown path.

@@ -36,7 +36,7 @@ def recommenders(tmp_path_factory: pytest.TempPathFactory, artifacts: Path) -> d
 @pytest.fixture(scope="module")
 def address(recommenders: dict[str, Recommender]) -> Iterator[str]:
     """A server's address."""
-    app = make_app(recommenders, ("localhost", "127.0.0.1"))
+    app = make_app(recommenders["rag"], ("localhost", "127.0.0.1"), "rag 0123456789ab")
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
