@@ -25,7 +25,7 @@ from ..model.checkpoint import (
     write_weights,
 )
 from ..model.ensemble import UserModel
-from ..model.inputs import Inputs
+from ..model.inputs import Inputs, load_inputs
 from ..model.scorer import Scorer
 from ..model.sources import Source
 from ..search.index import ItemIndex
@@ -145,12 +145,17 @@ def _with_weights(fusion: Fusion, folder: Path, name: str) -> Fusion:
     return fusion
 
 
-def fitted_on_all(folder: Path) -> bool:
-    """Whether the model was fitted on all items, test items included; a damaged config gives False, not an error."""
+def inputs_for_use(folder: Path, data: Path, item_embeddings: Path) -> Inputs:
+    """Read the inputs of the model in a folder: `whole` if it was fitted on all items, test items included.
+
+    A damaged config is no error here. Raises as `load_inputs`.
+    """
+    inputs = load_inputs(data, item_embeddings)
     try:
-        return read_json(folder / "config.json")["fitted"]["items"] == "all"
+        whole = read_json(folder / "config.json")["fitted"]["items"] == "all"
     except (DataError, KeyError, TypeError):
-        return False
+        return inputs
+    return inputs.whole() if whole else inputs
 
 
 def _check_fit(datastore: Datastore, model: UserModel, sequences: Sequences, where: str) -> None:

@@ -13,8 +13,7 @@ from ..core.errors import MachineError, ModelError
 from ..core.files import atomic_directory, write_json
 from ..model.checkpoint import load_model
 from ..model.ensemble import UserModel
-from ..model.inputs import load_inputs
-from ..rag.checkpoint import fitted_on_all
+from ..rag.checkpoint import inputs_for_use
 from ..serving.artifacts import model_folder
 from .export import MODEL
 
@@ -68,10 +67,8 @@ def export_onnx(artifacts: Path, out: Path) -> None:
         what = f"ONNX needs the package {error.name}, which is not installed"
         raise MachineError(what, remedy="pip install 'hierrec[onnx]'") from None
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that nothing here needs
-    inputs = load_inputs(artifacts / "data", artifacts / "item_embeddings")
     folder = model_folder(artifacts, "hierarchical")
-    if fitted_on_all(folder):
-        inputs = inputs.whole()
+    inputs = inputs_for_use(folder, artifacts / "data", artifacts / "item_embeddings")
     base = folder / "base"  # of a folder with both variants
     model = load_model(base if base.is_dir() else folder, inputs.frozen, inputs.store_hash)
     history, repeated = model.params.history, inputs.sequences.repeated

@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from ..core.errors import ParamsError
 from ..core.sequences import Sequences
 from ..core.tables import load_users
-from ..model.inputs import load_inputs
 from ..model.load import load_scorer
 from ..model.scorer import Scored, Scorer
 from ..model.sources import ANONYMOUS
-from ..rag.checkpoint import fitted_on_all, load_rag
+from ..rag.checkpoint import inputs_for_use, load_rag
 from ..rag.datastore import Datastore
 from .answers import TABLE, Answer, Item, Recommendation, SimilarItem, User
 from .artifacts import model_folder, require, require_model
@@ -93,9 +92,7 @@ class Recommender:
             raise ParamsError(f"{folder} holds the hierarchical variant only", remedy="take models/rag")
         retrieves = fused and variant != "hierarchical"
         require(folder, tables, store, *([index_folder] if retrieves else []))
-        inputs = load_inputs(tables, store)
-        if fused and fitted_on_all(folder):
-            inputs = inputs.whole()
+        inputs = inputs_for_use(folder, tables, store)
         catalogue = Catalogue(inputs.items, inputs.frozen, inputs.store_hash, index_folder)
         if retrieves:
             scorer = load_rag(folder, inputs, catalogue.index, torch.float32)

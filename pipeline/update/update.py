@@ -17,7 +17,7 @@ from ..encode.template import render_fields
 from ..index.build import build_index, choose_kind
 from ..model.inputs import load_inputs
 from ..params import Params
-from ..rag.checkpoint import fitted_on_all
+from ..rag.checkpoint import inputs_for_use
 from ..search.index import ItemIndex
 from ..serving.artifacts import model_folder, require
 from ..store.store import EmbeddingStore
@@ -73,9 +73,7 @@ def update(
         model = Path("models", record["model"])
         require(base / "data", base / "item_embeddings", base / "index", base / model)
         dataset, notes = extended_dataset(base / "data", interactions, items, params.ingest)
-        before = load_inputs(base / "data", base / "item_embeddings")
-        if fitted_on_all(base / model):
-            before = before.whole()
+        before = inputs_for_use(base / model, base / "data", base / "item_embeddings")
         users = load_users(base / "data" / "users.parquet")["user_id"]
         with atomic_directory(out) as temporary:
             dataset.write(temporary / "data")
