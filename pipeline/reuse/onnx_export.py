@@ -50,10 +50,7 @@ def export_onnx(artifacts: Path, out: Path) -> None:
     """Write the model of variant `hierarchical` as a folder of the files `MODEL`, as a whole, replacing `out`.
 
     The model is the one that `hierrec recommend --variant hierarchical` takes: `models/final`, where it is there.
-
-    `ids.json` lists the item ids by row; `config.json` holds `history`, the number of latest items that the model
-    reads, and `repeated`, whether items of the history may be recommended again. If not, the program that runs the
-    model must leave them out.
+    docs/serving.md describes the files.
 
     Raises:
         MachineError: a package of the extra `onnx` is not installed.

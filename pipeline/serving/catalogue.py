@@ -40,7 +40,7 @@ class Catalogue:
         self._table, self._vectors, self._store_hash, self._folder = items, vectors, store_hash, index
         self.item_ids: list[str] = items["item_id"].to_list()
         named = items.select("item_id", "title", "year").iter_rows()
-        self._items = [Item(row[0], label(*row)) for row in named]
+        self._items = [Item(item_id, label(title, year)) for item_id, title, year in named]
 
     @classmethod
     def load(cls, data: Path, item_embeddings: Path, index: Path) -> "Catalogue":

@@ -56,7 +56,7 @@ class ItemFinder:
         self._years = years
         self._rows = {item_id: row for row, item_id in enumerate(item_ids)}
         self._names = [
-            item_id if title == item_id else f"{label(item_id, title, year)}, id {item_id}"
+            item_id if title == item_id else f"{label(title, year)}, id {item_id}"
             for item_id, title, year in zip(item_ids, titles, years, strict=True)
         ]
         self._plain = [_words(title) for title in titles]
@@ -113,10 +113,8 @@ class ItemFinder:
         return [row for _, _, row in found]
 
 
-def label(item_id: str, title: str, year: int | None) -> str:
-    """Return how an item is shown: "Heat (1995)", the title alone where no year is known, else the id."""
-    if not title:
-        return item_id
+def label(title: str, year: int | None) -> str:
+    """Return how an item is shown: "Heat (1995)", or the title alone where no year is known."""
     return title if year is None else f"{title} ({year})"
 
 

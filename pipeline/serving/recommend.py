@@ -186,17 +186,10 @@ class Recommender:
         return pl.DataFrame(rows, TABLE)
 
     def score(self, history: History, items: Sequence[str | int | Item] | None = None) -> NDArray[np.float32]:
-        """Return the scores of items: logits of the hierarchical variant, log-probabilities of the rag variant.
+        """Return the scores of items, float32 [n]: logits of variant hierarchical, log-probabilities of variant rag.
 
-        Args:
-            history: as for `recommend`.
-            items: ids or titles; None: all items, in the order of `item_ids`.
-
-        Returns:
-            float32 [n], in the order of the items; -inf for items that may not be recommended.
-
-        Raises:
-            NotFoundError: as for `recommend`.
+        `items` are ids or titles; None: all items, in the order of `item_ids`. The score of an item that may not be
+        recommended is -inf. Raises ``NotFoundError`` as `recommend` does.
         """
         return self.score_many([history], items)[0]
 
