@@ -168,8 +168,6 @@ class Shards(list[Shard]):
 class ShardedVectors(Vectors):
     """The vectors of all shards, float32 [n, d]; only the shards of the asked rows are read."""
 
-    dtype, ndim = np.dtype(np.float32), 2
-
     def __init__(self, shards: Shards, shape: tuple[int, int]) -> None:
         self._shards, self._shape = shards, shape
 
