@@ -7,7 +7,7 @@ import click
 from ..core.errors import MachineError, ParamsError, system_reason
 from ..core.memory import gc_frozen
 from ..serving.artifacts import model_folder, model_version
-from .options import FilePath, artifacts_option, force_option, replacing
+from .options import FilePath, artifacts_option, check_out, force_option
 
 LOCAL = ("localhost", "127.0.0.1", "::1", "[::1]")
 HOST = "Address to listen on. The default is reached from this machine only."
@@ -87,6 +87,6 @@ def onnx(out: Path, force: bool, artifacts: Path) -> None:
     from ..reuse.export import MODEL
     from ..reuse.onnx_export import export_onnx
 
-    with replacing(out, True, force, keep=artifacts):
-        export_onnx(artifacts, out)
+    check_out(out, True, force, keep=artifacts)
+    export_onnx(artifacts, out)
     click.echo(f"{', '.join(MODEL)} written to {out}/")

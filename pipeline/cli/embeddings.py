@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from ..core.errors import ParamsError
-from .options import FilePath, can_replace_store, force_option, replacing
+from .options import FilePath, can_replace_store, check_out, force_option
 
 FORMATS = ("parquet", "npy", "datasets", "word2vec", "projector")
 OUT = "File or folder to write, whole or not at all."
@@ -73,9 +73,9 @@ def export(store: Path, form: str, out: Path, whitened: bool, force: bool) -> No
     from ..store.store import EmbeddingStore
 
     is_folder = bool(WRITERS[form][1])
-    with replacing(out, is_folder, force, keep=store):
-        opened = EmbeddingStore.open(store)
-        write(opened, form, out, whitened)
+    check_out(out, is_folder, force, keep=store)
+    opened = EmbeddingStore.open(store)
+    write(opened, form, out, whitened)
     width = opened.manifest["whitened_dimension" if whitened else "dimension"]
     click.echo(f"{len(opened.vectors):,} vectors of width {width} written to {out}{'/' if is_folder else ''}")
 
@@ -125,9 +125,8 @@ def encode(
         problem = next((one for one in error.errors() if not one["type"].endswith("_type")), error.errors()[0])
         what, _, remedy = problem["msg"].removeprefix("Value error, ").partition("; ")
         raise ParamsError(what, f"--{problem['loc'][0]}".replace("_", "-"), remedy or None) from None
-    with replacing(out, True, force or can_replace_store(out), keep=items):
-        summary = encode_items(read_catalogue(items, id_column), params, out)
-    click.echo("\n".join(summary))
+    check_out(out, True, force or can_replace_store(out), keep=items)
+    click.echo("\n".join(encode_items(read_catalogue(items, id_column), params, out)))
 
 
 @embeddings.command(context_settings={"ignore_unknown_options": True})  # an id may begin with a hyphen

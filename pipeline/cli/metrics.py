@@ -12,7 +12,7 @@ from ..core.errors import DataError, quote
 from ..core.files import atomic_path, details_of, read_details
 from ..report.previous import FILES, Previous, changes, values_of, with_previous
 from ..serving.artifacts import read_counts, require
-from .options import FilePath, artifacts_option, force_option, replacing
+from .options import FilePath, artifacts_option, check_out, force_option
 from .show import show_table
 
 DIFF = "Compare with a commit: change of each metric and param."
@@ -95,7 +95,8 @@ def report(revision: str | None, out: Path, force: bool, artifacts: Path) -> Non
     require(page)
     _warn_of_outdated(artifacts)
     previous = _previous_run(artifacts / "metrics", revision)
-    with replacing(out, False, force, keep=page), atomic_path(out) as temporary:
+    check_out(out, False, force, keep=page)
+    with atomic_path(out) as temporary:
         temporary.write_text(with_previous(page.read_text("utf-8"), previous), "utf-8")
     click.echo(f"{out}: this run beside {previous.name}")
 

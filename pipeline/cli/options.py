@@ -1,8 +1,6 @@
 """Options that several commands share, and what `--out` and `--force` may replace."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +55,8 @@ def _is_ours(folder: Path) -> bool:
     return files and (can_replace_store(folder) or is_export(folder))
 
 
-@contextmanager
-def replacing(out: Path, is_folder: bool, force: bool, keep: Path) -> Iterator[None]:
-    """Raise DataError if writing to `out` would destroy something, such as the input `keep`, or fails in the block.
+def check_out(out: Path, is_folder: bool, force: bool, keep: Path) -> None:
+    """Raise ``DataError`` if writing to `out` would destroy something, such as the input `keep`.
 
     `is_folder` says that the output is a folder; `force`, that it may exist already.
     """
@@ -75,7 +72,3 @@ def replacing(out: Path, is_folder: bool, force: bool, keep: Path) -> Iterator[N
         what = "holds files that hierrec did not write, so --force does not replace it"
     if what:
         raise DataError(what, str(out), remedy)
-    try:
-        yield
-    except OSError as error:
-        raise DataError(f"cannot be written ({error.strerror or error})", str(out), remedy) from None

@@ -10,7 +10,7 @@ import click
 from ..core import VARIANTS
 from ..core.memory import gc_frozen
 from ..serving.artifacts import model_folder
-from .options import FilePath, artifacts_option, count_option, force_option, json_option, replacing
+from .options import FilePath, artifacts_option, check_out, count_option, force_option, json_option
 from .show import show_table
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ def recommend(
 
         asked = recommender.user_ids if users is None else read_users(users)
         read_from = [*(artifacts / name for name in ("data", "item_embeddings", "index")), folder]
-        with replacing(out, False, force, keep=artifacts):
-            written = write_recommendations(recommender, out, read_from, count, asked, **rules)
+        check_out(out, False, force, keep=artifacts)
+        written = write_recommendations(recommender, out, read_from, count, asked, **rules)
         wanted = len(asked) * min(count, len(recommender.item_ids))
         click.echo(f"{written:,} recommendations for {len(asked):,} users written to {out}")
         if written < wanted:

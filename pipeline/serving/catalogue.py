@@ -126,6 +126,6 @@ class Catalogue:
         found = [
             SimilarItem(self.item_ids[other], self[other].title, float(similarity))
             for similarity, other in zip(similarities[0], rows[0], strict=True)
-            if other not in (row, -1) and similarity > 0
+            if other != row and similarity > 0  # a place without a neighbour has -inf
         ]
         return found[:k]
