@@ -69,6 +69,6 @@ def check_out(out: Path, is_folder: bool, force: bool, keep: Path) -> None:
     elif out.exists() and not force:
         what, remedy = "exists already", "choose another place, or replace it: --force"
     elif is_folder and out.exists() and not _is_ours(out):
-        what = "holds files that hierrec did not write, so --force does not replace it"
+        what = "holds files that this version of hierrec did not write, or a damaged store; --force does not replace it"
     if what:
         raise DataError(what, str(out), remedy)

@@ -36,11 +36,13 @@ class Catalogue:
     """
 
     def __init__(self, items: pl.DataFrame, vectors: NDArray[np.float32], store_hash: str, index: Path) -> None:
-        items = items.with_columns(pl.col("title").fill_null(pl.col("item_id")))
         self._table, self._vectors, self._store_hash, self._folder = items, vectors, store_hash, index
         self.item_ids: list[str] = items["item_id"].to_list()
-        named = items.select("item_id", "title", "year").iter_rows()
-        self._items = [Item(item_id, label(title, year)) for item_id, title, year in named]
+        untitled = pl.col("title").is_null()
+        named = items.select("item_id", title=pl.coalesce("title", "item_id"), year=pl.when(~untitled).then("year"))
+        self._titles: list[str] = named["title"].to_list()
+        self._years: list[int | None] = named["year"].to_list()
+        self._items = list(map(Item, self.item_ids, map(label, self._titles, self._years)))
 
     @classmethod
     def load(cls, data: Path, item_embeddings: Path, index: Path) -> "Catalogue":
@@ -80,7 +82,7 @@ class Catalogue:
     @cached_property
     def finder(self) -> ItemFinder:
         """Finds rows by id or title. Its search tables of all titles are made when it is first used."""
-        return ItemFinder(*(self._table[name].to_list() for name in ("item_id", "title", "year")))
+        return ItemFinder(self.item_ids, self._titles, self._years)
 
     def rows(
         self, items: Sequence[str | int | Item], where: str, skipped: list[NotFoundError] | None = None

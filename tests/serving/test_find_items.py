@@ -3,9 +3,13 @@
 import re
 import unicodedata
 from contextlib import suppress
+from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 from hierrec.ingest.sample import sample_dataset
+from hierrec.serving.catalogue import Catalogue
 from hierrec.serving.find_items import ItemFinder, NotFoundError, label, nearest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -134,3 +138,12 @@ def test_labels() -> None:
 def test_nearest_names_come_best_first() -> None:
     assert nearest("alise", ["bob", "alicia", "alice"])[0] == "alice"
     assert nearest("zzz", ["bob", "alice"]) == []
+
+
+def test_an_item_without_a_title_is_called_by_its_id_and_conditions_read_the_table_as_it_is(tmp_path: Path) -> None:
+    table = {"item_id": ["1", "2"], "title": [None, "Heat"], "year": [1902, 1995]}
+    catalogue = Catalogue(pl.DataFrame(table), np.eye(2, dtype=np.float32), "", tmp_path)
+    assert [item.title for item in (catalogue[0], catalogue[1])] == ["1", "Heat (1995)"]
+    assert catalogue.find("1") == 0
+    assert catalogue.where("title IS NULL").tolist() == [True, False]
+    assert not catalogue.where("title = '1'").any()
