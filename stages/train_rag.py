@@ -5,7 +5,6 @@ whether source `trending` is used. This fusion ranks validation targets of the o
 fusion that ranks all else then learns from the targets of all users.
 """
 
-import numpy as np
 import torch
 from hierrec.core.stage import DATA, INDEX, ITEM_EMBEDDINGS, MODELS, PLOTS, Stage, Summary
 from hierrec.fusion.fusion_trainer import FusionExamples, FusionTrainer
@@ -33,7 +32,7 @@ def main(fusion: FusionParams) -> Summary:
     trainer = FusionTrainer(fusion, scorer, counts, examples, trends)
     learned = trainer.learn(first, second)
     final, again = learned.fusion, ""  # of many users, more would teach nothing
-    if len(np.unique(examples.query.users[first])) < fusion.users:
+    if len(first) < fusion.users:
         final, again = trainer.learn_from_all(learned), f"; then learned from all {len(examples.targets):,}"
     parts = final, learned.params, datastore
     save_rag(MODELS / "rag", model, *parts, inputs.store_hash, learned.curve, of_half=learned.fusion)

@@ -59,7 +59,8 @@ class FusionExamples:
     ) -> tuple["FusionExamples", tuple[Rows, Rows]]:
         """Return the validation targets of two halves of the users as examples, and the rows of each half.
 
-        The fusion learns from the first half; the second is held out. Of each half, `most` users are drawn at random.
+        The fusion learns from the first half; the second is held out. Of each half, at most `most` users and `most`
+        targets are drawn at random.
         Raises ``DataError`` if fewer than two users have a validation target.
         """
         having = np.flatnonzero(sequences.validation != NO_TARGET)
@@ -74,10 +75,12 @@ class FusionExamples:
             histories, users = [before[row] for row in rows], sequences.owners[rows]
             return Query(scorer.states_in_batches(histories, users).numpy(), users, histories)
 
-        first, second = (having[half] for half in split_users(owners, most))
+        generator = np.random.default_rng([scorer.model.params.seed, len(having)])
+        halves = (having[half] for half in split_users(owners, most))
+        first, second = (np.sort(generator.permutation(half)[:most]) for half in halves)
         targets = sequences.validation[np.concatenate([first, second])]  # [N]
-        halves = np.arange(len(first)), np.arange(len(first), len(targets))
-        return cls.collect([query(first), query(second)], targets, sources), halves
+        rows = np.arange(len(first)), np.arange(len(first), len(targets))
+        return cls.collect([query(first), query(second)], targets, sources), rows
 
     @torch.no_grad()
     def scored(self, rows: Rows, scorer: Scorer, sources: Sequence[str]) -> tuple[Tensor, Query, Sequence[Retrieved]]:
@@ -98,6 +101,11 @@ class Learned(NamedTuple):
     def best(self) -> float:
         """The best NDCG@10 of the curve."""
         return max(record[CHOSEN_BY] for record in self.curve)
+
+    @property
+    def gained(self) -> bool:
+        """Whether training was better than the untrained fusion, plain interpolation."""
+        return self.best > self.curve[0][CHOSEN_BY]
 
     @property
     def used(self) -> bool:
@@ -138,9 +146,13 @@ class FusionTrainer:
         return max(tried, key=lambda learned: learned.best)
 
     def learn_from_all(self, learned: Learned) -> Fusion:
-        """Train the chosen fusion anew on all examples; none is left to pick a step, so the last one is kept."""
+        """Train the chosen fusion anew on all examples; none is left to pick a step, so the last one is kept.
+
+        It stays untrained if training did not gain on the held-out examples.
+        """
         fusion = self._new(learned.params)
-        self.train(fusion, learned.params, np.arange(len(self.examples.targets)))
+        if learned.gained:
+            self.train(fusion, learned.params, np.arange(len(self.examples.targets)))
         if not learned.used:
             fusion.trust_the_model()
         return fusion

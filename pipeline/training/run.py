@@ -31,6 +31,9 @@ def run_training(module: str, load: Load, curve: Path | None, *code: str) -> Sum
             are trained.
         code: further files, beside the modules of the package: after a change of one, training starts from scratch.
     """
+    # Moments of rarely seen items decay into denormal numbers, which make a CPU many times slower. Threads inherit this
+    # setting when they start, and loading starts them.
+    torch.set_flush_denormal(True)
     model, inputs, write = load()
     params = model.params
     check_device(params.device, params.processes)
@@ -43,8 +46,6 @@ def run_training(module: str, load: Load, curve: Path | None, *code: str) -> Sum
     validated = inputs.sequences.with_targets_of(params.validation_users, params.seed)
     validate = validator(validated, candidates) if curve else None
     key = training_key(model, inputs.sequences, candidates, code_hashes(*code))
-    # Moments of rarely seen items decay into denormal numbers, which make a CPU many times slower.
-    torch.set_flush_denormal(True)
     state = TrainingState(cache_dir("train"), key, curve)
     with joined(params.processes, params.device) as processes:
         progress = fit(model, inputs.sequences, validate, state, processes)

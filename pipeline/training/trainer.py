@@ -79,7 +79,7 @@ def fit(
     """
     params, members = model.params, model.members
     counts = torch.from_numpy(sequences.training_counts(len(members[0].items)))  # [n]
-    if int(counts.sum()) <= sequences.user_count:
+    if not (sequences.train_length > 1).any():
         raise DataError("no user has two training items, so there is nothing to learn", "interactions.parquet")
     # Items without training are never negatives: only their text should rank them.
     probability = (counts > 0).float() / (counts > 0).sum()  # [n]

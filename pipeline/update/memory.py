@@ -53,12 +53,14 @@ def write_grown(
 
 
 def common_items(before: Sequences, after: Sequences, items: Rows, users: Rows) -> NDArray[np.int64]:
-    """Return how many first items each user has in common before and after, int64 [U before]."""
+    """Return how many first items, with the gaps before them, each user has in common, int64 [U before]."""
     lengths = np.diff(before.offsets)  # [U]
     owner = np.repeat(np.arange(len(lengths)), lengths)  # [N]
     position = np.arange(len(before.items)) - before.offsets[owner]  # [N]
     place = after.offsets[users[owner]] + position  # [N]
     equal = after.items.take(place, mode="clip") == items[before.items]  # [N]
+    if len(before.gaps):
+        equal &= after.gaps.take(place, mode="clip") == before.gaps
     differs = ~equal | (place >= after.offsets[users[owner] + 1])  # [N]
     np.minimum.at(lengths, owner[differs], position[differs])
     return lengths

@@ -72,6 +72,25 @@ def test_the_halves_are_of_the_users_with_a_target(
         assert set(some.query.users[fewer]) < set(users)
 
 
+def test_users_with_many_targets_give_no_more_examples_than_users_with_one(
+    train_params: TrainParams, frozen: NDArray, sequences: Sequences
+) -> None:
+    having = np.repeat(np.flatnonzero(sequences.validation >= 0), 5)
+    lengths = sequences.train_length[having]
+    several = replace(
+        sequences,
+        validation=sequences.validation[having],
+        test=sequences.test[having],
+        target_rows=np.stack([having, lengths, lengths + 1], 1),
+    )
+    _, every, halves = remembered(train_params, frozen, several)
+    assert len(every.targets) == len(having)
+    assert not set(every.query.users[halves[0]]) & set(every.query.users[halves[1]])
+    _, some, drawn = remembered(train_params, frozen, several, most=10)
+    assert [len(half) for half in drawn] == [10, 10]
+    np.testing.assert_array_equal(some.targets, sequences.validation[some.query.users])
+
+
 @given(st.lists(st.integers(0, 30), min_size=2), st.integers(1, 40))
 def test_halves_share_nobody_and_leave_nobody_out(names: list[int], most: int) -> None:
     users = np.array(names)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from hierrec.fusion.fusion_trainer import EPOCHS, FusionExamples, FusionTrainer
-from hierrec.model.checkpoint import new_model
+from hierrec.model.checkpoint import CHOSEN_BY, new_model
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
 from hierrec.model.sources import Query, Retrieved
@@ -170,8 +170,9 @@ def test_a_likelihood_has_the_gradients_of_the_whole_distribution(seed: int) -> 
 def test_nothing_retrieved_leaves_the_model_alone() -> None:
     scores, query = draw(0)
     found = retrieved([[-1] * 5] * 3, [[0.0] * 5] * 3, [0.0] * 5)
-    mixed = Fusion([START], COUNTS)(scores, query, [found]).scores
-    torch.testing.assert_close(mixed, scores.log_softmax(-1))
+    mixture = Fusion([START], COUNTS)(scores, query, [found])
+    torch.testing.assert_close(mixture.scores, scores.log_softmax(-1))
+    assert torch.equal(mixture.shares, torch.tensor([1.0, 0]).expand(3, 2))
 
 
 def test_interpolation_by_hand() -> None:
@@ -322,6 +323,16 @@ def test_a_fusion_that_gave_no_gain_gives_none_after_learning_from_all(trainer: 
     fusion = trainer.learn_from_all(trainer.learn(ROWS[:100], ROWS[100:]))
     shares = fusion(*scored(trainer)).shares
     assert torch.equal(shares, torch.tensor([1.0, 0, 0]).expand(200, 3))
+
+
+def test_the_fusion_of_all_users_stays_untrained_where_training_gave_no_gain(trainer: FusionTrainer) -> None:
+    learned = trainer.learn(ROWS[:100], ROWS[100:])
+    assert learned.gained
+    untrained = learned.curve[0] | {CHOSEN_BY: learned.best}
+    fusion = trainer.learn_from_all(learned._replace(curve=[untrained, *learned.curve[1:]]))
+    seed = trainer.scorer.model.params.seed
+    for name, weight in Fusion(initial_values(PARAMS), COUNTS, seed).state_dict().items():
+        assert torch.equal(weight, fusion.state_dict()[name])
 
 
 def test_few_examples_are_passed_over_thirty_times_at_most(trainer: FusionTrainer) -> None:

@@ -262,6 +262,15 @@ def test_an_item_without_training_keeps_no_residual(train_params: TrainParams, f
     assert not residual[6:].any()
 
 
+def test_users_who_come_after_the_cut_do_not_hide_what_others_teach(
+    train_params: TrainParams, frozen: NDArray, tmp_path: Path
+) -> None:
+    late = make_sequences([np.array([0, 1]), *[np.array([2])] * 5])
+    late = replace(late, train_length=np.array([2, 0, 0, 0, 0, 0]))
+    _, progress = trained(train_params, frozen, late, constant, tmp_path)
+    assert progress.epoch
+
+
 def test_nothing_to_learn_is_an_error(train_params: TrainParams, frozen: NDArray, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nothing to learn"):
         trained(train_params, frozen, make_sequences([np.array([1]), np.array([2])]), constant, tmp_path)

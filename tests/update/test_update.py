@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +28,12 @@ from hierrec.rag.datastore import Datastore, Lookup
 from hierrec.refit.refit import OFF
 from hierrec.search.index import ItemIndex
 from hierrec.store.store import EmbeddingStore
+from hierrec.update.memory import common_items
 from hierrec.update.tables import extended_dataset
 from hierrec.update.update import update
 
 from tests.encode.encoders import item_encoder
+from tests.model.world import make_sequences
 
 ROOT = Path(__file__).parents[2]
 Row = tuple[str, str, int]
@@ -393,3 +396,13 @@ def test_a_kill_leaves_the_old_state_or_the_new(artifacts: Path, sample_run: Pat
     assert states == sorted(states, reverse=True)
     assert states[0] == "old"
     assert states[-1] == "new"
+
+
+def test_items_after_another_gap_are_not_common() -> None:
+    """A model that reads gaps has another state there."""
+    sequences = make_sequences([np.array([3, 3, 3, 3]), np.array([1, 2])])
+    before = replace(sequences, gaps=np.array([0, 5, 5, 5, 0, 7], np.int8))
+    after = replace(sequences, gaps=np.array([0, 5, 2, 4, 0, 7], np.int8))
+    rows = np.arange(4), np.arange(2)
+    assert common_items(sequences, sequences, *rows).tolist() == [4, 2]
+    assert common_items(before, after, *rows).tolist() == [2, 2]
