@@ -17,9 +17,11 @@ if "OMP_WAIT_POLICY" not in os.environ:
 # Imported on first use, so that the import of one part does not wait for others. Types are in __init__.pyi.
 _LAZY = {
     "Recommender": "serving.recommend",
+    "EmbeddingStore": "store.store",
     "HierrecError": "core.errors",
     "NotFoundError": "serving.find_items",
 }
+__all__ = ["__version__", *_LAZY]  # pyright: ignore[reportUnsupportedDunderAll] (it reads __init__.pyi)
 
 
 def __getattr__(name: str) -> Any:

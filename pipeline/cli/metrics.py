@@ -102,23 +102,24 @@ def report(revision: str | None, out: Path, force: bool, artifacts: Path) -> Non
 
 
 def _warn_of_outdated(artifacts: Path) -> None:
-    """Warn if, by dvc.lock, artifacts or params have changed since the metrics were computed."""
+    """Warn if, by dvc.lock, a stage has not run since an artifact that it reads changed, or params have changed."""
     from ruamel.yaml import YAML, YAMLError
 
     yaml, folder = YAML(typ="safe"), artifacts.resolve().parent
     try:
         stages = yaml.load(folder / "dvc.lock")["stages"]
         made = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
-        evaluations = [stage for name, stage in stages.items() if name.startswith("evaluate_")]
-        read = {(dep["path"], dep["md5"]) for stage in evaluations for dep in stage.get("deps", [])}
+        read = [(name, dep["path"], dep["md5"]) for name, stage in stages.items() for dep in stage.get("deps", [])]
+        old = sorted({name for name, path, md5 in read if made.get(path, md5) != md5})
         params = folder / "params.yaml"
         now = yaml.load(params) if params.exists() else {}
         run = [entry for stage in stages.values() for entry in stage.get("params", {}).get("params.yaml", {}).items()]
         sections = sorted({name for name, section in run if now.get(name, section) != section})
     except (OSError, YAMLError, KeyError, TypeError, AttributeError):
         return  # no run of DVC
-    if changed := sorted({path for path, md5 in read if made.get(path, md5) != md5}):
-        click.echo(f"warning: metrics were computed before {', '.join(changed)} changed: run `dvc repro`", err=True)
+    if old:
+        what = f"warning: not run since an artifact that it reads changed: {', '.join(old)}"
+        click.echo(f"{what}: these results are old: run `dvc repro`", err=True)
     if sections:
         what = f"warning: params.yaml has changed since the run (section {', '.join(sections)})"
         click.echo(f"{what}: run `dvc repro`, or restore it", err=True)

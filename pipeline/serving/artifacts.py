@@ -56,12 +56,11 @@ def are_numbers(content: Any, most: float, kind: Any = int | float) -> TypeGuard
 
 
 def require_model(folder: Path) -> None:
-    """Raise ``DataError`` if a folder holds no model but folders near it do; the message lists these."""
+    """Raise ``DataError`` if a folder holds no model, or is missing beside models; the message lists models near it."""
     if any((folder / name).is_file() for name in ("config.json", "model.safetensors", "fusion.safetensors")):
         return  # a model, maybe a damaged one
-    near = [*folder.glob("*/config.json"), *folder.glob("models/*/config.json")]
-    near = near or [*folder.parent.glob("*/config.json")]
-    if near:
+    places = (folder, folder / "models", *([folder.parent] if folder.parent.name == "models" else []))
+    near = sorted({str(found.parent) for place in places for found in place.glob(f"*/{CHECKSUMS}")})
+    if near or folder.is_dir():
         problem = "holds no model" if folder.is_dir() else "there is no such folder"
-        models = ", ".join(str(config.parent) for config in sorted(near))
-        raise DataError(problem, str(folder), f"name a model: {models}")
+        raise DataError(problem, str(folder), f"name a model: {', '.join(near)}" if near else REMEDY)

@@ -33,7 +33,7 @@ KEYS = (  # of every manifest, beside `schema_version`
 )
 MODEL_KEYS = ("id", "revision", "config_sha256", "tokenizer_sha256", "weights_sha256")
 
-REMEDY = "run `dvc repro`, or fetch the store again (`dvc pull`, `dvc update`)"
+REMEDY = "make it again (`dvc repro`, `hierrec embeddings encode`), or fetch it (`dvc pull`, `dvc update`)"
 REBUILD = "make it again (`dvc repro` where it comes from), or use the release of hierrec that wrote it"
 
 # Columns of the items.

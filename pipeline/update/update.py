@@ -96,7 +96,7 @@ def update(
         f" {encoded:,} texts encoded",
         *notes,
         f"{computed:,} states computed",
-        f"written to {out}/",
+        f"written to {out}/; next: hierrec recommend --artifacts {out} --user ID",
     ]
 
 

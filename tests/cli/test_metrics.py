@@ -74,17 +74,17 @@ def test_without_a_lock_that_can_be_read_nothing_is_outdated(run: Run, tmp_path:
     assert (result.exit_code, result.stderr) == (0, "")
 
 
-def test_metrics_of_other_data_give_a_warning(run: Run, tmp_path: Path) -> None:
+def test_a_stage_that_has_not_run_since_its_input_changed_is_named(run: Run, tmp_path: Path) -> None:
     write_metrics(tmp_path / "artifacts")
-    data = "artifacts/data/split.parquet"
-    stages = {name: {"deps": [{"path": data, "md5": "old"}]} for name in ("evaluate_rag", "train_rag")}
-    stages["ingest"] = {"outs": [{"path": data, "md5": "old"}]}
+    model = "artifacts/models/rag"
+    stages = {name: {"deps": [{"path": model, "md5": "new"}]} for name in ("evaluate_rag", "train@refit")}
+    stages["train_rag"] = {"outs": [{"path": model, "md5": "new"}]}
     for md5 in ("old", "new"):
-        stages["ingest"]["outs"][0]["md5"] = md5
+        stages["train@refit"]["deps"][0]["md5"] = md5
         write_json(tmp_path / "dvc.lock", {"stages": stages})  # JSON is YAML
         result = run("metrics", "--artifacts", str(tmp_path / "artifacts"))
         assert result.exit_code == 0
-        assert (data in result.stderr) == (md5 == "new")
+        assert ("changed: train@refit: these" in result.stderr) == (md5 == "old")
 
 
 def test_params_of_another_run_give_a_warning(run: Run, tmp_path: Path) -> None:
