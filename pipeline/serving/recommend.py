@@ -16,8 +16,7 @@ from ..core.errors import ParamsError
 from ..core.sequences import Sequences
 from ..core.tables import load_users
 from ..model.inputs import load_inputs
-from ..model.load import load_scorer
-from ..model.scorer import Scored, Scorer
+from ..model.scorer import Scored, Scorer, load_scorer
 from ..model.sources import ANONYMOUS
 from ..rag.checkpoint import fitted_on_all, load_rag
 from ..rag.datastore import Datastore
