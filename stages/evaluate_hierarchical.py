@@ -10,9 +10,7 @@ from hierrec.model.scorer import load_scorer
 @Stage
 def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
-    scorer = load_scorer(MODELS / "hierarchical", inputs)
-    candidates = inputs.candidates, inputs.validation_candidates
-    return measure("hierarchical", scorer, inputs.sequences, evaluate, *candidates, inputs.frozen)
+    return measure("hierarchical", load_scorer(MODELS / "hierarchical", inputs), inputs, evaluate)
 
 
 if __name__ == "__main__":
