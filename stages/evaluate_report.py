@@ -58,7 +58,7 @@ def main(evaluate: EvaluateParams) -> Summary:
     )
     test = {variant: metrics["test"] for variant, metrics in results.metrics.items()}
     write_details(METRICS / "comparison.json", comparison)
-    write_csv(PLOTS / "slices.csv", slices_table(ranks))
+    write_csv(PLOTS / "slices.csv", slices_table(results.metrics))
     write_csv(PLOTS / "published.csv", beside_published(test, results.counts))
     page = render(
         Content(

@@ -74,13 +74,13 @@ def _sizes(ranks: pl.DataFrame) -> dict[str, int]:
     return {"users": users, **({"targets": len(ranks)} if len(ranks) > users else {})}
 
 
-def slices_table(ranks: dict[str, pl.DataFrame]) -> pl.DataFrame:
-    """Return the slices of all variants as one table: columns variant, slice, group, users, and one per metric."""
+def slices_table(summaries: Mapping[str, Mapping[str, Any]]) -> pl.DataFrame:
+    """Return the slices in all variants' summaries as one table: variant, slice, group, users, and the metrics."""
     return pl.DataFrame(
         [
             {"variant": variant, "slice": name, "group": group, **metrics}
-            for variant, table in ranks.items()
-            for name, groups in slice_metrics(table).items()
+            for variant, summary in summaries.items()
+            for name, groups in summary["slices"].items()
             for group, metrics in groups.items()
             if metrics["users"]
         ]
