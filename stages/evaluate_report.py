@@ -63,7 +63,7 @@ def main(evaluate: EvaluateParams) -> Summary:
     page = render(
         Content(
             results=results,
-            facts=facts(results.counts, store, catalogue.index, model, rag.sources, settings),
+            facts=facts(results.counts, store, catalogue.index, model, rag.sources),
             settings=list(flat(settings)),
             map=item_map(items, store.vectors),
             people=people(inputs.sequences, user_ids, catalogue, scorers),
