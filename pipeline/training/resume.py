@@ -59,11 +59,10 @@ def training_key(model: UserModel, sequences: Sequences, candidates: NDArray[np.
     return digest.hexdigest()
 
 
-def code_hashes(*files: str | Path) -> list[str]:
-    """Hash the code that a training runs: the modules of the package that are imported by now, and further files."""
+def code_hashes() -> list[str]:
+    """Hash the code that a training runs: the modules of the package that are imported by now."""
     modules = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "hierrec"}
-    imported = [module.__file__ for _, module in sorted(modules.items()) if module.__file__]
-    return [sha256_file(Path(path)) for path in [*imported, *files]]
+    return [sha256_file(Path(module.__file__)) for _, module in sorted(modules.items()) if module.__file__]
 
 
 class TrainingState:
