@@ -11,7 +11,7 @@ from hierrec.evaluation.ranks import BASELINES_SCHEMA, load_ranks
 from hierrec.evaluation.summary import recall_curve, slices_table, summarise, summarise_baselines, write_csv
 from hierrec.model.checkpoint import read_curve
 from hierrec.model.inputs import load_inputs
-from hierrec.model.load import load_scorer
+from hierrec.model.scorer import load_scorer
 from hierrec.rag.checkpoint import load_rag
 from hierrec.report.items import Items, item_map, neighbours
 from hierrec.report.page import Content, facts, flat, render
@@ -58,12 +58,12 @@ def main(evaluate: EvaluateParams) -> Summary:
     )
     test = {variant: metrics["test"] for variant, metrics in results.metrics.items()}
     write_details(METRICS / "comparison.json", comparison)
-    write_csv(PLOTS / "slices.csv", slices_table(ranks))
+    write_csv(PLOTS / "slices.csv", slices_table(results.metrics))
     write_csv(PLOTS / "published.csv", beside_published(test, results.counts))
     page = render(
         Content(
             results=results,
-            facts=facts(results.counts, store, catalogue.index, model, rag.sources, settings),
+            facts=facts(results.counts, store, catalogue.index, model, rag.sources),
             settings=list(flat(settings)),
             map=item_map(items, store.vectors),
             people=people(inputs.sequences, user_ids, catalogue, scorers),

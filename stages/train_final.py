@@ -14,7 +14,7 @@ FITTED = {
 
 @SharedStage
 def main(final: FinalParams) -> Summary:
-    places = MODELS / "rag", MODELS / "hierarchical", MODELS / "final", "stages.train_final"
+    places = MODELS / "rag", MODELS / "hierarchical", MODELS / "final"
     return refit(final, lambda: load_inputs(DATA, ITEM_EMBEDDINGS).whole(), *places, FITTED)
 
 

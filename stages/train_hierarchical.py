@@ -33,7 +33,7 @@ def main(train: TrainParams) -> Summary:
 
         return model, inputs, write
 
-    return run_training("stages.train_hierarchical", load, LEARNING_CURVE, __file__)
+    return run_training("stages.train_hierarchical", load, LEARNING_CURVE)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ FITTED = {"items": "training and validation", "test_figures": "artifacts/metrics
 
 @SharedStage
 def main(final: FinalParams) -> Summary:
-    places = MODELS / "rag", MODELS / "hierarchical", MODELS / "refit", "stages.train_refit"
+    places = MODELS / "rag", MODELS / "hierarchical", MODELS / "refit"
     return refit(final, lambda: load_inputs(DATA, ITEM_EMBEDDINGS).before_test(), *places, FITTED)
 
 

@@ -70,6 +70,7 @@ def test_a_whole_number_is_a_number_and_so_is_an_exponent(tmp_path: Path, text: 
         ("  epochs:", "  epochs: ten", "tune.epochs", 'valid integer, not "ten"'),
         ("  template:", "  template: ''", "encode.template", "has no placeholder"),
         ("  template:", "  template: '{title'", "encode.template", "a brace stands alone"),
+        ("  template:", "  template: '{{title}}'", "encode.template", "a brace stands alone"),
         ("  sources:", "  sources: [nextitems]", "fusion.sources.0", "'next_items'"),
         ("  seed:", "  seeds: 1", "tune.seeds", "not permitted"),
         ("  input_dropout:", "  input_dropout: 1.0", "train.input_dropout", "less than 1"),

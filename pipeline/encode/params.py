@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from ..core.errors import ParamsError
 from ..core.params import Positive, Precision, Section
 from .model_files import CONFIG
 
@@ -15,21 +14,15 @@ PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
 def placeholders(template: str) -> list[str]:
-    """Return the placeholders, each once; raise ``ParamsError`` if there is none, or a brace stands alone."""
-    columns = list(dict.fromkeys(PLACEHOLDER.findall(template)))
-    if re.search(r"[{}]", PLACEHOLDER.sub("", template)):
-        raise ParamsError(f"a brace stands alone in {template!r}", "template", "write columns as {title}")
-    if not columns:
-        what = f"{template!r} has no placeholder, so all items would have one text"
-        raise ParamsError(what, "template", "write e.g. {title}")
-    return columns
+    """Return the placeholders, each once."""
+    return list(dict.fromkeys(PLACEHOLDER.findall(template)))
 
 
 def _checked(template: str) -> str:
-    try:
-        placeholders(template)
-    except ParamsError as error:
-        raise ValueError(f"{error.what}; {error.remedy}") from None
+    if re.search(r"[{}]", PLACEHOLDER.sub("", template)):
+        raise ValueError(f"a brace stands alone in {template!r}; write columns as {{title}}")
+    if not PLACEHOLDER.search(template):
+        raise ValueError(f"{template!r} has no placeholder, so all items would have one text; write e.g. {{title}}")
     return template
 
 

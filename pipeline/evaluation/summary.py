@@ -74,13 +74,13 @@ def _sizes(ranks: pl.DataFrame) -> dict[str, int]:
     return {"users": users, **({"targets": len(ranks)} if len(ranks) > users else {})}
 
 
-def slices_table(ranks: dict[str, pl.DataFrame]) -> pl.DataFrame:
-    """Return the slices of all variants as one table: columns variant, slice, group, users, and one per metric."""
+def slices_table(summaries: Mapping[str, Mapping[str, Any]]) -> pl.DataFrame:
+    """Return the slices in all variants' summaries as one table: variant, slice, group, users, and the metrics."""
     return pl.DataFrame(
         [
             {"variant": variant, "slice": name, "group": group, **metrics}
-            for variant, table in ranks.items()
-            for name, groups in slice_metrics(table).items()
+            for variant, summary in summaries.items()
+            for name, groups in summary["slices"].items()
             for group, metrics in groups.items()
             if metrics["users"]
         ]
@@ -100,17 +100,16 @@ def write_csv(path: Path, table: pl.DataFrame) -> None:
 
 
 def resampled_means(
-    values: NDArray[np.float64], resamples: int, seed: int, users: NDArray[np.int64] | None = None
+    values: NDArray[np.float64], users: NDArray[np.int64], resamples: int, seed: int
 ) -> NDArray[np.float64]:
     """Return the means, float64 [R, M], of R resamples; each draws as many users as there are, with replacement.
 
     Equal seeds draw the same users, so that the columns, and the variants, are paired.
 
     `values` [N, M] are M values of each target, `users` [N] the user of each; a drawn user brings all its targets.
-    None: each user has one target.
     """
     generator = np.random.default_rng(seed)
-    owners = np.arange(len(values)) if users is None else np.unique(users, return_inverse=True)[1]  # [N]
+    owners = np.unique(users, return_inverse=True)[1]  # [N]
     counts = np.bincount(owners)  # [U]
     sums = np.zeros((len(counts), values.shape[1]))
     np.add.at(sums, owners, values)
@@ -146,7 +145,7 @@ def certainty(
     `values` are [N] of each name, `users` int64 [N] the users of the targets.
     """
     stacked = np.stack(list(values.values()), 1)  # [N, M]
-    means = resampled_means(stacked, params.resamples, params.seed, users)  # [R, M]
+    means = resampled_means(stacked, users, params.resamples, params.seed)  # [R, M]
     low, high = intervals(means)
     found = pl.DataFrame({"low": low, "high": high, "p": p_values(means)})
     return dict(zip(values, found.to_dicts(), strict=True))

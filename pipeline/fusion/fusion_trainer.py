@@ -39,19 +39,15 @@ class FusionExamples:
     retrieved: dict[str, Retrieved]  # by the name of the source
 
     @classmethod
-    def collect(cls, queries: Sequence[Query], targets: Rows, sources: Mapping[str, Source]) -> "FusionExamples":
-        """Retrieve items from every source for the users of all queries, one query after the other."""
-        batches = [
-            query.take(rows)
-            for query in queries
-            for rows in np.split(np.arange(len(query)), range(RETRIEVAL_BATCH, len(query), RETRIEVAL_BATCH))
-        ]
+    def collect(cls, query: Query, targets: Rows, sources: Mapping[str, Source]) -> "FusionExamples":
+        """Retrieve items from every source for all users of the query."""
+        batches = np.split(np.arange(len(query)), range(RETRIEVAL_BATCH, len(query), RETRIEVAL_BATCH))
         parts: dict[str, list[Retrieved]] = {name: [] for name in sources}
-        for batch in track(batches, desc="retrieve", unit="batch"):
+        for rows in track(batches, desc="retrieve", unit="batch"):
+            batch = query.take(rows)
             for name, source in sources.items():
                 parts[name].append(Retrieved.joined([source.retrieve(batch)]))
-        retrieved = {name: Retrieved.joined(parts.pop(name)) for name in sources}
-        return cls(Query.joined(queries), targets, retrieved)
+        return cls(query, targets, {name: Retrieved.joined(parts.pop(name)) for name in sources})
 
     @classmethod
     def validation(
@@ -70,17 +66,16 @@ class FusionExamples:
             remedy = "use data in which more users have 3 interactions or more; for a split by time, choose other cuts"
             raise DataError(what, "split.parquet", remedy)
         before = sequences.validation_histories()
-
-        def query(rows: Rows) -> Query:
-            histories, users = [before[row] for row in rows], sequences.owners[rows]
-            return Query(scorer.states_in_batches(histories, users).numpy(), users, histories)
-
         generator = np.random.default_rng([scorer.model.params.seed, len(having)])
         halves = (having[half] for half in split_users(owners, most))
         first, second = (np.sort(generator.permutation(half)[:most]) for half in halves)
-        targets = sequences.validation[np.concatenate([first, second])]  # [N]
-        rows = np.arange(len(first)), np.arange(len(first), len(targets))
-        return cls.collect([query(first), query(second)], targets, sources), rows
+        rows = np.concatenate([first, second])  # [N]
+        states = [
+            scorer.states_in_batches([before[row] for row in half], sequences.owners[half]) for half in (first, second)
+        ]
+        query = Query(torch.cat(states).numpy(), sequences.owners[rows], [before[row] for row in rows])
+        places = np.arange(len(first)), np.arange(len(first), len(rows))
+        return cls.collect(query, sequences.validation[rows], sources), places
 
     @torch.no_grad()
     def scored(self, rows: Rows, scorer: Scorer, sources: Sequence[str]) -> tuple[Tensor, Query, Sequence[Retrieved]]:

@@ -34,10 +34,6 @@ class Ensemble(nn.Module):
         """Dimensions of a user state, M * D."""
         return sum(member.width for member in self.members)
 
-    def forward(self, rows: Tensor, gaps: Tensor | None = None) -> Tensor:
-        """Return the members' user states side by side, float [B, T, M * D]; see `SequenceModel.forward`."""
-        return torch.cat([member(rows, gaps) for member in self.members], -1)
-
     def item_keys(self, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return keys [n, M * D] and biases [n]; see `SequenceModel.item_keys`."""
         keys, biases = zip(*(member.item_keys(rows) for member in self.members), strict=True)

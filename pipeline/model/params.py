@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # numpy takes as long to import as half of all params
     import numpy as np
     from numpy.typing import NDArray
 
+Kind = Literal["mean", "last", "window", "recency"]  # of pooling
 SPARSE = 64
 """Mean number of training interactions of a trained item, below which data is sparse (docs/decisions.md)."""
 
@@ -36,7 +37,7 @@ class BackboneParams(Section):
 class PoolingParams(Section):
     """How hidden states are pooled to the user state. params.yaml describes the keys."""
 
-    kind: Literal["mean", "last", "window", "recency"]
+    kind: Kind
     window: Positive
 
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import torch
@@ -12,11 +11,10 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from ..core.sequences import GAP_BUCKETS, UNKNOWN_GAP
-from .params import TrainParams
+from .params import Kind, TrainParams
 from .phi3 import reads_one_position, state_at
 from .repeats import Repeats
 
-Kind = Literal["mean", "last", "window", "recency"]
 KEY_LENGTH = 20.0
 """Unit keys start at this length divided by √D: with states of norm √D, logits lie between -20 and 20."""
 SHORTEST = 1e-3

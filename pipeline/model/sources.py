@@ -32,12 +32,6 @@ class Query:
         """Return the users at these rows of the batch."""
         return Query(self.states[rows], self.users[rows], [self.histories[row] for row in rows])
 
-    @staticmethod
-    def joined(parts: Sequence["Query"]) -> "Query":
-        """Concatenate batches."""
-        states, users = np.concatenate([part.states for part in parts]), np.concatenate([part.users for part in parts])
-        return Query(states, users, [history for part in parts for history in part.histories])
-
 
 @dataclass(frozen=True)
 class Retrieved:

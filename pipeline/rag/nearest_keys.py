@@ -103,10 +103,7 @@ class NearestKeys:
     @cached_property
     def _whole(self) -> NDArray[np.float32]:
         """The keys, float32 [N, D]."""
-        whole = np.empty(self.keys.shape, np.float32)
-        for start in range(0, len(whole), BLOCK):
-            whole[start : start + BLOCK] = to_float32(self.keys[start : start + BLOCK])
-        return whole
+        return np.asarray(self.keys, np.float32)
 
     @cached_property
     def _longest(self) -> float:

@@ -12,7 +12,6 @@ from ..fusion.prefixes import remember
 from ..model.checkpoint import CHOSEN_BY, read_config, read_curve
 from ..model.ensemble import UserModel
 from ..model.inputs import Inputs
-from ..model.params import TrainParams
 from ..rag.checkpoint import load_parts, save_rag
 from ..training.resume import Progress
 from ..training.run import Write, run_training
@@ -24,13 +23,7 @@ OFF = "off.txt"
 
 
 def refit(
-    final: FinalParams,
-    read: Callable[[], Inputs],
-    source: Path,
-    curve: Path,
-    target: Path,
-    module: str,
-    fitted: Mapping[str, Any],
+    final: FinalParams, read: Callable[[], Inputs], source: Path, curve: Path, target: Path, fitted: Mapping[str, Any]
 ) -> Summary:
     """Train the sequence model again, rebuild the datastore, keep the fusion, and write all of it.
 
@@ -43,8 +36,7 @@ def refit(
         source: folder of the chosen model of variant `rag`, which holds the model of variant `hierarchical` too.
         curve: folder of the chosen model of variant `hierarchical`, which holds its learning curve and says whether it
             is shrunk.
-        target: folder of the model that is written.
-        module: the stage that runs, to start it in several processes.
+        target: folder of the model that is written. The stage that runs is `train_` and the folder's name.
         fitted: entries about this fit for the config of the model.
     """
     if not final.fit:
@@ -57,7 +49,11 @@ def refit(
         model, fusion, fusion_params = load_parts(source, inputs)
         fusion.trends = None  # it is only written again; the trends are as large as the data
         chosen, new, shrunk = model.params, final.new_for(model.params), False
-        changes = _changes(final, chosen, curve)
+        changes: dict[str, Any] = {"epochs": final.epochs, "learning_rate": chosen.learning_rate * final.rate}
+        if new:
+            validations = read_curve(curve)
+            best = validations[CHOSEN_BY].arg_max() or 0
+            changes = {"epochs": int(validations["epoch"][best]), "learning_rate": chosen.learning_rate}
         changed = chosen.with_rate(changes["learning_rate"]).model_copy(update=changes)
         if new:
             # An earlier version did not record it: then scaled keys tell.
@@ -85,13 +81,4 @@ def refit(
 
         return model, inputs, write
 
-    return run_training(module, load, None)
-
-
-def _changes(final: FinalParams, chosen: TrainParams, curve: Path) -> dict[str, Any]:
-    """Return the params in which this fit differs from the chosen training."""
-    if final.new_for(chosen):
-        validations = read_curve(curve)
-        best = validations[CHOSEN_BY].arg_max() or 0
-        return {"epochs": int(validations["epoch"][best]), "learning_rate": chosen.learning_rate}
-    return {"epochs": final.epochs, "learning_rate": chosen.learning_rate * final.rate}
+    return run_training(f"stages.train_{target.name}", load, None)

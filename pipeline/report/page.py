@@ -74,24 +74,21 @@ def facts(
     index: ItemIndex,
     model: UserModel,
     sources: Mapping[str, Source],
-    settings: Mapping[str, Any],
 ) -> Facts:
     """Return facts about each part of the pipeline.
 
-    `counts` are numbers of users, items, candidates and interactions; `sources` are by name; `settings` are the
-    sections `train` and `fusion` of the models' settings.
+    `counts` are numbers of users, items, candidates and interactions; `sources` are by name.
     """
-    encoder, train, fusion = store.manifest, settings["train"], settings["fusion"]
+    encoder, train = store.manifest, model.params
     shape, members = model.members[0].backbone.config, len(model.members)
     backbone = f"{shape.model_type}, {shape.num_hidden_layers} layers of width {shape.hidden_size}"
     sizes = Counter({"Parameters": _parameters(model)})
     for member in model.members:
         sizes.update({f"… {name}": _parameters(part) for name, part in member.named_children()})
     retrieval = {"Sources": ", ".join(sources)}
-    for source in sources.values():
-        if isinstance(source, Datastore):
-            retrieval["Remembered prefixes"] = f"{len(source):,}"
-            retrieval["Retrieved per user"] = f"{fusion['neighbours']:,}"
+    if isinstance(datastore := sources.get("next_items"), Datastore):
+        retrieval["Remembered prefixes"] = f"{len(datastore):,}"
+        retrieval["Retrieved per user"] = f"{datastore.lookup.neighbours:,}"
     return {
         "Data": {
             "Users": f"{counts['users']:,}",
@@ -107,7 +104,7 @@ def facts(
         },
         "Recommendation LLM": {
             "Backbone": f"{members} of {backbone}" if members > 1 else backbone,
-            "User": f"pooling: {train['pooling']['kind']}, latest {train['history']} items",
+            "User": f"pooling: {train.pooling.kind}, latest {train.history} items",
             **{part: f"{size:,}" for part, size in sizes.items() if size},
         },
         "Retrieval": retrieval,

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from ..core.errors import ParamsError
 from ..core.sequences import Sequences
 from ..core.tables import load_users
-from ..model.load import load_scorer
-from ..model.scorer import Scored, Scorer
+from ..model.scorer import Scored, Scorer, load_scorer
 from ..model.sources import ANONYMOUS
 from ..rag.checkpoint import inputs_for_use, load_rag
 from ..rag.datastore import Datastore

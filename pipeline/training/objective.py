@@ -50,7 +50,8 @@ class Objective(nn.Module):
             return self._with_repeats(windows, self.model.repeats, sampler)[mask.to(device)].mean()
         states = states[mask.to(device)]  # [M, D]
         if params.loss == "softmax":
-            return softmax_loss(states, targets.to(device), *self.model.item_keys())
+            keys, biases = self.model.item_keys()  # [n, D], [n]
+            return F.cross_entropy(states @ keys.T + biases, targets.to(device))
         negatives = self._negatives(sampler)  # [S]
         # Only keys of targets and negatives are computed: a step costs the same for any number of items.
         items, inverse = torch.cat([targets, negatives]).unique(return_inverse=True)  # [k], [M + S]
@@ -79,11 +80,6 @@ class Objective(nn.Module):
         return torch.multinomial(self.probability, self.model.params.negatives, replacement=True, generator=sampler)
 
 
-def softmax_loss(states: Tensor, targets: Tensor, keys: Tensor, biases: Tensor) -> Tensor:
-    """Return the mean cross-entropy over n items: states [M, D], targets int64 [M], keys [n, D], biases [n]."""
-    return F.cross_entropy(states @ keys.T + biases, targets)  # [M, n]
-
-
 def sampled_softmax_loss(
     states: Tensor, targets: Tensor, keys: Tensor, biases: Tensor, negatives: Tensor, log_probability: Tensor
 ) -> Tensor:
@@ -91,7 +87,8 @@ def sampled_softmax_loss(
 
     Importance sampling: an item drawn S times with probability q stands for 1 / (S q) items, so its logit gets
     -log(S q) (Bengio & Senécal 2008, doi 10.1109/TNN.2007.912312). A negative equal to the target is masked.
-    Arguments as for `softmax_loss`; negatives int64 [S], drawn with replacement; log_probability [n], log q.
+    States [M, D], targets int64 [M], keys [n, D], biases [n]; negatives int64 [S], drawn with replacement;
+    log_probability [n], log q.
     """
     # Not `keys[targets]`: the order in which its gradient is summed depends on the threads.
     target_keys, target_biases = F.embedding(targets, keys), biases.index_select(0, targets)  # [M, D], [M]

@@ -59,11 +59,10 @@ def training_key(model: UserModel, sequences: Sequences, candidates: NDArray[np.
     return digest.hexdigest()
 
 
-def code_hashes(*files: str | Path) -> list[str]:
-    """Hash the code that a training runs: the modules of the package that are imported by now, and further files."""
+def code_hashes() -> list[str]:
+    """Hash the code that a training runs: the modules of the package that are imported by now."""
     modules = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "hierrec"}
-    imported = [module.__file__ for _, module in sorted(modules.items()) if module.__file__]
-    return [sha256_file(Path(path)) for path in [*imported, *files]]
+    return [sha256_file(Path(module.__file__)) for _, module in sorted(modules.items()) if module.__file__]
 
 
 class TrainingState:
@@ -79,9 +78,9 @@ class TrainingState:
         """Write the state after an epoch, atomically."""
         header = dict(vars(progress))
         groups = {"model": state_of(model), "average": state_of(average), "best": header.pop("best")}
-        tensors = {f"{group}/{name}": tensor for group, state in groups.items() for name, tensor in state.items()}
         for index, moments in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{index}/{name}": value.cpu() for name, value in moments.items()}
+            groups[str(index)] = {name: value.cpu() for name, value in moments.items()}
+        tensors = {f"{group}/{name}": tensor for group, state in groups.items() for name, tensor in state.items()}
         content = save(tensors, metadata={"progress": json.dumps(header)})
         with atomic_path(self.path) as temporary, temporary.open("wb") as file:
             file.write(hashlib.sha256(content).digest())
@@ -100,10 +99,7 @@ class TrainingState:
             groups[group][rest] = tensor
         model.load_state_dict(groups["model"])
         average.load_state_dict(groups["average"])
-        moments: dict[int, dict[str, Tensor]] = defaultdict(dict)
-        for name, value in groups["optimizer"].items():
-            index, _, moment = name.partition("/")
-            moments[int(index)][moment] = value
+        moments = {int(group): tensors for group, tensors in groups.items() if group.isdecimal()}
         optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])  # of safetensors
         return Progress(best=groups["best"], **json.loads(header["__metadata__"]["progress"]))

@@ -20,7 +20,7 @@ Write = Callable[[Progress], Summary]
 Load = Callable[[], tuple[UserModel, Inputs, Write]]
 
 
-def run_training(module: str, load: Load, curve: Path | None, *code: str) -> Summary:
+def run_training(module: str, load: Load, curve: Path | None) -> Summary:
     """Load a model and its inputs, train the model, and write it; return the stage's summary.
 
     Args:
@@ -29,7 +29,6 @@ def run_training(module: str, load: Load, curve: Path | None, *code: str) -> Sum
             before other processes start, so bad input gives one message.
         curve: CSV with a row for each validation so far; validation picks the epoch. None: no validation, all epochs
             are trained.
-        code: further files, beside the modules of the package: after a change of one, training starts from scratch.
     """
     # Moments of rarely seen items decay into denormal numbers, which make a CPU many times slower. Threads inherit this
     # setting when they start, and loading starts them.
@@ -45,7 +44,7 @@ def run_training(module: str, load: Load, curve: Path | None, *code: str) -> Sum
     candidates = inputs.validation_candidates
     validated = inputs.sequences.with_targets_of(params.validation_users, params.seed)
     validate = validator(validated, candidates) if curve else None
-    key = training_key(model, inputs.sequences, candidates, code_hashes(*code))
+    key = training_key(model, inputs.sequences, candidates, code_hashes())
     state = TrainingState(cache_dir("train"), key, curve)
     with joined(params.processes, params.device) as processes:
         progress = fit(model, inputs.sequences, validate, state, processes)

@@ -59,8 +59,9 @@ def test_users_without_a_target_do_not_count() -> None:
 
 def test_a_group_without_users_has_no_metrics_and_no_row() -> None:
     table = ranks_table([1.0, 4.0])  # no long histories
-    assert summarise(table, 50, PARAMS)["slices"]["history"]["long"] == {"users": 0}
-    rows = slices_table({"hierarchical": table, "rag": table})
+    summary = summarise(table, 50, PARAMS)
+    assert summary["slices"]["history"]["long"] == {"users": 0}
+    rows = slices_table({"hierarchical": summary, "rag": summary})
     assert set(rows.columns) == {"variant", "slice", "group", "users", *METRICS}
     assert not rows.null_count().sum_horizontal()[0]
     groups = rows.filter(variant="rag", slice="history")["group"].to_list()

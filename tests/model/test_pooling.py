@@ -5,7 +5,8 @@ from typing import get_args
 
 import pytest
 import torch
-from hierrec.model.sequence_model import Kind, Pooling
+from hierrec.model.params import Kind
+from hierrec.model.sequence_model import Pooling
 from hypothesis import given
 from hypothesis import strategies as st
 

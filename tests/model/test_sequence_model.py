@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from hierrec.core.sequences import pad_histories
-from hierrec.model.params import PoolingParams, TrainParams
+from hierrec.model.params import Kind, PoolingParams, TrainParams
 from hierrec.model.phi3 import reads_one_position
 from hierrec.model.scorer import Scorer
-from hierrec.model.sequence_model import KEY_LENGTH, ItemTable, Kind
+from hierrec.model.sequence_model import KEY_LENGTH, ItemTable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray

@@ -252,11 +252,10 @@ def examples(monkeypatch: pytest.MonkeyPatch) -> FusionExamples:
 
     states = generator.standard_normal((200, WIDTH)).astype(np.float32)
     query = Query(states, np.arange(200), [np.array([0, 1])] * 200)
-    halves = [query.take(rows) for rows in (ROWS[:100], ROWS[100:])]
-    return FusionExamples.collect(halves, targets, {"next_items": Liar(), "items": Oracle()})
+    return FusionExamples.collect(query, targets, {"next_items": Liar(), "items": Oracle()})
 
 
-def test_examples_are_in_the_order_of_the_queries(examples: FusionExamples) -> None:
+def test_examples_are_in_the_order_of_the_query(examples: FusionExamples) -> None:
     np.testing.assert_array_equal(examples.query.users, ROWS)
     assert len(examples.query.histories) == len(examples.query.states) == 200
     np.testing.assert_array_equal(examples.retrieved["items"].items[:, 0], examples.targets)

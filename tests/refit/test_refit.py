@@ -172,10 +172,9 @@ def test_on_large_data_the_further_training_reads_every_item(
     for most in (1, None):
         folder = tmp_path / str(most)
         params = train_params.model_copy(update={"batch_windows": 8, "epoch_batches": most})
-        inputs = make_chosen(folder / "chosen", params, frozen, sequences).whole()
-        places = folder / "chosen", folder / "curve", folder / "fitted", "stages.train_final"
-        refit(TWICE, lambda inputs=inputs: inputs, *places, {"items": "all"})
-    limited, whole = (contents(tmp_path / str(most) / "fitted" / "base") for most in (1, None))
+        inputs = make_chosen(folder / "rag", params, frozen, sequences).whole()
+        refit(TWICE, lambda inputs=inputs: inputs, folder / "rag", folder, folder / "final", {"items": "all"})
+    limited, whole = (contents(tmp_path / str(most) / "final" / "base") for most in (1, None))
     assert limited["model.safetensors"] == whole["model.safetensors"]
     assert limited["config.json"] != whole["config.json"]  # it keeps the limit of the chosen model
 
@@ -191,21 +190,13 @@ def test_every_member_is_fitted_again_and_an_interrupted_fit_resumes(
 ) -> None:
     monkeypatch.setenv("HIERREC_CACHE", str(tmp_path / "cache"))
     params = train_params.model_copy(update={"members": members})
-    inputs = make_chosen(tmp_path / "chosen", params, frozen, sequences).whole()
+    inputs = make_chosen(tmp_path / "rag", params, frozen, sequences).whole()
 
     def run(name: str) -> None:
-        refit(
-            TWICE,
-            lambda: inputs,
-            tmp_path / "chosen",
-            tmp_path / "curve",
-            tmp_path / name,
-            "stages.train_final",
-            {"items": "all"},
-        )
+        refit(TWICE, lambda: inputs, tmp_path / "rag", tmp_path, tmp_path / name, {"items": "all"})
 
     run("whole")
-    before, after = (load_model(tmp_path / name / "base", frozen, "hash") for name in ("chosen", "whole"))
+    before, after = (load_model(tmp_path / name / "base", frozen, "hash") for name in ("rag", "whole"))
     for old, new in zip(before.members, after.members, strict=True):
         assert not torch.equal(old.head.weight, new.head.weight)
     assert after.params == before.params
@@ -245,13 +236,12 @@ def test_new_weights_are_trained_for_the_chosen_epochs_and_shrunk_if_the_chosen_
         shrink(chosen, torch.from_numpy(sequences.training_counts(ITEMS)), 5)
         if unit:
             chosen.members[0].key_scale.fill_(1)
-    inputs = make_chosen(tmp_path / "chosen", params, frozen, sequences, chosen).before_test()
+    inputs = make_chosen(tmp_path / "rag", params, frozen, sequences, chosen).before_test()
     values = (0.1, 0.3, 0.3, 0.2)  # the second epoch is the first best
     curve = [{"epoch": n, "ndcg@10": value} for n, value in enumerate(values, 1)]
-    save_model(tmp_path / "curve", chosen, "hash", curve, shrunk)
+    save_model(tmp_path / "hierarchical", chosen, "hash", curve, shrunk)
     final = TWICE.model_copy(update={"start": "auto"})
-    folders = tmp_path / "chosen", tmp_path / "curve", tmp_path / "new"
-    refit(final, lambda: inputs, *folders, "stages.train_refit", {"items": "some"})
+    refit(final, lambda: inputs, tmp_path / "rag", tmp_path / "hierarchical", tmp_path / "new", {"items": "some"})
     found = load_model(tmp_path / "new" / "base", frozen, "hash")
     expected = untrained_model(params.model_copy(update={"epochs": 2}), frozen, inputs.sequences)
     fit(expected, inputs.sequences, None, TrainingState(tmp_path, "key"))

@@ -104,7 +104,7 @@ class World:
         settings = {"train": self.train.model_dump(), "fusion": self.fusion.model_dump()}
         return Content(
             results=results,
-            facts=facts(results.counts, self.store, self.catalogue.index, self.model, self.sources, settings),
+            facts=facts(results.counts, self.store, self.catalogue.index, self.model, self.sources),
             settings=list(flat(settings)),
             map=item_map(self.items, self.store.vectors),
             people=self.people(),
