@@ -155,6 +155,13 @@ def test_the_cuts_are_in_order(first: float, second: float) -> None:
         IngestParams.model_validate(params | dict(zip(("validation_from", "test_from"), good, strict=True)))
 
 
+@pytest.mark.parametrize("date", ["20.02.2025", "2025-02-30"])
+def test_a_cut_that_is_no_date_is_refused_before_any_stage(date: str) -> None:
+    params = load_params(ROOT / "params.yaml").ingest.model_dump() | {"split": "time", "test_from": date}
+    with pytest.raises(ValidationError, match=f"test_from: '{date}' is not a date; write it as 2011-10-01"):
+        IngestParams.model_validate(params)
+
+
 def test_a_date_without_quotes_is_told(tmp_path: Path) -> None:
     said = refused(tmp_path, "  validation_from:", "  validation_from: 2011-10-01")
     assert "not the date 2011-10-01; write it in quotes" in said

@@ -140,13 +140,25 @@ def _previous_run(folder: Path, revision: str | None) -> Previous:
         raise DataError(f"{revision} has no metrics", str(folder), "name a commit of a run: `git log -- artifacts`")
     name = _git(folder, "log", "-1", "--format=%h of %cs", commit) or commit
     params = _changed_params(folder, commit)
-    other = "section ingest of params.yaml differs" if any(line.startswith("ingest.") for line in params) else ""
-    data = _json(_git(folder, "show", f"{commit}:./data.json"))
-    if not other and data and data != _read(folder / "data.json"):
-        other = "the counts of the data differ"
-    if other:
-        click.echo(f"warning: {other} from {name}: other data, other targets", err=True)
+    lock, counts = folder / "../../dvc.lock", _json(_git(folder, "show", f"{commit}:./data.json"))
+    before = _targets(_git(folder, "show", f"{commit}:./../../dvc.lock"))
+    after = _targets(lock.read_text("utf-8") if lock.is_file() else None)
+    other = before != after if before and after else any(line.startswith("ingest.") for line in params)
+    if other or (counts and counts != _read(folder / "data.json")):
+        click.echo(f"warning: other data than in {name}, so other targets", err=True)
     return Previous(name, found, params)
+
+
+def _targets(lock: str | None) -> dict[str, str]:
+    """Return the checksums of the tables of interactions and split, by path, that the stages of a dvc.lock read."""
+    from ruamel.yaml import YAML, YAMLError
+
+    try:
+        stages = YAML(typ="safe").load(lock or "")["stages"].values()
+        read = {dep["path"]: dep["md5"] for stage in stages for dep in stage.get("deps", [])}
+    except (YAMLError, KeyError, TypeError, AttributeError):
+        return {}
+    return {path: md5 for path, md5 in read.items() if Path(path).name in ("interactions.parquet", "split.parquet")}
 
 
 def _last_that_differs(folder: Path) -> str:

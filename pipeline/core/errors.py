@@ -3,8 +3,10 @@
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from .signals import discard_output
 
@@ -76,6 +78,10 @@ class UnforeseenError(HierrecError):
     """An error of no other type: a defect of hierrec, or input that it does not check."""
 
 
+class HierrecWarning(UserWarning):
+    """A result may not be as expected; a command shows it in one line, `warning: …`."""
+
+
 def quote(value: object) -> str:
     """Return a value as a message shows it: quoted if it is text, shortened if it is long."""
     if isinstance(value, str) and len(value) > 60:
@@ -92,7 +98,17 @@ def system_reason(error: OSError) -> str:
 
 @contextmanager
 def reported_errors(debug: bool, memory_remedy: str) -> Iterator[None]:
-    """Report every error of a stage or command as one message and exit with status 1; `debug` shows the traceback."""
+    """Report every error of a stage or command as one message and exit with status 1; `debug` shows the traceback.
+
+    A ``HierrecWarning`` is shown in one line too.
+    """
+    format_other = warnings.formatwarning
+
+    def in_one_line(message: Warning | str, category: type[Warning], *place: Any) -> str:
+        ours = issubclass(category, HierrecWarning)
+        return f"warning: {message}\n" if ours else format_other(message, category, *place)
+
+    warnings.formatwarning = in_one_line
     try:
         with memory_needed("memory ran out", remedy=memory_remedy):
             yield
@@ -107,6 +123,8 @@ def reported_errors(debug: bool, memory_remedy: str) -> Iterator[None]:
             raise typed from error
         print(f"error: {typed}", file=sys.stderr)
         sys.exit(1)
+    finally:
+        warnings.formatwarning = format_other
 
 
 def _typed(error: BaseException) -> HierrecError:

@@ -67,6 +67,8 @@ class Where:
             if missing := [name for name in names if name not in columns]:
                 what = f"column {quote(missing[0])} is missing; there are {', '.join(map(quote, [*columns][:20]))}"
                 remedy = "correct its name (case counts), or add it to the table; a text has single quotes: 'buy'"
+                if nested := next((name for name in columns if name.startswith(f"{missing[0]}.")), None):
+                    remedy = f'a name with a dot has double quotes: "{nested}"'
                 raise DataError(what, where, remedy)
 
     def keeps(self, block: pl.DataFrame) -> pl.Series:

@@ -66,13 +66,13 @@ def encode_items(items: pl.DataFrame, encode: EncodeParams, folder: Path) -> lis
 def _described(items: pl.DataFrame, texts: list[str], encode: EncodeParams) -> str:
     """Say how many items have a text, and which columns of texts the template does not name."""
     with_text = sum(bool(text.strip()) for text in texts)
-    said = f"{with_text:,} of {len(items):,} items have a text by encode.template"
+    said = f"{with_text:,} of {len(items):,} items have a text"
     named = {"item_id", *(name for template in encode.templates for name in placeholders(template))}
     unused = items.select(TEXTS).select(pl.exclude(named))
     lengths = unused.select(cs.string().str.len_bytes(), cs.list().list.len())
     others = [name for name in unused.columns if lengths[name].sum()]
     equal = "" if with_text else ": their vectors are equal"
-    return f"{said}{equal}" + f"; it does not use {', '.join(others)}" * bool(others)
+    return f"{said}{equal}" + f"; the template does not use {', '.join(others)}" * bool(others)
 
 
 def _encode(

@@ -57,8 +57,9 @@ def find_columns(
     given name is missing.
     """
     given, found, absent = dict(given or {}), {}, []
+    elsewhere = None
     if shared and isinstance(given.get("item"), str) and given["item"] not in names:
-        del given["item"]
+        elsewhere = given.pop("item")
 
     def missing(what: str, roles: Sequence[str]) -> DataError:
         yours = ", ".join(f"{role}: NAME" for role in roles)
@@ -90,6 +91,8 @@ def find_columns(
             what = f"column {quote(name)} is to be both {found[name]} and {role}"
             raise DataError(what, place, f"name another column in {key}")
         found[name] = role
+    if "item" in absent and elsewhere is not None:
+        raise missing(f"column {quote(elsewhere)}, which ingest.columns names, is", ["item"])
     if absent:
         what = f"column {absent[0]} is" if len(absent) == 1 else f"columns {', '.join(absent)} are"
         raise missing(what, absent)

@@ -19,7 +19,10 @@ from .sources import Layout, Plain, Source, check_names
 SEPARATORS = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar", "::": "two colons"}
 NULLS = ["", "\\N"]  # values that are missing: empty ones, and what PostgreSQL and MySQL write for NULL
 
-_REMEDY = "write the table as UTF-8 (or set ingest.encoding) with a line of column names, columns separated by commas"
+_REMEDY = (
+    "write the table as UTF-8 (or set ingest.encoding, e.g. to cp1252), with a line of column names, one separator,"
+    " and quotes round a value that contains it"
+)
 _SAMPLE, _LINES = 2**16, 10  # bytes and lines of a file from which its separator is found out
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _CONTROL = {

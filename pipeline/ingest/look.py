@@ -63,6 +63,9 @@ def _targets(dataset: Dataset, ties: int, unit: int | None) -> Iterator[str]:
         parts += [f"{cut['sessions']:,} sessions"] if "sessions" in cut else []
         new = f"{cut['new_users']:,} users, {cut['new_items']:,} items"
         yield f"cut: {', '.join(parts)}; new in the test: {new}"
+        if untrained := int(cut.get("untrained_targets", 0)):  # older data do not have it
+            targets = _share(untrained, dataset.split["test"].count())
+            yield f"users whose test target has no training interaction, so that only its text ranks it: {targets}"
     elif "length" not in dataset.split.columns:
         targets = dataset.split["test"].count()  # none after `hierrec update`
         yield f"users whose test target is decided by a tie in time: {_share(min(ties, targets), targets)}"

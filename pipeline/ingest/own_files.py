@@ -64,6 +64,8 @@ def read_files(interactions: Paths, items: Paths | None, params: TableParams | N
         texts = [part.name for part in further if (part.list.len().sum() if part.dtype == pl.List else part.count())]
         lacking = f"; left out: {', '.join(left_out)}" if left_out else ""
         notes.append(f"items: {_described(columns, listing)}; texts: {', '.join(texts)}{lacking}")
+        if "title" not in columns:
+            notes.append("items have no title, so their ids are shown; ingest.item_columns: {title: NAME} names one")
     notes += suspicious_users(log)
     log, more = filtered(log, params, params.repeats)
     unlisted = log.item_ids(np.arange(len(listed), len(log.item_seen)))

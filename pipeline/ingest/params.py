@@ -1,6 +1,7 @@
 """Section `ingest` of params.yaml."""
 
 import codecs
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -117,6 +118,12 @@ class IngestParams(TableParams):
         if self.targets == "all" and self.split != "time":
             raise ValueError("targets: all is for split: time; leave_one_out has one target of a user")
         first, second = self.validation_from, self.test_from
+        for key, cut in (("validation_from", first), ("test_from", second)):
+            if isinstance(cut, str):
+                try:
+                    datetime.fromisoformat(cut)
+                except ValueError:
+                    raise ValueError(f"{key}: {cut!r} is not a date; write it as 2011-10-01") from None
         if self.split == "time" and isinstance(first, float) and isinstance(second, float):
             shares_or_timestamps = (first < 1) == (second < 1)
             if shares_or_timestamps and first > second:

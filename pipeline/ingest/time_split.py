@@ -78,6 +78,8 @@ def split_by_time(
         starts = gaps.list.eval(pl.arg_where(pl.element() >= shortest)).cast(pl.List(pl.Int32))
         split = split.with_columns(session_starts=starts)
         counts["sessions"] = len(split) + int(split["session_starts"].list.len().sum())
+    targets = split["test"].drop_nulls().to_numpy()
+    counts["untrained_targets"] = int((~early[targets]).sum())
     split = split.drop("gaps", *([] if params.every_target else positions))
     later = split.filter(pl.col("length") > pl.col("test_length"))
     counts["new_users"] = int((later["test_length"] == 0).sum())
@@ -136,10 +138,7 @@ def _point(cut: float | str, times: NDArray, key: str) -> float:
         place = int(cut * len(times))
         return np.partition(times, place)[place].item()
     where = f"params.yaml, key ingest.{key}"
-    try:
-        date = datetime.fromisoformat(cut)
-    except ValueError:
-        raise ParamsError(f"{cut!r} is not a date", where, "write 2011-10-01") from None
+    date = datetime.fromisoformat(cut)
     unit = unit_of(times.min(), times.max())
     if unit is None:
         span = " to ".join(shown_time(time, None) for time in (times.min(), times.max()))

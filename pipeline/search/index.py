@@ -9,7 +9,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import IndexMismatchError, NumericalError
+from ..core.errors import HierrecWarning, IndexMismatchError, NumericalError
 from ..store.vectors import Vectors, groups_of_equal
 from .index_files import REMEDY, Setting, read_index
 from .vectors import matrix_products, unit_batches, unit_vectors
@@ -22,7 +22,7 @@ RANKED_AGAIN = 8  # rows that an `ivf_pq` index finds per row wanted, to be rank
 Found = tuple[NDArray[np.float32], NDArray[np.int64]]  # similarities and rows, [b, k] each
 
 
-class ApproximateSearchWarning(UserWarning):
+class ApproximateSearchWarning(HierrecWarning):
     """The index is approximate and may miss some of the true neighbours."""
 
 

@@ -61,6 +61,7 @@ def require_model(folder: Path) -> None:
         return  # a model, maybe a damaged one
     places = (folder, folder / "models", *([folder.parent] if folder.parent.name == "models" else []))
     near = sorted({str(found.parent) for place in places for found in place.glob(f"*/{CHECKSUMS}")})
-    if near or folder.is_dir():
-        problem = "holds no model" if folder.is_dir() else "there is no such folder"
-        raise DataError(problem, str(folder), f"name a model: {', '.join(near)}" if near else REMEDY)
+    if not near and folder.parent.name == "models" and not folder.exists():
+        return  # `require` names all artifacts that are missing
+    problem = "holds no model" if folder.is_dir() else "there is no such folder"
+    raise DataError(problem, str(folder), f"name a model: {', '.join(near)}" if near else REMEDY)

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -130,6 +131,8 @@ def test_similar_items_of_an_approximate_index_are_called_so(run: Run, artifacts
         plain = run("similar", "heat", "--artifacts", str(tmp_path))
     with pytest.warns(ApproximateSearchWarning):
         as_json = run("similar", "heat", "--json", "--artifacts", str(tmp_path))
+    shown = subprocess.run(["hierrec", "similar", "heat", "--artifacts", tmp_path], capture_output=True, text=True)
+    assert re.fullmatch(r"warning: .*/index: FAISS IVF16,Flat, approximate: recall@20 [01]\.\d{3}\n", shown.stderr)
     heading = r"similar to Heat \(1995\) \(FAISS IVF16,Flat, approximate: recall@20 [01]\.\d{3}\):"
     assert re.fullmatch(heading, plain.output.splitlines()[0])
     assert json.loads(as_json.stdout)["exact"] is False

@@ -32,7 +32,7 @@ def test_a_store_comes_out(params: EncodeParams, tmp_path: Path) -> None:
     summary = encode_items(ITEMS, params, tmp_path / "store")
     assert summary == [
         f"encode: 4 items by {params.model}; 3 texts encoded, the rest from the cache",
-        "4 of 4 items have a text by encode.template",
+        "4 of 4 items have a text",
         "vectors of width 16, centred only",
         f"written to {tmp_path / 'store'}/",
     ]
@@ -47,7 +47,7 @@ def test_a_store_comes_out(params: EncodeParams, tmp_path: Path) -> None:
 def test_the_summary_says_if_no_item_has_a_text(params: EncodeParams, tmp_path: Path) -> None:
     untitled = ITEMS.drop("row").with_columns(title=pl.lit(None, pl.String))
     summary = encode_items(untitled, params.model_copy(update={"template": "{title}."}), tmp_path / "store")
-    said = "0 of 4 items have a text by encode.template: their vectors are equal; it does not use name"
+    said = "0 of 4 items have a text: their vectors are equal; the template does not use name"
     assert summary[1] == said
 
 

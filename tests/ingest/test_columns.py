@@ -61,6 +61,7 @@ def test_the_order_of_the_columns_does_not_count(names: list[str]) -> None:
         (["who", "item", "ts"], None, "column user is missing; there are 'who', 'item', 'ts'"),
         (["user", "track", "when"], None, r"columns item, timestamp are .* \{item: NAME, timestamp: NAME\}"),
         (["who", "item", "ts"], {"user": "Who"}, "column 'Who', which ingest.columns names, is missing"),
+        (["user", "thing", "ts"], {"item": "Thing"}, "column 'Thing', which ingest.columns names, is missing"),
         (["user", "item", "ts"], {"user": "item"}, "column 'item' is to be both user and item"),
     ],
 )  # fmt: skip

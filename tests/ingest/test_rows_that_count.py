@@ -269,3 +269,10 @@ def test_one_condition_leaves_out_times_that_are_null_and_times_that_are_blank(t
         read_files(path, None)
     where = YAML(typ="safe").load(str(caught.value.remedy).partition("ingest.where: ")[2])
     assert events(read_files(path, None, TableParams(where=where)))["item_id"].to_list() == ["d"]
+
+
+def test_a_name_with_a_dot_is_shown_in_quotes(tmp_path: Path) -> None:
+    (tmp_path / "i.jsonl").write_text('{"user": "ann", "item": "cup", "timestamp": 1, "event": {"type": "play"}}\n')
+    with pytest.raises(DataError, match=r'a name with a dot has double quotes: "event\.type"'):
+        read_files(tmp_path / "i.jsonl", None, TableParams(where="event.type = 'play'"))
+    assert len(read_files(tmp_path / "i.jsonl", None, TableParams(where="\"event.type\" = 'play'")).interactions) == 1

@@ -58,6 +58,10 @@ def test_the_parts_by_hand() -> None:
     assert found.rows() == expected
     assert dataset.cut["new_users"] == 1
     assert dataset.cut["new_items"] == 2  # 4 and 6; no user has 7
+    assert dataset.cut["untrained_targets"] == 0
+    late = data([*ROWS, ("eve", 0, 1), ("eve", 5, 21)], CUTS)  # 5 was first taken after the first cut
+    assert late.cut["untrained_targets"] == 1
+    assert "no training interaction, so that only its text ranks it: 1 of 3 (33%)" in "\n".join(look(late))
     assert dataset.items["candidate"].to_list() == [item in (0, 1, 2, 3, 5) for item in range(ITEMS)]
     assert dataset.items["validation_candidate"].to_list() == [item < 4 for item in range(ITEMS)]
     assert dataset.counts["interactions"] == len(ROWS)
@@ -154,7 +158,6 @@ def test_a_cut_is_a_date_or_a_share(cuts: TimeSplit) -> None:
         (TimeSplit(10, 100), "(?s)one after the other.*choose cuts within these times"),
         (TimeSplit(20, 20), "further apart"),
         (TimeSplit("2011-10-01", 20), "do not look like times"),
-        (TimeSplit("next week", 20), "'next week' is not a date"),
     ],
 )
 def test_an_impossible_cut_is_refused(cuts: TimeSplit, message: str) -> None:

@@ -253,6 +253,15 @@ def test_missing_artifacts_are_named_together(tmp_path: Path) -> None:
         assert str(tmp_path / part) in str(caught.value)
 
 
+def test_a_folder_far_from_models_is_named_alone(tmp_path: Path) -> None:
+    (tmp_path / "onnx").mkdir()
+    (tmp_path / "onnx" / "config.json").write_text("{}")  # an export, no model
+    with pytest.raises(DataError, match="nope: there is no such folder\n  what to do: run `dvc repro`"):
+        Recommender.load(tmp_path / "nope")
+    with pytest.raises(DataError, match="holds no model\n  what to do: run `dvc repro`"):
+        Recommender.load(tmp_path)
+
+
 def test_artifacts_may_lie_elsewhere(artifacts: Path, recommenders: dict[str, Recommender], tmp_path: Path) -> None:
     model, data = tmp_path / "model", tmp_path / "tables"
     shutil.copytree(artifacts / "models" / "rag", model)
