@@ -10,11 +10,10 @@ from tests.model.world import make_sequences, new_member
 
 
 def test_a_user_has_the_items_before_the_first_difference_in_common() -> None:
-    before = make_sequences([np.array([0, 1, 2, 3]), np.array([4, 5])])
-    after = make_sequences(
-        [np.array([5, 6, 7]), np.array([1, 8, 2, 3, 4])]
-    )  # items are one row on, users changed places
-    assert common_items(before, after, np.arange(1, 7), np.array([1, 0])).tolist() == [1, 2]
+    before = make_sequences([np.array([0, 1, 2, 3]), np.array([4, 5]), np.array([2, 2])])
+    # Items are one row on, the first two users have changed places, the third has lost an item.
+    after = make_sequences([np.array(items) for items in ([5, 6, 7], [1, 8, 2, 3, 4], [3], [3, 1])])
+    assert common_items(before, after, np.arange(1, 7), np.array([1, 0, 2])).tolist() == [1, 2, 1]
 
 
 def test_known_items_keep_residual_and_key_factor(train_params: TrainParams, frozen: NDArray[np.float32]) -> None:
