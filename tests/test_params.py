@@ -107,6 +107,7 @@ def test_a_whole_number_is_a_number_and_so_is_an_exponent(tmp_path: Path, text: 
         ("  kind:", "  kind: pq", "index.kind", "'ivf_pq'"),
         ("  exact_up_to:", "  exact_up_to: -1", "index.exact_up_to", "greater than or equal to 0"),
         ("  recall:", "  recall: 1.5", "index.recall", "less than or equal to 1"),
+        ("  overlap:", "  overlap: 1.5", "fusion.overlap", "less than or equal to 1"),
         ("  sources:", "  sources: []", "fusion.sources", "at least 1"),
         ("  sources:", "  sources: items", "fusion.sources", "valid tuple"),
         ("  sources:", "  sources: [next_items, movies]", "fusion.sources.1", "'items'"),
@@ -140,6 +141,7 @@ def test_one_wrong_value_is_one_problem(tmp_path: Path, old: str, new: str) -> N
         ("  interactions:  ", "  interactions: a.csv", "interactions: is for dataset: files"),
         ("  items:  ", "  items: a.csv", "items: is for dataset: files"),
         ("  where:", "  where: a > 1", "where: is for dataset: files"),
+        ("  sources:", "  sources: [items, items]", "names one source twice"),
     ],
 )
 def test_params_that_contradict_each_other_are_refused(tmp_path: Path, old: str, new: str, message: str) -> None:

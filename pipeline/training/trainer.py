@@ -116,7 +116,7 @@ def fit(
             if validate is None:
                 progress.best = state_of(averaged)
             elif progress.epoch % params.validate_every == 0 or progress.epoch == params.epochs:
-                averaged.eval().cpu()
+                averaged.cpu()
                 metrics = processes.from_first(partial(validate, averaged))
                 loss, metric = sum(losses) / len(losses), rounded(metrics)
                 progress.curve.append({"epoch": progress.epoch, "train_loss": loss, **metrics, CHOSEN_BY: metric})

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from hierrec.core.errors import DataError
-from hierrec.core.tables import load_interactions, load_items, load_split, load_users
+from hierrec.core.tables import candidates_of, load_interactions, load_items, load_split, load_users
 from hierrec.ingest.dataset import build
 from hierrec.ingest.movielens import read_movielens
 from hypothesis import HealthCheck, given, settings
@@ -62,6 +62,12 @@ def test_items_may_have_more_columns_and_other_tables_not(folder: Path) -> None:
                 reader(path)
 
 
+def test_in_a_split_by_time_the_validation_has_candidates_of_its_own() -> None:
+    items = pl.DataFrame({"candidate": [True, True, False], "validation_candidate": [True, False, False]})
+    found = [marks.tolist() for table in (items, items[:, :1]) for marks in candidates_of(table)]
+    assert found == [[True, True, False], [True, False, False], [True, True, False], [True, True, False]]
+
+
 row, user, item, position = pl.col("row"), pl.col("user"), pl.col("item"), pl.col("position")
 BROKEN: dict[str, tuple[str, Callable[[pl.DataFrame], pl.DataFrame], str]] = {
     "items reversed": ("items", pl.DataFrame.reverse, "column row: rows are not numbered"),
@@ -95,6 +101,7 @@ BROKEN: dict[str, tuple[str, Callable[[pl.DataFrame], pl.DataFrame], str]] = {
     "position twice": ("interactions", lambda t: t.with_columns(position.replace(1, 0)), "column position"),
     "positions reversed": ("interactions", lambda t: t.sort("user", -position), "column position"),
     "negative item": ("interactions", lambda t: t.with_columns(item - 1), "column item"),
+    "negative user": ("interactions", lambda t: t.with_columns(user - 1), "column user"),
     "item null": (
         "interactions",
         lambda t: t.with_columns(item.replace(3, None)),

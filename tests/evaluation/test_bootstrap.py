@@ -1,8 +1,11 @@
 """The bootstrap: intervals hold the mean, p-values tell differences from noise."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from hierrec.evaluation.summary import intervals, p_values, resampled_means
+from hierrec.evaluation.summary import certainty, intervals, p_values, resampled_means
+from hierrec.params import load_params
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -38,6 +41,8 @@ def test_a_user_is_drawn_with_all_targets() -> None:
     values = np.array([[1.0], [1.0], [1.0], [0.0]])
     means = resampled_means(values, np.array([3, 3, 3, 8]), 500, 1)
     assert set(np.unique(means)) == {0.0, 0.75, 1.0}  # the mean over the targets of the drawn users
+    params = load_params(Path(__file__).parents[2] / "params.yaml").evaluate
+    assert certainty({"x": values[:, 0]}, np.array([3, 3, 3, 8]), params)["x"]["low"] == 0
 
 
 def test_agrees_with_scipy() -> None:

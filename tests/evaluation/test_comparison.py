@@ -73,6 +73,17 @@ def test_a_group_without_users_is_left_out() -> None:
     assert set(compared(BASE[:2], BETTER[:2])["slices"]["history"]) == {"short", "middle"}
 
 
+def test_a_perturbation_that_one_variant_lacks_is_left_out() -> None:
+    base = ranks_table(BASE.tolist())
+    tables = {"rag": base, "refit": base.with_columns(dropped=pl.lit(None, pl.Float64))}
+    assert set(compare(tables, PARAMS)["slices"]["perturbed"]) == {"replaced"}
+
+
+def test_a_user_with_several_targets_is_one_observation() -> None:
+    base, other = (ranks_table(ranks, user=[0, 0, 0, 1]) for ranks in ([50.0] * 4, [1.0, 1.0, 1.0, 50.0]))
+    assert compare({"hierarchical": base, "rag": other}, PARAMS)["test"]["recall@10"]["low"] == 0
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -56,6 +56,12 @@ def test_the_lists_hold_candidates_that_are_not_in_the_history() -> None:
     assert any(set(top) & set(history) for top, history in zip(again.items, histories, strict=True))
 
 
+def test_scores_that_differ_by_rounding_tie() -> None:
+    lists = TopLists(Given(1 + 1e-12 * torch.arange(ITEMS).double()[None]), np.ones(ITEMS, np.bool_))
+    lists.score_histories([np.array([], np.int64)], np.array([0]))
+    assert lists.items.tolist() == [list(range(LENGTH))]
+
+
 def taken(targets: NDArray[np.int64], counts: NDArray[np.int64]) -> Sequences:
     """Return users with a target each; only the first has training items, each as often as `counts` says."""
     length, nothing = int(counts.sum()), np.zeros(len(targets), np.int64)
@@ -126,7 +132,7 @@ def test_lists_of_one_item_have_no_diversity() -> None:
     assert "diversity@10" not in found
 
 
-def test_one_list_for_everybody_is_neither_new_nor_covers_much() -> None:
+def test_one_list_for_everybody_is_neither_new_nor_covers_much(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = np.arange(ITEMS)[::-1].copy()
     same = np.tile(np.arange(LENGTH), (8, 1))
     rest = np.arange(8 * LENGTH).reshape(8, LENGTH) % ITEMS
@@ -141,3 +147,8 @@ def test_one_list_for_everybody_is_neither_new_nor_covers_much() -> None:
     equal = np.ones((ITEMS, 3), np.float32)
     found = list_metrics(same, sequences, first, every, equal)
     assert found["diversity@10"] == pytest.approx(0, abs=1e-6)
+    # Items without text are unlike all others, in every block of lists.
+    equal[LENGTH:] = 0
+    monkeypatch.setattr("hierrec.evaluation.lists._BLOCK", 3)
+    found = list_metrics(np.concatenate([same, same + LENGTH]), sequences, first, every, equal)
+    assert found["diversity@10"] == pytest.approx(0.5, abs=1e-6)

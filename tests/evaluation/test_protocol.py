@@ -147,11 +147,11 @@ def test_of_several_targets_each_is_ranked_after_the_items_before_it() -> None:
     assert len(ranked) == sum(min(2, len(walks[user]) - 4) for user in held_out)
     assert [len(history) for history in sequences.training_histories()] == [4] * 8
     metrics = summarise(evaluate(Successor(), sequences, ALL, PARAMS), ITEMS, PARAMS)
-    assert (metrics["users"], metrics["targets"]) == (5, 15)
-    with pytest.raises(DataError, match="test_positions, user 7: is not after its cut"):
-        replace(sequences, target_rows=sequences.target_rows[:0])._with_all_targets(
-            pl.DataFrame({"user": [7], "validation_positions": [[4]], "test_positions": [[4]]})
-        )
+    assert (metrics["users"], metrics["targets"], metrics["validation_users"]) == (5, 15, len(held_out))
+    for name, validation, test in (("test", 4, 5), ("test", 4, 11), ("validation", 3, 6), ("validation", 6, 6)):
+        positions = pl.DataFrame({"user": [7], "validation_positions": [[validation]], "test_positions": [[test]]})
+        with pytest.raises(DataError, match=f"{name}_positions, user 7: is not after its cut"):
+            sequences._with_all_targets(positions)
 
 
 def test_at_test_time_the_validation_item_ends_the_history() -> None:
@@ -196,8 +196,10 @@ def test_both_variants_read_the_same_histories_and_never_a_target() -> None:
 
 def test_only_candidates_count() -> None:
     few = np.arange(ITEMS) % 2 == 0
-    table = evaluate(Successor(), WALKS, few, PARAMS)
+    table = evaluate(Successor(), WALKS, few, PARAMS, validation_candidates=~few)
     assert (np.isfinite(table["test"].to_numpy()[:12]) == few[WALKS.test[:12]]).all()
+    measured = table["validation"].is_not_null().to_numpy()
+    assert (np.isfinite(table["validation"].to_numpy()[measured]) == ~few[WALKS.validation[measured]]).all()
 
 
 def test_the_groups_of_history_are_thirds_by_length() -> None:
@@ -226,6 +228,8 @@ def test_a_sample_of_the_users_is_ranked_after_perturbed_histories() -> None:
     assert ranked.equals(few["replaced"].is_not_null())
     assert few.filter(ranked).equals(whole.filter(ranked))
     assert few.drop("dropped", "replaced").equals(whole.drop("dropped", "replaced"))
+    other = evaluate(Successor(), WALKS, ALL, PARAMS.model_copy(update={"perturbed_users": 5, "seed": 2}))
+    assert not other["dropped"].is_not_null().equals(ranked)
 
 
 def test_without_perturbed_histories_the_other_ranks_are_the_same() -> None:

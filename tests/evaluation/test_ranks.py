@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hierrec.core.errors import DataError
 from hierrec.core.tables import write_table
@@ -39,11 +40,12 @@ def test_one_changed_byte_is_a_typed_error(tmp_path: Path) -> None:
         load_ranks(path)
 
 
-def test_other_columns_are_a_typed_error(tmp_path: Path) -> None:
-    path = tmp_path / "ranks.parquet"
-    write_table(ranks_table([1.0]).drop("popularity"), path)
-    with pytest.raises(DataError, match="popularity"):
-        load_ranks(path)
+def test_other_columns_and_types_are_a_typed_error(tmp_path: Path) -> None:
+    path, table = tmp_path / "ranks.parquet", ranks_table([1.0])
+    for other in (table.drop("popularity"), table.cast({"test": pl.Float32})):
+        write_table(other, path)
+        with pytest.raises(DataError, match="popularity"):
+            load_ranks(path)
 
 
 @given(test_ranks)

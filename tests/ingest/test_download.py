@@ -108,7 +108,7 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(server: Server, cache: Pat
     assert server.requests == 2
 
 
-@pytest.mark.parametrize("failure", [UNAVAILABLE, CUT_SHORT, hang_up, body(CONTENT[:-1])])
+@pytest.mark.parametrize("failure", [UNAVAILABLE, body(b"slower", status=429), CUT_SHORT, hang_up, body(CONTENT[:-1])])
 def test_a_passing_failure_is_tried_again(server: Server, cache: Path, failure: Answer) -> None:
     server.answers = [failure, UNAVAILABLE, WHOLE]
     assert fetch(server.url, MD5, cache, wait=0).read_bytes() == CONTENT

@@ -3,6 +3,7 @@
 import csv
 import html
 import io
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -113,6 +114,7 @@ ACCEPTED: dict[str, Callable[[Path], RawDataset]] = {
     "no final newline": same_rows(lambda content: content.rstrip(b"\n")),
     "blank lines": same_rows(lambda content: b"\n" + content.replace(b"\n", b"\n\n")),
     "all values quoted": same_rows(quoted),
+    "NULL of PostgreSQL and MySQL": same_rows(lambda content: re.sub(rb"(?<=,)(?=[,\n])", rb"\\N", content)),
     "columns called ids": same_rows(lambda content: content.replace(b"user,item,", b"user_id,item_id,")),
     "further columns": same_rows(further_columns),
     "Parquet, with categories and lists": as_parquet,

@@ -27,6 +27,12 @@ def test_parquet_with_an_offset_for_a_zone(tmp_path: Path) -> None:
     assert events(raw)["timestamp"].to_list() == [1_000_000, 2_000_000, 3_000_000]
 
 
+def test_a_table_of_items_may_have_a_time_of_any_type(tmp_path: Path) -> None:
+    path = tmp_path / "items.parquet"
+    pq.write_table(pa.table({"item": ["cup"], "time": pa.array([1], pa.time64("us"))}), path)
+    assert [block.columns for block in read_blocks(file_source(path), Layout())] == [["item"]]
+
+
 def test_old_timestamps_of_spark_far_in_the_future_stay_there(tmp_path: Path) -> None:
     path, far = tmp_path / "interactions.parquet", datetime(9999, 12, 31)
     pq.write_table(pa.table({"timestamp": [far]}), path, use_deprecated_int96_timestamps=True)

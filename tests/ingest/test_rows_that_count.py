@@ -175,7 +175,7 @@ def test_keys_that_come_late_in_json_lines(tmp_path: Path, monkeypatch: pytest.M
     lines = [f'{{"user": "ann", "item": "{item}", "ts": {item}}}' for item in range(9)]
     late = [line.replace("}", ', "shop": "web", "rating": 4}') for line in lines]
     path = tmp_path / "log.jsonl"
-    path.write_text("\n".join([*lines, *late]).replace('"rating"', '"other"'))
+    path.write_text("\n".join([*lines, *late, *lines]).replace('"rating"', '"other"'))
     params = TableParams(where="shop = 'web'")
     check_columns([path], params)
     assert len(read_files(path, None, params).interactions) == 9

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from hierrec.core.errors import DataError, HierrecError
 from hierrec.ingest import own_files
+from hierrec.ingest.checks import Checks
 from hierrec.ingest.dataset import build
 from hierrec.ingest.download import fetch_parts
 from hierrec.ingest.event_log import RawDataset
@@ -158,6 +159,12 @@ def test_what_is_wrong_in_a_part_names_it_and_its_row(tmp_path: Path) -> None:
     (parts / "part-2.csv").write_text("user,item,timestamp,rating\nann,fork,5,3\n")
     with pytest.raises(DataError, match=r"part-2\.csv: some files of the table have a rating column"):
         read_files(paths, tmp_path / "items.csv")
+
+
+def test_the_first_row_of_a_file_is_its_own() -> None:
+    checks = Checks("a.csv")
+    checks.files.append((3, "b.csv"))
+    assert [checks.find(row) for row in (2, 3)] == [("a.csv", 3), ("b.csv", 1)]
 
 
 def test_parts_that_are_not_there_or_others_are_refused(tmp_path: Path) -> None:

@@ -94,17 +94,15 @@ def test_with_all_candidates_an_unknown_item_is_a_target() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from("abcd"), st.integers(0, ITEMS - 1), st.integers(0, 99)),
+        st.tuples(st.sampled_from("abcdefgh"), st.integers(0, ITEMS - 1), st.integers(0, 99)),
         min_size=8,
         max_size=60,
     ),
-    st.integers(1, 98),
-    st.integers(2, 99),
+    st.lists(st.integers(1, 99), min_size=2, max_size=2, unique=True).map(sorted),
     st.booleans(),
 )
-def test_nothing_behind_a_cut_is_seen(
-    rows: list[tuple[str, int, float]], first: int, second: int, every_target: bool
-) -> None:
+def test_nothing_behind_a_cut_is_seen(rows: list[tuple[str, int, float]], cuts: list[int], every_target: bool) -> None:
+    first, second = cuts
     try:
         dataset = data(rows, TimeSplit(first, second, every_target))
     except (ParamsError, DataError):

@@ -37,8 +37,9 @@ def test_a_younger_key_is_written_where_it_is_not_its_default(
 
 
 def test_round_trip(saved: Path, train_params: TrainParams, frozen: NDArray) -> None:
-    rows = torch.tensor([[1, 2, 3]])
+    rows, generator = torch.tensor([[1, 2, 3]]), torch.get_rng_state()
     first = load_model(saved, frozen, "store")
+    assert torch.equal(torch.get_rng_state(), generator)
     assert first.params == train_params
     save_model(saved.parent / "again", first, "store")
     second = load_model(saved.parent / "again", frozen, "store")

@@ -16,6 +16,9 @@ from hierrec.model.ensemble import UserModel
 from hierrec.model.params import TrainParams
 from hierrec.model.scorer import Scorer
 from hierrec.params import load_params
+from hierrec.ranking.evaluator import rank_targets
+from hierrec.ranking.metrics import metrics_from_ranks
+from hierrec.training.trainer import validator
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -149,6 +152,11 @@ def test_of_several_targets_the_time_of_each_changes_nothing_before_it(
     states = [Scorer(model, ALL, sequences=data).states(data.test_histories(), data.owners) for data in (several, last)]
     assert len(states[0]) > 200
     assert torch.equal(*states)
+    # The validation of a training finds the gaps of each target's user.
+    ahead = replace(several, validation=several.test, target_rows=several.target_rows[:, [0, 2, 2]])
+    scorer = Scorer(model, ALL, dtype=torch.float32, sequences=ahead)
+    ranks = rank_targets(scorer, several.test_histories(), several.test, ALL, 256, users=several.owners)
+    assert validator(ahead, ALL)(model) == metrics_from_ranks(ranks)
 
 
 def test_a_model_that_reads_gaps_needs_them(

@@ -141,6 +141,10 @@ def test_gradients_of_items_without_text_stay_small(train_params: TrainParams, f
     assert gradient.norm() < 1e4  # 1e9 without a minimum length
 
 
+def test_frozen_vectors_are_scaled_to_unit_length() -> None:
+    assert ItemTable(np.ones((2, 16), np.float32), 0).vectors().tolist() == [[0.25] * 16] * 2
+
+
 def test_the_residual_starts_at_zero_and_can_be_switched_off(train_params: TrainParams, frozen: NDArray) -> None:
     assert not new_member(train_params, frozen).items.residual.any()
     model = new_member(train_params.model_copy(update={"residual_width": 0}), frozen)

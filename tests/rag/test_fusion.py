@@ -142,8 +142,9 @@ def test_retrieved_and_other_items_have_the_probability_of_the_definition(seed: 
         np.testing.assert_allclose(mixed[user].detach(), expected, rtol=1e-9)
     for item in (0, 4, 7, ITEMS - 1):
         targets = torch.full((3,), item)
-        alone = fusion.log_likelihood(scores.double(), query, found, targets).exp()
-        np.testing.assert_allclose(alone.detach(), mixed[:, item].detach(), rtol=1e-9)
+        alone = fusion.log_likelihood(scores.double(), query, found, targets)
+        np.testing.assert_allclose(alone.detach().exp(), mixed[:, item].detach(), rtol=1e-9)
+        assert (alone > -torch.inf).tolist() == [item >= 4] * 3  # the training leaves out what is excluded
 
 
 @given(seed=st.integers(0, 99))
@@ -172,7 +173,16 @@ def test_nothing_retrieved_leaves_the_model_alone() -> None:
     found = retrieved([[-1] * 5] * 3, [[0.0] * 5] * 3, [0.0] * 5)
     mixture = Fusion([START], COUNTS)(scores, query, [found])
     torch.testing.assert_close(mixture.scores, scores.log_softmax(-1))
-    assert torch.equal(mixture.shares, torch.tensor([1.0, 0]).expand(3, 2))
+    assert mixture.shares.tolist() == [[1, 0]] * 3
+
+
+def test_an_allowed_item_whose_shares_underflow_stays_ahead_of_the_excluded() -> None:
+    scores, query = draw(0)
+    scores[:, 7] = -500
+    fusion = Fusion([START], COUNTS)
+    fusion.trust_the_model()
+    mixed = fusion(scores, query, [retrieved([[7]] * 3, [[0.5]] * 3, [0])]).scores
+    assert (mixed > -torch.inf).tolist() == (scores > -torch.inf).tolist()
 
 
 def test_interpolation_by_hand() -> None:
@@ -218,6 +228,12 @@ def test_the_gate_reads_how_sure_a_source_is_and_how_long_the_history() -> None:
             mixture = fusion(scores, after(20), [found])
         odds = mixture.shares[0, 1] / mixture.shares[0, 0]
         assert float(odds.log()) == pytest.approx(2 * value, abs=1e-5)
+
+
+def test_the_seed_draws_the_network() -> None:
+    first, same, other = (Fusion([START], COUNTS, seed).hidden.weight for seed in (1, 1, 2))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
 
 
 def test_it_starts_at_an_interpolation_that_validation_chose() -> None:

@@ -44,9 +44,11 @@ def test_bounds_and_growth(ranks: list[float]) -> None:
     assert all(better[name] >= metrics[name] for name in metrics)
 
 
-@pytest.mark.parametrize("ranks", [[], [1.0, math.nan], [0.5]])
-def test_what_is_no_rank_is_refused(ranks: list[float]) -> None:
-    with pytest.raises(DataError):
+@pytest.mark.parametrize(
+    ("ranks", "message"), [([], "nothing to evaluate"), ([1.0, math.nan], "ranks, row 1: nan"), ([0.5], "row 0: 0.5")]
+)
+def test_what_is_no_rank_is_refused(ranks: list[float], message: str) -> None:
+    with pytest.raises(DataError, match=message):
         metrics_from_ranks(ranks)
 
 

@@ -131,6 +131,12 @@ def test_what_is_like_nothing_has_no_candidates(text: str) -> None:
     assert caught.value.candidates == ()
 
 
+def test_a_search_finds_the_id_then_titles_with_the_text_the_shortest_first_then_similar_ones() -> None:
+    assert SMALL.search("1917", 2) == [7, 6]
+    assert SMALL.search("kid", 2) == [2, 1]
+    assert SMALL.search("heet", 1) == [0]
+
+
 def test_labels() -> None:
     assert [label("Heat", year) for year in (1995, None)] == ["Heat (1995)", "Heat"]
 

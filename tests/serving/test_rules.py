@@ -206,6 +206,7 @@ def test_ids_are_compared_with_text_and_with_numbers(recommender: Recommender) -
         assert found <= expected
     one = recommender.recommend([], ALL, where=f"item_id = '{recommender.item_ids[3]}'")
     assert [item.item_id for item in one] == [recommender.item_ids[3]]
+    assert recommender.recommend([], ALL, where="item_id > 200", candidates=[recommender.item_ids[0]]) == []
 
 
 def test_many_skip_what_is_not_known_and_say_so(recommender: Recommender) -> None:

@@ -123,19 +123,21 @@ def test_a_killed_run_goes_on(
     assert sorted(os.listdir(tmp_path)) == ["all.parquet", "other.parquet"]
 
 
-def test_parts_of_another_question_are_not_used(
-    recommender: Recommender, artifacts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_parts_of_another_question_or_model_are_not_used(
+    recommender: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "all.parquet"
-    asked = to_file.BLOCK
-    questions: list[dict[str, Any]] = [{}, {"diversity": 0.5}]
-    for rules in questions:
+    out, model, users = tmp_path / "all.parquet", tmp_path / "model", recommender.user_ids[:9]
+    model.mkdir()
+    questions: list[tuple[str, int, dict[str, Any]]]
+    questions = [("old", 3, {}), ("new", 3, {}), ("new", 2, {}), ("new", 3, {"diversity": 0.5})]
+    for version, k, rules in questions:
+        if not (model / version).exists():
+            (model / version).write_text("")
         with monkeypatch.context() as patch:
             patch.setattr(to_file.shutil, "rmtree", lambda *_, **__: None)
-            write_all(recommender, out, artifacts, 3, **rules)
-    assert len(list((tmp_path / ".all.parquet.parts").iterdir())) == 2 * -(-len(recommender.user_ids) // asked)
-    users = [recommender.user(user) for user in recommender.user_ids]
-    expected = recommender.recommend_table(users, 3, diversity=0.5).drop("history")
+            write_recommendations(recommender, out, [model], k, users, **rules)
+    assert len(list((tmp_path / ".all.parquet.parts").iterdir())) == len(questions)
+    expected = recommender.recommend_table([recommender.user(user) for user in users], 3, diversity=0.5)
     assert pl.read_parquet(out)["item_id"].to_list() == expected["item_id"].to_list()
 
 

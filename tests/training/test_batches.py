@@ -69,6 +69,17 @@ def test_a_user_with_one_item_gives_no_window() -> None:
     assert training_windows(unique_items([1]), 5, np.random.default_rng(0)) == []
 
 
+def test_each_item_has_the_gap_before_it_and_some_windows_have_none() -> None:
+    sequences = unique_items([5] * 600)  # each one window of two items
+    timed = sequences.with_times("gaps", (sequences.items % 60 + 1).astype(np.int8))
+    params, known = limits(7, 100).model_copy(update={"time": "gaps"}), []
+    for part in training_batches(timed, params, np.random.default_rng(0)):
+        assert part.gaps is not None
+        known += part.gaps.any(1).tolist()
+        assert (part.gaps == (part.rows % 60 + 1) * part.gaps.any(1, keepdims=True)).all()
+    assert 0.85 < np.mean(known) < 0.95
+
+
 def test_batches_are_as_large_as_their_limits_allow() -> None:
     sequences = unique_items([7] * 12 + [13] * 12)  # windows of 4 and of 10 positions
 

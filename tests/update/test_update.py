@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +27,10 @@ from hierrec.rag.datastore import Datastore, Lookup
 from hierrec.refit.refit import OFF
 from hierrec.search.index import ItemIndex
 from hierrec.store.store import EmbeddingStore
-from hierrec.update.memory import common_items
-from hierrec.update.tables import extended_dataset
+from hierrec.update.tables import _alike, extended_dataset
 from hierrec.update.update import update
 
 from tests.encode.encoders import item_encoder
-from tests.model.world import make_sequences
 
 ROOT = Path(__file__).parents[2]
 Row = tuple[str, str, int]
@@ -277,6 +274,20 @@ def test_times_come_in_the_unit_of_the_data(artifacts: Path, params: Params, tmp
         new = write(tmp_path / f"{name}.csv", "user,item,timestamp", [("ann", "1", moment)])
         stamps.append(extended_dataset(artifacts / "data", new, None, params.ingest)[0].ratings["timestamp"].max())
     assert stamps == [LATE] * 3
+    seconds, data = (pl.Series([LATE * 1000**power]) for power in (0, 2))
+    assert _alike(seconds, data, tmp_path).equals(data)
+
+
+def test_at_equal_times_the_interactions_of_the_data_come_first(
+    artifacts: Path, params: Params, tmp_path: Path
+) -> None:
+    known = pl.read_parquet(artifacts / "data" / "ratings.parquet").filter(pl.col("user") == 0)["timestamp"]
+    user = load_users(artifacts / "data" / "users.parquet")["user_id"][0]
+    new = write(tmp_path / "new.csv", "user,item,timestamp", [(user, "new", known[3])])
+    dataset, _ = extended_dataset(artifacts / "data", new, None, params.ingest)
+    row = dataset.items.filter(pl.col("item_id") == "new")["row"].item()
+    places = dataset.interactions.filter(pl.col("item") == row)["position"].to_list()
+    assert places == [(known <= known[3]).sum()]
 
 
 def test_repeats_follow_the_params(artifacts: Path, params: Params, tmp_path: Path) -> None:
@@ -365,8 +376,9 @@ def test_what_does_not_belong_together_is_refused(artifacts: Path, params: Param
         update(artifacts, params, new, None, tmp_path / "live")
     with pytest.raises(DataError, match=r"(?s)written by `hierrec update`.*folder of the stages"):
         update(live, params, new, None)
-    with pytest.raises(DataError, match="lies in a folder that a stage writes"):
-        update(artifacts, params, new, None, artifacts / "data" / "live")
+    for out in (artifacts / "data" / "live", artifacts / "live" / ".." / "data"):
+        with pytest.raises(DataError, match="lies in a folder that a stage writes"):
+            update(artifacts, params, new, None, out)
     with pytest.raises(DataError, match="artifacts are missing"):
         update(tmp_path / "nowhere", params, new, None)
     assert not (tmp_path / "nowhere").exists()
@@ -396,13 +408,3 @@ def test_a_kill_leaves_the_old_state_or_the_new(artifacts: Path, sample_run: Pat
     assert states == sorted(states, reverse=True)
     assert states[0] == "old"
     assert states[-1] == "new"
-
-
-def test_items_after_another_gap_are_not_common() -> None:
-    """A model that reads gaps has another state there."""
-    sequences = make_sequences([np.array([3, 3, 3, 3]), np.array([1, 2])])
-    before = replace(sequences, gaps=np.array([0, 5, 5, 5, 0, 7], np.int8))
-    after = replace(sequences, gaps=np.array([0, 5, 2, 4, 0, 7], np.int8))
-    rows = np.arange(4), np.arange(2)
-    assert common_items(sequences, sequences, *rows).tolist() == [4, 2]
-    assert common_items(before, after, *rows).tolist() == [2, 2]
