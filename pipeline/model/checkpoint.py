@@ -118,7 +118,7 @@ def read_config(folder: Path, current: int = SCHEMA_VERSION, remedy: str = OLDER
     try:
         config = read_json(where)
         version = config["schema_version"]
-        if version not in (current - 1, current) or not isinstance(version, int):
+        if version not in (current - 1, current):
             what = f"schema version {version!r}; this program reads versions {current - 1} and {current}"
             raise CheckpointError(what, str(where), remedy)
         if version == current or (folder / CHECKSUMS).exists():

@@ -16,7 +16,9 @@ from hierrec.core.files import (
     _remove_leftovers,
     atomic_directory,
     atomic_path,
+    check_seal,
     read_json,
+    seal,
     sha256_file,
     sha256_json,
     write_json,
@@ -234,6 +236,16 @@ def test_json_is_canonical(tmp_path: Path) -> None:
     assert (tmp_path / "a.json").read_text("utf-8") == '{\n  "a": "é",\n  "b": 1\n}\n'
     assert sha256_file(tmp_path / "a.json") == sha256_file(tmp_path / "b.json")
     assert sha256_json({"b": 1, "a": 2}) == sha256_json({"a": 2, "b": 1}) != sha256_json({"a": 1, "b": 2})
+
+
+def test_a_seal_holds_for_subfolders(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "file").write_text("old")
+    seal(tmp_path)
+    check_seal(tmp_path)
+    (tmp_path / "inner" / "file").write_text("new")
+    with pytest.raises(DataError, match="inner/file: content has another hash"):
+        check_seal(tmp_path)
 
 
 def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> None:

@@ -5,7 +5,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 from hierrec.core.errors import DataError
-from hierrec.core.tables import candidates_of, load_interactions, load_items, load_split, load_users
+from hierrec.core.sequences import GAP_BUCKETS
+from hierrec.core.tables import (
+    candidates_of,
+    load_interactions,
+    load_items,
+    load_split,
+    load_times,
+    load_users,
+    write_table,
+)
 from hierrec.ingest.dataset import build
 from hierrec.ingest.movielens import read_movielens
 from hypothesis import HealthCheck, given, settings
@@ -159,6 +168,28 @@ def test_no_flipped_bit_goes_unnoticed(folder: Path, table: str) -> None:
             assert read.equals(sound), at
             assert read.schema == sound.schema, at
     assert refused > len(content) // 2
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "kind", "most"), [("gaps", "gap", pl.Int8, GAP_BUCKETS - 1), ("clock", "earlier", pl.Int32, 1)]
+)
+def test_times_have_bounds(tmp_path: Path, name: str, column: str, kind: type[pl.DataType], most: int) -> None:
+    path = tmp_path / f"{name}.parquet"
+    write_table(pl.DataFrame({column: [0, most]}, {column: kind}), path)
+    assert load_times(path).tolist() == [0, most]
+    write_table(pl.DataFrame({column: [0, most + 1]}, {column: kind}), path)
+    with pytest.raises(DataError, match=f"column {column}: a number is impossible"):
+        load_times(path)
+
+
+def test_no_number_of_rows_is_believed_alone(tmp_path: Path) -> None:
+    path, users = tmp_path / "users.parquet", pl.int_range(40, dtype=pl.Int32, eager=True)
+    write_table(pl.DataFrame({"user": users, "user_id": users.cast(pl.String)}), path)
+    content = path.read_bytes()
+    for at in [place for place, byte in enumerate(content) if byte == 2 * 40]:  # as the footer writes 40
+        path.write_bytes(content[:at] + bytes([2 * 32]) + content[at + 1 :])
+        with contextlib.suppress(DataError):
+            assert len(load_users(path)) == 40
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -20,11 +20,11 @@ ITEMS = "items.csv"
 
 def test_parquet_with_an_offset_for_a_zone(tmp_path: Path) -> None:
     write_tables(tmp_path)
-    times = pa.array([1_000_000, 2_000_000, 3_000_000], pa.timestamp("us", tz="+05:30"))
+    times = pa.array([1_000_001, 2_000_000, 3_000_000], pa.timestamp("us", tz="+05:30"))
     table = pa.table({"user": ["ann"] * 3, "item": ["cup", "fork", "spoon"], "timestamp": times})
     pq.write_table(table, tmp_path / "interactions.parquet")
     raw = read_files(tmp_path / "interactions.parquet", tmp_path / ITEMS)
-    assert events(raw)["timestamp"].to_list() == [1_000_000, 2_000_000, 3_000_000]
+    assert events(raw)["timestamp"].to_list() == [1_000_001, 2_000_000, 3_000_000]
 
 
 def test_a_table_of_items_may_have_a_time_of_any_type(tmp_path: Path) -> None:
