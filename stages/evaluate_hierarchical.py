@@ -10,7 +10,9 @@ from hierrec.model.scorer import load_scorer
 @Stage
 def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
-    return measure("hierarchical", load_scorer(MODELS / "hierarchical", inputs), inputs, evaluate)
+    scorer = load_scorer(MODELS / "hierarchical", inputs)
+    candidates = inputs.candidates, inputs.validation_candidates
+    return measure("hierarchical", scorer, inputs.sequences, evaluate, *candidates, inputs.frozen)
 
 
 if __name__ == "__main__":

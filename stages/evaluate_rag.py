@@ -12,7 +12,9 @@ from hierrec.search.index import ItemIndex
 def main(evaluate: EvaluateParams) -> Summary:
     inputs = load_inputs(DATA, ITEM_EMBEDDINGS)
     scorer = load_rag(MODELS / "rag", inputs, ItemIndex.open(INDEX, inputs.store_hash))
-    return measure("rag", scorer, inputs, evaluate, of_held_out(scorer, MODELS / "rag"))
+    candidates = inputs.candidates, inputs.validation_candidates
+    validating = of_held_out(scorer, MODELS / "rag")
+    return measure("rag", scorer, inputs.sequences, evaluate, *candidates, inputs.frozen, validating)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """A variant is ranked, and its results are written and summed up."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core.files import atomic_path, write_details, write_json
-from ..core.sequences import NO_TARGET
+from ..core.sequences import NO_TARGET, Sequences
 from ..core.stage import METRICS, PLOTS, RANKS, Summary
 from ..core.tables import write_table
-from ..model.inputs import Inputs
 from ..ranking.evaluator import HistoryScorer
 from .lists import TopLists, list_metrics
 from .params import EvaluateParams
@@ -15,16 +15,22 @@ from .summary import headlines, recall_curve, summarise, write_csv
 
 
 def measure(
-    variant: str, scorer: HistoryScorer, inputs: Inputs, params: EvaluateParams, validating: HistoryScorer | None = None
+    variant: str,
+    scorer: HistoryScorer,
+    sequences: Sequences,
+    params: EvaluateParams,
+    candidates: NDArray[np.bool_],
+    validation_candidates: NDArray[np.bool_] | None = None,
+    vectors: NDArray[np.float32] | None = None,
+    validating: HistoryScorer | None = None,
 ) -> Summary:
     """Rank the targets; write ranks, metrics and the recall curve of a variant; return the stage's summary.
 
-    `scorer` and `validating` are as for `evaluate`.
+    `vectors`, float32 [n, d], are item vectors for the diversity of lists. All else is as for `evaluate`.
     """
-    sequences, candidates, known = inputs.sequences, inputs.candidates, inputs.validation_candidates
     lists = TopLists(scorer, candidates, sequences.repeated)
-    ranks = evaluate(scorer, sequences, candidates, params, known, lists=lists, validating=validating)
-    shown, count = list_metrics(lists.items, sequences, ranks, candidates, inputs.frozen), int(candidates.sum())
+    ranks = evaluate(scorer, sequences, candidates, params, validation_candidates, lists=lists, validating=validating)
+    shown, count = list_metrics(lists.items, sequences, ranks, candidates, vectors), int(candidates.sum())
     metrics = {**summarise(ranks, count, params), "lists": shown}
     with atomic_path(RANKS / f"{variant}.parquet") as temporary:
         write_table(ranks, temporary)

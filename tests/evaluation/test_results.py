@@ -5,12 +5,10 @@ from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 from hierrec.core.files import read_details
 from hierrec.evaluation.ranks import load_ranks
 from hierrec.evaluation.results import measure
-from hierrec.model.inputs import Inputs
 from numpy.typing import NDArray
 
 from tests.evaluation.test_protocol import ALL, PARAMS, WALKS, Successor
@@ -23,7 +21,7 @@ def test_files_and_summary_are_of_the_users_that_are_drawn(
 ) -> None:
     params = PARAMS.model_copy(update={"users": most})
     with chdir(tmp_path):
-        summary = measure("rag", Successor(), Inputs(pl.DataFrame(), WALKS, ALL, ALL, frozen, "hash"), params)
+        summary = measure("rag", Successor(), WALKS, params, ALL, ALL, frozen)
         metrics = read_details(Path("artifacts/metrics/rag.json"))
         headlines = json.loads(Path("artifacts/metrics/headlines/rag.json").read_text())
         ranks = load_ranks(Path("artifacts/ranks/rag.parquet"))
