@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from hierrec.evaluation.protocol import evaluate
 from hierrec.model.inputs import load_inputs
-from hierrec.model.scorer import Scorer, load_scorer
+from hierrec.model.load import load_scorer
+from hierrec.model.scorer import Scorer
 from hierrec.model.sources import Query, Retrieved
 from hierrec.params import load_params
 from hierrec.rag.fusion import Fusion, InitialValues

@@ -4,7 +4,7 @@ from hierrec.core.stage import DATA, ITEM_EMBEDDINGS, MODELS, Stage, Summary
 from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.results import measure
 from hierrec.model.inputs import load_inputs
-from hierrec.model.scorer import load_scorer
+from hierrec.model.load import load_scorer
 
 
 @Stage

@@ -11,7 +11,7 @@ from hierrec.evaluation.params import EvaluateParams
 from hierrec.evaluation.protocol import evaluate as evaluate_scorer
 from hierrec.evaluation.summary import headlines, summarise_test
 from hierrec.model.inputs import load_inputs
-from hierrec.model.scorer import load_scorer
+from hierrec.model.load import load_scorer
 from hierrec.rag.checkpoint import load_rag
 from hierrec.search.index import ItemIndex
 

@@ -11,7 +11,7 @@ from hierrec.evaluation.ranks import BASELINES_SCHEMA, load_ranks
 from hierrec.evaluation.summary import recall_curve, slices_table, summarise, summarise_baselines, write_csv
 from hierrec.model.checkpoint import read_curve
 from hierrec.model.inputs import load_inputs
-from hierrec.model.scorer import load_scorer
+from hierrec.model.load import load_scorer
 from hierrec.rag.checkpoint import load_rag
 from hierrec.report.items import Items, item_map, neighbours
 from hierrec.report.page import Content, facts, flat, render

@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,9 +12,7 @@ from torch import Tensor, nn
 from ..core.errors import DataError
 from ..core.sequences import Sequences, pad_histories
 from ..ranking.ranking import excluded_items
-from .checkpoint import load_model
 from .ensemble import UserModel
-from .inputs import Inputs
 from .sources import Mixture, Query, Retrieved, Source
 
 BATCH = 256
@@ -114,9 +111,3 @@ class Scorer:
     def score_histories(self, histories: list[NDArray[np.int64]], users: NDArray[np.int64]) -> Tensor:
         """Return only the scores of `score`, [B, n]."""
         return self.score(histories, users).scores
-
-
-def load_scorer(folder: Path, inputs: Inputs, dtype: torch.dtype = torch.float64) -> Scorer:
-    """Read a model of variant `hierarchical` as a scorer; raises as `load_model`."""
-    model = load_model(folder, inputs.frozen, inputs.store_hash)
-    return Scorer(model, inputs.candidates, dtype=dtype, sequences=inputs.sequences)

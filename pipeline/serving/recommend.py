@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from ..core.errors import ParamsError
 from ..core.sequences import Sequences
 from ..core.tables import load_users
-from ..model.scorer import Scored, Scorer, load_scorer
+from ..model.load import load_scorer
+from ..model.scorer import Scored, Scorer
 from ..model.sources import ANONYMOUS
 from ..rag.checkpoint import inputs_for_use, load_rag
 from ..rag.datastore import Datastore
