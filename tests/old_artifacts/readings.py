@@ -20,9 +20,10 @@ USERS = np.array([0, -1])
 
 
 def store(folder: Path) -> EmbeddingStore:
-    """Open and verify the store."""
+    """Open the store; raise its first problem."""
     opened = EmbeddingStore.open(folder / "store")
-    assert diagnose(opened.folder) == []
+    for problem in diagnose(opened.folder):
+        raise problem
     return opened
 
 
